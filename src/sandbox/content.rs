@@ -65,6 +65,11 @@ impl Spill {
     pub(crate) fn adopt(file: File, path: PathBuf, len: u64) -> Self {
         Self { file, path, len }
     }
+
+    /// The file, for those who are still filling it.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
 }
 
 impl Drop for Spill {
@@ -88,7 +93,6 @@ pub(crate) struct Stored {
     block: OnceLock<Bytes>,
     sha1: OnceLock<String>,
     sha256: OnceLock<String>,
-    sha512: OnceLock<String>,
 }
 
 impl Stored {
@@ -99,7 +103,6 @@ impl Stored {
             block: OnceLock::new(),
             sha1: OnceLock::new(),
             sha256: OnceLock::new(),
-            sha512: OnceLock::new(),
         };
         let sha1 = stored.digest::<sha1::Sha1>()?;
         Ok(stored.with_sha1(sha1))
@@ -112,7 +115,6 @@ impl Stored {
             block: OnceLock::new(),
             sha1: OnceLock::new(),
             sha256: OnceLock::new(),
-            sha512: OnceLock::new(),
         }
         .with_sha1(sha1)
     }
@@ -138,15 +140,6 @@ impl Stored {
             return Ok(self.sha256.get_or_init(|| digest));
         }
         Ok(self.sha256.get().map_or("", String::as_str))
-    }
-
-    /// The digest that Egnyte speaks.
-    pub fn sha512(&self) -> io::Result<&str> {
-        if self.sha512.get().is_none() {
-            let digest = self.digest::<sha2::Sha512>()?;
-            return Ok(self.sha512.get_or_init(|| digest));
-        }
-        Ok(self.sha512.get().map_or("", String::as_str))
     }
 
     /// At most [`CHUNK_BYTES`] bytes from `offset` on and before `end`; empty only at the end.
@@ -279,11 +272,6 @@ mod tests {
         assert_eq!(
             abc.sha256().unwrap(),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
-        assert!(
-            abc.sha512()
-                .unwrap()
-                .starts_with("ddaf35a193617abacc417349ae204131")
         );
     }
 }
