@@ -485,7 +485,7 @@ fn entry_of(item: &Item) -> Entry {
         id: item.id.to_string(),
         is_folder: item.kind == Kind::Folder,
         size: version.map_or(0, |version| version.stored.len()),
-        sha1: version.map_or_else(String::new, |version| version.stored.sha1().to_owned()),
+        sha1: version.map_or_else(String::new, |version| version.stored.sha1().to_string()),
         sha256: None,
         version: version.map_or_else(String::new, |version| version.id.to_string()),
         etag: item.etag.to_string(),

@@ -93,7 +93,7 @@ mod tests {
         }
         let stored = spool.finish();
         assert_eq!(stored.read_all().unwrap(), part.repeat(5));
-        assert_eq!(stored.sha1(), hex(&Sha1::digest(part.repeat(5))));
+        assert_eq!(**stored.sha1(), *hex(&Sha1::digest(part.repeat(5))));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         drop(stored);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
