@@ -94,6 +94,11 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Python's clients write `True`, and the real service understands it.
+    fn flag(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
     fn number(&self, key: &str) -> Option<u64> {
         self.get(key).and_then(|value| value.parse().ok())
     }
@@ -234,6 +239,7 @@ fn with_json(ask: &Ask, body: &Value) -> Response {
         Call::VersionPromote => versions::promote(ask, body),
         Call::Preflight => upload::preflight(ask, body),
         Call::SessionCreate => chunked::create(ask, body),
+        Call::SessionPlan => chunked::plan(ask, body),
         Call::SessionCommit => chunked::commit(ask, body),
         _ => reply::not_found(ask, "unknown method or path"),
     }
