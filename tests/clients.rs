@@ -93,3 +93,8 @@ async fn box_node_sdk_3() {
 async fn box_node_sdk_10() {
     judged_by("box-node10", "node", PathBuf::from("node"), "box_node10.js").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_are_as_the_api_description_says() {
+    judged_by("schema", "python3", python("schema"), "schema.py").await;
+}
