@@ -1,9 +1,11 @@
 //! The folder sync agent: reacts to a cloud's event stream and mirrors watched folders to local disk.
 
+pub mod command;
 pub mod deed;
 pub mod events;
 pub mod id;
 pub mod path;
 pub mod provider;
+pub mod report;
 pub mod settings;
 pub mod tree;
