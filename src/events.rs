@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Cursor, EventId, ItemId};
 use crate::tree::{RemoteItem, Wall};
 
+pub mod interval;
+
 /// What an event says happened, in the words of hooks and of `agent events`.
 ///
 /// The provider's own word is kept beside it in [`RemoteEvent::provider_kind`].

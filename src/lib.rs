@@ -5,6 +5,7 @@ pub mod deed;
 pub mod events;
 pub mod id;
 pub mod path;
+pub mod plan;
 pub mod provider;
 pub mod report;
 pub mod settings;
