@@ -41,6 +41,27 @@ pub enum EventKind {
     Other,
 }
 
+impl EventKind {
+    /// The word of hooks and of `agent events`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Uploaded => "uploaded",
+            Self::Copied => "copied",
+            Self::Renamed => "renamed",
+            Self::Moved => "moved",
+            Self::Trashed => "trashed",
+            Self::Restored => "restored",
+            Self::Promoted => "promoted",
+            Self::Lock => "lock",
+            Self::Sharing => "sharing",
+            Self::Comment => "comment",
+            Self::Read => "read",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// What an event says of its item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Subject {

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod deed;
+pub mod engine;
 pub mod events;
 pub mod id;
 pub mod path;
@@ -9,4 +10,5 @@ pub mod plan;
 pub mod provider;
 pub mod report;
 pub mod settings;
+pub mod store;
 pub mod tree;

@@ -90,7 +90,7 @@ CREATE TABLE work (
     folder   INTEGER NOT NULL,
     lane     INTEGER NOT NULL,              -- 0 news, 1 bulk (first sync, full comparison)
     pos      INTEGER NOT NULL,              -- order of arrival
-    look     INTEGER NOT NULL DEFAULT 0,    -- ask the cloud for the item's state first
+    look     INTEGER NOT NULL DEFAULT 0,    -- ask the cloud for the item's state first: 1 yes, 2 after news of its trashing
     state    INTEGER NOT NULL DEFAULT 0,    -- 0 ready, 1 waits until `due`, 2 held
     approved INTEGER NOT NULL DEFAULT 0,    -- a person approved its removal
     due      INTEGER NOT NULL DEFAULT 0,    -- ms
