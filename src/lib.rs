@@ -9,6 +9,7 @@ pub mod path;
 pub mod plan;
 pub mod provider;
 pub mod report;
+pub mod sandbox;
 pub mod settings;
 pub mod store;
 pub mod tree;
