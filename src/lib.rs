@@ -5,5 +5,6 @@ pub mod events;
 pub mod id;
 pub mod path;
 pub mod provider;
+pub mod sandbox;
 pub mod settings;
 pub mod tree;

@@ -1,3 +1,1 @@
-//! The mirror benchmark.
-
 fn main() {}
