@@ -1,10 +1,12 @@
 //! The folder sync agent: reacts to a cloud's event stream and mirrors watched folders to local disk.
 
 pub mod command;
+pub mod daemon;
 pub mod deed;
 pub mod engine;
 pub mod events;
 pub mod id;
+pub mod local;
 pub mod path;
 pub mod plan;
 pub mod provider;
@@ -13,3 +15,4 @@ pub mod sandbox;
 pub mod settings;
 pub mod store;
 pub mod tree;
+pub mod versions;

@@ -1,0 +1,3 @@
+//! The world of production around the engine.
+
+pub mod fetch;
