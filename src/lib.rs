@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod config;
+pub mod daemon;
 pub mod deed;
 pub mod events;
 pub mod id;

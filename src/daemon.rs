@@ -1,0 +1,5 @@
+//! The world of production around the engine.
+
+pub mod client;
+pub mod control;
+mod socket;
