@@ -15,7 +15,7 @@ use crate::command::{Answer, Command};
 use crate::report::{EventQuery, EventRow, HoldRow, Listing, PlanRow, ProblemRow, Status, Why};
 
 /// How long one answer may take. The agent itself gives up earlier.
-const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+const ANSWER_LIMIT: Duration = Duration::from_mins(1);
 
 /// Why a running agent could not be asked.
 #[derive(Debug, thiserror::Error)]
