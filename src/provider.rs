@@ -19,7 +19,10 @@ use crate::id::{Cursor, ItemId, PageToken, VersionId};
 use crate::settings::RemotePlace;
 use crate::tree::{ItemState, RemoteItem};
 
+pub mod auth;
+pub mod box_com;
 pub mod error;
+pub mod http;
 
 pub use error::{Cure, ProviderError, ProviderErrorKind};
 
@@ -127,4 +130,8 @@ pub trait Provider: Send + Sync {
 
     /// The bytes of exactly this version from `offset` on. Never sends the bearer to another origin.
     async fn content(&self, file: &ItemId, version: &VersionId, offset: u64) -> Result<Content>;
+
+    /// Waits until nothing is under way that must not be cut off, such as the renewal of a token. The last call before the
+    /// program ends.
+    async fn settle(&self) {}
 }
