@@ -9,5 +9,6 @@ pub mod id;
 pub mod path;
 pub mod provider;
 pub mod report;
+pub mod sandbox;
 pub mod settings;
 pub mod tree;

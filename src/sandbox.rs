@@ -1,0 +1,204 @@
+//! A cloud of our own on a loopback port: it speaks the providers' APIs over one model in memory, and misbehaves on request.
+//!
+//! It is written from the API facts and shares no code with the adapters, so that the two cannot agree by sharing a mistake.
+
+mod box_com;
+mod cloud;
+mod content;
+mod counters;
+mod model;
+mod shared;
+mod tokens;
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use cloud::{Cloud, Entry};
+pub use content::{Content, Spill};
+pub use model::{Refusal, User};
+pub use tokens::{ACCESS_TOKEN, OTHER_ACCESS_TOKEN, TokenPair};
+
+use shared::Shared;
+
+/// How long [`Sandbox::shutdown`] waits for answers that are under way.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+
+/// How a sandbox behaves as long as no fault is scripted.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to listen; only loopback addresses are accepted, and port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Where large uploads are kept; a temporary directory when absent.
+    pub data: Option<PathBuf>,
+    /// Everything that looks random follows from this.
+    pub seed: u64,
+    /// The origin that links in answers name, where it differs from the listening address.
+    pub public_url: Option<String>,
+    /// How long a long poll is held before it is told to reconnect.
+    pub realtime_hold: Duration,
+    /// How many long polls one channel answers before it must be asked for anew.
+    pub realtime_max_retries: u32,
+    /// The smallest file that the chunked upload accepts.
+    pub chunked_min_bytes: u64,
+    /// The size of every part of a chunked upload but the last.
+    pub part_bytes: u64,
+    /// How long an access token that the token endpoint hands out is good.
+    pub access_lifetime: Duration,
+    /// How long the target of a download's redirect is good.
+    pub link_lifetime: Duration,
+    /// Whether each download makes an event on the `all` stream.
+    pub download_events: bool,
+    /// The largest file that an account accepts.
+    pub max_upload_bytes: u64,
+    /// The bytes that an account may hold.
+    pub space_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            data: None,
+            seed: 1,
+            public_url: None,
+            realtime_hold: Duration::from_secs(300),
+            realtime_max_retries: 10,
+            chunked_min_bytes: 20_000_000,
+            part_bytes: 8 << 20,
+            access_lifetime: Duration::from_secs(3600),
+            link_lifetime: Duration::from_secs(15 * 60),
+            download_events: true,
+            max_upload_bytes: 50 << 30,
+            space_bytes: 10 << 40,
+        }
+    }
+}
+
+/// A running sandbox; it stops when dropped.
+#[derive(Debug)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+    server: Option<JoinHandle<()>>,
+}
+
+/// Starts a sandbox on the current tokio runtime.
+pub async fn start(options: Options) -> io::Result<Sandbox> {
+    if !options.listen.ip().is_loopback() {
+        let message = format!(
+            "the sandbox listens on loopback addresses only, not on {}",
+            options.listen
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    let listener = TcpListener::bind(options.listen).await?;
+    let url = options
+        .public_url
+        .clone()
+        .unwrap_or(format!("http://{}", listener.local_addr()?));
+    let shared = Arc::new(Shared::new(options)?);
+    shared.set_url(url);
+    let mut closing = shared.closing.subscribe();
+    let listener = listener.tap_io(|stream| {
+        // Small answers must not wait for more to send; where this fails they are merely slower.
+        let _ = stream.set_nodelay(true);
+    });
+    let server =
+        axum::serve(listener, box_com::router(shared.clone())).with_graceful_shutdown(async move {
+            // An error means that nobody is left who could say so.
+            let _ = closing.wait_for(|closing| *closing).await;
+        });
+    let server = tokio::spawn(async move {
+        // Serving ends only by the signal: axum retries what fails on accept.
+        let _ = server.await;
+    });
+    Ok(Sandbox {
+        shared,
+        server: Some(server),
+    })
+}
+
+/// Runs a sandbox until `stop` is ready.
+pub async fn run(
+    options: Options,
+    started: impl FnOnce(&Sandbox),
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let sandbox = start(options).await?;
+    started(&sandbox);
+    stop.await;
+    sandbox.shutdown().await;
+    Ok(())
+}
+
+impl Sandbox {
+    /// The origin, as `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        self.shared.url().to_owned()
+    }
+
+    /// A handle that acts and looks without HTTP.
+    pub fn cloud(&self) -> Cloud {
+        Cloud::new(self.shared.clone())
+    }
+
+    /// What a person needs to know to use it.
+    pub fn banner(&self) -> impl fmt::Display + use<> {
+        Banner { url: self.url() }
+    }
+
+    /// Stops, and waits for it.
+    pub async fn shutdown(mut self) {
+        self.shared.closing.send_replace(true);
+        if let Some(mut server) = self.server.take()
+            && tokio::time::timeout(SHUTDOWN_GRACE, &mut server)
+                .await
+                .is_err()
+        {
+            server.abort();
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.shared.closing.send_replace(true);
+        if let Some(server) = &self.server {
+            server.abort();
+        }
+    }
+}
+
+struct Banner {
+    url: String,
+}
+
+impl fmt::Display for Banner {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = &self.url;
+        writeln!(out, "The sandbox cloud listens on {url}")?;
+        writeln!(out, "Access token (the agent's user): {ACCESS_TOKEN}")?;
+        writeln!(out, "Access token (another user):     {OTHER_ACCESS_TOKEN}")?;
+        writeln!(out)?;
+        writeln!(
+            out,
+            "  curl -X POST {url}/sandbox/v1/do -d '{{\"op\":\"mkdir\",\"path\":\"/Projects/Inbox\"}}'"
+        )?;
+        writeln!(
+            out,
+            "  echo {ACCESS_TOKEN} | agent login box --account work --api-url {url} --token-stdin"
+        )?;
+        writeln!(
+            out,
+            "  agent add-folder /Projects/Inbox ./inbox --account work --yes"
+        )?;
+        write!(out, "  agent run")
+    }
+}

@@ -1,0 +1,400 @@
+//! Another user's hands and the test's eyes: what they do goes through the same model, and makes the same events, as HTTP calls.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::content::{Content, Stored};
+use super::model::{ContentTimes, Deed, EventKind, Item, Kind, Model, ROOT, Refusal, User};
+use super::shared::{Shared, now_ms};
+use super::tokens::TokenPair;
+
+/// A handle on the cloud. Cloning it is cheap; it acts as [`User::Other`] unless told otherwise.
+#[derive(Clone, Debug)]
+pub struct Cloud {
+    shared: Arc<Shared>,
+    by: User,
+}
+
+/// One line of [`Cloud::tree`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The item's id, as the API writes it.
+    pub id: String,
+    /// A folder rather than a file.
+    pub is_folder: bool,
+    /// The length of the current content; 0 for a folder.
+    pub size: u64,
+    /// The digest of the current content, lower-case hex; empty for a folder.
+    pub sha1: String,
+    /// The stronger digest, where it was asked for.
+    pub sha256: Option<String>,
+    /// The id of the current version; empty for a folder.
+    pub version: String,
+    /// The item's etag.
+    pub etag: String,
+    /// When the content was last modified, as its uploader said, in milliseconds since 1970.
+    pub content_modified_ms: i64,
+}
+
+impl Cloud {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            by: User::Other,
+        }
+    }
+
+    /// The same cloud with another user's hands.
+    #[must_use]
+    pub fn as_user(&self, by: User) -> Self {
+        Self { by, ..self.clone() }
+    }
+
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Model, Deed) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.shared.change(self.by, change)
+    }
+
+    /// Makes the folder at `path` and those above it, where they are missing.
+    pub fn mkdir_p(&self, path: &str) -> Result<String, Refusal> {
+        self.change(|model, deed| mkdir_p(model, deed, path))
+            .map(|id| id.to_string())
+    }
+
+    /// A new file at `path`, or a new version of the one that is there.
+    pub fn write(&self, path: &str, content: impl Into<Content>) -> Result<String, Refusal> {
+        self.write_at(path, content, None)
+    }
+
+    /// As [`Cloud::write`], with the modification time that the uploader claims.
+    pub fn write_at(
+        &self,
+        path: &str,
+        content: impl Into<Content>,
+        modified_ms: Option<i64>,
+    ) -> Result<String, Refusal> {
+        let stored = Stored::new(content.into())?;
+        let times = ContentTimes {
+            created: modified_ms,
+            modified: modified_ms,
+        };
+        let (folder, name) = split(path)?;
+        let id = self.change(|model, deed| match model.find(path).map(|item| item.id) {
+            Ok(id) => model
+                .add_version(deed, id, stored, None, times)
+                .map(|()| id),
+            Err(_) => {
+                let parent = mkdir_p(model, deed, folder)?;
+                model.create_file(deed, parent, name, stored, times)
+            }
+        })?;
+        Ok(id.to_string())
+    }
+
+    /// A bookmark, which a sync agent must step over.
+    pub fn web_link(&self, path: &str) -> Result<String, Refusal> {
+        let (folder, name) = split(path)?;
+        let id = self.change(|model, deed| {
+            let parent = mkdir_p(model, deed, folder)?;
+            model.create_web_link(deed, parent, name)
+        })?;
+        Ok(id.to_string())
+    }
+
+    /// Another name in the same folder.
+    pub fn rename(&self, path: &str, new_name: &str) -> Result<(), Refusal> {
+        self.with_item(path, |model, deed, id| {
+            model.relocate(deed, id, Some(new_name), None)
+        })
+    }
+
+    /// The same name in another folder, which must exist.
+    pub fn move_to(&self, path: &str, new_parent: &str) -> Result<(), Refusal> {
+        self.with_item(path, |model, deed, id| {
+            let parent = model.find(new_parent)?.id;
+            model.relocate(deed, id, None, Some(parent))
+        })
+    }
+
+    /// A copy in the folder `new_parent`, under its own name or another.
+    pub fn copy(
+        &self,
+        path: &str,
+        new_parent: &str,
+        new_name: Option<&str>,
+    ) -> Result<String, Refusal> {
+        let id = self.with_item(path, |model, deed, id| {
+            let parent = model.find(new_parent)?.id;
+            model.copy(deed, id, parent, new_name)
+        })?;
+        Ok(id.to_string())
+    }
+
+    /// A new description, which Box reports as a rename that changes no name.
+    pub fn describe(&self, path: &str, text: &str) -> Result<(), Refusal> {
+        self.with_item(path, |model, deed, id| {
+            model.describe(deed, id, Some(text), None)
+        })
+    }
+
+    /// Into the trash; the answer is the id, by which it can be restored.
+    pub fn trash(&self, path: &str) -> Result<String, Refusal> {
+        self.with_item(path, |model, deed, id| {
+            model.trash(deed, id).map(|()| id.to_string())
+        })
+    }
+
+    /// Out of the trash, to where it was.
+    pub fn restore(&self, id: &str) -> Result<(), Refusal> {
+        let id = parse_id(id)?;
+        self.change(|model, deed| model.restore(deed, id, None, None))
+    }
+
+    /// Out of the trash, to another folder if the old one is gone, under another name if one is given.
+    pub fn restore_as(
+        &self,
+        id: &str,
+        name: Option<&str>,
+        parent: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let id = parse_id(id)?;
+        self.change(|model, deed| {
+            let parent = parent
+                .map(|path| model.find(path).map(|item| item.id))
+                .transpose()?;
+            model.restore(deed, id, name, parent)
+        })
+    }
+
+    /// Gone for good, whether it was in the trash before or not.
+    pub fn delete_forever(&self, id: &str) -> Result<(), Refusal> {
+        let id = parse_id(id)?;
+        self.change(|model, deed| model.delete_forever(deed, id))
+    }
+
+    /// The ids of a file's contents, oldest first, the current one last.
+    pub fn versions(&self, path: &str) -> Result<Vec<String>, Refusal> {
+        self.shared.look(|model| {
+            Ok(model
+                .find(path)?
+                .versions
+                .iter()
+                .map(|version| version.id.to_string())
+                .collect())
+        })
+    }
+
+    /// Puts an old content on top again.
+    pub fn promote_version(&self, path: &str, version: &str) -> Result<(), Refusal> {
+        let version = parse_id(version)?;
+        self.with_item(path, |model, deed, id| {
+            model.promote_version(deed, id, version)
+        })
+    }
+
+    /// Locks a file.
+    pub fn lock(&self, path: &str) -> Result<(), Refusal> {
+        self.with_item(path, |model, deed, id| model.lock(deed, id, None, false))
+    }
+
+    /// Unlocks a file.
+    pub fn unlock(&self, path: &str) -> Result<(), Refusal> {
+        self.with_item(path, |model, deed, id| model.unlock(deed, id))
+    }
+
+    /// Puts an event into the log that no deed here causes, about an item or about nothing.
+    pub fn announce(&self, event_type: &str, path: Option<&str>) -> Result<(), Refusal> {
+        let kind = EventKind::Named(event_type.into());
+        self.change(|model, deed| {
+            let about = path
+                .map(|path| model.find(path).map(|item| item.id))
+                .transpose()?;
+            model.announce(deed.by, deed.now, kind, about);
+            Ok(())
+        })
+    }
+
+    /// `count` events about items that are in no folder of this cloud.
+    pub fn foreign_noise(&self, count: u64) {
+        self.shared
+            .change(self.by, |model, deed| model.noise(deed.now, count));
+    }
+
+    /// Lets the streams lose every event up to now.
+    pub fn forget_events(&self) {
+        self.shared
+            .look(|model| model.forget_events(model.newest_event()));
+    }
+
+    /// The id of the live item at `path`.
+    pub fn id_of(&self, path: &str) -> Result<String, Refusal> {
+        self.shared
+            .look(|model| model.find(path).map(|item| item.id.to_string()))
+    }
+
+    /// The path of a live item.
+    pub fn path_of(&self, id: &str) -> Result<String, Refusal> {
+        let id = parse_id(id)?;
+        self.shared.look(|model| {
+            model
+                .live(id)
+                .map(|item| item.id)
+                .and_then(|id| model.path_of(id))
+        })
+    }
+
+    /// Everything below the folder at `path`, by its path relative to it.
+    pub fn tree(&self, path: &str) -> Result<BTreeMap<String, Entry>, Refusal> {
+        Ok(self
+            .walk(path)?
+            .into_iter()
+            .map(|(path, entry, _)| (path, entry))
+            .collect())
+    }
+
+    /// As [`Cloud::tree`], with SHA-256 digests, which takes as long as reading every content once.
+    pub fn tree_with_sha256(&self, path: &str) -> Result<BTreeMap<String, Entry>, Refusal> {
+        let mut tree = BTreeMap::new();
+        for (path, mut entry, stored) in self.walk(path)? {
+            entry.sha256 = stored
+                .map(|stored| stored.sha256().map(str::to_owned))
+                .transpose()?;
+            tree.insert(path, entry);
+        }
+        Ok(tree)
+    }
+
+    fn walk(&self, path: &str) -> Result<Vec<(String, Entry, Option<Arc<Stored>>)>, Refusal> {
+        self.shared.look(|model| {
+            let mut found = Vec::new();
+            let mut todo = vec![(String::new(), model.find(path)?)];
+            while let Some((prefix, folder)) = todo.pop() {
+                for id in folder.children.values() {
+                    let item = model.any(*id)?;
+                    let path = format!("{prefix}{}", item.name);
+                    if item.kind == Kind::WebLink {
+                        continue;
+                    }
+                    let stored = item.current().map(|version| version.stored.clone());
+                    found.push((path.clone(), entry_of(item), stored));
+                    if item.kind == Kind::Folder {
+                        todo.push((path + "/", item));
+                    }
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// The whole current content of a file.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>, Refusal> {
+        let stored = self.shared.look(|model| {
+            model
+                .find(path)?
+                .current()
+                .map(|version| version.stored.clone())
+                .ok_or(Refusal::NotFound)
+        })?;
+        Ok(stored.read_all()?)
+    }
+
+    /// How many items there are, with those in the trash.
+    pub fn items_total(&self) -> usize {
+        self.shared.look(|model| model.items_total())
+    }
+
+    /// How many events the log holds.
+    pub fn events_total(&self) -> u64 {
+        self.shared.look(|model| model.newest_event())
+    }
+
+    /// HTTP requests by kind, and oddities such as `bearer_leaked`; what never happened is absent.
+    pub fn counters(&self) -> BTreeMap<String, u64> {
+        self.shared.counters.all()
+    }
+
+    /// One of the [`Cloud::counters`], 0 when absent.
+    pub fn count(&self, word: &str) -> u64 {
+        self.counters().get(word).copied().unwrap_or(0)
+    }
+
+    /// Requests with the bearer for content, metadata or a listing.
+    pub fn api_calls(&self) -> u64 {
+        self.shared.counters.api_calls()
+    }
+
+    /// Every counter back to 0.
+    pub fn reset_counters(&self) {
+        self.shared.counters.reset();
+    }
+
+    /// An access token without a refresh token; without a lifetime it never expires.
+    pub fn issue_token(&self, user: User, lifetime_s: Option<u64>) -> String {
+        self.shared
+            .tokens(|tokens| tokens.issue_access(user, now_ms(), lifetime_s))
+    }
+
+    /// An access token that expires, with the refresh token that renews it once.
+    pub fn issue_pair(&self, user: User, lifetime_s: u64) -> TokenPair {
+        self.shared
+            .tokens(|tokens| tokens.issue_pair(user, now_ms(), lifetime_s))
+    }
+
+    /// Makes an access token look expired.
+    pub fn expire_token(&self, access_token: &str) {
+        self.shared.tokens(|tokens| tokens.expire(access_token));
+    }
+
+    /// Kills an access or a refresh token.
+    pub fn revoke_token(&self, token: &str) {
+        self.shared.tokens(|tokens| tokens.revoke(token));
+    }
+
+    fn with_item<T>(
+        &self,
+        path: &str,
+        change: impl FnOnce(&mut Model, Deed, u64) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.change(|model, deed| {
+            let id = model.find(path)?.id;
+            change(model, deed, id)
+        })
+    }
+}
+
+fn mkdir_p(model: &mut Model, deed: Deed, path: &str) -> Result<u64, Refusal> {
+    let mut at = ROOT;
+    for name in path.split('/').filter(|name| !name.is_empty()) {
+        at = match model.child(model.any(at)?, name) {
+            Some(id) => model.live_of(Kind::Folder, id)?.id,
+            None => model.create_folder(deed, at, name)?,
+        };
+    }
+    Ok(at)
+}
+
+fn split(path: &str) -> Result<(&str, &str), Refusal> {
+    path.trim_end_matches('/')
+        .rsplit_once('/')
+        .ok_or(Refusal::NameInvalid("a path begins with a slash"))
+}
+
+fn parse_id(id: &str) -> Result<u64, Refusal> {
+    id.parse().map_err(|_| Refusal::NotFound)
+}
+
+fn entry_of(item: &Item) -> Entry {
+    let version = item.current();
+    Entry {
+        id: item.id.to_string(),
+        is_folder: item.kind == Kind::Folder,
+        size: version.map_or(0, |version| version.stored.len()),
+        sha1: version.map_or_else(String::new, |version| version.stored.sha1().to_owned()),
+        sha256: None,
+        version: version.map_or_else(String::new, |version| version.id.to_string()),
+        etag: item.etag.to_string(),
+        content_modified_ms: item.content_modified_at,
+    }
+}

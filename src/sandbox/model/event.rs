@@ -1,0 +1,169 @@
+//! The log of what happened: one globally numbered list that every face of the cloud reads.
+
+use std::ops::BitOr;
+use std::sync::Arc;
+
+use super::{Model, Snap, User};
+
+/// Which of the streams carry an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Streams(u8);
+
+impl Streams {
+    pub const ALL: Self = Self(1);
+    pub const CHANGES: Self = Self(2);
+    pub const SYNC: Self = Self(4);
+
+    pub fn shares(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+impl BitOr for Streams {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What kind of thing happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EventKind {
+    Create,
+    Upload,
+    Move,
+    Copy,
+    Rename,
+    Modify,
+    Trash,
+    Untrash,
+    MakeCurrentVersion,
+    LockCreate,
+    LockDestroy,
+    Download,
+    /// A kind by its provider's name, for events that the model itself never causes.
+    Named(Arc<str>),
+}
+
+impl EventKind {
+    pub fn streams(&self) -> Streams {
+        match self {
+            Self::Download => Streams::ALL,
+            Self::Named(name) => match &**name {
+                "ITEM_PREVIEW"
+                | "ITEM_OPEN"
+                | "ITEM_SHARED"
+                | "ITEM_SHARED_CREATE"
+                | "ITEM_SHARED_UNSHARE"
+                | "TAG_ITEM_CREATE"
+                | "COMMENT_CREATE"
+                | "COMMENT_DELETE"
+                | "TASK_CREATE"
+                | "TASK_ASSIGNMENT_CREATE" => Streams::ALL,
+                _ => Streams::ALL | Streams::CHANGES | Streams::SYNC,
+            },
+            _ => Streams::ALL | Streams::CHANGES | Streams::SYNC,
+        }
+    }
+}
+
+/// What an event is about.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    /// An item as it was right after the event.
+    Item(Arc<Snap>),
+    /// An item outside everything that the test looks at; its fields follow from the number.
+    Noise(u64),
+    /// The provider says nothing of it.
+    Nothing,
+}
+
+/// One line of the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    /// Ids rise by one and are never used twice.
+    pub id: u64,
+    pub kind: EventKind,
+    pub at: i64,
+    pub by: User,
+    pub what: What,
+    /// Where the item was before, when the event took it from there.
+    pub from: Option<Arc<str>>,
+}
+
+impl Model {
+    /// The id of the newest event; 0 when nothing has happened yet.
+    pub fn newest_event(&self) -> u64 {
+        self.log.len() as u64
+    }
+
+    /// The id of the oldest event that is still kept.
+    pub fn oldest_event(&self) -> u64 {
+        self.forgotten as u64 + 1
+    }
+
+    /// The events after `id`, oldest first.
+    pub fn events_after(&self, id: u64) -> &[Arc<Event>] {
+        let from = (id as usize).max(self.forgotten).min(self.log.len());
+        &self.log[from..]
+    }
+
+    /// Lets the streams lose everything up to and including event `id`.
+    pub fn forget_events(&mut self, id: u64) {
+        self.forgotten = self.forgotten.max((id as usize).min(self.log.len()));
+        for event in &mut self.log[..self.forgotten] {
+            if !matches!(event.what, What::Nothing) {
+                *event = Arc::new(Event {
+                    what: What::Nothing,
+                    from: None,
+                    ..(**event).clone()
+                });
+            }
+        }
+    }
+
+    pub(super) fn record(
+        &mut self,
+        by: User,
+        now: i64,
+        kind: EventKind,
+        what: What,
+        from: Option<Arc<str>>,
+    ) {
+        // A clock that is set back must not make the log run backwards.
+        self.last_ms = self.last_ms.max(now);
+        let id = self.newest_event() + 1;
+        self.log.push(Arc::new(Event {
+            id,
+            kind,
+            at: self.last_ms,
+            by,
+            what,
+            from,
+        }));
+    }
+
+    /// An event that no deed of the model causes.
+    pub fn announce(&mut self, by: User, now: i64, kind: EventKind, about: Option<u64>) {
+        let what = about
+            .and_then(|id| self.snap(id).ok())
+            .map_or(What::Nothing, What::Item);
+        self.record(by, now, kind, what, None);
+    }
+
+    /// `count` events about items elsewhere.
+    pub fn noise(&mut self, now: i64, count: u64) {
+        const KINDS: [EventKind; 4] = [
+            EventKind::Upload,
+            EventKind::Rename,
+            EventKind::Move,
+            EventKind::Create,
+        ];
+        self.log.reserve(count as usize);
+        for _ in 0..count {
+            self.noise += 1;
+            let kind = KINDS[(self.noise % 4) as usize].clone();
+            self.record(User::Other, now, kind, What::Noise(self.noise), None);
+        }
+    }
+}

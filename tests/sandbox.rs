@@ -1,0 +1,4 @@
+//! The sandbox cloud, seen over HTTP and through its own hands.
+
+mod client;
+mod reading;
