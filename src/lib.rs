@@ -1,6 +1,7 @@
 //! The folder sync agent: reacts to a cloud's event stream and mirrors watched folders to local disk.
 
 pub mod command;
+pub mod config;
 pub mod daemon;
 pub mod deed;
 pub mod engine;

@@ -319,3 +319,47 @@ impl<T> Listing<T> {
         Self { schema: SCHEMA_VERSION, rows }
     }
 }
+
+/// Which entries of the event journal are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventQuery {
+    /// Only entries after this one, oldest first. Without it: the newest entries, still oldest first.
+    pub after: Option<JournalId>,
+    /// Only entries received at or after this moment, in milliseconds since 1970.
+    pub since_ms: Option<i64>,
+    /// Only entries that concern this folder.
+    pub folder: Option<String>,
+    /// At most this many entries, and never more than [`MAX_ROWS`].
+    pub limit: Option<u32>,
+}
+
+/// The most rows that one listing holds; who asks for more gets this many.
+pub const MAX_ROWS: u32 = 10_000;
+
+/// Why a report could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReportError {
+    /// The thing asked about does not exist; one sentence that names what there is instead.
+    #[error("{0}")]
+    NotFound(String),
+    /// The database could not be read; one sentence.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Whoever can report on the agent's state: the running agent, or a reader of its database. The calls may read the disk
+/// and therefore block.
+pub trait Reports: Send + Sync {
+    /// `agent status`.
+    fn status(&self) -> Result<Status, ReportError>;
+    /// `agent events`.
+    fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, ReportError>;
+    /// `agent plan`, of one folder or all.
+    fn plan(&self, folder: Option<&str>) -> Result<Vec<PlanRow>, ReportError>;
+    /// `agent held`.
+    fn held(&self) -> Result<Vec<HoldRow>, ReportError>;
+    /// `agent problems`, of one folder or all.
+    fn problems(&self, folder: Option<&str>) -> Result<Vec<ProblemRow>, ReportError>;
+    /// `agent why`, of an absolute local path.
+    fn why(&self, path: &str) -> Result<Why, ReportError>;
+}

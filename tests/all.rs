@@ -1,4 +1,6 @@
 //! All integration tests, linked once.
 
+mod config;
+mod control;
 mod provider_contract;
 mod sandbox;
