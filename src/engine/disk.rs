@@ -326,11 +326,23 @@ impl Engine {
                 self.done(&item, intent, if entries > 0 { "removed; local files in it stay" } else { "removed" })?;
             }
             DeedResult::StagedLost => self.forget_staged(id, node),
+            DeedResult::Failed(error) if error.kind == DiskErrorKind::ParentMissing => self.parent_lost(intent)?,
             DeedResult::Failed(error) => return self.item_failed(node, "disk", &error.to_string(), None),
         }
         self.make_ready(node, Lane::News);
         self.wake_waiters(node);
         Ok(())
+    }
+
+    /// The directory that was to hold an item is not on disk, so somebody removed it: it is made again first.
+    fn parent_lost(&mut self, intent: &IntentRow) -> Result<()> {
+        let NewSeat::At { parent, .. } = &intent.seat else { return Ok(()) };
+        let Some(above) = self.store.item(*parent)? else { return Ok(()) };
+        if matches!(above.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Root) | None) {
+            return Ok(());
+        }
+        self.put_synced(&above, None)?;
+        self.store.mark(above.node, above.folder, Lane::News, 0, None, self.now.wall)
     }
 
     /// The synced tree becomes what the deed made of the disk.
