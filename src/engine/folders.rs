@@ -364,7 +364,7 @@ impl Engine {
                 ("not_writable", "let the agent's user write there; it tries again every ten seconds")
             }
             DiskErrorKind::Full => ("disk_full", "make room; the agent tries again every ten seconds"),
-            DiskErrorKind::UnsafePath | DiskErrorKind::Item => {
+            DiskErrorKind::UnsafePath | DiskErrorKind::ParentMissing | DiskErrorKind::Item => {
                 ("root_refused", "see the cause; the agent tries again every ten seconds")
             }
         };
