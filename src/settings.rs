@@ -14,6 +14,15 @@ pub enum RemotePlace {
     Id(String),
 }
 
+impl std::fmt::Display for RemotePlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Path(path) => f.write_str(path),
+            Self::Id(id) => write!(f, "id:{id}"),
+        }
+    }
+}
+
 /// Which cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -122,6 +122,11 @@ impl Account {
         Some(self.next_poll.max(self.closed_until))
     }
 
+    /// Whether a long poll is under way.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
     /// Reads the stream as soon as possible.
     pub fn poll_now(&mut self) {
         self.next_poll = 0;
