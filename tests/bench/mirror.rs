@@ -1,1 +1,3 @@
+//! The mirror benchmark.
+
 fn main() {}

@@ -71,8 +71,8 @@ fn pair(access: &str, refresh: Option<&str>, expires_at: Option<Wall>) -> Stored
     }
 }
 
-fn in_seconds(seconds: i64) -> Option<Wall> {
-    Some(now().plus_ms(seconds * 1000))
+fn in_seconds(seconds: i64) -> Wall {
+    now().plus_ms(seconds * 1000)
 }
 
 fn grant(access: &str, refresh: &str) -> String {
@@ -105,7 +105,7 @@ async fn until(what: &str, so: impl Fn() -> bool) {
 #[tokio::test]
 async fn many_callers_and_one_renewal_that_is_durable_at_every_step() {
     let bed = Bed::new();
-    bed.save(&pair("old", Some("r1"), in_seconds(60)));
+    bed.save(&pair("old", Some("r1"), Some(in_seconds(60))));
     let file = bed.file().path();
     let script = Script::start(move |asked| {
         let text = fs::read_to_string(&file).unwrap();
@@ -137,9 +137,9 @@ async fn many_callers_and_one_renewal_that_is_durable_at_every_step() {
     assert_eq!(script.asked().len(), 1);
     let stored = bed.file().load().unwrap();
     assert_eq!(stored.previous.unwrap().refresh_token.unwrap().expose_secret(), "r1");
-    assert!(stored.current.expires_at.unwrap() > in_seconds(3_500).unwrap());
+    assert!(stored.current.expires_at.unwrap() > in_seconds(3_500));
     assert_eq!(stored.current.client_id.as_deref(), Some("app"));
-    tokens.worked(&*tokens.bearer().await.unwrap());
+    tokens.worked(&tokens.bearer().await.unwrap());
     until("the old pair is forgotten", || !bed.text().contains("previous")).await;
     assert!(bed.text().contains("\"r2\""));
 }
@@ -147,10 +147,10 @@ async fn many_callers_and_one_renewal_that_is_durable_at_every_step() {
 #[tokio::test]
 async fn a_token_that_lasts_is_left_alone() {
     let bed = Bed::new();
-    bed.save(&pair("old", Some("r1"), in_seconds(3_600)));
+    bed.save(&pair("old", Some("r1"), Some(in_seconds(3_600))));
     let script = Script::start(|_| no_grant()).await;
     let tokens = bed.tokens(&script);
-    assert_eq!(header(&*tokens.bearer().await.unwrap()), "Bearer old");
+    assert_eq!(header(&tokens.bearer().await.unwrap()), "Bearer old");
     bed.save(&pair("unknown end", Some("r1"), None));
     tokens.reload();
     assert!(tokens.bearer().await.unwrap().due.is_none());
@@ -160,13 +160,13 @@ async fn a_token_that_lasts_is_left_alone() {
 #[tokio::test]
 async fn two_processes_share_one_renewal() {
     let bed = Bed::new();
-    bed.save(&pair("old", Some("r1"), in_seconds(3_600)));
+    bed.save(&pair("old", Some("r1"), Some(in_seconds(3_600))));
     let script = Script::start(|asked| if asked.body.contains("r1") { grant("new", "r2") } else { no_grant() }).await;
     let sources: Vec<TokenSource> = (0..4).map(|_| bed.tokens(&script)).collect();
     let mut callers = Vec::new();
     for tokens in sources {
         let rejected = tokens.bearer().await.unwrap();
-        callers.push(tokio::spawn(async move { header(&*tokens.renew(&rejected).await.unwrap()) }));
+        callers.push(tokio::spawn(async move { header(&tokens.renew(&rejected).await.unwrap()) }));
     }
     for caller in callers {
         assert_eq!(caller.await.unwrap(), "Bearer new");
@@ -177,7 +177,7 @@ async fn two_processes_share_one_renewal() {
 #[tokio::test]
 async fn calls_that_were_refused_are_replayed_once_with_one_renewal() {
     let bed = Bed::new();
-    bed.save(&pair("old", Some("r1"), in_seconds(3_600)));
+    bed.save(&pair("old", Some("r1"), Some(in_seconds(3_600))));
     let script = Script::start(|asked| match (asked.path(), asked.header("authorization")) {
         ("/oauth2/token", None) => grant("new", "r2"),
         ("/data", Some("Bearer new")) => reply(200, "", "{}"),
@@ -207,7 +207,7 @@ async fn calls_that_were_refused_are_replayed_once_with_one_renewal() {
 #[tokio::test]
 async fn a_sign_in_that_ended_is_said_once_and_healed_by_a_new_one() {
     let bed = Bed::new();
-    bed.save(&pair("old", Some("r1"), in_seconds(60)));
+    bed.save(&pair("old", Some("r1"), Some(in_seconds(60))));
     let script = Script::start(|_| no_grant()).await;
     let tokens = bed.tokens(&script);
     for _ in 0..5 {
@@ -218,7 +218,7 @@ async fn a_sign_in_that_ended_is_said_once_and_healed_by_a_new_one() {
     assert_eq!(script.asked().len(), 1, "no storm of retries");
     assert!(!bed.text().contains("refreshing_since"));
     save_login(bed.dir(), "work", pair("fresh", Some("r9"), None).current).await.unwrap();
-    assert_eq!(header(&*tokens.bearer().await.unwrap()), "Bearer fresh");
+    assert_eq!(header(&tokens.bearer().await.unwrap()), "Bearer fresh");
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ async fn without_a_file_nobody_has_signed_in_yet() {
     let tokens = bed.tokens(&script);
     assert_eq!(tokens.bearer().await.unwrap_err().kind, ProviderErrorKind::SignInNeeded);
     save_login(bed.dir(), "work", pair("fresh", None, None).current).await.unwrap();
-    assert_eq!(header(&*tokens.bearer().await.unwrap()), "Bearer fresh");
+    assert_eq!(header(&tokens.bearer().await.unwrap()), "Bearer fresh");
     assert!(remove(bed.dir(), "work").await.unwrap());
     assert!(!remove(bed.dir(), "work").await.unwrap());
 }
@@ -236,7 +236,7 @@ async fn without_a_file_nobody_has_signed_in_yet() {
 #[tokio::test]
 async fn tokens_that_somebody_put_there_meanwhile_count() {
     let bed = Bed::new();
-    bed.save(&pair("old", Some("r1"), in_seconds(60)));
+    bed.save(&pair("old", Some("r1"), Some(in_seconds(60))));
     let file = bed.file();
     let script = Script::start(move |_| {
         // A program that does not take the lock.
@@ -245,14 +245,14 @@ async fn tokens_that_somebody_put_there_meanwhile_count() {
     })
     .await;
     let tokens = bed.tokens(&script);
-    assert_eq!(header(&*tokens.bearer().await.unwrap()), "Bearer theirs");
+    assert_eq!(header(&tokens.bearer().await.unwrap()), "Bearer theirs");
     assert!(bed.text().contains("r7"));
 }
 
 #[tokio::test]
 async fn a_bare_token_serves_until_it_is_refused() {
     let bed = Bed::new();
-    bed.save(&pair("bare", None, in_seconds(-10)));
+    bed.save(&pair("bare", None, Some(in_seconds(-10))));
     let script = Script::start(|_| grant("never", "never")).await;
     let tokens = bed.tokens(&script);
     let bearer = tokens.bearer().await.unwrap();
@@ -267,7 +267,7 @@ async fn a_bare_token_serves_until_it_is_refused() {
 #[tokio::test]
 async fn a_token_endpoint_that_fails_for_now_costs_nothing_but_time() {
     let bed = Bed::new();
-    bed.save(&pair("old", Some("r1"), in_seconds(100)));
+    bed.save(&pair("old", Some("r1"), Some(in_seconds(100))));
     let answers = AtomicUsize::new(0);
     let script = Script::start(move |_| match answers.fetch_add(1, Ordering::Relaxed) {
         0 => reply(503, "", "<html>busy</html>"),
@@ -279,7 +279,7 @@ async fn a_token_endpoint_that_fails_for_now_costs_nothing_but_time() {
     let tokens = bed.tokens(&script);
     // The token still lives, so it is used, and the endpoint is left in peace for a while.
     for _ in 0..5 {
-        assert_eq!(header(&*tokens.bearer().await.unwrap()), "Bearer old");
+        assert_eq!(header(&tokens.bearer().await.unwrap()), "Bearer old");
     }
     assert_eq!(script.asked().len(), 1);
     let old = tokens.bearer().await.unwrap();
@@ -287,7 +287,7 @@ async fn a_token_endpoint_that_fails_for_now_costs_nothing_but_time() {
     assert_eq!((error.kind, error.retry_after), (ProviderErrorKind::RateLimited, Some(Duration::from_secs(3))));
     assert_eq!(tokens.renew(&old).await.unwrap_err().kind, ProviderErrorKind::Malformed);
     assert!(bed.text().contains("refreshing_since"), "what became of the request is not known");
-    assert_eq!(header(&*tokens.renew(&old).await.unwrap()), "Bearer new");
+    assert_eq!(header(&tokens.renew(&old).await.unwrap()), "Bearer new");
 }
 
 #[tokio::test]
@@ -311,7 +311,7 @@ async fn a_pair_that_cannot_be_written_is_kept_until_it_can() {
     fs::remove_file(&dir).unwrap();
     fs::rename(&aside, &dir).unwrap();
     assert!(bed.text().contains("\"old\""), "not used before it is durable");
-    assert_eq!(header(&*tokens.renew(&old).await.unwrap()), "Bearer new");
+    assert_eq!(header(&tokens.renew(&old).await.unwrap()), "Bearer new");
     assert!(bed.text().contains("\"r2\""));
     assert_eq!(script.asked().len(), 1, "the refresh token is spent once only");
 }
@@ -341,20 +341,20 @@ async fn a_caller_that_goes_away_does_not_lose_the_new_pair() {
     go_on.send(()).unwrap();
     tokens.settle().await;
     assert_eq!(bed.file().load().unwrap().current.access_token.expose_secret(), "new");
-    assert_eq!(header(&*tokens.bearer().await.unwrap()), "Bearer new");
+    assert_eq!(header(&tokens.bearer().await.unwrap()), "Bearer new");
 }
 
 #[tokio::test]
 async fn a_crash_at_any_step_leaves_a_way_on() {
     // Before the request was sent, or sent without effect: the same refresh token serves.
     let bed = Bed::new();
-    bed.save(&Stored { refreshing_since: in_seconds(-60), ..pair("old", Some("r1"), in_seconds(-1)) });
+    bed.save(&Stored { refreshing_since: Some(in_seconds(-60)), ..pair("old", Some("r1"), Some(in_seconds(-1))) });
     let script = Script::start(|_| grant("new", "r2")).await;
-    assert_eq!(header(&*bed.tokens(&script).bearer().await.unwrap()), "Bearer new");
+    assert_eq!(header(&bed.tokens(&script).bearer().await.unwrap()), "Bearer new");
 
     // The answer was lost: a person must help, and hears why.
     let bed = Bed::new();
-    bed.save(&Stored { refreshing_since: in_seconds(-60), ..pair("old", Some("r1"), in_seconds(-1)) });
+    bed.save(&Stored { refreshing_since: Some(in_seconds(-60)), ..pair("old", Some("r1"), Some(in_seconds(-1))) });
     let script = Script::start(|_| no_grant()).await;
     let error = bed.tokens(&script).bearer().await.unwrap_err();
     assert_eq!(error.kind, ProviderErrorKind::SignInNeeded);
@@ -363,20 +363,20 @@ async fn a_crash_at_any_step_leaves_a_way_on() {
     // The new pair was written and turns out to be worth nothing: the one before it is still there.
     let bed = Bed::new();
     let previous = Pair { access_token: "old".into(), refresh_token: Some("r1".into()) };
-    bed.save(&Stored { previous: Some(previous), ..pair("new", Some("r2"), in_seconds(-1)) });
+    bed.save(&Stored { previous: Some(previous), ..pair("new", Some("r2"), Some(in_seconds(-1))) });
     let script =
         Script::start(|asked| if asked.body.contains("=r1") { grant("newer", "r3") } else { no_grant() }).await;
     let tokens = bed.tokens(&script);
-    assert_eq!(header(&*tokens.bearer().await.unwrap()), "Bearer newer");
+    assert_eq!(header(&tokens.bearer().await.unwrap()), "Bearer newer");
     let tried: Vec<bool> = script.asked().iter().map(|asked| asked.body.contains("=r2")).collect();
     assert_eq!(tried, [true, false], "the current one first");
 
     // A restart after the write and before the first use: the first success forgets the old pair.
     let bed = Bed::new();
     let previous = Pair { access_token: "old".into(), refresh_token: Some("r1".into()) };
-    bed.save(&Stored { previous: Some(previous), ..pair("new", Some("r2"), in_seconds(3_600)) });
+    bed.save(&Stored { previous: Some(previous), ..pair("new", Some("r2"), Some(in_seconds(3_600))) });
     let tokens = bed.tokens(&script);
-    tokens.worked(&*tokens.bearer().await.unwrap());
+    tokens.worked(&tokens.bearer().await.unwrap());
     until("the old pair is forgotten", || !bed.text().contains("previous")).await;
 }
 
@@ -497,7 +497,7 @@ async fn a_refresh_token_alone_buys_the_first_access_token() {
     save_login(bed.dir(), "work", login.credentials).await.unwrap();
     let script = Script::start(|_| reply(200, "", "{\"access_token\":\"first\"}")).await;
     let tokens = bed.tokens(&script);
-    assert_eq!(header(&*tokens.bearer().await.unwrap()), "Bearer first");
+    assert_eq!(header(&tokens.bearer().await.unwrap()), "Bearer first");
     // A provider that does not rotate sends none back: the old one stays.
     let stored = bed.file().load().unwrap();
     assert_eq!(stored.current.refresh_token.unwrap().expose_secret(), "r1");
