@@ -279,14 +279,14 @@ async fn a_body_that_stalls_or_trickles_ends() {
         (end.map_err(|error| error.kind), began.elapsed())
     };
     let (end, after) = took(every(61, 1 << 20), 10).await;
-    assert_eq!((end, after), (Err(ProviderErrorKind::Network), Duration::from_secs(60)), "silence");
+    assert_eq!((end, after), (Err(ProviderErrorKind::Network), Duration::from_mins(1)), "silence");
     let (end, after) = took(every(1, 1), 100_000).await;
-    assert_eq!((end, after), (Err(ProviderErrorKind::Network), Duration::from_secs(60)), "a byte a second");
+    assert_eq!((end, after), (Err(ProviderErrorKind::Network), Duration::from_mins(1)), "a byte a second");
     assert_eq!(took(every(50, 16 << 10), 1_000).await.0, Ok(()), "slow, but it moves");
     // A consumer that takes its time is no stall.
     let mut ready = body::patient(stream::repeat_with(|| Ok(bytes::Bytes::from_static(b"x"))).boxed());
     for _ in 0..5 {
         assert!(ready.next().await.unwrap().is_ok());
-        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
     }
 }
