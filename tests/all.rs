@@ -2,5 +2,6 @@
 
 mod config;
 mod control;
+mod fetch;
 mod provider_contract;
 mod sandbox;
