@@ -1,5 +1,6 @@
 //! All integration tests, linked once.
 
+mod clients;
 mod config;
 mod control;
 mod fetch;

@@ -96,7 +96,8 @@ impl Query {
 
     /// Python's clients write `True`, and the real service understands it.
     fn flag(&self, key: &str) -> bool {
-        self.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        self.get(key)
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     fn number(&self, key: &str) -> Option<u64> {

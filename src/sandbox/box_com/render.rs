@@ -312,7 +312,7 @@ fn value(out: &mut String, snap: &Snap, field: Field, view: View) {
                 .map_or("", |(_, extension)| extension);
             quote(out, extension);
         }
-        Field::Tags => out.push_str("[]"),
+        Field::Tags => out.push_str(r#"["sandbox"]"#),
         Field::CommentCount => out.push('0'),
         Field::SyncState => out.push_str(r#""not_synced""#),
         Field::Url => quote(out, "https://example.test/"),

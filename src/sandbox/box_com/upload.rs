@@ -54,10 +54,19 @@ async fn receive(ask: &Ask, request: Request) -> Received {
         if field.name() == Some("attributes") {
             if stored.is_some() {
                 let message = "The attributes must come before the file";
-                return Err(reply::error(ask, 400, "metadata_after_file_contents", message));
+                return Err(reply::error(
+                    ask,
+                    400,
+                    "metadata_after_file_contents",
+                    message,
+                ));
             }
-            let text = field.text().await.map_err(|_| bad("the attributes are broken"))?;
-            attributes = Some(serde_json::from_str(&text).map_err(|_| bad("the attributes are not JSON"))?);
+            let text = field
+                .text()
+                .await
+                .map_err(|_| bad("the attributes are broken"))?;
+            attributes =
+                Some(serde_json::from_str(&text).map_err(|_| bad("the attributes are not JSON"))?);
             continue;
         }
         let mut spool = Spool::new(ask.shared.spill_path());
