@@ -1,5 +1,6 @@
 //! The wishes of the configuration file after checking, as plain values that the engine can hold.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ pub enum RemotePlace {
     Id(String),
 }
 
-impl std::fmt::Display for RemotePlace {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for RemotePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => f.write_str(path),
             Self::Id(id) => write!(f, "id:{id}"),
