@@ -1,6 +1,7 @@
 //! `agent login` and `agent logout`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
@@ -148,7 +149,10 @@ async fn sign_in(
 ) -> Outcome<Result<Identity, ProviderError>> {
     let login = auth::parse_login(token.expose_secret())?;
     // Tried in a directory of its own: trying may already renew the pair, and a bad token must not replace a good one.
-    let trial = tempfile::Builder::new().prefix(".login-").tempdir_in(places.credentials_dir())?;
+    let trial = tempfile::Builder::new()
+        .prefix(".login-")
+        .permissions(fs::Permissions::from_mode(0o700))
+        .tempdir_in(places.credentials_dir())?;
     let trial_dir = trial.path().to_owned();
     auth::save_login(trial_dir.clone(), &account.name, login.credentials).await?;
     let provider = cloud::connect(account, trial_dir.clone())?;
