@@ -4,3 +4,4 @@ mod config;
 mod control;
 mod provider_contract;
 mod sandbox;
+mod sim;
