@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::deed::Place;
 use crate::id::{AccountId, FolderId, JobId, NodeId, PageToken};
-use crate::report::Degraded;
 use crate::store::intents::IntentRow;
 use crate::store::work::Lane;
 use crate::store::{Result, Store};
@@ -22,6 +21,7 @@ pub mod disk;
 pub mod effect;
 mod filter;
 pub mod folders;
+pub mod health;
 pub mod holds;
 pub mod input;
 pub mod learn;
@@ -202,13 +202,6 @@ impl Engine {
     /// Jobs under way.
     pub fn jobs_under_way(&self) -> usize {
         self.jobs.len()
-    }
-
-    /// What is wrong with each account and folder, by their rows.
-    pub fn degraded(&self) -> (BTreeMap<AccountId, Degraded>, BTreeMap<FolderId, Degraded>) {
-        let accounts = self.accounts.iter().filter_map(|(id, account)| Some((*id, account.degraded.clone()?)));
-        let folders = self.folders.iter().filter_map(|(id, folder)| Some((*id, folder.degraded.clone()?)));
-        (accounts.collect(), folders.collect())
     }
 
     fn take(&mut self, input: Input) -> Result<()> {

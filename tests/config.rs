@@ -15,7 +15,7 @@ fn places() -> Places {
 fn complaints(text: &str) -> String {
     match Config::check(text, &places()) {
         Ok(config) => format!("accepted: {config:#?}"),
-        Err(complaints) => complaints.iter().map(|complaint| format!("{complaint}\n")).collect(),
+        Err(complaints) => complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
     }
 }
 

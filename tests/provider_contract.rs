@@ -5,6 +5,7 @@
 mod bed;
 mod content;
 mod events;
+mod faults;
 mod items;
 
 /// Makes a test of each function, for each face.
@@ -42,5 +43,18 @@ contract! {
         content::the_bytes_are_those_of_the_version,
         content::a_part_is_a_part,
         content::what_is_gone_is_not_found,
+        faults::what_passes_is_tried_again,
+        faults::trying_again_has_an_end,
+        faults::a_long_wait_is_the_callers,
+        faults::nonsense_is_never_an_empty_answer,
+        faults::a_download_that_broke_is_taken_up_again,
+        faults::content_that_is_not_ready_says_when,
+        faults::a_redirect_into_the_clear_or_in_circles_is_not_followed,
+        faults::a_token_that_dies_midway_costs_one_renewal,
+        faults::a_token_near_its_end_is_renewed_before_it_is_used,
+        faults::a_dead_sign_in_is_said_and_healed,
+        faults::odd_positions_cost_time_and_no_event,
+        faults::a_listing_that_goes_in_circles_ends_in_an_error,
+        faults::a_bad_realtime_server_is_borne,
     }
 }

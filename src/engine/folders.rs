@@ -16,7 +16,7 @@ use crate::id::{AccountId, FolderId, ItemId, JobId, NodeId};
 use crate::path::Name;
 use crate::provider::{ListPage, ProviderError, ProviderErrorKind, Resolved};
 use crate::report::Degraded;
-use crate::settings::{FolderSettings, RemotePlace};
+use crate::settings::FolderSettings;
 use crate::store::Result;
 use crate::store::folders::{FolderCounts, FolderRow, NewFolder, ScanStage};
 use crate::store::items::{Presence, RemoteRow, SeatRow, SyncedRow};
@@ -213,7 +213,7 @@ impl Engine {
             return Ok(());
         };
         let account = *account;
-        let remote = remote_text(&settings.remote);
+        let remote = settings.remote.to_string();
         let filters = Filter::new(&settings);
         if let Some(row) = self.store.folder_named(&settings.name)? {
             if row.remote != remote || row.local != settings.local || row.account != account {
@@ -408,11 +408,7 @@ impl Engine {
             Ok(Resolved::Folder(item)) => return self.root_found(account, id, &item),
             Ok(Resolved::NotAFolder { path }) => format!("`{path}` is not a folder"),
             Ok(Resolved::Missing { exists, instead }) => {
-                format!(
-                    "`{}` is not there; `{exists}` has: {}",
-                    remote_text(&folder.settings.remote),
-                    instead.join(", ")
-                )
+                format!("`{}` is not there; `{exists}` has: {}", folder.settings.remote, instead.join(", "))
             }
             Err(error) if error.kind == ProviderErrorKind::NotFound => error.to_string(),
             Err(error) => {
@@ -758,13 +754,5 @@ fn job_nodes(job: &Job) -> Vec<NodeId> {
         Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Open(_) | Job::Resolve(..) => {
             Vec::new()
         }
-    }
-}
-
-/// A remote place as the configuration writes it.
-pub(super) fn remote_text(place: &RemotePlace) -> String {
-    match place {
-        RemotePlace::Path(path) => path.clone(),
-        RemotePlace::Id(id) => format!("id:{id}"),
     }
 }

@@ -58,7 +58,7 @@ impl Engine {
             settings.name,
             row.remote,
             row.local.display(),
-            super::folders::remote_text(&settings.remote),
+            settings.remote,
             settings.local.display(),
         );
         let id = row.folder;

@@ -132,6 +132,11 @@ impl Account {
         self.capabilities.long_poll && self.usable() && self.waiting.is_none() && self.drained > 0
     }
 
+    /// Whether a long poll is under way.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
     /// Reads the stream as soon as possible.
     pub fn poll_now(&mut self) {
         self.next_poll = 0;

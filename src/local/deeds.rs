@@ -326,7 +326,8 @@ impl<'a> Batch<'a> {
             // Moved already, by us before a crash?
             let Some(target) = self.spot(to)? else { return Ok(DeedResult::Missing) };
             let there = target.look().map_err(|why| refuse(self, why))?;
-            if !there.as_ref().is_some_and(is_ours) {
+            // A file must be unchanged: its inode alone may have been used again for somebody's new one.
+            if !there.is_some_and(|seen| is_ours(&seen) && (is_folder || seen.is_content(expect))) {
                 return Ok(DeedResult::Missing);
             }
             if let Some(source) = &source {
@@ -337,7 +338,8 @@ impl<'a> Batch<'a> {
         };
         let target = self.target(to)?;
         let (old, new) = (source.at(), target.at());
-        match disk::rename_free(self.folder.disk.noreplace, old, new) {
+        let is_there = source.dir.ino == target.dir.ino && source.name == target.name;
+        match if is_there { Ok(()) } else { disk::rename_free(self.folder.disk.noreplace, old, new) } {
             Ok(()) => {}
             Err(Errno::EXIST | Errno::NOTEMPTY) => match target.look().map_err(|why| refuse(self, why))? {
                 // A disk that folds case finds the old name under the new one.
@@ -454,11 +456,7 @@ impl<'a> Batch<'a> {
             return Ok(DeedResult::Different);
         }
         if let Some(modified) = modified {
-            // Without the right to set it, the file keeps its own time: only the owner may.
-            match disk::set_modified(&file, disk::wall_ns(modified)) {
-                Ok(()) | Err(Errno::PERM | Errno::ACCESS) => {}
-                Err(why) => return Err(refuse(self, why)),
-            }
+            disk::set_owners_modified(&file, disk::wall_ns(modified)).map_err(|why| refuse(self, why))?;
         }
         disk::flush(&file).map_err(|why| refuse(self, why))?;
         self.touch(&spot.dir);

@@ -182,6 +182,17 @@ pub(crate) fn set_modified(fd: impl AsFd, modified_ns: i64) -> Result<()> {
     fs::futimens(fd, &times)
 }
 
+/// Sets the time of a file that may be somebody else's: without the right to, it keeps its own.
+pub(crate) fn set_owners_modified(file: &File, modified_ns: i64) -> Result<()> {
+    if look_at(file)?.stamp.mtime_ns == modified_ns {
+        return Ok(());
+    }
+    match set_modified(file, modified_ns) {
+        Ok(()) | Err(Errno::PERM | Errno::ACCESS) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// A moment of the cloud for the disk; what the filesystem cannot hold, the kernel clamps.
 pub(crate) fn wall_ns(wall: Wall) -> i64 {
     wall.0.saturating_mul(1_000_000)

@@ -15,7 +15,7 @@ pub(super) use script::here;
 
 #[cfg(test)]
 pub(super) mod script {
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
     use std::panic::resume_unwind;
 
     use super::Result;
@@ -30,6 +30,8 @@ pub(super) mod script {
         Once(Errno),
         /// This call and all later ones fail.
         FromHereOn(Errno),
+        /// Somebody else does something just before the call: what [`meanwhile`] was given.
+        Meanwhile,
     }
 
     /// What a crash unwinds with.
@@ -38,6 +40,13 @@ pub(super) mod script {
     thread_local! {
         static PLAN: Cell<Option<(u64, Fault)>> = const { Cell::new(None) };
         static COUNT: Cell<u64> = const { Cell::new(0) };
+        static ACT: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+    }
+
+    /// Arms somebody else's act before the `at`-th call from now.
+    pub(in crate::local) fn meanwhile(at: u64, act: impl FnOnce() + 'static) {
+        ACT.set(Some(Box::new(act)));
+        arm(at, Fault::Meanwhile);
     }
 
     /// Arms a fault at the `at`-th call from now (0 is the next one) on this thread.
@@ -49,6 +58,7 @@ pub(super) mod script {
     /// Ends all faults; says how many calls there were since the last arming.
     pub(in crate::local) fn disarm() -> u64 {
         PLAN.set(None);
+        ACT.set(None);
         COUNT.replace(0)
     }
 
@@ -59,6 +69,12 @@ pub(super) mod script {
             Some((at, Fault::Crash)) if count == at => resume_unwind(Box::new(Crashed)),
             Some((at, Fault::Once(errno))) if count == at => Err(errno),
             Some((at, Fault::FromHereOn(errno))) if count >= at => Err(errno),
+            Some((at, Fault::Meanwhile)) if count == at => {
+                if let Some(act) = ACT.take() {
+                    act();
+                }
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

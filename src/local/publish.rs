@@ -335,10 +335,7 @@ impl Batch<'_> {
     fn keep_equal(&mut self, publish: &Publish<'_>) -> Result<DeedResult, Stop> {
         let (dir, name) = publish.spot.at();
         let file = disk::open_file(dir, name)?;
-        match disk::set_modified(&file, publish.staged.stamp.mtime_ns) {
-            Ok(()) | Err(Errno::PERM | Errno::ACCESS) => {}
-            Err(why) => return Err(why.into()),
-        }
+        disk::set_owners_modified(&file, publish.staged.stamp.mtime_ns)?;
         disk::flush(&file)?;
         let stamp = disk::look_at(&file)?.stamp;
         if self.staging_look(publish)?.is_some_and(|seen| seen.stamp.ino == publish.staged.stamp.ino) {

@@ -91,47 +91,30 @@ pub(crate) const CHUNK_BYTES: usize = 256 << 10;
 pub(crate) struct Stored {
     content: Content,
     block: OnceLock<Bytes>,
-    sha1: OnceLock<String>,
+    sha1: Arc<str>,
     sha256: OnceLock<String>,
 }
 
 impl Stored {
     /// Wraps the content and computes the digest that every event will need, so do this outside the cloud's lock.
     pub fn new(content: Content) -> io::Result<Arc<Self>> {
-        let stored = Self {
-            content,
-            block: OnceLock::new(),
-            sha1: OnceLock::new(),
-            sha256: OnceLock::new(),
-        };
-        let sha1 = stored.digest::<sha1::Sha1>()?;
-        Ok(stored.with_sha1(sha1))
+        let mut stored = Self { content, block: OnceLock::new(), sha1: Arc::from(""), sha256: OnceLock::new() };
+        stored.sha1 = stored.digest::<sha1::Sha1>()?.into();
+        Ok(Arc::new(stored))
     }
 
     /// Wraps content whose SHA-1 was computed while it arrived.
     pub fn hashed(content: Content, sha1: String) -> Arc<Self> {
-        Self {
-            content,
-            block: OnceLock::new(),
-            sha1: OnceLock::new(),
-            sha256: OnceLock::new(),
-        }
-        .with_sha1(sha1)
-    }
-
-    fn with_sha1(self, sha1: String) -> Arc<Self> {
-        Arc::new(Self {
-            sha1: OnceLock::from(sha1),
-            ..self
-        })
+        Arc::new(Self { content, block: OnceLock::new(), sha1: sha1.into(), sha256: OnceLock::new() })
     }
 
     pub fn len(&self) -> u64 {
         self.content.len()
     }
 
-    pub fn sha1(&self) -> &str {
-        self.sha1.get().map_or("", String::as_str)
+    /// Lower-case hex.
+    pub fn sha1(&self) -> &Arc<str> {
+        &self.sha1
     }
 
     pub fn sha256(&self) -> io::Result<&str> {
@@ -165,9 +148,7 @@ impl Stored {
             let whole = pattern_block(seed, len as usize);
             return whole.slice(offset as usize..offset as usize + want);
         }
-        let block = self
-            .block
-            .get_or_init(|| pattern_block(seed, BLOCK_BYTES as usize));
+        let block = self.block.get_or_init(|| pattern_block(seed, BLOCK_BYTES as usize));
         let (number, within) = (offset / BLOCK_BYTES, offset % BLOCK_BYTES);
         if number > 0 && within < STAMP_BYTES {
             let stamp = (number ^ seed).to_le_bytes();
@@ -239,27 +220,12 @@ mod tests {
         let stored = Stored::new(Content::pattern(7, len)).unwrap();
         let whole = stored.read_all().unwrap();
         assert_eq!(whole.len() as u64, len);
-        for offset in [
-            0,
-            1,
-            BLOCK_BYTES - 1,
-            BLOCK_BYTES,
-            BLOCK_BYTES + 3,
-            2 * BLOCK_BYTES + 8,
-            len - 1,
-        ] {
+        for offset in [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 3, 2 * BLOCK_BYTES + 8, len - 1] {
             let chunk = stored.chunk(offset, len).unwrap();
             assert!(!chunk.is_empty());
-            assert_eq!(
-                &whole[offset as usize..offset as usize + chunk.len()],
-                &chunk[..],
-                "at {offset}"
-            );
+            assert_eq!(&whole[offset as usize..offset as usize + chunk.len()], &chunk[..], "at {offset}");
         }
-        assert_ne!(
-            whole[..4096],
-            whole[BLOCK_BYTES as usize..BLOCK_BYTES as usize + 4096]
-        );
+        assert_ne!(whole[..4096], whole[BLOCK_BYTES as usize..BLOCK_BYTES as usize + 4096]);
     }
 
     #[test]
@@ -268,10 +234,7 @@ mod tests {
         let two = Stored::new(Content::pattern(2, 4096)).unwrap();
         assert_ne!(one.sha1(), two.sha1());
         let abc = Stored::new(Content::from("abc")).unwrap();
-        assert_eq!(abc.sha1(), "a9993e364706816aba3e25717850c26c9cd0d89d");
-        assert_eq!(
-            abc.sha256().unwrap(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(&**abc.sha1(), "a9993e364706816aba3e25717850c26c9cd0d89d");
+        assert_eq!(abc.sha256().unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

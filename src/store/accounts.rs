@@ -15,6 +15,8 @@ pub struct AccountRow {
     pub account: AccountId,
     /// Its name.
     pub name: String,
+    /// Its provider's word.
+    pub provider: String,
     /// Whose it was when first seen.
     pub user_id: Option<String>,
     /// The login of that user.
@@ -30,12 +32,13 @@ pub struct AccountRow {
 }
 
 pub(super) const COLUMNS: &str =
-    "account, name, user_id, login, stream, cursor, polled_at, relevant, foreigns, repeated, stale, own";
+    "account, name, user_id, login, stream, cursor, polled_at, relevant, foreigns, repeated, stale, own, provider";
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
     Ok(AccountRow {
         account: AccountId(row.get(0)?),
         name: row.get(1)?,
+        provider: row.get(12)?,
         user_id: row.get(2)?,
         login: row.get(3)?,
         stream: row.get(4)?,

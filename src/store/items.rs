@@ -162,11 +162,16 @@ fn read_name(row: &Row<'_>, column: usize) -> Result<Name> {
     Name::new(row.get_ref(column)?.as_blob().map_err(StoreError::damaged)?).map_err(StoreError::damaged)
 }
 
+/// One item, by any connection.
+pub(super) fn load(conn: &rusqlite::Connection, node: NodeId) -> Result<Option<ItemRow>> {
+    let sql = format!("SELECT {COLUMNS} FROM item WHERE node = ?1");
+    conn.prepare_cached(&sql)?.query_row([node.0], read).optional()?.transpose()
+}
+
 impl Store {
     /// One item.
     pub fn item(&self, node: NodeId) -> Result<Option<ItemRow>> {
-        let sql = format!("SELECT {COLUMNS} FROM item WHERE node = ?1");
-        self.conn.prepare_cached(&sql)?.query_row([node.0], read).optional()?.transpose()
+        load(&self.conn, node)
     }
 
     /// One item of a folder, by its id.

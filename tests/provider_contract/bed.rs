@@ -1,6 +1,7 @@
 //! A sandbox with one account that is signed in, and the adapter under test.
 
 use std::marker::PhantomData;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +13,23 @@ use folder_sync_agent::provider::http::CallCounter;
 use folder_sync_agent::provider::{Content, Provider};
 use folder_sync_agent::sandbox::{ACCESS_TOKEN, Cloud, Options, Sandbox, start};
 use folder_sync_agent::settings::{AccountSettings, BoxStream, ProviderName, Suppress};
-use folder_sync_agent::tree::{ItemState, RemoteItem};
+use folder_sync_agent::tree::{ItemState, RemoteItem, Wall};
 use futures_util::TryStreamExt;
 use tempfile::TempDir;
 
 /// How one provider is reached in the sandbox.
 pub trait Face {
     const NAME: ProviderName;
+
+    /// The sandbox's words for this provider's requests.
+    const WHOAMI: &'static str;
+    const LISTING: &'static str;
+    const FILE: &'static str;
+    const EVENTS: &'static str;
+    const LONG_POLL: &'static str;
+    const CONTENT: &'static str;
+    /// The request that really brings the bytes.
+    const CONTENT_TARGET: &'static str;
 
     fn adapter(settings: &AccountSettings, credentials: &TempDir, counter: Arc<CallCounter>) -> Arc<dyn Provider>;
 
@@ -30,6 +41,14 @@ pub struct BoxFace;
 
 impl Face for BoxFace {
     const NAME: ProviderName = ProviderName::Box;
+
+    const WHOAMI: &'static str = "user_me";
+    const LISTING: &'static str = "folder_items";
+    const FILE: &'static str = "file_get";
+    const EVENTS: &'static str = "events";
+    const LONG_POLL: &'static str = "realtime";
+    const CONTENT: &'static str = "content";
+    const CONTENT_TARGET: &'static str = "content_redirect";
 
     fn adapter(settings: &AccountSettings, credentials: &TempDir, counter: Arc<CallCounter>) -> Arc<dyn Provider> {
         Arc::new(BoxCom::new(settings, credentials.path().join("credentials"), counter).unwrap())
@@ -57,17 +76,19 @@ impl<F: Face> Bed<F> {
     pub async fn with(options: Options) -> Self {
         let sandbox = start(options).await.unwrap();
         let credentials = tempfile::tempdir().unwrap();
-        let bare = Credentials {
-            access_token: ACCESS_TOKEN.into(),
-            refresh_token: None,
-            expires_at: None,
-            client_id: None,
-            client_secret: None,
-        };
-        save_login(credentials.path().join("credentials"), "work", bare).await.unwrap();
         let counter = Arc::new(CallCounter::default());
         let provider = F::adapter(&settings(F::NAME, &sandbox.url()), &credentials, Arc::clone(&counter));
-        Self { cloud: sandbox.cloud(), provider, counter, sandbox, credentials, face: PhantomData }
+        let bed = Self { cloud: sandbox.cloud(), provider, counter, sandbox, credentials, face: PhantomData };
+        bed.sign_in(self::credentials(ACCESS_TOKEN, None, None)).await;
+        bed
+    }
+
+    pub fn credentials_dir(&self) -> PathBuf {
+        self.credentials.path().join("credentials")
+    }
+
+    pub async fn sign_in(&self, credentials: Credentials) {
+        save_login(self.credentials_dir(), "work", credentials).await.unwrap();
     }
 
     /// Another adapter for the same account, with nothing in memory.
@@ -115,6 +136,17 @@ impl<F: Face> Bed<F> {
             }
         }
         panic!("the stream is never drained");
+    }
+}
+
+pub fn credentials(access: &str, refresh: Option<&str>, lifetime_s: Option<i64>) -> Credentials {
+    let now = jiff::Timestamp::now().as_millisecond();
+    Credentials {
+        access_token: access.into(),
+        refresh_token: refresh.map(Into::into),
+        expires_at: lifetime_s.map(|seconds| Wall(now + seconds * 1_000)),
+        client_id: Some("the-app".to_owned()),
+        client_secret: Some("its-secret".into()),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::deed::{Base, Deed, DeedOrder, DeedResult, Expect, OnEdit, Place, Staged};
+use crate::deed::{Base, Deed, DeedOrder, DeedResult, Displaced, Expect, OnEdit, Place, Staged};
 use crate::id::JobId;
 use crate::local::lookup::Lookup;
 use crate::local::{Found, LocalFolder, LocalOptions, StageOrder};
@@ -16,6 +16,69 @@ use crate::path::RelPath;
 use crate::tree::{Stamp, Wall};
 
 pub const OPTIONS: LocalOptions = LocalOptions { file_mode: 0o640, dir_mode: 0o750, min_free: 0, create: true };
+
+/// What can be at the name `f` when a deed comes.
+pub const SITUATIONS: [&str; 13] = [
+    "nothing",
+    "ours",
+    "ours, permissions changed",
+    "ours, written into",
+    "ours, saved over",
+    "ours, removed",
+    "ours, now with the staged content",
+    "foreign",
+    "foreign, with the staged content",
+    "link out",
+    "dangling link",
+    "pipe",
+    "directory",
+];
+
+/// Sets `f` up. What we put there, if we did.
+pub fn set_up(rig: &Rig, situation: &str) -> Option<Stamp> {
+    let ours = situation.starts_with("ours").then(|| rig.publish_new(1, "f", "old"));
+    let file = rig.path("f");
+    match situation {
+        "nothing" | "ours" => {}
+        "ours, permissions changed" => {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        "ours, written into" => rig.write("f", "edit"),
+        "ours, saved over" => rig.save("f", "edit"),
+        "ours, removed" => std::fs::remove_file(&file).unwrap(),
+        "ours, now with the staged content" => rig.save("f", "new!"),
+        "foreign" => rig.write("f", "theirs"),
+        "foreign, with the staged content" => rig.write("f", "new!"),
+        "link out" => {
+            std::fs::write(rig.root.parent().unwrap().join("victim"), "victim").unwrap();
+            symlink("../victim", &file).unwrap();
+        }
+        "dangling link" => symlink("nowhere", &file).unwrap(),
+        "pipe" => rustix::fs::mkfifoat(rustix::fs::CWD, &file, rustix::fs::Mode::from_raw_mode(0o600)).unwrap(),
+        "directory" => rig.write("f/inside", "theirs"),
+        other => panic!("{other}"),
+    }
+    ours
+}
+
+pub fn brief(result: &DeedResult) -> String {
+    match result {
+        DeedResult::Done { displaced: None, .. } => "done".to_owned(),
+        DeedResult::Done { displaced: Some(Displaced { edited: true, .. }), .. } => {
+            "done, an edit displaced".to_owned()
+        }
+        DeedResult::Done { displaced: Some(_), .. } => "done, displaced".to_owned(),
+        DeedResult::Adopted { .. } => "adopted".to_owned(),
+        DeedResult::Missing => "missing".to_owned(),
+        DeedResult::Different => "different".to_owned(),
+        DeedResult::Occupied { by_folder: true } => "occupied by a folder".to_owned(),
+        DeedResult::Occupied { by_folder: false } => "occupied".to_owned(),
+        DeedResult::Edited { .. } => "edited".to_owned(),
+        DeedResult::NotEmpty { entries } => format!("{entries} inside"),
+        DeedResult::StagedLost => "staged lost".to_owned(),
+        DeedResult::Failed(why) => format!("failed: {:?}", why.kind),
+    }
+}
 
 pub struct Rig {
     pub folder: LocalFolder,
@@ -40,7 +103,16 @@ impl Rig {
     }
 
     pub fn with(abilities: Abilities) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::inside(tempfile::tempdir().unwrap(), abilities)
+    }
+
+    /// For tests of thousands of rounds: in memory where the system offers such a place.
+    pub fn in_memory(abilities: Abilities) -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::inside(dir.unwrap(), abilities)
+    }
+
+    fn inside(dir: tempfile::TempDir, abilities: Abilities) -> Self {
         let root = dir.path().canonicalize().unwrap().join("root");
         let mut folder = LocalFolder::open(&root, "uid-1", OPTIONS).unwrap();
         if abilities == Abilities::None {
