@@ -175,8 +175,8 @@ impl Engine {
         if self.more {
             return Some(self.now.mono);
         }
-        let accounts = self.accounts.values().filter_map(|account| account.deadline());
-        let folders = self.folders.values().filter_map(Folder::deadline);
+        let accounts = self.accounts.values().filter_map(|account| account.deadline(self.now.mono));
+        let folders = self.folders.values().filter_map(|folder| folder.deadline(self.ask_at(folder.account)));
         let due = self.next_due_mono();
         accounts.chain(folders).chain(due).min()
     }
@@ -192,6 +192,11 @@ impl Engine {
     /// The store, for tests and for reports made by the owner of the engine.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What is committed, for the engine that is built after this one failed (or was made to crash by a test).
+    pub fn into_store(self) -> Result<Store> {
+        self.store.reopened()
     }
 
     /// Jobs under way.

@@ -103,6 +103,11 @@ impl Store {
         Ok(Self { conn, jobs: Block { next: 0, end: 0 }, next_pos: work.max(listing) + 1 })
     }
 
+    /// The same database as a new process would find it: what was counted in memory is read anew.
+    pub fn reopened(self) -> Result<Self> {
+        Self::new(self.conn)
+    }
+
     /// Opens the transaction of a batch.
     pub fn begin(&mut self) -> Result<()> {
         self.conn.execute_batch("BEGIN IMMEDIATE")?;

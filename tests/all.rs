@@ -6,3 +6,4 @@ mod control;
 mod fetch;
 mod provider_contract;
 mod sandbox;
+mod sim;

@@ -120,13 +120,16 @@ impl Folder {
         self.root == Root::Open && !self.stuck
     }
 
-    pub fn deadline(&self) -> Option<u64> {
+    /// When there is something to begin. `ask_at` is when its account can be asked; nothing if it cannot.
+    pub fn deadline(&self, ask_at: Option<u64>) -> Option<u64> {
         if self.stuck || self.root == Root::Opening {
             return None;
         }
-        let resolve =
-            (self.root == Root::Open && self.root_item.is_none() && !self.resolving).then_some(self.resolve_due);
-        Some(resolve.map_or(self.root_due, |due| due.min(self.root_due)))
+        let resolves = self.root == Root::Open && self.root_item.is_none() && !self.resolving;
+        let resolve = ask_at.filter(|_| resolves).map(|at| at.max(self.resolve_due));
+        // A root in which deeds are being done is looked at afterwards.
+        let root = self.batch.is_none().then_some(self.root_due);
+        resolve.into_iter().chain(root).min()
     }
 }
 

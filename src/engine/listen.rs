@@ -112,14 +112,24 @@ impl Account {
         }
     }
 
-    pub fn deadline(&self) -> Option<u64> {
-        if self.stage == Stage::Stuck || self.job.is_some() {
+    /// When there is something to begin: a question, a long poll, or whatever waits for the account to be open again.
+    pub fn deadline(&self, now: u64) -> Option<u64> {
+        if self.stage == Stage::Stuck {
             return None;
         }
-        if self.row.cursor.is_none() {
-            return Some(self.closed_until);
-        }
-        Some(self.next_poll.max(self.closed_until))
+        let asks = self.job.is_none().then(|| {
+            let at_once = self.stage == Stage::New || self.row.cursor.is_none();
+            if at_once { self.closed_until } else { self.next_poll.max(self.closed_until) }
+        });
+        let waits = (self.can_wait() && self.next_wait < u64::MAX).then(|| self.next_wait.max(self.closed_until));
+        let opens = (self.closed_until > now).then_some(self.closed_until);
+        asks.into_iter().chain(waits).chain(opens).min()
+    }
+
+    /// Whether a long poll may begin, the time aside.
+    fn can_wait(&self) -> bool {
+        // The first drain comes before the first long poll: what happened while we were away is not waited for.
+        self.capabilities.long_poll && self.usable() && self.waiting.is_none() && self.drained > 0
     }
 
     /// Whether a long poll is under way.
@@ -186,6 +196,12 @@ impl Engine {
         true
     }
 
+    /// When one more question can be asked of an account; nothing if that depends on something else than time.
+    pub(super) fn ask_at(&self, id: AccountId) -> Option<u64> {
+        let account = self.accounts.get(&id)?;
+        (account.usable() && account.asking < QUESTIONS_MOST).then_some(account.closed_until)
+    }
+
     pub(super) fn drive_accounts(&mut self) -> Result<()> {
         let ids: Vec<AccountId> = self.accounts.keys().copied().collect();
         for id in ids {
@@ -228,14 +244,8 @@ impl Engine {
 
     fn drive_wait(&mut self, id: AccountId) -> Result<()> {
         let Some(account) = self.accounts.get(&id) else { return Ok(()) };
-        let ready = account.capabilities.long_poll
-            && account.usable()
-            && account.waiting.is_none()
-            && self.now.mono >= account.closed_until.max(account.next_wait);
-        // The first drain comes before the first long poll: what happened while we were away is not waited for.
-        let (true, Some(cursor), true) = (ready, account.row.cursor.clone(), account.drained > 0) else {
-            return Ok(());
-        };
+        let ready = account.can_wait() && self.now.mono >= account.closed_until.max(account.next_wait);
+        let (true, Some(cursor)) = (ready, account.row.cursor.clone()) else { return Ok(()) };
         let Some(job) = self.start(Job::Wait(id))? else { return Ok(()) };
         if let Some(account) = self.accounts.get_mut(&id) {
             account.waiting = Some(job);

@@ -1,0 +1,3 @@
+//! What people do.
+use super::world::World;
+impl World { pub fn act(&mut self) {} }
