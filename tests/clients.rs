@@ -14,18 +14,11 @@ fn installed() -> PathBuf {
 }
 
 fn is_there(program: &str) -> bool {
-    Command::new(program)
-        .arg("--version")
-        .output()
-        .is_ok_and(|output| output.status.success())
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 fn said(output: &Output) -> String {
-    format!(
-        "{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
+    format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// Installs a client and lets it work against a fresh sandbox. Skips only where its language is missing.
@@ -39,15 +32,8 @@ async fn judged_by(client: &str, needs: &str, program: PathBuf, script: &str) {
     let sandbox = start(Options::default()).await.unwrap();
     let url = sandbox.url();
     let output = tokio::task::spawn_blocking(move || {
-        let setup = Command::new(here().join("setup.sh"))
-            .arg(&client)
-            .output()
-            .unwrap();
-        assert!(
-            setup.status.success(),
-            "setup of {client}: {}",
-            said(&setup)
-        );
+        let setup = Command::new(here().join("setup.sh")).arg(&client).output().unwrap();
+        assert!(setup.status.success(), "setup of {client}: {}", said(&setup));
         Command::new(program)
             .arg(script)
             .env("SANDBOX_URL", url)
@@ -64,10 +50,7 @@ async fn judged_by(client: &str, needs: &str, program: PathBuf, script: &str) {
     let text = said(&output);
     println!("{text}");
     assert!(output.status.success(), "{text}");
-    assert!(
-        text.contains("all done"),
-        "the script did not reach its end: {text}"
-    );
+    assert!(text.contains("all done"), "the script did not reach its end: {text}");
 }
 
 fn python(client: &str) -> PathBuf {

@@ -1,1 +1,3 @@
-fn main(){}
+//! The mirror benchmark.
+
+fn main() {}

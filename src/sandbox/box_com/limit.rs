@@ -12,10 +12,7 @@ pub(super) struct Bucket {
 impl Bucket {
     /// A full one.
     pub fn new(per_minute: u32, now: Instant) -> Self {
-        Self {
-            calls: f64::from(per_minute),
-            at: now,
-        }
+        Self { calls: f64::from(per_minute), at: now }
     }
 
     /// Takes one call, or says how long there is none.
@@ -45,10 +42,7 @@ mod tests {
         }
         assert_eq!(bucket.take(60, start), Err(Duration::from_secs(1)));
         let later = start + Duration::from_secs(2);
-        assert_eq!(
-            (bucket.take(60, later), bucket.take(60, later)),
-            (Ok(()), Ok(()))
-        );
+        assert_eq!((bucket.take(60, later), bucket.take(60, later)), (Ok(()), Ok(())));
         assert!(bucket.take(60, later).is_err());
     }
 }

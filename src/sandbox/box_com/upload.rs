@@ -28,12 +28,7 @@ pub(super) async fn upload(ask: &Ask, request: Request) -> Response {
     if let Some(claimed) = ask.header("content-md5")
         && !claimed.eq_ignore_ascii_case(stored.sha1())
     {
-        return reply::error(
-            ask,
-            400,
-            "bad_digest",
-            "The SHA-1 in content-md5 is not that of the content",
-        );
+        return reply::error(ask, 400, "bad_digest", "The SHA-1 in content-md5 is not that of the content");
     }
     store(ask, &attributes, stored)
 }
@@ -54,27 +49,18 @@ async fn receive(ask: &Ask, request: Request) -> Received {
         if field.name() == Some("attributes") {
             if stored.is_some() {
                 let message = "The attributes must come before the file";
-                return Err(reply::error(
-                    ask,
-                    400,
-                    "metadata_after_file_contents",
-                    message,
-                ));
+                return Err(reply::error(ask, 400, "metadata_after_file_contents", message));
             }
-            let text = field
-                .text()
-                .await
-                .map_err(|_| bad("the attributes are broken"))?;
-            attributes =
-                Some(serde_json::from_str(&text).map_err(|_| bad("the attributes are not JSON"))?);
+            let text = field.text().await.map_err(|_| bad("the attributes are broken"))?;
+            attributes = Some(serde_json::from_str(&text).map_err(|_| bad("the attributes are not JSON"))?);
             continue;
         }
         let mut spool = Spool::new(ask.shared.spill_path());
         loop {
             match field.chunk().await {
-                Ok(Some(chunk)) => spool
-                    .write(&chunk)
-                    .map_err(|error| reply::refusal(ask, &error.into(), Conflict::Untold))?,
+                Ok(Some(chunk)) => {
+                    spool.write(&chunk).map_err(|error| reply::refusal(ask, &error.into(), Conflict::Untold))?
+                }
                 Ok(None) => break,
                 // The real service keeps a body that ends early as a good, short file, when no length was announced.
                 Err(_) if !whole => break,
@@ -94,21 +80,11 @@ async fn receive(ask: &Ask, request: Request) -> Received {
 pub(super) fn check_size(ask: &Ask, model: &Model, size: u64) -> Result<(), Response> {
     let options = &ask.shared.options;
     if size > options.max_upload_bytes {
-        return Err(reply::error(
-            ask,
-            403,
-            "file_size_limit_exceeded",
-            "File size exceeds the limit of the account",
-        ));
+        return Err(reply::error(ask, 403, "file_size_limit_exceeded", "File size exceeds the limit of the account"));
     }
     let used = model.any(ROOT).map_or(0, |root| root.bytes_below);
     if used.saturating_add(size) > options.space_bytes {
-        return Err(reply::error(
-            ask,
-            403,
-            "storage_limit_exceeded",
-            "Account storage limit reached",
-        ));
+        return Err(reply::error(ask, 403, "storage_limit_exceeded", "Account storage limit reached"));
     }
     Ok(())
 }
@@ -125,21 +101,12 @@ fn store(ask: &Ask, attributes: &Value, stored: Arc<Stored>) -> Response {
         Ok(times) => times,
         Err(complaint) => return reply::bad_request(ask, &complaint),
     };
-    if let Err(refused) = ask
-        .shared
-        .look(|model| check_size(ask, model, stored.len()))
-    {
+    if let Err(refused) = ask.shared.look(|model| check_size(ask, model, stored.len())) {
         return refused;
     }
     let name = attributes.get("name").and_then(Value::as_str);
     if ask.route.call == Call::UploadVersion {
-        return finish(
-            ask,
-            200,
-            &Target::Version { id: ask.id(), name },
-            stored,
-            times,
-        );
+        return finish(ask, 200, &Target::Version { id: ask.id(), name }, stored, times);
     }
     let (Some(name), Some(parent)) = (name, parent_of(attributes)) else {
         return reply::bad_request(ask, "name and parent are needed");
@@ -172,10 +139,7 @@ pub(super) fn finish(
                 id
             }
         };
-        let fields = ask
-            .query
-            .get("fields")
-            .map_or(Fields::STANDARD, Fields::parse);
+        let fields = ask.query.get("fields").map_or(Fields::STANDARD, Fields::parse);
         object(model, id, fields, View::Plain)
     });
     match kept {
@@ -187,18 +151,13 @@ pub(super) fn finish(
 /// Says whether an upload would be accepted, and where to send it.
 pub(super) fn preflight(ask: &Ask, body: &Value) -> Response {
     let name = body.get("name").and_then(Value::as_str);
-    let size = body
-        .get("size")
-        .and_then(|size| size.as_u64().or_else(|| size.as_str()?.parse().ok()));
+    let size = body.get("size").and_then(|size| size.as_u64().or_else(|| size.as_str()?.parse().ok()));
     let id = ask.route.id.as_str();
     let checked = ask.shared.look(|model| {
         let (folder, itself) = if id.is_empty() {
             (parent_of(body).unwrap_or(ROOT), None)
         } else {
-            (
-                model.live_of(Kind::File, ask.id())?.parent.unwrap_or(ROOT),
-                Some(ask.id()),
-            )
+            (model.live_of(Kind::File, ask.id())?.parent.unwrap_or(ROOT), Some(ask.id()))
         };
         let folder = model.live_of(Kind::Folder, folder)?;
         match name.and_then(|name| folder.child(name)) {
@@ -213,10 +172,7 @@ pub(super) fn preflight(ask: &Ask, body: &Value) -> Response {
         Ok(Ok(())) => {
             let between = if id.is_empty() { "" } else { "/" };
             let url = format!("{}/api/2.0/files{between}{id}/content", ask.shared.url());
-            reply::json(
-                200,
-                format!(r#"{{"upload_url":"{url}","upload_token":""}}"#),
-            )
+            reply::json(200, format!(r#"{{"upload_url":"{url}","upload_token":""}}"#))
         }
     }
 }

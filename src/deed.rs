@@ -1,0 +1,220 @@
+//! Deeds on the local disk as values: what the engine wants done, and what came of it.
+//!
+//! A deed is durable before it is carried out, so carrying one out twice must end in the same place: every deed says
+//! what it expects to find, and its result tells "done" from "found something else". The module [`crate::local`] carries
+//! them out; the engine and the simulation only see these values.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ContentHash, JobId, Sha256};
+use crate::path::{Name, RelPath};
+use crate::tree::{Stamp, Wall};
+
+/// Where a path of a deed starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Base {
+    /// The watched folder's root.
+    Tree,
+    /// The item parked under this job's number in `.folder-sync-agent/parked/`.
+    Parked(JobId),
+}
+
+/// A local place: a base, and a path below it. A parked item itself is `Parked(job)` with an empty path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Where the path starts.
+    pub base: Base,
+    /// The path below it.
+    pub path: RelPath,
+}
+
+impl Place {
+    /// A place in the visible tree.
+    pub fn tree(path: RelPath) -> Self {
+        Self { base: Base::Tree, path }
+    }
+
+    /// This place with one more component.
+    #[must_use]
+    pub fn join(&self, name: &Name) -> Self {
+        Self { base: self.base.clone(), path: self.path.join(name) }
+    }
+}
+
+/// A verified file in `.folder-sync-agent/staging/`, ready to be published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staged {
+    /// Its name in the staging directory.
+    pub name: Name,
+    /// Its stamp when it was verified.
+    pub stamp: Stamp,
+    /// Our digest of it.
+    pub sha256: Sha256,
+    /// Whether content and modification time were already flushed (large files are, by whoever wrote them).
+    pub flushed: bool,
+}
+
+/// What a deed expects at a place before it replaces or removes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Expect {
+    /// Nothing.
+    Absent,
+    /// The file or directory that we put there, with this stamp.
+    Ours(Stamp),
+}
+
+/// What becomes of a local edit that stands where a deed wants to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnEdit {
+    /// It goes to the version store, and the deed goes on.
+    Displace,
+    /// It stays, and the deed reports [`DeedResult::Edited`].
+    Keep,
+}
+
+/// One thing to be done on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Deed {
+    /// Make a directory; one that is already there will do.
+    MakeFolder {
+        /// The place of the new directory.
+        at: Place,
+    },
+    /// Put a staged file in its place. What it replaces goes to `.folder-sync-agent/versions/JOB`.
+    Publish {
+        /// The staged file.
+        staged: Staged,
+        /// Where it is to appear.
+        at: Place,
+        /// What we believe to be there.
+        expect: Expect,
+        /// What to do with somebody's edit that is there instead.
+        on_edit: OnEdit,
+    },
+    /// Rename or move what we put at one place to another. The target must be free.
+    Relocate {
+        /// Where it is.
+        from: Place,
+        /// Where it goes.
+        to: Place,
+        /// What we put there.
+        expect: Stamp,
+        /// A new modification time for files (a rename in the cloud keeps it; usually nothing).
+        is_folder: bool,
+    },
+    /// Take a file out of the tree and into `.folder-sync-agent/versions/JOB`.
+    RemoveFile {
+        /// Where it is.
+        at: Place,
+        /// What we put there.
+        expect: Stamp,
+        /// What to do with somebody's edit of it.
+        on_edit: OnEdit,
+    },
+    /// Remove a directory, only if it is empty.
+    RemoveFolder {
+        /// Where it is.
+        at: Place,
+    },
+    /// See whether the file at a place already has the content that would be fetched.
+    Adopt {
+        /// Where it is.
+        at: Place,
+        /// The length that the cloud reports.
+        size: Option<u64>,
+        /// The digest that the cloud reports.
+        hash: ContentHash,
+        /// The modification time to give it.
+        modified: Option<Wall>,
+    },
+}
+
+/// A deed with the job that asked for it; the job's number names what the deed leaves in our own directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeedOrder {
+    /// The job.
+    pub job: JobId,
+    /// What to do.
+    pub deed: Deed,
+}
+
+/// What a deed moved into the version store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Displaced {
+    /// Length in bytes.
+    pub size: u64,
+    /// Whether it was not what we had put there: somebody's own edit.
+    pub edited: bool,
+}
+
+/// What came of a deed. Everything named here is durable when it is reported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeedResult {
+    /// It is as the deed wanted it, now or already before.
+    Done {
+        /// The stamp of what is at the target place now; nothing for removals.
+        stamp: Option<Stamp>,
+        /// What went to the version store under the job's number.
+        displaced: Option<Displaced>,
+    },
+    /// `Adopt`: the content is equal.
+    Adopted {
+        /// The stamp of the file.
+        stamp: Stamp,
+        /// Our digest of it.
+        sha256: Sha256,
+    },
+    /// What the deed was to move, remove or adopt is not there.
+    Missing,
+    /// `Adopt`: there is a file, with another content.
+    Different,
+    /// The target place is taken by something that is not ours (`Relocate`, `MakeFolder`), or by a directory where a
+    /// file is to go.
+    Occupied {
+        /// Whether a directory is in the way.
+        by_folder: bool,
+    },
+    /// `OnEdit::Keep`: somebody's edit is there, and was left alone.
+    Edited {
+        /// The stamp of the edit.
+        stamp: Stamp,
+    },
+    /// `RemoveFolder`: the directory still holds this many entries that are not ours to remove.
+    NotEmpty {
+        /// How many.
+        entries: u64,
+    },
+    /// The staged file of a `Publish` is gone or is not what was verified: fetch it again.
+    StagedLost,
+    /// The disk refused.
+    Failed(DiskError),
+}
+
+/// Why the disk refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{text}")]
+pub struct DiskError {
+    /// What kind of refusal it is, which decides what happens next.
+    pub kind: DiskErrorKind,
+    /// Operation, place and the system's own words.
+    pub text: String,
+}
+
+/// The kinds of refusal that call for different answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskErrorKind {
+    /// No space, no inodes, or over quota: the folder waits for room.
+    Full,
+    /// The root is missing, is not the directory we knew, or its filesystem changed: the folder halts.
+    RootLost,
+    /// Read-only filesystem or no right to write at the root itself: the folder waits.
+    NotWritable,
+    /// A component on the way is a symbolic link, a mount point or not a directory.
+    UnsafePath,
+    /// The directory in which something is to appear is not there: plan again.
+    ParentMissing,
+    /// Something that concerns this one item.
+    Item,
+}

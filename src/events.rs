@@ -1,0 +1,118 @@
+//! What a provider's stream tells us: hints about where to look, never orders.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Cursor, EventId, ItemId};
+use crate::tree::{RemoteItem, Wall};
+
+pub mod interval;
+
+/// What an event says happened, in the words of hooks and of `agent events`.
+///
+/// The provider's own word is kept beside it in [`RemoteEvent::provider_kind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A new item.
+    Created,
+    /// A new version of a file, or a new file where the provider does not tell which.
+    Uploaded,
+    /// A copy appeared.
+    Copied,
+    /// A new name in the same folder.
+    Renamed,
+    /// A new parent.
+    Moved,
+    /// Into the trash, or gone for good.
+    Trashed,
+    /// Back from the trash.
+    Restored,
+    /// An older version became the current one.
+    Promoted,
+    /// Locked or unlocked.
+    Lock,
+    /// Who may see or change it changed.
+    Sharing,
+    /// A comment or note.
+    Comment,
+    /// Somebody read it; also our own downloads.
+    Read,
+    /// Anything else, known or not.
+    Other,
+}
+
+impl EventKind {
+    /// The word of hooks and of `agent events`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Uploaded => "uploaded",
+            Self::Copied => "copied",
+            Self::Renamed => "renamed",
+            Self::Moved => "moved",
+            Self::Trashed => "trashed",
+            Self::Restored => "restored",
+            Self::Promoted => "promoted",
+            Self::Lock => "lock",
+            Self::Sharing => "sharing",
+            Self::Comment => "comment",
+            Self::Read => "read",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What an event says of its item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Subject {
+    /// The whole item as it was when the event happened (Box user streams): no call is needed to learn it.
+    Item(RemoteItem),
+    /// The item went to the trash; where it was is not said.
+    Gone(ItemId),
+    /// Only the item is named.
+    Id(ItemId),
+    /// Only a path is named (Egnyte folders): resolve it through the tree, else by one call.
+    Path {
+        /// The path that the event names.
+        path: String,
+        /// Where it was before, for moves.
+        from: Option<String>,
+        /// File or folder, if the event says.
+        is_folder: Option<bool>,
+    },
+    /// Nothing that concerns an item.
+    Nothing,
+}
+
+/// One event, normalised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteEvent {
+    /// The event's identity: the same id again is the same event again.
+    pub id: EventId,
+    /// Our word for what happened.
+    pub kind: EventKind,
+    /// The provider's word for it.
+    pub provider_kind: String,
+    /// What it happened to.
+    pub subject: Subject,
+    /// The provider's id of the acting user, if known.
+    pub actor: Option<String>,
+    /// The acting user's name or login, for people.
+    pub actor_name: Option<String>,
+    /// When it happened, by the provider's clock.
+    pub at: Option<Wall>,
+    /// The event as it came, for the journal.
+    pub raw: String,
+}
+
+/// One page of an account's stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventPage {
+    /// The events, in the order in which they came.
+    pub events: Vec<RemoteEvent>,
+    /// Where to read on. The adapter has already put the old cursor here where the provider's answer was unusable
+    /// (position 0 on an empty page).
+    pub next: Cursor,
+    /// The stream has no more for us now. A short page is not the end; the adapter knows its provider's sign.
+    pub drained: bool,
+}

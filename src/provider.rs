@@ -1,0 +1,137 @@
+//! What we ask of a cloud: the [`Provider`] trait and its contract. Everything a provider's wire format knows stays in its adapter.
+//!
+//! The contract, which one suite of tests checks for every adapter:
+//! - Every method may be called at any time from any task; an adapter limits nothing but its own token refresh. Pacing,
+//!   budgets and retries over minutes are the engine's.
+//! - An adapter retries only what is safe and quick (reads, on errors that time cures, a bounded number of times within
+//!   seconds) and honours a short `Retry-After`; a longer one is returned as an error with `retry_after`.
+//! - A method answers in terms of our model only. No status code, header or field name gets out.
+//! - An incomplete answer is an error, never a shorter answer.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+
+use crate::events::EventPage;
+use crate::id::{Cursor, ItemId, PageToken, VersionId};
+use crate::settings::RemotePlace;
+use crate::tree::{ItemState, RemoteItem};
+
+pub mod auth;
+pub mod box_com;
+pub mod error;
+pub mod http;
+
+pub use error::{Cure, ProviderError, ProviderErrorKind};
+
+/// The result of a provider call.
+pub type Result<T> = std::result::Result<T, ProviderError>;
+
+/// Who a token belongs to. State is bound to `user_id`: another identity under the same account name is a hold.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Identity {
+    /// The provider's id of the user.
+    pub user_id: String,
+    /// The login or user name, for people.
+    pub login: String,
+    /// The name, for people.
+    pub name: String,
+}
+
+/// What a cloud can do, as data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// [`Provider::wait_for_news`] really waits for news.
+    pub long_poll: bool,
+    /// Events carry the whole item.
+    pub events_carry_items: bool,
+    /// Names that differ only in case are the same name.
+    pub folds_case: bool,
+    /// The shortest interval between polls that the provider asks for.
+    pub poll_floor: Duration,
+}
+
+/// What a remote place turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolved {
+    /// The folder.
+    Folder(RemoteItem),
+    /// There is something, but not a folder.
+    NotAFolder {
+        /// What it is called.
+        path: String,
+    },
+    /// Nothing is there. Says how far the path led, and what is there instead.
+    Missing {
+        /// The part of the path that exists.
+        exists: String,
+        /// Names of folders in it, at most 20.
+        instead: Vec<String>,
+    },
+}
+
+/// Why [`Provider::wait_for_news`] came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// The provider says that there is news.
+    News,
+    /// The time given to the call is over without news.
+    Quiet,
+}
+
+/// One page of a folder's direct children.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListPage {
+    /// The items; what is neither file nor folder (web links) is left out. `parent` is always the listed folder.
+    pub items: Vec<RemoteItem>,
+    /// Where the next page starts; nothing on the last.
+    pub next: Option<PageToken>,
+}
+
+/// The bytes of one version, from an offset on.
+pub struct Content {
+    /// Where the stream starts: the offset asked for, or 0 if the provider ignored it.
+    pub offset: u64,
+    /// The length of the whole version, if the answer says.
+    pub total: Option<u64>,
+    /// The bytes. An error of the stream is a [`ProviderError`] like any other.
+    pub stream: BoxStream<'static, Result<Bytes>>,
+}
+
+/// A cloud.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Who we are. Costs one call.
+    async fn whoami(&self) -> Result<Identity>;
+
+    /// Finds a folder by path or id; walks a path name by name where the provider has no lookup by path.
+    async fn resolve(&self, place: &RemotePlace) -> Result<Resolved>;
+
+    /// The newest position of the stream. Everything that happens after this call is found by reading on from it.
+    async fn newest_cursor(&self) -> Result<Cursor>;
+
+    /// The events after a cursor. [`ProviderErrorKind::CursorLost`] if the provider no longer knows the place.
+    async fn events(&self, cursor: &Cursor) -> Result<EventPage>;
+
+    /// Waits until there is news after the cursor, at most `limit`. Spurious wake-ups are fine, lost ones are made good by
+    /// the engine's own interval. Dropping the future ends the wait.
+    async fn wait_for_news(&self, cursor: &Cursor, limit: Duration) -> Result<Wake>;
+
+    /// One page of a folder's direct children. [`ProviderErrorKind::NotFound`] if the folder is gone.
+    async fn list(&self, folder: &ItemId, page: Option<&PageToken>) -> Result<ListPage>;
+
+    /// The present state of one item.
+    async fn item(&self, id: &ItemId) -> Result<ItemState>;
+
+    /// The bytes of exactly this version from `offset` on. Never sends the bearer to another origin.
+    async fn content(&self, file: &ItemId, version: &VersionId, offset: u64) -> Result<Content>;
+
+    /// Waits until nothing is under way that must not be cut off, such as the renewal of a token. The last call before the
+    /// program ends.
+    async fn settle(&self) {}
+}

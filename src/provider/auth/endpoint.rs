@@ -1,0 +1,168 @@
+//! The two requests of a token endpoint that a service needs: renew and give back.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::Url;
+
+use super::Credentials;
+use crate::provider::http::{self, Http, body, check_origin, read_capped, retry_after};
+use crate::provider::{ProviderError, ProviderErrorKind, Result};
+use crate::settings::{AccountSettings, ProviderName};
+
+/// How long a token request may take in all.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest answer of a token endpoint.
+const MAX_TOKEN_ANSWER_BYTES: usize = 256 * 1024;
+const BOX_API_ORIGIN: &str = "https://api.box.com";
+
+/// What a token endpoint granted.
+pub(super) struct Grant {
+    pub access_token: SecretString,
+    pub refresh_token: Option<SecretString>,
+    pub lifetime: Option<Duration>,
+}
+
+/// Why it granted nothing.
+pub(super) enum GrantError {
+    /// The refresh token or the application is not accepted, and will not be.
+    Refused(String),
+    /// Anything else: it may work later.
+    Other(ProviderError),
+}
+
+impl From<ProviderError> for GrantError {
+    fn from(error: ProviderError) -> Self {
+        Self::Other(error)
+    }
+}
+
+#[derive(Deserialize)]
+struct GrantBody {
+    access_token: SecretString,
+    refresh_token: Option<SecretString>,
+    expires_in: Option<f64>,
+}
+
+#[derive(Deserialize, Default)]
+struct ErrorBody {
+    error: Option<String>,
+    error_description: Option<String>,
+}
+
+/// Where an account's tokens are renewed.
+pub fn token_url(settings: &AccountSettings) -> Result<Url> {
+    let path = match settings.provider {
+        ProviderName::Box => "/oauth2/token",
+        ProviderName::Egnyte => "/puboauth/token",
+    };
+    Ok(http::below(&origin(settings)?, path))
+}
+
+/// Where an account's tokens are given back.
+pub fn revoke_url(settings: &AccountSettings) -> Result<Url> {
+    let path = match settings.provider {
+        ProviderName::Box => "/oauth2/revoke",
+        ProviderName::Egnyte => "/pubapi/v1/tokens/revoke",
+    };
+    Ok(http::below(&origin(settings)?, path))
+}
+
+fn origin(settings: &AccountSettings) -> Result<Url> {
+    let wrong = |why: &str| ProviderError::new(ProviderErrorKind::Local, why);
+    let url = match (&settings.api_url, settings.provider) {
+        (Some(url), _) => url.clone(),
+        (None, ProviderName::Box) => {
+            Url::parse(BOX_API_ORIGIN).map_err(|_| wrong("the address of the service is not a URL"))?
+        }
+        (None, ProviderName::Egnyte) => {
+            let domain = settings.domain.as_deref().ok_or_else(|| wrong("an Egnyte account needs a domain"))?;
+            Url::parse(&format!("https://{domain}")).map_err(|_| wrong("the domain is not a host name"))?
+        }
+    };
+    check_origin(&url)?;
+    Ok(url)
+}
+
+/// Spends a refresh token.
+pub(super) async fn refresh(
+    http: &Http,
+    url: &Url,
+    credentials: &Credentials,
+    refresh_token: &SecretString,
+) -> std::result::Result<Grant, GrantError> {
+    let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
+    form.extend(application(credentials));
+    let request = http.client()?.post(url.clone()).form(&form);
+    let answer = tokio::time::timeout(TOKEN_TIMEOUT, async {
+        let response = http.send(request, TOKEN_TIMEOUT).await?;
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
+        }
+        Ok(read_capped(response, MAX_TOKEN_ANSWER_BYTES).await?)
+    });
+    let body = answer
+        .await
+        .map_err(|_| ProviderError::new(ProviderErrorKind::Network, "the token endpoint did not answer in time"))??;
+    let grant: GrantBody = serde_json::from_slice(&body).map_err(|_| {
+        ProviderError::new(ProviderErrorKind::Malformed, "the token endpoint answered something that is no token")
+    })?;
+    if grant.access_token.expose_secret().is_empty() {
+        return Err(
+            ProviderError::new(ProviderErrorKind::Malformed, "the token endpoint granted an empty token").into()
+        );
+    }
+    Ok(Grant {
+        access_token: grant.access_token,
+        refresh_token: grant.refresh_token.filter(|token| !token.expose_secret().is_empty()),
+        lifetime: grant.expires_in.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+    })
+}
+
+/// Gives a token back, so that it is worth nothing any more.
+pub(super) async fn revoke(http: &Http, url: &Url, credentials: &Credentials) -> Result<()> {
+    let token = credentials.refresh_token.as_ref().unwrap_or(&credentials.access_token);
+    let mut form = vec![("token", token.expose_secret())];
+    form.extend(application(credentials));
+    let request = http.client()?.post(url.clone()).bearer_auth(credentials.access_token.expose_secret()).form(&form);
+    let response = http.send(request, TOKEN_TIMEOUT).await?;
+    if response.status().is_success() {
+        return Ok(());
+    }
+    Err(match refusal(response).await {
+        GrantError::Refused(why) => {
+            ProviderError::new(ProviderErrorKind::Refused, "the provider did not take the token back").with_detail(why)
+        }
+        GrantError::Other(error) => error,
+    })
+}
+
+fn application(credentials: &Credentials) -> impl Iterator<Item = (&'static str, &str)> {
+    let id = credentials.client_id.as_deref().map(|id| ("client_id", id));
+    let secret = credentials.client_secret.as_ref().map(|secret| ("client_secret", secret.expose_secret()));
+    id.into_iter().chain(secret)
+}
+
+async fn refusal(response: Response) -> GrantError {
+    let status = response.status().as_u16();
+    let wait = retry_after(response.headers());
+    let body = body::read_beginning(response).await;
+    let error: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
+    let code = error.error.unwrap_or_default();
+    let detail = format!("{status} {code} {}", error.error_description.unwrap_or_default());
+    let detail = detail.trim_end().to_owned();
+    let other = |kind, message: &str| {
+        GrantError::Other(ProviderError::new(kind, message).with_detail(detail.clone()).with_retry_after(wait))
+    };
+    match (status, code.as_str()) {
+        // Egnyte throttles its token endpoint with 409.
+        (409 | 429, _) => other(ProviderErrorKind::RateLimited, "the token endpoint asks us to wait"),
+        (_, "invalid_grant" | "invalid_client" | "unauthorized_client" | "invalid_token") | (401 | 403, _) => {
+            GrantError::Refused(detail)
+        }
+        (400..500, code) if !code.is_empty() => GrantError::Refused(detail),
+        _ => other(ProviderErrorKind::Unavailable, "the token endpoint does not work at the moment"),
+    }
+}

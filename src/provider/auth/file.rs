@@ -1,0 +1,302 @@
+//! The credentials file of one account: private, replaced whole, shared under a lock.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{Gid, OFlags, Uid};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::Credentials;
+use crate::provider::{ProviderError, ProviderErrorKind, Result};
+use crate::tree::Wall;
+
+/// The largest credentials file that is read.
+const MAX_FILE_BYTES: u64 = 256 * 1024;
+/// The longest account name.
+const MAX_NAME_BYTES: usize = 128;
+/// How long another process may hold the lock: longer than its request to the token endpoint can take.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(45);
+/// How often the lock is tried.
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The tokens that a renewal replaced.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// The access token.
+    pub access_token: SecretString,
+    /// The refresh token.
+    pub refresh_token: Option<SecretString>,
+}
+
+/// All that the file says.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// What to use.
+    pub current: Credentials,
+    /// What was used before, until `current` has worked once.
+    pub previous: Option<Pair>,
+    /// A request that spends the refresh token may have been sent at this time, with its answer never recorded.
+    pub refreshing_since: Option<Wall>,
+}
+
+/// What a file looks like from outside; another one means that somebody changed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileStamp {
+    inode: u64,
+    size: u64,
+    changed_ns: (i64, i64),
+}
+
+/// Where one account's credentials are.
+#[derive(Debug, Clone)]
+pub struct CredentialFile {
+    dir: PathBuf,
+    account: String,
+}
+
+/// The file as it is read.
+#[derive(Deserialize)]
+struct OwnedWire {
+    access_token: SecretString,
+    refresh_token: Option<SecretString>,
+    expires_at: Option<jiff::Timestamp>,
+    client_id: Option<String>,
+    client_secret: Option<SecretString>,
+    refreshing_since: Option<jiff::Timestamp>,
+    previous: Option<OwnedPair>,
+}
+
+#[derive(Deserialize)]
+struct OwnedPair {
+    access_token: SecretString,
+    refresh_token: Option<SecretString>,
+}
+
+/// The file as it is written: the only place where a secret is turned into text, and straight into the file.
+#[derive(Serialize)]
+struct Wire<'a> {
+    access_token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<jiff::Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refreshing_since: Option<jiff::Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<WirePair<'a>>,
+}
+
+#[derive(Serialize)]
+struct WirePair<'a> {
+    access_token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+}
+
+impl CredentialFile {
+    /// The file of `account` in `dir`.
+    pub fn new(dir: PathBuf, account: &str) -> Result<Self> {
+        let plain = !account.is_empty()
+            && account.len() <= MAX_NAME_BYTES
+            && !account.starts_with('.')
+            && !account.contains(['/', '\0']);
+        if !plain {
+            return Err(ProviderError::new(ProviderErrorKind::Local, "the account's name cannot be a file name"));
+        }
+        Ok(Self { dir, account: account.to_owned() })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> PathBuf {
+        self.dir.join(format!("{}.json", self.account))
+    }
+
+    /// What it looks like now; nothing if it is not there.
+    pub fn stamp(&self) -> Option<FileStamp> {
+        let metadata = std::fs::symlink_metadata(self.path()).ok()?;
+        Some(FileStamp {
+            inode: metadata.ino(),
+            size: metadata.len(),
+            changed_ns: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+
+    /// Reads it. No file means that nobody signed in; a file that others may read is refused.
+    pub fn load(&self) -> Result<Stored> {
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+            .open(self.path());
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(ProviderError::new(
+                    ProviderErrorKind::SignInNeeded,
+                    "nobody has signed in to this account",
+                ));
+            }
+            Err(error) => return Err(self.trouble("read", &error)),
+        };
+        let metadata = file.metadata().map_err(|error| self.trouble("read", &error))?;
+        if !metadata.is_file() || metadata.mode() & 0o077 != 0 {
+            return Err(self.complain("must be a plain file that only its owner may read (chmod 600)"));
+        }
+        let mut text = Zeroizing::new(String::new());
+        file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(|error| self.trouble("read", &error))?;
+        if text.len() as u64 > MAX_FILE_BYTES {
+            return Err(self.complain("is too long to be right"));
+        }
+        parse(&text).ok_or_else(|| self.complain("is damaged; sign in again"))
+    }
+
+    /// Replaces it whole: after a crash either the old or the new content is there, and after success the new one.
+    pub fn save(&self, stored: &Stored) -> Result<()> {
+        self.write(&render(stored)).map_err(|error| self.trouble("write", &error))
+    }
+
+    fn write(&self, text: &[u8]) -> io::Result<()> {
+        let owner = self.ensure_dir()?;
+        let mut staged = tempfile::Builder::new().prefix(".credentials-").tempfile_in(&self.dir)?;
+        staged.write_all(text)?;
+        give_to(staged.as_file(), owner)?;
+        staged.as_file().sync_all()?;
+        staged.persist(self.path()).map_err(|error| error.error)?;
+        File::open(&self.dir)?.sync_all()
+    }
+
+    /// Removes it; false if there was none.
+    pub fn remove(&self) -> Result<bool> {
+        let removed = match std::fs::remove_file(self.path()) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(self.trouble("remove", &error)),
+        };
+        if removed {
+            File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(|error| self.trouble("remove", &error))?;
+        }
+        Ok(removed)
+    }
+
+    /// Takes the lock that every process takes before it renews or replaces the tokens. Dropping it gives it back.
+    pub async fn lock(&self) -> Result<File> {
+        let file = self.open_lock().map_err(|error| self.trouble("lock", &error))?;
+        let deadline = Instant::now() + LOCK_TIMEOUT;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(std::fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    tokio::time::sleep(LOCK_INTERVAL).await;
+                }
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    return Err(self.complain("is locked by another process for too long"));
+                }
+                Err(std::fs::TryLockError::Error(error)) => return Err(self.trouble("lock", &error)),
+            }
+        }
+    }
+
+    fn open_lock(&self) -> io::Result<File> {
+        let owner = self.ensure_dir()?;
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(self.dir.join(format!("{}.lock", self.account)))?;
+        give_to(&lock, owner)?;
+        Ok(lock)
+    }
+
+    /// Makes the directory if need be, and tells whose it is.
+    fn ensure_dir(&self) -> io::Result<(u32, u32)> {
+        match DirBuilder::new().mode(0o700).create(&self.dir) {
+            Ok(()) => {
+                let parent = self.dir.parent().unwrap_or(Path::new("/"));
+                let above = std::fs::metadata(parent)?;
+                give_to(&File::open(&self.dir)?, (above.uid(), above.gid()))?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        let metadata = std::fs::metadata(&self.dir)?;
+        if !metadata.is_dir() || metadata.mode() & 0o077 != 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the credentials directory must be open to its owner only (chmod 700)",
+            ));
+        }
+        Ok((metadata.uid(), metadata.gid()))
+    }
+
+    fn trouble(&self, verb: &str, error: &io::Error) -> ProviderError {
+        ProviderError::new(ProviderErrorKind::Local, format!("cannot {verb} the credentials file"))
+            .with_detail(error.to_string())
+            .with("file", self.path().display())
+    }
+
+    fn complain(&self, what: &str) -> ProviderError {
+        ProviderError::new(ProviderErrorKind::Local, format!("the credentials file {what}"))
+            .with("file", self.path().display())
+    }
+}
+
+/// What root writes belongs to the owner of the directory, so that the service can read it.
+fn give_to(file: &File, (uid, gid): (u32, u32)) -> io::Result<()> {
+    if rustix::process::geteuid().is_root() && uid != 0 {
+        rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
+    Ok(())
+}
+
+fn parse(text: &str) -> Option<Stored> {
+    let wire: OwnedWire = serde_json::from_str(text).ok()?;
+    Some(Stored {
+        current: Credentials {
+            access_token: wire.access_token,
+            refresh_token: wire.refresh_token,
+            expires_at: wire.expires_at.map(wall),
+            client_id: wire.client_id,
+            client_secret: wire.client_secret,
+        },
+        previous: wire.previous.map(|pair| Pair { access_token: pair.access_token, refresh_token: pair.refresh_token }),
+        refreshing_since: wire.refreshing_since.map(wall),
+    })
+}
+
+fn render(stored: &Stored) -> Zeroizing<Vec<u8>> {
+    let current = &stored.current;
+    let wire = Wire {
+        access_token: current.access_token.expose_secret(),
+        refresh_token: current.refresh_token.as_ref().map(ExposeSecret::expose_secret),
+        expires_at: current.expires_at.and_then(timestamp),
+        client_id: current.client_id.as_deref(),
+        client_secret: current.client_secret.as_ref().map(ExposeSecret::expose_secret),
+        refreshing_since: stored.refreshing_since.and_then(timestamp),
+        previous: stored.previous.as_ref().map(|pair| WirePair {
+            access_token: pair.access_token.expose_secret(),
+            refresh_token: pair.refresh_token.as_ref().map(ExposeSecret::expose_secret),
+        }),
+    };
+    let mut text = Zeroizing::new(serde_json::to_vec_pretty(&wire).unwrap_or_default());
+    text.push(b'\n');
+    text
+}
+
+fn wall(timestamp: jiff::Timestamp) -> Wall {
+    Wall(timestamp.as_millisecond())
+}
+
+fn timestamp(wall: Wall) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::from_millisecond(wall.0).ok()
+}

@@ -1,0 +1,177 @@
+//! Requests in an account's name: the bearer, the count, one replay after a renewed token, one translation of refusals.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
+use reqwest::{Method, Response};
+use url::Url;
+
+use super::{Bearer, TokenSource};
+use crate::provider::http::{
+    self, ANSWER_TIMEOUT, CallCounter, CallKind, Http, Refusal, RetryPolicy, Translate, read_text, retrying,
+};
+use crate::provider::{ProviderError, ProviderErrorKind, Result};
+
+/// One request that may be repeated without looking: it changes nothing.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Our name of the operation, for logs and errors.
+    pub operation: &'static str,
+    /// What it counts as.
+    pub kind: CallKind,
+    /// The method.
+    pub method: Method,
+    /// Where to.
+    pub url: Url,
+    /// The value of the Range header.
+    pub range: Option<String>,
+    /// What it is about, for errors.
+    pub item: Option<String>,
+}
+
+impl Call {
+    /// A GET.
+    pub fn get(operation: &'static str, kind: CallKind, url: Url) -> Self {
+        Self { operation, kind, method: Method::GET, url, range: None, item: None }
+    }
+
+    /// Names the item that it is about.
+    #[must_use]
+    pub fn about(mut self, item: impl std::fmt::Display) -> Self {
+        self.item = Some(item.to_string());
+        self
+    }
+}
+
+/// An account's way to its provider.
+#[derive(Debug)]
+pub struct Session {
+    http: Arc<Http>,
+    tokens: TokenSource,
+    counter: Arc<CallCounter>,
+    translate: Translate,
+    retry: RetryPolicy,
+}
+
+impl Session {
+    /// A session that says refusals in the adapter's words.
+    pub fn new(http: Arc<Http>, tokens: TokenSource, counter: Arc<CallCounter>, translate: Translate) -> Self {
+        Self { http, tokens, counter, translate, retry: RetryPolicy::default() }
+    }
+
+    /// The account's tokens.
+    pub fn tokens(&self) -> &TokenSource {
+        &self.tokens
+    }
+
+    /// The client underneath.
+    pub fn http(&self) -> &Http {
+        &self.http
+    }
+
+    /// The counts.
+    pub fn counter(&self) -> &CallCounter {
+        &self.counter
+    }
+
+    /// Repeats an attempt as the account's policy says.
+    pub async fn retrying<T, F, Fut>(&self, operation: &'static str, attempt: F) -> Result<T>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        retrying(&self.retry, operation, attempt).await
+    }
+
+    /// The text of a JSON answer. Attempts include reading it, so that an answer cut short is asked for again.
+    pub async fn text(&self, call: &Call) -> Result<String> {
+        self.retrying(call.operation, || async {
+            let response = self.once(call).await?;
+            if !response.status().is_success() || response.status().as_u16() == 202 {
+                return Err(self.refused(call, response).await);
+            }
+            read_text(response).await.map_err(|error| name(call, error))
+        })
+        .await
+    }
+
+    /// One attempt: sends the request, once more if the token had to be renewed. The answer is a success or a redirect.
+    pub async fn once(&self, call: &Call) -> Result<Response> {
+        let bearer = self.tokens.bearer().await?;
+        let response = self.send(call, &bearer).await?;
+        if response.status().as_u16() != 401 {
+            return self.judge(call, &bearer, response).await;
+        }
+        tracing::debug!(
+            operation = call.operation,
+            expired = names_expired_token(response.headers()),
+            "the token was refused"
+        );
+        drop(response);
+        let renewed = self.tokens.renew(&bearer).await?;
+        let response = self.send(call, &renewed).await?;
+        self.judge(call, &renewed, response).await
+    }
+
+    async fn send(&self, call: &Call, bearer: &Bearer) -> Result<Response> {
+        self.send_within(call, bearer, ANSWER_TIMEOUT).await
+    }
+
+    async fn send_within(&self, call: &Call, bearer: &Bearer, limit: Duration) -> Result<Response> {
+        let mut request =
+            self.http.client()?.request(call.method.clone(), call.url.clone()).header(AUTHORIZATION, bearer.header());
+        if let Some(range) = &call.range {
+            request = request.header(reqwest::header::RANGE, range.as_str());
+        }
+        self.counter.count(call.kind);
+        let began = tokio::time::Instant::now();
+        let sent = self.http.send(request, limit).await;
+        match &sent {
+            Ok(response) => tracing::trace!(
+                operation = call.operation,
+                status = response.status().as_u16(),
+                ms = began.elapsed().as_millis() as u64,
+                "answered"
+            ),
+            Err(error) => tracing::debug!(operation = call.operation, %error, "no answer"),
+        }
+        sent.map_err(|error| name(call, error))
+    }
+
+    async fn judge(&self, call: &Call, bearer: &Bearer, response: Response) -> Result<Response> {
+        let status = response.status();
+        // "No such part" is an answer to a request for a part.
+        if status.is_success() || status.is_redirection() || (status.as_u16() == 416 && call.range.is_some()) {
+            self.tokens.worked(bearer);
+            return Ok(response);
+        }
+        Err(self.refused(call, response).await)
+    }
+
+    /// The error for an answer that is of no use.
+    pub async fn refused(&self, call: &Call, response: Response) -> ProviderError {
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        if status == 407 {
+            return name(call, ProviderError::new(ProviderErrorKind::Network, "the proxy asks for a sign-in"));
+        }
+        let body = http::body::read_beginning(response).await;
+        let refusal = Refusal { operation: call.operation, status, headers: &headers, body: &body };
+        name(call, (self.translate)(&refusal))
+    }
+}
+
+fn name(call: &Call, error: ProviderError) -> ProviderError {
+    let error = error.with("operation", call.operation);
+    match &call.item {
+        Some(item) => error.with("item", item),
+        None => error,
+    }
+}
+
+fn names_expired_token(headers: &HeaderMap) -> bool {
+    headers
+        .get(WWW_AUTHENTICATE)
+        .is_some_and(|value| value.as_bytes().windows(13).any(|window| window == b"expired_token"))
+}

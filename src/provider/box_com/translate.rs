@@ -1,0 +1,369 @@
+//! Box's words into ours: items, events, positions and refusals. Pure, and the only place that knows both.
+
+use reqwest::header::HeaderMap;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::wire;
+use crate::events::{EventKind, EventPage, RemoteEvent, Subject};
+use crate::id::{ContentHash, Cursor, Etag, EventId, ItemId, ItemKind, PageToken, VersionId};
+use crate::provider::http::{Refusal, retry_after};
+use crate::provider::{Identity, ListPage, ProviderError, ProviderErrorKind, Result};
+use crate::tree::{Ancestor, ItemState, RemoteContent, RemoteItem, Wall};
+
+/// The id of the top folder, the same in every account.
+pub const ROOT_ID: &str = "0";
+/// Digits of the longest position that is written out from an exponent form.
+const MAX_POSITION_DIGITS: usize = 40;
+/// The most of a provider's own words that goes into an error.
+const MAX_DETAIL_CHARS: usize = 300;
+
+fn malformed(what: &str) -> ProviderError {
+    ProviderError::new(ProviderErrorKind::Malformed, what)
+}
+
+/// Reads a JSON answer.
+pub fn parse<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T> {
+    serde_json::from_str::<wire::Object<T>>(text).map(|object| object.0).map_err(|error| {
+        malformed("the answer is not the JSON that was expected; is a proxy or sign-in page in between?")
+            .with_detail(format!("line {} column {}: {:?}", error.line(), error.column(), error.classify()))
+    })
+}
+
+/// Who we are.
+pub fn identity(user: wire::User) -> Result<Identity> {
+    let user_id = user.id.ok_or_else(|| malformed("the user has no id"))?.0;
+    Ok(Identity { user_id, login: user.login.unwrap_or_default(), name: user.name.unwrap_or_default() })
+}
+
+fn item_kind(word: Option<&str>) -> Option<ItemKind> {
+    match word {
+        Some("file") => Some(ItemKind::File),
+        Some("folder") => Some(ItemKind::Folder),
+        _ => None,
+    }
+}
+
+/// The moment that a timestamp with any offset names.
+fn wall(text: Option<&str>) -> Option<Wall> {
+    text?.parse::<jiff::Timestamp>().ok().map(|moment| Wall(moment.as_millisecond()))
+}
+
+fn content(item: &mut wire::Item<'_>) -> Option<RemoteContent> {
+    Some(RemoteContent {
+        version: VersionId::new(item.file_version.take()?.id.0),
+        hash: item.sha1.take().map(|mut hex| {
+            hex.make_ascii_lowercase();
+            if hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                ContentHash::Sha1(hex)
+            } else {
+                ContentHash::Unknown(hex)
+            }
+        }),
+        size: item.size.map(|size| size.0),
+        modified: wall(item.content_modified_at.as_deref()),
+    })
+}
+
+/// The folders above, if the description names all of them down to the parent.
+fn ancestors(path: Option<wire::PathCollection<'_>>, parent: Option<&ItemId>) -> Option<Vec<Ancestor>> {
+    let above: Option<Vec<Ancestor>> = path?
+        .entries
+        .into_iter()
+        .map(|mini| Some(Ancestor { id: ItemId::folder(mini.id?.0), name: mini.name? }))
+        .collect();
+    above.filter(|above| above.last().map(|last| &last.id) == parent)
+}
+
+/// A live item, or nothing where the description lacks what makes one. `parent` is the folder that was listed, if it is
+/// known better than from the description.
+fn live_item(kind: ItemKind, mut item: wire::Item<'_>, parent: Option<&ItemId>) -> Option<RemoteItem> {
+    let id = ItemId::new(kind, item.id.take()?.0);
+    let parent = parent.cloned().or_else(|| Some(ItemId::folder(item.parent.take()?.id?.0)));
+    let content = if kind == ItemKind::File { Some(content(&mut item)?) } else { None };
+    Some(RemoteItem {
+        name: item.name.take()?,
+        content,
+        etag: item.etag.take().map(|etag| Etag::new(etag.0)),
+        sequence: item.sequence_id.take().and_then(|sequence| sequence.0.parse().ok()),
+        ancestors: ancestors(item.path_collection.take(), parent.as_ref()),
+        id,
+        parent,
+    })
+}
+
+/// A page of a folder. One entry that cannot be read makes the page an error: a shorter page would look like deletions.
+pub fn list_page(text: &str, folder: &ItemId) -> Result<ListPage> {
+    let page: wire::ItemPage<'_> = parse(text)?;
+    let mut items = Vec::with_capacity(page.entries.len());
+    for wire::Object(entry) in page.entries {
+        let kind = match entry.kind.as_deref() {
+            Some("web_link") => continue,
+            word => item_kind(word).ok_or_else(|| malformed("a listing holds an entry of an unknown type"))?,
+        };
+        let name = entry.id.as_ref().map_or_else(|| "?".to_owned(), |id| id.0.clone());
+        items.push(
+            live_item(kind, entry, Some(folder))
+                .ok_or_else(|| malformed("a listing holds an incomplete entry").with("entry", name))?,
+        );
+    }
+    let next = page.next_marker.filter(|marker| !marker.is_empty()).map(PageToken::new);
+    Ok(ListPage { items, next })
+}
+
+/// The state of one item from its own description.
+pub fn item_state(text: &str, kind: ItemKind) -> Result<ItemState> {
+    let item: wire::Item<'_> = parse(text)?;
+    if item_kind(item.kind.as_deref()) != Some(kind) {
+        return Err(malformed("the item is not of the kind that was asked for"));
+    }
+    if !is_active(&item) {
+        return Ok(ItemState::Trashed);
+    }
+    let item = live_item(kind, item, None).ok_or_else(|| malformed("the description of the item is incomplete"))?;
+    Ok(ItemState::Active(Box::new(item)))
+}
+
+fn is_active(item: &wire::Item<'_>) -> bool {
+    item.status.as_deref().is_none_or(|status| status == "active")
+}
+
+/// A page of the stream. `asked` is the cursor that it was asked for with.
+pub fn event_page(text: &str, asked: &Cursor) -> Result<EventPage> {
+    let page: wire::EventPage<'_> = parse(text)?;
+    let events: Vec<RemoteEvent> = page.entries.iter().map(|raw| event(raw)).collect();
+    let next = page.next_stream_position.and_then(position).unwrap_or_else(|| asked.clone());
+    let drained = events.is_empty() || page.chunk_size == Some(0) || next == *asked;
+    Ok(EventPage { events, next, drained })
+}
+
+/// The newest position, from a page that was asked for nothing else.
+pub fn newest_position(text: &str) -> Result<Cursor> {
+    let page: wire::EventPage<'_> = parse(text)?;
+    page.next_stream_position
+        .and_then(position)
+        .ok_or_else(|| malformed("the newest position of the stream is missing"))
+}
+
+/// A position as text, from a number or a string; never through floating point, since real ones are above 2^53.
+/// Zero is what Box sends when it has none, and would mean "from the very beginning".
+fn position(raw: &RawValue) -> Option<Cursor> {
+    let token = raw.get();
+    let text = if token.starts_with('"') {
+        serde_json::from_str::<String>(token).ok()?
+    } else if token.starts_with(|c: char| c.is_ascii_digit()) {
+        whole_number(token).unwrap_or_else(|| token.to_owned())
+    } else {
+        return None;
+    };
+    let text = text.trim();
+    if text.is_empty() || text.bytes().all(|byte| byte == b'0') {
+        return None;
+    }
+    Some(Cursor::new(text))
+}
+
+/// Writes out a JSON number such as `1.8e16` digit by digit; nothing if it is not whole or too long.
+fn whole_number(token: &str) -> Option<String> {
+    let (mantissa, exponent) = token.split_once(['e', 'E']).unwrap_or((token, "0"));
+    let exponent: usize = exponent.strip_prefix('+').unwrap_or(exponent).parse().ok()?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let zeros = exponent.checked_sub(fraction.len())?;
+    if whole.len() + fraction.len() + zeros > MAX_POSITION_DIGITS {
+        return None;
+    }
+    let digits = format!("{whole}{fraction}{}", "0".repeat(zeros));
+    let digits = digits.trim_start_matches('0');
+    Some(if digits.is_empty() { "0".to_owned() } else { digits.to_owned() })
+}
+
+/// One event. Whatever it is, something comes of it: an unreadable one keeps its text.
+fn event(raw: &RawValue) -> RemoteEvent {
+    let text = raw.get();
+    let Ok(event) = serde_json::from_str::<wire::Event<'_>>(text) else {
+        return RemoteEvent {
+            id: made_up_id(text),
+            kind: EventKind::Other,
+            provider_kind: String::new(),
+            subject: Subject::Nothing,
+            actor: None,
+            actor_name: None,
+            at: None,
+            raw: text.to_owned(),
+        };
+    };
+    let provider_kind = event.kind.unwrap_or_default().into_owned();
+    let kind = event_kind(&provider_kind);
+    let (actor, actor_name) = match event.created_by {
+        Some(user) => (user.id.map(|id| id.0), user.name.filter(|name| !name.is_empty()).or(user.login)),
+        None => (None, None),
+    };
+    RemoteEvent {
+        id: match event.id {
+            Some(id) if !id.0.is_empty() => EventId::new(id.0),
+            _ => made_up_id(text),
+        },
+        kind,
+        subject: event.source.map_or(Subject::Nothing, |source| subject(source, kind)),
+        provider_kind,
+        actor,
+        actor_name,
+        at: wall(event.created_at.as_deref()),
+        raw: text.to_owned(),
+    }
+}
+
+/// An id for an event without one: the same text again is the same event again.
+fn made_up_id(text: &str) -> EventId {
+    let digest = crate::id::Sha256(Sha256::digest(text.as_bytes()).into());
+    EventId::new(format!("sha256:{digest}"))
+}
+
+fn subject(source: &RawValue, kind: EventKind) -> Subject {
+    let Ok(item) = serde_json::from_str::<wire::Item<'_>>(source.get()) else {
+        return enterprise_subject(source, kind);
+    };
+    let Some(item_kind_here) = item_kind(item.kind.as_deref()) else {
+        if item.kind.is_none() {
+            return enterprise_subject(source, kind);
+        }
+        // A comment, task or collaboration names the item that it is about.
+        let about = item.about.and_then(|mini| Some(ItemId::new(item_kind(mini.kind.as_deref())?, mini.id?.0)));
+        return about.map_or(Subject::Nothing, Subject::Id);
+    };
+    let Some(id) = item.id.as_ref().map(|id| ItemId::new(item_kind_here, id.0.as_str())) else {
+        return Subject::Nothing;
+    };
+    if kind == EventKind::Trashed || !is_active(&item) {
+        return Subject::Gone(id);
+    }
+    match live_item(item_kind_here, item, None) {
+        // Without a parent nobody can tell where it belongs; only the top folder has none.
+        Some(item) if item.parent.is_some() => Subject::Item(item),
+        _ => Subject::Id(id),
+    }
+}
+
+/// Enterprise streams name the item by its type and id alone.
+fn enterprise_subject(source: &RawValue, kind: EventKind) -> Subject {
+    let Ok(source) = serde_json::from_str::<wire::EnterpriseSource<'_>>(source.get()) else {
+        return Subject::Nothing;
+    };
+    let id = match (item_kind(source.item_type.as_deref()), source.item_id) {
+        (Some(item_kind), Some(id)) => ItemId::new(item_kind, id.0),
+        _ => match (source.file_id, source.folder_id) {
+            (Some(id), _) => ItemId::file(id.0),
+            (None, Some(id)) => ItemId::folder(id.0),
+            (None, None) => return Subject::Nothing,
+        },
+    };
+    if kind == EventKind::Trashed { Subject::Gone(id) } else { Subject::Id(id) }
+}
+
+/// Our word for Box's. The set is open: what is not listed is `Other`, and its item is looked at like any other.
+pub fn event_kind(word: &str) -> EventKind {
+    match word {
+        "ITEM_CREATE" => EventKind::Created,
+        "ITEM_UPLOAD" | "ITEM_MODIFY" | "UPLOAD" | "EDIT" => EventKind::Uploaded,
+        "ITEM_COPY" | "COPY" => EventKind::Copied,
+        "ITEM_RENAME" | "RENAME" => EventKind::Renamed,
+        "ITEM_MOVE" | "MOVE" => EventKind::Moved,
+        "ITEM_TRASH" | "DELETE" => EventKind::Trashed,
+        "ITEM_UNDELETE_VIA_TRASH" | "UNDELETE" => EventKind::Restored,
+        "ITEM_MAKE_CURRENT_VERSION" | "FILE_VERSION_RESTORE" => EventKind::Promoted,
+        "LOCK_CREATE" | "LOCK_DESTROY" | "LOCK" | "UNLOCK" => EventKind::Lock,
+        "COMMENT_CREATE"
+        | "COMMENT_EDIT"
+        | "COMMENT_DELETE"
+        | "ANNOTATIONV2_CREATE"
+        | "ANNOTATIONV2_EDIT"
+        | "ANNOTATIONV2_DELETE" => EventKind::Comment,
+        "ITEM_DOWNLOAD"
+        | "ITEM_PREVIEW"
+        | "ITEM_OPEN"
+        | "DOWNLOAD"
+        | "PREVIEW"
+        | "CONTENT_ACCESS"
+        | "FILE_WATERMARKED_DOWNLOAD" => EventKind::Read,
+        "ITEM_SHARED"
+        | "ITEM_SHARED_CREATE"
+        | "ITEM_SHARED_UNSHARE"
+        | "ITEM_SHARED_UPDATE"
+        | "SHARE"
+        | "UNSHARE"
+        | "SHARE_EXPIRATION"
+        | "UPDATE_SHARE_EXPIRATION"
+        | "SHARED_LINK_SEND"
+        | "CHANGE_FOLDER_PERMISSION"
+        | "ADVANCED_FOLDER_SETTINGS_UPDATE"
+        | "GROUP_ADD_USER"
+        | "GROUP_REMOVE_USER"
+        | "GROUP_ADD_ITEM"
+        | "GROUP_REMOVE_ITEM"
+        | "ACCESS_GRANTED"
+        | "ACCESS_REVOKED"
+        | "UPDATE_COLLABORATION_EXPIRATION" => EventKind::Sharing,
+        _ if word.starts_with("COLLAB_") || word.starts_with("COLLABORATION_") => EventKind::Sharing,
+        _ => EventKind::Other,
+    }
+}
+
+/// The one translation of refusals. Status first, then Box's own code.
+pub fn refusal(refusal: &Refusal<'_>) -> ProviderError {
+    use ProviderErrorKind as Kind;
+    let body: wire::ErrorBody = serde_json::from_slice(refusal.body).unwrap_or_default();
+    let code = body.code.as_deref().unwrap_or_default();
+    let (kind, message) = match (refusal.status, code) {
+        (202, _) => (Kind::NotReady, "the content is not ready yet"),
+        (200..400, _) => (Kind::Malformed, "Box answered in an unexpected way"),
+        (400 | 404 | 410, _) if refusal.operation == "events" => {
+            (Kind::CursorLost, "Box does not accept our place in the event stream any more")
+        }
+        (_, "terms_of_service_required") => (Kind::Forbidden, "the terms of service must be accepted first"),
+        (_, "operation_blocked_temporary" | "name_temporarily_reserved") => {
+            (Kind::Unavailable, "the item is busy with another operation")
+        }
+        (401, _) => (Kind::SignInNeeded, "Box does not accept the sign-in"),
+        (403, "access_denied_item_locked" | "file_size_limit_exceeded" | "storage_limit_exceeded") => {
+            (Kind::Refused, "Box refuses this for the item as it is")
+        }
+        (403, _) => (Kind::Forbidden, "the account may not do this"),
+        // 405 is what an id of the wrong form gets.
+        (404 | 405, _) => (Kind::NotFound, "the item is not there, or may not be seen"),
+        (408, _) => (Kind::Unavailable, "Box gave up waiting for the request"),
+        (409 | 412, _) => (Kind::Conflict, "the item is not in the expected state"),
+        (429, _) => (Kind::RateLimited, "Box asks us to wait"),
+        (507, _) => (Kind::Refused, "the storage is used up"),
+        (500.., _) => (Kind::Unavailable, "Box does not work at the moment"),
+        _ => (Kind::Refused, "Box refuses the request"),
+    };
+    let detail: String = format!("{} {code} {}", refusal.status, body.message.as_deref().unwrap_or_default())
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_DETAIL_CHARS)
+        .collect();
+    let mut error =
+        ProviderError::new(kind, message).with_detail(detail.trim()).with_retry_after(retry_after(refusal.headers));
+    if !code.is_empty() {
+        error = error.with(CODE, code);
+    }
+    match body.request_id.as_deref().or_else(|| request_id(refusal.headers)) {
+        Some(id) => error.with("request_id", id),
+        None => error,
+    }
+}
+
+const CODE: &str = "code";
+
+fn request_id(headers: &HeaderMap) -> Option<&str> {
+    headers.get("box-request-id")?.to_str().ok()
+}
+
+/// Whether a refusal says that the item is in the trash, which a plain "not found" does not.
+pub fn says_trashed(error: &ProviderError) -> bool {
+    error.context.iter().any(|(key, value)| *key == CODE && value == "trashed")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! How many requests an account has cost, by kind.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a request was for. Only the first group counts against an API budget; listening and tokens are counted apart,
+/// and the target of a redirect is no call at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CallKind {
+    /// The bytes of a file.
+    Content,
+    /// One item, or who we are.
+    Metadata,
+    /// A page of a folder.
+    Listing,
+    /// A page of the event stream, or its newest position.
+    Events,
+    /// Waiting for news, and finding out where to wait.
+    LongPoll,
+    /// Getting, renewing and giving back tokens.
+    Token,
+}
+
+/// Counts that status and benchmarks read while the adapter writes them.
+#[derive(Debug, Default)]
+pub struct CallCounter {
+    content: AtomicU64,
+    metadata: AtomicU64,
+    listing: AtomicU64,
+    events: AtomicU64,
+    long_poll: AtomicU64,
+    token: AtomicU64,
+}
+
+/// The counts at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct CallCounts {
+    /// Requests for the bytes of files.
+    pub content: u64,
+    /// Requests for single items and identities.
+    pub metadata: u64,
+    /// Requests for pages of folders.
+    pub listing: u64,
+    /// Requests for pages of the event stream.
+    pub events: u64,
+    /// Long polls and what belongs to them.
+    pub long_poll: u64,
+    /// Requests for tokens.
+    pub token: u64,
+}
+
+impl CallCounts {
+    /// The calls proper: content, metadata and listings.
+    pub fn calls(&self) -> u64 {
+        self.content + self.metadata + self.listing
+    }
+
+    /// What listening cost: event pages and long polls.
+    pub fn listening(&self) -> u64 {
+        self.events + self.long_poll
+    }
+}
+
+impl CallCounter {
+    /// Counts one request that is about to be sent.
+    pub fn count(&self, kind: CallKind) {
+        self.cell(kind).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The counts now.
+    pub fn counts(&self) -> CallCounts {
+        let read = |kind| self.cell(kind).load(Ordering::Relaxed);
+        CallCounts {
+            content: read(CallKind::Content),
+            metadata: read(CallKind::Metadata),
+            listing: read(CallKind::Listing),
+            events: read(CallKind::Events),
+            long_poll: read(CallKind::LongPoll),
+            token: read(CallKind::Token),
+        }
+    }
+
+    fn cell(&self, kind: CallKind) -> &AtomicU64 {
+        match kind {
+            CallKind::Content => &self.content,
+            CallKind::Metadata => &self.metadata,
+            CallKind::Listing => &self.listing,
+            CallKind::Events => &self.events,
+            CallKind::LongPoll => &self.long_poll,
+            CallKind::Token => &self.token,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What an answer to a request for a part really holds.
+
+use futures_util::stream::{self, StreamExt};
+use reqwest::Response;
+use reqwest::header::{CONTENT_RANGE, HeaderMap};
+
+use super::patient_stream;
+use crate::provider::{Content, ProviderError, ProviderErrorKind, Result};
+
+/// The bytes of an answer to a request that asked for everything from `asked` on: status 200, 206 or 416. Nothing if the
+/// server says that there is no such part, so that one must begin again.
+pub fn content_of(response: Response, asked: u64) -> Result<Option<Content>> {
+    let status = response.status().as_u16();
+    let length = response.content_length();
+    let (range, whole) = content_range(response.headers());
+    match (status, range) {
+        (200, _) => Ok(Some(Content { offset: 0, total: length, stream: patient_stream(response) })),
+        (206, Some(first)) if first == asked => {
+            let total = whole.or_else(|| length.map(|length| asked + length));
+            Ok(Some(Content { offset: asked, total, stream: patient_stream(response) }))
+        }
+        // All of it is there already.
+        (416, _) if whole == Some(asked) => {
+            Ok(Some(Content { offset: asked, total: whole, stream: stream::empty().boxed() }))
+        }
+        (416, _) if asked > 0 => Ok(None),
+        _ => Err(ProviderError::new(ProviderErrorKind::Malformed, "the server sent another part than was asked for")
+            .with_detail(format!("status {status}, asked from {asked}, got from {range:?}"))),
+    }
+}
+
+/// First byte and whole length that a Content-Range header names.
+fn content_range(headers: &HeaderMap) -> (Option<u64>, Option<u64>) {
+    let parts = || {
+        let text = headers.get(CONTENT_RANGE)?.to_str().ok()?;
+        text.trim().strip_prefix("bytes")?.trim().split_once('/')
+    };
+    let Some((span, whole)) = parts() else {
+        return (None, None);
+    };
+    let first = span.split_once('-').and_then(|(first, _)| first.trim().parse().ok());
+    (first, whole.trim().parse().ok())
+}
