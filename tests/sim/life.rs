@@ -1,5 +1,3 @@
 //! What people do.
 use super::world::World;
-impl World {
-    pub fn act(&mut self) {}
-}
+impl World { pub fn act(&mut self) {} }
