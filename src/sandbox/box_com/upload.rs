@@ -59,7 +59,7 @@ async fn receive(ask: &Ask, request: Request) -> Received {
         loop {
             match field.chunk().await {
                 Ok(Some(chunk)) => {
-                    spool.write(&chunk).map_err(|error| reply::refusal(ask, &error.into(), Conflict::Untold))?
+                    spool.write(&chunk).map_err(|error| reply::refusal(ask, &error.into(), Conflict::Untold))?;
                 }
                 Ok(None) => break,
                 // The real service keeps a body that ends early as a good, short file, when no length was announced.
