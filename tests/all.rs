@@ -3,7 +3,9 @@
 mod clients;
 mod config;
 mod control;
+mod daemon;
 mod fetch;
 mod provider_contract;
 mod sandbox;
 mod sim;
+mod support;
