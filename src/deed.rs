@@ -213,6 +213,8 @@ pub enum DiskErrorKind {
     NotWritable,
     /// A component on the way is a symbolic link, a mount point or not a directory.
     UnsafePath,
+    /// The directory in which something is to appear is not there: plan again.
+    ParentMissing,
     /// Something that concerns this one item.
     Item,
 }

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Cursor, EventId, ItemId};
 use crate::tree::{RemoteItem, Wall};
 
+pub mod interval;
+
 /// What an event says happened, in the words of hooks and of `agent events`.
 ///
 /// The provider's own word is kept beside it in [`RemoteEvent::provider_kind`].
@@ -37,6 +39,27 @@ pub enum EventKind {
     Read,
     /// Anything else, known or not.
     Other,
+}
+
+impl EventKind {
+    /// The word of hooks and of `agent events`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Uploaded => "uploaded",
+            Self::Copied => "copied",
+            Self::Renamed => "renamed",
+            Self::Moved => "moved",
+            Self::Trashed => "trashed",
+            Self::Restored => "restored",
+            Self::Promoted => "promoted",
+            Self::Lock => "lock",
+            Self::Sharing => "sharing",
+            Self::Comment => "comment",
+            Self::Read => "read",
+            Self::Other => "other",
+        }
+    }
 }
 
 /// What an event says of its item.

@@ -1,3 +1,7 @@
 //! The `agent` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    folder_sync_agent::cli::main()
+}

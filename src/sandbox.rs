@@ -50,6 +50,8 @@ pub struct Options {
     pub seed: u64,
     /// The origin that links in answers name, where it differs from the listening address.
     pub public_url: Option<String>,
+    /// How many calls a user may make in a minute; none means as many as they like.
+    pub calls_per_minute: Option<u32>,
     /// How long a long poll is held before it is told to reconnect.
     pub realtime_hold: Duration,
     /// How many long polls one channel answers before it must be asked for anew.
@@ -77,6 +79,7 @@ impl Default for Options {
             data: None,
             seed: 1,
             public_url: None,
+            calls_per_minute: None,
             realtime_hold: Duration::from_mins(5),
             realtime_max_retries: 10,
             chunked_min_bytes: 20_000_000,
@@ -100,23 +103,16 @@ pub struct Sandbox {
 /// Starts a sandbox on the current tokio runtime.
 pub async fn start(options: Options) -> io::Result<Sandbox> {
     if !options.listen.ip().is_loopback() {
-        let message = format!(
-            "the sandbox listens on loopback addresses only, not on {}",
-            options.listen
-        );
+        let message = format!("the sandbox listens on loopback addresses only, not on {}", options.listen);
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     let listener = TcpListener::bind(options.listen).await?;
-    let url = options
-        .public_url
-        .clone()
-        .unwrap_or(format!("http://{}", listener.local_addr()?));
+    let url = options.public_url.clone().unwrap_or(format!("http://{}", listener.local_addr()?));
     let shared = Arc::new(Shared::new(options)?);
     shared.set_url(url);
     let mut closing = shared.closing.subscribe();
-    let service = admin::router(&shared)
-        .merge(box_com::router(shared.clone()))
-        .into_make_service_with_connect_info::<Scissors>();
+    let service =
+        admin::router(&shared).merge(box_com::router(shared.clone())).into_make_service_with_connect_info::<Scissors>();
     let server = axum::serve(Gate(listener), service).with_graceful_shutdown(async move {
         // An error means that nobody is left who could say so.
         let _ = closing.wait_for(|closing| *closing).await;
@@ -125,18 +121,11 @@ pub async fn start(options: Options) -> io::Result<Sandbox> {
         // Serving ends only by the signal: axum retries what fails on accept.
         let _ = server.await;
     });
-    Ok(Sandbox {
-        shared,
-        server: Some(server),
-    })
+    Ok(Sandbox { shared, server: Some(server) })
 }
 
 /// Runs a sandbox until `stop` is ready.
-pub async fn run(
-    options: Options,
-    started: impl FnOnce(&Sandbox),
-    stop: impl Future<Output = ()>,
-) -> io::Result<()> {
+pub async fn run(options: Options, started: impl FnOnce(&Sandbox), stop: impl Future<Output = ()>) -> io::Result<()> {
     let sandbox = start(options).await?;
     started(&sandbox);
     stop.await;
@@ -164,9 +153,7 @@ impl Sandbox {
     pub async fn shutdown(mut self) {
         self.shared.closing.send_replace(true);
         if let Some(mut server) = self.server.take()
-            && tokio::time::timeout(SHUTDOWN_GRACE, &mut server)
-                .await
-                .is_err()
+            && tokio::time::timeout(SHUTDOWN_GRACE, &mut server).await.is_err()
         {
             server.abort();
         }
@@ -193,19 +180,10 @@ impl fmt::Display for Banner {
         writeln!(out, "Access token (the agent's user): {ACCESS_TOKEN}")?;
         writeln!(out, "Access token (another user):     {OTHER_ACCESS_TOKEN}")?;
         writeln!(out)?;
-        let (header, body) = (
-            "content-type: application/json",
-            r#"{"op":"mkdir","path":"/Projects/Inbox"}"#,
-        );
+        let (header, body) = ("content-type: application/json", r#"{"op":"mkdir","path":"/Projects/Inbox"}"#);
         writeln!(out, "  curl -H '{header}' -d '{body}' {url}/sandbox/v1/do")?;
-        writeln!(
-            out,
-            "  echo {ACCESS_TOKEN} | agent login box --account work --api-url {url} --token-stdin"
-        )?;
-        writeln!(
-            out,
-            "  agent add-folder /Projects/Inbox ./inbox --account work --yes"
-        )?;
+        writeln!(out, "  echo {ACCESS_TOKEN} | agent login box --account work --api-url {url} --token-stdin")?;
+        writeln!(out, "  agent add-folder /Projects/Inbox ./inbox --account work --yes")?;
         write!(out, "  agent run")
     }
 }

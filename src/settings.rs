@@ -1,5 +1,6 @@
 //! The wishes of the configuration file after checking, as plain values that the engine can hold.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +13,15 @@ pub enum RemotePlace {
     Path(String),
     /// A folder id, written `id:123456`.
     Id(String),
+}
+
+impl fmt::Display for RemotePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => f.write_str(path),
+            Self::Id(id) => write!(f, "id:{id}"),
+        }
+    }
 }
 
 /// Which cloud.

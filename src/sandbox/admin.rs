@@ -28,10 +28,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
         .route("/sandbox/v1/tree", get(tree))
         .route("/sandbox/v1/do", post(act))
         .route("/sandbox/v1/counters", get(counters).delete(reset_counters))
-        .route(
-            "/sandbox/v1/faults",
-            get(pending_faults).post(add_fault).delete(clear_faults),
-        )
+        .route("/sandbox/v1/faults", get(pending_faults).post(add_fault).delete(clear_faults))
         .route("/sandbox/v1/chaos", post(set_chaos))
         .route("/sandbox/v1/busy", post(busy))
         .route("/sandbox/v1/history", get(history))
@@ -39,11 +36,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
 }
 
 fn refused(why: &impl Display) -> Response {
-    (
-        StatusCode::CONFLICT,
-        Json(json!({ "error": why.to_string() })),
-    )
-        .into_response()
+    (StatusCode::CONFLICT, Json(json!({ "error": why.to_string() }))).into_response()
 }
 
 fn told<E: Display>(result: Result<serde_json::Value, E>) -> Response {
@@ -66,16 +59,10 @@ fn root() -> String {
 }
 
 async fn tree(State(cloud): State<Cloud>, Query(at): Query<At>) -> Response {
-    let tree = if at.sha256 {
-        cloud.tree_with_sha256(&at.path)
-    } else {
-        cloud.tree(&at.path)
-    };
+    let tree = if at.sha256 { cloud.tree_with_sha256(&at.path) } else { cloud.tree(&at.path) };
     told(tree.map(|tree| {
-        let entries: BTreeMap<&String, serde_json::Value> = tree
-            .iter()
-            .map(|(path, entry)| (path, entry_json(entry)))
-            .collect();
+        let entries: BTreeMap<&String, serde_json::Value> =
+            tree.iter().map(|(path, entry)| (path, entry_json(entry))).collect();
         json!({ "entries": entries })
     }))
 }
@@ -105,74 +92,26 @@ struct Act {
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case", tag = "op")]
 enum Deed {
-    Mkdir {
-        path: String,
-    },
-    Write {
-        path: String,
-        text: Option<String>,
-        pattern: Option<Pattern>,
-        modified_ms: Option<i64>,
-    },
-    Rename {
-        path: String,
-        name: String,
-    },
-    Move {
-        path: String,
-        parent: String,
-    },
-    Copy {
-        path: String,
-        parent: String,
-        name: Option<String>,
-    },
-    Trash {
-        path: String,
-    },
-    Restore {
-        id: String,
-    },
-    DeleteForever {
-        id: String,
-    },
-    Promote {
-        path: String,
-        version: String,
-    },
-    Lock {
-        path: String,
-    },
-    Unlock {
-        path: String,
-    },
-    Describe {
-        path: String,
-        text: String,
-    },
-    WebLink {
-        path: String,
-    },
-    Announce {
-        event_type: String,
-        path: Option<String>,
-    },
-    Noise {
-        count: u64,
-    },
+    Mkdir { path: String },
+    Write { path: String, text: Option<String>, pattern: Option<Pattern>, modified_ms: Option<i64> },
+    Rename { path: String, name: String },
+    Move { path: String, parent: String },
+    Copy { path: String, parent: String, name: Option<String> },
+    Trash { path: String },
+    Restore { id: String },
+    DeleteForever { id: String },
+    Promote { path: String, version: String },
+    Lock { path: String },
+    Unlock { path: String },
+    Describe { path: String, text: String },
+    WebLink { path: String },
+    Announce { event_type: String, path: Option<String> },
+    Noise { count: u64 },
     ForgetEvents,
-    IssueToken {
-        lifetime_s: Option<u64>,
-    },
-    IssuePair {
-        lifetime_s: u64,
-    },
-    ExpireToken {
-        token: String,
-    },
-    RevokeToken {
-        token: String,
-    },
+    IssueToken { lifetime_s: Option<u64> },
+    IssuePair { lifetime_s: u64 },
+    ExpireToken { token: String },
+    RevokeToken { token: String },
 }
 
 #[derive(Deserialize)]
@@ -182,22 +121,13 @@ struct Pattern {
 }
 
 async fn act(State(cloud): State<Cloud>, Json(act): Json<Act>) -> Response {
-    let by = if act.by.as_deref() == Some("agent") {
-        User::Agent
-    } else {
-        User::Other
-    };
+    let by = if act.by.as_deref() == Some("agent") { User::Agent } else { User::Other };
     let cloud = cloud.as_user(by);
     let id = |id: String| json!({ "id": id });
     let done = |()| json!({});
     told(match act.deed {
         Deed::Mkdir { path } => cloud.mkdir_p(&path).map(id),
-        Deed::Write {
-            path,
-            text,
-            pattern,
-            modified_ms,
-        } => {
+        Deed::Write { path, text, pattern, modified_ms } => {
             let content = match pattern {
                 Some(Pattern { seed, len }) => Content::pattern(seed, len),
                 None => Content::from(text.unwrap_or_default()),
@@ -215,9 +145,7 @@ async fn act(State(cloud): State<Cloud>, Json(act): Json<Act>) -> Response {
         Deed::Unlock { path } => cloud.unlock(&path).map(done),
         Deed::Describe { path, text } => cloud.describe(&path, &text).map(done),
         Deed::WebLink { path } => cloud.web_link(&path).map(id),
-        Deed::Announce { event_type, path } => {
-            cloud.announce(&event_type, path.as_deref()).map(done)
-        }
+        Deed::Announce { event_type, path } => cloud.announce(&event_type, path.as_deref()).map(done),
         Deed::Noise { count } => {
             cloud.foreign_noise(count);
             Ok(json!({}))
@@ -226,9 +154,7 @@ async fn act(State(cloud): State<Cloud>, Json(act): Json<Act>) -> Response {
             cloud.forget_events();
             Ok(json!({}))
         }
-        Deed::IssueToken { lifetime_s } => {
-            Ok(json!({ "access_token": cloud.issue_token(User::Agent, lifetime_s) }))
-        }
+        Deed::IssueToken { lifetime_s } => Ok(json!({ "access_token": cloud.issue_token(User::Agent, lifetime_s) })),
         Deed::IssuePair { lifetime_s } => {
             let pair = cloud.issue_pair(User::Agent, lifetime_s);
             Ok(json!({

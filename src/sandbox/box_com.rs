@@ -1,13 +1,11 @@
 //! The Box face: which request is meant, who asks, and what is answered.
-#![expect(
-    clippy::result_large_err,
-    reason = "what is refused is refused by a whole answer"
-)]
+#![expect(clippy::result_large_err, reason = "what is refused is refused by a whole answer")]
 
 mod change;
 mod chunked;
 mod events;
 mod items;
+mod limit;
 mod listing;
 mod oauth;
 mod render;
@@ -19,8 +17,8 @@ mod versions;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -50,6 +48,7 @@ pub(crate) struct BoxState {
     channels_made: AtomicU64,
     errors: AtomicU64,
     sessions: Mutex<HashMap<String, chunked::Session>>,
+    buckets: Mutex<HashMap<User, limit::Bucket>>,
 }
 
 /// One request on its way through the face.
@@ -80,18 +79,16 @@ struct Query(Vec<(String, String)>);
 impl Query {
     fn parse(raw: Option<&str>) -> Self {
         let pairs = url::form_urlencoded::parse(raw.unwrap_or("").as_bytes());
-        Self(
-            pairs
-                .map(|(key, value)| (key.into_owned(), value.into_owned()))
-                .collect(),
-        )
+        Self(pairs.map(|(key, value)| (key.into_owned(), value.into_owned())).collect())
     }
 
     fn get(&self, key: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(known, _)| known == key)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Python's clients write `True`, and the real service understands it.
+    fn flag(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     fn number(&self, key: &str) -> Option<u64> {
@@ -101,10 +98,7 @@ impl Query {
 
 /// The service that answers every request of the sandbox's port.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .fallback(answer)
-        .layer(DefaultBodyLimit::disable())
-        .with_state(shared)
+    Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(shared)
 }
 
 async fn answer(
@@ -128,12 +122,7 @@ async fn answer(
 }
 
 /// Faults that come before anything is done; the whole body is read first, so that the client is ready to listen.
-async fn before(
-    shared: &Shared,
-    faults: &[Fault],
-    scissors: &Scissors,
-    request: Request,
-) -> Result<Request, Response> {
+async fn before(shared: &Shared, faults: &[Fault], scissors: &Scissors, request: Request) -> Result<Request, Response> {
     for fault in faults {
         let instead = match fault {
             Fault::Delay { ms } => {
@@ -170,28 +159,13 @@ fn after(faults: &[Fault], scissors: &Scissors, answer: Response) -> Response {
     spoil::spoil(answer, faults)
 }
 
-async fn perform(
-    shared: Arc<Shared>,
-    route: Route,
-    request: Request,
-    faults: Vec<Fault>,
-) -> Response {
+async fn perform(shared: Arc<Shared>, route: Route, request: Request, faults: Vec<Fault>) -> Response {
     let user = match who(&shared, route.call, request.headers()) {
         Ok(user) => user,
         Err(refused) => return refused,
     };
-    let (headers, query) = (
-        request.headers().clone(),
-        Query::parse(request.uri().query()),
-    );
-    let ask = Ask {
-        shared,
-        route,
-        user,
-        headers,
-        query,
-        faults,
-    };
+    let (headers, query) = (request.headers().clone(), Query::parse(request.uri().query()));
+    let ask = Ask { shared, route, user, headers, query, faults };
     match ask.route.call {
         Call::Authorize => oauth::authorize(&ask),
         Call::Token => oauth::token(&ask, request.into_body()).await,
@@ -234,6 +208,7 @@ fn with_json(ask: &Ask, body: &Value) -> Response {
         Call::VersionPromote => versions::promote(ask, body),
         Call::Preflight => upload::preflight(ask, body),
         Call::SessionCreate => chunked::create(ask, body),
+        Call::SessionPlan => chunked::plan(ask, body),
         Call::SessionCommit => chunked::commit(ask, body),
         _ => reply::not_found(ask, "unknown method or path"),
     }
@@ -241,25 +216,13 @@ fn with_json(ask: &Ask, body: &Value) -> Response {
 
 /// The JSON of a body of bearable size; an empty body is an empty object.
 async fn small_json(body: Body) -> Option<Value> {
-    let bytes = axum::body::to_bytes(body, SMALL_BODY_BYTES_MAX)
-        .await
-        .ok()?;
-    if bytes.is_empty() {
-        Some(Value::Object(serde_json::Map::new()))
-    } else {
-        serde_json::from_slice(&bytes).ok()
-    }
+    let bytes = axum::body::to_bytes(body, SMALL_BODY_BYTES_MAX).await.ok()?;
+    if bytes.is_empty() { Some(Value::Object(serde_json::Map::new())) } else { serde_json::from_slice(&bytes).ok() }
 }
 
 fn bearer(headers: &HeaderMap) -> &str {
-    let value = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("");
-    value
-        .strip_prefix("Bearer ")
-        .or_else(|| value.strip_prefix("bearer "))
-        .unwrap_or("")
+    let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
+    value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")).unwrap_or("")
 }
 
 /// The user whose token came along, where one is needed.
@@ -273,11 +236,22 @@ fn who(shared: &Shared, call: Call, headers: &HeaderMap) -> Result<User, Respons
         }
         Call::Authorize | Call::Token | Call::Revoke | Call::Realtime => Ok(User::Agent),
         _ => match shared.tokens(|tokens| tokens.standing(bearer(headers), now_ms())) {
-            Standing::Good(user) => Ok(user),
+            Standing::Good(user) => check_rate(shared, user).map(|()| user),
             standing => {
                 shared.counters.note(Oddity::Unauthorized);
                 Err(reply::unauthorized(shared, standing == Standing::Expired))
             }
         },
     }
+}
+
+/// Refuses the call of a user who made too many.
+fn check_rate(shared: &Shared, user: User) -> Result<(), Response> {
+    let Some(per_minute) = shared.options.calls_per_minute else {
+        return Ok(());
+    };
+    let now = Instant::now();
+    let mut buckets = shared.box_com.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+    let bucket = buckets.entry(user).or_insert_with(|| limit::Bucket::new(per_minute, now));
+    bucket.take(per_minute, now).map_err(|wait| reply::too_many(shared, wait))
 }

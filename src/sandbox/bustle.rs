@@ -43,15 +43,7 @@ impl Bustle {
             }
             Ok::<(), Refusal>(())
         })?;
-        Ok(Self {
-            shared,
-            by,
-            random: seed,
-            made: 0,
-            folders,
-            files,
-            trashed: Vec::new(),
-        })
+        Ok(Self { shared, by, random: seed, made: 0, folders, files, trashed: Vec::new() })
     }
 
     fn draw(&mut self, below: u64) -> u64 {
@@ -72,11 +64,7 @@ impl Bustle {
 
     fn content(&mut self) -> Result<Arc<Stored>, Refusal> {
         // One in eight is empty, which is a case of its own.
-        let len = if self.draw(8) == 0 {
-            0
-        } else {
-            self.draw(FILE_BYTES_MAX)
-        };
+        let len = if self.draw(8) == 0 { 0 } else { self.draw(FILE_BYTES_MAX) };
         let seed = next_random(&mut self.random);
         Ok(Stored::new(Content::pattern(seed, len))?)
     }
@@ -106,10 +94,7 @@ impl Bustle {
         }
     }
 
-    fn change<T>(
-        &self,
-        change: impl FnOnce(&mut Model, Deed) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
+    fn change<T>(&self, change: impl FnOnce(&mut Model, Deed) -> Result<T, Refusal>) -> Result<T, Refusal> {
         self.shared.change(self.by, change)
     }
 
@@ -117,8 +102,7 @@ impl Bustle {
         let folder = self.pick(|this| &this.folders).ok_or(Refusal::NotFound)?;
         let (name, stored) = (self.new_name() + ".bin", self.content()?);
         let times = ContentTimes::default();
-        let id =
-            self.change(|model, deed| model.create_file(deed, folder, &name, stored, times))?;
+        let id = self.change(|model, deed| model.create_file(deed, folder, &name, stored, times))?;
         self.files.push(id);
         Ok("upload")
     }
@@ -126,9 +110,7 @@ impl Bustle {
     fn edit(&mut self) -> Result<&'static str, Refusal> {
         let file = self.pick(|this| &this.files).ok_or(Refusal::NotFound)?;
         let stored = self.content()?;
-        self.change(|model, deed| {
-            model.add_version(deed, file, stored, None, ContentTimes::default())
-        })?;
+        self.change(|model, deed| model.add_version(deed, file, stored, None, ContentTimes::default()))?;
         Ok("edit")
     }
 
@@ -170,11 +152,7 @@ impl Bustle {
 
     fn trash(&mut self) -> Result<&'static str, Refusal> {
         // Folders go rarely: each takes a part of the tree with it.
-        let item = if self.draw(5) == 0 {
-            self.pick_item()
-        } else {
-            self.pick(|this| &this.files)
-        };
+        let item = if self.draw(5) == 0 { self.pick_item() } else { self.pick(|this| &this.files) };
         let item = item.ok_or(Refusal::NotFound)?;
         self.change(|model, deed| model.trash(deed, item))?;
         self.trashed.push(item);
@@ -212,12 +190,7 @@ mod tests {
         for _ in 0..400 {
             bustle.step().unwrap();
         }
-        cloud
-            .tree("/in")
-            .unwrap()
-            .into_iter()
-            .map(|(path, entry)| (path, entry.sha1))
-            .collect()
+        cloud.tree("/in").unwrap().into_iter().map(|(path, entry)| (path, entry.sha1)).collect()
     }
 
     #[test]

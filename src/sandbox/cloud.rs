@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use super::content::{Content, Stored};
 use super::faults::{Chaos, Fault, Rule, Script};
-use super::model::{
-    ContentTimes, Deed, Event, EventKind, Item, Kind, Model, ROOT, Refusal, Snap, User, What,
-};
+use super::model::{ContentTimes, Deed, Event, EventKind, Item, Kind, Model, ROOT, Refusal, Snap, User, What};
 use super::shared::{Shared, now_ms};
 use super::tokens::TokenPair;
 
@@ -41,10 +39,7 @@ pub struct Entry {
 
 impl Cloud {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self {
-            shared,
-            by: User::Other,
-        }
+        Self { shared, by: User::Other }
     }
 
     /// The same cloud with another user's hands.
@@ -58,17 +53,13 @@ impl Cloud {
         (self.shared.clone(), self.by)
     }
 
-    fn change<T>(
-        &self,
-        change: impl FnOnce(&mut Model, Deed) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
+    fn change<T>(&self, change: impl FnOnce(&mut Model, Deed) -> Result<T, Refusal>) -> Result<T, Refusal> {
         self.shared.change(self.by, change)
     }
 
     /// Makes the folder at `path` and those above it, where they are missing.
     pub fn mkdir_p(&self, path: &str) -> Result<String, Refusal> {
-        self.change(|model, deed| mkdir_p(model, deed, path))
-            .map(|id| id.to_string())
+        self.change(|model, deed| mkdir_p(model, deed, path)).map(|id| id.to_string())
     }
 
     /// A new file at `path`, or a new version of the one that is there.
@@ -84,16 +75,11 @@ impl Cloud {
         modified_ms: Option<i64>,
     ) -> Result<String, Refusal> {
         let stored = Stored::new(content.into())?;
-        let times = ContentTimes {
-            created: modified_ms,
-            modified: modified_ms,
-        };
+        let times = ContentTimes { created: modified_ms, modified: modified_ms };
         let (folder, name) = split(path)?;
         let id = self.change(|model, deed| {
             if let Ok(id) = model.find(path).map(|item| item.id) {
-                return model
-                    .add_version(deed, id, stored, None, times)
-                    .map(|()| id);
+                return model.add_version(deed, id, stored, None, times).map(|()| id);
             }
             let parent = mkdir_p(model, deed, folder)?;
             model.create_file(deed, parent, name, stored, times)
@@ -113,9 +99,7 @@ impl Cloud {
 
     /// Another name in the same folder.
     pub fn rename(&self, path: &str, new_name: &str) -> Result<(), Refusal> {
-        self.with_item(path, |model, deed, id| {
-            model.relocate(deed, id, Some(new_name), None)
-        })
+        self.with_item(path, |model, deed, id| model.relocate(deed, id, Some(new_name), None))
     }
 
     /// The same name in another folder, which must exist.
@@ -127,12 +111,7 @@ impl Cloud {
     }
 
     /// A copy in the folder `new_parent`, under its own name or another.
-    pub fn copy(
-        &self,
-        path: &str,
-        new_parent: &str,
-        new_name: Option<&str>,
-    ) -> Result<String, Refusal> {
+    pub fn copy(&self, path: &str, new_parent: &str, new_name: Option<&str>) -> Result<String, Refusal> {
         let id = self.with_item(path, |model, deed, id| {
             let parent = model.find(new_parent)?.id;
             model.copy(deed, id, parent, new_name)
@@ -142,16 +121,12 @@ impl Cloud {
 
     /// A new description, which Box reports as a rename that changes no name.
     pub fn describe(&self, path: &str, text: &str) -> Result<(), Refusal> {
-        self.with_item(path, |model, deed, id| {
-            model.describe(deed, id, Some(text), None)
-        })
+        self.with_item(path, |model, deed, id| model.describe(deed, id, Some(text), None))
     }
 
     /// Into the trash; the answer is the id, by which it can be restored.
     pub fn trash(&self, path: &str) -> Result<String, Refusal> {
-        self.with_item(path, |model, deed, id| {
-            model.trash(deed, id).map(|()| id.to_string())
-        })
+        self.with_item(path, |model, deed, id| model.trash(deed, id).map(|()| id.to_string()))
     }
 
     /// Out of the trash, to where it was.
@@ -161,17 +136,10 @@ impl Cloud {
     }
 
     /// Out of the trash, to another folder if the old one is gone, under another name if one is given.
-    pub fn restore_as(
-        &self,
-        id: &str,
-        name: Option<&str>,
-        parent: Option<&str>,
-    ) -> Result<(), Refusal> {
+    pub fn restore_as(&self, id: &str, name: Option<&str>, parent: Option<&str>) -> Result<(), Refusal> {
         let id = parse_id(id)?;
         self.change(|model, deed| {
-            let parent = parent
-                .map(|path| model.find(path).map(|item| item.id))
-                .transpose()?;
+            let parent = parent.map(|path| model.find(path).map(|item| item.id)).transpose()?;
             model.restore(deed, id, name, parent)
         })
     }
@@ -184,22 +152,13 @@ impl Cloud {
 
     /// The ids of a file's contents, oldest first, the current one last.
     pub fn versions(&self, path: &str) -> Result<Vec<String>, Refusal> {
-        self.shared.look(|model| {
-            Ok(model
-                .find(path)?
-                .versions
-                .iter()
-                .map(|version| version.id.to_string())
-                .collect())
-        })
+        self.shared.look(|model| Ok(model.find(path)?.versions.iter().map(|version| version.id.to_string()).collect()))
     }
 
     /// Puts an old content on top again.
     pub fn promote_version(&self, path: &str, version: &str) -> Result<(), Refusal> {
         let version = parse_id(version)?;
-        self.with_item(path, |model, deed, id| {
-            model.promote_version(deed, id, version)
-        })
+        self.with_item(path, |model, deed, id| model.promote_version(deed, id, version))
     }
 
     /// Locks a file.
@@ -216,9 +175,7 @@ impl Cloud {
     pub fn announce(&self, event_type: &str, path: Option<&str>) -> Result<(), Refusal> {
         let kind = EventKind::Named(event_type.into());
         self.change(|model, deed| {
-            let about = path
-                .map(|path| model.find(path).map(|item| item.id))
-                .transpose()?;
+            let about = path.map(|path| model.find(path).map(|item| item.id)).transpose()?;
             model.announce(deed.by, deed.now, kind, about);
             Ok(())
         })
@@ -226,31 +183,23 @@ impl Cloud {
 
     /// `count` events about items that are in no folder of this cloud.
     pub fn foreign_noise(&self, count: u64) {
-        self.shared
-            .change(self.by, |model, deed| model.noise(deed.now, count));
+        self.shared.change(self.by, |model, deed| model.noise(deed.now, count));
     }
 
     /// Lets the streams lose every event up to now.
     pub fn forget_events(&self) {
-        self.shared
-            .look(|model| model.forget_events(model.newest_event()));
+        self.shared.look(|model| model.forget_events(model.newest_event()));
     }
 
     /// The id of the live item at `path`.
     pub fn id_of(&self, path: &str) -> Result<String, Refusal> {
-        self.shared
-            .look(|model| model.find(path).map(|item| item.id.to_string()))
+        self.shared.look(|model| model.find(path).map(|item| item.id.to_string()))
     }
 
     /// The path of a live item.
     pub fn path_of(&self, id: &str) -> Result<String, Refusal> {
         let id = parse_id(id)?;
-        self.shared.look(|model| {
-            model
-                .live(id)
-                .map(|item| item.id)
-                .and_then(|id| model.path_of(id))
-        })
+        self.shared.look(|model| model.live(id).map(|item| item.id).and_then(|id| model.path_of(id)))
     }
 
     /// Everything below the folder at `path`, by its path relative to it.
@@ -300,24 +249,14 @@ impl Cloud {
 
     /// What happened after the event with the number `after`, oldest first; 0 is before the first.
     pub fn history(&self, after: u64) -> Vec<Happening> {
-        self.shared.look(|model| {
-            model
-                .events_after(after)
-                .iter()
-                .map(|event| happening_of(event))
-                .collect()
-        })
+        self.shared.look(|model| model.events_after(after).iter().map(|event| happening_of(event)).collect())
     }
 
     /// The whole current content of a file.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, Refusal> {
-        let stored = self.shared.look(|model| {
-            model
-                .find(path)?
-                .current()
-                .map(|version| version.stored.clone())
-                .ok_or(Refusal::NotFound)
-        })?;
+        let stored = self
+            .shared
+            .look(|model| model.find(path)?.current().map(|version| version.stored.clone()).ok_or(Refusal::NotFound))?;
         Ok(stored.read_all()?)
     }
 
@@ -353,21 +292,17 @@ impl Cloud {
 
     /// The script of faults.
     pub fn faults(&self) -> Faults {
-        Faults {
-            shared: self.shared.clone(),
-        }
+        Faults { shared: self.shared.clone() }
     }
 
     /// An access token without a refresh token; without a lifetime it never expires.
     pub fn issue_token(&self, user: User, lifetime_s: Option<u64>) -> String {
-        self.shared
-            .tokens(|tokens| tokens.issue_access(user, now_ms(), lifetime_s))
+        self.shared.tokens(|tokens| tokens.issue_access(user, now_ms(), lifetime_s))
     }
 
     /// An access token that expires, with the refresh token that renews it once.
     pub fn issue_pair(&self, user: User, lifetime_s: u64) -> TokenPair {
-        self.shared
-            .tokens(|tokens| tokens.issue_pair(user, now_ms(), lifetime_s))
+        self.shared.tokens(|tokens| tokens.issue_pair(user, now_ms(), lifetime_s))
     }
 
     /// Makes an access token look expired.
@@ -437,9 +372,7 @@ fn mkdir_p(model: &mut Model, deed: Deed, path: &str) -> Result<u64, Refusal> {
 }
 
 fn split(path: &str) -> Result<(&str, &str), Refusal> {
-    path.trim_end_matches('/')
-        .rsplit_once('/')
-        .ok_or(Refusal::NameInvalid("a path begins with a slash"))
+    path.trim_end_matches('/').rsplit_once('/').ok_or(Refusal::NameInvalid("a path begins with a slash"))
 }
 
 fn parse_id(id: &str) -> Result<u64, Refusal> {

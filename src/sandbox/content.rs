@@ -98,24 +98,14 @@ pub(crate) struct Stored {
 impl Stored {
     /// Wraps the content and computes the digest that every event will need, so do this outside the cloud's lock.
     pub fn new(content: Content) -> io::Result<Arc<Self>> {
-        let mut stored = Self {
-            content,
-            block: OnceLock::new(),
-            sha1: Arc::from(""),
-            sha256: OnceLock::new(),
-        };
+        let mut stored = Self { content, block: OnceLock::new(), sha1: Arc::from(""), sha256: OnceLock::new() };
         stored.sha1 = stored.digest::<sha1::Sha1>()?.into();
         Ok(Arc::new(stored))
     }
 
     /// Wraps content whose SHA-1 was computed while it arrived.
     pub fn hashed(content: Content, sha1: String) -> Arc<Self> {
-        Arc::new(Self {
-            content,
-            block: OnceLock::new(),
-            sha1: sha1.into(),
-            sha256: OnceLock::new(),
-        })
+        Arc::new(Self { content, block: OnceLock::new(), sha1: sha1.into(), sha256: OnceLock::new() })
     }
 
     pub fn len(&self) -> u64 {
@@ -158,9 +148,7 @@ impl Stored {
             let whole = pattern_block(seed, len as usize);
             return whole.slice(offset as usize..offset as usize + want);
         }
-        let block = self
-            .block
-            .get_or_init(|| pattern_block(seed, BLOCK_BYTES as usize));
+        let block = self.block.get_or_init(|| pattern_block(seed, BLOCK_BYTES as usize));
         let (number, within) = (offset / BLOCK_BYTES, offset % BLOCK_BYTES);
         if number > 0 && within < STAMP_BYTES {
             let stamp = (number ^ seed).to_le_bytes();
@@ -232,27 +220,12 @@ mod tests {
         let stored = Stored::new(Content::pattern(7, len)).unwrap();
         let whole = stored.read_all().unwrap();
         assert_eq!(whole.len() as u64, len);
-        for offset in [
-            0,
-            1,
-            BLOCK_BYTES - 1,
-            BLOCK_BYTES,
-            BLOCK_BYTES + 3,
-            2 * BLOCK_BYTES + 8,
-            len - 1,
-        ] {
+        for offset in [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 3, 2 * BLOCK_BYTES + 8, len - 1] {
             let chunk = stored.chunk(offset, len).unwrap();
             assert!(!chunk.is_empty());
-            assert_eq!(
-                &whole[offset as usize..offset as usize + chunk.len()],
-                &chunk[..],
-                "at {offset}"
-            );
+            assert_eq!(&whole[offset as usize..offset as usize + chunk.len()], &chunk[..], "at {offset}");
         }
-        assert_ne!(
-            whole[..4096],
-            whole[BLOCK_BYTES as usize..BLOCK_BYTES as usize + 4096]
-        );
+        assert_ne!(whole[..4096], whole[BLOCK_BYTES as usize..BLOCK_BYTES as usize + 4096]);
     }
 
     #[test]
@@ -262,9 +235,6 @@ mod tests {
         assert_ne!(one.sha1(), two.sha1());
         let abc = Stored::new(Content::from("abc")).unwrap();
         assert_eq!(&**abc.sha1(), "a9993e364706816aba3e25717850c26c9cd0d89d");
-        assert_eq!(
-            abc.sha256().unwrap(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(abc.sha256().unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

@@ -65,6 +65,7 @@ calls! {
     SessionGet = "session_get", true;
     SessionPart = "session_part", true;
     SessionParts = "session_parts", true;
+    SessionPlan = "session_plan", true;
     SessionCommit = "session_commit", true;
     SessionAbort = "session_abort", true;
     Unknown = "unknown", true;
@@ -84,12 +85,7 @@ pub(crate) enum Oddity {
 }
 
 impl Oddity {
-    const EVERY: &[Self] = &[
-        Self::BearerLeaked,
-        Self::PositionRounded,
-        Self::Unauthorized,
-        Self::FaultInjected,
-    ];
+    const EVERY: &[Self] = &[Self::BearerLeaked, Self::PositionRounded, Self::Unauthorized, Self::FaultInjected];
 
     fn word(self) -> &'static str {
         match self {
@@ -110,10 +106,7 @@ pub(crate) struct Counters {
 
 impl Counters {
     pub fn new() -> Self {
-        Self {
-            calls: std::array::from_fn(|_| AtomicU64::new(0)),
-            oddities: std::array::from_fn(|_| AtomicU64::new(0)),
-        }
+        Self { calls: std::array::from_fn(|_| AtomicU64::new(0)), oddities: std::array::from_fn(|_| AtomicU64::new(0)) }
     }
 
     pub fn count(&self, call: Call) {
@@ -126,12 +119,8 @@ impl Counters {
 
     /// Everything that is not zero, by its word.
     pub fn all(&self) -> BTreeMap<String, u64> {
-        let calls = Call::EVERY
-            .iter()
-            .map(|call| (call.word(), &self.calls[*call as usize]));
-        let oddities = Oddity::EVERY
-            .iter()
-            .map(|oddity| (oddity.word(), &self.oddities[*oddity as usize]));
+        let calls = Call::EVERY.iter().map(|call| (call.word(), &self.calls[*call as usize]));
+        let oddities = Oddity::EVERY.iter().map(|oddity| (oddity.word(), &self.oddities[*oddity as usize]));
         calls
             .chain(oddities)
             .map(|(word, count)| (word.to_owned(), count.load(Ordering::Relaxed)))
@@ -142,8 +131,7 @@ impl Counters {
     /// The requests with the bearer for content, metadata or a listing.
     pub fn api_calls(&self) -> u64 {
         let api = Call::EVERY.iter().filter(|call| call.is_api());
-        api.map(|call| self.calls[*call as usize].load(Ordering::Relaxed))
-            .sum()
+        api.map(|call| self.calls[*call as usize].load(Ordering::Relaxed)).sum()
     }
 
     pub fn reset(&self) {

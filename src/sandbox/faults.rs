@@ -108,21 +108,13 @@ pub struct Answer {
 impl Answer {
     /// A status with an empty body.
     pub fn empty(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: String::new(),
-        }
+        Self { status, headers: Vec::new(), body: String::new() }
     }
 
     /// What a proxy says when the service is down.
     pub fn html(status: u16) -> Self {
         let body = "<html><body><h1>Service Unavailable</h1></body></html>".to_owned();
-        Self {
-            body,
-            ..Self::empty(status)
-        }
-        .with("content-type", "text/html")
+        Self { body, ..Self::empty(status) }.with("content-type", "text/html")
     }
 
     /// The service's own error body.
@@ -130,11 +122,7 @@ impl Answer {
         let body = format!(
             r#"{{"type":"error","status":{status},"code":"{code}","message":"scripted","help_url":"","request_id":"scripted"}}"#
         );
-        Self {
-            body,
-            ..Self::empty(status)
-        }
-        .with("content-type", "application/json")
+        Self { body, ..Self::empty(status) }.with("content-type", "application/json")
     }
 
     /// 429, with the header if there is to be one: seconds or an HTTP date.
@@ -148,10 +136,7 @@ impl Answer {
 
     /// 401 for a token that was good before.
     pub fn expired_token() -> Self {
-        Self::error(401, "unauthorized").with(
-            "www-authenticate",
-            r#"Bearer realm="Service", error="expired_token""#,
-        )
+        Self::error(401, "unauthorized").with("www-authenticate", r#"Bearer realm="Service", error="expired_token""#)
     }
 
     /// With one more header.
@@ -196,23 +181,13 @@ fn certain() -> u8 {
 impl Rule {
     /// Hits the next request of this kind.
     pub fn on(call: &str, fault: Fault) -> Self {
-        Self {
-            call: call.to_owned(),
-            id: None,
-            skip: 0,
-            times: once(),
-            percent: certain(),
-            faults: vec![fault],
-        }
+        Self { call: call.to_owned(), id: None, skip: 0, times: once(), percent: certain(), faults: vec![fault] }
     }
 
     /// Only for one item.
     #[must_use]
     pub fn id(self, id: &str) -> Self {
-        Self {
-            id: Some(id.to_owned()),
-            ..self
-        }
+        Self { id: Some(id.to_owned()), ..self }
     }
 
     /// Lets `skip` requests pass first.
@@ -224,19 +199,13 @@ impl Rule {
     /// Hits so many requests.
     #[must_use]
     pub fn times(self, times: u32) -> Self {
-        Self {
-            times: Some(times),
-            ..self
-        }
+        Self { times: Some(times), ..self }
     }
 
     /// Hits all of them from then on.
     #[must_use]
     pub fn always(self) -> Self {
-        Self {
-            times: None,
-            ..self
-        }
+        Self { times: None, ..self }
     }
 
     /// Hits each with this likelihood.
@@ -300,29 +269,17 @@ impl Script {
     }
 
     pub fn clear(&mut self) {
-        *self = Self {
-            random: self.random,
-            ..Self::default()
-        };
+        *self = Self { random: self.random, ..Self::default() };
     }
 
     /// The rules that still wait for requests.
     pub fn pending(&self) -> Vec<Rule> {
-        self.rules
-            .iter()
-            .filter(|rule| rule.times != Some(0))
-            .cloned()
-            .collect()
+        self.rules.iter().filter(|rule| rule.times != Some(0)).cloned().collect()
     }
 
     /// Whether any request can meet a fault.
     pub fn is_armed(&self) -> bool {
-        self.chaos
-            != Chaos {
-                seed: self.chaos.seed,
-                ..Chaos::default()
-            }
-            || !self.rules.is_empty()
+        self.chaos != Chaos { seed: self.chaos.seed, ..Chaos::default() } || !self.rules.is_empty()
     }
 
     fn die(&mut self, percent: u8) -> bool {
@@ -356,17 +313,10 @@ impl Script {
         let chaos = self.chaos;
         let mut faults = Vec::new();
         if self.die(chaos.delay_percent) {
-            faults.push(Fault::Delay {
-                ms: next_random(&mut self.random) % 50,
-            });
+            faults.push(Fault::Delay { ms: next_random(&mut self.random) % 50 });
         }
         if self.die(chaos.error_percent) {
-            let answers = [
-                Answer::html(503),
-                Answer::empty(500),
-                Answer::html(502),
-                Answer::too_many(Some("1")),
-            ];
+            let answers = [Answer::html(503), Answer::empty(500), Answer::html(502), Answer::too_many(Some("1"))];
             faults.push(Fault::Answer(self.pick(&answers)));
         } else if self.die(chaos.cut_percent) {
             faults.push(Fault::CutBefore);
@@ -431,16 +381,10 @@ mod tests {
     fn rules_are_used_up_in_order() {
         let mut script = Script::default();
         let cut = Fault::CutBefore;
-        let slow = Fault::SlowBody {
-            bytes_per_second: 1,
-        };
+        let slow = Fault::SlowBody { bytes_per_second: 1 };
         script.add(Rule::on("content", cut.clone()).times(2).skip(1));
         script.add(Rule::on("content", slow.clone()).id("7"));
-        assert_eq!(
-            script.next("content", "7"),
-            std::slice::from_ref(&slow),
-            "the skipped one falls to the next rule"
-        );
+        assert_eq!(script.next("content", "7"), std::slice::from_ref(&slow), "the skipped one falls to the next rule");
         assert_eq!(script.next("events", "7"), []);
         assert_eq!(script.next("content", "8"), std::slice::from_ref(&cut));
         assert_eq!(script.next("content", "8"), std::slice::from_ref(&cut));
@@ -450,18 +394,11 @@ mod tests {
 
     #[test]
     fn chaos_follows_from_its_seed_and_hits_about_as_often_as_told() {
-        let chaos = Chaos {
-            seed: 3,
-            error_percent: 10,
-            events_percent: 50,
-            ..Chaos::default()
-        };
+        let chaos = Chaos { seed: 3, error_percent: 10, events_percent: 50, ..Chaos::default() };
         let run = || {
             let mut script = Script::default();
             script.set_chaos(chaos);
-            (0..1000)
-                .map(|_| script.next("events", ""))
-                .collect::<Vec<_>>()
+            (0..1000).map(|_| script.next("events", "")).collect::<Vec<_>>()
         };
         assert_eq!(run(), run());
         let hit = run().iter().filter(|faults| !faults.is_empty()).count();
@@ -470,13 +407,9 @@ mod tests {
 
     #[test]
     fn a_rule_can_be_written_as_json() {
-        let text = r#"{"call":"content","times":null,"faults":[{"fault":"answer","status":503},{"fault":"delay","ms":3}]}"#;
+        let text =
+            r#"{"call":"content","times":null,"faults":[{"fault":"answer","status":503},{"fault":"delay","ms":3}]}"#;
         let rule: Rule = serde_json::from_str(text).unwrap();
-        assert_eq!(
-            rule,
-            Rule::on("content", Fault::Answer(Answer::empty(503)))
-                .and(Fault::Delay { ms: 3 })
-                .always()
-        );
+        assert_eq!(rule, Rule::on("content", Fault::Answer(Answer::empty(503))).and(Fault::Delay { ms: 3 }).always());
     }
 }

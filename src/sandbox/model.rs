@@ -296,13 +296,7 @@ impl Model {
     }
 
     pub fn live_of(&self, kind: Kind, id: u64) -> Result<&Item, Refusal> {
-        self.live(id).and_then(|item| {
-            if item.kind == kind {
-                Ok(item)
-            } else {
-                Err(Refusal::NotFound)
-            }
-        })
+        self.live(id).and_then(|item| if item.kind == kind { Ok(item) } else { Err(Refusal::NotFound) })
     }
 
     pub fn items_total(&self) -> usize {
@@ -340,12 +334,8 @@ impl Model {
 
     /// The live items in the trash that were put there themselves.
     pub fn trashed_tops(&self) -> Vec<u64> {
-        let mut tops: Vec<u64> = self
-            .items
-            .values()
-            .filter(|item| item.trashed_at.is_some())
-            .map(|item| item.id)
-            .collect();
+        let mut tops: Vec<u64> =
+            self.items.values().filter(|item| item.trashed_at.is_some()).map(|item| item.id).collect();
         tops.sort_unstable();
         tops
     }

@@ -40,9 +40,7 @@ pub(crate) struct Shared {
 
 /// The wall clock in milliseconds.
 pub(crate) fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as i64)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -101,10 +99,7 @@ impl Shared {
         let newest = model.newest_event();
         if newest > before {
             let news = model.events_after(before);
-            let last_change = news
-                .iter()
-                .rev()
-                .find(|event| event.kind.streams().shares(Streams::CHANGES));
+            let last_change = news.iter().rev().find(|event| event.kind.streams().shares(Streams::CHANGES));
             let last_change = last_change.map(|event| event.id);
             drop(model);
             self.newest_any.send_replace(newest);
@@ -142,7 +137,6 @@ impl Shared {
     /// A file name that nothing else uses, for a body too large for memory.
     pub fn spill_path(&self) -> PathBuf {
         let number = self.spills.fetch_add(1, Ordering::Relaxed);
-        self.spill_dir
-            .join(format!("sandbox-{}-{number}.body", std::process::id()))
+        self.spill_dir.join(format!("sandbox-{}-{number}.body", std::process::id()))
     }
 }

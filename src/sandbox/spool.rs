@@ -23,13 +23,7 @@ pub(crate) struct Spool {
 impl Spool {
     /// A spool that makes the file at `path` only when it needs it.
     pub fn new(path: PathBuf) -> Self {
-        Self {
-            memory: Vec::new(),
-            file: None,
-            path,
-            hasher: Sha1::new(),
-            len: 0,
-        }
+        Self { memory: Vec::new(), file: None, path, hasher: Sha1::new(), len: 0 }
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -72,11 +66,7 @@ impl Drop for Spool {
 
 /// A new file that can be read and written.
 pub(crate) fn create(path: &std::path::Path) -> io::Result<File> {
-    File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(path)
+    File::options().read(true).write(true).create_new(true).open(path)
 }
 
 #[cfg(test)]

@@ -44,20 +44,11 @@ impl Tokens {
             (ACCESS_TOKEN.to_owned(), (User::Agent, None)),
             (OTHER_ACCESS_TOKEN.to_owned(), (User::Other, None)),
         ]);
-        Self {
-            access,
-            refresh: HashMap::new(),
-            codes: HashMap::new(),
-            random: seed ^ 0x70_6b65_6e73,
-        }
+        Self { access, refresh: HashMap::new(), codes: HashMap::new(), random: seed ^ 0x70_6b65_6e73 }
     }
 
     fn word(&mut self, kind: &str) -> String {
-        format!(
-            "{kind}{:016x}{:016x}",
-            next_random(&mut self.random),
-            next_random(&mut self.random)
-        )
+        format!("{kind}{:016x}{:016x}", next_random(&mut self.random), next_random(&mut self.random))
     }
 
     pub fn standing(&self, access: &str, now: i64) -> Standing {
@@ -71,23 +62,15 @@ impl Tokens {
     /// A token without a refresh token; `lifetime_s` of none lasts for ever.
     pub fn issue_access(&mut self, user: User, now: i64, lifetime_s: Option<u64>) -> String {
         let access = self.word("at");
-        self.access.insert(
-            access.clone(),
-            (user, lifetime_s.map(|s| now + s as i64 * 1000)),
-        );
+        self.access.insert(access.clone(), (user, lifetime_s.map(|s| now + s as i64 * 1000)));
         access
     }
 
     pub fn issue_pair(&mut self, user: User, now: i64, lifetime_s: u64) -> TokenPair {
         let access_token = self.issue_access(user, now, Some(lifetime_s));
         let refresh_token = self.word("rt");
-        self.refresh
-            .insert(refresh_token.clone(), (user, access_token.clone()));
-        TokenPair {
-            access_token,
-            refresh_token,
-            expires_in: lifetime_s,
-        }
+        self.refresh.insert(refresh_token.clone(), (user, access_token.clone()));
+        TokenPair { access_token, refresh_token, expires_in: lifetime_s }
     }
 
     /// The next pair; the old refresh token and the old access token are dead from now on.
@@ -133,21 +116,12 @@ mod tests {
     fn a_refresh_token_works_once_and_kills_the_old_access_token() {
         let mut tokens = Tokens::new(1);
         let first = tokens.issue_pair(User::Agent, 0, 10);
-        assert_eq!(
-            tokens.standing(&first.access_token, 9_999),
-            Standing::Good(User::Agent)
-        );
-        assert_eq!(
-            tokens.standing(&first.access_token, 10_000),
-            Standing::Expired
-        );
+        assert_eq!(tokens.standing(&first.access_token, 9_999), Standing::Good(User::Agent));
+        assert_eq!(tokens.standing(&first.access_token, 10_000), Standing::Expired);
         let second = tokens.rotate(&first.refresh_token, 0, 10).unwrap();
         assert_eq!(tokens.rotate(&first.refresh_token, 0, 10), None);
         assert_eq!(tokens.standing(&first.access_token, 0), Standing::Unknown);
-        assert_eq!(
-            tokens.standing(&second.access_token, 0),
-            Standing::Good(User::Agent)
-        );
+        assert_eq!(tokens.standing(&second.access_token, 0), Standing::Good(User::Agent));
     }
 
     #[test]
@@ -155,10 +129,7 @@ mod tests {
         let mut tokens = Tokens::new(1);
         let by_refresh = tokens.issue_pair(User::Agent, 0, 10);
         tokens.revoke(&by_refresh.refresh_token);
-        assert_eq!(
-            tokens.standing(&by_refresh.access_token, 0),
-            Standing::Unknown
-        );
+        assert_eq!(tokens.standing(&by_refresh.access_token, 0), Standing::Unknown);
         let by_access = tokens.issue_pair(User::Agent, 0, 10);
         tokens.revoke(&by_access.access_token);
         assert_eq!(tokens.rotate(&by_access.refresh_token, 0, 10), None);

@@ -31,11 +31,7 @@ impl Scissors {
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.0.load(Ordering::Acquire) {
-            Err(io::ErrorKind::ConnectionAborted.into())
-        } else {
-            Ok(())
-        }
+        if self.0.load(Ordering::Acquire) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 }
 
@@ -47,13 +43,7 @@ impl Listener for Gate {
         let (stream, address) = Listener::accept(&mut self.0).await;
         // Small answers must not wait for more to send; where this fails they are merely slower.
         let _ = stream.set_nodelay(true);
-        (
-            Line {
-                stream,
-                scissors: Scissors::default(),
-            },
-            address,
-        )
+        (Line { stream, scissors: Scissors::default() }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -78,11 +68,7 @@ impl AsyncRead for Line {
 }
 
 impl AsyncWrite for Line {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.scissors.check()?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// A sandbox with a client that is signed in as the agent's user.
 pub struct Bed {
-    _sandbox: Sandbox,
+    pub sandbox: Sandbox,
     pub cloud: Cloud,
     pub url: String,
     pub http: Client,
@@ -21,23 +21,12 @@ impl Bed {
         // Only the first caller in a process installs it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let sandbox = start(options).await.unwrap();
-        let http = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .unwrap();
-        Self {
-            cloud: sandbox.cloud(),
-            url: sandbox.url(),
-            _sandbox: sandbox,
-            http,
-        }
+        let http = Client::builder().redirect(redirect::Policy::none()).no_proxy().build().unwrap();
+        Self { cloud: sandbox.cloud(), url: sandbox.url(), sandbox, http }
     }
 
     pub fn ask(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http
-            .request(method, format!("{}{path}", self.url))
-            .bearer_auth(ACCESS_TOKEN)
+        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(ACCESS_TOKEN)
     }
 
     pub async fn get(&self, path: &str) -> Response {
@@ -61,10 +50,5 @@ impl Bed {
 
 /// One text field of every entry.
 pub fn each(page: &Value, field: &str) -> Vec<String> {
-    page["entries"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| entry[field].as_str().unwrap().to_owned())
-        .collect()
+    page["entries"].as_array().unwrap().iter().map(|entry| entry[field].as_str().unwrap().to_owned()).collect()
 }

@@ -40,21 +40,9 @@ fn replayed(events: &[Value], root: &str) -> BTreeMap<String, String> {
         let id = source["id"].as_str().unwrap().to_owned();
         let active = source["item_status"] == "active";
         let old_parent = known.get(&id).map(|old| old.parent.clone());
-        let parent = source["parent"]["id"]
-            .as_str()
-            .map(str::to_owned)
-            .or(old_parent)
-            .unwrap_or_default();
+        let parent = source["parent"]["id"].as_str().map(str::to_owned).or(old_parent).unwrap_or_default();
         let sha1 = source["sha1"].as_str().map(str::to_owned);
-        known.insert(
-            id,
-            Known {
-                name: source["name"].as_str().unwrap().to_owned(),
-                parent,
-                sha1,
-                active,
-            },
-        );
+        known.insert(id, Known { name: source["name"].as_str().unwrap().to_owned(), parent, sha1, active });
     }
     let path_of = |id: &str| {
         let (mut at, mut path) = (id.to_owned(), Vec::new());
@@ -67,9 +55,7 @@ fn replayed(events: &[Value], root: &str) -> BTreeMap<String, String> {
         Some(path.join("/"))
     };
     let folder_or_file = |item: &Known| item.sha1.clone().unwrap_or_default();
-    let placed = known
-        .iter()
-        .filter_map(|(id, item)| Some((path_of(id)?, folder_or_file(item))));
+    let placed = known.iter().filter_map(|(id, item)| Some((path_of(id)?, folder_or_file(item))));
     placed.filter(|(path, _)| !path.is_empty()).collect()
 }
 
@@ -89,13 +75,8 @@ async fn the_events_lead_to_the_tree() {
         let events = every_event(&bed).await;
         let root = bed.cloud.id_of("/in").unwrap();
         let told = replayed(&events, &root);
-        let there: BTreeMap<String, String> = bed
-            .cloud
-            .tree("/in")
-            .unwrap()
-            .into_iter()
-            .map(|(path, entry)| (path, entry.sha1))
-            .collect();
+        let there: BTreeMap<String, String> =
+            bed.cloud.tree("/in").unwrap().into_iter().map(|(path, entry)| (path, entry.sha1)).collect();
         assert!(there.len() > 100);
         assert_eq!(told, there, "seed {seed}");
     }
@@ -128,10 +109,7 @@ async fn names_are_unique_without_case_and_sizes_add_up() {
     let bytes: u64 = tree.values().map(|entry| entry.size).sum();
     let id = bed.cloud.id_of("/in").unwrap();
     assert_eq!(bed.json(&format!("/2.0/folders/{id}")).await["size"], bytes);
-    assert!(
-        bed.cloud.rename("/in", "IN").is_ok(),
-        "another case of one's own name is no conflict"
-    );
+    assert!(bed.cloud.rename("/in", "IN").is_ok(), "another case of one's own name is no conflict");
     bed.cloud.mkdir_p("/other").unwrap();
     assert!(bed.cloud.rename("/other", "in").is_err());
 }
@@ -143,31 +121,20 @@ async fn a_hundred_thousand_files_are_carried() {
     for folder in 0..1000 {
         for file in 0..100 {
             let content = Content::pattern(folder * 100 + file, 32);
-            bed.cloud
-                .write(&format!("/big/{folder:03}/{file:02}.txt"), content)
-                .unwrap();
+            bed.cloud.write(&format!("/big/{folder:03}/{file:02}.txt"), content).unwrap();
         }
     }
     let made = start.elapsed();
     let start = Instant::now();
     let id = bed.cloud.id_of("/big").unwrap();
-    let folders = bed
-        .json(&format!(
-            "/2.0/folders/{id}/items?usemarker=true&limit=1000"
-        ))
-        .await;
+    let folders = bed.json(&format!("/2.0/folders/{id}/items?usemarker=true&limit=1000")).await;
     let mut files = 0;
     for folder in folders["entries"].as_array().unwrap() {
         let id = folder["id"].as_str().unwrap();
-        let path = format!(
-            "/2.0/folders/{id}/items?usemarker=true&limit=1000&fields=name,size,sha1,file_version"
-        );
+        let path = format!("/2.0/folders/{id}/items?usemarker=true&limit=1000&fields=name,size,sha1,file_version");
         files += bed.json(&path).await["entries"].as_array().unwrap().len();
     }
-    println!(
-        "100,000 files made in {made:?}, listed in {:?}",
-        start.elapsed()
-    );
+    println!("100,000 files made in {made:?}, listed in {:?}", start.elapsed());
     assert_eq!(files, 100_000);
     bed.cloud.foreign_noise(300_000);
     assert_eq!(bed.cloud.events_total(), 100_000 + 1001 + 300_000);

@@ -52,19 +52,13 @@ pub(super) fn time_of(body: &Value, key: &str) -> Result<Option<i64>, String> {
 }
 
 fn fields_of(ask: &Ask) -> Fields {
-    ask.query
-        .get("fields")
-        .map_or(Fields::STANDARD, Fields::parse)
+    ask.query.get("fields").map_or(Fields::STANDARD, Fields::parse)
 }
 
 /// Refuses when the caller says that it knows another state of the item.
 pub(super) fn check_if_match(ask: &Ask, model: &Model, id: u64) -> Result<(), Refusal> {
     let etag = model.live(id)?.etag;
-    match ask
-        .headers
-        .get(IF_MATCH)
-        .and_then(|value| value.to_str().ok())
-    {
+    match ask.headers.get(IF_MATCH).and_then(|value| value.to_str().ok()) {
         Some(known) if !names_etag(known, etag) => Err(Refusal::Stale),
         _ => Ok(()),
     }
@@ -78,8 +72,7 @@ fn told(ask: &Ask, status: u16, result: Result<String, Refusal>, conflict: Confl
 }
 
 pub(super) fn create_folder(ask: &Ask, body: &Value) -> Response {
-    let (Some(name), Some(parent)) = (body.get("name").and_then(Value::as_str), parent_of(body))
-    else {
+    let (Some(name), Some(parent)) = (body.get("name").and_then(Value::as_str), parent_of(body)) else {
         return reply::bad_request(ask, "name and parent are needed");
     };
     let made = ask.shared.change(ask.user, |model, deed| {
@@ -102,12 +95,7 @@ pub(super) fn update(ask: &Ask, body: &Value) -> Response {
             check_if_match(ask, model, id)?;
         }
         model.relocate(deed, id, body.get("name").and_then(Value::as_str), parent)?;
-        model.describe(
-            deed,
-            id,
-            body.get("description").and_then(Value::as_str),
-            modified,
-        )?;
+        model.describe(deed, id, body.get("description").and_then(Value::as_str), modified)?;
         if kind == Kind::File {
             set_lock(model, deed, id, body)?;
         }
@@ -121,10 +109,7 @@ fn set_lock(model: &mut Model, deed: Deed, id: u64, body: &Value) -> Result<(), 
         Some(Value::Null) => model.unlock(deed, id),
         Some(lock) => {
             let until = time_of(lock, "expires_at").ok().flatten();
-            let prevents = lock
-                .get("is_download_prevented")
-                .and_then(Value::as_bool)
-                .unwrap_or(false);
+            let prevents = lock.get("is_download_prevented").and_then(Value::as_bool).unwrap_or(false);
             model.lock(deed, id, until, prevents)
         }
         None => Ok(()),
@@ -133,7 +118,7 @@ fn set_lock(model: &mut Model, deed: Deed, id: u64, body: &Value) -> Result<(), 
 
 pub(super) fn delete(ask: &Ask) -> Response {
     let (kind, id) = (kind_of(ask.route.call), ask.id());
-    let recursive = ask.query.get("recursive") == Some("true");
+    let recursive = ask.query.flag("recursive");
     let deleted = ask.shared.change(ask.user, |model, deed| {
         let item = model.live_of(kind, id)?;
         if !recursive && !item.children.is_empty() {
@@ -152,12 +137,7 @@ pub(super) fn restore(ask: &Ask, body: &Value) -> Response {
     let id = ask.id();
     let restored = ask.shared.change(ask.user, |model, deed| {
         in_trash(ask, model)?;
-        model.restore(
-            deed,
-            id,
-            body.get("name").and_then(Value::as_str),
-            parent_of(body),
-        )?;
+        model.restore(deed, id, body.get("name").and_then(Value::as_str), parent_of(body))?;
         object(model, id, Fields::STANDARD_ALONE, View::Plain)
     });
     told(ask, 201, restored, Conflict::Object)
@@ -170,19 +150,10 @@ pub(super) fn copy(ask: &Ask, body: &Value) -> Response {
     };
     let copied = ask.shared.change(ask.user, |model, deed| {
         let source = model.live_of(kind, ask.id())?.id;
-        let copy = model.copy(
-            deed,
-            source,
-            parent,
-            body.get("name").and_then(Value::as_str),
-        )?;
+        let copy = model.copy(deed, source, parent, body.get("name").and_then(Value::as_str))?;
         object(model, copy, fields_of(ask), View::Plain)
     });
-    let conflict = if kind == Kind::File {
-        Conflict::Object
-    } else {
-        Conflict::Array
-    };
+    let conflict = if kind == Kind::File { Conflict::Object } else { Conflict::Array };
     told(ask, 201, copied, conflict)
 }
 
@@ -190,11 +161,7 @@ pub(super) fn copy(ask: &Ask, body: &Value) -> Response {
 fn in_trash(ask: &Ask, model: &Model) -> Result<(), Refusal> {
     let item = model.any(ask.id())?;
     let right = item.kind == kind_of(ask.route.call) && item.trashed_at.is_some();
-    if right {
-        Ok(())
-    } else {
-        Err(Refusal::NotFound)
-    }
+    if right { Ok(()) } else { Err(Refusal::NotFound) }
 }
 
 pub(super) fn trash_get(ask: &Ask) -> Response {
@@ -218,39 +185,21 @@ pub(super) fn trash_delete(ask: &Ask) -> Response {
 
 /// What lies in the trash, by offset.
 pub(super) fn trash_items(ask: &Ask) -> Response {
-    let limit = ask
-        .query
-        .number("limit")
-        .unwrap_or(LIMIT_DEFAULT)
-        .min(LIMIT_MAX);
+    let limit = ask.query.number("limit").unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX);
     let offset = ask.query.number("offset").unwrap_or(0);
     let fields = ask.query.get("fields").map(Fields::parse);
     let listed = ask.shared.look(|model| {
         let tops = model.trashed_tops();
-        let page: Vec<u64> = tops
-            .iter()
-            .skip(offset as usize)
-            .take(limit as usize)
-            .copied()
-            .collect();
+        let page: Vec<u64> = tops.iter().skip(offset as usize).take(limit as usize).copied().collect();
         let mut out = format!(r#"{{"total_count":{},"entries":["#, tops.len());
         for (place, id) in page.iter().enumerate() {
             if place > 0 {
                 out.push(',');
             }
             let snap = model.snap(*id)?;
-            render::item(
-                &mut out,
-                &snap,
-                fields.unwrap_or(Fields::MINI_FILE),
-                View::Trash,
-            );
+            render::item(&mut out, &snap, fields.unwrap_or(Fields::MINI_FILE), View::Trash);
         }
-        let _ = write!(
-            out,
-            r#"],"offset":{offset},"limit":{limit},"order":{}}}"#,
-            listing::ORDER
-        );
+        let _ = write!(out, r#"],"offset":{offset},"limit":{limit},"order":{}}}"#, listing::ORDER);
         Ok(out)
     });
     told(ask, 200, listed, Conflict::Untold)

@@ -61,7 +61,7 @@ fn write_session(ask: &Ask, id: &str, session: &Session) -> String {
     render::time(&mut out, session.expires_at);
     let _ = write!(
         out,
-        r#","part_size":{},"total_parts":{},"num_parts_processed":{},"session_endpoints":{{"list_parts":"{base}/parts","commit":"{base}/commit","upload_part":"{base}","status":"{base}","abort":"{base}","log_event":"{base}/log"}}}}"#,
+        r#","part_size":{},"total_parts":{},"num_parts_processed":{},"session_endpoints":{{"list_parts":"{base}/parts","commit":"{base}/commit","upload_part":"{base}","status":"{base}","abort":"{base}","log_event":"{base}/log","plan":"{base}/plan"}}}}"#,
         session.part_size,
         session.size.div_ceil(session.part_size),
         session.parts.len()
@@ -82,22 +82,11 @@ pub(super) fn create(ask: &Ask, body: &Value) -> Response {
         return reply::bad_request(ask, "file_size is needed");
     };
     if size < ask.shared.options.chunked_min_bytes {
-        return reply::error(
-            ask,
-            400,
-            "file_size_too_small",
-            "The file is too small for a chunked upload",
-        );
+        return reply::error(ask, 400, "file_size_too_small", "The file is too small for a chunked upload");
     }
-    let name = body
-        .get("file_name")
-        .and_then(Value::as_str)
-        .map(str::to_owned);
+    let name = body.get("file_name").and_then(Value::as_str).map(str::to_owned);
     let goal = if ask.route.id.is_empty() {
-        let folder = body
-            .get("folder_id")
-            .and_then(Value::as_str)
-            .and_then(|id| id.parse().ok());
+        let folder = body.get("folder_id").and_then(Value::as_str).and_then(|id| id.parse().ok());
         let (Some(parent), Some(name)) = (folder, name) else {
             return reply::bad_request(ask, "folder_id and file_name are needed");
         };
@@ -137,31 +126,18 @@ pub(super) fn create(ask: &Ask, body: &Value) -> Response {
     };
     let id = format!("{number:032X}");
     let told = write_session(ask, &id, &session);
-    ask.shared
-        .box_com
-        .sessions
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(id, session);
+    ask.shared.box_com.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(id, session);
     reply::json(201, told)
 }
 
 /// Does something with the caller's own session.
 fn with_session<T>(ask: &Ask, act: impl FnOnce(&mut Session) -> T) -> Result<T, Response> {
-    let mut sessions = ask
-        .shared
-        .box_com
-        .sessions
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut sessions = ask.shared.box_com.sessions.lock().unwrap_or_else(PoisonError::into_inner);
     match sessions.get_mut(&ask.route.id) {
         None => Err(reply::not_found(ask, "no such upload session")),
-        Some(session) if session.user != ask.user => Err(reply::error(
-            ask,
-            403,
-            "forbidden",
-            "The upload session belongs to another user",
-        )),
+        Some(session) if session.user != ask.user => {
+            Err(reply::error(ask, 403, "forbidden", "The upload session belongs to another user"))
+        }
         Some(session) => Ok(act(session)),
     }
 }
@@ -176,12 +152,7 @@ pub(super) fn get(ask: &Ask) -> Response {
 pub(super) fn abort(ask: &Ask) -> Response {
     match with_session(ask, |_| ()) {
         Ok(()) => {
-            ask.shared
-                .box_com
-                .sessions
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&ask.route.id);
+            ask.shared.box_com.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&ask.route.id);
             reply::no_content()
         }
         Err(refused) => refused,
@@ -191,9 +162,7 @@ pub(super) fn abort(ask: &Ask) -> Response {
 pub(super) fn list_parts(ask: &Ask) -> Response {
     let limit = ask.query.number("limit").unwrap_or(1000).min(1000) as usize;
     let offset = ask.query.number("offset").unwrap_or(0) as usize;
-    let parts = with_session(ask, |session| {
-        session.parts.values().cloned().collect::<Vec<_>>()
-    });
+    let parts = with_session(ask, |session| session.parts.values().cloned().collect::<Vec<_>>());
     let parts = match parts {
         Ok(parts) => parts,
         Err(refused) => return refused,
@@ -218,8 +187,7 @@ pub(super) fn list_parts(ask: &Ask) -> Response {
 fn read_range(header: Option<&str>, session: &Session) -> Option<(u64, u64)> {
     let (range, total) = header?.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
-    let (first, last, total): (u64, u64, u64) =
-        (first.parse().ok()?, last.parse().ok()?, total.parse().ok()?);
+    let (first, last, total): (u64, u64, u64) = (first.parse().ok()?, last.parse().ok()?, total.parse().ok()?);
     let len = (last + 1).checked_sub(first)?;
     let whole = len == session.part_size || last + 1 == session.size;
     let fits = total == session.size && last < total && first.is_multiple_of(session.part_size);
@@ -228,9 +196,7 @@ fn read_range(header: Option<&str>, session: &Session) -> Option<(u64, u64)> {
 
 /// The digest of a `digest: sha=BASE64` header, as hex.
 fn read_digest(header: Option<&str>) -> Option<String> {
-    let coded = header?
-        .strip_prefix("sha=")
-        .or_else(|| header?.strip_prefix("SHA="))?;
+    let coded = header?.strip_prefix("sha=").or_else(|| header?.strip_prefix("SHA="))?;
     Some(hex(&BASE64.decode(coded.trim()).ok()?))
 }
 
@@ -240,36 +206,18 @@ pub(super) async fn put_part(ask: &Ask, body: Body) -> Response {
     };
     let sha1 = hex(&Sha1::digest(&bytes));
     if read_digest(ask.header("digest")).is_none_or(|claimed| claimed != sha1) {
-        return reply::error(
-            ask,
-            400,
-            "bad_digest",
-            "The digest is missing or is not that of the part",
-        );
+        return reply::error(ask, 400, "bad_digest", "The digest is missing or is not that of the part");
     }
     let placed = with_session(ask, |session| {
         let Some((offset, len)) = read_range(ask.header("content-range"), session) else {
-            return Err(reply::error(
-                ask,
-                416,
-                "invalid_range",
-                "The content-range does not fit the session",
-            ));
+            return Err(reply::error(ask, 416, "invalid_range", "The content-range does not fit the session"));
         };
         if len != bytes.len() as u64 {
-            return Err(reply::bad_request(
-                ask,
-                "the part is not as long as its content-range",
-            ));
+            return Err(reply::bad_request(ask, "the part is not as long as its content-range"));
         }
         if session.parts.contains_key(&offset) {
             let message = "A part is already there";
-            return Err(reply::error(
-                ask,
-                416,
-                "range_overlaps_existing_part",
-                message,
-            ));
+            return Err(reply::error(ask, 416, "range_overlaps_existing_part", message));
         }
         Ok((session.spill.clone(), offset))
     });
@@ -280,15 +228,8 @@ pub(super) async fn put_part(ask: &Ask, body: Body) -> Response {
     if let Err(error) = spill.file().write_all_at(&bytes, offset) {
         return reply::refusal(ask, &error.into(), Conflict::Untold);
     }
-    let id = ask
-        .shared
-        .look(|model| format!("{:08X}", model.new_version_id() as u32));
-    let part = Part {
-        id,
-        offset,
-        size: bytes.len() as u64,
-        sha1,
-    };
+    let id = ask.shared.look(|model| format!("{:08X}", model.new_version_id() as u32));
+    let part = Part { id, offset, size: bytes.len() as u64, sha1 };
     let mut out = String::from(r#"{"part":"#);
     write_part(&mut out, &part);
     out.push('}');
@@ -298,36 +239,74 @@ pub(super) async fn put_part(ask: &Ask, body: Body) -> Response {
     }
 }
 
+/// Takes over the parts that the current version of the file already has, and says which are still missing.
+pub(super) fn plan(ask: &Ask, body: &Value) -> Response {
+    let session = with_session(ask, |session| (session.goal.clone(), session.spill.clone()));
+    let (goal, spill) = match session {
+        Ok(session) => session,
+        Err(refused) => return refused,
+    };
+    let known = match goal {
+        Goal::Version { id, .. } => ask.shared.look(|model| Some(model.live(id).ok()?.current()?.stored.clone())),
+        Goal::New { .. } => None,
+    };
+    let (mut hits, mut misses) = (Vec::new(), Vec::new());
+    for wanted in body.get("parts").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
+        let number = |key| wanted.get(key).and_then(Value::as_u64);
+        let (Some(offset), Some(size)) = (number("offset"), number("size")) else {
+            return reply::bad_request(ask, "each part needs an offset and a size");
+        };
+        let bytes = known.as_ref().and_then(|known| range_of(known, offset, size).ok()?);
+        let digest = bytes.as_ref().map(|bytes| hex(&sha2::Sha512::digest(bytes)));
+        let same = digest.as_deref() == wanted.get("sha512").and_then(Value::as_str);
+        let Some(bytes) = bytes.filter(|_| same) else {
+            misses.push(wanted.clone());
+            continue;
+        };
+        if let Err(error) = spill.file().write_all_at(&bytes, offset) {
+            return reply::refusal(ask, &error.into(), Conflict::Untold);
+        }
+        let id = ask.shared.look(|model| format!("{:08X}", model.new_version_id() as u32));
+        let mut hit = wanted.clone();
+        hit["part_id"] = Value::from(id.as_str());
+        hits.push(hit);
+        let part = Part { id, offset, size, sha1: hex(&Sha1::digest(&bytes)) };
+        if let Err(refused) = with_session(ask, |session| session.parts.insert(offset, part)) {
+            return refused;
+        }
+    }
+    let told = serde_json::json!({ "upload_session_id": ask.route.id, "hits": hits, "misses": misses });
+    reply::json(200, told.to_string())
+}
+
+/// The bytes of one part of a content, if it reaches that far.
+fn range_of(stored: &Stored, offset: u64, size: u64) -> std::io::Result<Option<Vec<u8>>> {
+    let end = offset.saturating_add(size);
+    if end > stored.len() || size > PART_BYTES_MAX as u64 {
+        return Ok(None);
+    }
+    let mut bytes = Vec::with_capacity(size as usize);
+    while (bytes.len() as u64) < size {
+        bytes.extend_from_slice(&stored.chunk(offset + bytes.len() as u64, end)?);
+    }
+    Ok(Some(bytes))
+}
+
 pub(super) fn commit(ask: &Ask, body: &Value) -> Response {
     let complete = with_session(ask, |session| {
         let there: u64 = session.parts.values().map(|part| part.size).sum();
         let named: Vec<&str> = body
             .get("parts")
             .and_then(Value::as_array)
-            .map(|parts| {
-                parts
-                    .iter()
-                    .filter_map(|part| part.get("part_id")?.as_str())
-                    .collect()
-            })
+            .map(|parts| parts.iter().filter_map(|part| part.get("part_id")?.as_str()).collect())
             .unwrap_or_default();
-        let ours: Vec<&str> = session
-            .parts
-            .values()
-            .map(|part| part.id.as_str())
-            .collect();
-        (there == session.size && named == ours)
-            .then(|| (session.goal.clone(), session.spill.clone(), session.size))
+        let ours: Vec<&str> = session.parts.values().map(|part| part.id.as_str()).collect();
+        (there == session.size && named == ours).then(|| (session.goal.clone(), session.spill.clone(), session.size))
     });
     let (goal, spill, size) = match complete {
         Err(refused) => return refused,
         Ok(None) => {
-            return reply::error(
-                ask,
-                400,
-                "parts_mismatch",
-                "The parts are not those of the session",
-            );
+            return reply::error(ask, 400, "parts_mismatch", "The parts are not those of the session");
         }
         Ok(Some(complete)) => complete,
     };
@@ -336,43 +315,23 @@ pub(super) fn commit(ask: &Ask, body: &Value) -> Response {
         Err(error) => return reply::refusal(ask, &error.into(), Conflict::Untold),
     };
     if read_digest(ask.header("digest")).is_none_or(|claimed| claimed != sha1) {
-        return reply::error(
-            ask,
-            400,
-            "bad_digest",
-            "The digest is missing or is not that of the file",
-        );
+        return reply::error(ask, 400, "bad_digest", "The digest is missing or is not that of the file");
     }
     let attributes = body.get("attributes").unwrap_or(&Value::Null);
-    let times = time_of(attributes, "content_created_at").and_then(|created| {
-        Ok(ContentTimes {
-            created,
-            modified: time_of(attributes, "content_modified_at")?,
-        })
-    });
+    let times = time_of(attributes, "content_created_at")
+        .and_then(|created| Ok(ContentTimes { created, modified: time_of(attributes, "content_modified_at")? }));
     let times = match times {
         Ok(times) => times,
         Err(complaint) => return reply::bad_request(ask, &complaint),
     };
     let stored = Stored::hashed(Content::Spilled(spill), sha1);
     let target = match &goal {
-        Goal::New { parent, name } => Target::New {
-            parent: *parent,
-            name,
-        },
-        Goal::Version { id, name } => Target::Version {
-            id: *id,
-            name: name.as_deref(),
-        },
+        Goal::New { parent, name } => Target::New { parent: *parent, name },
+        Goal::Version { id, name } => Target::Version { id: *id, name: name.as_deref() },
     };
     let answer = finish(ask, 201, &target, stored, times);
     if answer.status().is_success() {
-        ask.shared
-            .box_com
-            .sessions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&ask.route.id);
+        ask.shared.box_com.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&ask.route.id);
     }
     answer
 }

@@ -52,10 +52,7 @@ fn read_position(text: Option<&str>) -> Position {
             let nearest = |value: u64| {
                 let away = value.saturating_sub(POSITION_BASE - POSITION_STRIDE / 2);
                 let event = away / POSITION_STRIDE;
-                Position::After {
-                    event,
-                    exact: position_of(event) == value,
-                }
+                Position::After { event, exact: position_of(event) == value }
             };
             text.parse().map_or(Position::Malformed, nearest)
         }
@@ -76,11 +73,7 @@ pub(super) fn page(ask: &Ask) -> Response {
         return reply::bad_request(ask, "stream_type is not one of the known streams");
     };
     let position = read_position(ask.query.get("stream_position"));
-    let limit = ask
-        .query
-        .number("limit")
-        .unwrap_or(LIMIT_DEFAULT)
-        .min(LIMIT_MAX) as usize;
+    let limit = ask.query.number("limit").unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX) as usize;
     let limit = ask.faults.iter().fold(limit, |limit, fault| match fault {
         Fault::ShortPage { entries } => limit.min(*entries),
         _ => limit,
@@ -111,19 +104,11 @@ pub(super) fn page(ask: &Ask) -> Response {
 }
 
 /// What the script does to a page. The position is JSON text already.
-fn disturb(
-    faults: &[Fault],
-    mut events: Vec<Arc<Event>>,
-    mut next: String,
-    asked: &str,
-) -> (Vec<Arc<Event>>, String) {
+fn disturb(faults: &[Fault], mut events: Vec<Arc<Event>>, mut next: String, asked: &str) -> (Vec<Arc<Event>>, String) {
     for fault in faults {
         match fault {
             Fault::DuplicateEvents => {
-                events = events
-                    .iter()
-                    .flat_map(|event| [event.clone(), event.clone()])
-                    .collect();
+                events = events.iter().flat_map(|event| [event.clone(), event.clone()]).collect();
             }
             Fault::ReorderEvents => events.reverse(),
             Fault::DropEvents => events.clear(),
@@ -143,9 +128,7 @@ fn disturb(
 /// At most `limit` events of a stream after `after`, and the id of the last one looked at.
 fn read(model: &Model, after: u64, stream: Streams, limit: usize) -> (Vec<Arc<Event>>, u64) {
     let mut found = Vec::new();
-    let mut seen = after
-        .min(model.newest_event())
-        .max(model.oldest_event() - 1);
+    let mut seen = after.min(model.newest_event()).max(model.oldest_event() - 1);
     for event in model.events_after(seen) {
         if found.len() == limit {
             break;
@@ -160,11 +143,7 @@ fn read(model: &Model, after: u64, stream: Streams, limit: usize) -> (Vec<Arc<Ev
 
 fn written(ask: &Ask, events: &[Arc<Event>], next: &str) -> String {
     let mut out = String::with_capacity(128 + events.len() * 1600);
-    let _ = write!(
-        out,
-        r#"{{"chunk_size":{},"next_stream_position":{next},"entries":["#,
-        events.len()
-    );
+    let _ = write!(out, r#"{{"chunk_size":{},"next_stream_position":{next},"entries":["#, events.len());
     for (place, event) in events.iter().enumerate() {
         if place > 0 {
             out.push(',');
@@ -189,12 +168,7 @@ fn write_event(out: &mut String, event: &Event, salt: u64) {
     out.push_str(r#","session_id":null,"source":"#);
     match &event.what {
         What::Item(snap) => render::item(out, snap, Fields::EVENT, View::Event),
-        What::Noise(number) => render::item(
-            out,
-            &Snap::of_noise(*number, event.at),
-            Fields::EVENT,
-            View::Event,
-        ),
+        What::Noise(number) => render::item(out, &Snap::of_noise(*number, event.at), Fields::EVENT, View::Event),
         What::Nothing => out.push_str("null"),
     }
     out.push('}');
@@ -214,26 +188,14 @@ pub(super) fn servers(ask: &Ask) -> Response {
         return reply::bad_request(ask, "stream_type is not one of the known streams");
     }
     let told = ask.shared.look(|model| model.newest_event());
-    let id = ask
-        .shared
-        .box_com
-        .channels_made
-        .fetch_add(1, Ordering::Relaxed);
-    let mut channels = ask
-        .shared
-        .box_com
-        .channels
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let id = ask.shared.box_com.channels_made.fetch_add(1, Ordering::Relaxed);
+    let mut channels = ask.shared.box_com.channels.lock().unwrap_or_else(PoisonError::into_inner);
     if channels.len() >= CHANNELS_MAX {
         channels.retain(|known, _| *known + (CHANNELS_MAX as u64) / 2 > id);
     }
     channels.insert(id, Channel { told, polls: 0 });
     drop(channels);
-    let url = format!(
-        "{}/realtime?channel={id:012x}&stream_type={stream}",
-        ask.shared.url()
-    );
+    let url = format!("{}/realtime?channel={id:012x}&stream_type={stream}", ask.shared.url());
     let retries = ask.shared.options.realtime_max_retries;
     reply::json(
         200,
@@ -252,29 +214,17 @@ fn message(text: &str) -> Response {
 
 /// Holds the request until there is news or the hold is over.
 pub(super) async fn long_poll(ask: &Ask) -> Response {
-    let channel = ask
-        .query
-        .get("channel")
-        .and_then(|channel| u64::from_str_radix(channel, 16).ok());
+    let channel = ask.query.get("channel").and_then(|channel| u64::from_str_radix(channel, 16).ok());
     let Some(stream) = stream_of(ask.query.get("stream_type")) else {
         return reply::bad_request(ask, "stream_type is not one of the known streams");
     };
     let hang = ask.faults.contains(&Fault::Hang);
-    if let Some(Fault::Message { text }) = ask
-        .faults
-        .iter()
-        .find(|fault| matches!(fault, Fault::Message { .. }))
-    {
+    if let Some(Fault::Message { text }) = ask.faults.iter().find(|fault| matches!(fault, Fault::Message { .. })) {
         return message(text);
     }
     let max = ask.shared.options.realtime_max_retries;
     let told = channel.and_then(|channel| {
-        let mut channels = ask
-            .shared
-            .box_com
-            .channels
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut channels = ask.shared.box_com.channels.lock().unwrap_or_else(PoisonError::into_inner);
         let channel = channels.get_mut(&channel)?;
         channel.polls += 1;
         (channel.polls <= max).then_some(channel.told)
@@ -286,11 +236,7 @@ pub(super) async fn long_poll(ask: &Ask) -> Response {
         Position::After { event, .. } => event,
         Position::Now | Position::Oldest | Position::Malformed => told,
     };
-    let newest = if stream == Streams::ALL {
-        &ask.shared.newest_any
-    } else {
-        &ask.shared.newest_change
-    };
+    let newest = if stream == Streams::ALL { &ask.shared.newest_any } else { &ask.shared.newest_change };
     let (mut newest, mut closing) = (newest.subscribe(), ask.shared.closing.subscribe());
     let news = tokio::select! {
         news = newest.wait_for(|newest| *newest > after && !hang) => news.map(|newest| *newest).ok(),
@@ -300,12 +246,7 @@ pub(super) async fn long_poll(ask: &Ask) -> Response {
     let Some(news) = news else {
         return message("reconnect");
     };
-    let mut channels = ask
-        .shared
-        .box_com
-        .channels
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut channels = ask.shared.box_com.channels.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(channel) = channel.and_then(|channel| channels.get_mut(&channel)) {
         channel.told = channel.told.max(news);
     }
@@ -321,22 +262,10 @@ mod tests {
         for event in [0, 1, 2, 300_000] {
             let position = position_of(event);
             assert!(position > 1 << 53);
-            assert_eq!(
-                read_position(Some(&position.to_string())),
-                Position::After { event, exact: true }
-            );
+            assert_eq!(read_position(Some(&position.to_string())), Position::After { event, exact: true });
             let rounded = (position as f64) as u64;
-            assert_ne!(
-                rounded, position,
-                "a float must not be able to hold a position"
-            );
-            assert_eq!(
-                read_position(Some(&rounded.to_string())),
-                Position::After {
-                    event,
-                    exact: false
-                }
-            );
+            assert_ne!(rounded, position, "a float must not be able to hold a position");
+            assert_eq!(read_position(Some(&rounded.to_string())), Position::After { event, exact: false });
         }
         assert_eq!(read_position(Some("1.8e16")), Position::Malformed);
         assert_eq!(read_position(Some("now")), Position::Now);

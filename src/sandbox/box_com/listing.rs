@@ -21,8 +21,7 @@ const EMBEDDED_MAX: usize = 100;
 const OFFSET_MAX: u64 = 300_000;
 
 /// The order in which listings by offset come.
-pub(super) const ORDER: &str =
-    r#"[{"by":"type","direction":"ASC"},{"by":"name","direction":"ASC"}]"#;
+pub(super) const ORDER: &str = r#"[{"by":"type","direction":"ASC"},{"by":"name","direction":"ASC"}]"#;
 
 /// The entries of one page and how to go on.
 struct Page {
@@ -32,21 +31,13 @@ struct Page {
 }
 
 pub(super) fn items(ask: &Ask) -> Response {
-    let limit = ask
-        .query
-        .number("limit")
-        .unwrap_or(LIMIT_DEFAULT)
-        .min(LIMIT_MAX) as usize;
-    let by_marker = ask.query.get("usemarker") == Some("true");
+    let limit = ask.query.number("limit").unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX) as usize;
+    let by_marker = ask.query.flag("usemarker");
     let offset = ask.query.number("offset").unwrap_or(0);
     if offset > OFFSET_MAX {
         return reply::bad_request(ask, "the offset is too high");
     }
-    let start = match ask
-        .query
-        .get("marker")
-        .filter(|marker| by_marker && !marker.is_empty())
-    {
+    let start = match ask.query.get("marker").filter(|marker| by_marker && !marker.is_empty()) {
         Some(marker) => match read_marker(marker) {
             Some(key) => Some(key),
             None => return reply::bad_request(ask, "the marker is not one of ours"),
@@ -75,43 +66,21 @@ fn disturb(ask: &Ask, page: &mut Page, by_marker: bool) {
     for fault in &ask.faults {
         match fault {
             Fault::LoopMarker if by_marker => {
-                let first = || {
-                    page.snaps
-                        .first()
-                        .map(|snap| write_marker(&(snap.kind, snap.name.to_lowercase().into())))
-                };
-                page.next = ask
-                    .query
-                    .get("marker")
-                    .filter(|marker| !marker.is_empty())
-                    .map(str::to_owned)
-                    .or_else(first);
+                let first =
+                    || page.snaps.first().map(|snap| write_marker(&(snap.kind, snap.name.to_lowercase().into())));
+                page.next =
+                    ask.query.get("marker").filter(|marker| !marker.is_empty()).map(str::to_owned).or_else(first);
             }
             Fault::DuplicateEntries => {
-                page.snaps = page
-                    .snaps
-                    .iter()
-                    .flat_map(|snap| [snap.clone(), snap.clone()])
-                    .collect();
+                page.snaps = page.snaps.iter().flat_map(|snap| [snap.clone(), snap.clone()]).collect();
             }
-            Fault::EmptyListing => {
-                *page = Page {
-                    snaps: Vec::new(),
-                    total: 0,
-                    next: None,
-                }
-            }
+            Fault::EmptyListing => *page = Page { snaps: Vec::new(), total: 0, next: None },
             _ => {}
         }
     }
 }
 
-fn marker_page(
-    model: &mut Model,
-    id: u64,
-    start: Option<ChildKey>,
-    limit: usize,
-) -> Result<Page, Refusal> {
+fn marker_page(model: &mut Model, id: u64, start: Option<ChildKey>, limit: usize) -> Result<Page, Refusal> {
     let folder = model.any(id)?;
     let from = start.map_or(Bound::Unbounded, Bound::Excluded);
     let mut ids = Vec::new();
@@ -127,41 +96,18 @@ fn marker_page(
     }
     let next = last.filter(|_| more).map(write_marker);
     let total = folder.children.len();
-    Ok(Page {
-        snaps: model.snap_children(id, &ids)?,
-        total,
-        next,
-    })
+    Ok(Page { snaps: model.snap_children(id, &ids)?, total, next })
 }
 
-fn offset_page(
-    ask: &Ask,
-    model: &mut Model,
-    id: u64,
-    offset: usize,
-    limit: usize,
-) -> Result<Page, Refusal> {
+fn offset_page(ask: &Ask, model: &mut Model, id: u64, offset: usize, limit: usize) -> Result<Page, Refusal> {
     let folder = model.any(id)?;
     let total = folder.children.len();
-    let backwards = ask
-        .query
-        .get("direction")
-        .is_some_and(|direction| direction.eq_ignore_ascii_case("desc"));
+    let backwards = ask.query.get("direction").is_some_and(|direction| direction.eq_ignore_ascii_case("desc"));
     let sort = ask.query.get("sort").unwrap_or("name");
     let ids: Vec<u64> = if sort == "name" && !backwards {
-        folder
-            .children
-            .values()
-            .skip(offset)
-            .take(limit)
-            .copied()
-            .collect()
+        folder.children.values().skip(offset).take(limit).copied().collect()
     } else {
-        let mut items: Vec<&Item> = folder
-            .children
-            .values()
-            .filter_map(|id| model.any(*id).ok())
-            .collect();
+        let mut items: Vec<&Item> = folder.children.values().filter_map(|id| model.any(*id).ok()).collect();
         items.sort_by(|a, b| {
             let order = match sort {
                 "id" => a.id.cmp(&b.id),
@@ -169,22 +115,11 @@ fn offset_page(
                 "size" => a.size().cmp(&b.size()),
                 _ => a.name.to_lowercase().cmp(&b.name.to_lowercase()),
             };
-            a.kind
-                .cmp(&b.kind)
-                .then(if backwards { order.reverse() } else { order })
+            a.kind.cmp(&b.kind).then(if backwards { order.reverse() } else { order })
         });
-        items
-            .iter()
-            .skip(offset)
-            .take(limit)
-            .map(|item| item.id)
-            .collect()
+        items.iter().skip(offset).take(limit).map(|item| item.id).collect()
     };
-    Ok(Page {
-        snaps: model.snap_children(id, &ids)?,
-        total,
-        next: None,
-    })
+    Ok(Page { snaps: model.snap_children(id, &ids)?, total, next: None })
 }
 
 fn write_marker((kind, name): &ChildKey) -> String {

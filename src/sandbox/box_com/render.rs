@@ -13,10 +13,7 @@ const HOME: Offset = tz::offset(-7);
 /// A JSON string.
 pub(super) fn quote(out: &mut String, text: &str) {
     out.push('"');
-    if text
-        .bytes()
-        .all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
-    {
+    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
         out.push_str(text);
     } else {
         for c in text.chars() {
@@ -45,7 +42,7 @@ fn number(out: &mut String, value: u64) {
             break;
         }
     }
-    out.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+    out.push_str(std::str::from_utf8(&digits[at..]).unwrap_or("0"));
 }
 
 fn quoted_number(out: &mut String, value: u64) {
@@ -87,13 +84,8 @@ fn maybe_time(out: &mut String, ms: Option<i64>) {
 
 /// The mini form of a user.
 pub(super) fn user(out: &mut String, user: User) {
-    let _ = write!(
-        out,
-        r#"{{"type":"user","id":"{}","name":"{}","login":"{}"}}"#,
-        user.id(),
-        user.name(),
-        user.login()
-    );
+    let _ =
+        write!(out, r#"{{"type":"user","id":"{}","name":"{}","login":"{}"}}"#, user.id(), user.name(), user.login());
 }
 
 fn crumb(out: &mut String, crumb: &Crumb) {
@@ -128,9 +120,33 @@ macro_rules! fields {
         #[repr(u8)]
         enum Field { $($name),* }
 
-        const FIELDS: &[(Field, &str, &str)] = &[$((Field::$name, $word, $kinds)),*];
+        /// Each field with the text that begins it.
+        const FIELDS: &[(Field, &str)] = &[$((Field::$name, concat!("\"", $word, "\":"))),*];
+
+        /// The fields that a kind with this letter has.
+        const fn fields_of(letter: u8) -> u64 {
+            let mut bits = 0;
+            $(if has_letter($kinds, letter) { bits |= 1 << Field::$name as u8; })*
+            bits
+        }
     };
 }
+
+const fn has_letter(kinds: &str, letter: u8) -> bool {
+    let kinds = kinds.as_bytes();
+    let mut at = 0;
+    while at < kinds.len() {
+        if kinds[at] == letter {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+const FILE_FIELDS: u64 = fields_of(b'f');
+const FOLDER_FIELDS: u64 = fields_of(b'd');
+const WEB_LINK_FIELDS: u64 = fields_of(b'w');
 
 // The letters say which kinds have the field: f a file, d a folder, w a web link.
 fields! {
@@ -164,21 +180,12 @@ const fn set(fields: &[Field]) -> Fields {
 
 impl Fields {
     const BASE: Self = set(&[Field::Type, Field::Id, Field::Etag]);
-    pub const MINI_FOLDER: Self = set(&[
-        Field::Type,
-        Field::Id,
-        Field::Etag,
-        Field::Sequence,
-        Field::Name,
-    ]);
-    pub const MINI_FILE: Self =
-        Self(Self::MINI_FOLDER.0 | set(&[Field::Sha1, Field::FileVersion]).0);
+    pub const MINI_FOLDER: Self = set(&[Field::Type, Field::Id, Field::Etag, Field::Sequence, Field::Name]);
+    pub const MINI_FILE: Self = Self(Self::MINI_FOLDER.0 | set(&[Field::Sha1, Field::FileVersion]).0);
     pub const STANDARD: Self = Self((1 << Field::VersionNumber as u8) - 1);
     /// What an event's source holds.
-    pub const EVENT: Self = Self(
-        (Self::STANDARD.0 | set(&[Field::Synced]).0)
-            & !set(&[Field::Collection, Field::UploadEmail]).0,
-    );
+    pub const EVENT: Self =
+        Self((Self::STANDARD.0 | set(&[Field::Synced]).0) & !set(&[Field::Collection, Field::UploadEmail]).0);
 
     /// The standard set without the children.
     pub const STANDARD_ALONE: Self = Self(Self::STANDARD.0 & !set(&[Field::Collection]).0);
@@ -188,7 +195,7 @@ impl Fields {
         let mut bits = Self::BASE.0;
         for word in list.split(',') {
             let word = word.trim();
-            if let Some((field, ..)) = FIELDS.iter().find(|(_, known, _)| *known == word) {
+            if let Some((field, _)) = FIELDS.iter().find(|(_, known)| known[1..known.len() - 2] == *word) {
                 bits |= 1 << *field as u8;
             }
         }
@@ -207,31 +214,21 @@ pub(super) fn item(out: &mut String, snap: &Snap, fields: Fields, view: View) {
 }
 
 /// One item; `children` is the finished JSON of its `item_collection`.
-pub(super) fn item_with_children(
-    out: &mut String,
-    snap: &Snap,
-    fields: Fields,
-    view: View,
-    children: Option<&str>,
-) {
-    let letter = match snap.kind {
-        Kind::File => 'f',
-        Kind::Folder => 'd',
-        Kind::WebLink => 'w',
+pub(super) fn item_with_children(out: &mut String, snap: &Snap, fields: Fields, view: View, children: Option<&str>) {
+    let kind_has = match snap.kind {
+        Kind::File => FILE_FIELDS,
+        Kind::Folder => FOLDER_FIELDS,
+        Kind::WebLink => WEB_LINK_FIELDS,
     };
+    let wanted = fields.0 & kind_has;
     let mut first = '{';
-    for (field, word, kinds) in FIELDS {
-        if fields.0 & (1 << *field as u8) == 0 || !kinds.contains(letter) {
-            continue;
-        }
-        if *field == Field::Collection && children.is_none() {
+    for (field, beginning) in FIELDS {
+        if wanted & (1 << *field as u8) == 0 || (*field == Field::Collection && children.is_none()) {
             continue;
         }
         out.push(first);
         first = ',';
-        out.push('"');
-        out.push_str(word);
-        out.push_str("\":");
+        out.push_str(beginning);
         match field {
             Field::Collection => out.push_str(children.unwrap_or("null")),
             _ => value(out, snap, *field, view),
@@ -271,12 +268,7 @@ fn value(out: &mut String, snap: &Snap, field: Field, view: View) {
         Field::Description => quote(out, &snap.description),
         Field::Size => number(out, snap.size),
         Field::Way => way(out, &snap.way),
-        Field::CreatedAt
-        | Field::ModifiedAt
-        | Field::ContentCreatedAt
-        | Field::ContentModifiedAt
-            if root =>
-        {
+        Field::CreatedAt | Field::ModifiedAt | Field::ContentCreatedAt | Field::ContentModifiedAt if root => {
             out.push_str("null");
         }
         Field::CreatedAt => time(out, snap.created_at),
@@ -288,15 +280,13 @@ fn value(out: &mut String, snap: &Snap, field: Field, view: View) {
         Field::CreatedBy => user(out, snap.created_by),
         Field::ModifiedBy => user(out, snap.modified_by),
         Field::OwnedBy => user(out, User::Agent),
-        Field::Parent => {
-            match (snap.parent(), view) {
-                (Some(parent), _) => crumb(out, parent),
-                (None, View::Trash) => {
-                    out.push_str(r#"{"type":"folder","id":"1","sequence_id":null,"etag":null,"name":"Trash"}"#);
-                }
-                (None, _) => out.push_str("null"),
+        Field::Parent => match (snap.parent(), view) {
+            (Some(parent), _) => crumb(out, parent),
+            (None, View::Trash) => {
+                out.push_str(r#"{"type":"folder","id":"1","sequence_id":null,"etag":null,"name":"Trash"}"#);
             }
-        }
+            (None, _) => out.push_str("null"),
+        },
         Field::Status => out.push_str(match (snap.trashed_at, view) {
             (None, _) => r#""active""#,
             (Some(_), View::Event) => r#""deleted""#,
@@ -306,13 +296,10 @@ fn value(out: &mut String, snap: &Snap, field: Field, view: View) {
         Field::Lock => lock(out, snap),
         Field::Permissions => permissions(out, snap.kind),
         Field::Extension => {
-            let extension = snap
-                .name
-                .rsplit_once('.')
-                .map_or("", |(_, extension)| extension);
+            let extension = snap.name.rsplit_once('.').map_or("", |(_, extension)| extension);
             quote(out, extension);
         }
-        Field::Tags => out.push_str("[]"),
+        Field::Tags => out.push_str(r#"["sandbox"]"#),
         Field::CommentCount => out.push('0'),
         Field::SyncState => out.push_str(r#""not_synced""#),
         Field::Url => quote(out, "https://example.test/"),
@@ -347,11 +334,7 @@ fn lock(out: &mut String, snap: &Snap) {
     time(out, lock.created_at);
     out.push_str(r#","expired_at":"#);
     maybe_time(out, lock.expires_at);
-    let _ = write!(
-        out,
-        r#","is_download_prevented":{},"app_type":null}}"#,
-        lock.prevents_download
-    );
+    let _ = write!(out, r#","is_download_prevented":{},"app_type":null}}"#, lock.prevents_download);
 }
 
 fn permissions(out: &mut String, kind: Kind) {
@@ -373,22 +356,14 @@ mod tests {
         assert_eq!(out, r#""2023-11-14T15:13:20-07:00""#);
         let mut out = String::new();
         quote(&mut out, "a\"\\\n\u{1}\u{7f}日本");
-        assert_eq!(
-            serde_json::from_str::<String>(&out).unwrap(),
-            "a\"\\\n\u{1}\u{7f}日本"
-        );
+        assert_eq!(serde_json::from_str::<String>(&out).unwrap(), "a\"\\\n\u{1}\u{7f}日本");
     }
 
     #[test]
     fn asking_for_fields_replaces_the_standard_set_but_keeps_the_base() {
         let snap = Snap::of_noise(1, 0);
         let mut out = String::new();
-        item(
-            &mut out,
-            &snap,
-            Fields::parse("size, name,nonsense,sha1"),
-            View::Plain,
-        );
+        item(&mut out, &snap, Fields::parse("size, name,nonsense,sha1"), View::Plain);
         let value: serde_json::Value = serde_json::from_str(&out).unwrap();
         let keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys, ["etag", "id", "name", "size", "type"], "{out}");

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response as HttpResponse, StatusCode};
 use axum::response::Response;
 
@@ -18,17 +19,10 @@ pub(super) fn json(status: u16, text: String) -> Response {
     with_type(status, "application/json", text)
 }
 
-pub(super) fn with_type(
-    status: u16,
-    content_type: &'static str,
-    text: impl Into<Body>,
-) -> Response {
+pub(super) fn with_type(status: u16, content_type: &'static str, text: impl Into<Body>) -> Response {
     let mut response = HttpResponse::new(text.into());
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -39,13 +33,7 @@ pub(super) fn no_content() -> Response {
 }
 
 /// An error in the shape of the `ClientError` schema; `context` is JSON or empty.
-pub(crate) fn error_text(
-    shared: &Shared,
-    status: u16,
-    code: &str,
-    message: &str,
-    context: &str,
-) -> String {
+pub(crate) fn error_text(shared: &Shared, status: u16, code: &str, message: &str, context: &str) -> String {
     let number = shared.box_com.errors.fetch_add(1, Ordering::Relaxed);
     let mut text = format!(r#"{{"type":"error","status":{status},"code":"{code}","#);
     if !context.is_empty() {
@@ -61,17 +49,8 @@ pub(super) fn error(ask: &Ask, status: u16, code: &str, message: &str) -> Respon
     json(status, error_text(&ask.shared, status, code, message, ""))
 }
 
-pub(super) fn error_with(
-    ask: &Ask,
-    status: u16,
-    code: &str,
-    message: &str,
-    context: &str,
-) -> Response {
-    json(
-        status,
-        error_text(&ask.shared, status, code, message, context),
-    )
+pub(super) fn error_with(ask: &Ask, status: u16, code: &str, message: &str, context: &str) -> Response {
+    json(status, error_text(&ask.shared, status, code, message, context))
 }
 
 pub(super) fn not_found(ask: &Ask, message: &str) -> Response {
@@ -83,18 +62,21 @@ pub(super) fn bad_request(ask: &Ask, message: &str) -> Response {
 }
 
 pub(super) fn unauthorized(shared: &Shared, expired: bool) -> Response {
-    let mut response = json(
-        401,
-        error_text(shared, 401, "unauthorized", "Unauthorized", ""),
-    );
+    let mut response = json(401, error_text(shared, 401, "unauthorized", "Unauthorized", ""));
     let told = if expired {
         r#"Bearer realm="Service", error="expired_token", error_description="The access token has expired.""#
     } else {
         r#"Bearer realm="Service", error="invalid_token", error_description="The access token provided is invalid.""#
     };
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(told));
     response
-        .headers_mut()
-        .insert(WWW_AUTHENTICATE, HeaderValue::from_static(told));
+}
+
+/// The answer to a call too many.
+pub(super) fn too_many(shared: &Shared, wait: Duration) -> Response {
+    let text = error_text(shared, 429, "rate_limit_exceeded", "Request rate limit exceeded", "");
+    let mut response = json(429, text);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
     response
 }
 
@@ -114,13 +96,8 @@ pub(super) fn refusal(ask: &Ask, refusal: &Refusal, conflict: Conflict) -> Respo
     let (status, code) = match refusal {
         Refusal::NotFound => {
             let id = &ask.route.id;
-            let mut context = String::from(
-                r#"{"errors":[{"reason":"invalid_parameter","name":"item","message":"#,
-            );
-            render::quote(
-                &mut context,
-                &format!("Invalid value '{id}'. Item with that value not found"),
-            );
+            let mut context = String::from(r#"{"errors":[{"reason":"invalid_parameter","name":"item","message":"#);
+            render::quote(&mut context, &format!("Invalid value '{id}'. Item with that value not found"));
             context.push_str("}]}");
             return error_with(ask, 404, "not_found", "Not Found", &context);
         }
@@ -149,11 +126,7 @@ fn conflicts(ask: &Ask, other: u64, conflict: Conflict) -> String {
         return String::new();
     };
     let mut item = String::new();
-    let fields = if snap.kind == Kind::File {
-        Fields::MINI_FILE
-    } else {
-        Fields::MINI_FOLDER
-    };
+    let fields = if snap.kind == Kind::File { Fields::MINI_FILE } else { Fields::MINI_FOLDER };
     render::item(&mut item, &snap, fields, render::View::Plain);
     match conflict {
         Conflict::Array => format!(r#"{{"conflicts":[{item}]}}"#),

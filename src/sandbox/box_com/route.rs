@@ -27,21 +27,13 @@ impl Route {
 /// Finds out what is meant; what is not known is [`Call::Unknown`].
 pub(super) fn find(method: &Method, path: &str) -> Route {
     if let Some(link) = path.strip_prefix("/dl/") {
-        return Route {
-            call: Call::ContentRedirect,
-            id: link.to_owned(),
-            sub: String::new(),
-        };
+        return Route { call: Call::ContentRedirect, id: link.to_owned(), sub: String::new() };
     }
     let mut parts = [""; 6];
     let mut total = 0;
     for part in path.split('/').filter(|part| !part.is_empty()) {
         if total == parts.len() {
-            return Route {
-                call: Call::Unknown,
-                id: String::new(),
-                sub: String::new(),
-            };
+            return Route { call: Call::Unknown, id: String::new(), sub: String::new() };
         }
         parts[total] = part;
         total += 1;
@@ -54,11 +46,7 @@ pub(super) fn find(method: &Method, path: &str) -> Route {
 }
 
 fn route(call: Call, id: &str, sub: &str) -> Route {
-    Route {
-        call,
-        id: id.to_owned(),
-        sub: sub.to_owned(),
-    }
+    Route { call, id: id.to_owned(), sub: sub.to_owned() }
 }
 
 fn outside(method: &Method, parts: &[&str]) -> Route {
@@ -116,6 +104,7 @@ fn session(method: &Method, parts: &[&str]) -> Route {
         ("PUT", [id]) => route(Call::SessionPart, id, ""),
         ("DELETE", [id]) => route(Call::SessionAbort, id, ""),
         ("GET", [id, "parts"]) => route(Call::SessionParts, id, ""),
+        ("POST", [id, "plan"]) => route(Call::SessionPlan, id, ""),
         ("POST", [id, "commit"]) => route(Call::SessionCommit, id, ""),
         _ => route(Call::Unknown, "", ""),
     }
@@ -127,32 +116,13 @@ mod tests {
 
     #[test]
     fn both_prefixes_and_a_trailing_slash_are_understood() {
-        for path in [
-            "/2.0/files/content",
-            "/api/2.0/files/content/",
-            "//2.0/files//content",
-        ] {
+        for path in ["/2.0/files/content", "/api/2.0/files/content/", "//2.0/files//content"] {
             assert_eq!(find(&Method::OPTIONS, path).call, Call::Preflight, "{path}");
         }
-        assert_eq!(
-            find(&Method::GET, "/2.0/folders/7/items"),
-            route(Call::FolderItems, "7", "")
-        );
-        assert_eq!(
-            find(&Method::GET, "/2.0/folders/trash/items").call,
-            Call::TrashItems
-        );
-        assert_eq!(
-            find(&Method::PUT, "/api/2.0/files/upload_sessions/S"),
-            route(Call::SessionPart, "S", "")
-        );
-        assert_eq!(
-            find(&Method::DELETE, "/2.0/files/7/versions/9"),
-            route(Call::VersionDelete, "7", "9")
-        );
-        assert_eq!(
-            find(&Method::GET, "/2.0/files/1/2/3/4/5").call,
-            Call::Unknown
-        );
+        assert_eq!(find(&Method::GET, "/2.0/folders/7/items"), route(Call::FolderItems, "7", ""));
+        assert_eq!(find(&Method::GET, "/2.0/folders/trash/items").call, Call::TrashItems);
+        assert_eq!(find(&Method::PUT, "/api/2.0/files/upload_sessions/S"), route(Call::SessionPart, "S", ""));
+        assert_eq!(find(&Method::DELETE, "/2.0/files/7/versions/9"), route(Call::VersionDelete, "7", "9"));
+        assert_eq!(find(&Method::GET, "/2.0/files/1/2/3/4/5").call, Call::Unknown);
     }
 }

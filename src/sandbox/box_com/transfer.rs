@@ -4,9 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE,
-};
+use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use axum::http::{HeaderValue, Response as HttpResponse, StatusCode};
 use axum::response::Response;
 use futures_util::stream;
@@ -20,24 +18,14 @@ use crate::sandbox::shared::{Shared, now_ms};
 
 /// Points to where the content of a version can be had for a while.
 pub(super) fn redirect(ask: &Ask) -> Response {
-    let wanted = ask
-        .query
-        .get("version")
-        .and_then(|version| version.parse::<u64>().ok());
+    let wanted = ask.query.get("version").and_then(|version| version.parse::<u64>().ok());
     let version = ask.shared.look(|model| {
         let item = model.live_of(Kind::File, ask.id())?;
-        if item
-            .lock
-            .as_ref()
-            .is_some_and(|lock| lock.prevents_download && lock.by != ask.user)
-        {
+        if item.lock.as_ref().is_some_and(|lock| lock.prevents_download && lock.by != ask.user) {
             return Err(Refusal::Locked);
         }
         let version = match wanted {
-            Some(id) => item
-                .versions
-                .iter()
-                .find(|version| version.id == id && version.trashed_at.is_none()),
+            Some(id) => item.versions.iter().find(|version| version.id == id && version.trashed_at.is_none()),
             None => item.current(),
         };
         let version = version.map(|version| other_if_scripted(ask, item, version));
@@ -54,21 +42,14 @@ fn other_if_scripted<'a>(ask: &Ask, item: &'a Item, right: &'a Version) -> &'a V
     if !ask.faults.contains(&Fault::WrongVersion) {
         return right;
     }
-    item.versions
-        .iter()
-        .rev()
-        .find(|version| version.id != right.id)
-        .unwrap_or(right)
+    item.versions.iter().rev().find(|version| version.id != right.id).unwrap_or(right)
 }
 
 fn to_link(shared: &Shared, user: User, file: u64, version: u64) -> Response {
     let until = now_ms() + shared.options.link_lifetime.as_millis() as i64;
     let user = user.id();
     let signature = signature(shared, user, file, version, until);
-    let link = format!(
-        "{}/dl/{user}/{file}/{version}/{until}/{signature:016x}",
-        shared.url()
-    );
+    let link = format!("{}/dl/{user}/{file}/{version}/{until}/{signature:016x}", shared.url());
     let mut response = HttpResponse::new(Body::empty());
     *response.status_mut() = StatusCode::FOUND;
     if let Ok(link) = HeaderValue::try_from(link) {
@@ -89,11 +70,7 @@ fn read_link(shared: &Shared, link: &str) -> Option<(User, u64, u64)> {
     let mut next = || parts.next()?.parse::<u64>().ok();
     let (user, file, version, until) = (next()?, next()?, next()?, next()? as i64);
     let given = u64::from_str_radix(parts.next()?, 16).ok()?;
-    let user_known = if user == User::Agent.id() {
-        User::Agent
-    } else {
-        User::Other
-    };
+    let user_known = if user == User::Agent.id() { User::Agent } else { User::Other };
     let good = given == signature(shared, user, file, version, until) && now_ms() < until;
     good.then_some((user_known, file, version))
 }
@@ -101,22 +78,11 @@ fn read_link(shared: &Shared, link: &str) -> Option<(User, u64, u64)> {
 /// The bytes behind a link.
 pub(super) fn download(ask: &Ask) -> Response {
     let Some((user, file, version)) = read_link(&ask.shared, &ask.route.id) else {
-        return reply::error(
-            ask,
-            403,
-            "forbidden",
-            "The link is not valid or has expired",
-        );
+        return reply::error(ask, 403, "forbidden", "The link is not valid or has expired");
     };
     let stored = ask.shared.look(|model| {
-        let version = model
-            .any(file)?
-            .versions
-            .iter()
-            .find(|known| known.id == version);
-        version
-            .map(|version| version.stored.clone())
-            .ok_or(Refusal::NotFound)
+        let version = model.any(file)?.versions.iter().find(|known| known.id == version);
+        version.map(|version| version.stored.clone()).ok_or(Refusal::NotFound)
     });
     let stored = match stored {
         Ok(stored) => stored,
@@ -125,9 +91,7 @@ pub(super) fn download(ask: &Ask) -> Response {
     let (response, starts) = serve(ask, &stored);
     if starts && ask.shared.options.download_events {
         // The item may have gone in the meantime; then there is nothing to tell.
-        let _ = ask
-            .shared
-            .change(user, |model, deed| model.downloaded(deed, file));
+        let _ = ask.shared.change(user, |model, deed| model.downloaded(deed, file));
     }
     response
 }
@@ -155,10 +119,7 @@ fn serve(ask: &Ask, stored: &Arc<Stored>) -> (Response, bool) {
     let mut response = HttpResponse::new(body_of(stored, from, until));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/octet-stream"),
-    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(until - from));
     if status == StatusCode::PARTIAL_CONTENT
@@ -180,16 +141,9 @@ enum Wanted {
 /// Reads one range; of several, and of other units, the standard says to send everything.
 fn read_range(range: &str, len: u64) -> Wanted {
     let part = |from: u64, until: u64| {
-        if from < until && until <= len {
-            Wanted::Part { from, until }
-        } else {
-            Wanted::Impossible
-        }
+        if from < until && until <= len { Wanted::Part { from, until } } else { Wanted::Impossible }
     };
-    let Some((first, last)) = range
-        .strip_prefix("bytes=")
-        .and_then(|range| range.split_once('-'))
-    else {
+    let Some((first, last)) = range.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
         return Wanted::Whole;
     };
     match (first.parse::<u64>(), last.parse::<u64>()) {
@@ -210,11 +164,7 @@ fn body_of(stored: &Arc<Stored>, from: u64, until: u64) -> Body {
     Body::from_stream(chunks(stored.clone(), from, until))
 }
 
-fn chunks(
-    stored: Arc<Stored>,
-    from: u64,
-    until: u64,
-) -> impl stream::Stream<Item = std::io::Result<Bytes>> + Send {
+fn chunks(stored: Arc<Stored>, from: u64, until: u64) -> impl stream::Stream<Item = std::io::Result<Bytes>> + Send {
     stream::unfold((stored, from), move |(stored, at)| async move {
         if at >= until {
             return None;

@@ -28,12 +28,7 @@ pub(super) async fn upload(ask: &Ask, request: Request) -> Response {
     if let Some(claimed) = ask.header("content-md5")
         && !claimed.eq_ignore_ascii_case(stored.sha1())
     {
-        return reply::error(
-            ask,
-            400,
-            "bad_digest",
-            "The SHA-1 in content-md5 is not that of the content",
-        );
+        return reply::error(ask, 400, "bad_digest", "The SHA-1 in content-md5 is not that of the content");
     }
     store(ask, &attributes, stored)
 }
@@ -41,49 +36,43 @@ pub(super) async fn upload(ask: &Ask, request: Request) -> Response {
 async fn receive(ask: &Ask, request: Request) -> Received {
     let bad = |message: &str| reply::bad_request(ask, message);
     let whole = request.headers().contains_key(CONTENT_LENGTH);
-    let mut form = Multipart::from_request(request, &())
-        .await
-        .map_err(|_| bad("the body is not a multipart form"))?;
-    let mut attributes = None;
+    let form = Multipart::from_request(request, &()).await;
+    let mut form = form.map_err(|_| bad("the body is not a multipart form"))?;
+    let (mut attributes, mut stored) = (None, None);
     loop {
-        let field = form
-            .next_field()
-            .await
-            .map_err(|_| bad("the multipart form is broken"))?;
-        let Some(mut field) = field else {
-            return Err(bad("the form has no file"));
+        let mut field = match form.next_field().await {
+            Ok(Some(field)) => field,
+            Ok(None) => break,
+            Err(_) if stored.is_some() && !whole => break,
+            Err(_) => return Err(bad("the multipart form is broken")),
         };
         if field.name() == Some("attributes") {
-            let text = field
-                .text()
-                .await
-                .map_err(|_| bad("the attributes are broken"))?;
-            attributes =
-                Some(serde_json::from_str(&text).map_err(|_| bad("the attributes are not JSON"))?);
+            if stored.is_some() {
+                let message = "The attributes must come before the file";
+                return Err(reply::error(ask, 400, "metadata_after_file_contents", message));
+            }
+            let text = field.text().await.map_err(|_| bad("the attributes are broken"))?;
+            attributes = Some(serde_json::from_str(&text).map_err(|_| bad("the attributes are not JSON"))?);
             continue;
         }
-        let Some(attributes) = attributes else {
-            let message = "The attributes must come before the file";
-            return Err(reply::error(
-                ask,
-                400,
-                "metadata_after_file_contents",
-                message,
-            ));
-        };
         let mut spool = Spool::new(ask.shared.spill_path());
         loop {
             match field.chunk().await {
-                Ok(Some(chunk)) => spool
-                    .write(&chunk)
-                    .map_err(|error| reply::refusal(ask, &error.into(), Conflict::Untold))?,
+                Ok(Some(chunk)) => {
+                    spool.write(&chunk).map_err(|error| reply::refusal(ask, &error.into(), Conflict::Untold))?
+                }
                 Ok(None) => break,
                 // The real service keeps a body that ends early as a good, short file, when no length was announced.
                 Err(_) if !whole => break,
                 Err(_) => return Err(bad("the file is broken")),
             }
         }
-        return Ok((attributes, spool.finish()));
+        stored = Some(spool.finish());
+    }
+    // A new version needs no attributes: an older client sends none.
+    match stored {
+        Some(stored) => Ok((attributes.unwrap_or(Value::Null), stored)),
+        None => Err(bad("the form has no file")),
     }
 }
 
@@ -91,21 +80,11 @@ async fn receive(ask: &Ask, request: Request) -> Received {
 pub(super) fn check_size(ask: &Ask, model: &Model, size: u64) -> Result<(), Response> {
     let options = &ask.shared.options;
     if size > options.max_upload_bytes {
-        return Err(reply::error(
-            ask,
-            403,
-            "file_size_limit_exceeded",
-            "File size exceeds the limit of the account",
-        ));
+        return Err(reply::error(ask, 403, "file_size_limit_exceeded", "File size exceeds the limit of the account"));
     }
     let used = model.any(ROOT).map_or(0, |root| root.bytes_below);
     if used.saturating_add(size) > options.space_bytes {
-        return Err(reply::error(
-            ask,
-            403,
-            "storage_limit_exceeded",
-            "Account storage limit reached",
-        ));
+        return Err(reply::error(ask, 403, "storage_limit_exceeded", "Account storage limit reached"));
     }
     Ok(())
 }
@@ -122,21 +101,12 @@ fn store(ask: &Ask, attributes: &Value, stored: Arc<Stored>) -> Response {
         Ok(times) => times,
         Err(complaint) => return reply::bad_request(ask, &complaint),
     };
-    if let Err(refused) = ask
-        .shared
-        .look(|model| check_size(ask, model, stored.len()))
-    {
+    if let Err(refused) = ask.shared.look(|model| check_size(ask, model, stored.len())) {
         return refused;
     }
     let name = attributes.get("name").and_then(Value::as_str);
     if ask.route.call == Call::UploadVersion {
-        return finish(
-            ask,
-            200,
-            &Target::Version { id: ask.id(), name },
-            stored,
-            times,
-        );
+        return finish(ask, 200, &Target::Version { id: ask.id(), name }, stored, times);
     }
     let (Some(name), Some(parent)) = (name, parent_of(attributes)) else {
         return reply::bad_request(ask, "name and parent are needed");
@@ -169,10 +139,7 @@ pub(super) fn finish(
                 id
             }
         };
-        let fields = ask
-            .query
-            .get("fields")
-            .map_or(Fields::STANDARD, Fields::parse);
+        let fields = ask.query.get("fields").map_or(Fields::STANDARD, Fields::parse);
         object(model, id, fields, View::Plain)
     });
     match kept {
@@ -184,18 +151,13 @@ pub(super) fn finish(
 /// Says whether an upload would be accepted, and where to send it.
 pub(super) fn preflight(ask: &Ask, body: &Value) -> Response {
     let name = body.get("name").and_then(Value::as_str);
-    let size = body
-        .get("size")
-        .and_then(|size| size.as_u64().or_else(|| size.as_str()?.parse().ok()));
+    let size = body.get("size").and_then(|size| size.as_u64().or_else(|| size.as_str()?.parse().ok()));
     let id = ask.route.id.as_str();
     let checked = ask.shared.look(|model| {
         let (folder, itself) = if id.is_empty() {
             (parent_of(body).unwrap_or(ROOT), None)
         } else {
-            (
-                model.live_of(Kind::File, ask.id())?.parent.unwrap_or(ROOT),
-                Some(ask.id()),
-            )
+            (model.live_of(Kind::File, ask.id())?.parent.unwrap_or(ROOT), Some(ask.id()))
         };
         let folder = model.live_of(Kind::Folder, folder)?;
         match name.and_then(|name| folder.child(name)) {
@@ -210,10 +172,7 @@ pub(super) fn preflight(ask: &Ask, body: &Value) -> Response {
         Ok(Ok(())) => {
             let between = if id.is_empty() { "" } else { "/" };
             let url = format!("{}/api/2.0/files{between}{id}/content", ask.shared.url());
-            reply::json(
-                200,
-                format!(r#"{{"upload_url":"{url}","upload_token":""}}"#),
-            )
+            reply::json(200, format!(r#"{{"upload_url":"{url}","upload_token":""}}"#))
         }
     }
 }

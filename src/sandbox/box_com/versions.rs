@@ -13,12 +13,7 @@ use super::reply::{self, Conflict};
 use crate::sandbox::model::{Kind, Refusal, Version};
 
 fn write_version(out: &mut String, version: &Version, number: usize) {
-    let _ = write!(
-        out,
-        r#"{{"type":"file_version","id":"{}","sha1":"{}","name":"#,
-        version.id,
-        version.stored.sha1()
-    );
+    let _ = write!(out, r#"{{"type":"file_version","id":"{}","sha1":"{}","name":"#, version.id, version.stored.sha1());
     render::quote(out, &version.name);
     let _ = write!(out, r#","size":{},"created_at":"#, version.stored.len());
     render::time(out, version.created_at);
@@ -31,10 +26,7 @@ fn write_version(out: &mut String, version: &Version, number: usize) {
         Some(at) => render::time(out, at),
         None => out.push_str("null"),
     }
-    let _ = write!(
-        out,
-        r#","trashed_by":null,"restored_at":null,"purged_at":null,"version_number":"{number}"}}"#
-    );
+    let _ = write!(out, r#","restored_at":null,"purged_at":null,"version_number":"{number}"}}"#);
 }
 
 /// Past versions only, newest first; the current one is in the file object.
@@ -49,11 +41,7 @@ pub(super) fn list(ask: &Ask) -> Response {
                 out.push(',');
             }
         }
-        let _ = write!(
-            out,
-            r#"],"offset":0,"limit":1000,"order":{}}}"#,
-            listing::ORDER
-        );
+        let _ = write!(out, r#"],"offset":0,"limit":1000,"order":{}}}"#, listing::ORDER);
         Ok(out)
     });
     told(ask, 200, listed)
@@ -69,10 +57,7 @@ fn told(ask: &Ask, status: u16, result: Result<String, Refusal>) -> Response {
 pub(super) fn get(ask: &Ask) -> Response {
     let found = ask.shared.look(|model| {
         let item = model.live_of(Kind::File, ask.id())?;
-        let place = item
-            .versions
-            .iter()
-            .position(|version| version.id.to_string() == ask.route.sub);
+        let place = item.versions.iter().position(|version| version.id.to_string() == ask.route.sub);
         let place = place.ok_or(Refusal::NotFound)?;
         let mut out = String::new();
         write_version(&mut out, &item.versions[place], place + 1);
@@ -82,11 +67,7 @@ pub(super) fn get(ask: &Ask) -> Response {
 }
 
 pub(super) fn promote(ask: &Ask, body: &Value) -> Response {
-    let version = body
-        .get("id")
-        .and_then(Value::as_str)
-        .and_then(|id| id.parse().ok())
-        .unwrap_or(u64::MAX);
+    let version = body.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok()).unwrap_or(u64::MAX);
     let promoted = ask.shared.change(ask.user, |model, deed| {
         model.live_of(Kind::File, ask.id())?;
         model.promote_version(deed, ask.id(), version)?;

@@ -80,13 +80,7 @@ impl Model {
     }
 
     /// Another name, another parent, or both.
-    pub fn relocate(
-        &mut self,
-        deed: Deed,
-        id: u64,
-        name: Option<&str>,
-        parent: Option<u64>,
-    ) -> Result<(), Refusal> {
+    pub fn relocate(&mut self, deed: Deed, id: u64, name: Option<&str>, parent: Option<u64>) -> Result<(), Refusal> {
         let item = self.unlocked_for(deed, id)?;
         let old_parent = item.parent.ok_or(Refusal::Root)?;
         let new_parent = parent.unwrap_or(old_parent);
@@ -123,9 +117,7 @@ impl Model {
         content_modified: Option<i64>,
     ) -> Result<(), Refusal> {
         let item = self.unlocked_for(deed, id)?;
-        let new_text = description
-            .filter(|text| **text != *item.description)
-            .map(Arc::from);
+        let new_text = description.filter(|text| **text != *item.description).map(Arc::from);
         let new_time = content_modified.filter(|time| *time != item.content_modified_at);
         if let Some(text) = new_text {
             self.any_mut(id)?.description = text;
@@ -156,20 +148,12 @@ impl Model {
     }
 
     /// Out of the trash, to the old parent if it is still there, else to `parent`.
-    pub fn restore(
-        &mut self,
-        deed: Deed,
-        id: u64,
-        name: Option<&str>,
-        parent: Option<u64>,
-    ) -> Result<(), Refusal> {
+    pub fn restore(&mut self, deed: Deed, id: u64, name: Option<&str>, parent: Option<u64>) -> Result<(), Refusal> {
         let item = self.any(id)?;
         if item.trashed_at.is_none() {
             return Err(Refusal::NotFound);
         }
-        let old = item
-            .parent
-            .filter(|old| self.live_of(Kind::Folder, *old).is_ok());
+        let old = item.parent.filter(|old| self.live_of(Kind::Folder, *old).is_ok());
         let target = old.or(parent).ok_or(Refusal::NotFound)?;
         let new_name: Arc<str> = name.map_or_else(|| item.name.clone(), Into::into);
         self.check_place(id, target, &new_name)?;
@@ -197,13 +181,7 @@ impl Model {
         Ok(())
     }
 
-    pub fn copy(
-        &mut self,
-        deed: Deed,
-        id: u64,
-        parent: u64,
-        name: Option<&str>,
-    ) -> Result<u64, Refusal> {
+    pub fn copy(&mut self, deed: Deed, id: u64, parent: u64, name: Option<&str>) -> Result<u64, Refusal> {
         let item = self.live(id)?;
         if item.parent.is_none() {
             return Err(Refusal::Root);
@@ -218,10 +196,7 @@ impl Model {
 
     fn copy_tree(&mut self, deed: Deed, id: u64, parent: u64, name: &str) -> Result<u64, Refusal> {
         let source = self.any(id)?;
-        let (kind, children) = (
-            source.kind,
-            source.children.values().copied().collect::<Vec<_>>(),
-        );
+        let (kind, children) = (source.kind, source.children.values().copied().collect::<Vec<_>>());
         let stored = source.current().map(|version| version.stored.clone());
         let (created, modified) = (source.content_created_at, source.content_modified_at);
         let copy = self.add_child(deed, parent, kind, name)?;
@@ -244,12 +219,7 @@ impl Model {
     pub fn promote_version(&mut self, deed: Deed, id: u64, version: u64) -> Result<(), Refusal> {
         let item = self.unlocked_for(deed, id)?;
         let (parent, before) = (item.parent, item.size());
-        let old = item
-            .versions
-            .iter()
-            .find(|old| old.id == version)
-            .cloned()
-            .ok_or(Refusal::NotFound)?;
+        let old = item.versions.iter().find(|old| old.id == version).cloned().ok_or(Refusal::NotFound)?;
         if old.trashed_at.is_some() {
             return Err(Refusal::Trashed);
         }
@@ -271,16 +241,8 @@ impl Model {
     pub fn delete_version(&mut self, deed: Deed, id: u64, version: u64) -> Result<(), Refusal> {
         let item = self.unlocked_for(deed, id)?;
         let (parent, before) = (item.parent, item.size());
-        let place = item
-            .versions
-            .iter()
-            .position(|old| old.id == version)
-            .ok_or(Refusal::NotFound)?;
-        let kept = item
-            .versions
-            .iter()
-            .filter(|known| known.trashed_at.is_none() && known.id != version)
-            .count();
+        let place = item.versions.iter().position(|old| old.id == version).ok_or(Refusal::NotFound)?;
+        let kept = item.versions.iter().filter(|known| known.trashed_at.is_none() && known.id != version).count();
         if kept == 0 {
             return Err(Refusal::NameInvalid("the only version of a file"));
         }
@@ -291,11 +253,7 @@ impl Model {
             return Ok(());
         }
         item.versions.pop();
-        while item
-            .versions
-            .last()
-            .is_some_and(|last| last.trashed_at.is_some())
-        {
+        while item.versions.last().is_some_and(|last| last.trashed_at.is_some()) {
             item.versions.pop();
         }
         let after = item.size();
@@ -314,13 +272,7 @@ impl Model {
         if self.unlocked_for(deed, id)?.kind != Kind::File {
             return Err(Refusal::NotFound);
         }
-        let lock = Lock {
-            id: self.new_version_id(),
-            by: deed.by,
-            created_at: deed.now,
-            expires_at,
-            prevents_download,
-        };
+        let lock = Lock { id: self.new_version_id(), by: deed.by, created_at: deed.now, expires_at, prevents_download };
         self.any_mut(id)?.lock = Some(Arc::new(lock));
         self.touch(deed, id)?;
         self.happened(deed, EventKind::LockCreate, id, None)
@@ -344,9 +296,7 @@ impl Model {
     fn unlocked_for(&self, deed: Deed, id: u64) -> Result<&Item, Refusal> {
         let item = self.live(id)?;
         match &item.lock {
-            Some(lock)
-                if lock.by != deed.by && lock.expires_at.is_none_or(|end| end > deed.now) =>
-            {
+            Some(lock) if lock.by != deed.by && lock.expires_at.is_none_or(|end| end > deed.now) => {
                 Err(Refusal::Locked)
             }
             _ => Ok(item),
@@ -382,13 +332,7 @@ impl Model {
         self.attach(id)
     }
 
-    fn add_child(
-        &mut self,
-        deed: Deed,
-        parent: u64,
-        kind: Kind,
-        name: &str,
-    ) -> Result<u64, Refusal> {
+    fn add_child(&mut self, deed: Deed, parent: u64, kind: Kind, name: &str) -> Result<u64, Refusal> {
         check_name(name)?;
         let folder = self.live_of(Kind::Folder, parent)?;
         if let Some(other) = folder.child(name) {
@@ -440,13 +384,7 @@ impl Model {
         Ok(())
     }
 
-    fn happened(
-        &mut self,
-        deed: Deed,
-        kind: EventKind,
-        id: u64,
-        from: Option<Arc<str>>,
-    ) -> Result<(), Refusal> {
+    fn happened(&mut self, deed: Deed, kind: EventKind, id: u64, from: Option<Arc<str>>) -> Result<(), Refusal> {
         let snap = self.snap(id)?;
         self.record(deed.by, deed.now, kind, What::Item(snap), from);
         Ok(())

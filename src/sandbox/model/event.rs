@@ -132,52 +132,27 @@ impl Model {
         self.forgotten = self.forgotten.max((id as usize).min(self.log.len()));
         for event in &mut self.log[..self.forgotten] {
             if !matches!(event.what, What::Nothing) {
-                *event = Arc::new(Event {
-                    what: What::Nothing,
-                    from: None,
-                    ..(**event).clone()
-                });
+                *event = Arc::new(Event { what: What::Nothing, from: None, ..(**event).clone() });
             }
         }
     }
 
-    pub(super) fn record(
-        &mut self,
-        by: User,
-        now: i64,
-        kind: EventKind,
-        what: What,
-        from: Option<Arc<str>>,
-    ) {
+    pub(super) fn record(&mut self, by: User, now: i64, kind: EventKind, what: What, from: Option<Arc<str>>) {
         // A clock that is set back must not make the log run backwards.
         self.last_ms = self.last_ms.max(now);
         let id = self.newest_event() + 1;
-        self.log.push(Arc::new(Event {
-            id,
-            kind,
-            at: self.last_ms,
-            by,
-            what,
-            from,
-        }));
+        self.log.push(Arc::new(Event { id, kind, at: self.last_ms, by, what, from }));
     }
 
     /// An event that no deed of the model causes.
     pub fn announce(&mut self, by: User, now: i64, kind: EventKind, about: Option<u64>) {
-        let what = about
-            .and_then(|id| self.snap(id).ok())
-            .map_or(What::Nothing, What::Item);
+        let what = about.and_then(|id| self.snap(id).ok()).map_or(What::Nothing, What::Item);
         self.record(by, now, kind, what, None);
     }
 
     /// `count` events about items elsewhere.
     pub fn noise(&mut self, now: i64, count: u64) {
-        const KINDS: [EventKind; 4] = [
-            EventKind::Upload,
-            EventKind::Rename,
-            EventKind::Move,
-            EventKind::Create,
-        ];
+        const KINDS: [EventKind; 4] = [EventKind::Upload, EventKind::Rename, EventKind::Move, EventKind::Create];
         self.log.reserve(count as usize);
         for _ in 0..count {
             self.noise += 1;

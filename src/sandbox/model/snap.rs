@@ -70,12 +70,7 @@ impl Snap {
     pub fn of_noise(number: u64, at: i64) -> Self {
         let mut random = number;
         let id = 900_000_000_000 + next_random(&mut random) % 1_000_000;
-        let crumb = |id, name: &str| Crumb {
-            id,
-            name: name.into(),
-            sequence: 0,
-            etag: 0,
-        };
+        let crumb = |id, name: &str| Crumb { id, name: name.into(), sequence: 0, etag: 0 };
         Self {
             id,
             kind: Kind::Folder,
@@ -94,10 +89,7 @@ impl Snap {
             lock: None,
             version: None,
             versions_total: 0,
-            way: Arc::from([
-                crumb(super::ROOT, "All Files"),
-                crumb(899_999_999_999, "Elsewhere"),
-            ]),
+            way: Arc::from([crumb(super::ROOT, "All Files"), crumb(899_999_999_999, "Elsewhere")]),
         }
     }
 }
@@ -117,9 +109,7 @@ impl Model {
     pub fn snap_children<'a>(&'a mut self, folder: u64, ids: &[u64]) -> Result<Vec<Snap>, Refusal> {
         let way = self.way_below(folder)?;
         let this: &'a Self = self;
-        ids.iter()
-            .map(|id| this.any(*id).map(|item| snap_of(item, way.clone())))
-            .collect()
+        ids.iter().map(|id| this.any(*id).map(|item| snap_of(item, way.clone()))).collect()
     }
 
     /// The way that the children of `folder` have in common.
@@ -136,12 +126,7 @@ impl Model {
             _ => Vec::new(),
         };
         let item = self.any_mut(folder)?;
-        way.push(Crumb {
-            id: folder,
-            name: item.name.clone(),
-            sequence: item.sequence,
-            etag: item.etag,
-        });
+        way.push(Crumb { id: folder, name: item.name.clone(), sequence: item.sequence, etag: item.etag });
         let way: Arc<[Crumb]> = way.into();
         item.way = Some((age, way.clone()));
         Ok(way)
@@ -165,9 +150,7 @@ fn snap_of(item: &Item, way: Arc<[Crumb]>) -> Snap {
         modified_by: item.modified_by,
         trashed_at: item.trashed_at,
         lock: item.lock.clone(),
-        version: item
-            .current()
-            .map(|version| (version.id, version.stored.sha1().clone())),
+        version: item.current().map(|version| (version.id, version.stored.sha1().clone())),
         versions_total: item.versions.len(),
         way,
     }

@@ -1,0 +1,245 @@
+//! The command line: what people type, who does it, and how it ends.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::{Choice, Places, Surroundings};
+
+mod accounts;
+mod add_folder;
+mod agent;
+mod cloud;
+mod config;
+mod doctor;
+mod events;
+mod explain;
+mod failure;
+mod folders;
+mod holds;
+mod login;
+mod render;
+mod run;
+mod sandbox;
+mod service;
+mod shell;
+mod status;
+mod sync;
+mod terminal;
+mod wait;
+
+pub use failure::{Exit, Failure, Outcome};
+use render::Screen;
+
+/// Mirrors folders of a cloud (Box, Egnyte) to local disk by following the cloud's event stream.
+#[derive(Debug, Parser)]
+#[command(name = "agent", version, about, disable_help_subcommand = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    installation: InstallationArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which installation is meant.
+#[derive(Debug, Args)]
+struct InstallationArgs {
+    /// Keep configuration, state and socket under this one directory
+    #[arg(long, global = true, value_name = "DIR", env = "AGENT_HOME", conflicts_with_all = ["system", "user"])]
+    home: Option<PathBuf>,
+    /// Mean the system service
+    #[arg(long, global = true, conflicts_with = "user")]
+    system: bool,
+    /// Mean your own installation
+    #[arg(long, global = true)]
+    user: bool,
+}
+
+impl InstallationArgs {
+    fn choice(&self) -> Choice {
+        match (&self.home, self.system, self.user) {
+            (_, true, _) => Choice::System,
+            (_, _, true) => Choice::User,
+            (Some(home), ..) if !home.as_os_str().is_empty() => Choice::Home(home.clone()),
+            _ => Choice::Unsaid,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Login(login::LoginArgs),
+    Logout(login::LogoutArgs),
+    Accounts(accounts::AccountsArgs),
+    #[command(visible_alias = "add")]
+    AddFolder(add_folder::AddFolderArgs),
+    #[command(visible_alias = "ls")]
+    Folders(folders::FoldersArgs),
+    SetFolder(folders::SetFolderArgs),
+    #[command(visible_alias = "rm")]
+    RemoveFolder(folders::RemoveFolderArgs),
+    Run(run::RunArgs),
+    Status(status::StatusArgs),
+    Events(events::EventsArgs),
+    Plan(explain::PlanArgs),
+    Sync(sync::SyncArgs),
+    Wait(wait::WaitArgs),
+    Pause(sync::PauseArgs),
+    Resume(sync::ResumeArgs),
+    Held(holds::HeldArgs),
+    Approve(holds::ApproveArgs),
+    Reject(holds::RejectArgs),
+    Why(explain::WhyArgs),
+    Problems(explain::ProblemsArgs),
+    Config(config::ConfigArgs),
+    Doctor(doctor::DoctorArgs),
+    Service(service::ServiceArgs),
+    Sandbox(sandbox::SandboxArgs),
+    Completions(shell::CompletionsArgs),
+    Man(shell::ManArgs),
+}
+
+/// The commands as `agent --help` groups them. A test holds every command to exactly one group.
+const GROUPS: [(&str, &[&str]); 5] = [
+    ("Set up", &["login", "logout", "accounts", "add-folder", "folders", "set-folder", "remove-folder", "config"]),
+    ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
+    ("Look", &["status", "events", "plan", "why", "problems", "doctor"]),
+    ("Decide", &["held", "approve", "reject"]),
+    ("More", &["sandbox", "completions", "man"]),
+];
+
+const HELP_TEMPLATE: &str = "{about}\n\n{usage-heading} {usage}\n{after-help}\n\nOptions:\n{options}";
+
+/// The program: reads the arguments, does the work, says what went wrong.
+pub fn main() -> ExitCode {
+    let mut screen = Screen::standard();
+    match try_main(&mut screen) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            screen.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn try_main(screen: &mut Screen) -> Outcome {
+    let cli = match command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    // Every client of ours needs a cryptographic provider. Only a second call in one process could fail.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let around = Surroundings::of_this_process();
+    let choice = cli.installation.choice();
+    let runtime = runtime(&cli.command).map_err(|error| Failure::error("cannot start").because(error))?;
+    let ended = runtime.block_on(dispatch(cli.command, &choice, &around, screen));
+    // A reader of standard input may still wait for a line that nobody will write.
+    runtime.shutdown_background();
+    match ended.and_then(|exit| screen.flush().map(|()| exit).map_err(Failure::from)) {
+        // Whoever read our output has seen enough, as `head` does.
+        Err(failure) if failure.is_broken_pipe() => Ok(Exit::Fine),
+        ended => ended,
+    }
+}
+
+fn usage(error: &clap::Error) -> Outcome {
+    let shown = error.print();
+    match (error.kind(), shown) {
+        (_, Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => Ok(Exit::Fine),
+        _ => Ok(Exit::Usage),
+    }
+}
+
+/// The agent itself gets threads to work with; every other command gets by with one.
+fn runtime(command: &Command) -> io::Result<tokio::runtime::Runtime> {
+    let mut builder = match command {
+        Command::Run(_) | Command::Sandbox(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    builder.enable_all().build()
+}
+
+/// The whole command line with its grouped help.
+fn command() -> clap::Command {
+    let command = Cli::command();
+    let groups = grouped(&command);
+    command.help_template(HELP_TEMPLATE).after_help(groups).max_term_width(100)
+}
+
+fn grouped(command: &clap::Command) -> String {
+    let mut text = String::new();
+    for (group, names) in GROUPS {
+        let _ = writeln!(text, "\n{group}:");
+        for name in names {
+            let about = command.find_subcommand(name).and_then(clap::Command::get_about);
+            let _ = writeln!(text, "  {name:<14} {}", about.map(ToString::to_string).unwrap_or_default());
+        }
+    }
+    text.push_str("\n`agent COMMAND --help` explains a command and shows examples.");
+    text
+}
+
+async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, screen: &mut Screen) -> Outcome {
+    match &command {
+        Command::Completions(args) => return shell::completions(args, screen),
+        Command::Man(args) => return shell::man(args, screen),
+        Command::Sandbox(args) => return sandbox::sandbox(args, screen).await,
+        Command::Service(args) => return service::service(args, choice, around, screen),
+        _ => {}
+    }
+    let places = Places::find(choice, around)?;
+    match command {
+        Command::Login(args) => login::login(args, &places, screen).await,
+        Command::Logout(args) => login::logout(args, &places, screen).await,
+        Command::Accounts(args) => accounts::accounts(&args, &places, screen).await,
+        Command::AddFolder(args) => add_folder::add_folder(args, &places, around, screen).await,
+        Command::Folders(args) => folders::folders(&args, &places, screen).await,
+        Command::SetFolder(args) => folders::set_folder(args, &places, screen).await,
+        Command::RemoveFolder(args) => folders::remove_folder(args, &places, screen).await,
+        Command::Run(args) => run::run(&args, &places, screen).await,
+        Command::Status(args) => status::status(&args, &places, screen).await,
+        Command::Events(args) => events::events(args, &places, screen).await,
+        Command::Plan(args) => explain::plan(&args, &places, screen).await,
+        Command::Sync(args) => sync::sync(args, &places, screen).await,
+        Command::Wait(args) => wait::wait(&args, &places, screen).await,
+        Command::Pause(args) => sync::pause(args, &places, screen).await,
+        Command::Resume(args) => sync::resume(args, &places, screen).await,
+        Command::Held(args) => holds::held(&args, &places, screen).await,
+        Command::Approve(args) => holds::approve(&args, &places, screen).await,
+        Command::Reject(args) => holds::reject(&args, &places, screen).await,
+        Command::Why(args) => explain::why(&args, &places, around, screen).await,
+        Command::Problems(args) => explain::problems(&args, &places, screen).await,
+        Command::Config(args) => config::config(&args, &places, screen),
+        Command::Doctor(args) => doctor::doctor(&args, &places, screen).await,
+        Command::Service(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => Ok(Exit::Fine),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_is_in_exactly_one_group_and_says_what_it_does() {
+        let grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        let command = Cli::command();
+        let known: BTreeSet<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        assert_eq!(grouped.iter().copied().collect::<BTreeSet<_>>(), known);
+        assert_eq!(grouped.len(), known.len(), "a command is listed twice");
+        for subcommand in command.get_subcommands() {
+            assert!(subcommand.get_about().is_some(), "{} has no description", subcommand.get_name());
+        }
+    }
+}

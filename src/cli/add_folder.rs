@@ -1,0 +1,374 @@
+//! `agent add-folder`: look before anything is changed, then change the configuration last.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Component, Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::failure::{Exit, Failure, Outcome};
+use super::render::{Screen, Tone, harmless, some_of};
+use super::{agent, cloud, terminal};
+use crate::config::edit::{Editor, Kind, Setting};
+use crate::config::{Config, Installation, Places, Surroundings, parse_remote};
+use crate::daemon::client::ControlClient;
+use crate::path::RESERVED_NAME;
+use crate::provider::Resolved;
+use crate::service::DropIn;
+use crate::settings::{AccountSettings, FolderSettings, Mode, RemotePlace};
+use crate::tree::RemoteItem;
+
+/// What may lie in a directory that still counts as empty.
+const NOT_CONTENT: [&str; 2] = [RESERVED_NAME, "lost+found"];
+/// Names that are shown of what exists where the wanted folder does not.
+const INSTEAD_SHOWN: usize = 8;
+
+/// The modes as the command line names them.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum ModeArg {
+    /// The cloud decides
+    #[default]
+    Mirror,
+    /// Both decide
+    TwoWay,
+    /// The disk decides
+    Upload,
+}
+
+impl ModeArg {
+    fn mode(self) -> Mode {
+        match self {
+            Self::Mirror => Mode::Mirror,
+            Self::TwoWay => Mode::TwoWay,
+            Self::Upload => Mode::Upload,
+        }
+    }
+}
+
+/// Mirror a remote folder to a local directory
+///
+/// The remote folder is looked up, the directory is made, and the pair is written to the configuration file. A running
+/// agent starts at once. Files that are there already are compared by their hash and not downloaded again if they are
+/// equal.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent add-folder /Projects/Inbox ./inbox
+  agent add-folder id:123456 /srv/inbox --name inbox --exclude '*.tmp' --exclude '~$*'
+  agent add-folder /Scans /srv/scans --account work --keep-for 30d --dry-run")]
+pub struct AddFolderArgs {
+    /// The remote folder: a path from the top of the account, or id:123456
+    remote: String,
+    /// The local directory; made if it is not there
+    local: PathBuf,
+    /// The account, if there is more than one
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// What to call the folder [default: the remote folder's own name]
+    #[arg(long)]
+    name: Option<String>,
+    /// Who decides
+    #[arg(long, value_enum, default_value_t)]
+    mode: ModeArg,
+    /// Only what matches this gitignore pattern; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
+    /// Nothing that matches this gitignore pattern; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+    /// Remove local copies this long after they arrived, such as 30d
+    #[arg(long, value_name = "TIME")]
+    keep_for: Option<String>,
+    /// Say what would be done, and do nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Do not ask, and accept a directory that is not empty
+    #[arg(short = 'y', long)]
+    yes: bool,
+}
+
+/// Runs `agent add-folder`.
+pub async fn add_folder(args: AddFolderArgs, places: &Places, around: &Surroundings, screen: &mut Screen) -> Outcome {
+    let mut editor = Editor::open(places)?;
+    let config = editor.check()?;
+    let account = cloud::account(&config, args.account.as_deref())?;
+    let place = parse_remote(&args.remote).map_err(|wrong| {
+        let failure = Failure::new(Exit::Usage, format!("`{}`: {}", args.remote, wrong.problem));
+        wrong.hint.into_iter().fold(failure, Failure::hint)
+    })?;
+    let local = absolute(&args.local, &around.current_dir);
+    let text =
+        local.to_str().ok_or_else(|| Failure::error("the local path is not valid UTF-8").because(local.display()))?;
+
+    let item = resolve(account, &place, places).await?;
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => free_name(&config, &item, account),
+    };
+    let mut settings = vec![
+        ("name", Setting::Text(name.clone())),
+        ("account", Setting::Text(account.name.clone())),
+        ("remote", Setting::Text(place.to_string())),
+        ("local", Setting::Text(text.to_owned())),
+        ("mode", Setting::Text(args.mode.mode().word().to_owned())),
+    ];
+    let lists = [("include", args.include), ("exclude", args.exclude)];
+    settings
+        .extend(lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(key, list)| (key, Setting::List(list))));
+    settings.extend(args.keep_for.map(|time| ("keep_for", Setting::Text(time))));
+    editor.add(Kind::Folder, &settings);
+    let after = editor.check()?;
+    let folder = after.folder(&name).ok_or_else(|| Failure::error("the new folder cannot be found again"))?;
+
+    let found = Found::look(&local, places)?;
+    if let Found::Directory { entries } = &found
+        && !entries.is_empty()
+        && !args.yes
+    {
+        return Err(Failure::error(format!("the directory {text} is not empty"))
+            .because(format!("it holds {}", some_of(entries, INSTEAD_SHOWN)))
+            .hint("with --yes, equal files are kept and not downloaded again, and others are never touched"));
+    }
+    let drop_in = DropIn::needed_for(places, &local);
+    describe(&found, folder, account, drop_in.as_ref(), args.dry_run, screen)?;
+    if args.dry_run {
+        return Ok(Exit::Fine);
+    }
+    if !args.yes && terminal::can_ask() && !terminal::confirm("Add this folder?")? {
+        screen.line("Nothing was changed.")?;
+        return Ok(Exit::Fine);
+    }
+    make_directory(&local, folder.dir_mode, places)?;
+    editor.save()?;
+    screen.line(format_args!("Added folder `{name}`."))?;
+    if let Some(drop_in) = drop_in {
+        open_to_service(&drop_in, screen)?;
+    }
+    tell_agent(places, screen).await?;
+    Ok(Exit::Fine)
+}
+
+/// The path from the root, without `.` and `..`, with the links of its existing part left as the user wrote them.
+fn absolute(path: &Path, current_dir: &Path) -> PathBuf {
+    let mut absolute = PathBuf::new();
+    for component in current_dir.join(path).components() {
+        match component {
+            Component::ParentDir => {
+                // Where a link leads is only known to the system: `link/..` is not where the link lies.
+                absolute = fs::canonicalize(&absolute).unwrap_or(absolute);
+                absolute.pop();
+            }
+            Component::CurDir => {}
+            other => absolute.push(other),
+        }
+    }
+    absolute
+}
+
+async fn resolve(account: &AccountSettings, place: &RemotePlace, places: &Places) -> Outcome<RemoteItem> {
+    let provider = cloud::connect(account, places.credentials_dir())?;
+    match provider.resolve(place).await? {
+        Resolved::Folder(item) => Ok(item),
+        Resolved::NotAFolder { path } => Err(Failure::error(format!("{} is a file, not a folder", harmless(&path)))
+            .hint("name the folder that holds it")),
+        Resolved::Missing { exists, instead } => {
+            let failure = Failure::error(format!("there is no remote folder {place}"));
+            let failure = match place {
+                RemotePlace::Path(_) => {
+                    failure.because(format!("only {} exists", if exists.is_empty() { "/" } else { &exists }))
+                }
+                RemotePlace::Id(_) => failure.because("no folder with this id can be seen by the account"),
+            };
+            Err(match instead.as_slice() {
+                [] => failure.hint("it has no folders; look at the path and at the account's rights"),
+                instead => failure.hint(format!("the folders there are {}", some_of(instead, INSTEAD_SHOWN))),
+            })
+        }
+    }
+}
+
+/// A name that can be one and is not taken: the remote folder's own, made sane, with a number if needed.
+fn free_name(config: &Config, item: &RemoteItem, account: &AccountSettings) -> String {
+    let sane: String =
+        item.name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' }).collect();
+    let mut base = sane.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
+    // Room for a number behind it.
+    while base.len() > 56 {
+        base.pop();
+    }
+    // The top of an account has no name of its own.
+    if base.is_empty() || item.parent.is_none() {
+        base.clone_from(&account.name);
+    }
+    let mut name = base.clone();
+    let mut number = 2;
+    while config.folder(&name).is_some() {
+        name = format!("{base}-{number}");
+        number += 1;
+    }
+    name
+}
+
+/// What is at the place of the local directory.
+#[derive(Debug)]
+enum Found {
+    Nothing,
+    Directory { entries: Vec<String> },
+}
+
+impl Found {
+    /// Looks, and refuses what the agent could not write to.
+    fn look(local: &Path, places: &Places) -> Outcome<Self> {
+        let shown = local.display();
+        match fs::metadata(local) {
+            Ok(metadata) if !metadata.is_dir() => Err(Failure::error(format!("{shown} is not a directory"))),
+            Ok(metadata) => {
+                let unreadable = |error| Failure::error(format!("cannot read {shown}")).because(error);
+                let mut entries = Vec::new();
+                for entry in fs::read_dir(local).map_err(unreadable)? {
+                    let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
+                    if !NOT_CONTENT.contains(&name.as_str()) {
+                        entries.push(name);
+                    }
+                }
+                entries.sort();
+                writable(local, &metadata, places)?;
+                Ok(Self::Directory { entries })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let parent = local.ancestors().skip(1).find(|ancestor| ancestor.exists());
+                if let Some(parent) = parent {
+                    let failed = |error| Failure::error(format!("cannot look at {}", parent.display())).because(error);
+                    if !fs::metadata(parent).map_err(failed)?.is_dir() {
+                        return Err(Failure::error(format!("{} is not a directory", parent.display())));
+                    }
+                    rustix::fs::access(parent, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).map_err(
+                        |error| {
+                            Failure::error(format!("cannot make {shown}"))
+                                .because(format!("{}: {error}", parent.display()))
+                        },
+                    )?;
+                }
+                Ok(Self::Nothing)
+            }
+            Err(error) => Err(Failure::error(format!("cannot look at {shown}")).because(error)),
+        }
+    }
+}
+
+/// Refuses a directory that the agent's own user cannot write to.
+fn writable(local: &Path, metadata: &fs::Metadata, places: &Places) -> Outcome<()> {
+    let shown = local.display();
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root && places.installation == Installation::System {
+        let Ok(state) = fs::metadata(&places.state_dir) else { return Ok(()) };
+        let (uid, gid, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
+        let may_write = state.uid() == 0
+            || (uid == state.uid() && mode & 0o300 == 0o300)
+            || (gid == state.gid() && mode & 0o030 == 0o030)
+            || mode & 0o003 == 0o003;
+        if !may_write {
+            return Err(Failure::error(format!("the agent's user cannot write to {shown}"))
+                .hint(format!("give it the directory: chown {0}:{0} {shown}", crate::config::places::NAME)));
+        }
+        return Ok(());
+    }
+    let wanted = rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    rustix::fs::access(local, wanted)
+        .map_err(|error| Failure::error(format!("the directory {shown} cannot be written to")).because(error))
+}
+
+fn describe(
+    found: &Found,
+    folder: &FolderSettings,
+    account: &AccountSettings,
+    drop_in: Option<&DropIn>,
+    dry_run: bool,
+    screen: &mut Screen,
+) -> io::Result<()> {
+    let remote = harmless(&folder.remote.to_string());
+    let local = harmless(&folder.local.display().to_string());
+    let verb = if dry_run { "Would mirror" } else { "Mirror" };
+    screen.line(format_args!("{verb} {remote} ({}, account `{}`)", account.provider.word(), account.name))?;
+    let state = match found {
+        Found::Nothing => "will be made".to_owned(),
+        Found::Directory { entries } if entries.is_empty() => "is empty".to_owned(),
+        Found::Directory { entries } => {
+            format!("has {} already; equal files are adopted, others stay as they are", entries.len())
+        }
+    };
+    screen.line(format_args!("    to {local} ({state})"))?;
+    if let Some(drop_in) = drop_in {
+        screen
+            .line(format_args!("    the service may not write there yet: {} will allow it", drop_in.path.display()))?;
+    }
+    Ok(())
+}
+
+/// Makes the directory and those above it; what root makes for a service belongs to the service's user.
+fn make_directory(local: &Path, mode: u32, places: &Places) -> Outcome<()> {
+    let missing: Vec<&Path> = local.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+    for dir in missing.into_iter().rev() {
+        let failed = |error| Failure::error(format!("cannot make the directory {}", dir.display())).because(error);
+        fs::DirBuilder::new().mode(mode).create(dir).map_err(failed)?;
+        if places.state_dir.exists() {
+            places.adopt(dir).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets the system service write to a directory outside the shipped ones, or says how (design §12.4).
+fn open_to_service(drop_in: &DropIn, screen: &mut Screen) -> Outcome<()> {
+    match drop_in.install() {
+        Ok(()) => {
+            screen.line(format_args!(
+                "Wrote {} and restarted the service, so that it may write there.",
+                drop_in.path.display()
+            ))?;
+        }
+        Err(error) => {
+            screen.remark(Tone::Warning, "warning", &format!("the service may not write there yet: {error}"));
+            screen.line(format_args!("Run these commands as root:\n{}", drop_in.commands()))?;
+        }
+    }
+    Ok(())
+}
+
+async fn tell_agent(places: &Places, screen: &mut Screen) -> Outcome<()> {
+    match ControlClient::find(&places.socket).await {
+        Ok(Some(client)) => match client.reload().await.map_err(Failure::from).and_then(agent::accepted) {
+            Ok(_) => screen.line("The running agent has begun with it; watch it with: agent status --watch")?,
+            Err(failure) => {
+                screen.remark(Tone::Warning, "warning", &format!("the running agent did not take it: {failure}"));
+            }
+        },
+        Ok(None) => screen.line("No agent is running; start one with: agent run")?,
+        Err(error) => screen.remark(Tone::Warning, "warning", &format!("the running agent could not be told: {error}")),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_directories_start_here() {
+        let here = Path::new("/nowhere/here");
+        assert_eq!(absolute(Path::new("./inbox/"), here), Path::new("/nowhere/here/inbox"));
+        assert_eq!(absolute(Path::new("../x"), here), Path::new("/nowhere/x"));
+        assert_eq!(absolute(Path::new("/srv/./a"), here), Path::new("/srv/a"));
+        assert_eq!(absolute(Path::new("../../../.."), here), Path::new("/"));
+    }
+
+    #[test]
+    fn two_dots_after_a_link_go_where_the_link_leads() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(dir.path()).unwrap();
+        fs::create_dir_all(root.join("deep/er")).unwrap();
+        std::os::unix::fs::symlink("deep/er", root.join("link")).unwrap();
+        assert_eq!(absolute(Path::new("link/../x"), &root), root.join("deep/x"));
+        assert_eq!(absolute(Path::new("link/x"), &root), root.join("link/x"), "links are not resolved needlessly");
+    }
+}

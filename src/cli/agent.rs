@@ -1,0 +1,103 @@
+//! Whoever answers a command: the running agent over its socket, else a reader of its database.
+
+use crate::command::{Answer, Command};
+use crate::config::{Config, Places};
+use crate::daemon;
+use crate::daemon::client::ControlClient;
+use crate::report::{EventQuery, EventRow, HoldRow, PlanRow, ProblemRow, Reports, Status, Why};
+
+use super::failure::{Exit, Failure, Outcome};
+
+/// Whoever answers.
+pub enum Agent {
+    /// An agent is running.
+    Running(ControlClient),
+    /// None is; its database is read, or, before its first run, the configuration.
+    Offline(Box<dyn Reports>),
+}
+
+impl Agent {
+    /// Finds whoever answers for an installation.
+    pub async fn find(places: &Places) -> Outcome<Self> {
+        if let Some(client) = ControlClient::find(&places.socket).await? {
+            return Ok(Self::Running(client));
+        }
+        let config = Config::load(places)?;
+        Ok(Self::Offline(daemon::offline_reports(places, &config)?))
+    }
+
+    /// The running agent, or a failure with exit code 6.
+    pub async fn running(places: &Places) -> Outcome<ControlClient> {
+        ControlClient::find(&places.socket).await?.ok_or_else(|| {
+            Failure::new(Exit::NoAgent, "no agent is running")
+                .because(format!("nobody answers on {}", places.socket.display()))
+                .hint("start it with `agent run`, or install the service with `agent service install`")
+        })
+    }
+
+    /// `agent status`.
+    pub async fn status(&self) -> Outcome<Status> {
+        match self {
+            Self::Running(client) => Ok(client.status().await?),
+            Self::Offline(reports) => Ok(reports.status()?),
+        }
+    }
+
+    /// `agent events`.
+    pub async fn events(&self, query: &EventQuery) -> Outcome<Vec<EventRow>> {
+        match self {
+            Self::Running(client) => Ok(client.events(query).await?),
+            Self::Offline(reports) => Ok(reports.events(query)?),
+        }
+    }
+
+    /// `agent plan`.
+    pub async fn plan(&self, folder: Option<&str>) -> Outcome<Vec<PlanRow>> {
+        match self {
+            Self::Running(client) => Ok(client.plan(folder).await?),
+            Self::Offline(reports) => Ok(reports.plan(folder)?),
+        }
+    }
+
+    /// `agent held`.
+    pub async fn held(&self) -> Outcome<Vec<HoldRow>> {
+        match self {
+            Self::Running(client) => Ok(client.held().await?),
+            Self::Offline(reports) => Ok(reports.held()?),
+        }
+    }
+
+    /// `agent problems`.
+    pub async fn problems(&self, folder: Option<&str>) -> Outcome<Vec<ProblemRow>> {
+        match self {
+            Self::Running(client) => Ok(client.problems(folder).await?),
+            Self::Offline(reports) => Ok(reports.problems(folder)?),
+        }
+    }
+
+    /// `agent why`.
+    pub async fn why(&self, path: &str) -> Outcome<Why> {
+        match self {
+            Self::Running(client) => Ok(client.why(path).await?),
+            Self::Offline(reports) => Ok(reports.why(path)?),
+        }
+    }
+}
+
+/// Has a command carried out by the running agent, or by the engine run for this one command (design §12.29).
+pub async fn command(places: &Places, command: Command) -> Outcome<String> {
+    let answer = match ControlClient::find(&places.socket).await? {
+        Some(client) => client.command(&command).await?,
+        None => daemon::command_alone(places, &Config::load(places)?, command).await?,
+    };
+    accepted(answer)
+}
+
+/// The sentence of a good answer; the failure of any other.
+pub fn accepted(answer: Answer) -> Outcome<String> {
+    match answer {
+        Answer::Ok { message } => Ok(message),
+        Answer::NotFound { message } | Answer::Refused { message } => Err(Failure::error(message)),
+        Answer::Busy => Err(Failure::new(Exit::Temporary, "the agent is busy").hint("try again")),
+    }
+}

@@ -1,0 +1,171 @@
+//! `agent plan`, `agent why` and `agent problems`: what is meant to happen, and why something has not.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::agent::Agent;
+use super::failure::{Exit, Outcome};
+use super::render::{Screen, Tone, age, count, harmless, moment, now, size};
+use crate::config::{Places, Surroundings};
+use crate::report::{Listing, MAX_ROWS, PlanRow, ProblemRow, Why};
+
+/// Show what the agent would do now
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The folder [default: all]
+    name: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Tell everything known about one path: where it stands, what is meant to happen, and what went wrong
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example:
+  agent why /srv/inbox/report.pdf")]
+pub struct WhyArgs {
+    /// The local path
+    path: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// List the items that something is wrong with
+#[derive(Debug, Args)]
+pub struct ProblemsArgs {
+    /// The folder [default: all]
+    name: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `agent plan`.
+pub async fn plan(args: &PlanArgs, places: &Places, screen: &mut Screen) -> Outcome {
+    let rows = Agent::find(places).await?.plan(args.name.as_deref()).await?;
+    if args.json {
+        screen.json(&Listing::new(rows))?;
+        return Ok(Exit::Fine);
+    }
+    if rows.is_empty() {
+        screen.line("Nothing to do.")?;
+        return Ok(Exit::Fine);
+    }
+    let bytes = rows.iter().filter_map(|row| row.bytes).sum();
+    let number = rows.len();
+    screen.table(["FOLDER", "ACTION", "PATH", "SIZE", "WAITS FOR"], rows.into_iter().map(plan_row))?;
+    let cut = if number >= MAX_ROWS as usize { " at least" } else { "" };
+    screen.line(format_args!("{}{cut}, {} to transfer.", count(number as u64, "action"), size(bytes)))?;
+    Ok(Exit::Fine)
+}
+
+fn plan_row(row: PlanRow) -> [String; 5] {
+    let path = match row.from {
+        Some(from) => format!("{from} → {}", row.path),
+        None => row.path,
+    };
+    [row.folder, row.action, path, row.bytes.map(size).unwrap_or_default(), row.waits_for.unwrap_or_default()]
+}
+
+/// Runs `agent why`.
+pub async fn why(args: &WhyArgs, places: &Places, around: &Surroundings, screen: &mut Screen) -> Outcome {
+    let path = plain(&around.current_dir.join(&args.path));
+    let why = Agent::find(places).await?.why(&path.to_string_lossy()).await?;
+    if args.json {
+        screen.json(&why)?;
+    } else {
+        explain(&why, screen)?;
+    }
+    Ok(Exit::Fine)
+}
+
+/// The path without `.` and `..`. The file need not exist, so the system cannot be asked.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            std::path::Component::ParentDir => {
+                plain.pop();
+            }
+            std::path::Component::CurDir => {}
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+fn explain(why: &Why, screen: &mut Screen) -> std::io::Result<()> {
+    let path = screen.tint(Tone::Strong, harmless(&why.path));
+    screen.line(format_args!("{path} in folder `{}`", why.folder))?;
+    let facts = [
+        ("item", why.item.as_ref().map(ToString::to_string)),
+        ("cloud", why.remote.clone()),
+        ("synced", why.synced.clone()),
+        ("plan", Some(why.plan.clone())),
+        ("name", why.mapped.clone()),
+        ("excluded", why.excluded_by.as_ref().map(|pattern| format!("by the pattern {pattern}"))),
+    ];
+    for (label, fact) in facts {
+        if let Some(fact) = fact {
+            screen.line(format_args!("  {label:<9} {}", harmless(&fact)))?;
+        }
+    }
+    if let Some(problem) = &why.problem {
+        let label = screen.tint(Tone::Bad, format_args!("{:<9}", "problem"));
+        screen.line(format_args!("  {label} {}", harmless(&problem.text)))?;
+        screen.line(format_args!("  {:<9} {}", "next", harmless(&next(problem))))?;
+    }
+    for event in &why.events {
+        let what = format!("{} {} → {}", moment(event.received), event.kind, event.outcome);
+        screen.line(format_args!("  {:<9} {}", "event", harmless(&what)))?;
+    }
+    for version in &why.versions {
+        screen.line(format_args!("  {:<9} {}", "version", harmless(version)))?;
+    }
+    Ok(())
+}
+
+/// Runs `agent problems`.
+pub async fn problems(args: &ProblemsArgs, places: &Places, screen: &mut Screen) -> Outcome {
+    let rows = Agent::find(places).await?.problems(args.name.as_deref()).await?;
+    if args.json {
+        screen.json(&Listing::new(rows))?;
+        return Ok(Exit::Fine);
+    }
+    if rows.is_empty() {
+        screen.line("No problems.")?;
+    }
+    let now = now();
+    let rows = rows.into_iter().map(|row| {
+        let since = age(row.since, now);
+        let next = next(&row);
+        [row.folder, row.path, row.text, since, next]
+    });
+    screen.table(["FOLDER", "PATH", "PROBLEM", "SINCE", "NEXT STEP"], rows)?;
+    Ok(Exit::Fine)
+}
+
+fn next(problem: &ProblemRow) -> String {
+    match problem.next_try {
+        Some(moment) => format!(
+            "{} (tried {}, again {})",
+            problem.next_step,
+            count(u64::from(problem.attempts), "time"),
+            age(moment, now())
+        ),
+        None => problem.next_step.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_made_plain_without_the_disk() {
+        assert_eq!(plain(Path::new("/a/./b/../c")), Path::new("/a/c"));
+        assert_eq!(plain(Path::new("/../x")), Path::new("/x"));
+    }
+}

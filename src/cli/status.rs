@@ -1,0 +1,182 @@
+//! `agent status`.
+
+use std::fmt::Write as _;
+use std::io;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::agent::Agent;
+use super::failure::{Exit, Outcome};
+use super::render::{Screen, Tone, age, count, harmless, now, size};
+use crate::config::Places;
+use crate::report::{AccountStatus, Degraded, FolderState, FolderStatus, Status};
+
+/// How often a watched status is looked at again.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Transfers shown for one folder.
+const TRANSFERS_SHOWN: usize = 5;
+/// The name of the degraded state that a sign-in cures.
+pub const SIGN_IN_NEEDED: &str = "sign_in_needed";
+
+/// Show what is in sync, what is under way, and what needs a person
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent status
+  agent status --watch
+  agent status --json | jq .in_sync
+  agent status --exit-code >/dev/null || echo 'not in sync'")]
+pub struct StatusArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Go on showing it until Ctrl-C; with --json, one document for each change
+    #[arg(short, long)]
+    watch: bool,
+    /// End with 0 only if everything is in sync, with 3 if not, with 4 if a person must decide, with 77 if somebody must
+    /// sign in
+    #[arg(long)]
+    exit_code: bool,
+}
+
+/// Runs `agent status`.
+pub async fn status(args: &StatusArgs, places: &Places, screen: &mut Screen) -> Outcome {
+    let mut last: Option<Status> = None;
+    loop {
+        let status = Agent::find(places).await?.status().await?;
+        if last.as_ref() != Some(&status) || (args.watch && !args.json && screen.is_terminal()) {
+            if args.watch {
+                screen.clear()?;
+            }
+            if args.json { screen.json(&status)? } else { show(&status, screen)? }
+        }
+        if !args.watch {
+            return Ok(if args.exit_code { verdict(&status) } else { Exit::Fine });
+        }
+        screen.flush()?;
+        last = Some(status);
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Fine),
+        }
+    }
+}
+
+/// The exit code that a status deserves.
+fn verdict(status: &Status) -> Exit {
+    let sign_in = |degraded: &Option<Degraded>| degraded.as_ref().is_some_and(|state| state.name == SIGN_IN_NEEDED);
+    if status.held > 0 {
+        Exit::PersonNeeded
+    } else if status.accounts.iter().any(|account| sign_in(&account.degraded)) {
+        Exit::SignInNeeded
+    } else if status.in_sync {
+        Exit::Fine
+    } else {
+        Exit::Pending
+    }
+}
+
+fn show(status: &Status, screen: &mut Screen) -> io::Result<()> {
+    let agent = match (status.running, status.pid) {
+        (true, Some(pid)) => format!("agent {} running (pid {pid})", status.version),
+        (true, None) => format!("agent {} running", status.version),
+        (false, _) => "no agent is running; this is how the last one left it".to_owned(),
+    };
+    let (tone, word) = match verdict(status) {
+        Exit::Fine if status.folders.is_empty() => (Tone::Quiet, "nothing configured"),
+        Exit::Fine if status.running => (Tone::Good, "✓ everything is in sync"),
+        Exit::Fine => (Tone::Quiet, "in sync when last seen"),
+        Exit::PersonNeeded => (Tone::Warning, "! a person must decide: agent held"),
+        Exit::SignInNeeded => (Tone::Bad, "✗ sign-in needed"),
+        _ => (Tone::Warning, "… not in sync"),
+    };
+    let word = screen.tint(tone, word);
+    screen.line(format_args!("{word} · {agent}"))?;
+    for degraded in &status.degraded {
+        show_degraded("agent", degraded, screen)?;
+    }
+    for account in &status.accounts {
+        show_account(account, screen)?;
+    }
+    if !status.folders.is_empty() {
+        screen.line("")?;
+    }
+    let rows = status.folders.iter().map(|folder| {
+        let content = format!("{}, {}", count(folder.files, "file"), size(folder.bytes));
+        [folder.name.clone(), state(folder).to_owned(), content, pending(folder), folder.local.clone()]
+    });
+    screen.table(["FOLDER", "STATE", "CONTENT", "PENDING", "LOCAL"], rows)?;
+    for folder in &status.folders {
+        if let Some(degraded) = &folder.degraded {
+            show_degraded(&folder.name, degraded, screen)?;
+        }
+        for transfer in folder.transfers.iter().take(TRANSFERS_SHOWN) {
+            let of = transfer.total.map_or_else(String::new, |total| format!(" of {}", size(total)));
+            screen.line(format_args!("  ↓ {} {}{of}", harmless(&transfer.path), size(transfer.done)))?;
+        }
+        if folder.transfers.len() > TRANSFERS_SHOWN {
+            screen.line(format_args!("  ↓ and {} more", folder.transfers.len() - TRANSFERS_SHOWN))?;
+        }
+    }
+    if status.held > 0 {
+        screen.line(format_args!("{} for a person: agent held", waits(status.held)))?;
+    }
+    if status.problems > 0 {
+        screen.line(format_args!("{}: agent problems", count(status.problems, "problem")))?;
+    }
+    Ok(())
+}
+
+fn waits(held: u64) -> String {
+    format!("{} {}", count(held, "hold"), if held == 1 { "waits" } else { "wait" })
+}
+
+/// The words for a folder's state.
+pub fn state(folder: &FolderStatus) -> &'static str {
+    match folder.state {
+        FolderState::Syncing if folder.files == 0 => "first sync",
+        state => state.words(),
+    }
+}
+
+fn pending(folder: &FolderStatus) -> String {
+    match (folder.pending, folder.pending_bytes) {
+        (0, _) => String::new(),
+        (items, 0) => count(items, "item"),
+        (items, bytes) => format!("{}, {}", count(items, "item"), size(bytes)),
+    }
+}
+
+fn show_account(account: &AccountStatus, screen: &mut Screen) -> io::Result<()> {
+    let now = now();
+    let who = account.login.as_deref().map(|login| format!(" as {}", harmless(login))).unwrap_or_default();
+    let mut text = format!("account {} ({}){who}", account.name, account.provider);
+    if account.long_poll {
+        text.push_str(" · listening");
+    } else if let Some(next) = account.next_poll {
+        let _ = write!(text, " · next look {}", age(next, now));
+    }
+    if let Some(polled) = account.last_poll {
+        let _ = write!(text, " · last heard {}", age(polled, now));
+    }
+    if let Some(per_day) = account.budget.per_day {
+        let _ = write!(text, " · {} of {} today", account.budget.spent_today, count(per_day, "call"));
+    }
+    if let Some(closed) = account.budget.closed_until.filter(|closed| *closed > now) {
+        let _ = write!(text, " · the provider asked for a pause, over {}", age(closed, now));
+    }
+    screen.line(text)?;
+    if let Some(forecast) = &account.budget.forecast {
+        screen.line(format_args!("  {}", harmless(forecast)))?;
+    }
+    match &account.degraded {
+        Some(degraded) => show_degraded(&account.name, degraded, screen),
+        None => Ok(()),
+    }
+}
+
+fn show_degraded(whose: &str, degraded: &Degraded, screen: &mut Screen) -> io::Result<()> {
+    let name = screen.tint(Tone::Bad, format_args!("✗ {whose}: {}", degraded.name.replace('_', " ")));
+    screen.line(format_args!("{name}: {}", harmless(&degraded.cause)))?;
+    screen.line(format_args!("  → {}", harmless(&degraded.next_step)))
+}

@@ -1,0 +1,268 @@
+//! `agent wait`: come back when everything is in sync, or when waiting is of no use.
+
+use std::time::Duration;
+
+use clap::Args;
+use tokio::time::Instant;
+
+use super::failure::{Exit, Failure, Outcome};
+use super::render::{Screen, span};
+use super::status::SIGN_IN_NEEDED;
+use crate::config::{Config, Places, parse_duration};
+use crate::daemon::client::{ClientError, ControlClient};
+use crate::report::{FolderState, FolderStatus, Status};
+use crate::tree::Wall;
+
+/// How often the agent is asked.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+
+/// Wait until everything is in sync
+///
+/// Waits for an agent to appear if none is running. Ends with 0 when the folder (or every folder) is in sync, with 3 when
+/// the time is over, with 4 at once when a hold waits for a person, and with 77 at once when somebody must sign in.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example:
+  agent wait inbox --timeout 60s && ls /srv/inbox")]
+pub struct WaitArgs {
+    /// The folder [default: all]
+    name: Option<String>,
+    /// How long to wait at most, such as 60s [default: as long as it takes]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    timeout: Option<Duration>,
+}
+
+/// Reads a duration as the configuration file does.
+pub fn time(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|wrong| match wrong.hint {
+        Some(hint) => format!("{}; {hint}", wrong.problem),
+        None => wrong.problem,
+    })
+}
+
+/// Runs `agent wait`.
+pub async fn wait(args: &WaitArgs, places: &Places, screen: &mut Screen) -> Outcome {
+    let wish = Wish { folder: args.name.clone(), polled_since: None, verified_since: None };
+    wish.come_true(places, args.timeout).await?;
+    screen.line("In sync.")?;
+    Ok(Exit::Fine)
+}
+
+/// What is waited for.
+#[derive(Debug, Default)]
+pub struct Wish {
+    /// This folder in sync; nothing means all of them.
+    pub folder: Option<String>,
+    /// By news that were asked for after this moment.
+    pub polled_since: Option<Wall>,
+    /// By a full comparison that ended after this moment.
+    pub verified_since: Option<Wall>,
+}
+
+/// What one look at the agent says about a wish.
+#[derive(Debug, PartialEq, Eq)]
+enum Look {
+    InSync,
+    NotYet(String),
+    Never(Failure),
+}
+
+impl Wish {
+    /// Waits.
+    pub async fn come_true(&self, places: &Places, limit: Option<Duration>) -> Outcome<()> {
+        let deadline = limit.map(|limit| Instant::now() + limit);
+        let mut running = None;
+        loop {
+            let not_yet = match self.look(places, &mut running).await? {
+                Look::InSync => return Ok(()),
+                Look::Never(failure) => return Err(failure),
+                Look::NotYet(why) => why,
+            };
+            if let (Some(deadline), Some(limit)) = (deadline, limit)
+                && Instant::now() >= deadline
+            {
+                return Err(Failure::new(Exit::Pending, format!("not in sync after {}", span(limit)))
+                    .because(not_yet)
+                    .hint("see `agent status` and `agent problems`"));
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    }
+
+    async fn look(&self, places: &Places, running: &mut Option<ControlClient>) -> Outcome<Look> {
+        // A configuration that cannot be read now is the agent's to report; what it names in good times counts.
+        let configured: Option<Vec<String>> =
+            Config::load(places).ok().map(|config| config.folders.into_iter().map(|folder| folder.name).collect());
+        if let (Some(configured), Some(name)) = (&configured, &self.folder)
+            && !configured.contains(name)
+        {
+            return Err(Failure::error(format!("there is no folder named `{name}`"))
+                .hint(format!("there is {}", configured.join(", "))));
+        }
+        if running.is_none() {
+            *running = ControlClient::find(&places.socket).await?;
+        }
+        let Some(client) = running else { return Ok(Look::NotYet("no agent is running".to_owned())) };
+        match client.status().await {
+            Ok(status) => Ok(self.judge(&status, &configured.unwrap_or_default())),
+            Err(ClientError::Gone(_)) => {
+                *running = None;
+                Ok(Look::NotYet("the agent went away".to_owned()))
+            }
+            Err(error) => Ok(Look::NotYet(error.to_string())),
+        }
+    }
+
+    /// What a status says, given the folders that the configuration names.
+    fn judge(&self, status: &Status, configured: &[String]) -> Look {
+        let meant = |name: &str| self.folder.as_deref().is_none_or(|wanted| wanted == name);
+        let folders: Vec<&FolderStatus> = status.folders.iter().filter(|folder| meant(&folder.name)).collect();
+        if let Some(held) = folders.iter().find(|folder| folder.held > 0 || folder.state == FolderState::Held) {
+            let what = format!("folder `{}` waits for a person", held.name);
+            return Look::Never(Failure::new(Exit::PersonNeeded, what).hint("see `agent held`"));
+        }
+        let accounts =
+            status.accounts.iter().filter(|account| folders.iter().any(|folder| folder.account == account.name));
+        for account in accounts {
+            if let Some(degraded) = account.degraded.as_ref().filter(|degraded| degraded.name == SIGN_IN_NEEDED) {
+                let what = format!("somebody must sign in to account `{}`", account.name);
+                return Look::Never(
+                    Failure::new(Exit::SignInNeeded, what).because(&degraded.cause).hint(degraded.next_step.clone()),
+                );
+            }
+            if let Some(since) = self.polled_since
+                && account.last_poll.is_none_or(|polled| polled < since)
+            {
+                return Look::NotYet(format!("account `{}` has not been asked for news yet", account.name));
+            }
+        }
+        if let Some(name) =
+            configured.iter().find(|name| meant(name) && folders.iter().all(|folder| folder.name != **name))
+        {
+            return Look::NotYet(format!("the agent has not taken folder `{name}` yet"));
+        }
+        for folder in &folders {
+            if folder.state != FolderState::InSync {
+                return Look::NotYet(format!("folder `{}` is {}", folder.name, folder.state.words()));
+            }
+            if let Some(since) = self.verified_since
+                && folder.verified.is_none_or(|verified| verified < since)
+            {
+                return Look::NotYet(format!("folder `{}` is being compared", folder.name));
+            }
+        }
+        match status.degraded.first() {
+            Some(degraded) if self.folder.is_none() => Look::NotYet(degraded.cause.clone()),
+            _ => Look::InSync,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{AccountStatus, Budget, Degraded, EventCounts, SCHEMA_VERSION};
+
+    fn folder(name: &str, state: FolderState) -> FolderStatus {
+        FolderStatus {
+            name: name.into(),
+            account: "work".into(),
+            remote: "/x".into(),
+            local: "/x".into(),
+            mode: "mirror".into(),
+            state,
+            degraded: None,
+            files: 0,
+            bytes: 0,
+            folders: 0,
+            pending: 0,
+            pending_bytes: 0,
+            problems: 0,
+            held: 0,
+            verified: Some(Wall(50)),
+            transfers: vec![],
+        }
+    }
+
+    fn status(folders: Vec<FolderStatus>) -> Status {
+        let account = AccountStatus {
+            name: "work".into(),
+            provider: "box".into(),
+            login: None,
+            degraded: None,
+            long_poll: true,
+            last_poll: Some(Wall(100)),
+            next_poll: None,
+            events: EventCounts::default(),
+            budget: Budget::default(),
+        };
+        Status {
+            schema: SCHEMA_VERSION,
+            running: true,
+            pid: None,
+            version: String::new(),
+            in_sync: false,
+            degraded: vec![],
+            accounts: vec![account],
+            folders,
+            held: 0,
+            problems: 0,
+        }
+    }
+
+    fn all() -> Wish {
+        Wish::default()
+    }
+
+    fn one(name: &str) -> Wish {
+        Wish { folder: Some(name.into()), ..Wish::default() }
+    }
+
+    #[test]
+    fn in_sync_means_every_folder_that_was_asked_for() {
+        let mixed = status(vec![folder("a", FolderState::InSync), folder("b", FolderState::Syncing)]);
+        assert_eq!(one("a").judge(&mixed, &[]), Look::InSync);
+        assert!(matches!(all().judge(&mixed, &[]), Look::NotYet(_)));
+        assert_eq!(all().judge(&status(vec![]), &[]), Look::InSync);
+    }
+
+    #[test]
+    fn a_folder_that_the_agent_has_not_noticed_is_not_in_sync() {
+        let known = status(vec![folder("a", FolderState::InSync)]);
+        assert!(matches!(all().judge(&known, &["a".into(), "new".into()]), Look::NotYet(_)));
+        assert_eq!(one("a").judge(&known, &["a".into(), "new".into()]), Look::InSync);
+    }
+
+    #[test]
+    fn problems_and_comparisons_are_not_in_sync() {
+        for state in [FolderState::Problems, FolderState::Unverified, FolderState::Paused, FolderState::Halted] {
+            assert!(matches!(all().judge(&status(vec![folder("a", state)]), &[]), Look::NotYet(_)), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn holds_and_sign_ins_end_the_wait_at_once() {
+        let Look::Never(failure) = all().judge(&status(vec![folder("a", FolderState::Held)]), &[]) else { panic!() };
+        assert_eq!(failure.exit, Exit::PersonNeeded);
+        let mut signed_out = status(vec![folder("a", FolderState::Syncing)]);
+        signed_out.accounts[0].degraded = Some(Degraded {
+            name: SIGN_IN_NEEDED.into(),
+            cause: "the token is dead".into(),
+            next_step: "agent login box".into(),
+        });
+        let Look::Never(failure) = all().judge(&signed_out, &[]) else { panic!() };
+        assert_eq!(failure.exit, Exit::SignInNeeded);
+    }
+
+    #[test]
+    fn what_was_known_before_the_question_is_no_answer() {
+        let known = status(vec![folder("a", FolderState::InSync)]);
+        let asked = |polled: i64, verified: i64| Wish {
+            folder: None,
+            polled_since: Some(Wall(polled)),
+            verified_since: Some(Wall(verified)),
+        };
+        assert_eq!(asked(100, 50).judge(&known, &[]), Look::InSync);
+        assert!(matches!(asked(101, 50).judge(&known, &[]), Look::NotYet(_)));
+        assert!(matches!(asked(100, 51).judge(&known, &[]), Look::NotYet(_)));
+    }
+}

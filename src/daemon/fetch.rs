@@ -1,0 +1,414 @@
+//! Fetching: one version of one file from the cloud into a folder's staging directory, whole and verified, or not at all.
+//!
+//! A cut answer is resumed where it ended, a wrong content is fetched again, a stalled one is given up; what remains wrong
+//! is reported for the engine to decide. Memory does not grow with the length of the file.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::deed::{DiskError, DiskErrorKind, Staged};
+use crate::id::{ContentHash, ItemId, JobId, VersionId};
+use crate::local::{LocalFolder, SMALL_MAX_BYTES, StageError, StageOrder};
+use crate::provider::{Content, Provider, ProviderError, ProviderErrorKind};
+use crate::tree::Wall;
+
+/// How often in a row an answer may end early without getting further.
+const CUTS_MAX: u32 = 4;
+/// What counts as getting further, in bytes.
+const PROGRESS_MIN_BYTES: u64 = 1024 * 1024;
+/// How often a whole content may be wrong.
+const CORRUPT_MAX: u32 = 3;
+/// How often we wait for a content that is not ready.
+const WAITS_MAX: u32 = 5;
+/// The longest that we wait here; longer waits are the engine's.
+const WAIT_MAX: Duration = Duration::from_secs(15);
+/// How long we wait if the provider does not say.
+const WAIT_DEFAULT: Duration = Duration::from_secs(2);
+/// The first pause after a cut; it doubles.
+const CUT_PAUSE: Duration = Duration::from_millis(200);
+/// The watchdog: at least [`WINDOW_MIN_BYTES`] in every such span of waiting for the network.
+const WINDOW: Duration = Duration::from_mins(1);
+/// What a span must bring.
+const WINDOW_MIN_BYTES: u64 = 1024;
+/// The longest wait for an answer to begin, the adapter's own retries included.
+const OPEN_MAX: Duration = Duration::from_mins(3);
+/// How much is handed to the disk at a time, in bytes.
+const PART_BYTES: u64 = 256 * 1024;
+/// How many parts may wait for the disk.
+const PARTS_WAITING_MAX: usize = 4;
+
+/// What to fetch.
+#[derive(Debug, Clone)]
+pub struct FetchOrder {
+    /// The job.
+    pub job: JobId,
+    /// The file.
+    pub item: ItemId,
+    /// Exactly this content of it.
+    pub version: VersionId,
+    /// The length that the cloud reports.
+    pub size: Option<u64>,
+    /// The digest that the cloud reports.
+    pub hash: Option<ContentHash>,
+    /// The modification time to give the file.
+    pub modified: Option<Wall>,
+}
+
+/// Why nothing was staged.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FetchError {
+    /// The cloud.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The disk.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The cloud says that this version has another length than we were told: look at the item again.
+    #[error("the cloud announces {found} bytes for a version that was said to have {expected}")]
+    Changed {
+        /// What we were told.
+        expected: u64,
+        /// What is announced now.
+        found: u64,
+    },
+    /// Nobody wants it any more.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// Fetches a version into the staging directory. `progress` hears how many bytes are there, from 0 again after a restart.
+///
+/// If the future is dropped, what was staged stays until the next sweep; a cancelled fetch leaves nothing.
+pub async fn fetch(
+    provider: &dyn Provider,
+    folder: Arc<LocalFolder>,
+    order: FetchOrder,
+    progress: impl Fn(u64) + Send + Sync,
+    cancel: CancellationToken,
+) -> Result<Staged, FetchError> {
+    let mut corrupt = 0;
+    loop {
+        let mut fetch = Fetch { provider, order: &order, progress: &progress, got: 0, furthest: 0, cuts: 0, waits: 0 };
+        let mut sink = Sink::new(&folder, &order);
+        let received = tokio::select! {
+            received = fetch.receive(&mut sink) => received,
+            () = cancel.cancelled() => Err(Stop::Fetch(FetchError::Cancelled)),
+        };
+        let staged = match received {
+            Ok(()) | Err(Stop::SinkClosed) => sink.finish().await,
+            Err(Stop::TooLong { expected }) => {
+                sink.abandon().await;
+                Err(StageError::WrongSize { expected, found: fetch.got })
+            }
+            Err(Stop::Fetch(why)) => {
+                sink.abandon().await;
+                return Err(why);
+            }
+        };
+        match staged {
+            Ok(staged) => return Ok(staged),
+            Err(StageError::Disk(why)) => return Err(why.into()),
+            Err(wrong) => {
+                corrupt += 1;
+                if corrupt >= CORRUPT_MAX {
+                    return Err(fetch.error(ProviderErrorKind::Corrupt, &wrong.to_string()).into());
+                }
+                tracing::debug!(item = %order.item, corrupt, "fetching again: {wrong}");
+            }
+        }
+    }
+}
+
+/// Why receiving stopped.
+enum Stop {
+    /// The disk side ended; it knows why.
+    SinkClosed,
+    /// More came than the file has.
+    TooLong { expected: u64 },
+    /// The end.
+    Fetch(FetchError),
+}
+
+impl From<ProviderError> for Stop {
+    fn from(why: ProviderError) -> Self {
+        Self::Fetch(why.into())
+    }
+}
+
+/// One pass over the bytes of a version.
+struct Fetch<'a, P> {
+    provider: &'a dyn Provider,
+    order: &'a FetchOrder,
+    progress: &'a P,
+    got: u64,
+    furthest: u64,
+    cuts: u32,
+    waits: u32,
+}
+
+impl<P: Fn(u64) + Send + Sync> Fetch<'_, P> {
+    /// Receives the whole content, resuming after cuts.
+    async fn receive(&mut self, sink: &mut Sink) -> Result<(), Stop> {
+        loop {
+            let content = match self.open().await {
+                Ok(content) => content,
+                Err(why) => {
+                    self.pause_after(why, true).await?;
+                    continue;
+                }
+            };
+            match self.read(content, sink).await {
+                Ok(()) => return Ok(()),
+                Err(Stop::Fetch(FetchError::Provider(why))) => self.pause_after(why, false).await?,
+                Err(stop) => return Err(stop),
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<Content, ProviderError> {
+        let call = self.provider.content(&self.order.item, &self.order.version, self.got);
+        match tokio::time::timeout(OPEN_MAX, call).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.error(ProviderErrorKind::Unavailable, "no answer came")),
+        }
+    }
+
+    /// Reads one answer to its end.
+    async fn read(&mut self, content: Content, sink: &mut Sink) -> Result<(), Stop> {
+        let Content { offset, total, mut stream } = content;
+        if let (Some(expected), Some(found)) = (self.order.size, total)
+            && expected != found
+        {
+            return Err(Stop::Fetch(FetchError::Changed { expected, found }));
+        }
+        if offset != self.got {
+            // The provider ignored where we wanted to go on: appending would mix two places of the file.
+            sink.restart().await?;
+            self.got = 0;
+            (self.progress)(0);
+            if offset != 0 {
+                return Err(self.error(ProviderErrorKind::Malformed, "the answer begins at another place").into());
+            }
+        }
+        let expected = self.order.size.or(total);
+        let mut watchdog = Watchdog::new();
+        loop {
+            let Some(next) = watchdog.watch(stream.next()).await else {
+                return Err(self.error(ProviderErrorKind::Unavailable, "the download stalled").into());
+            };
+            let Some(bytes) = next.transpose()? else { break };
+            watchdog.count(bytes.len() as u64);
+            self.got += bytes.len() as u64;
+            if let Some(expected) = expected.filter(|expected| self.got > *expected) {
+                return Err(Stop::TooLong { expected });
+            }
+            sink.push(bytes).await?;
+            (self.progress)(self.got);
+        }
+        match expected {
+            Some(expected) if self.got < expected => {
+                Err(self.error(ProviderErrorKind::Unavailable, "the answer ended early").into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits before the next try, if there is to be one.
+    async fn pause_after(&mut self, why: ProviderError, at_opening: bool) -> Result<(), Stop> {
+        let pause = match why.kind {
+            ProviderErrorKind::NotReady => self.wait_for(&why),
+            // The adapter has tried to open several times; with nothing in hand the engine may as well decide.
+            _ if at_opening && self.got == 0 => None,
+            ProviderErrorKind::RateLimited => self.wait_for(&why),
+            ProviderErrorKind::Unavailable | ProviderErrorKind::Network | ProviderErrorKind::Malformed => {
+                self.wait_after_cut()
+            }
+            _ => None,
+        };
+        let Some(pause) = pause else { return Err(why.into()) };
+        tracing::debug!(item = %self.order.item, got = self.got, ?pause, "download interrupted: {why}");
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    fn wait_for(&mut self, why: &ProviderError) -> Option<Duration> {
+        self.waits += 1;
+        let wait = why.retry_after.unwrap_or(WAIT_DEFAULT);
+        (self.waits <= WAITS_MAX && wait <= WAIT_MAX).then_some(wait)
+    }
+
+    fn wait_after_cut(&mut self) -> Option<Duration> {
+        if self.got >= self.furthest + PROGRESS_MIN_BYTES {
+            self.cuts = 0;
+        }
+        self.furthest = self.furthest.max(self.got);
+        self.cuts += 1;
+        (self.cuts <= CUTS_MAX).then(|| CUT_PAUSE * 2_u32.pow(self.cuts - 1))
+    }
+
+    fn error(&self, kind: ProviderErrorKind, message: &str) -> ProviderError {
+        ProviderError::new(kind, message)
+            .with("operation", "content")
+            .with("item", &self.order.item)
+            .with("version", &self.order.version)
+            .with("received", self.got)
+    }
+}
+
+/// Notices a download that lives but does not move. Time that we spend on our own disk does not count.
+struct Watchdog {
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Watchdog {
+    fn new() -> Self {
+        Self { waited: Duration::ZERO, bytes: 0 }
+    }
+
+    /// Waits for the next bytes; nothing if the span is over without enough of them.
+    async fn watch<T>(&mut self, next: impl Future<Output = T>) -> Option<T> {
+        tokio::pin!(next);
+        loop {
+            let begun = Instant::now();
+            let result = tokio::time::timeout(WINDOW.saturating_sub(self.waited), &mut next).await;
+            self.waited += begun.elapsed();
+            match result {
+                Ok(next) => return Some(next),
+                Err(_) if self.bytes < WINDOW_MIN_BYTES => return None,
+                Err(_) => *self = Self::new(),
+            }
+        }
+    }
+
+    fn count(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+}
+
+/// Where the bytes go: small files are gathered and staged in one go, others flow to a writer on a thread of its own.
+enum Sink {
+    Memory { folder: Arc<LocalFolder>, order: StageOrder, parts: Vec<Bytes> },
+    Writer { parts: mpsc::Sender<Part>, waiting: Vec<Bytes>, waiting_bytes: u64, writer: Writing },
+}
+
+/// The writer's thread; nothing comes of a file that was abandoned.
+type Writing = JoinHandle<Result<Option<Staged>, StageError>>;
+
+/// What the writer is told.
+enum Part {
+    Bytes(Vec<Bytes>),
+    Restart,
+    Finish,
+}
+
+impl Sink {
+    fn new(folder: &Arc<LocalFolder>, order: &FetchOrder) -> Self {
+        let folder = Arc::clone(folder);
+        let FetchOrder { job, size, hash, modified, .. } = order.clone();
+        let order = StageOrder { job, size, hash, modified };
+        if size.is_some_and(|size| size <= SMALL_MAX_BYTES) {
+            return Self::Memory { folder, order, parts: Vec::new() };
+        }
+        let (parts, receiver) = mpsc::channel(PARTS_WAITING_MAX);
+        let writer = tokio::task::spawn_blocking(move || write(&folder, &order, receiver));
+        Self::Writer { parts, waiting: Vec::new(), waiting_bytes: 0, writer }
+    }
+
+    async fn push(&mut self, bytes: Bytes) -> Result<(), Stop> {
+        match self {
+            Self::Memory { parts, .. } => {
+                parts.push(bytes);
+                Ok(())
+            }
+            Self::Writer { parts, waiting, waiting_bytes, .. } => {
+                *waiting_bytes += bytes.len() as u64;
+                waiting.push(bytes);
+                if *waiting_bytes < PART_BYTES {
+                    return Ok(());
+                }
+                *waiting_bytes = 0;
+                let part = Part::Bytes(std::mem::take(waiting));
+                parts.send(part).await.map_err(|_| Stop::SinkClosed)
+            }
+        }
+    }
+
+    async fn restart(&mut self) -> Result<(), Stop> {
+        match self {
+            Self::Memory { parts, .. } => {
+                parts.clear();
+                Ok(())
+            }
+            Self::Writer { parts, waiting, waiting_bytes, .. } => {
+                waiting.clear();
+                *waiting_bytes = 0;
+                parts.send(Part::Restart).await.map_err(|_| Stop::SinkClosed)
+            }
+        }
+    }
+
+    /// Verifies and stages what came.
+    async fn finish(self) -> Result<Staged, StageError> {
+        match self {
+            Self::Memory { folder, order, parts } => {
+                let staging = tokio::task::spawn_blocking(move || folder.stage_small(&order, &parts));
+                staging.await.unwrap_or_else(|why| Err(died(&why)))
+            }
+            Self::Writer { parts, waiting, writer, .. } => {
+                // A writer that has ended does not listen; it says why itself.
+                if parts.send(Part::Bytes(waiting)).await.is_ok() {
+                    let _ = parts.send(Part::Finish).await;
+                }
+                drop(parts);
+                match writer.await {
+                    Ok(Ok(Some(staged))) => Ok(staged),
+                    Ok(Ok(None)) => Err(no_thread("the writer ended early")),
+                    Ok(Err(why)) => Err(why),
+                    Err(why) => Err(died(&why)),
+                }
+            }
+        }
+    }
+
+    /// Lets go of what came, and waits until nothing of it is left on disk.
+    async fn abandon(self) {
+        if let Self::Writer { parts, writer, .. } = self {
+            drop(parts);
+            if let Err(why) = writer.await {
+                tracing::debug!("an abandoned download: {why}");
+            }
+        }
+    }
+}
+
+fn write(
+    folder: &LocalFolder,
+    order: &StageOrder,
+    mut parts: mpsc::Receiver<Part>,
+) -> Result<Option<Staged>, StageError> {
+    let mut writer = folder.stage(order)?;
+    while let Some(part) = parts.blocking_recv() {
+        match part {
+            Part::Bytes(bytes) => writer.write(&bytes)?,
+            Part::Restart => writer.restart()?,
+            Part::Finish => return writer.finish().map(Some),
+        }
+    }
+    Ok(None)
+}
+
+fn died(why: &tokio::task::JoinError) -> StageError {
+    no_thread(&why.to_string())
+}
+
+fn no_thread(why: &str) -> StageError {
+    StageError::Disk(DiskError { kind: DiskErrorKind::Item, text: format!("cannot stage a download: {why}") })
+}

@@ -1,0 +1,433 @@
+//! Reports of a running agent and of its database alone.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::thread::Shared;
+use super::unstarted::Unstarted;
+use super::world::{Counters, Transfers};
+use crate::config::{Config, Places};
+use crate::engine::health::Health;
+use crate::engine::reconcile::{name_on_disk, remote_side, synced_side};
+use crate::id::{ItemKind, NodeId};
+use crate::path::LocalName;
+use crate::plan::{self, Action};
+use crate::report::{
+    AccountStatus, Budget, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow, ProblemRow, ReportError,
+    Reports, SCHEMA_VERSION, Status, Why,
+};
+use crate::store::folders::{FolderRow, ScanStage};
+use crate::store::items::{ItemRow, Presence};
+use crate::store::query::{Pending, Rows};
+use crate::store::work::WorkState;
+use crate::store::{Reader, StoreError};
+
+/// Events shown by `agent why`.
+const WHY_EVENTS: u32 = 10;
+
+type Result<T> = std::result::Result<T, ReportError>;
+
+/// What only a running agent knows.
+#[derive(Debug)]
+struct Alive {
+    shared: Arc<Shared>,
+    transfers: Transfers,
+    counters: Counters,
+}
+
+/// Reads reports from a database.
+#[derive(Debug)]
+pub struct Running {
+    database: PathBuf,
+    /// One reading connection, opened when it is first needed and again after an error.
+    reader: Mutex<Option<Reader>>,
+    config: PathBuf,
+    alive: Option<Alive>,
+}
+
+/// Reports without a running agent: from the database, or, before the first run, from the configuration.
+pub fn offline_reports(places: &Places, config: &Config) -> Result<Box<dyn Reports>> {
+    if !places.database().exists() {
+        return Ok(Box::new(Unstarted::new(config.clone())));
+    }
+    Ok(Box::new(Running {
+        database: places.database(),
+        reader: Mutex::new(None),
+        config: places.config_file.clone(),
+        alive: None,
+    }))
+}
+
+fn failed(error: &StoreError) -> ReportError {
+    ReportError::Failed(error.to_string())
+}
+
+impl Running {
+    /// Reports of this process's own agent.
+    pub fn new(places: &Places, shared: &Arc<Shared>, transfers: &Transfers, counters: &Counters) -> Self {
+        Self {
+            database: places.database(),
+            reader: Mutex::new(None),
+            config: places.config_file.clone(),
+            alive: Some(Alive { shared: Arc::clone(shared), transfers: transfers.clone(), counters: counters.clone() }),
+        }
+    }
+
+    fn read<T>(&self, make: impl FnOnce(Rows<'_>) -> std::result::Result<T, StoreError>) -> Result<T> {
+        let mut slot = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = match slot.take() {
+            Some(reader) => reader,
+            None => Reader::open(&self.database).map_err(|error| failed(&error))?,
+        };
+        let made = make(reader.rows()).map_err(|error| failed(&error))?;
+        *slot = Some(reader);
+        Ok(made)
+    }
+
+    fn folder(&self, name: &str) -> Result<FolderRow> {
+        let folders = self.read(|rows| rows.folders())?;
+        let names: Vec<String> = folders.iter().filter_map(|folder| folder.name.clone()).collect();
+        folders.into_iter().find(|folder| folder.name.as_deref() == Some(name)).ok_or_else(|| {
+            let there =
+                if names.is_empty() { "there are none".into() } else { format!("there are: {}", names.join(", ")) };
+            ReportError::NotFound(format!("there is no folder named `{name}`; {there}"))
+        })
+    }
+
+    fn chosen(&self, folder: Option<&str>) -> Result<Vec<FolderRow>> {
+        match folder {
+            Some(name) => Ok(vec![self.folder(name)?]),
+            None => self.read(|rows| rows.folders()),
+        }
+    }
+
+    fn folder_status(&self, row: &FolderRow, account: &str, health: Option<&Health>) -> Result<FolderStatus> {
+        let pending = self.read(|rows| rows.pending(row.folder))?;
+        let own = health.and_then(|health| health.folders.get(&row.folder).cloned().flatten());
+        let of_account = health.and_then(|health| health.accounts.get(&row.account));
+        let degraded = own.or_else(|| of_account.and_then(|account| account.degraded.clone()));
+        let caught_up = of_account.is_none_or(|account| account.caught_up);
+        let state = state(row, &pending, degraded.is_some(), caught_up);
+        let transfers = self.alive.as_ref().map(|alive| alive.transfers.of(row.folder)).unwrap_or_default();
+        let count = |number: i64| number.max(0) as u64;
+        Ok(FolderStatus {
+            name: row.name.clone().unwrap_or_default(),
+            account: account.to_owned(),
+            remote: row.remote.clone(),
+            local: row.local.display().to_string(),
+            mode: "mirror".into(),
+            state,
+            degraded,
+            files: count(row.counts.files),
+            bytes: count(row.counts.bytes),
+            folders: count(row.counts.folders),
+            pending: pending.now + pending.waiting + pending.held,
+            pending_bytes: pending.bytes,
+            problems: pending.problems,
+            held: pending.holds,
+            verified: row.verified_at,
+            transfers,
+        })
+    }
+}
+
+/// A folder's state in one word: the worst thing that is true of it.
+fn state(row: &FolderRow, pending: &Pending, degraded: bool, caught_up: bool) -> FolderState {
+    if degraded {
+        FolderState::Halted
+    } else if row.paused {
+        FolderState::Paused
+    } else if row.root.is_none() {
+        FolderState::Starting
+    } else if row.unverified.is_some() {
+        let first = row.verified_at.is_none();
+        if first && row.scan_stage == Some(ScanStage::Listing) {
+            FolderState::Listing
+        } else if first {
+            FolderState::Syncing
+        } else {
+            FolderState::Unverified
+        }
+    } else if pending.now > 0 || pending.waiting > pending.problems || !caught_up {
+        FolderState::Syncing
+    } else if pending.holds > 0 {
+        FolderState::Held
+    } else if pending.problems > 0 {
+        FolderState::Problems
+    } else {
+        FolderState::InSync
+    }
+}
+
+impl Reports for Running {
+    fn status(&self) -> Result<Status> {
+        let health = self.alive.as_ref().map(|alive| alive.shared.health());
+        let accounts = self.read(|rows| rows.accounts())?;
+        let rows = self.read(|rows| rows.folders())?;
+        let mut folders = Vec::new();
+        for row in &rows {
+            let account = accounts.iter().find(|account| account.account == row.account);
+            let name = account.map_or("", |account| account.name.as_str());
+            folders.push(self.folder_status(row, name, health.as_ref())?);
+        }
+        let holds = self.read(|rows| rows.holds())?;
+        let known = |account: &crate::store::accounts::AccountRow| {
+            // Without an agent every account of the database is shown; a running one knows which are configured.
+            health.as_ref().is_none_or(|health| health.accounts.contains_key(&account.account))
+        };
+        let accounts: Vec<AccountStatus> = accounts
+            .into_iter()
+            .filter(known)
+            .map(|account| {
+                let own = health.as_ref().and_then(|health| health.accounts.get(&account.account)).cloned();
+                let spent = self.alive.as_ref().map(|alive| alive.counters.of(&account.name).counts().calls());
+                AccountStatus {
+                    provider: account.provider.clone(),
+                    login: account.login.clone(),
+                    degraded: own.as_ref().and_then(|own| own.degraded.clone()),
+                    long_poll: own.as_ref().is_some_and(|own| own.long_poll),
+                    last_poll: account.polled_at,
+                    next_poll: own.as_ref().and_then(|own| own.next_poll),
+                    events: account.counts,
+                    budget: Budget {
+                        spent_today: spent.unwrap_or(0),
+                        closed_until: own.and_then(|own| own.closed_until),
+                        ..Budget::default()
+                    },
+                    name: account.name,
+                }
+            })
+            .collect();
+        let degraded = self.alive.as_ref().map(|alive| alive.shared.degraded()).unwrap_or_default();
+        let in_sync = self.alive.is_some()
+            && degraded.is_empty()
+            && accounts.iter().all(|account| account.degraded.is_none())
+            && folders.iter().all(|folder| folder.state == FolderState::InSync);
+        let problems = self.read(|rows| rows.problems(None))?;
+        Ok(Status {
+            schema: SCHEMA_VERSION,
+            running: self.alive.is_some(),
+            pid: self.alive.as_ref().map(|_| std::process::id()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            in_sync,
+            degraded,
+            held: holds.len() as u64,
+            problems: problems.len() as u64,
+            accounts,
+            folders,
+        })
+    }
+
+    fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>> {
+        if let Some(name) = &query.folder {
+            self.folder(name)?;
+        }
+        self.read(|rows| rows.events(query))
+    }
+
+    fn plan(&self, folder: Option<&str>) -> Result<Vec<PlanRow>> {
+        let mut plan = Vec::new();
+        for folder in self.chosen(folder)? {
+            let name = folder.name.clone().unwrap_or_default();
+            self.read(|rows| {
+                for (node, failed) in rows.unlisted(folder.folder)? {
+                    plan.push(PlanRow {
+                        folder: name.clone(),
+                        path: rows.path(node)?,
+                        from: None,
+                        action: "list".into(),
+                        bytes: None,
+                        waits_for: failed,
+                    });
+                }
+                for planned in rows.planned(folder.folder)? {
+                    plan.push(plan_row(rows, &name, &planned.item, planned.look, planned.waits_for)?);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(plan)
+    }
+
+    fn held(&self) -> Result<Vec<HoldRow>> {
+        self.read(|rows| rows.holds())
+    }
+
+    fn problems(&self, folder: Option<&str>) -> Result<Vec<ProblemRow>> {
+        let folder = folder.map(|name| self.folder(name)).transpose()?;
+        self.read(|rows| rows.problems(folder.map(|folder| folder.folder)))
+    }
+
+    fn why(&self, path: &str) -> Result<Why> {
+        let asked = Path::new(path);
+        let folders = self.read(|rows| rows.folders())?;
+        let folder = folders
+            .into_iter()
+            .find(|folder| asked.starts_with(&folder.local))
+            .ok_or_else(|| ReportError::NotFound(format!("{path} lies in no watched folder")))?;
+        let below = asked.strip_prefix(&folder.local).unwrap_or(asked);
+        let filter = self.filtered_by(&folder, below);
+        self.read(|rows| why(rows, path, &folder, below, filter))
+    }
+}
+
+impl Running {
+    /// The pattern that keeps a path out, if one does.
+    fn filtered_by(&self, folder: &FolderRow, below: &Path) -> Option<String> {
+        let text = std::fs::read_to_string(&self.config).ok()?;
+        let table: toml::Table = text.parse().ok()?;
+        let name = folder.name.as_deref()?;
+        let block = table
+            .get("folder")?
+            .as_array()?
+            .iter()
+            .find(|block| block.get("name").and_then(|v| v.as_str()) == Some(name))?;
+        let patterns = block.get("exclude")?.as_array()?;
+        let mut by = None;
+        for pattern in patterns.iter().filter_map(|pattern| pattern.as_str()) {
+            let mut builder = ignore::gitignore::GitignoreBuilder::new("");
+            if builder.add_line(None, pattern).is_ok()
+                && let Ok(built) = builder.build()
+                && built.matched_path_or_any_parents(below, false).is_ignore()
+            {
+                by = Some(pattern.to_owned());
+            }
+        }
+        by
+    }
+}
+
+fn why(
+    rows: Rows<'_>,
+    path: &str,
+    folder: &FolderRow,
+    below: &Path,
+    excluded_by: Option<String>,
+) -> std::result::Result<Why, StoreError> {
+    let name = folder.name.clone().unwrap_or_default();
+    let names: Vec<Vec<u8>> = below.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let in_cloud: Vec<String> = below.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    let node = match folder.root {
+        Some(root) => match rows.item_on_disk(root, &names)? {
+            Some(node) => Some(node),
+            None => rows.item_in_cloud(root, &in_cloud)?,
+        },
+        None => None,
+    };
+    let item = match node {
+        Some(node) => rows.item(node)?,
+        None => None,
+    };
+    let Some(item) = item else {
+        let plan = match (&excluded_by, folder.root) {
+            (Some(pattern), _) => format!("nothing: the pattern `{pattern}` keeps it out"),
+            (None, None) => "nothing yet: the remote folder was not found so far".into(),
+            (None, Some(_)) => {
+                "nothing: the cloud has no such item, as far as the agent knows; if it is on disk, it is yours".into()
+            }
+        };
+        return Ok(Why {
+            schema: SCHEMA_VERSION,
+            path: path.to_owned(),
+            folder: name,
+            item: None,
+            remote: None,
+            synced: None,
+            plan,
+            problem: None,
+            mapped: None,
+            excluded_by,
+            events: Vec::new(),
+            versions: Vec::new(),
+        });
+    };
+    let row = plan_row(rows, &name, &item, false, None)?;
+    let plan = match rows.work_of(item.node)? {
+        None => "nothing: both sides agree".to_owned(),
+        Some((WorkState::Held, ..)) => format!("{}, once a person approves: see `agent held`", row.action),
+        Some((WorkState::Ready, true, ..)) => "ask the cloud for its state".to_owned(),
+        Some((WorkState::Ready, ..)) => format!("{} as soon as there is room", row.action),
+        Some((WorkState::Waiting, _, text, ..)) => {
+            format!("{} later: {}", row.action, text.unwrap_or_else(|| "it waits".into()))
+        }
+    };
+    let shown = rows.path(item.node)?;
+    let problem = rows.problems(Some(folder.folder))?.into_iter().find(|problem| problem.path == shown);
+    let mapped = match name_on_disk(&item) {
+        LocalName::Same(_) => None,
+        LocalName::Mapped(_, why) => Some(format!("the disk cannot hold `{}`: {why}", item.remote.name)),
+    };
+    let versions = rows
+        .versions_of(folder.folder, &item.id)?
+        .into_iter()
+        .map(|(at, reason, size)| {
+            let at = jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |at| at.to_string());
+            format!("{at}: {reason}, {size} bytes")
+        })
+        .collect();
+    Ok(Why {
+        schema: SCHEMA_VERSION,
+        path: path.to_owned(),
+        folder: name,
+        remote: remote_words(&item, &shown),
+        synced: synced_words(rows, &item)?,
+        plan,
+        problem,
+        mapped,
+        excluded_by,
+        events: rows.events_of(item.node, WHY_EVENTS)?,
+        versions,
+        item: Some(item.id),
+    })
+}
+
+fn remote_words(item: &ItemRow, path: &str) -> Option<String> {
+    match (item.remote.presence, &item.remote.content) {
+        (Presence::Absent, _) => None,
+        (Presence::FilteredOut, _) => Some(format!("`{path}`, kept out by a pattern")),
+        (Presence::Present, None) => Some(format!("a folder at `{path}`")),
+        (Presence::Present, Some(content)) => {
+            let size = content.size.map_or_else(|| "of unknown size".into(), |size| format!("of {size} bytes"));
+            Some(format!("a file at `{path}` {size}, version {}", content.version))
+        }
+    }
+}
+
+fn synced_words(rows: Rows<'_>, item: &ItemRow) -> std::result::Result<Option<String>, StoreError> {
+    let Some(synced) = &item.synced else { return Ok(None) };
+    let at =
+        rows.path_on_disk(item.node)?.map_or_else(|| "out of sight, on its way".into(), |path| format!("at `{path}`"));
+    Ok(Some(match &synced.content {
+        None => format!("a folder {at}"),
+        Some(content) => format!("a file {at} of {} bytes, version {}", content.size, content.version),
+    }))
+}
+
+fn plan_row(
+    rows: Rows<'_>,
+    folder: &str,
+    item: &ItemRow,
+    look: bool,
+    waits_for: Option<String>,
+) -> std::result::Result<PlanRow, StoreError> {
+    let action = plan::mirror(item.id.kind(), &remote_side(item), synced_side(item).as_ref());
+    let word = match &action {
+        _ if look => "look",
+        Action::Forget | Action::Settle => "nothing",
+        Action::Release => "stop syncing",
+        Action::Acknowledge => "note the version",
+        Action::MakeFolder { .. } => "make folder",
+        Action::Fetch { .. } if item.synced.is_some() => "replace",
+        Action::Fetch { .. } => "download",
+        Action::Move { .. } => "move",
+        Action::Remove(ItemKind::File | ItemKind::Folder) => "remove",
+    };
+    let from = if matches!(action, Action::Move { .. }) { rows.path_on_disk(item.node)? } else { None };
+    let bytes = match action {
+        Action::Fetch { .. } => item.remote.content.as_ref().and_then(|content| content.size),
+        _ => None,
+    };
+    let node: NodeId = item.node;
+    Ok(PlanRow { folder: folder.to_owned(), path: rows.path(node)?, from, action: word.into(), bytes, waits_for })
+}

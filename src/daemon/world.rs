@@ -1,0 +1,454 @@
+//! The world of production: carries effects out as tasks, and posts what came of them as inputs.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{broadcast, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::fetch::{self, FetchError};
+use crate::command::Answer;
+use crate::deed::{DeedOrder, DeedResult, DiskError, DiskErrorKind};
+use crate::engine::input::{FetchFailure, FetchOrder, OpenOrder, RootFacts};
+use crate::engine::{Effect, Input, Notice, Outcome, Task};
+use crate::id::{AccountId, FolderId, JobId};
+use crate::local::{LocalFolder, LocalOptions};
+use crate::path::Name;
+use crate::provider::box_com::BoxCom;
+use crate::provider::http::CallCounter;
+use crate::provider::{Provider, ProviderError, ProviderErrorKind, Result as ProviderResult};
+use crate::report::Transfer;
+use crate::settings::{AccountSettings, ProviderName};
+use crate::versions::Versions;
+
+/// Notices that a slow watcher may fall behind before it misses some.
+const NOTICES_KEPT: usize = 4_096;
+
+/// What the control thread is told.
+#[derive(Debug)]
+pub enum Message {
+    /// An input of the engine.
+    Input(Input),
+    /// A command, with the way back for its answer.
+    Command(crate::command::Command, oneshot::Sender<Answer>),
+    /// The configuration changed.
+    Reconfigure(Box<crate::config::Config>),
+    /// End.
+    Stop,
+}
+
+/// A transfer under way, as its worker counts it.
+#[derive(Debug)]
+struct Live {
+    folder: FolderId,
+    path: String,
+    done: Arc<AtomicU64>,
+    total: Option<u64>,
+}
+
+/// The transfers under way, for whoever asks.
+#[derive(Debug, Clone, Default)]
+pub struct Transfers(Arc<Mutex<BTreeMap<JobId, Live>>>);
+
+impl Transfers {
+    /// The transfers of a folder.
+    pub fn of(&self, folder: FolderId) -> Vec<Transfer> {
+        let live = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        live.values()
+            .filter(|transfer| transfer.folder == folder)
+            .map(|transfer| Transfer {
+                path: transfer.path.clone(),
+                done: transfer.done.load(Ordering::Relaxed),
+                total: transfer.total,
+            })
+            .collect()
+    }
+
+    fn begin(&self, job: JobId, live: Live) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job, live);
+    }
+
+    fn end(&self, job: JobId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
+    }
+}
+
+/// Call counts of every account, by name; they outlive the engine.
+#[derive(Debug, Clone, Default)]
+pub struct Counters(Arc<Mutex<BTreeMap<String, Arc<CallCounter>>>>);
+
+impl Counters {
+    /// The counter of an account.
+    pub fn of(&self, account: &str) -> Arc<CallCounter> {
+        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(counters.entry(account.to_owned()).or_default())
+    }
+}
+
+/// Makes the adapter of an account.
+pub fn make_provider(
+    settings: &AccountSettings,
+    credentials: PathBuf,
+    counter: Arc<CallCounter>,
+) -> ProviderResult<Arc<dyn Provider>> {
+    match settings.provider {
+        ProviderName::Box => Ok(Arc::new(BoxCom::new(settings, credentials, counter)?)),
+        ProviderName::Egnyte => {
+            Err(ProviderError::new(ProviderErrorKind::Local, "this version of the agent does not speak to Egnyte yet"))
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct World {
+    runtime: tokio::runtime::Handle,
+    inputs: SyncSender<Message>,
+    credentials: PathBuf,
+    counters: Counters,
+    transfers: Transfers,
+    notices: broadcast::Sender<Notice>,
+    accounts: HashMap<AccountId, Account>,
+    folders: Arc<Mutex<HashMap<FolderId, Arc<LocalFolder>>>>,
+    jobs: HashMap<JobId, CancellationToken>,
+    answers: HashMap<u64, oneshot::Sender<Answer>>,
+    tickets: u64,
+    tasks: TaskTracker,
+    everything: CancellationToken,
+}
+
+struct Account {
+    provider: ProviderResult<Arc<dyn Provider>>,
+    cancel: CancellationToken,
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Account").field("usable", &self.provider.is_ok()).finish_non_exhaustive()
+    }
+}
+
+/// A channel for notices.
+pub fn notices() -> broadcast::Sender<Notice> {
+    broadcast::channel(NOTICES_KEPT).0
+}
+
+impl World {
+    /// A world whose tasks run on the current runtime.
+    pub fn new(
+        runtime: tokio::runtime::Handle,
+        inputs: SyncSender<Message>,
+        credentials: PathBuf,
+        counters: Counters,
+        transfers: Transfers,
+        notices: broadcast::Sender<Notice>,
+    ) -> Self {
+        Self {
+            runtime,
+            inputs,
+            credentials,
+            counters,
+            transfers,
+            notices,
+            accounts: HashMap::new(),
+            folders: Arc::default(),
+            jobs: HashMap::new(),
+            answers: HashMap::new(),
+            tickets: 0,
+            tasks: TaskTracker::new(),
+            everything: CancellationToken::new(),
+        }
+    }
+
+    /// Remembers where the answer of a command goes.
+    pub fn expect_answer(&mut self, answer: oneshot::Sender<Answer>) -> u64 {
+        self.tickets += 1;
+        self.answers.insert(self.tickets, answer);
+        self.tickets
+    }
+
+    /// A job is done: its token is no longer needed.
+    pub fn done(&mut self, job: JobId) {
+        self.jobs.remove(&job);
+    }
+
+    /// Stops everything that is under way and forgets it, as a crash would; for a new engine over the same database.
+    pub fn reset(&mut self) {
+        self.everything.cancel();
+        self.everything = CancellationToken::new();
+        self.jobs.clear();
+        self.accounts.clear();
+        self.folders = Arc::default();
+        self.answers.clear();
+    }
+
+    /// Where the tasks run.
+    pub fn runtime(&self) -> tokio::runtime::Handle {
+        self.runtime.clone()
+    }
+
+    /// Stops everything; the tracker ends when the last task has.
+    pub fn stop(&mut self) -> (TaskTracker, Vec<Arc<dyn Provider>>) {
+        self.everything.cancel();
+        self.tasks.close();
+        let providers = self.accounts.values().filter_map(|account| account.provider.as_ref().ok().cloned());
+        (self.tasks.clone(), providers.collect())
+    }
+
+    /// Carries an effect out, or starts to.
+    pub fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::UseAccount(id, settings) => {
+                let counter = self.counters.of(&settings.name);
+                let provider = make_provider(&settings, self.credentials.clone(), counter);
+                let cancel = self.everything.child_token();
+                if let Some(old) = self.accounts.insert(id, Account { provider, cancel }) {
+                    old.cancel.cancel();
+                }
+            }
+            Effect::DropAccount(id) => {
+                if let Some(old) = self.accounts.remove(&id) {
+                    old.cancel.cancel();
+                }
+            }
+            Effect::Open { job, folder, order } => self.open(job, folder, *order),
+            Effect::Close(folder) => {
+                self.roots().remove(&folder);
+            }
+            Effect::Cloud { job, account, task } => self.cloud(job, account, task),
+            Effect::Cancel(job) => {
+                if let Some(token) = self.jobs.remove(&job) {
+                    token.cancel();
+                }
+            }
+            Effect::Deeds { job, folder, orders } => self.deeds(job, folder, orders),
+            Effect::DropVersions(folder, jobs) => self.in_folder(folder, move |local| {
+                if let Err(error) = Versions::of(&local).prune(&jobs) {
+                    tracing::warn!(%error, "superseded versions stay on disk");
+                }
+            }),
+            Effect::DropStaged(folder, name) => self.in_folder(folder, move |local| {
+                if let Err(error) = local.discard_staged(&name) {
+                    tracing::debug!(%error, "a staged file stays until the next start");
+                }
+            }),
+            Effect::Answer { ticket, answer } => {
+                // Whoever asked may have gone away.
+                if let Some(back) = self.answers.remove(&ticket) {
+                    let _ = back.send(answer);
+                }
+            }
+            Effect::Notice(notice) => {
+                tell(&notice);
+                // Nobody may be watching.
+                let _ = self.notices.send(notice);
+            }
+        }
+    }
+
+    fn post(&self, job: JobId, outcome: Outcome) {
+        post(&self.inputs, job, outcome);
+    }
+
+    /// Something that needs no outcome; a folder that is closed needs it no more.
+    fn in_folder(&self, folder: FolderId, act: impl FnOnce(Arc<LocalFolder>) + Send + 'static) {
+        if let Some(local) = self.root(folder) {
+            self.tasks.spawn_blocking_on(move || act(local), &self.runtime);
+        }
+    }
+
+    fn open(&mut self, job: JobId, id: FolderId, order: OpenOrder) {
+        let (inputs, folders) = (self.inputs.clone(), Arc::clone(&self.folders));
+        // Looking at a root that is open needs no new handle.
+        if let (Some(local), None) = (self.root(id), &order.keep_staged) {
+            let look = move || {
+                let facts = RootFacts { stamp: local.identity(), empty: false };
+                post(&inputs, job, Outcome::Opened(local.check_root().map(|()| facts)));
+            };
+            self.tasks.spawn_blocking_on(look, &self.runtime);
+            return;
+        }
+        let open = move || {
+            let opened = open_root(&order).map(|(local, facts)| {
+                // The handle is known before the engine can ask for anything in it.
+                folders.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(local));
+                facts
+            });
+            post(&inputs, job, Outcome::Opened(opened));
+        };
+        self.tasks.spawn_blocking_on(open, &self.runtime);
+    }
+
+    fn roots(&self) -> std::sync::MutexGuard<'_, HashMap<FolderId, Arc<LocalFolder>>> {
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn root(&self, id: FolderId) -> Option<Arc<LocalFolder>> {
+        self.roots().get(&id).cloned()
+    }
+
+    fn deeds(&mut self, job: JobId, id: FolderId, orders: Vec<DeedOrder>) {
+        let Some(local) = self.root(id) else {
+            let error = DiskError { kind: DiskErrorKind::RootLost, text: "the folder is not open".into() };
+            let results = orders.iter().map(|_| DeedResult::Failed(error.clone())).collect();
+            self.post(job, Outcome::Deeds(results));
+            return;
+        };
+        let inputs = self.inputs.clone();
+        self.tasks.spawn_blocking_on(
+            move || {
+                let results = local.execute(&orders);
+                post(&inputs, job, Outcome::Deeds(results));
+            },
+            &self.runtime,
+        );
+    }
+
+    fn cloud(&mut self, job: JobId, id: AccountId, task: Task) {
+        let Some(account) = self.accounts.get(&id) else {
+            let error = ProviderError::new(ProviderErrorKind::Local, "the account is not in use");
+            self.post(job, failed(&task, error));
+            return;
+        };
+        let provider = match &account.provider {
+            Ok(provider) => Arc::clone(provider),
+            Err(error) => {
+                let error = error.clone();
+                self.post(job, failed(&task, error));
+                return;
+            }
+        };
+        let cancel = account.cancel.child_token();
+        self.jobs.insert(job, cancel.clone());
+        let inputs = self.inputs.clone();
+        if let Task::Fetch(folder, order) = task {
+            self.fetch(job, folder, *order, provider, cancel);
+            return;
+        }
+        let work = async move {
+            let outcome = tokio::select! {
+                outcome = ask(&*provider, &task) => outcome,
+                () = cancel.cancelled() => {
+                    failed(&task, ProviderError::new(ProviderErrorKind::Unavailable, "the call is no longer wanted"))
+                }
+            };
+            post(&inputs, job, outcome);
+        };
+        self.tasks.spawn_on(work, &self.runtime);
+    }
+
+    fn fetch(
+        &self,
+        job: JobId,
+        id: FolderId,
+        order: FetchOrder,
+        provider: Arc<dyn Provider>,
+        cancel: CancellationToken,
+    ) {
+        let Some(local) = self.root(id) else {
+            let error = DiskError { kind: DiskErrorKind::RootLost, text: "the folder is not open".into() };
+            self.post(job, Outcome::Fetched(Err(FetchFailure::Disk(error))));
+            return;
+        };
+        let done = Arc::new(AtomicU64::new(0));
+        let live = Live { folder: id, path: order.path.clone(), done: Arc::clone(&done), total: order.size };
+        self.transfers.begin(job, live);
+        let (inputs, transfers) = (self.inputs.clone(), self.transfers.clone());
+        let work = async move {
+            let order = fetch::FetchOrder {
+                job,
+                item: order.item,
+                version: order.version,
+                size: order.size,
+                hash: order.hash,
+                modified: order.modified,
+            };
+            let count = |bytes| done.store(bytes, Ordering::Relaxed);
+            let fetched = fetch::fetch(&*provider, local, order, count, cancel).await;
+            transfers.end(job);
+            post(&inputs, job, Outcome::Fetched(fetched.map_err(failure)));
+        };
+        self.tasks.spawn_on(work, &self.runtime);
+    }
+}
+
+fn open_root(order: &OpenOrder) -> Result<(LocalFolder, RootFacts), DiskError> {
+    let settings = &order.settings;
+    let options = LocalOptions {
+        file_mode: settings.file_mode,
+        dir_mode: settings.dir_mode,
+        min_free: settings.min_free,
+        create: order.create,
+    };
+    let local = LocalFolder::open(&order.path, &order.mark, options)?;
+    let keep: BTreeSet<Name> = order.keep_staged.iter().flatten().cloned().collect();
+    local.sweep_staging(&keep)?;
+    let facts = RootFacts { stamp: local.identity(), empty: local.is_empty()? };
+    Ok((local, facts))
+}
+
+fn failure(error: FetchError) -> FetchFailure {
+    match error {
+        FetchError::Provider(error) => FetchFailure::Provider(error),
+        FetchError::Disk(error) => FetchFailure::Disk(error),
+        // The description that we fetched by is old: the same as a version that is gone.
+        FetchError::Changed { .. } => {
+            FetchFailure::Provider(ProviderError::new(ProviderErrorKind::NotFound, error.to_string()))
+        }
+        FetchError::Cancelled => {
+            FetchFailure::Provider(ProviderError::new(ProviderErrorKind::Unavailable, error.to_string()))
+        }
+    }
+}
+
+/// The queue has a place for every job, so that a worker never waits here; it is gone only when the agent ends.
+fn post(inputs: &SyncSender<Message>, job: JobId, outcome: Outcome) {
+    if inputs.send(Message::Input(Input::Done { job, outcome })).is_err() {
+        tracing::debug!(%job, "the agent ended before a job did");
+    }
+}
+
+async fn ask(provider: &dyn Provider, task: &Task) -> Outcome {
+    match task {
+        Task::Identify => Outcome::Identified(provider.whoami().await),
+        Task::TakeCursor => Outcome::CursorTaken(provider.newest_cursor().await),
+        Task::Poll(cursor) => Outcome::Polled(provider.events(cursor).await),
+        Task::Wait { cursor, limit } => Outcome::Woken(provider.wait_for_news(cursor, *limit).await),
+        Task::Resolve(place) => Outcome::Resolved(provider.resolve(place).await),
+        Task::List { item, page } => Outcome::Listed(provider.list(item, page.as_ref()).await),
+        Task::Look(item) => Outcome::Looked(provider.item(item).await),
+        Task::Fetch(..) => {
+            failed(task, ProviderError::new(ProviderErrorKind::Local, "fetches have a worker of their own"))
+        }
+    }
+}
+
+fn failed(task: &Task, error: ProviderError) -> Outcome {
+    match task {
+        Task::Identify => Outcome::Identified(Err(error)),
+        Task::TakeCursor => Outcome::CursorTaken(Err(error)),
+        Task::Poll(_) => Outcome::Polled(Err(error)),
+        Task::Wait { .. } => Outcome::Woken(Err(error)),
+        Task::Resolve(_) => Outcome::Resolved(Err(error)),
+        Task::List { .. } => Outcome::Listed(Err(error)),
+        Task::Look(_) => Outcome::Looked(Err(error)),
+        Task::Fetch(..) => Outcome::Fetched(Err(FetchFailure::Provider(error))),
+    }
+}
+
+/// What an operator wants to read every day.
+fn tell(notice: &Notice) {
+    match notice {
+        Notice::Event { kind, path, actor, .. } => {
+            tracing::debug!(kind, path, actor = actor.as_deref().unwrap_or("-"), "event");
+        }
+        Notice::Outcome { what, path, from, took_ms, .. } => {
+            tracing::info!(path, outcome = what, from = from.as_deref().unwrap_or("-"), elapsed_ms = took_ms, "done");
+        }
+        Notice::Problem { path, code, text, .. } => tracing::warn!(path, code, cause = text, "problem"),
+    }
+}

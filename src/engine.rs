@@ -1,0 +1,327 @@
+//! The control thread's whole life as a state machine: [`Engine::step`] takes what happened and returns what is wanted.
+//!
+//! It has no clock, no chance of its own, no await and no I/O except its [`Store`]. A batch of inputs is one transaction;
+//! effects are returned only after the commit that decided them, so that an intent is durable before the deed.
+//!
+//! Where to look: [`mod@listen`] reads the stream, [`mod@learn`] turns what the cloud says into rows, [`mod@folders`] opens
+//! roots and runs full comparisons, [`mod@reconcile`] decides what to do about one item, [`mod@disk`] hands deeds out and
+//! records what came of them, [`mod@holds`] has the brakes, and [`mod@commands`] answers people.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::deed::Place;
+use crate::id::{AccountId, FolderId, JobId, NodeId, PageToken};
+use crate::store::intents::IntentRow;
+use crate::store::work::Lane;
+use crate::store::{Result, Store};
+use crate::tree::SyncedContent;
+
+pub mod commands;
+pub mod disk;
+pub mod effect;
+mod filter;
+pub mod folders;
+pub mod health;
+pub mod holds;
+pub mod input;
+pub mod learn;
+pub mod listen;
+pub mod reconcile;
+
+pub use effect::{Effect, Notice, Task};
+use folders::Folder;
+pub use input::{Input, Now, Outcome};
+use listen::Account;
+
+/// Items held in memory at once; the rest waits in the database.
+const WORKING_SET_ITEMS: usize = 10_000;
+/// Items that one step decides about.
+const ITEMS_PER_STEP: usize = 400;
+/// Rows that one step of a long job (sweep, absences, clean-up) touches.
+const ROWS_PER_STEP: u32 = 2_000;
+/// Rows read at once when the working set is filled up.
+const ROWS_PER_LOAD: u32 = 1_000;
+/// Jobs under way at once, over all accounts and folders. The world keeps a place in its input queue for each.
+pub const JOBS_MOST: usize = 512;
+/// Places remembered of directories on disk.
+const PLACES_REMEMBERED: usize = 4_096;
+/// How often the journal is pruned, in milliseconds.
+const PRUNE_EVERY_MS: u64 = 600_000;
+
+/// What an item of the working set is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// In a ready queue.
+    Ready,
+    /// In its account's queue for a call.
+    AwaitCall,
+    /// In its folder's queue for the disk.
+    AwaitDisk,
+    /// Until another item has moved on.
+    AwaitNode,
+    /// Until its folder's subtrees were told what became of them.
+    AwaitSweep,
+    /// A job is under way for it.
+    Busy,
+}
+
+/// What a job under way is about.
+#[derive(Debug)]
+enum Job {
+    Identify(AccountId),
+    TakeCursor(AccountId),
+    Poll(AccountId),
+    Wait(AccountId),
+    Open(FolderId),
+    Resolve(AccountId, FolderId),
+    List { account: AccountId, folder: FolderId, node: NodeId, page: u32 },
+    Look { account: AccountId, node: NodeId },
+    Fetch { account: AccountId, folder: FolderId, node: NodeId, content: SyncedContent },
+    Deeds { folder: FolderId, intents: Vec<IntentRow> },
+}
+
+/// A small generator of chance (SplitMix64), seeded by the first input.
+#[derive(Debug, Clone, Copy)]
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Engine {
+    store: Store,
+    now: Now,
+    chance: Chance,
+    accounts: BTreeMap<AccountId, Account>,
+    folders: BTreeMap<FolderId, Folder>,
+    retired: Vec<FolderId>,
+    jobs: BTreeMap<JobId, Job>,
+    nodes: BTreeMap<NodeId, Phase>,
+    ready: [VecDeque<NodeId>; 2],
+    loaded: [i64; 2],
+    awaiting: BTreeMap<NodeId, Vec<NodeId>>,
+    /// What was last done for an item, for the journal.
+    did: BTreeMap<NodeId, &'static str>,
+    /// Files at whose place there is no equal file to adopt.
+    no_adopt: BTreeSet<NodeId>,
+    /// Items whose target place holds something that nobody told us of; the next deed takes it to the version store.
+    clear_way: BTreeSet<NodeId>,
+    listings: VecDeque<(NodeId, FolderId, Option<PageToken>, u32)>,
+    listing: BTreeSet<NodeId>,
+    listings_loaded: i64,
+    sweep_at: Option<(NodeId, NodeId)>,
+    places: BTreeMap<NodeId, Place>,
+    remote_paths: BTreeMap<NodeId, String>,
+    prune_at: u64,
+    more: bool,
+    outbox: Vec<Effect>,
+}
+
+impl Engine {
+    /// An engine over what the database remembers.
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            now: Now::default(),
+            chance: Chance(0),
+            accounts: BTreeMap::new(),
+            folders: BTreeMap::new(),
+            retired: Vec::new(),
+            jobs: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            ready: [VecDeque::new(), VecDeque::new()],
+            loaded: [0, 0],
+            awaiting: BTreeMap::new(),
+            did: BTreeMap::new(),
+            no_adopt: BTreeSet::new(),
+            clear_way: BTreeSet::new(),
+            listings: VecDeque::new(),
+            listing: BTreeSet::new(),
+            listings_loaded: 0,
+            sweep_at: None,
+            places: BTreeMap::new(),
+            remote_paths: BTreeMap::new(),
+            prune_at: 0,
+            more: false,
+            outbox: Vec::new(),
+        }
+    }
+
+    /// Takes a batch of inputs, decides, commits, and returns what is wanted. After an error the engine must be thrown away
+    /// and built anew from the database, exactly as after a crash: none of the effects were released.
+    pub fn step(&mut self, inputs: impl IntoIterator<Item = Input>) -> Result<Vec<Effect>> {
+        self.store.begin()?;
+        let decided = inputs.into_iter().try_for_each(|input| self.take(input)).and_then(|()| self.pump());
+        match decided {
+            Ok(()) => self.store.commit()?,
+            Err(error) => {
+                self.store.rollback()?;
+                return Err(error);
+            }
+        }
+        Ok(std::mem::take(&mut self.outbox))
+    }
+
+    /// When the engine wants the next tick even if nothing happens, on the clock that never jumps; nothing if never.
+    pub fn deadline(&self) -> Option<u64> {
+        if self.more {
+            return Some(self.now.mono);
+        }
+        let accounts = self.accounts.values().filter_map(|account| account.deadline(self.now.mono));
+        let folders = self.folders.values().filter_map(|folder| folder.deadline(self.ask_at(folder.account)));
+        let due = self.next_due_mono();
+        accounts.chain(folders).chain(due).min()
+    }
+
+    fn next_due_mono(&self) -> Option<u64> {
+        // A database that cannot answer will fail the next step, which says so.
+        let work = self.store.next_due().ok().flatten();
+        let listing = self.store.next_listing_due(self.now.wall).ok().flatten();
+        let wall = work.into_iter().chain(listing).min()?;
+        Some(self.now.mono.saturating_add(wall.since(self.now.wall).max(0) as u64))
+    }
+
+    /// The store, for tests and for reports made by the owner of the engine.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What is committed, for the engine that is built after this one failed (or was made to crash by a test).
+    pub fn into_store(self) -> Result<Store> {
+        self.store.reopened()
+    }
+
+    /// Jobs under way.
+    pub fn jobs_under_way(&self) -> usize {
+        self.jobs.len()
+    }
+
+    fn take(&mut self, input: Input) -> Result<()> {
+        match input {
+            Input::Start { seed } => {
+                self.chance = Chance(seed);
+                Ok(())
+            }
+            Input::Tick(now) => {
+                self.now = now;
+                Ok(())
+            }
+            Input::Config(wishes) => self.take_wishes(*wishes),
+            Input::Done { job, outcome } => self.take_outcome(job, outcome),
+            Input::Command { ticket, command } => {
+                let answer = self.command(command)?;
+                self.outbox.push(Effect::Answer { ticket, answer });
+                Ok(())
+            }
+        }
+    }
+
+    fn take_outcome(&mut self, job: JobId, outcome: Outcome) -> Result<()> {
+        // A job of an engine that is no more, or of a folder or account that went away: its result is not wanted.
+        let Some(about) = self.jobs.remove(&job) else { return Ok(()) };
+        match (about, outcome) {
+            (Job::Identify(account), Outcome::Identified(result)) => self.identified(account, result),
+            (Job::TakeCursor(account), Outcome::CursorTaken(result)) => self.cursor_taken(account, result),
+            (Job::Poll(account), Outcome::Polled(result)) => self.polled(account, result),
+            (Job::Wait(account), Outcome::Woken(result)) => {
+                self.woken(account, result);
+                Ok(())
+            }
+            (Job::Open(folder), Outcome::Opened(result)) => self.opened(folder, result),
+            (Job::Resolve(account, folder), Outcome::Resolved(result)) => self.resolved(account, folder, result),
+            (Job::List { account, folder, node, page }, Outcome::Listed(result)) => {
+                self.listed(account, folder, node, page, result)
+            }
+            (Job::Look { account, node }, Outcome::Looked(result)) => self.looked(account, node, result),
+            (Job::Fetch { account, folder, node, content }, Outcome::Fetched(result)) => {
+                self.fetched(account, folder, node, content, result)
+            }
+            (Job::Deeds { folder, intents }, Outcome::Deeds(results)) => self.deeds_done(folder, intents, results),
+            // The world answered a job with the outcome of another kind; the job is redone from its row.
+            (about, _) => {
+                debug_assert!(false, "an outcome that does not fit its job: {about:?}");
+                Ok(())
+            }
+        }
+    }
+
+    /// Does everything that can be decided now, within the limits of one step.
+    fn pump(&mut self) -> Result<()> {
+        self.more = false;
+        if self.store.wake_due(self.now.wall, ROWS_PER_STEP)? == ROWS_PER_STEP as usize {
+            self.more = true;
+        }
+        self.drive_accounts()?;
+        self.drive_folders()?;
+        self.drop_retired()?;
+        self.sweep()?;
+        self.find_absences()?;
+        self.release_listings()?;
+        self.reconcile()?;
+        self.flush_batches()?;
+        if self.now.mono >= self.prune_at {
+            self.prune_at = self.now.mono + PRUNE_EVERY_MS;
+            self.store.prune_journal(self.now.wall, ROWS_PER_STEP)?;
+        }
+        self.save_folders()
+    }
+
+    /// Registers a job; nothing if there is no room for one more.
+    fn start(&mut self, about: Job) -> Result<Option<JobId>> {
+        if self.jobs.len() >= JOBS_MOST {
+            return Ok(None);
+        }
+        let job = self.store.next_job()?;
+        self.jobs.insert(job, about);
+        Ok(Some(job))
+    }
+
+    /// Puts an item into its ready queue.
+    fn make_ready(&mut self, node: NodeId, lane: Lane) {
+        if self.nodes.insert(node, Phase::Ready) != Some(Phase::Ready) {
+            self.ready[lane as usize].push_back(node);
+        }
+    }
+
+    /// Takes an item out of the working set, and wakes those that waited for it.
+    fn leave(&mut self, node: NodeId) {
+        self.nodes.remove(&node);
+        self.did.remove(&node);
+        self.no_adopt.remove(&node);
+        self.clear_way.remove(&node);
+        self.wake_waiters(node);
+    }
+
+    /// Those that waited for an item look again.
+    fn wake_waiters(&mut self, node: NodeId) {
+        for waiter in self.awaiting.remove(&node).unwrap_or_default() {
+            if self.nodes.get(&waiter) == Some(&Phase::AwaitNode) {
+                self.make_ready(waiter, Lane::News);
+            }
+        }
+    }
+
+    /// All rows that are ready are looked at again: a folder can work that could not before.
+    fn reload(&mut self) {
+        self.loaded = [0, 0];
+        self.listings_loaded = 0;
+        self.more = true;
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.outbox.push(Effect::Notice(notice));
+    }
+}
+
+/// Milliseconds of a duration, as the engine counts.
+fn millis(span: std::time::Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

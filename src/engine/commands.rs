@@ -1,0 +1,85 @@
+//! What people ask for, and the sentences that answer them.
+
+use super::Engine;
+use crate::command::{Answer, Command};
+use crate::id::FolderId;
+use crate::store::Result;
+
+impl Engine {
+    pub(super) fn command(&mut self, command: Command) -> Result<Answer> {
+        match command {
+            Command::Sync { folder, full } => self.on_folders(folder.as_deref(), |engine, id| engine.sync(id, full)),
+            Command::Pause { folder } => self.on_folders(folder.as_deref(), Self::pause),
+            Command::Resume { folder } => self.on_folders(folder.as_deref(), Self::resume),
+            Command::Approve { hold } => self.approve(hold),
+            Command::Reject { hold } => self.reject(hold),
+            Command::CredentialsChanged { account } => Ok(if self.refresh_account(&account) {
+                Answer::Ok { message: format!("account `{account}` is tried again") }
+            } else {
+                let names: Vec<&str> = self.accounts.values().map(|account| account.settings.name.as_str()).collect();
+                Answer::NotFound {
+                    message: format!("there is no account `{account}`; there are: {}", names.join(", ")),
+                }
+            }),
+            Command::RetryProblems { folder } => self.on_folders(folder.as_deref(), |engine, id| {
+                engine.store.wake_all(Some(id))?;
+                engine.listings_loaded = 0;
+                engine.more = true;
+                Ok("problems are tried again")
+            }),
+        }
+    }
+
+    /// Does something for one folder, or for all.
+    fn on_folders(
+        &mut self,
+        name: Option<&str>,
+        mut act: impl FnMut(&mut Self, FolderId) -> Result<&'static str>,
+    ) -> Result<Answer> {
+        let all: Vec<(FolderId, String)> =
+            self.folders.iter().map(|(id, folder)| (*id, folder.settings.name.clone())).collect();
+        let wanted: Vec<&(FolderId, String)> =
+            all.iter().filter(|(_, folder)| name.is_none_or(|name| name == folder)).collect();
+        if let (Some(name), true) = (name, wanted.is_empty()) {
+            let names: Vec<&str> = all.iter().map(|(_, name)| name.as_str()).collect();
+            let there =
+                if names.is_empty() { "there are none".to_owned() } else { format!("there are: {}", names.join(", ")) };
+            return Ok(Answer::NotFound { message: format!("there is no folder `{name}`; {there}") });
+        }
+        let mut said = "no folders yet";
+        for (id, _) in &wanted {
+            said = act(self, *id)?;
+        }
+        let names: Vec<&str> = wanted.iter().map(|(_, name)| name.as_str()).collect();
+        let message = if names.is_empty() { said.to_owned() } else { format!("{}: {said}", names.join(", ")) };
+        Ok(Answer::Ok { message })
+    }
+
+    fn sync(&mut self, id: FolderId, full: bool) -> Result<&'static str> {
+        let Some(account) = self.folders.get(&id).map(|folder| folder.account) else { return Ok("gone") };
+        if let Some(account) = self.accounts.get_mut(&account) {
+            account.poll_now();
+        }
+        self.more = true;
+        if full {
+            self.compare(id, "a full comparison was asked for")?;
+            return Ok("a full comparison begins");
+        }
+        Ok("the cloud is asked for news")
+    }
+
+    fn pause(&mut self, id: FolderId) -> Result<&'static str> {
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.change(|row| row.paused = true);
+        }
+        Ok("paused; events are still collected")
+    }
+
+    fn resume(&mut self, id: FolderId) -> Result<&'static str> {
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.change(|row| row.paused = false);
+        }
+        self.reload();
+        Ok("resumed")
+    }
+}

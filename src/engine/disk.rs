@@ -1,0 +1,503 @@
+//! Deeds: handed out in batches, each written down before it is done; their outcomes move the synced tree.
+//!
+//! A folder has at most one batch under way. That is what makes batches grow while the disk is slow (so that flushing is shared)
+//! and keeps paths true: they are made from the synced tree, which only outcomes change. A deed that moves a directory changes
+//! the paths of everything below it and is therefore the last of its batch.
+
+use std::collections::BTreeSet;
+
+use super::effect::{Effect, Notice};
+use super::{Engine, Job, PLACES_REMEMBERED, Phase};
+use crate::deed::{Base, Deed, DeedOrder, DeedResult, DiskErrorKind, Displaced, Expect, OnEdit, Place};
+use crate::id::{FolderId, JobId, NodeId};
+use crate::path::{Name, RelPath};
+use crate::settings::OnDrift;
+use crate::store::Result;
+use crate::store::folders::FolderCounts;
+use crate::store::intents::{IntentRow, NewSeat};
+use crate::store::items::{ItemRow, Presence, SeatRow, SyncedRow};
+use crate::store::versions::{Kept, Reason};
+use crate::store::work::{Lane, WorkRow};
+use crate::tree::{Stamp, SyncedContent};
+
+/// Deeds in one batch.
+const DEEDS_PER_BATCH: usize = 64;
+
+/// The stamp of nothing that is ours.
+const NOT_OURS: Stamp = Stamp { dev: 0, ino: 0, size: 0, mtime_ns: 0, ctime_ns: 0 };
+
+/// What an item wants of the disk.
+#[derive(Debug, Clone)]
+pub(super) enum Want {
+    /// A new directory.
+    MakeFolder { parent: NodeId, name: Name },
+    /// Its staged content in its place.
+    Publish { parent: NodeId, name: Name },
+    /// To know whether the content is already there.
+    Adopt { parent: NodeId, name: Name },
+    /// Another place.
+    Move { parent: NodeId, name: Name },
+    /// Out of the way of another item.
+    Park,
+    /// Off the disk.
+    RemoveFile,
+    /// Off the disk, if it is empty.
+    RemoveFolder,
+}
+
+/// A batch that is being put together.
+#[derive(Debug, Default)]
+pub(super) struct Building {
+    intents: Vec<IntentRow>,
+    /// Places that the batch takes.
+    taken: BTreeSet<(NodeId, Name)>,
+    /// A directory moves: nothing may follow.
+    closed: bool,
+}
+
+impl Engine {
+    /// Puts what an item wants into the batch of its folder, or the item into the queue for the next one.
+    pub(super) fn want(&mut self, item: &ItemRow, work: &WorkRow, want: Want) -> Result<()> {
+        let target = match &want {
+            Want::MakeFolder { parent, name }
+            | Want::Publish { parent, name }
+            | Want::Adopt { parent, name }
+            | Want::Move { parent, name } => Some((*parent, name.clone())),
+            Want::Park | Want::RemoveFile | Want::RemoveFolder => None,
+        };
+        let Some(folder) = self.folders.get_mut(&item.folder) else { return Ok(()) };
+        let building = &folder.building;
+        let taken = target.as_ref().is_some_and(|target| building.taken.contains(target));
+        if folder.batch.is_some() || building.closed || taken || building.intents.len() >= DEEDS_PER_BATCH {
+            folder.queue.push_back(item.node);
+            self.nodes.insert(item.node, Phase::AwaitDisk);
+            return Ok(());
+        }
+        let job = self.store.next_job()?;
+        let Some((deed, seat)) = self.deed(item, job, &want)? else {
+            // Its place on disk is unknown, which only a damaged database could bring about.
+            return self.item_failed(
+                work.node,
+                "no_place",
+                "its place on disk is not known; run a full comparison",
+                None,
+            );
+        };
+        let Some(folder) = self.folders.get_mut(&item.folder) else { return Ok(()) };
+        folder.building.closed |= item.id.is_folder() && matches!(deed, Deed::Relocate { .. });
+        folder.building.taken.extend(target);
+        folder.building.intents.push(IntentRow {
+            node: item.node,
+            folder: item.folder,
+            order: DeedOrder { job, deed },
+            seat,
+        });
+        self.nodes.insert(item.node, Phase::Busy);
+        Ok(())
+    }
+
+    fn deed(&mut self, item: &ItemRow, job: JobId, want: &Want) -> Result<Option<(Deed, NewSeat)>> {
+        let on_edit = match self.folders.get(&item.folder).map(|folder| folder.settings.on_drift) {
+            Some(OnDrift::Keep) => OnEdit::Keep,
+            Some(OnDrift::Restore) | None => OnEdit::Displace,
+        };
+        let stamp = item.synced.as_ref().map_or(NOT_OURS, |synced| synced.stamp);
+        let target = match want {
+            Want::MakeFolder { parent, name }
+            | Want::Publish { parent, name }
+            | Want::Adopt { parent, name }
+            | Want::Move { parent, name } => {
+                let Some(at) = self.place(*parent)? else { return Ok(None) };
+                Some((at.join(name), *parent, name.clone()))
+            }
+            Want::Park | Want::RemoveFile | Want::RemoveFolder => None,
+        };
+        let here = match want {
+            Want::MakeFolder { .. } | Want::Publish { .. } | Want::Adopt { .. } => None,
+            Want::Move { .. } | Want::Park | Want::RemoveFile | Want::RemoveFolder => match self.place(item.node)? {
+                Some(place) => Some(place),
+                None => return Ok(None),
+            },
+        };
+        if let Some((at, ..)) = &target
+            && self.clear_way.remove(&item.node)
+        {
+            let deed = Deed::RemoveFile { at: at.clone(), expect: NOT_OURS, on_edit: OnEdit::Displace };
+            return Ok(Some((deed, NewSeat::Unchanged)));
+        }
+        Ok(match (want, target, here) {
+            (Want::MakeFolder { .. }, Some((at, parent, name)), _) => {
+                Some((Deed::MakeFolder { at }, NewSeat::At { parent, name, content: None }))
+            }
+            (Want::Publish { .. }, Some((at, parent, name)), _) => {
+                let Some(folder) = self.folders.get(&item.folder) else { return Ok(None) };
+                let Some((staged, content)) = folder.staged.get(&item.node).cloned() else { return Ok(None) };
+                let expect = if item.synced.is_some() { Expect::Ours(stamp) } else { Expect::Absent };
+                let seat = NewSeat::At { parent, name, content: Some(content) };
+                Some((Deed::Publish { staged, at, expect, on_edit }, seat))
+            }
+            (Want::Adopt { .. }, Some((at, parent, name)), _) => {
+                let Some(content) = &item.remote.content else { return Ok(None) };
+                let Some(hash) = content.hash.clone() else { return Ok(None) };
+                let seat = NewSeat::At {
+                    parent,
+                    name,
+                    content: Some(SyncedContent {
+                        version: content.version.clone(),
+                        hash: Some(hash.clone()),
+                        sha256: None,
+                        size: content.size.unwrap_or(0),
+                    }),
+                };
+                Some((Deed::Adopt { at, size: content.size, hash, modified: content.modified }, seat))
+            }
+            (Want::Move { .. }, Some((to, parent, name)), Some(from)) => {
+                let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder() };
+                Some((deed, NewSeat::At { parent, name, content: None }))
+            }
+            (Want::Park, _, Some(from)) => {
+                let to = Place { base: Base::Parked(job), path: RelPath::root() };
+                let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder() };
+                Some((deed, NewSeat::Parked))
+            }
+            (Want::RemoveFile, _, Some(at)) => {
+                Some((Deed::RemoveFile { at, expect: stamp, on_edit }, NewSeat::Nowhere))
+            }
+            (Want::RemoveFolder, _, Some(at)) => Some((Deed::RemoveFolder { at }, NewSeat::Nowhere)),
+            _ => None,
+        })
+    }
+
+    /// Where an item is on disk.
+    pub(super) fn place(&mut self, node: NodeId) -> Result<Option<Place>> {
+        let mut names: Vec<Name> = Vec::new();
+        let mut at = node;
+        let mut is_folder = true;
+        let mut place = loop {
+            if let Some(place) = self.places.get(&at) {
+                break place.clone();
+            }
+            let Some(item) = self.store.item(at)? else { return Ok(None) };
+            if at == node {
+                is_folder = item.id.is_folder();
+            }
+            let Some(synced) = item.synced else { return Ok(None) };
+            match synced.seat {
+                SeatRow::Root => break Place::tree(RelPath::root()),
+                SeatRow::Parked(job) => break Place { base: Base::Parked(job), path: RelPath::root() },
+                SeatRow::At { parent, name } => {
+                    names.push(name);
+                    at = parent;
+                }
+            }
+        };
+        for name in names.iter().rev() {
+            place = place.join(name);
+        }
+        // Directories are asked for again and again. A file is asked for once, and nothing would clear what is remembered of it.
+        if is_folder {
+            if self.places.len() >= PLACES_REMEMBERED {
+                self.places.clear();
+            }
+            self.places.insert(node, place.clone());
+        }
+        Ok(Some(place))
+    }
+
+    /// Items that waited for the disk look again, if the disk is free.
+    pub(super) fn release_disk(&mut self) -> Result<()> {
+        let ids: Vec<FolderId> = self.folders.keys().copied().collect();
+        for id in ids {
+            for _ in 0..2 * DEEDS_PER_BATCH {
+                let Some(folder) = self.folders.get_mut(&id) else { break };
+                let full = folder.building.closed || folder.building.intents.len() >= DEEDS_PER_BATCH;
+                if folder.batch.is_some() || full {
+                    break;
+                }
+                let Some(node) = folder.queue.pop_front() else { break };
+                if self.nodes.get(&node) == Some(&Phase::AwaitDisk) {
+                    self.nodes.insert(node, Phase::Ready);
+                    self.consider(node)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the batches down and hands them out.
+    pub(super) fn flush_batches(&mut self) -> Result<()> {
+        let ids: Vec<FolderId> = self.folders.keys().copied().collect();
+        for id in ids {
+            let Some(folder) = self.folders.get_mut(&id) else { continue };
+            let building = std::mem::take(&mut folder.building);
+            if building.intents.is_empty() {
+                continue;
+            }
+            for intent in &building.intents {
+                self.store.add_intent(intent)?;
+            }
+            self.hand_out(id, building.intents)?;
+        }
+        Ok(())
+    }
+
+    fn hand_out(&mut self, id: FolderId, intents: Vec<IntentRow>) -> Result<()> {
+        let orders = intents.iter().map(|intent| intent.order.clone()).collect();
+        // A folder's one batch always has room: the limit on jobs leaves a place for each folder.
+        let job = self.store.next_job()?;
+        self.jobs.insert(job, Job::Deeds { folder: id, intents });
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.batch = Some(job);
+        }
+        self.outbox.push(Effect::Deeds { job, folder: id, orders });
+        Ok(())
+    }
+
+    /// Deeds whose outcome nobody recorded are carried out again: each of them ends in the same place.
+    pub(super) fn recover(&mut self, id: FolderId) -> Result<()> {
+        let intents = self.store.intents(id)?;
+        if intents.is_empty() {
+            return Ok(());
+        }
+        for intent in &intents {
+            self.nodes.insert(intent.node, Phase::Busy);
+        }
+        self.hand_out(id, intents)
+    }
+
+    pub(super) fn deeds_done(&mut self, id: FolderId, intents: Vec<IntentRow>, results: Vec<DeedResult>) -> Result<()> {
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.batch = None;
+        }
+        if intents.len() != results.len() {
+            debug_assert!(false, "{} deeds and {} results", intents.len(), results.len());
+            // Nothing can be believed of this batch; its intents are still written down.
+            return self.recover(id);
+        }
+        for (intent, result) in intents.into_iter().zip(results) {
+            self.deed_done(&intent, result)?;
+        }
+        Ok(())
+    }
+
+    fn deed_done(&mut self, intent: &IntentRow, result: DeedResult) -> Result<()> {
+        let (id, node, job) = (intent.folder, intent.node, intent.order.job);
+        if let DeedResult::Failed(error) = &result
+            && matches!(error.kind, DiskErrorKind::RootLost | DiskErrorKind::Full | DiskErrorKind::NotWritable)
+        {
+            // The intent stays: when the root is back, the deed is carried out again.
+            let error = error.clone();
+            self.root_failed(id, &error);
+            return Ok(());
+        }
+        self.store.drop_intent(job)?;
+        let Some(item) = self.store.item(node)? else {
+            self.leave(node);
+            return Ok(());
+        };
+        self.nodes.remove(&node);
+        match result {
+            DeedResult::Done { stamp, displaced } => {
+                if let Some(displaced) = displaced {
+                    self.keep(intent, &item, displaced)?;
+                }
+                self.seat_changed(intent, &item, stamp, None)?;
+            }
+            DeedResult::Adopted { stamp, sha256 } => self.seat_changed(intent, &item, Some(stamp), Some(sha256))?,
+            DeedResult::Missing => match intent.order.deed {
+                Deed::Adopt { .. } => {
+                    self.no_adopt.insert(node);
+                }
+                // What we had put there was taken away: the disk does not have it.
+                _ => self.put_synced(&item, None)?,
+            },
+            DeedResult::Different => {
+                self.no_adopt.insert(node);
+            }
+            DeedResult::Occupied { by_folder: false } => {
+                self.clear_way.insert(node);
+            }
+            DeedResult::Occupied { by_folder: true } => {
+                let text = "a local folder is in the way; move it elsewhere, or rename the item in the cloud";
+                return self.item_failed(node, "local_in_the_way", text, None);
+            }
+            DeedResult::Edited { .. } => {
+                let text = "the local file was edited, and `on_drift = \"keep\"` keeps the edit";
+                return self.item_failed(node, "drift", text, None);
+            }
+            DeedResult::NotEmpty { entries } => {
+                self.put_synced(&item, None)?;
+                self.done(&item, intent, if entries > 0 { "removed; local files in it stay" } else { "removed" })?;
+            }
+            DeedResult::StagedLost => self.forget_staged(id, node),
+            DeedResult::Failed(error) if error.kind == DiskErrorKind::ParentMissing => self.parent_lost(intent)?,
+            DeedResult::Failed(error) => return self.item_failed(node, "disk", &error.to_string(), None),
+        }
+        self.make_ready(node, Lane::News);
+        self.wake_waiters(node);
+        Ok(())
+    }
+
+    /// The directory that was to hold an item is not on disk, so somebody removed it: it is made again first.
+    fn parent_lost(&mut self, intent: &IntentRow) -> Result<()> {
+        let NewSeat::At { parent, .. } = &intent.seat else { return Ok(()) };
+        let Some(above) = self.store.item(*parent)? else { return Ok(()) };
+        if matches!(above.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Root) | None) {
+            return Ok(());
+        }
+        self.put_synced(&above, None)?;
+        self.store.mark(above.node, above.folder, Lane::News, 0, None, self.now.wall)
+    }
+
+    /// The synced tree becomes what the deed made of the disk.
+    fn seat_changed(
+        &mut self,
+        intent: &IntentRow,
+        item: &ItemRow,
+        stamp: Option<Stamp>,
+        sha256: Option<crate::id::Sha256>,
+    ) -> Result<()> {
+        let kept = item.synced.as_ref();
+        let stamp = stamp.or(kept.map(|synced| synced.stamp)).unwrap_or(NOT_OURS);
+        match &intent.seat {
+            NewSeat::Unchanged => {}
+            NewSeat::Nowhere => {
+                self.put_synced(item, None)?;
+                if !item.id.is_folder() && item.remote.presence == Presence::Absent {
+                    self.store.count_deletion(item.folder, self.now.wall)?;
+                }
+                self.done(item, intent, "removed")?;
+                // The directory above may now be empty, and wait for that.
+                if let Some(SeatRow::At { parent, .. }) = kept.map(|synced| synced.seat.clone()) {
+                    self.wake_waiters(parent);
+                }
+            }
+            NewSeat::Parked => {
+                let content = kept.and_then(|synced| synced.content.clone());
+                let synced = SyncedRow { seat: SeatRow::Parked(intent.order.job), content, stamp };
+                self.put_synced(item, Some(&synced))?;
+            }
+            NewSeat::At { parent, name, content } => {
+                let moved = matches!(intent.order.deed, Deed::Relocate { .. });
+                let mut content = if moved { kept.and_then(|synced| synced.content.clone()) } else { content.clone() };
+                if let (Some(content), Some(sha256)) = (&mut content, sha256) {
+                    content.sha256 = Some(sha256);
+                    content.size = stamp.size;
+                }
+                let replaced = kept.is_some();
+                let what = match intent.order.deed {
+                    Deed::MakeFolder { .. } => "folder created",
+                    Deed::Adopt { .. } => "already there",
+                    Deed::Publish { .. } if replaced => "replaced",
+                    Deed::Publish { .. } => "downloaded",
+                    _ if matches!(kept.map(|s| &s.seat), Some(SeatRow::At { parent: from, .. }) if from == parent) => {
+                        "renamed"
+                    }
+                    _ => "moved",
+                };
+                let synced = SyncedRow { seat: SeatRow::At { parent: *parent, name: name.clone() }, content, stamp };
+                self.put_synced(item, Some(&synced))?;
+                if matches!(intent.order.deed, Deed::Publish { .. }) {
+                    // The staged file is the published one now.
+                    self.forget_staged(item.folder, item.node);
+                }
+                self.done(item, intent, what)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The staged file is gone: published, or lost.
+    fn forget_staged(&mut self, id: FolderId, node: NodeId) {
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.staged.remove(&node);
+        }
+    }
+
+    /// Writes the synced tree, and keeps the folder's counts true.
+    pub(super) fn put_synced(&mut self, item: &ItemRow, synced: Option<&SyncedRow>) -> Result<()> {
+        self.store.set_synced(item.node, synced)?;
+        if item.id.is_folder() {
+            self.places.clear();
+        }
+        let before = held(item, item.synced.as_ref());
+        let after = held(item, synced);
+        if let Some(folder) = self.folders.get_mut(&item.folder) {
+            folder.count(FolderCounts {
+                files: after.files - before.files,
+                folders: after.folders - before.folders,
+                bytes: after.bytes - before.bytes,
+                removals: after.removals - before.removals,
+            });
+        }
+        Ok(())
+    }
+
+    /// Something was done on disk: for the journal, the history, and whoever watches.
+    fn done(&mut self, item: &ItemRow, intent: &IntentRow, what: &'static str) -> Result<()> {
+        self.did.insert(item.node, what);
+        let work = self.store.work(item.node)?;
+        let path = self.shown_path(item)?;
+        let journal = work.as_ref().and_then(|work| work.journal);
+        self.store.add_action(item.folder, &path, what, journal, self.now.wall)?;
+        let took_ms = work.map_or(0, |work| self.now.wall.since(work.since).max(0));
+        let from = match &intent.order.deed {
+            Deed::Relocate { from, .. } => Some(from.path.to_string()),
+            _ => None,
+        };
+        let (folder, what) = (item.folder, what.to_owned());
+        self.notice(Notice::Outcome { folder, journal, what, path, from, took_ms });
+        Ok(())
+    }
+
+    /// A deed moved content into the version store.
+    fn keep(&mut self, intent: &IntentRow, item: &ItemRow, displaced: Displaced) -> Result<()> {
+        let synced = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
+        let reason = match intent.seat {
+            _ if displaced.edited => Reason::Edited,
+            NewSeat::Nowhere => Reason::Deleted,
+            _ => Reason::Superseded,
+        };
+        let ours = if displaced.edited { None } else { synced };
+        let path = match &intent.order.deed {
+            Deed::Publish { at, .. } | Deed::RemoveFile { at, .. } => at.path.to_string(),
+            _ => self.shown_path(item)?,
+        };
+        self.store.keep_version(&Kept {
+            job: intent.order.job,
+            folder: item.folder,
+            id: &item.id,
+            path: &path,
+            reason,
+            version: ours.map(|content| &content.version),
+            sha256: ours.and_then(|content| content.sha256),
+            size: displaced.size,
+            at: self.now.wall,
+        })?;
+        let Some(keep) = self.folders.get(&item.folder).map(|folder| folder.settings.keep_versions) else {
+            return Ok(());
+        };
+        let surplus = self.store.surplus_versions(item.folder, &item.id, keep)?;
+        if !surplus.is_empty() {
+            for job in &surplus {
+                self.store.drop_version(*job)?;
+            }
+            self.outbox.push(Effect::DropVersions(item.folder, surplus));
+        }
+        Ok(())
+    }
+}
+
+/// What an item adds to its folder's counts.
+fn held(item: &ItemRow, synced: Option<&SyncedRow>) -> FolderCounts {
+    let Some(synced) = synced else { return FolderCounts::default() };
+    if item.id.is_folder() {
+        return FolderCounts { folders: 1, ..FolderCounts::default() };
+    }
+    FolderCounts {
+        files: 1,
+        folders: 0,
+        bytes: synced.content.as_ref().map_or(0, |content| content.size as i64),
+        removals: i64::from(item.remote.presence == Presence::Absent),
+    }
+}

@@ -1,0 +1,136 @@
+//! Everything the engine can want of the world.
+
+use std::time::Duration;
+
+use crate::command::Answer;
+use crate::deed::DeedOrder;
+use crate::id::{AccountId, Cursor, FolderId, ItemId, JobId, JournalId, PageToken};
+use crate::settings::{AccountSettings, RemotePlace};
+
+use super::input::{FetchOrder, OpenOrder};
+
+/// A piece of work for the world. Each ends in one [`super::input::Input::Done`] with the same job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Ask who the account belongs to.
+    Identify,
+    /// Ask for the newest position of the stream.
+    TakeCursor,
+    /// Read the stream.
+    Poll(Cursor),
+    /// Wait for news.
+    Wait {
+        /// The place in the stream.
+        cursor: Cursor,
+        /// At most this long.
+        limit: Duration,
+    },
+    /// Look up a remote place.
+    Resolve(RemotePlace),
+    /// List one page of a folder's children.
+    List {
+        /// The remote folder.
+        item: ItemId,
+        /// The page.
+        page: Option<PageToken>,
+    },
+    /// Look at one item.
+    Look(ItemId),
+    /// Fetch and verify a version into the staging directory of a folder.
+    Fetch(FolderId, Box<FetchOrder>),
+}
+
+/// What became visible, for whoever watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// An event that touches a folder arrived.
+    Event {
+        /// Its entry in the journal.
+        journal: JournalId,
+        /// Our word for it.
+        kind: &'static str,
+        /// The path as known now.
+        path: String,
+        /// Who did it.
+        actor: Option<String>,
+    },
+    /// Something was done on disk, or an event turned out to need nothing.
+    Outcome {
+        /// The folder.
+        folder: FolderId,
+        /// The event that asked for it.
+        journal: Option<JournalId>,
+        /// What was done.
+        what: String,
+        /// The path.
+        path: String,
+        /// Where it was, for moves.
+        from: Option<String>,
+        /// Milliseconds since the event was received, or since there was work.
+        took_ms: i64,
+    },
+    /// An item has a problem.
+    Problem {
+        /// The folder.
+        folder: FolderId,
+        /// The path.
+        path: String,
+        /// A stable word.
+        code: String,
+        /// The cause.
+        text: String,
+    },
+}
+
+/// Something the engine wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Use these settings for an account from now on.
+    UseAccount(AccountId, Box<AccountSettings>),
+    /// Forget an account; its jobs may be dropped.
+    DropAccount(AccountId),
+    /// Open a local root, or look whether it is still the one that we know.
+    Open {
+        /// The job.
+        job: JobId,
+        /// The folder.
+        folder: FolderId,
+        /// How.
+        order: Box<OpenOrder>,
+    },
+    /// Close a local root.
+    Close(FolderId),
+    /// Something for an account's cloud.
+    Cloud {
+        /// The job.
+        job: JobId,
+        /// The account.
+        account: AccountId,
+        /// What.
+        task: Task,
+    },
+    /// Stop a job whose result is no longer wanted; it still ends in an input.
+    Cancel(JobId),
+    /// Carry out deeds on disk, in this order.
+    Deeds {
+        /// The job of the batch.
+        job: JobId,
+        /// The folder.
+        folder: FolderId,
+        /// The deeds.
+        orders: Vec<DeedOrder>,
+    },
+    /// Remove kept contents for good.
+    DropVersions(FolderId, Vec<JobId>),
+    /// Remove a staged file that is no longer wanted.
+    DropStaged(FolderId, crate::path::Name),
+    /// Answer a command.
+    Answer {
+        /// What the command was addressed from.
+        ticket: u64,
+        /// The answer.
+        answer: Answer,
+    },
+    /// Tell whoever watches.
+    Notice(Notice),
+}

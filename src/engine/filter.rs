@@ -1,0 +1,82 @@
+//! Which items a folder wants: gitignore patterns over paths in the cloud.
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
+use crate::settings::FolderSettings;
+
+/// The patterns of one folder.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    exclude: Option<Gitignore>,
+    include: Option<Gitignore>,
+    text: String,
+}
+
+impl Filter {
+    /// Compiles the patterns. A pattern that does not compile was refused when the configuration was read; should one get here
+    /// all the same, it matches nothing.
+    pub fn new(settings: &FolderSettings) -> Self {
+        let text = format!("{:?} {:?}", settings.include, settings.exclude);
+        Self { exclude: compile(&settings.exclude), include: compile(&settings.include), text }
+    }
+
+    /// The patterns as text, to notice a change.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether there is any pattern.
+    pub fn is_empty(&self) -> bool {
+        self.exclude.is_none() && self.include.is_none()
+    }
+
+    /// Whether an item is wanted whose parent is.
+    pub fn wants(&self, path: &str, is_folder: bool) -> bool {
+        if self.exclude.as_ref().is_some_and(|exclude| exclude.matched(path, is_folder).is_ignore()) {
+            return false;
+        }
+        // Folders are walked in search of files that are included.
+        is_folder
+            || self.include.as_ref().is_none_or(|include| include.matched_path_or_any_parents(path, false).is_ignore())
+    }
+}
+
+fn compile(patterns: &[String]) -> Option<Gitignore> {
+    if patterns.is_empty() {
+        return None;
+    }
+    let mut builder = GitignoreBuilder::new("");
+    for pattern in patterns {
+        let _ = builder.add_line(None, pattern);
+    }
+    builder.build().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(include: &[&str], exclude: &[&str]) -> Filter {
+        let owned = |patterns: &[&str]| patterns.iter().map(ToString::to_string).collect::<Vec<_>>();
+        Filter { exclude: compile(&owned(exclude)), include: compile(&owned(include)), text: String::new() }
+    }
+
+    #[test]
+    fn gitignore_patterns_mean_what_people_know() {
+        let filter = filter(&[], &["*.tmp", "/build/", "~$*", "!keep.tmp"]);
+        assert!(!filter.wants("a/b/x.tmp", false));
+        assert!(filter.wants("a/keep.tmp", false));
+        assert!(!filter.wants("build", true));
+        assert!(filter.wants("a/build", true));
+        assert!(!filter.wants("a/~$report.docx", false));
+    }
+
+    #[test]
+    fn with_includes_only_they_come_and_folders_are_walked() {
+        let filter = filter(&["*.pdf", "/invoices/"], &[]);
+        assert!(filter.wants("deep/down", true));
+        assert!(filter.wants("deep/down/a.pdf", false));
+        assert!(filter.wants("invoices/2026/scan.png", false));
+        assert!(!filter.wants("deep/a.txt", false));
+    }
+}

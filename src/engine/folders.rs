@@ -1,0 +1,758 @@
+//! Folders: opening the local root, finding the remote one, and full comparisons.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::disk::Building;
+use super::effect::{Effect, Task};
+use super::filter::Filter;
+use super::input::{OpenOrder, RootFacts, Wishes};
+use super::learn::Source;
+use super::listen::QUESTIONS_MOST;
+use super::{Engine, Job, ROWS_PER_STEP, millis};
+use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
+use crate::events::interval::backoff;
+use crate::id::{AccountId, FolderId, ItemId, JobId, NodeId};
+use crate::path::Name;
+use crate::provider::{ListPage, ProviderError, ProviderErrorKind, Resolved};
+use crate::report::Degraded;
+use crate::settings::FolderSettings;
+use crate::store::Result;
+use crate::store::folders::{FolderCounts, FolderRow, NewFolder, ScanStage};
+use crate::store::items::{Presence, RemoteRow, SeatRow, SyncedRow};
+use crate::store::work::Lane;
+use crate::tree::{RemoteItem, SyncedContent};
+
+/// How often an idle root is looked at: an unmounted disk must not pass for an empty folder.
+const ROOT_CHECKED_EVERY: Duration = Duration::from_mins(1);
+/// How soon a root that could not be opened is tried again.
+const ROOT_RETRIED_EVERY: Duration = Duration::from_secs(10);
+/// The time between two full comparisons, before chance varies it by a fifth.
+const COMPARED_EVERY_MS: i64 = 24 * 3_600 * 1_000;
+/// Listings read from the database at once.
+const LISTINGS_PER_LOAD: u32 = 64;
+
+/// Whether the local root can be worked in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Root {
+    Closed,
+    Opening,
+    Open,
+}
+
+/// One folder of the configuration.
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub account: AccountId,
+    pub settings: FolderSettings,
+    pub row: FolderRow,
+    pub filter: Filter,
+    pub root_item: Option<ItemId>,
+    pub degraded: Option<Degraded>,
+    /// The batch of deeds under way.
+    pub batch: Option<JobId>,
+    /// The batch that this step puts together.
+    pub building: Building,
+    /// Items that wait for the next batch.
+    pub queue: VecDeque<NodeId>,
+    /// Items that wait for the sweep.
+    pub after_sweep: Vec<NodeId>,
+    /// Files that are fetched and not yet published.
+    pub staged: BTreeMap<NodeId, (Staged, SyncedContent)>,
+    pub fetching: usize,
+    root: Root,
+    root_due: u64,
+    resolving: bool,
+    resolve_due: u64,
+    resolve_failures: u32,
+    /// The poll that must have been drained before absences are believed.
+    settle_after: Option<u64>,
+    touched: bool,
+    /// The account's settings or holds keep it from working.
+    pub stuck: bool,
+}
+
+impl Folder {
+    fn new(account: AccountId, settings: FolderSettings, row: FolderRow) -> Self {
+        Self {
+            account,
+            filter: Filter::new(&settings),
+            settings,
+            row,
+            root_item: None,
+            degraded: None,
+            batch: None,
+            building: Building::default(),
+            queue: VecDeque::new(),
+            after_sweep: Vec::new(),
+            staged: BTreeMap::new(),
+            fetching: 0,
+            root: Root::Closed,
+            root_due: 0,
+            resolving: false,
+            resolve_due: 0,
+            resolve_failures: 0,
+            settle_after: None,
+            touched: false,
+            stuck: false,
+        }
+    }
+
+    /// The comparison that a description met now counts for.
+    pub fn seen_mark(&self) -> i64 {
+        self.row.scan
+    }
+
+    /// Adds to the counts.
+    pub fn count(&mut self, change: FolderCounts) {
+        self.row.counts.add(change);
+        self.touched = true;
+    }
+
+    /// Changes the row.
+    pub fn change(&mut self, change: impl FnOnce(&mut FolderRow)) {
+        change(&mut self.row);
+        self.touched = true;
+    }
+
+    /// Whether deeds can be done in the local root.
+    pub fn is_open(&self) -> bool {
+        self.root == Root::Open && !self.stuck
+    }
+
+    /// When there is something to begin. `ask_at` is when its account can be asked; nothing if it cannot.
+    pub fn deadline(&self, ask_at: Option<u64>) -> Option<u64> {
+        if self.stuck || self.root == Root::Opening {
+            return None;
+        }
+        let resolves = self.root == Root::Open && self.root_item.is_none() && !self.resolving;
+        let resolve = ask_at.filter(|_| resolves).map(|at| at.max(self.resolve_due));
+        // A root in which deeds are being done is looked at afterwards.
+        let root = self.batch.is_none().then_some(self.root_due);
+        resolve.into_iter().chain(root).min()
+    }
+}
+
+impl Engine {
+    /// Takes a configuration, for the first time or again.
+    pub(super) fn take_wishes(&mut self, wishes: Wishes) -> Result<()> {
+        self.wish_accounts(wishes.accounts)?;
+        let known = self.store.folders()?;
+        for row in &known {
+            let wanted = row.name.as_ref().is_some_and(|name| wishes.folders.iter().any(|folder| folder.name == *name));
+            if row.name.is_none() {
+                self.retired.push(row.folder);
+            } else if !wanted {
+                self.retire(row.folder)?;
+            }
+        }
+        self.retired.sort_unstable();
+        self.retired.dedup();
+        for settings in wishes.folders {
+            self.wish_folder(settings)?;
+        }
+        self.reload();
+        Ok(())
+    }
+
+    /// Takes a folder out of the books. Nothing on disk is touched.
+    pub(super) fn retire(&mut self, id: FolderId) -> Result<()> {
+        self.store.retire_folder(id)?;
+        self.retired.push(id);
+        self.close(id);
+        self.folders.remove(&id);
+        Ok(())
+    }
+
+    /// Stops everything of a folder that is under way; what was fetched is fetched again later.
+    fn close(&mut self, id: FolderId) {
+        if self.folders.contains_key(&id) {
+            self.outbox.push(Effect::Close(id));
+        }
+        let theirs: Vec<JobId> =
+            self.jobs.iter().filter(|(_, job)| job_folder(job) == Some(id)).map(|(job, _)| *job).collect();
+        for job in theirs {
+            if let Some(job) = self.jobs.remove(&job) {
+                self.release_slot(&job);
+            }
+            self.outbox.push(Effect::Cancel(job));
+        }
+        self.forget_nodes_of(id);
+    }
+
+    /// Empties the working set of a folder's items; their rows stay.
+    fn forget_nodes_of(&mut self, id: FolderId) {
+        // The working set does not know its folders: all of it is read again, which costs one pass over what is ready.
+        let busy: BTreeSet<NodeId> =
+            self.jobs.values().filter(|job| job_folder(job) != Some(id)).flat_map(job_nodes).collect();
+        self.nodes.retain(|node, _| busy.contains(node));
+        self.ready.iter_mut().for_each(VecDeque::clear);
+        self.awaiting.clear();
+        for account in self.accounts.values_mut() {
+            account.queue.clear();
+        }
+        for folder in self.folders.values_mut() {
+            folder.queue.clear();
+            folder.after_sweep.clear();
+        }
+        // What is fetched and waits to be published belongs to items that are read again.
+        self.listings.clear();
+        self.listing.retain(|node| busy.contains(node));
+        self.places.clear();
+        self.remote_paths.clear();
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.staged.clear();
+            folder.batch = None;
+        }
+        self.reload();
+    }
+
+    fn wish_folder(&mut self, settings: FolderSettings) -> Result<()> {
+        let Some((account, _)) = self.accounts.iter().find(|(_, account)| account.settings.name == settings.account)
+        else {
+            return Ok(());
+        };
+        let account = *account;
+        let remote = settings.remote.to_string();
+        let filters = Filter::new(&settings);
+        if let Some(row) = self.store.folder_named(&settings.name)? {
+            if row.remote != remote || row.local != settings.local || row.account != account {
+                return self.folder_was_moved(account, &settings, row);
+            }
+            let refiltered = row.filters != filters.text();
+            if let Some(folder) = self.folders.get_mut(&row.folder) {
+                let relook = folder.settings != settings;
+                folder.settings = settings;
+                folder.filter = filters;
+                folder.stuck = false;
+                if relook {
+                    // The world holds the permissions and limits of the root.
+                    folder.root = Root::Closed;
+                    folder.root_due = 0;
+                }
+            } else {
+                let mut folder = Folder::new(account, settings, row.clone());
+                if let Some(root) = row.root {
+                    folder.root_item = self.store.item(root)?.map(|root| root.id);
+                }
+                self.folders.insert(row.folder, folder);
+            }
+            if refiltered {
+                self.refilter(row.folder)?;
+            }
+            return Ok(());
+        }
+        let mark = self.new_mark();
+        let new = NewFolder {
+            name: &settings.name,
+            account,
+            mark: &mark,
+            remote: &remote,
+            local: &settings.local,
+            filters: filters.text(),
+        };
+        let row = self.store.add_folder(&new)?;
+        self.folders.insert(row.folder, Folder::new(account, settings, row));
+        Ok(())
+    }
+
+    /// Keeps a folder known without letting it work.
+    pub(super) fn park_folder(&mut self, id: FolderId, account: AccountId, settings: &FolderSettings, row: FolderRow) {
+        self.close(id);
+        self.folders.insert(id, Folder::new(account, settings.clone(), row));
+    }
+
+    /// A folder whose rows were retired starts anew under the same settings.
+    pub(super) fn wish_again(&mut self, settings: FolderSettings) -> Result<()> {
+        self.wish_folder(settings)
+    }
+
+    /// The patterns changed: what is now kept out is found by a full comparison, and so is what is now let in.
+    fn refilter(&mut self, id: FolderId) -> Result<()> {
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        let text = folder.filter.text().to_owned();
+        folder.change(|row| row.filters = text);
+        if folder.row.root.is_some() {
+            self.compare(id, "the include and exclude patterns changed")?;
+        }
+        Ok(())
+    }
+
+    /// A mark that no other folder has.
+    fn new_mark(&mut self) -> String {
+        format!("{:016x}{:016x}", self.chance.next(), self.chance.next())
+    }
+
+    pub(super) fn drive_folders(&mut self) -> Result<()> {
+        let ids: Vec<FolderId> = self.folders.keys().copied().collect();
+        for id in ids {
+            self.drive_root(id)?;
+            self.drive_resolve(id)?;
+            self.drive_scan(id)?;
+        }
+        Ok(())
+    }
+
+    fn drive_root(&mut self, id: FolderId) -> Result<()> {
+        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
+        if folder.stuck || folder.root == Root::Opening || self.now.mono < folder.root_due || folder.batch.is_some() {
+            return Ok(());
+        }
+        let staged = folder.staged.values().map(|(staged, _)| staged.name.clone());
+        let mut keep_staged: Vec<Name> = staged.collect();
+        let first = folder.root == Root::Closed;
+        if first {
+            for intent in self.store.intents(id)? {
+                if let Deed::Publish { staged, .. } = intent.order.deed {
+                    keep_staged.push(staged.name);
+                }
+            }
+        }
+        let Some(job) = self.start(Job::Open(id))? else { return Ok(()) };
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        if first {
+            folder.root = Root::Opening;
+        }
+        folder.root_due = u64::MAX;
+        let keep_staged = first.then_some(keep_staged);
+        let order = OpenOrder {
+            path: folder.settings.local.clone(),
+            mark: folder.row.mark.clone(),
+            create: !folder.row.opened,
+            keep_staged,
+            settings: folder.settings.clone(),
+        };
+        self.outbox.push(Effect::Open { job, folder: id, order: Box::new(order) });
+        Ok(())
+    }
+
+    pub(super) fn opened(&mut self, id: FolderId, result: std::result::Result<RootFacts, DiskError>) -> Result<()> {
+        let now = self.now.mono;
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        let was_open = folder.root == Root::Open;
+        match result {
+            Ok(facts) => {
+                folder.root = Root::Open;
+                folder.root_due = now + millis(ROOT_CHECKED_EVERY);
+                folder.degraded = None;
+                if !folder.row.opened {
+                    folder.change(|row| {
+                        row.opened = true;
+                        row.adopt = !facts.empty;
+                    });
+                }
+                if !was_open {
+                    self.recover(id)?;
+                    self.reload();
+                }
+            }
+            Err(error) => self.root_failed(id, &error),
+        }
+        Ok(())
+    }
+
+    /// The local root cannot be worked in.
+    pub(super) fn root_failed(&mut self, id: FolderId, error: &DiskError) {
+        let now = self.now.mono;
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        folder.root = Root::Closed;
+        folder.root_due = now + millis(ROOT_RETRIED_EVERY);
+        let (name, next_step) = match error.kind {
+            DiskErrorKind::RootLost => (
+                "root_lost",
+                "bring the directory back (mount the disk); nothing is deleted or fetched meanwhile, and the agent looks \
+                 again every ten seconds",
+            ),
+            DiskErrorKind::NotWritable => {
+                ("not_writable", "let the agent's user write there; it tries again every ten seconds")
+            }
+            DiskErrorKind::Full => ("disk_full", "make room; the agent tries again every ten seconds"),
+            DiskErrorKind::UnsafePath | DiskErrorKind::ParentMissing | DiskErrorKind::Item => {
+                ("root_refused", "see the cause; the agent tries again every ten seconds")
+            }
+        };
+        folder.degraded = Some(Degraded { name: name.into(), cause: error.to_string(), next_step: next_step.into() });
+        self.forget_nodes_of(id);
+    }
+
+    fn drive_resolve(&mut self, id: FolderId) -> Result<()> {
+        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
+        let usable = self.accounts.get(&folder.account).is_some_and(|account| {
+            account.usable() && self.now.mono >= account.closed_until && account.asking < QUESTIONS_MOST
+        });
+        let due =
+            folder.is_open() && folder.root_item.is_none() && !folder.resolving && self.now.mono >= folder.resolve_due;
+        if !usable || !due {
+            return Ok(());
+        }
+        let (account, place) = (folder.account, folder.settings.remote.clone());
+        let Some(job) = self.start(Job::Resolve(account, id))? else { return Ok(()) };
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.resolving = true;
+        }
+        self.outbox.push(Effect::Cloud { job, account, task: Task::Resolve(place) });
+        Ok(())
+    }
+
+    pub(super) fn resolved(
+        &mut self,
+        account: AccountId,
+        id: FolderId,
+        result: std::result::Result<Resolved, ProviderError>,
+    ) -> Result<()> {
+        let chance = self.chance.next();
+        let now = self.now.mono;
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        folder.resolving = false;
+        let cause = match result {
+            Ok(Resolved::Folder(item)) => return self.root_found(account, id, &item),
+            Ok(Resolved::NotAFolder { path }) => format!("`{path}` is not a folder"),
+            Ok(Resolved::Missing { exists, instead }) => {
+                format!("`{}` is not there; `{exists}` has: {}", folder.settings.remote, instead.join(", "))
+            }
+            Err(error) if error.kind == ProviderErrorKind::NotFound => error.to_string(),
+            Err(error) => {
+                folder.resolve_due = now + millis(backoff(3, error.retry_after, chance));
+                self.account_failed(account, &error);
+                return Ok(());
+            }
+        };
+        folder.resolve_failures += 1;
+        folder.resolve_due = now + millis(backoff(5 + folder.resolve_failures, None, chance));
+        folder.degraded = Some(Degraded {
+            name: "remote_missing".into(),
+            cause,
+            next_step: "create the folder in the cloud or correct `remote`; the agent looks again by itself".into(),
+        });
+        Ok(())
+    }
+
+    fn root_found(&mut self, account: AccountId, id: FolderId, item: &RemoteItem) -> Result<()> {
+        self.account_worked(account);
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        folder.resolve_failures = 0;
+        folder.degraded = None;
+        folder.root_item = Some(item.id.clone());
+        if folder.row.root.is_none() {
+            let remote = RemoteRow {
+                presence: Presence::Present,
+                parent: None,
+                name: item.name.clone(),
+                content: None,
+                etag: item.etag.clone(),
+                sequence: item.sequence,
+                seen: i64::MAX,
+            };
+            let node = self.store.add_item(id, &item.id, &remote)?;
+            let stamp = crate::tree::Stamp { dev: 0, ino: 0, size: 0, mtime_ns: 0, ctime_ns: 0 };
+            self.store.set_synced(node, Some(&SyncedRow { seat: SeatRow::Root, content: None, stamp }))?;
+            if let Some(folder) = self.folders.get_mut(&id) {
+                folder.change(|row| row.root = Some(node));
+            }
+            self.compare(id, "it is new")?;
+        }
+        Ok(())
+    }
+
+    /// Starts a full comparison of a folder, or starts it anew.
+    pub(super) fn compare(&mut self, id: FolderId, why: &str) -> Result<()> {
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        let Some(root) = folder.row.root else { return Ok(()) };
+        let why = why.to_owned();
+        folder.settle_after = None;
+        folder.change(|row| {
+            row.scan += 1;
+            row.scan_stage = Some(ScanStage::Listing);
+            row.scan_at = NodeId(0);
+            row.unverified = Some(why);
+        });
+        self.store.want_listing(root, id)
+    }
+
+    /// The place in an account's stream is lost: its folders are unverified until they were compared in full.
+    pub(super) fn lose_place(&mut self, account: AccountId, why: &str) -> Result<()> {
+        let theirs: Vec<FolderId> =
+            self.folders.iter().filter(|(_, folder)| folder.account == account).map(|(id, _)| *id).collect();
+        for id in theirs {
+            self.compare(id, why)?;
+        }
+        Ok(())
+    }
+
+    fn drive_scan(&mut self, id: FolderId) -> Result<()> {
+        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
+        let Some(account) = self.accounts.get(&folder.account) else { return Ok(()) };
+        match folder.row.scan_stage {
+            None => self.drive_rolling(id),
+            Some(ScanStage::Listing) => {
+                let begun = account.polls_begun;
+                if folder.row.root.is_some() && !self.store.listing_left(id)? {
+                    if let Some(folder) = self.folders.get_mut(&id) {
+                        folder.settle_after = Some(begun);
+                        folder.change(|row| row.scan_stage = Some(ScanStage::Settling));
+                    }
+                    self.poll_for(id);
+                }
+                Ok(())
+            }
+            Some(ScanStage::Settling) => {
+                // After a restart the poll that was waited for is forgotten: wait for one from now on.
+                let after = folder.settle_after.unwrap_or(account.polls_begun);
+                let drained = account.drained > after;
+                let again = self.store.listing_left(id)?;
+                let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+                if folder.settle_after.is_none() {
+                    folder.settle_after = Some(after);
+                    self.poll_for(id);
+                } else if again {
+                    folder.change(|row| row.scan_stage = Some(ScanStage::Listing));
+                } else if drained {
+                    folder.change(|row| {
+                        row.scan_stage = Some(ScanStage::Absences);
+                        row.scan_at = NodeId(0);
+                    });
+                    self.more = true;
+                }
+                Ok(())
+            }
+            Some(ScanStage::Absences) => Ok(()),
+        }
+    }
+
+    fn poll_for(&mut self, id: FolderId) {
+        let account = self.folders.get(&id).map(|folder| folder.account);
+        if let Some(account) = account.and_then(|account| self.accounts.get_mut(&account)) {
+            account.poll_now();
+        }
+    }
+
+    /// The net under the net: a comparison each day, at a moment that differs from folder to folder.
+    fn drive_rolling(&mut self, id: FolderId) -> Result<()> {
+        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
+        let Some(verified) = folder.row.verified_at else { return Ok(()) };
+        let fifth = COMPARED_EVERY_MS / 5;
+        let varied = (folder.row.scan.wrapping_mul(7_919).wrapping_add(id.0 * 104_729)).rem_euclid(2 * fifth) - fifth;
+        if self.now.wall.since(verified) > COMPARED_EVERY_MS + varied && folder.is_open() && !folder.row.paused {
+            self.compare(id, "the daily comparison is due")?;
+            // It is not in doubt, only checked: the folder stays verified while it runs.
+            if let Some(folder) = self.folders.get_mut(&id) {
+                folder.change(|row| row.unverified = None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for items that the comparison did not meet, a few thousand rows at a time.
+    pub(super) fn find_absences(&mut self) -> Result<()> {
+        let scanning = |folder: &&Folder| folder.row.scan_stage == Some(ScanStage::Absences);
+        let Some(folder) = self.folders.values().find(scanning) else { return Ok(()) };
+        let (id, scan, at) = (folder.row.folder, folder.row.scan, folder.row.scan_at);
+        let (unseen, last) = self.store.unseen(id, scan, at, ROWS_PER_STEP)?;
+        for node in unseen {
+            let Some(item) = self.store.item(node)? else { continue };
+            let presence = Presence::Absent;
+            if item.remote.presence == Presence::Present {
+                self.gone(&item, presence, Source::Listing)?;
+            }
+        }
+        let now = self.now.wall;
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        folder.change(|row| match last {
+            Some(last) => row.scan_at = last,
+            None => {
+                row.scan_stage = None;
+                row.unverified = None;
+                row.adopt = false;
+                row.verified_at = Some(now);
+            }
+        });
+        self.more = true;
+        Ok(())
+    }
+
+    /// Hands out listings.
+    pub(super) fn release_listings(&mut self) -> Result<()> {
+        if self.listings.is_empty() {
+            for (pos, node, folder) in self.store.listings(self.listings_loaded, self.now.wall, LISTINGS_PER_LOAD)? {
+                self.listings_loaded = pos;
+                if self.folder_can_ask(folder) && self.listing.insert(node) {
+                    self.listings.push_back((node, folder, None, 0));
+                }
+            }
+        }
+        let mut kept = std::collections::VecDeque::new();
+        while let Some((node, id, page, number)) = self.listings.pop_front() {
+            let Some(folder) = self.folders.get(&id) else {
+                self.listing.remove(&node);
+                continue;
+            };
+            let account_id = folder.account;
+            let room = self.accounts.get(&account_id).is_some_and(|account| {
+                account.asking < QUESTIONS_MOST && self.now.mono >= account.closed_until && account.usable()
+            });
+            if !room {
+                kept.push_back((node, id, page, number));
+                continue;
+            }
+            let Some(item) = self.store.item(node)?.filter(|item| item.remote.presence == Presence::Present) else {
+                self.store.listed(node)?;
+                self.listing.remove(&node);
+                continue;
+            };
+            let about = Job::List { account: account_id, folder: id, node, page: number };
+            let Some(job) = self.start(about)? else {
+                kept.push_back((node, id, page, number));
+                break;
+            };
+            if let Some(account) = self.accounts.get_mut(&account_id) {
+                account.asking += 1;
+            }
+            self.outbox.push(Effect::Cloud { job, account: account_id, task: Task::List { item: item.id, page } });
+        }
+        kept.append(&mut self.listings);
+        self.listings = kept;
+        Ok(())
+    }
+
+    fn folder_can_ask(&self, id: FolderId) -> bool {
+        self.folders.get(&id).is_some_and(|folder| {
+            folder.is_open()
+                && !folder.row.paused
+                && self.accounts.get(&folder.account).is_some_and(super::listen::Account::usable)
+        })
+    }
+
+    pub(super) fn listed(
+        &mut self,
+        account: AccountId,
+        id: FolderId,
+        node: NodeId,
+        page: u32,
+        result: std::result::Result<ListPage, ProviderError>,
+    ) -> Result<()> {
+        if let Some(account) = self.accounts.get_mut(&account) {
+            account.asking = account.asking.saturating_sub(1);
+        }
+        let listing = match result {
+            Ok(listing) => listing,
+            Err(error) => return self.listing_failed(account, id, node, &error),
+        };
+        self.account_worked(account);
+        for item in &listing.items {
+            self.learn(id, item, Source::Listing)?;
+        }
+        if let Some(next) = listing.next {
+            self.listings.push_front((node, id, Some(next), page + 1));
+        } else {
+            self.store.listed(node)?;
+            self.listing.remove(&node);
+        }
+        // Listings that its children asked for are read from the database in this same step.
+        Ok(())
+    }
+
+    fn listing_failed(&mut self, account: AccountId, id: FolderId, node: NodeId, error: &ProviderError) -> Result<()> {
+        self.listing.remove(&node);
+        let root = self.folders.get(&id).and_then(|folder| folder.row.root);
+        let attempts = self.store.listing_attempts(node)? + 1;
+        let wait = backoff(attempts, error.retry_after, self.chance.next());
+        let due = self.now.wall.plus_ms(millis(wait) as i64);
+        if error.kind == ProviderErrorKind::NotFound && root != Some(node) {
+            // The folder may be gone, or hidden from us: its own state decides, not this answer.
+            self.store.listed(node)?;
+            let look = super::listen::LOOK;
+            return self.store.mark(node, id, Lane::News, look, None, self.now.wall);
+        }
+        self.store.put_off_listing(node, due, &error.to_string())?;
+        self.listings_loaded = 0;
+        if matches!(error.kind, ProviderErrorKind::NotFound | ProviderErrorKind::Forbidden) {
+            if let Some(folder) = self.folders.get_mut(&id) {
+                folder.degraded = Some(Degraded {
+                    name: "remote_gone".into(),
+                    cause: error.to_string(),
+                    next_step:
+                        "bring the folder back in the cloud, or run `agent remove-folder`; local files stay as they are"
+                            .into(),
+                });
+            }
+        } else {
+            self.account_failed(account, error);
+        }
+        Ok(())
+    }
+
+    /// The stream said something about the watched folder itself: see whether it is still there.
+    pub(super) fn check_remote_root(&mut self, id: FolderId) -> Result<()> {
+        // A listing of the root answers "not found" if it is gone, which degrades the folder and deletes nothing.
+        match self.folders.get(&id).and_then(|folder| folder.row.root) {
+            Some(root) => self.store.want_listing(root, id),
+            None => Ok(()),
+        }
+    }
+
+    /// Drops the rows of folders that left the configuration, a few thousand at a time.
+    pub(super) fn drop_retired(&mut self) -> Result<()> {
+        let Some(&id) = self.retired.first() else { return Ok(()) };
+        if self.store.drop_retired(id, ROWS_PER_STEP)? {
+            self.retired.remove(0);
+        }
+        self.more = true;
+        Ok(())
+    }
+
+    pub(super) fn save_folders(&mut self) -> Result<()> {
+        for folder in self.folders.values_mut() {
+            if std::mem::take(&mut folder.touched) {
+                self.store.save_folder(&folder.row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back what a job held, when the job is dropped before it ended.
+    pub(super) fn release_slot(&mut self, job: &Job) {
+        match job {
+            Job::List { account, .. } | Job::Look { account, .. } => {
+                if let Some(account) = self.accounts.get_mut(account) {
+                    account.asking = account.asking.saturating_sub(1);
+                }
+            }
+            Job::Fetch { account, folder, .. } => {
+                if let Some(account) = self.accounts.get_mut(account) {
+                    account.fetching = account.fetching.saturating_sub(1);
+                }
+                if let Some(folder) = self.folders.get_mut(folder) {
+                    folder.fetching = folder.fetching.saturating_sub(1);
+                }
+            }
+            Job::Identify(_)
+            | Job::TakeCursor(_)
+            | Job::Poll(_)
+            | Job::Wait(_)
+            | Job::Open(_)
+            | Job::Resolve(..)
+            | Job::Deeds { .. } => {}
+        }
+    }
+}
+
+fn job_folder(job: &Job) -> Option<FolderId> {
+    match job {
+        Job::Open(folder)
+        | Job::Resolve(_, folder)
+        | Job::List { folder, .. }
+        | Job::Fetch { folder, .. }
+        | Job::Deeds { folder, .. } => Some(*folder),
+        Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Look { .. } => None,
+    }
+}
+
+fn job_nodes(job: &Job) -> Vec<NodeId> {
+    match job {
+        Job::List { node, .. } | Job::Look { node, .. } | Job::Fetch { node, .. } => vec![*node],
+        Job::Deeds { intents, .. } => intents.iter().map(|intent| intent.node).collect(),
+        Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Open(_) | Job::Resolve(..) => {
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The brakes: deletions that look like an accident wait for a person, and the person's answer.
+
+use super::{Engine, ROWS_PER_STEP};
+use crate::command::Answer;
+use crate::id::{AccountId, FolderId, HoldId};
+use crate::plan::guard;
+use crate::provider::Identity;
+use crate::report::Degraded;
+use crate::settings::FolderSettings;
+use crate::store::Result;
+use crate::store::folders::FolderRow;
+use crate::store::holds::Hold;
+use crate::store::items::{ItemRow, Presence};
+
+/// The reason of a hold on deletions.
+const MASS_DELETE: &str = "mass_delete";
+/// The reason of a hold on another user under the same account name.
+const ACCOUNT_CHANGED: &str = "account_changed";
+/// The reason of a hold on a folder whose place was changed in the configuration.
+const FOLDER_MOVED: &str = "folder_moved";
+
+impl Engine {
+    /// Whether the removal of a file must wait for a person; puts it on the hold if so.
+    pub(super) fn brake(&mut self, item: &ItemRow) -> Result<bool> {
+        let Some(folder) = self.folders.get(&item.folder) else { return Ok(true) };
+        let counts = folder.row.counts;
+        let (files, waiting) = (counts.files.max(0) as u64, counts.removals.max(0) as u64);
+        let max = folder.settings.max_delete;
+        let name = folder.settings.name.clone();
+        let open = self.store.open_hold(item.folder, MASS_DELETE)?;
+        if open.is_none() {
+            let done = self.store.deletions(item.folder, self.now.wall)?;
+            if !guard::must_ask(max, files, done, waiting) {
+                return Ok(false);
+            }
+        }
+        let text = format!(
+            "{waiting} of {files} files of folder `{name}` are gone from the cloud; they stay on disk until you approve"
+        );
+        let hold = self.store.hold(Some(item.folder), None, MASS_DELETE, &text, None, self.now.wall)?;
+        let version = item.synced.as_ref().and_then(|synced| synced.content.as_ref()).map(|content| &content.version);
+        self.store.hold_item(hold, item.node, version)?;
+        self.store.hold_work(item.node)?;
+        self.leave(item.node);
+        Ok(true)
+    }
+
+    /// The configuration gives a known folder another remote or local place: the same as removing it and adding it, which waits for
+    /// approval, as everything on disk would be left behind.
+    pub(super) fn folder_was_moved(
+        &mut self,
+        account: AccountId,
+        settings: &FolderSettings,
+        row: FolderRow,
+    ) -> Result<()> {
+        let text = format!(
+            "folder `{}` was `{}` in {} and is now `{}` in {}: it stands still until you approve; local files stay where they are",
+            settings.name,
+            row.remote,
+            row.local.display(),
+            settings.remote,
+            settings.local.display(),
+        );
+        let id = row.folder;
+        self.store.hold(Some(id), None, FOLDER_MOVED, &text, None, self.now.wall)?;
+        self.halt_folder(
+            id,
+            account,
+            settings,
+            row,
+            Degraded {
+                name: FOLDER_MOVED.into(),
+                cause: text,
+                next_step: "`agent held`, then `agent approve ID` to start anew, or put the former place back".into(),
+            },
+        );
+        Ok(())
+    }
+
+    pub(super) fn approve(&mut self, id: HoldId) -> Result<Answer> {
+        let Some(hold) = self.store.find_hold(id)? else { return Ok(no_such_hold(id)) };
+        let message = match hold.reason.as_str() {
+            MASS_DELETE => self.approve_deletions(&hold)?,
+            ACCOUNT_CHANGED => return self.approve_account(&hold),
+            FOLDER_MOVED => {
+                let settings = hold.folder.and_then(|id| self.folders.get(&id)).map(|folder| folder.settings.clone());
+                if let (Some(folder), Some(settings)) = (hold.folder, settings) {
+                    self.retire(folder)?;
+                    self.wish_again(settings)?;
+                }
+                "the folder starts anew in its new place".to_owned()
+            }
+            other => return Ok(Answer::Refused { message: format!("hold {id} has the unknown reason `{other}`") }),
+        };
+        self.store.drop_hold(id)?;
+        Ok(Answer::Ok { message })
+    }
+
+    fn approve_deletions(&mut self, hold: &Hold) -> Result<String> {
+        let mut approved = 0_u64;
+        loop {
+            let nodes = self.store.held_items(hold.hold, ROWS_PER_STEP)?;
+            if nodes.is_empty() {
+                break;
+            }
+            for node in nodes {
+                self.store.unhold(node, true)?;
+                self.store.unhold_item(hold.hold, node)?;
+                approved += 1;
+            }
+        }
+        if let Some(folder) = hold.folder {
+            self.store.reset_deletions(folder)?;
+        }
+        self.more = true;
+        Ok(format!("{approved} files go to the version store now"))
+    }
+
+    fn approve_account(&mut self, hold: &Hold) -> Result<Answer> {
+        let identity: Option<Identity> = hold.detail.as_deref().and_then(|detail| serde_json::from_str(detail).ok());
+        let (Some(account), Some(identity)) = (hold.account, identity) else {
+            return Ok(Answer::Refused { message: "the hold does not say whom it is about; sign in again".into() });
+        };
+        self.store.drop_hold(hold.hold)?;
+        self.store.drop_cursor(account)?;
+        if let Some(account) = self.accounts.get_mut(&account) {
+            account.row.cursor = None;
+        }
+        let login = identity.login.clone();
+        self.accept_identity(account, &identity)?;
+        Ok(Answer::Ok { message: format!("the account is now {login}; its folders are compared in full") })
+    }
+
+    pub(super) fn reject(&mut self, id: HoldId) -> Result<Answer> {
+        let Some(hold) = self.store.find_hold(id)? else { return Ok(no_such_hold(id)) };
+        if hold.reason != MASS_DELETE {
+            let message = "nothing happens until you approve; to end it, put back what was changed".to_owned();
+            return Ok(Answer::Refused { message });
+        }
+        let mut kept = 0_u64;
+        loop {
+            let nodes = self.store.held_items(id, ROWS_PER_STEP)?;
+            if nodes.is_empty() {
+                break;
+            }
+            for node in nodes {
+                self.store.unhold_item(id, node)?;
+                self.release_from_books(node)?;
+                kept += 1;
+            }
+        }
+        self.store.drop_hold(id)?;
+        self.more = true;
+        Ok(Answer::Ok { message: format!("{kept} files stay on disk and are no longer synced") })
+    }
+
+    /// A file stays on disk as somebody's own, and leaves our books.
+    fn release_from_books(&mut self, node: crate::id::NodeId) -> Result<()> {
+        let Some(item) = self.store.item(node)? else { return Ok(()) };
+        if item.remote.presence == Presence::Absent {
+            self.put_synced(&item, None)?;
+            self.store.unhold(node, false)?;
+        }
+        Ok(())
+    }
+}
+
+fn no_such_hold(id: HoldId) -> Answer {
+    Answer::NotFound { message: format!("there is no hold {id}; `agent held` lists them") }
+}
+
+impl Engine {
+    /// Keeps a folder from working while its hold is open.
+    fn halt_folder(
+        &mut self,
+        id: FolderId,
+        account: AccountId,
+        settings: &FolderSettings,
+        row: FolderRow,
+        why: Degraded,
+    ) {
+        self.park_folder(id, account, settings, row);
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.stuck = true;
+            folder.degraded = Some(why);
+        }
+    }
+}

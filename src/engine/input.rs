@@ -1,0 +1,138 @@
+//! Everything that can happen to the engine.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::command::Command;
+use crate::deed::{DeedResult, DiskError, Staged};
+use crate::events::EventPage;
+use crate::id::{Cursor, JobId};
+use crate::path::Name;
+use crate::provider::{Capabilities, Identity, ListPage, ProviderError, Resolved, Wake};
+use crate::settings::{AccountSettings, FolderSettings};
+use crate::tree::{ItemState, Stamp, Wall};
+
+/// The time as the world tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Now {
+    /// Milliseconds on a clock that never jumps: for waiting.
+    pub mono: u64,
+    /// The wall clock: for people, and for what must survive a restart.
+    pub wall: Wall,
+}
+
+/// What the configuration asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// The accounts, with what their clouds can do.
+    pub accounts: Vec<(AccountSettings, Capabilities)>,
+    /// The folders.
+    pub folders: Vec<FolderSettings>,
+}
+
+/// What was found when a local root was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RootFacts {
+    /// The stamp of the root directory.
+    pub stamp: Stamp,
+    /// It held nothing but our own directory.
+    pub empty: bool,
+}
+
+/// Why a fetch failed.
+#[derive(Debug, Clone)]
+pub enum FetchFailure {
+    /// The cloud's side.
+    Provider(ProviderError),
+    /// The disk's side.
+    Disk(DiskError),
+}
+
+/// What came of a job. Every effect with a job brings exactly one of these back.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Who the account belongs to.
+    Identified(Result<Identity, ProviderError>),
+    /// The newest position of the stream.
+    CursorTaken(Result<Cursor, ProviderError>),
+    /// The stream was read.
+    Polled(Result<EventPage, ProviderError>),
+    /// A long poll ended.
+    Woken(Result<Wake, ProviderError>),
+    /// A remote place was looked up.
+    Resolved(Result<Resolved, ProviderError>),
+    /// A local root was opened, or looked at again.
+    Opened(Result<RootFacts, DiskError>),
+    /// One page of a listing.
+    Listed(Result<ListPage, ProviderError>),
+    /// One item was looked at.
+    Looked(Result<ItemState, ProviderError>),
+    /// A version was fetched and verified.
+    Fetched(Result<Staged, FetchFailure>),
+    /// A batch of deeds was carried out: a result for each order, in their order.
+    Deeds(Vec<DeedResult>),
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// The first input: what makes this run differ from another one.
+    Start {
+        /// Where chance comes from.
+        seed: u64,
+    },
+    /// Time passed. Every batch begins with one.
+    Tick(Now),
+    /// The configuration was read, for the first time or again.
+    Config(Box<Wishes>),
+    /// A job is done.
+    Done {
+        /// The job.
+        job: JobId,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// Somebody asks for something.
+    Command {
+        /// What the answer is to be addressed to.
+        ticket: u64,
+        /// The request.
+        command: Command,
+    },
+}
+
+/// What to fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchOrder {
+    /// The file.
+    pub item: crate::id::ItemId,
+    /// The version.
+    pub version: crate::id::VersionId,
+    /// Its length, if known.
+    pub size: Option<u64>,
+    /// Its digest, if known.
+    pub hash: Option<crate::id::ContentHash>,
+    /// Its modification time, if known.
+    pub modified: Option<Wall>,
+    /// The path, for people.
+    pub path: String,
+}
+
+/// How to open a local root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenOrder {
+    /// The directory.
+    pub path: PathBuf,
+    /// What its marker must say.
+    pub mark: String,
+    /// Make marker and directories: this is the first time.
+    pub create: bool,
+    /// Names in the staging directory that are still needed; everything else there is a leftover and goes. Nothing when the root is
+    /// only looked at again.
+    pub keep_staged: Option<Vec<Name>>,
+    /// Permissions and limits.
+    pub settings: FolderSettings,
+}
+
+/// How long a long poll may take.
+pub const WAIT_LIMIT: Duration = Duration::from_mins(11);

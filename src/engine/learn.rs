@@ -1,0 +1,330 @@
+//! What the cloud says of an item becomes what we know of the cloud: newer facts win, and what they change is marked as work.
+
+use super::Engine;
+use super::listen::LOOK;
+use crate::events::Subject;
+use crate::id::{FolderId, ItemId, JournalId, NodeId};
+use crate::store::Result;
+use crate::store::folders::FolderCounts;
+use crate::store::items::{ItemRow, Presence, RemoteRow};
+use crate::store::work::Lane;
+use crate::tree::RemoteItem;
+
+/// Remote paths remembered, of folders.
+const REMOTE_PATHS_REMEMBERED: usize = 4_096;
+
+/// Where a description of an item comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// An event, perhaps old.
+    Event {
+        /// Its entry in the journal.
+        journal: Option<JournalId>,
+        /// It says that the item is new: a new folder is empty.
+        created: bool,
+    },
+    /// A listing of its parent.
+    Listing,
+    /// A look at it.
+    Look {
+        /// The event that asked for the look.
+        journal: Option<JournalId>,
+    },
+}
+
+impl Source {
+    pub fn journal(self) -> Option<JournalId> {
+        match self {
+            Self::Event { journal, .. } | Self::Look { journal } => journal,
+            Self::Listing => None,
+        }
+    }
+
+    fn lane(self) -> Lane {
+        match self {
+            Self::Event { .. } | Self::Look { .. } => Lane::News,
+            Self::Listing => Lane::Bulk,
+        }
+    }
+}
+
+/// What became of a description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Learned {
+    /// Older than what we know.
+    Stale,
+    /// It says what we know, and the disk agrees.
+    Same,
+    /// A pattern keeps it out.
+    FilteredOut,
+    /// It lies outside of the folder, and we never had it.
+    Outside,
+    /// There is something to do, and it is marked.
+    Marked,
+}
+
+impl Engine {
+    /// Takes a description of a live item.
+    pub(super) fn learn(&mut self, folder: FolderId, item: &RemoteItem, source: Source) -> Result<Learned> {
+        let known = self.store.item_by_id(folder, &item.id)?;
+        let (scan, root) = match self.folders.get(&folder) {
+            Some(folder) => (folder.seen_mark(), folder.row.root),
+            None => return Ok(Learned::Outside),
+        };
+        if let Some(known) = &known {
+            if Some(known.node) == root {
+                return self.learn_root(known, item);
+            }
+            if is_stale(known, item, source) {
+                if scan > known.remote.seen && known.remote.presence == Presence::Present {
+                    self.store.set_seen(known.node, scan)?;
+                }
+                return Ok(Learned::Stale);
+            }
+        }
+        let Some(parent) = self.parent_of(folder, item)? else {
+            return self.learn_outside(folder, known.as_ref(), source);
+        };
+        if !self.wanted(folder, parent, item)? {
+            return self.learn_filtered(folder, known.as_ref(), source);
+        }
+        let row = RemoteRow {
+            presence: Presence::Present,
+            parent: Some(parent),
+            name: item.name.clone(),
+            content: item.content.clone(),
+            etag: item.etag.clone(),
+            sequence: item.sequence.or(known.as_ref().and_then(|known| known.remote.sequence)),
+            seen: scan,
+        };
+        let Some(known) = known else {
+            let node = self.store.add_item(folder, &item.id, &row)?;
+            if item.id.is_folder() && !is_creation(source) {
+                self.store.want_listing(node, folder)?;
+            }
+            self.store.mark(node, folder, source.lane(), 0, source.journal(), self.now.wall)?;
+            return Ok(Learned::Marked);
+        };
+        self.learn_again(&known, row, source)
+    }
+
+    /// A description of an item that we have a row of.
+    fn learn_again(&mut self, known: &ItemRow, row: RemoteRow, source: Source) -> Result<Learned> {
+        let returned = known.remote.presence != Presence::Present;
+        let is_folder = known.id.is_folder();
+        let placed = returned || row.parent != known.remote.parent || row.name != known.remote.name;
+        let differs = placed || row.content != known.remote.content;
+        if differs || row.etag != known.remote.etag || row.sequence != known.remote.sequence {
+            self.store.set_remote(known.node, &row)?;
+        } else if row.seen > known.remote.seen {
+            self.store.set_seen(known.node, row.seen)?;
+        }
+        if placed && is_folder {
+            self.remote_paths.clear();
+        }
+        if returned {
+            self.count_presence(known, Presence::Present);
+            self.store.leave_holds(known.node)?;
+            self.store.swept(known.node)?;
+        }
+        let scanning = matches!(source, Source::Listing) && row.seen > known.remote.seen;
+        if is_folder && ((returned && !is_creation(source)) || scanning) {
+            self.store.want_listing(known.node, known.folder)?;
+        }
+        // Marked also when nothing differs and there is a deed under way: its outcome is compared with the newest facts anyway.
+        let agreed = !differs && known.synced.is_some() && self.settled(known.node)?;
+        if agreed {
+            return Ok(Learned::Same);
+        }
+        self.store.mark(known.node, known.folder, source.lane(), 0, source.journal(), self.now.wall)?;
+        Ok(Learned::Marked)
+    }
+
+    /// The watched folder itself: its name and place in the cloud do not concern the disk.
+    fn learn_root(&mut self, known: &ItemRow, item: &RemoteItem) -> Result<Learned> {
+        if known.remote.name != item.name || known.remote.sequence != item.sequence {
+            let row = RemoteRow {
+                name: item.name.clone(),
+                etag: item.etag.clone(),
+                sequence: item.sequence,
+                ..known.remote.clone()
+            };
+            self.store.set_remote(known.node, &row)?;
+        }
+        Ok(Learned::Same)
+    }
+
+    fn learn_outside(&mut self, folder: FolderId, known: Option<&ItemRow>, source: Source) -> Result<Learned> {
+        let Some(known) = known.filter(|known| known.remote.presence != Presence::Absent) else {
+            return Ok(Learned::Outside);
+        };
+        match source {
+            // An event may be old, and a removal is destructive: the item's own state decides.
+            Source::Event { journal, .. } => {
+                self.store.mark(known.node, folder, Lane::News, LOOK, journal, self.now.wall)?;
+            }
+            Source::Look { .. } | Source::Listing => self.gone(known, Presence::Absent, source)?,
+        }
+        Ok(Learned::Marked)
+    }
+
+    fn learn_filtered(&mut self, folder: FolderId, known: Option<&ItemRow>, source: Source) -> Result<Learned> {
+        let Some(known) = known.filter(|known| known.remote.presence != Presence::FilteredOut) else {
+            return Ok(Learned::FilteredOut);
+        };
+        debug_assert_eq!(known.folder, folder, "a row of the folder that was asked for");
+        self.gone(known, Presence::FilteredOut, source)?;
+        Ok(Learned::FilteredOut)
+    }
+
+    /// An item left the folder (or is filtered out), with everything below it.
+    pub(super) fn gone(&mut self, known: &ItemRow, presence: Presence, source: Source) -> Result<()> {
+        if known.remote.presence != presence {
+            self.store.set_presence(known.node, presence)?;
+            self.count_presence(known, presence);
+        }
+        if known.id.is_folder() {
+            self.remote_paths.clear();
+            self.store.want_sweep(known.node, known.folder, presence)?;
+            self.store.listed(known.node)?;
+            self.listing.remove(&known.node);
+        }
+        self.store.mark(known.node, known.folder, source.lane(), 0, source.journal(), self.now.wall)
+    }
+
+    /// Keeps count of the files that are on disk and gone from the cloud.
+    fn count_presence(&mut self, known: &ItemRow, now: Presence) {
+        if known.synced.is_none() || known.id.is_folder() {
+            return;
+        }
+        let waits = |presence| i64::from(presence == Presence::Absent);
+        let change = waits(now) - waits(known.remote.presence);
+        if let Some(folder) = self.folders.get_mut(&known.folder) {
+            folder.count(FolderCounts { removals: change, ..FolderCounts::default() });
+        }
+    }
+
+    /// The row of the folder that holds an item, if it lies within the watched folder. Folders on the way that we do not know yet are
+    /// made from the names that the description gives, and listed, as there is more to learn of them.
+    fn parent_of(&mut self, folder: FolderId, item: &RemoteItem) -> Result<Option<NodeId>> {
+        let Some(parent) = &item.parent else { return Ok(None) };
+        if let Some(known) = self.store.item_by_id(folder, parent)? {
+            if known.remote.presence == Presence::Present {
+                return Ok(Some(known.node));
+            }
+            if known.remote.presence == Presence::FilteredOut {
+                return Ok(None);
+            }
+        }
+        let root = self.folders.get(&folder).and_then(|folder| folder.root_item.clone());
+        let (Some(ancestors), Some(root)) = (&item.ancestors, root) else { return Ok(None) };
+        let Some(start) = ancestors.iter().position(|ancestor| ancestor.id == root) else { return Ok(None) };
+        let mut above = root;
+        for ancestor in &ancestors[start + 1..] {
+            let described = RemoteItem {
+                id: ancestor.id.clone(),
+                parent: Some(above),
+                name: ancestor.name.clone(),
+                content: None,
+                etag: None,
+                sequence: None,
+                ancestors: None,
+            };
+            let unknown =
+                self.store.item_by_id(folder, &ancestor.id)?.is_none_or(|row| row.remote.presence == Presence::Absent);
+            if unknown
+                && matches!(self.learn(folder, &described, Source::Look { journal: None })?, Learned::FilteredOut)
+            {
+                return Ok(None);
+            }
+            above = ancestor.id.clone();
+        }
+        let known = self.store.item_by_id(folder, parent)?;
+        Ok(known.filter(|row| row.remote.presence == Presence::Present).map(|row| row.node))
+    }
+
+    fn wanted(&mut self, folder: FolderId, parent: NodeId, item: &RemoteItem) -> Result<bool> {
+        if self.folders.get(&folder).is_none_or(|folder| folder.filter.is_empty()) {
+            return Ok(true);
+        }
+        let above = self.remote_path(parent)?;
+        let path = if above.is_empty() { item.name.clone() } else { format!("{above}/{}", item.name) };
+        Ok(self.folders.get(&folder).is_some_and(|folder| folder.filter.wants(&path, item.id.is_folder())))
+    }
+
+    /// An item's path in the cloud, from the watched folder on.
+    pub(super) fn remote_path(&mut self, node: NodeId) -> Result<String> {
+        let mut names: Vec<String> = Vec::new();
+        let mut above = String::new();
+        let mut is_folder = true;
+        let mut at = Some(node);
+        while let Some(step) = at {
+            if let Some(path) = self.remote_paths.get(&step) {
+                above.clone_from(path);
+                break;
+            }
+            let Some(row) = self.store.item(step)? else { break };
+            if step == node {
+                is_folder = row.id.is_folder();
+            }
+            at = row.remote.parent;
+            if at.is_some() {
+                names.push(row.remote.name);
+            }
+        }
+        names.reverse();
+        let mut path = above;
+        for name in names {
+            if !path.is_empty() {
+                path.push('/');
+            }
+            path.push_str(&name);
+        }
+        if is_folder {
+            if self.remote_paths.len() >= REMOTE_PATHS_REMEMBERED {
+                self.remote_paths.clear();
+            }
+            self.remote_paths.insert(node, path.clone());
+        }
+        Ok(path)
+    }
+
+    /// The path of an event's item as people know it.
+    pub(super) fn path_for_people(
+        &mut self,
+        folder: FolderId,
+        id: &ItemId,
+        subject: &Subject,
+    ) -> Result<Option<String>> {
+        if let Subject::Item(item) = subject
+            && let Some(parent) = &item.parent
+            && let Some(parent) = self.store.item_by_id(folder, parent)?
+        {
+            let above = self.remote_path(parent.node)?;
+            return Ok(Some(if above.is_empty() { item.name.clone() } else { format!("{above}/{}", item.name) }));
+        }
+        let Some(known) = self.store.item_by_id(folder, id)? else {
+            return Ok(match subject {
+                Subject::Item(item) => Some(item.name.clone()),
+                _ => None,
+            });
+        };
+        let Some(parent) = known.remote.parent else { return Ok(Some(String::new())) };
+        let above = self.remote_path(parent)?;
+        Ok(Some(if above.is_empty() { known.remote.name } else { format!("{above}/{}", known.remote.name) }))
+    }
+}
+
+/// Box's own rule: an event on an item whose count of changes is not above the known one is old news. A listing or a look shows the
+/// present state, which is older only if an event overtook it.
+fn is_stale(known: &ItemRow, item: &RemoteItem, source: Source) -> bool {
+    let (Some(had), Some(has)) = (known.remote.sequence, item.sequence) else { return false };
+    match source {
+        Source::Event { .. } => has <= had,
+        Source::Listing | Source::Look { .. } => has < had,
+    }
+}
+
+fn is_creation(source: Source) -> bool {
+    matches!(source, Source::Event { created: true, .. })
+}

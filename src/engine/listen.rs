@@ -1,0 +1,631 @@
+//! Accounts: who we are, where we are in the stream, when to ask again, and what a page obliges us to look at.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::effect::{Effect, Notice, Task};
+use super::input::WAIT_LIMIT;
+use super::learn::{Learned, Source};
+use super::{Engine, Job, millis};
+use crate::events::interval::{Bounds, Interval, backoff};
+use crate::events::{EventKind, EventPage, RemoteEvent, Subject};
+use crate::id::{AccountId, Cursor, FolderId, ItemId, JobId, NodeId};
+use crate::provider::{Capabilities, Identity, ProviderError, ProviderErrorKind, Wake};
+use crate::report::{Degraded, EventCounts};
+use crate::settings::{AccountSettings, ProviderName};
+use crate::store::Result;
+use crate::store::accounts::AccountRow;
+use crate::store::items::Presence;
+use crate::store::journal::NewEvent;
+use crate::store::work::Lane;
+
+/// A stream that was not read for this long may have lost events: 13 days, a day below the shortest retention that Box documents.
+const PLACE_KEPT_MS: i64 = 13 * 24 * 3_600 * 1_000;
+/// The safety net below a working long poll.
+const NET_UNDER_LONG_POLL: Duration = Duration::from_mins(30);
+/// The longest interval without a long poll.
+const CEILING: Duration = Duration::from_mins(5);
+/// The shortest pause between two wake-ups of a long poll that brought nothing new.
+const SPURIOUS_WAKE_PAUSE: Duration = Duration::from_secs(1);
+/// Failures in a row before an account counts as offline.
+const FAILURES_UNTIL_OFFLINE: u32 = 3;
+/// Listings and looks under way at once for one account.
+pub(super) const QUESTIONS_MOST: usize = 6;
+
+/// How far an account is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nobody was asked who we are.
+    New,
+    /// The token's owner is who we expect.
+    Known,
+    /// A person must do something first.
+    Stuck,
+}
+
+/// One account of the configuration.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub settings: AccountSettings,
+    pub capabilities: Capabilities,
+    pub row: AccountRow,
+    pub degraded: Option<Degraded>,
+    /// No calls before this moment.
+    pub closed_until: u64,
+    /// Fetches, listings and looks under way.
+    pub fetching: usize,
+    pub asking: usize,
+    /// Items that wait for a fetch or a look.
+    pub queue: VecDeque<NodeId>,
+    stage: Stage,
+    job: Option<JobId>,
+    waiting: Option<JobId>,
+    /// The stream is read at this moment at the latest.
+    next_poll: u64,
+    /// No long poll before this moment.
+    next_wait: u64,
+    woken: bool,
+    news_since_wake: bool,
+    pub drained: u64,
+    interval: Interval,
+    failures: u32,
+    /// Since when the stream is known to be read to its end, counted in polls: see the settling of full comparisons.
+    pub polls_begun: u64,
+}
+
+impl Account {
+    fn new(settings: AccountSettings, capabilities: Capabilities, row: AccountRow) -> Self {
+        let bounds = bounds(&settings, &capabilities);
+        Self {
+            settings,
+            capabilities,
+            row,
+            degraded: None,
+            closed_until: 0,
+            fetching: 0,
+            asking: 0,
+            queue: VecDeque::new(),
+            stage: Stage::New,
+            job: None,
+            waiting: None,
+            next_poll: 0,
+            next_wait: 0,
+            woken: false,
+            news_since_wake: false,
+            drained: 0,
+            interval: Interval::new(bounds),
+            failures: 0,
+            polls_begun: 0,
+        }
+    }
+
+    /// Whether calls can be made for its folders.
+    pub fn usable(&self) -> bool {
+        self.stage == Stage::Known && self.row.cursor.is_some()
+    }
+
+    /// The stream that the cursor belongs to.
+    fn stream(&self) -> String {
+        match self.settings.provider {
+            ProviderName::Box => self.settings.stream.word().to_owned(),
+            ProviderName::Egnyte => "events".to_owned(),
+        }
+    }
+
+    /// When there is something to begin: a question, a long poll, or whatever waits for the account to be open again.
+    pub fn deadline(&self, now: u64) -> Option<u64> {
+        if self.stage == Stage::Stuck {
+            return None;
+        }
+        let asks = self.job.is_none().then(|| {
+            let at_once = self.stage == Stage::New || self.row.cursor.is_none();
+            if at_once { self.closed_until } else { self.next_poll.max(self.closed_until) }
+        });
+        let waits = (self.can_wait() && self.next_wait < u64::MAX).then(|| self.next_wait.max(self.closed_until));
+        let opens = (self.closed_until > now).then_some(self.closed_until);
+        asks.into_iter().chain(waits).chain(opens).min()
+    }
+
+    /// Whether a long poll may begin, the time aside.
+    fn can_wait(&self) -> bool {
+        // The first drain comes before the first long poll: what happened while we were away is not waited for.
+        self.capabilities.long_poll && self.usable() && self.waiting.is_none() && self.drained > 0
+    }
+
+    /// Whether a long poll is under way.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Reads the stream as soon as possible.
+    pub fn poll_now(&mut self) {
+        self.next_poll = 0;
+    }
+}
+
+fn bounds(settings: &AccountSettings, capabilities: &Capabilities) -> Bounds {
+    let floor = settings.poll_min.unwrap_or(capabilities.poll_floor);
+    Bounds { floor, ceiling: settings.poll_max.unwrap_or(CEILING).max(floor) }
+}
+
+impl Engine {
+    /// Takes the accounts of a configuration.
+    pub(super) fn wish_accounts(&mut self, wanted: Vec<(AccountSettings, Capabilities)>) -> Result<()> {
+        let names: Vec<String> = wanted.iter().map(|(settings, _)| settings.name.clone()).collect();
+        let gone: Vec<AccountId> =
+            self.accounts.iter().filter(|(_, a)| !names.contains(&a.settings.name)).map(|(id, _)| *id).collect();
+        for id in gone {
+            self.accounts.remove(&id);
+            self.outbox.push(Effect::DropAccount(id));
+        }
+        for (settings, capabilities) in wanted {
+            let row = self.store.account(&settings.name, settings.provider.word())?;
+            let id = row.account;
+            if self.accounts.get(&id).is_some_and(|known| known.settings == settings) {
+                continue;
+            }
+            self.outbox.push(Effect::UseAccount(id, Box::new(settings.clone())));
+            let fresh = Account::new(settings, capabilities, row);
+            match self.accounts.get_mut(&id) {
+                // What is under way was asked under the old settings and ends by itself.
+                Some(known) => {
+                    known.settings = fresh.settings;
+                    known.capabilities = fresh.capabilities;
+                    known.stage = Stage::New;
+                }
+                None => {
+                    self.accounts.insert(id, fresh);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The credentials changed: whatever was wrong with them may be right now.
+    pub(super) fn refresh_account(&mut self, name: &str) -> bool {
+        let Some((id, account)) = self.accounts.iter_mut().find(|(_, account)| account.settings.name == name) else {
+            return false;
+        };
+        account.stage = Stage::New;
+        account.degraded = None;
+        account.closed_until = 0;
+        account.failures = 0;
+        account.job = None;
+        let (id, settings) = (*id, account.settings.clone());
+        self.outbox.push(Effect::UseAccount(id, Box::new(settings)));
+        true
+    }
+
+    /// When one more question can be asked of an account; nothing if that depends on something else than time.
+    pub(super) fn ask_at(&self, id: AccountId) -> Option<u64> {
+        let account = self.accounts.get(&id)?;
+        (account.usable() && account.asking < QUESTIONS_MOST).then_some(account.closed_until)
+    }
+
+    pub(super) fn drive_accounts(&mut self) -> Result<()> {
+        let ids: Vec<AccountId> = self.accounts.keys().copied().collect();
+        for id in ids {
+            self.drive_account(id)?;
+        }
+        Ok(())
+    }
+
+    fn drive_account(&mut self, id: AccountId) -> Result<()> {
+        let now = self.now;
+        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
+        if account.job.is_none() && now.mono >= account.closed_until && account.stage != Stage::Stuck {
+            let stream = account.stream();
+            let lost = account.row.stream.as_ref().is_some_and(|known| *known != stream)
+                || account.row.polled_at.is_some_and(|at| now.wall.since(at) > PLACE_KEPT_MS);
+            let (about, task) = if account.stage == Stage::New {
+                (Job::Identify(id), Task::Identify)
+            } else if account.row.cursor.is_none() || lost {
+                (Job::TakeCursor(id), Task::TakeCursor)
+            } else if now.mono >= account.next_poll {
+                match &account.row.cursor {
+                    Some(cursor) => (Job::Poll(id), Task::Poll(cursor.clone())),
+                    None => return Ok(()),
+                }
+            } else {
+                return self.drive_wait(id);
+            };
+            let is_poll = matches!(about, Job::Poll(_));
+            let Some(job) = self.start(about)? else { return Ok(()) };
+            if let Some(account) = self.accounts.get_mut(&id) {
+                account.job = Some(job);
+                if is_poll {
+                    account.polls_begun += 1;
+                }
+            }
+            self.outbox.push(Effect::Cloud { job, account: id, task });
+        }
+        self.drive_wait(id)
+    }
+
+    fn drive_wait(&mut self, id: AccountId) -> Result<()> {
+        let Some(account) = self.accounts.get(&id) else { return Ok(()) };
+        let ready = account.can_wait() && self.now.mono >= account.closed_until.max(account.next_wait);
+        let (true, Some(cursor)) = (ready, account.row.cursor.clone()) else { return Ok(()) };
+        let Some(job) = self.start(Job::Wait(id))? else { return Ok(()) };
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.waiting = Some(job);
+        }
+        self.outbox.push(Effect::Cloud { job, account: id, task: Task::Wait { cursor, limit: WAIT_LIMIT } });
+        Ok(())
+    }
+
+    /// What an error of an account's call means for the account; says whether calls may go on.
+    pub(super) fn account_failed(&mut self, id: AccountId, error: &ProviderError) {
+        let chance = self.chance.next();
+        let now = self.now.mono;
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        let name = account.settings.name.clone();
+        match error.kind {
+            ProviderErrorKind::SignInNeeded => {
+                account.stage = Stage::Stuck;
+                account.degraded = Some(Degraded {
+                    name: "sign_in_needed".into(),
+                    cause: error.to_string(),
+                    next_step: format!("run `agent login {} --account {name}`", account.settings.provider.word()),
+                });
+            }
+            ProviderErrorKind::RateLimited | ProviderErrorKind::QuotaExhausted => {
+                account.failures += 1;
+                let wait = backoff(account.failures, error.retry_after, chance);
+                account.closed_until = account.closed_until.max(now + millis(wait));
+            }
+            ProviderErrorKind::Network | ProviderErrorKind::Unavailable | ProviderErrorKind::Malformed => {
+                account.failures += 1;
+                let wait = backoff(account.failures, error.retry_after, chance);
+                account.closed_until = account.closed_until.max(now + millis(wait));
+                if account.failures >= FAILURES_UNTIL_OFFLINE {
+                    account.degraded = Some(Degraded {
+                        name: "offline".into(),
+                        cause: error.to_string(),
+                        next_step: format!("the agent tries again by itself, next in {} s", wait.as_secs().max(1)),
+                    });
+                }
+            }
+            ProviderErrorKind::Local => {
+                account.closed_until = now + millis(Duration::from_mins(1));
+                account.degraded = Some(Degraded {
+                    name: "local".into(),
+                    cause: error.to_string(),
+                    next_step: "run `agent doctor`; the agent tries again every minute".into(),
+                });
+            }
+            ProviderErrorKind::Forbidden => {
+                account.closed_until = now + millis(Duration::from_mins(5));
+                account.degraded = Some(Degraded {
+                    name: "forbidden".into(),
+                    cause: error.to_string(),
+                    next_step: "give the account's app the right to read; the agent tries again every five minutes"
+                        .into(),
+                });
+            }
+            ProviderErrorKind::NotFound
+            | ProviderErrorKind::CursorLost
+            | ProviderErrorKind::Conflict
+            | ProviderErrorKind::NotReady
+            | ProviderErrorKind::Corrupt
+            | ProviderErrorKind::Refused => {
+                account.failures += 1;
+                account.closed_until = now + millis(backoff(account.failures, error.retry_after, chance));
+            }
+        }
+    }
+
+    /// An account's call went well.
+    pub(super) fn account_worked(&mut self, id: AccountId) {
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.failures = 0;
+            if account.stage == Stage::Known {
+                account.degraded = None;
+            }
+        }
+    }
+
+    pub(super) fn identified(
+        &mut self,
+        id: AccountId,
+        result: std::result::Result<Identity, ProviderError>,
+    ) -> Result<()> {
+        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
+        account.job = None;
+        let identity = match result {
+            Ok(identity) => identity,
+            Err(error) => {
+                self.account_failed(id, &error);
+                return Ok(());
+            }
+        };
+        if let Some(known) = account.row.user_id.clone().filter(|known| *known != identity.user_id) {
+            let login = account.row.login.clone().unwrap_or(known);
+            let text = format!(
+                "account `{}` was {login} and is now {}: its folders wait until you approve the change",
+                account.settings.name, identity.login
+            );
+            account.stage = Stage::Stuck;
+            account.degraded = Some(Degraded {
+                name: "account_changed".into(),
+                cause: text.clone(),
+                next_step: "see `agent held`, or sign in as the former user".into(),
+            });
+            let detail = serde_json::to_string(&identity).unwrap_or_default();
+            self.store.hold(None, Some(id), "account_changed", &text, Some(&detail), self.now.wall)?;
+            return Ok(());
+        }
+        self.accept_identity(id, &identity)
+    }
+
+    /// From now on the account is this user's.
+    pub(super) fn accept_identity(&mut self, id: AccountId, identity: &Identity) -> Result<()> {
+        self.store.set_identity(id, identity)?;
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.row.user_id = Some(identity.user_id.clone());
+            account.row.login = Some(identity.login.clone());
+            account.stage = Stage::Known;
+            account.next_poll = 0;
+        }
+        self.account_worked(id);
+        self.reload();
+        Ok(())
+    }
+
+    pub(super) fn cursor_taken(
+        &mut self,
+        id: AccountId,
+        result: std::result::Result<Cursor, ProviderError>,
+    ) -> Result<()> {
+        let now = self.now;
+        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
+        account.job = None;
+        let cursor = match result {
+            Ok(cursor) => cursor,
+            Err(error) => {
+                self.account_failed(id, &error);
+                return Ok(());
+            }
+        };
+        let stream = account.stream();
+        account.row.cursor = Some(cursor.clone());
+        account.row.stream = Some(stream.clone());
+        account.row.polled_at = Some(now.wall);
+        account.next_poll = 0;
+        // The new place and the duty to compare everything are one transaction.
+        self.store.set_cursor(id, &stream, &cursor, now.wall)?;
+        self.account_worked(id);
+        self.lose_place(id, "the place in the event stream was lost")?;
+        self.reload();
+        Ok(())
+    }
+
+    pub(super) fn woken(&mut self, id: AccountId, result: std::result::Result<Wake, ProviderError>) {
+        let chance = self.chance.next();
+        let now = self.now.mono;
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        account.waiting = None;
+        match result {
+            Ok(Wake::News) => {
+                account.woken = true;
+                account.news_since_wake = false;
+                account.next_poll = 0;
+                // Until the stream was read nothing new can be waited for.
+                account.next_wait = u64::MAX;
+            }
+            Ok(Wake::Quiet) => account.next_wait = now,
+            Err(error) if error.kind == ProviderErrorKind::SignInNeeded => self.account_failed(id, &error),
+            Err(error) => {
+                // The interval goes on underneath; only the waiting is put off.
+                account.failures += 1;
+                account.next_wait = now + millis(backoff(account.failures.max(3), error.retry_after, chance));
+                account.next_poll = account.next_poll.min(now + millis(CEILING));
+            }
+        }
+    }
+
+    pub(super) fn polled(
+        &mut self,
+        id: AccountId,
+        result: std::result::Result<EventPage, ProviderError>,
+    ) -> Result<()> {
+        let now = self.now;
+        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
+        account.job = None;
+        let page = match result {
+            Ok(page) => page,
+            Err(error) if error.kind == ProviderErrorKind::CursorLost => {
+                account.row.cursor = None;
+                self.store.drop_cursor(id)?;
+                self.lose_place(id, "the provider no longer knows our place in the event stream")?;
+                return Ok(());
+            }
+            Err(error) => {
+                self.account_failed(id, &error);
+                return Ok(());
+            }
+        };
+        let stream = account.stream();
+        let counts = self.take_events(id, &page.events)?;
+        // Events, the marks that they left and the cursor behind them commit together.
+        self.store.set_cursor(id, &stream, &page.next, now.wall)?;
+        if counts != EventCounts::default() {
+            self.store.count_events(id, counts)?;
+        }
+        self.account_worked(id);
+        let chance = self.chance.next();
+        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
+        account.row.cursor = Some(page.next);
+        account.row.polled_at = Some(now.wall);
+        add_counts(&mut account.row.counts, counts);
+        account.news_since_wake |= counts.relevant + counts.foreign + counts.stale + counts.own > 0;
+        if !page.drained {
+            account.next_poll = 0;
+            return Ok(());
+        }
+        account.drained = account.polls_begun;
+        let bounds = bounds(&account.settings, &account.capabilities);
+        let news = std::mem::take(&mut account.news_since_wake);
+        let pause = account.interval.next(bounds, news, chance);
+        if account.capabilities.long_poll {
+            account.next_poll = now.mono + millis(pause.max(NET_UNDER_LONG_POLL));
+            let spurious = std::mem::take(&mut account.woken) && !news;
+            account.next_wait = now.mono + if spurious { millis(SPURIOUS_WAKE_PAUSE) } else { 0 };
+        } else {
+            account.next_poll = now.mono + millis(pause);
+        }
+        Ok(())
+    }
+
+    fn take_events(&mut self, id: AccountId, events: &[RemoteEvent]) -> Result<EventCounts> {
+        let mut counts = EventCounts::default();
+        for event in events {
+            self.take_event(id, event, &mut counts)?;
+        }
+        Ok(counts)
+    }
+
+    fn take_event(&mut self, id: AccountId, event: &RemoteEvent, counts: &mut EventCounts) -> Result<()> {
+        // Reading changes nothing, and our own downloads are among it: dropped before any row.
+        if event.kind == EventKind::Read {
+            counts.own += 1;
+            return Ok(());
+        }
+        let folders = self.folders_concerned(id, &event.subject)?;
+        if folders.is_empty() {
+            counts.foreign += 1;
+            return Ok(());
+        }
+        if self.store.event_seen(id, &event.id)? {
+            counts.repeated += 1;
+            return Ok(());
+        }
+        counts.relevant += 1;
+        for folder in folders {
+            self.apply_event(id, folder, event, counts)?;
+        }
+        Ok(())
+    }
+
+    /// The folders that an event may concern, found without any call.
+    fn folders_concerned(&self, id: AccountId, subject: &Subject) -> Result<Vec<FolderId>> {
+        let item = match subject {
+            Subject::Item(item) => &item.id,
+            Subject::Gone(item) | Subject::Id(item) => item,
+            Subject::Path { .. } | Subject::Nothing => return Ok(Vec::new()),
+        };
+        let mut concerned = self.store.folders_knowing(id, item)?;
+        if let Subject::Item(item) = subject {
+            let above = item.ancestors.iter().flatten().map(|ancestor| &ancestor.id).chain(&item.parent);
+            let roots: Vec<FolderId> = above
+                .flat_map(|above| {
+                    let at_root =
+                        |folder: &super::Folder| folder.account == id && folder.root_item.as_ref() == Some(above);
+                    self.folders.iter().filter(move |(_, folder)| at_root(folder)).map(|(folder, _)| *folder)
+                })
+                .collect();
+            concerned.extend(roots);
+            if item.ancestors.is_none()
+                && let Some(parent) = &item.parent
+            {
+                concerned.extend(self.store.folders_knowing(id, parent)?);
+            }
+        }
+        concerned.retain(|folder| self.folders.contains_key(folder));
+        concerned.sort_unstable();
+        concerned.dedup();
+        Ok(concerned)
+    }
+
+    fn apply_event(
+        &mut self,
+        id: AccountId,
+        folder: FolderId,
+        event: &RemoteEvent,
+        counts: &mut EventCounts,
+    ) -> Result<()> {
+        let (item, path) = match &event.subject {
+            Subject::Item(item) => (item.id.clone(), None),
+            Subject::Gone(item) | Subject::Id(item) => (item.clone(), None::<String>),
+            Subject::Path { .. } | Subject::Nothing => return Ok(()),
+        };
+        let path = match path {
+            Some(path) => Some(path),
+            None => self.path_for_people(folder, &item, &event.subject)?,
+        };
+        let kind = event.kind.word();
+        let journal = self.store.add_event(&NewEvent {
+            account: id,
+            event_id: &event.id,
+            folder: Some(folder),
+            node: self.store.item_by_id(folder, &item)?.map(|row| row.node),
+            item: Some(item.to_string()),
+            kind,
+            provider_kind: &event.provider_kind,
+            path: path.clone(),
+            actor: event.actor_name.as_deref().or(event.actor.as_deref()),
+            at: event.at,
+            received: self.now.wall,
+            outcome: "pending",
+            raw: &event.raw,
+        })?;
+        if let Some(journal) = journal {
+            self.notice(Notice::Event {
+                journal,
+                kind,
+                path: path.clone().unwrap_or_else(|| item.to_string()),
+                actor: event.actor_name.clone().or_else(|| event.actor.clone()),
+            });
+        }
+        let source = Source::Event { journal, created: event.kind == EventKind::Created };
+        let outcome = match &event.subject {
+            Subject::Item(item) => match self.learn(folder, item, source)? {
+                Learned::Stale => {
+                    counts.stale += 1;
+                    Some("stale")
+                }
+                Learned::Same => Some("no change"),
+                Learned::FilteredOut => Some("filtered out"),
+                Learned::Outside => Some("outside"),
+                Learned::Marked => None,
+            },
+            Subject::Gone(item) => self.hint(folder, item, LOOK_AFTER_TRASH, source)?,
+            Subject::Id(item) => self.hint(folder, item, LOOK, source)?,
+            Subject::Path { .. } | Subject::Nothing => None,
+        };
+        if let (Some(outcome), Some(journal)) = (outcome, journal) {
+            self.store.set_outcome(journal, outcome, self.now.wall)?;
+            let path = path.unwrap_or_else(|| item.to_string());
+            let what = outcome.to_owned();
+            self.notice(Notice::Outcome { folder, journal: Some(journal), what, path, from: None, took_ms: 0 });
+        }
+        Ok(())
+    }
+
+    /// An event named an item without describing it: ask the cloud about it.
+    fn hint(&mut self, folder: FolderId, item: &ItemId, look: u8, source: Source) -> Result<Option<&'static str>> {
+        let Some(known) = self.store.item_by_id(folder, item)? else { return Ok(Some("unknown item")) };
+        if known.remote.presence == Presence::Absent && known.synced.is_none() {
+            return Ok(Some("no change"));
+        }
+        if Some(known.node) == self.folders.get(&folder).and_then(|folder| folder.row.root) {
+            self.check_remote_root(folder)?;
+            return Ok(Some("watched folder"));
+        }
+        self.store.mark(known.node, folder, Lane::News, look, source.journal(), self.now.wall)?;
+        Ok(None)
+    }
+}
+
+/// Ask for the item's state; "not found" alone proves nothing.
+pub(super) const LOOK: u8 = 1;
+/// Ask for the item's state after the stream said that it went to the trash: "not found" is the second proof.
+pub(super) const LOOK_AFTER_TRASH: u8 = 2;
+
+fn add_counts(counts: &mut EventCounts, more: EventCounts) {
+    counts.relevant += more.relevant;
+    counts.foreign += more.foreign;
+    counts.repeated += more.repeated;
+    counts.stale += more.stale;
+    counts.own += more.own;
+}

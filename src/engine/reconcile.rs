@@ -1,0 +1,692 @@
+//! Dirty items to decisions: loads what is ready, plans each item, and asks for the calls and deeds that the plan needs.
+
+use std::time::Duration;
+
+use super::disk::Want;
+use super::effect::{Effect, Notice, Task};
+use super::input::{FetchFailure, FetchOrder};
+use super::learn::Source;
+use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
+use super::{Engine, ITEMS_PER_STEP, Job, Phase, ROWS_PER_LOAD, ROWS_PER_STEP, WORKING_SET_ITEMS, millis};
+use crate::deed::{DiskErrorKind, Staged};
+use crate::events::interval::backoff;
+use crate::id::{AccountId, FolderId, ItemKind, NodeId};
+use crate::path::{LocalName, Name, local_name};
+use crate::plan::{self, Action, RemoteSide, SyncedSide};
+use crate::provider::{ProviderError, ProviderErrorKind};
+use crate::store::Result;
+use crate::store::items::{ItemRow, Presence, SeatRow};
+use crate::store::work::{Lane, WorkRow, WorkState};
+use crate::tree::{ItemState, Seat, SyncedContent};
+
+/// Files fetched and not yet published, for one folder: what a slow disk may let pile up.
+const STAGED_MOST: usize = 256;
+/// A reconsideration of something that waits for an item that is itself put off.
+const WAIT_AGAIN: Duration = Duration::from_secs(5);
+/// How long an item rests that the cloud hides from us.
+const HIDDEN_RETRIED_EVERY: Duration = Duration::from_mins(10);
+/// Failures of one item before the waits stop growing.
+const ATTEMPTS_COUNTED: u32 = 10;
+
+impl Engine {
+    /// Fills the working set and decides, within the limits of a step.
+    pub(super) fn reconcile(&mut self) -> Result<()> {
+        self.release_calls()?;
+        self.load()?;
+        for _ in 0..ITEMS_PER_STEP {
+            let [news, bulk] = &mut self.ready;
+            let Some(node) = news.pop_front().or_else(|| bulk.pop_front()) else { break };
+            if self.nodes.get(&node) == Some(&Phase::Ready) {
+                self.consider(node)?;
+            }
+            if self.ready.iter().all(std::collections::VecDeque::is_empty) {
+                self.load()?;
+            }
+        }
+        self.release_calls()?;
+        self.release_disk()?;
+        if self.ready.iter().any(|queue| !queue.is_empty()) {
+            self.more = true;
+        }
+        Ok(())
+    }
+
+    fn load(&mut self) -> Result<()> {
+        for lane in [Lane::News, Lane::Bulk] {
+            // News may always come in: the bulk leaves a tenth of the working set to it.
+            let room = match lane {
+                Lane::News => WORKING_SET_ITEMS,
+                Lane::Bulk => WORKING_SET_ITEMS - WORKING_SET_ITEMS / 10,
+            };
+            if self.ready[lane as usize].len() >= ITEMS_PER_STEP || self.nodes.len() >= room {
+                continue;
+            }
+            let limit = ROWS_PER_LOAD.min((room - self.nodes.len()) as u32);
+            let rows = self.store.ready(lane, self.loaded[lane as usize], limit)?;
+            for (pos, node, folder) in rows {
+                self.loaded[lane as usize] = pos;
+                if self.can_work(folder) && !self.nodes.contains_key(&node) {
+                    self.make_ready(node, lane);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a folder's items can be worked on at all.
+    fn can_work(&self, id: FolderId) -> bool {
+        self.folders.get(&id).is_some_and(|folder| {
+            folder.is_open()
+                && !folder.row.paused
+                && self.accounts.get(&folder.account).is_some_and(super::listen::Account::usable)
+        })
+    }
+
+    /// Decides about one item.
+    pub(super) fn consider(&mut self, node: NodeId) -> Result<()> {
+        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+            self.leave(node);
+            return Ok(());
+        };
+        if !self.can_work(work.folder) || work.state != WorkState::Ready {
+            self.leave(node);
+            return Ok(());
+        }
+        if work.look > 0 {
+            self.await_call(&work);
+            return Ok(());
+        }
+        match self.plan(&item) {
+            Action::Forget => self.forget(&item, &work),
+            Action::Settle => self.settle(&item, &work),
+            Action::Release => self.release(&item, &work),
+            Action::Acknowledge => {
+                self.acknowledge(&item)?;
+                self.settle(&item, &work)
+            }
+            Action::MakeFolder { parent, name } => {
+                if self.way_is_free(&item, &work, parent, &name)? {
+                    self.want(&item, &work, Want::MakeFolder { parent, name })?;
+                }
+                Ok(())
+            }
+            Action::Fetch { parent, name } => {
+                if self.way_is_free(&item, &work, parent, &name)? {
+                    self.fetch_or_publish(&item, &work, parent, name)?;
+                }
+                Ok(())
+            }
+            Action::Move { parent, name } => {
+                if self.way_is_free(&item, &work, parent, &name)? && self.not_into_itself(&item, &work, parent)? {
+                    self.want(&item, &work, Want::Move { parent, name })?;
+                }
+                Ok(())
+            }
+            Action::Remove(kind) => self.remove(&item, &work, kind),
+        }
+    }
+
+    /// What the planner says of an item now.
+    pub(super) fn plan(&self, item: &ItemRow) -> Action {
+        plan::mirror(item.id.kind(), &remote_side(item), synced_side(item).as_ref())
+    }
+
+    /// Whether nothing is left to do for an item, and nothing is marked.
+    pub(super) fn settled(&mut self, node: NodeId) -> Result<bool> {
+        if self.store.work(node)?.is_some() {
+            return Ok(false);
+        }
+        match self.store.item(node)? {
+            Some(item) => Ok(self.plan(&item) == Action::Settle),
+            None => Ok(false),
+        }
+    }
+
+    /// The item came and went: drop its row.
+    fn forget(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
+        if item.id.is_folder() && self.store.sweep_left(item.folder)? {
+            self.await_sweep(item);
+            return Ok(());
+        }
+        let what = self.did.get(&item.node).copied().unwrap_or("no change");
+        self.drop_staged(item.folder, item.node);
+        self.conclude(item, work, what)?;
+        self.store.drop_item(item.node)?;
+        self.leave(item.node);
+        Ok(())
+    }
+
+    /// Cloud and disk agree.
+    fn settle(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
+        let what = self.did.get(&item.node).copied().unwrap_or("no change");
+        self.drop_staged(item.folder, item.node);
+        self.conclude(item, work, what)?;
+        self.store.finish(item.node)?;
+        self.leave(item.node);
+        Ok(())
+    }
+
+    fn release(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
+        if item.id.is_folder() && self.store.sweep_left(item.folder)? {
+            self.await_sweep(item);
+            return Ok(());
+        }
+        self.put_synced(item, None)?;
+        self.conclude(item, work, "filtered out; the local copy stays")?;
+        self.store.drop_item(item.node)?;
+        self.leave(item.node);
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, item: &ItemRow) -> Result<()> {
+        let (Some(remote), Some(mut synced)) = (item.remote.content.clone(), item.synced.clone()) else {
+            return Ok(());
+        };
+        if let Some(content) = &mut synced.content {
+            content.version = remote.version;
+        }
+        self.put_synced(item, Some(&synced))
+    }
+
+    /// Writes down what became of the event that asked for the work, and tells whoever watches if nothing was done.
+    pub(super) fn conclude(&mut self, item: &ItemRow, work: &WorkRow, what: &str) -> Result<()> {
+        if let Some(journal) = work.journal {
+            self.store.set_outcome(journal, what, self.now.wall)?;
+            if what == "no change" {
+                let path = self.shown_path(item)?;
+                let took_ms = self.now.wall.since(work.since).max(0);
+                let (folder, what) = (item.folder, what.to_owned());
+                self.notice(Notice::Outcome { folder, journal: Some(journal), what, path, from: None, took_ms });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an item can go to a place: its directory is on disk, and nobody else sits there. If not, arranges for it.
+    fn way_is_free(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId, name: &Name) -> Result<bool> {
+        let Some(above) = self.store.item(parent)? else {
+            self.put_off(work, WAIT_AGAIN, "waits", "waits for its folder")?;
+            return Ok(false);
+        };
+        if above.synced.is_none() {
+            self.await_node(work, &above)?;
+            return Ok(false);
+        }
+        let Some(occupant) = self.store.seated_at(parent, name)?.filter(|occupant| *occupant != item.node) else {
+            return Ok(true);
+        };
+        let Some(occupant) = self.store.item(occupant)? else { return Ok(true) };
+        match self.plan(&occupant) {
+            // The cloud has another item in its place: what stood there was replaced, not deleted.
+            Action::Remove(ItemKind::File) => {
+                self.store.leave_holds(occupant.node)?;
+                self.store.mark(occupant.node, occupant.folder, Lane::News, 0, None, self.now.wall)?;
+                self.store.unhold(occupant.node, true)?;
+                self.store.approve(occupant.node)?;
+                self.await_node(work, &occupant)?;
+            }
+            Action::Remove(ItemKind::Folder) => self.await_node(work, &occupant)?,
+            Action::Move { .. } => {
+                // Both places may want each other: the one in the way steps aside, so that no order of moves can lock up.
+                let busy = matches!(self.nodes.get(&occupant.node), Some(Phase::Busy));
+                let ready = self.store.work(occupant.node)?;
+                match ready {
+                    Some(theirs) if !busy && theirs.look == 0 => {
+                        self.await_node(work, &occupant)?;
+                        self.want(&occupant, &theirs, Want::Park)?;
+                    }
+                    _ => self.await_node(work, &occupant)?,
+                }
+            }
+            _ => self.same_place(item, work, &occupant)?,
+        }
+        Ok(false)
+    }
+
+    /// The cloud seems to have two items in one place: one description is old, so both are looked at.
+    fn same_place(&mut self, item: &ItemRow, work: &WorkRow, occupant: &ItemRow) -> Result<()> {
+        if self.store.work(occupant.node)?.is_none() {
+            self.store.mark(occupant.node, occupant.folder, Lane::News, LOOK, None, self.now.wall)?;
+        }
+        let path = self.shown_path(occupant)?;
+        let attempts = work.attempts + 1;
+        self.drop_staged(item.folder, item.node);
+        let due =
+            self.now.wall.plus_ms(millis(backoff(attempts.min(ATTEMPTS_COUNTED), None, self.chance.next())) as i64);
+        let text = format!("the cloud has two items at `{path}`; both are being looked at");
+        self.store.put_off(item.node, due, attempts, Some(("name_taken", &text)))?;
+        self.store.want_look(item.node)?;
+        self.leave(item.node);
+        Ok(())
+    }
+
+    /// Whether a folder's new parent does not (still) lie below it on disk.
+    fn not_into_itself(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId) -> Result<bool> {
+        if !item.id.is_folder() {
+            return Ok(true);
+        }
+        let mut chain = Vec::new();
+        let mut at = Some(parent);
+        while let Some(node) = at {
+            if node == item.node {
+                // The cloud's tree has no circle, so somebody on the way from there to here is to be moved as well.
+                for other in chain {
+                    if let Some(other) = self.store.item(other)?
+                        && matches!(self.plan(&other), Action::Move { .. })
+                    {
+                        self.await_node(work, &other)?;
+                        return Ok(false);
+                    }
+                }
+                self.put_off(work, WAIT_AGAIN, "waits", "waits for its new folder to move")?;
+                return Ok(false);
+            }
+            chain.push(node);
+            at = match self.store.item(node)?.and_then(|row| row.synced).map(|synced| synced.seat) {
+                Some(SeatRow::At { parent, .. }) => Some(parent),
+                Some(SeatRow::Root | SeatRow::Parked(_)) | None => None,
+            };
+        }
+        Ok(true)
+    }
+
+    fn fetch_or_publish(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId, name: Name) -> Result<()> {
+        let Some(content) = &item.remote.content else {
+            return self.put_off(
+                work,
+                HIDDEN_RETRIED_EVERY,
+                "no_content",
+                "the cloud does not say what the file holds",
+            );
+        };
+        let Some(folder) = self.folders.get(&item.folder) else { return Ok(()) };
+        let staged = folder.staged.get(&item.node).map(|(_, content)| content.version.clone());
+        if staged.as_ref() == Some(&content.version) {
+            return self.want(item, work, Want::Publish { parent, name });
+        }
+        if staged.is_some() {
+            self.drop_staged(item.folder, item.node);
+        }
+        let may_be_there = self.folders.get(&item.folder).is_some_and(|folder| folder.row.adopt);
+        if may_be_there && item.synced.is_none() && content.hash.is_some() && !self.no_adopt.contains(&item.node) {
+            return self.want(item, work, Want::Adopt { parent, name });
+        }
+        self.await_call(work);
+        Ok(())
+    }
+
+    fn remove(&mut self, item: &ItemRow, work: &WorkRow, kind: ItemKind) -> Result<()> {
+        if self.store.sweep_left(item.folder)? {
+            // Until everything below is told we do not know how much goes.
+            self.await_sweep(item);
+            return Ok(());
+        }
+        match kind {
+            ItemKind::File => {
+                if work.approved || !self.brake(item)? {
+                    self.want(item, work, Want::RemoveFile)?;
+                }
+                Ok(())
+            }
+            ItemKind::Folder => {
+                let Some(child) = self.store.seated_in(item.node)? else {
+                    return self.want(item, work, Want::RemoveFolder);
+                };
+                let Some(child) = self.store.item(child)? else { return Ok(()) };
+                if self.store.work(child.node)?.is_none() {
+                    self.store.mark(child.node, child.folder, Lane::Bulk, 0, None, self.now.wall)?;
+                }
+                self.await_node(work, &child)
+            }
+        }
+    }
+
+    /// Tells the descendants of folders what became of them, a few thousand rows at a time.
+    pub(super) fn sweep(&mut self) -> Result<()> {
+        let Some((node, id, presence)) = self.store.next_sweep()? else { return Ok(()) };
+        let after = self.sweep_at.filter(|(at, _)| *at == node).map_or(NodeId(0), |(_, after)| after);
+        let children = self.store.remote_children(node, after, ROWS_PER_STEP)?;
+        let full = children.len() == ROWS_PER_STEP as usize;
+        self.sweep_at = children.last().map(|last| (node, last.node));
+        for child in children {
+            if child.remote.presence == Presence::Present {
+                self.gone(&child, presence, Source::Listing)?;
+            }
+        }
+        if !full {
+            self.store.swept(node)?;
+        }
+        if !self.store.sweep_left(id)?
+            && let Some(folder) = self.folders.get_mut(&id)
+        {
+            for node in std::mem::take(&mut folder.after_sweep) {
+                if self.nodes.get(&node) == Some(&Phase::AwaitSweep) {
+                    self.make_ready(node, Lane::News);
+                }
+            }
+        }
+        self.more = true;
+        Ok(())
+    }
+
+    fn await_sweep(&mut self, item: &ItemRow) {
+        self.nodes.insert(item.node, Phase::AwaitSweep);
+        if let Some(folder) = self.folders.get_mut(&item.folder) {
+            folder.after_sweep.push(item.node);
+        }
+    }
+
+    /// An item waits until another one has moved on.
+    fn await_node(&mut self, work: &WorkRow, other: &ItemRow) -> Result<()> {
+        match self.store.work(other.node)?.map(|theirs| theirs.state) {
+            None => {
+                // Nothing was to be done there, as far as we knew; its plan is made again.
+                self.store.mark(other.node, other.folder, work.lane, 0, None, self.now.wall)?;
+            }
+            Some(WorkState::Ready) => {}
+            Some(WorkState::Waiting) => return self.put_off(work, WAIT_AGAIN, "waits", "waits for another item"),
+            Some(WorkState::Held) => return self.put_off(work, WAIT_AGAIN, "waits", "waits for a hold to be decided"),
+        }
+        self.nodes.insert(work.node, Phase::AwaitNode);
+        self.awaiting.entry(other.node).or_default().push(work.node);
+        Ok(())
+    }
+
+    /// An item is tried again later, by itself and not for a failure of its own.
+    fn put_off(&mut self, work: &WorkRow, wait: Duration, code: &str, text: &str) -> Result<()> {
+        let due = self.now.wall.plus_ms(millis(wait) as i64);
+        self.store.put_off(work.node, due, work.attempts, Some((code, text)))?;
+        self.leave(work.node);
+        Ok(())
+    }
+
+    /// An item failed: it has a problem now, and is tried again after a growing wait.
+    pub(super) fn item_failed(&mut self, node: NodeId, code: &str, text: &str, asked: Option<Duration>) -> Result<()> {
+        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+            self.leave(node);
+            return Ok(());
+        };
+        let attempts = work.attempts + 1;
+        let wait = backoff(attempts.min(ATTEMPTS_COUNTED), asked, self.chance.next());
+        let due = self.now.wall.plus_ms(millis(wait) as i64);
+        self.store.put_off(node, due, attempts, Some((code, text)))?;
+        let path = self.shown_path(&item)?;
+        let (folder, code, text) = (item.folder, code.to_owned(), text.to_owned());
+        self.notice(Notice::Problem { folder, path, code, text });
+        self.leave(node);
+        Ok(())
+    }
+
+    fn await_call(&mut self, work: &WorkRow) {
+        let Some(account) = self.folders.get(&work.folder).map(|folder| folder.account) else { return };
+        self.nodes.insert(work.node, Phase::AwaitCall);
+        if let Some(account) = self.accounts.get_mut(&account) {
+            // News overtakes the first sync here as well.
+            match work.lane {
+                Lane::News => account.queue.push_front(work.node),
+                Lane::Bulk => account.queue.push_back(work.node),
+            }
+        }
+    }
+
+    /// Hands out fetches and looks as far as there is room.
+    fn release_calls(&mut self) -> Result<()> {
+        let ids: Vec<AccountId> = self.accounts.keys().copied().collect();
+        for id in ids {
+            let mut put_back = Vec::new();
+            while let Some(node) = self.next_call(id) {
+                if !self.release_call(id, node)? {
+                    put_back.push(node);
+                    if self
+                        .accounts
+                        .get(&id)
+                        .is_none_or(|account| put_back.len() > account.queue.len().min(STAGED_MOST))
+                    {
+                        break;
+                    }
+                }
+            }
+            if let Some(account) = self.accounts.get_mut(&id) {
+                for node in put_back.into_iter().rev() {
+                    account.queue.push_front(node);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn next_call(&mut self, id: AccountId) -> Option<NodeId> {
+        let now = self.now.mono;
+        let account = self.accounts.get_mut(&id)?;
+        let room = account.fetching < account.settings.transfers as usize || account.asking < QUESTIONS_MOST;
+        if !room || now < account.closed_until || !account.usable() {
+            return None;
+        }
+        account.queue.pop_front()
+    }
+
+    /// Starts the call that an item waits for; false if there is no room for its kind of call.
+    fn release_call(&mut self, id: AccountId, node: NodeId) -> Result<bool> {
+        if self.nodes.get(&node) != Some(&Phase::AwaitCall) {
+            return Ok(true);
+        }
+        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+            self.leave(node);
+            return Ok(true);
+        };
+        if !self.can_work(work.folder) || work.state != WorkState::Ready {
+            self.leave(node);
+            return Ok(true);
+        }
+        let Some(account) = self.accounts.get(&id) else { return Ok(true) };
+        if work.look > 0 {
+            if account.asking >= QUESTIONS_MOST {
+                return Ok(false);
+            }
+            let Some(job) = self.start(Job::Look { account: id, node })? else { return Ok(false) };
+            if let Some(account) = self.accounts.get_mut(&id) {
+                account.asking += 1;
+            }
+            self.nodes.insert(node, Phase::Busy);
+            self.outbox.push(Effect::Cloud { job, account: id, task: Task::Look(item.id) });
+            return Ok(true);
+        }
+        let fetch = matches!(self.plan(&item), Action::Fetch { .. });
+        let Some(content) = item.remote.content.clone().filter(|_| fetch) else {
+            // What is to be done changed while it waited.
+            self.make_ready(node, work.lane);
+            return Ok(true);
+        };
+        let Some(folder) = self.folders.get(&work.folder) else { return Ok(true) };
+        let full = folder.staged.len() + folder.fetching >= STAGED_MOST;
+        if account.fetching >= account.settings.transfers as usize || full {
+            return Ok(false);
+        }
+        let synced = SyncedContent {
+            version: content.version.clone(),
+            hash: content.hash.clone(),
+            sha256: None,
+            size: content.size.unwrap_or(0),
+        };
+        let about = Job::Fetch { account: id, folder: work.folder, node, content: synced };
+        let Some(job) = self.start(about)? else { return Ok(false) };
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.fetching += 1;
+        }
+        if let Some(folder) = self.folders.get_mut(&work.folder) {
+            folder.fetching += 1;
+        }
+        self.nodes.insert(node, Phase::Busy);
+        let order = FetchOrder {
+            path: self.shown_path(&item)?,
+            item: item.id,
+            version: content.version,
+            size: content.size,
+            hash: content.hash,
+            modified: content.modified,
+        };
+        self.outbox.push(Effect::Cloud { job, account: id, task: Task::Fetch(work.folder, Box::new(order)) });
+        Ok(true)
+    }
+
+    pub(super) fn looked(
+        &mut self,
+        account: AccountId,
+        node: NodeId,
+        result: std::result::Result<ItemState, ProviderError>,
+    ) -> Result<()> {
+        if let Some(account) = self.accounts.get_mut(&account) {
+            account.asking = account.asking.saturating_sub(1);
+        }
+        let state = match result {
+            Ok(state) => state,
+            Err(error) => return self.call_failed(account, node, &error),
+        };
+        self.account_worked(account);
+        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+            self.leave(node);
+            return Ok(());
+        };
+        self.store.looked(node)?;
+        self.nodes.remove(&node);
+        let source = Source::Look { journal: work.journal };
+        match state {
+            ItemState::Active(found) => {
+                self.learn(item.folder, &found, source)?;
+            }
+            ItemState::Trashed => self.gone(&item, Presence::Absent, source)?,
+            ItemState::NotFound if work.look == LOOK_AFTER_TRASH => self.gone(&item, Presence::Absent, source)?,
+            ItemState::NotFound => {
+                let text = "the cloud no longer shows the item, and did not say that it was deleted";
+                self.store.want_look(node)?;
+                return self.item_failed(node, "hidden", text, Some(HIDDEN_RETRIED_EVERY));
+            }
+        }
+        self.make_ready(node, work.lane);
+        Ok(())
+    }
+
+    pub(super) fn fetched(
+        &mut self,
+        account: AccountId,
+        id: FolderId,
+        node: NodeId,
+        mut content: SyncedContent,
+        result: std::result::Result<Staged, FetchFailure>,
+    ) -> Result<()> {
+        if let Some(account) = self.accounts.get_mut(&account) {
+            account.fetching = account.fetching.saturating_sub(1);
+        }
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.fetching = folder.fetching.saturating_sub(1);
+        }
+        let failure = match result {
+            Ok(staged) => {
+                self.account_worked(account);
+                content.sha256 = Some(staged.sha256);
+                content.size = staged.stamp.size;
+                if let Some(folder) = self.folders.get_mut(&id) {
+                    folder.staged.insert(node, (staged, content));
+                }
+                self.make_ready(node, Lane::News);
+                return Ok(());
+            }
+            Err(failure) => failure,
+        };
+        match failure {
+            FetchFailure::Provider(error) => self.call_failed(account, node, &error),
+            FetchFailure::Disk(error) => {
+                if matches!(error.kind, DiskErrorKind::RootLost | DiskErrorKind::Full | DiskErrorKind::NotWritable) {
+                    self.root_failed(id, &error);
+                    return Ok(());
+                }
+                self.item_failed(node, "disk", &error.to_string(), None)
+            }
+        }
+    }
+
+    /// A call for one item failed.
+    fn call_failed(&mut self, account: AccountId, node: NodeId, error: &ProviderError) -> Result<()> {
+        let code = match error.kind {
+            // The account's matter, not the item's: it waits in line.
+            ProviderErrorKind::SignInNeeded
+            | ProviderErrorKind::RateLimited
+            | ProviderErrorKind::QuotaExhausted
+            | ProviderErrorKind::Network
+            | ProviderErrorKind::Local => {
+                self.account_failed(account, error);
+                self.nodes.remove(&node);
+                self.make_ready(node, Lane::News);
+                return Ok(());
+            }
+            ProviderErrorKind::NotFound => {
+                // The item or the version is gone, or it is hidden: ask for its state.
+                self.nodes.remove(&node);
+                self.store.want_look(node)?;
+                let text = "the cloud does not find the version that it announced; the item is looked at";
+                return self.item_failed(node, "version_gone", text, None);
+            }
+            ProviderErrorKind::Forbidden => "forbidden",
+            ProviderErrorKind::Conflict | ProviderErrorKind::CursorLost => "conflict",
+            ProviderErrorKind::NotReady => "not_ready",
+            ProviderErrorKind::Corrupt => "corrupt",
+            ProviderErrorKind::Refused => "refused",
+            ProviderErrorKind::Malformed => "malformed",
+            ProviderErrorKind::Unavailable => "unavailable",
+        };
+        self.item_failed(node, code, &error.to_string(), error.retry_after)
+    }
+
+    pub(super) fn drop_staged(&mut self, id: FolderId, node: NodeId) {
+        let dropped = self.folders.get_mut(&id).and_then(|folder| folder.staged.remove(&node));
+        if let Some((staged, _)) = dropped {
+            self.outbox.push(Effect::DropStaged(id, staged.name));
+        }
+    }
+
+    /// The path that people know an item by.
+    pub(super) fn shown_path(&mut self, item: &ItemRow) -> Result<String> {
+        let Some(parent) = item.remote.parent else { return Ok(String::new()) };
+        let above = self.remote_path(parent)?;
+        Ok(if above.is_empty() { item.remote.name.clone() } else { format!("{above}/{}", item.remote.name) })
+    }
+}
+
+/// What the cloud has of an item, in local terms.
+pub(crate) fn remote_side(item: &ItemRow) -> RemoteSide {
+    match (item.remote.presence, item.remote.parent) {
+        (Presence::Absent, _) => RemoteSide::Absent,
+        (Presence::FilteredOut, _) => RemoteSide::FilteredOut,
+        (Presence::Present, Some(parent)) => RemoteSide::Present {
+            parent,
+            name: name_on_disk(item).name().clone(),
+            content: item.remote.content.as_ref().map(|content| (content.version.clone(), content.hash.clone())),
+        },
+        // The watched root has no place to be moved to; nothing is ever planned for it.
+        (Presence::Present, None) => RemoteSide::FilteredOut,
+    }
+}
+
+/// What an item is called on disk.
+pub(crate) fn name_on_disk(item: &ItemRow) -> LocalName {
+    match Name::new(item.remote.name.as_bytes()) {
+        Ok(name) => LocalName::Same(name),
+        Err(_) => local_name(&item.remote.name, &id_hash(&item.id)),
+    }
+}
+
+/// Ten hex digits and more of the SHA-256 of an item's id.
+fn id_hash(id: &crate::id::ItemId) -> String {
+    use sha2::Digest;
+    let digest: [u8; 32] = sha2::Sha256::digest(id.to_string().as_bytes()).into();
+    crate::id::Sha256(digest).to_string()
+}
+
+pub(crate) fn synced_side(item: &ItemRow) -> Option<SyncedSide> {
+    let synced = item.synced.as_ref()?;
+    let seat = match &synced.seat {
+        SeatRow::At { parent, name } => Seat::At { parent: *parent, name: name.clone() },
+        SeatRow::Root | SeatRow::Parked(_) => Seat::Parked,
+    };
+    Some(SyncedSide { seat, content: synced.content.clone() })
+}

@@ -1,0 +1,6 @@
+//! The deeds in every situation, twice; a crash and a refusal at every step of each.
+
+mod crash;
+mod race;
+mod rig;
+mod table;

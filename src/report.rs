@@ -1,0 +1,365 @@
+//! What the agent says of itself, as values: the JSON of every listing, whoever prints it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{HoldId, ItemId, JournalId};
+use crate::tree::Wall;
+
+/// The version of the JSON documents below; it grows when a field changes its meaning or goes away.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// `agent status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// [`SCHEMA_VERSION`].
+    pub schema: u32,
+    /// Whether an agent is running (the answer came over its socket).
+    pub running: bool,
+    /// The running agent's process id.
+    pub pid: Option<u32>,
+    /// The agent's version.
+    pub version: String,
+    /// The answer to "is everything in sync?": true only if every folder is [`FolderState::InSync`] and nothing is degraded.
+    pub in_sync: bool,
+    /// What is wrong with the agent as a whole (a bad configuration reload, a failing database), in sentences.
+    pub degraded: Vec<Degraded>,
+    /// The accounts.
+    pub accounts: Vec<AccountStatus>,
+    /// The folders.
+    pub folders: Vec<FolderStatus>,
+    /// Holds that wait for a person.
+    pub held: u64,
+    /// Items with a problem.
+    pub problems: u64,
+}
+
+/// A degraded state: always with a name, a cause and a next step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Degraded {
+    /// A stable word, such as `sign_in_needed`, `offline`, `disk_full`, `root_lost`, `unverified`, `store`, `config`.
+    pub name: String,
+    /// Why.
+    pub cause: String,
+    /// What to do, or what the agent will do and when.
+    pub next_step: String,
+}
+
+/// One account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccountStatus {
+    /// Its name.
+    pub name: String,
+    /// `box` or `egnyte`.
+    pub provider: String,
+    /// Who is signed in, once known.
+    pub login: Option<String>,
+    /// What is wrong with it.
+    pub degraded: Option<Degraded>,
+    /// Whether news arrives by long poll right now.
+    pub long_poll: bool,
+    /// When the stream was last read with success.
+    pub last_poll: Option<Wall>,
+    /// When it will be read next.
+    pub next_poll: Option<Wall>,
+    /// Events read since the start of the database, by what became of them.
+    pub events: EventCounts,
+    /// The API budget.
+    pub budget: Budget,
+}
+
+/// Events by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventCounts {
+    /// Events that touched a folder.
+    pub relevant: u64,
+    /// Events that concern nothing that we watch.
+    pub foreign: u64,
+    /// Events seen before.
+    pub repeated: u64,
+    /// Events older than what we knew of the item.
+    pub stale: u64,
+    /// Echoes of our own deeds.
+    pub own: u64,
+}
+
+/// The API budget of an account.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Calls spent today (UTC), as reserved.
+    pub spent_today: u64,
+    /// Calls allowed a day, if there is a limit.
+    pub per_day: Option<u64>,
+    /// When the day's count starts again.
+    pub resets_at: Option<Wall>,
+    /// No calls before this moment (the provider asked us to wait).
+    pub closed_until: Option<Wall>,
+    /// A sentence for a first sync that the budget makes long.
+    pub forecast: Option<String>,
+}
+
+/// The state of a folder in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FolderState {
+    /// Added, and its remote folder not yet looked up.
+    Starting,
+    /// The remote folder is being listed for the first time.
+    Listing,
+    /// Something is being done.
+    Syncing,
+    /// Everything that the cloud told us is on disk.
+    InSync,
+    /// A full comparison is due or under way because our place in the stream was lost.
+    Unverified,
+    /// A person paused it.
+    Paused,
+    /// A hold waits for a person; the rest goes on.
+    Held,
+    /// It cannot go on: see `degraded`.
+    Halted,
+    /// Some items have problems; the rest is in sync.
+    Problems,
+}
+
+impl FolderState {
+    /// The words for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Listing => "listing",
+            Self::Syncing => "syncing",
+            Self::InSync => "in sync",
+            Self::Unverified => "unverified",
+            Self::Paused => "paused",
+            Self::Held => "held",
+            Self::Halted => "halted",
+            Self::Problems => "in sync, with problems",
+        }
+    }
+}
+
+/// One folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FolderStatus {
+    /// Its name.
+    pub name: String,
+    /// Its account.
+    pub account: String,
+    /// The remote folder as written.
+    pub remote: String,
+    /// The local directory.
+    pub local: String,
+    /// The mode's word.
+    pub mode: String,
+    /// Its state.
+    pub state: FolderState,
+    /// What is wrong with it.
+    pub degraded: Option<Degraded>,
+    /// Files on disk and their bytes.
+    pub files: u64,
+    /// Bytes of those.
+    pub bytes: u64,
+    /// Folders on disk.
+    pub folders: u64,
+    /// Items with work to do (files to fetch, move, remove; folders to list).
+    pub pending: u64,
+    /// Bytes still to fetch, as far as known.
+    pub pending_bytes: u64,
+    /// Items with a problem.
+    pub problems: u64,
+    /// Holds.
+    pub held: u64,
+    /// When a full comparison last ended.
+    pub verified: Option<Wall>,
+    /// Transfers under way.
+    pub transfers: Vec<Transfer>,
+}
+
+/// A transfer under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// The path in the folder.
+    pub path: String,
+    /// Bytes done.
+    pub done: u64,
+    /// Bytes in all, if known.
+    pub total: Option<u64>,
+}
+
+/// One entry of `agent events`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRow {
+    /// Its number in the journal.
+    pub id: JournalId,
+    /// When it was received.
+    pub received: Wall,
+    /// When it happened, by the provider's clock.
+    pub at: Option<Wall>,
+    /// The account.
+    pub account: String,
+    /// The folder, if it concerns one.
+    pub folder: Option<String>,
+    /// Our word for it.
+    pub kind: String,
+    /// The provider's word for it.
+    pub provider_kind: String,
+    /// The provider's event id.
+    pub event_id: String,
+    /// The item.
+    pub item: Option<ItemId>,
+    /// The path as it was known when the event came.
+    pub path: Option<String>,
+    /// Who did it.
+    pub actor: Option<String>,
+    /// What became of it: `pending`, `downloaded`, `renamed`, `moved`, `removed`, `created`, `no change`, `stale`, `repeated`,
+    /// `held`, `failed`, ….
+    pub outcome: String,
+    /// Milliseconds from reception to the outcome.
+    pub took_ms: Option<u64>,
+}
+
+/// One line of `agent plan`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRow {
+    /// The folder.
+    pub folder: String,
+    /// The path that the action leads to.
+    pub path: String,
+    /// For moves: where it is now.
+    pub from: Option<String>,
+    /// `download`, `replace`, `make folder`, `move`, `remove`, `list`, `look`.
+    pub action: String,
+    /// Bytes to transfer.
+    pub bytes: Option<u64>,
+    /// Why it is not being done right now, if so.
+    pub waits_for: Option<String>,
+}
+
+/// One hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldRow {
+    /// Its number, for `approve` and `reject`.
+    pub id: HoldId,
+    /// The folder.
+    pub folder: String,
+    /// `mass_delete`, `root_emptied`, `account_changed`, `folder_moved`, ….
+    pub reason: String,
+    /// One sentence.
+    pub text: String,
+    /// Since when.
+    pub since: Wall,
+    /// How many items it covers.
+    pub items: u64,
+    /// Some of their paths, at most 20.
+    pub examples: Vec<String>,
+}
+
+/// One problem.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemRow {
+    /// The folder.
+    pub folder: String,
+    /// The path.
+    pub path: String,
+    /// A stable word.
+    pub code: String,
+    /// One sentence: the cause.
+    pub text: String,
+    /// What to do, or what the agent will do.
+    pub next_step: String,
+    /// Since when.
+    pub since: Wall,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When it will be tried again.
+    pub next_try: Option<Wall>,
+}
+
+/// `agent why PATH`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Why {
+    /// [`SCHEMA_VERSION`].
+    pub schema: u32,
+    /// The path asked about.
+    pub path: String,
+    /// The folder that it lies in.
+    pub folder: String,
+    /// The item, if the path is known.
+    pub item: Option<ItemId>,
+    /// What the cloud has, in a sentence.
+    pub remote: Option<String>,
+    /// What the disk had when both agreed, in a sentence.
+    pub synced: Option<String>,
+    /// What the agent means to do, in a sentence.
+    pub plan: String,
+    /// The problem, if there is one.
+    pub problem: Option<ProblemRow>,
+    /// Why the local name differs from the remote one, if it does.
+    pub mapped: Option<String>,
+    /// The pattern that keeps it out, if one does.
+    pub excluded_by: Option<String>,
+    /// The last events on it, newest first.
+    pub events: Vec<EventRow>,
+    /// Local versions kept, newest first, as sentences.
+    pub versions: Vec<String>,
+}
+
+/// A listing with its schema version, as every `--json` listing is wrapped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Listing<T> {
+    /// [`SCHEMA_VERSION`].
+    pub schema: u32,
+    /// The rows.
+    pub rows: Vec<T>,
+}
+
+impl<T> Listing<T> {
+    /// Wraps rows.
+    pub fn new(rows: Vec<T>) -> Self {
+        Self { schema: SCHEMA_VERSION, rows }
+    }
+}
+
+/// Which entries of the event journal are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventQuery {
+    /// Only entries after this one, oldest first. Without it: the newest entries, still oldest first.
+    pub after: Option<JournalId>,
+    /// Only entries received at or after this moment, in milliseconds since 1970.
+    pub since_ms: Option<i64>,
+    /// Only entries that concern this folder.
+    pub folder: Option<String>,
+    /// At most this many entries, and never more than [`MAX_ROWS`].
+    pub limit: Option<u32>,
+}
+
+/// The most rows that one listing holds; who asks for more gets this many.
+pub const MAX_ROWS: u32 = 10_000;
+
+/// Why a report could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReportError {
+    /// The thing asked about does not exist; one sentence that names what there is instead.
+    #[error("{0}")]
+    NotFound(String),
+    /// The database could not be read; one sentence.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Whoever can report on the agent's state: the running agent, or a reader of its database. The calls may read the disk
+/// and therefore block.
+pub trait Reports: Send + Sync {
+    /// `agent status`.
+    fn status(&self) -> Result<Status, ReportError>;
+    /// `agent events`.
+    fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, ReportError>;
+    /// `agent plan`, of one folder or all.
+    fn plan(&self, folder: Option<&str>) -> Result<Vec<PlanRow>, ReportError>;
+    /// `agent held`.
+    fn held(&self) -> Result<Vec<HoldRow>, ReportError>;
+    /// `agent problems`, of one folder or all.
+    fn problems(&self, folder: Option<&str>) -> Result<Vec<ProblemRow>, ReportError>;
+    /// `agent why`, of an absolute local path.
+    fn why(&self, path: &str) -> Result<Why, ReportError>;
+}

@@ -1,0 +1,200 @@
+//! The engine's memory: typed rows in one SQLite file, one transaction for each batch of inputs. All SQL is in here.
+//!
+//! One [`Store`] writes, owned by the control thread. Readers ([`Reader`]) open their own connections and see only what is
+//! committed.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+pub mod accounts;
+pub mod folders;
+pub mod holds;
+pub mod intents;
+pub mod items;
+pub mod journal;
+pub mod query;
+mod schema;
+pub mod versions;
+pub mod work;
+
+pub use schema::NEWEST as SCHEMA;
+
+/// What can go wrong with the database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file cannot be opened.
+    #[error("cannot open the database {path}: {source}")]
+    Open {
+        /// The file.
+        path: String,
+        /// SQLite's own words.
+        source: rusqlite::Error,
+    },
+    /// It was written by a newer agent.
+    #[error(
+        "the database has schema {found}, and this agent knows schemas up to {known}: install the newer agent again"
+    )]
+    Newer {
+        /// What the file has.
+        found: i64,
+        /// What we know.
+        known: i64,
+    },
+    /// It is a database of some other program.
+    #[error("the file is a database of another program")]
+    NotOurs,
+    /// The SQLite that is linked has a known corruption bug.
+    #[error("SQLite {0} is too old: 3.51.3 or newer is required")]
+    OldSqlite(String),
+    /// A row holds what no version of the agent writes.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
+    /// Anything else that SQLite says.
+    #[error("database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+impl StoreError {
+    fn open(path: &Path, source: rusqlite::Error) -> Self {
+        Self::Open { path: path.display().to_string(), source }
+    }
+
+    fn damaged(what: impl std::fmt::Display) -> Self {
+        Self::Damaged(what.to_string())
+    }
+}
+
+/// The result of a store call.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The writing connection. Between [`Store::begin`] and [`Store::commit`] everything is one transaction.
+#[derive(Debug)]
+pub struct Store {
+    conn: Connection,
+    jobs: Block,
+    next_pos: i64,
+}
+
+/// Job numbers that the database already counts as used.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    next: i64,
+    end: i64,
+}
+
+/// How many job numbers are taken at once: a number is then written every thousandth time instead of every time.
+const JOBS_TAKEN_AT_ONCE: i64 = 1_000;
+
+impl Store {
+    /// Opens or makes the database file.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::new(schema::open_writer(path)?)
+    }
+
+    /// A database in memory.
+    pub fn in_memory() -> Result<Self> {
+        Self::new(schema::open_in_memory()?)
+    }
+
+    fn new(conn: Connection) -> Result<Self> {
+        let work: i64 = conn.query_row("SELECT coalesce(max(pos), 0) FROM work", [], |row| row.get(0))?;
+        let listing: i64 = conn.query_row("SELECT coalesce(max(pos), 0) FROM listing", [], |row| row.get(0))?;
+        Ok(Self { conn, jobs: Block { next: 0, end: 0 }, next_pos: work.max(listing) + 1 })
+    }
+
+    /// The same database as a new process would find it: what was counted in memory is read anew.
+    pub fn reopened(self) -> Result<Self> {
+        Self::new(self.conn)
+    }
+
+    /// Opens the transaction of a batch.
+    pub fn begin(&mut self) -> Result<()> {
+        self.conn.execute_batch("BEGIN IMMEDIATE")?;
+        Ok(())
+    }
+
+    /// Makes the batch durable. After an error nothing of the batch may be believed: the engine is built anew.
+    pub fn commit(&mut self) -> Result<()> {
+        self.conn.execute_batch("COMMIT")?;
+        Ok(())
+    }
+
+    /// Takes the batch back.
+    pub fn rollback(&mut self) -> Result<()> {
+        // The numbers taken inside the batch are no longer counted as used in the database.
+        self.jobs = Block { next: 0, end: 0 };
+        self.conn.execute_batch("ROLLBACK")?;
+        Ok(())
+    }
+
+    /// A job number that was never used before, also not by an engine that crashed.
+    pub fn next_job(&mut self) -> Result<crate::id::JobId> {
+        if self.jobs.next == self.jobs.end {
+            let sql = "INSERT INTO fact (name, value) VALUES ('next_job', ?1)
+                       ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + ?1 AS TEXT)
+                       RETURNING CAST(value AS INTEGER)";
+            let end: i64 = self.conn.prepare_cached(sql)?.query_row([JOBS_TAKEN_AT_ONCE], |row| row.get(0))?;
+            self.jobs = Block { next: end - JOBS_TAKEN_AT_ONCE + 1, end: end + 1 };
+        }
+        let job = crate::id::JobId(self.jobs.next);
+        self.jobs.next += 1;
+        Ok(job)
+    }
+
+    fn take_pos(&mut self) -> i64 {
+        let pos = self.next_pos;
+        self.next_pos += 1;
+        pos
+    }
+
+    /// The connection, for the reports that are made of committed rows.
+    pub fn reader(&self) -> query::Rows<'_> {
+        query::Rows::new(&self.conn)
+    }
+}
+
+/// A reading connection of its own.
+#[derive(Debug)]
+pub struct Reader {
+    conn: Connection,
+}
+
+impl Reader {
+    /// Opens an existing database for reading.
+    pub fn open(path: &Path) -> Result<Self> {
+        Ok(Self { conn: schema::open_reader(path)? })
+    }
+
+    /// The reports.
+    pub fn rows(&self) -> query::Rows<'_> {
+        query::Rows::new(&self.conn)
+    }
+
+    /// Moves committed pages from the log into the database file. `all` also empties the log, if nobody reads.
+    pub fn checkpoint(&self, all: bool) -> Result<()> {
+        let sql = if all { "PRAGMA wal_checkpoint(TRUNCATE)" } else { "PRAGMA wal_checkpoint(PASSIVE)" };
+        self.conn.query_row(sql, [], |_| Ok(()))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn job_numbers_are_never_used_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..3 {
+            let mut store = Store::open(&path).unwrap();
+            store.begin().unwrap();
+            for _ in 0..1_500 {
+                assert!(seen.insert(store.next_job().unwrap()));
+            }
+            store.commit().unwrap();
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Accounts and their place in the event stream.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::{Result, Store};
+use crate::id::{AccountId, Cursor};
+use crate::provider::Identity;
+use crate::report::EventCounts;
+use crate::tree::Wall;
+
+/// One account as it was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountRow {
+    /// Its row.
+    pub account: AccountId,
+    /// Its name.
+    pub name: String,
+    /// Its provider's word.
+    pub provider: String,
+    /// Whose it was when first seen.
+    pub user_id: Option<String>,
+    /// The login of that user.
+    pub login: Option<String>,
+    /// Which stream the cursor belongs to.
+    pub stream: Option<String>,
+    /// The place in the stream.
+    pub cursor: Option<Cursor>,
+    /// When the stream was last read with success.
+    pub polled_at: Option<Wall>,
+    /// Event counts.
+    pub counts: EventCounts,
+}
+
+pub(super) const COLUMNS: &str =
+    "account, name, user_id, login, stream, cursor, polled_at, relevant, foreigns, repeated, stale, own, provider";
+
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
+    Ok(AccountRow {
+        account: AccountId(row.get(0)?),
+        name: row.get(1)?,
+        provider: row.get(12)?,
+        user_id: row.get(2)?,
+        login: row.get(3)?,
+        stream: row.get(4)?,
+        cursor: row.get::<_, Option<String>>(5)?.map(Cursor::new),
+        polled_at: row.get::<_, Option<i64>>(6)?.map(Wall),
+        counts: EventCounts {
+            relevant: row.get(7)?,
+            foreign: row.get(8)?,
+            repeated: row.get(9)?,
+            stale: row.get(10)?,
+            own: row.get(11)?,
+        },
+    })
+}
+
+impl Store {
+    /// The account of this name, made if it is new.
+    pub fn account(&mut self, name: &str, provider: &str) -> Result<AccountRow> {
+        let sql = format!("SELECT {COLUMNS} FROM account WHERE name = ?1");
+        if let Some(found) = self.conn.prepare_cached(&sql)?.query_row([name], read).optional()? {
+            return Ok(found);
+        }
+        self.conn.execute("INSERT INTO account (name, provider) VALUES (?1, ?2)", [name, provider])?;
+        Ok(self.conn.query_row(&sql, [name], read)?)
+    }
+
+    /// Records whose account it is.
+    pub fn set_identity(&mut self, account: AccountId, identity: &Identity) -> Result<()> {
+        self.conn.execute(
+            "UPDATE account SET user_id = ?2, login = ?3 WHERE account = ?1",
+            params![account.0, identity.user_id, identity.login],
+        )?;
+        Ok(())
+    }
+
+    /// Moves the cursor, in the transaction that records what the page said.
+    pub fn set_cursor(&mut self, account: AccountId, stream: &str, cursor: &Cursor, polled_at: Wall) -> Result<()> {
+        let sql = "UPDATE account SET stream = ?2, cursor = ?3, polled_at = ?4 WHERE account = ?1";
+        self.conn.prepare_cached(sql)?.execute(params![account.0, stream, cursor.as_str(), polled_at.0])?;
+        Ok(())
+    }
+
+    /// Forgets the place in the stream.
+    pub fn drop_cursor(&mut self, account: AccountId) -> Result<()> {
+        self.conn.execute("UPDATE account SET cursor = NULL, polled_at = NULL WHERE account = ?1", [account.0])?;
+        Ok(())
+    }
+
+    /// Adds to the counts of events.
+    pub fn count_events(&mut self, account: AccountId, more: EventCounts) -> Result<()> {
+        let sql = "UPDATE account SET relevant = relevant + ?2, foreigns = foreigns + ?3, repeated = repeated + ?4,
+                   stale = stale + ?5, own = own + ?6 WHERE account = ?1";
+        self.conn.prepare_cached(sql)?.execute(params![
+            account.0,
+            more.relevant,
+            more.foreign,
+            more.repeated,
+            more.stale,
+            more.own
+        ])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,221 @@
+//! Watched folders: where each stands, and the counts that status shows.
+
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::{Result, Store};
+use crate::id::{AccountId, FolderId, NodeId};
+use crate::tree::Wall;
+
+/// How far a full comparison is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScanStage {
+    /// Folders are being listed.
+    Listing,
+    /// Everything is listed; the stream is read once more, so that what moved during the listing is known.
+    Settling,
+    /// What the listing did not meet is looked for, from a node on.
+    Absences,
+}
+
+impl ScanStage {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Listing => "listing",
+            Self::Settling => "settling",
+            Self::Absences => "absences",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        [Self::Listing, Self::Settling, Self::Absences].into_iter().find(|stage| stage.word() == word)
+    }
+}
+
+/// One folder as it was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderRow {
+    /// Its row.
+    pub folder: FolderId,
+    /// Its name; nothing for one whose rows are being dropped.
+    pub name: Option<String>,
+    /// Its account.
+    pub account: AccountId,
+    /// What the marker in the root must say.
+    pub mark: String,
+    /// The remote place as configured.
+    pub remote: String,
+    /// The local directory.
+    pub local: PathBuf,
+    /// The patterns that the rows were made with.
+    pub filters: String,
+    /// The node of the remote root.
+    pub root: Option<NodeId>,
+    /// The local root was opened and marked once.
+    pub opened: bool,
+    /// Compare local files before fetching.
+    pub adopt: bool,
+    /// A person paused it.
+    pub paused: bool,
+    /// Why a full comparison is due.
+    pub unverified: Option<String>,
+    /// Number of the latest full comparison.
+    pub scan: i64,
+    /// How far it is.
+    pub scan_stage: Option<ScanStage>,
+    /// How far the search for absences has come.
+    pub scan_at: NodeId,
+    /// When a full comparison last ended.
+    pub verified_at: Option<Wall>,
+    /// The counts.
+    pub counts: FolderCounts,
+}
+
+/// What a folder holds on disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FolderCounts {
+    /// Files.
+    pub files: i64,
+    /// Folders, without the root.
+    pub folders: i64,
+    /// Bytes of the files.
+    pub bytes: i64,
+    /// Files on disk that are gone from the cloud.
+    pub removals: i64,
+}
+
+impl FolderCounts {
+    /// Adds a change to the counts.
+    pub fn add(&mut self, change: Self) {
+        self.files += change.files;
+        self.folders += change.folders;
+        self.bytes += change.bytes;
+        self.removals += change.removals;
+    }
+}
+
+pub(super) const COLUMNS: &str =
+    "folder, name, account, mark, remote, local, filters, root, opened, adopt, paused, unverified,
+     scan, scan_stage, scan_at, verified_at, files, folders, bytes, removals";
+
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<FolderRow> {
+    Ok(FolderRow {
+        folder: FolderId(row.get(0)?),
+        name: row.get(1)?,
+        account: AccountId(row.get(2)?),
+        mark: row.get(3)?,
+        remote: row.get(4)?,
+        local: PathBuf::from(std::ffi::OsString::from_vec(row.get(5)?)),
+        filters: row.get(6)?,
+        root: row.get::<_, Option<i64>>(7)?.map(NodeId),
+        opened: row.get(8)?,
+        adopt: row.get(9)?,
+        paused: row.get(10)?,
+        unverified: row.get(11)?,
+        scan: row.get(12)?,
+        scan_stage: row.get::<_, Option<String>>(13)?.and_then(|word| ScanStage::parse(&word)),
+        scan_at: NodeId(row.get(14)?),
+        verified_at: row.get::<_, Option<i64>>(15)?.map(Wall),
+        counts: FolderCounts {
+            files: row.get(16)?,
+            folders: row.get(17)?,
+            bytes: row.get(18)?,
+            removals: row.get(19)?,
+        },
+    })
+}
+
+/// A folder that is new to the database.
+#[derive(Debug)]
+pub struct NewFolder<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its account.
+    pub account: AccountId,
+    /// What the marker will say.
+    pub mark: &'a str,
+    /// The remote place as configured.
+    pub remote: &'a str,
+    /// The local directory.
+    pub local: &'a Path,
+    /// The patterns.
+    pub filters: &'a str,
+}
+
+impl Store {
+    /// All folders, also those whose rows are being dropped.
+    pub fn folders(&self) -> Result<Vec<FolderRow>> {
+        let sql = format!("SELECT {COLUMNS} FROM folder ORDER BY folder");
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        let rows = statement.query_map([], read)?.collect::<rusqlite::Result<_>>()?;
+        Ok(rows)
+    }
+
+    /// The folder of this name.
+    pub fn folder_named(&self, name: &str) -> Result<Option<FolderRow>> {
+        let sql = format!("SELECT {COLUMNS} FROM folder WHERE name = ?1");
+        Ok(self.conn.prepare_cached(&sql)?.query_row([name], read).optional()?)
+    }
+
+    /// Makes a folder's row.
+    pub fn add_folder(&mut self, new: &NewFolder<'_>) -> Result<FolderRow> {
+        self.conn.execute(
+            "INSERT INTO folder (name, account, mark, remote, local, filters) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![new.name, new.account.0, new.mark, new.remote, new.local.as_os_str().as_bytes(), new.filters],
+        )?;
+        let sql = format!("SELECT {COLUMNS} FROM folder WHERE folder = ?1");
+        Ok(self.conn.query_row(&sql, [self.conn.last_insert_rowid()], read)?)
+    }
+
+    /// Takes the name off a folder that left the configuration: its rows are dropped piece by piece.
+    pub fn retire_folder(&mut self, folder: FolderId) -> Result<()> {
+        self.conn.execute("UPDATE folder SET name = NULL WHERE folder = ?1", [folder.0])?;
+        self.conn.execute("DELETE FROM work WHERE folder = ?1", [folder.0])?;
+        self.conn.execute("DELETE FROM listing WHERE folder = ?1", [folder.0])?;
+        self.conn.execute("DELETE FROM sweep WHERE folder = ?1", [folder.0])?;
+        self.conn.execute("DELETE FROM hold WHERE folder = ?1", [folder.0])?;
+        self.conn.execute("DELETE FROM intent WHERE folder = ?1", [folder.0])?;
+        Ok(())
+    }
+
+    /// Drops at most `limit` rows of a retired folder; true when nothing of it is left.
+    pub fn drop_retired(&mut self, folder: FolderId, limit: u32) -> Result<bool> {
+        let dropped = self.conn.execute(
+            "DELETE FROM item WHERE node IN (SELECT node FROM item WHERE folder = ?1 LIMIT ?2)",
+            params![folder.0, limit],
+        )?;
+        if dropped > 0 {
+            return Ok(false);
+        }
+        self.conn.execute("DELETE FROM deletion WHERE folder = ?1", [folder.0])?;
+        self.conn.execute("DELETE FROM folder WHERE folder = ?1", [folder.0])?;
+        Ok(true)
+    }
+
+    /// Writes back where a folder stands.
+    pub fn save_folder(&mut self, row: &FolderRow) -> Result<()> {
+        let sql = "UPDATE folder SET filters = ?2, root = ?3, opened = ?4, adopt = ?5, paused = ?6, unverified = ?7, scan = ?8,
+                   scan_stage = ?9, scan_at = ?10, verified_at = ?11, files = ?12, folders = ?13, bytes = ?14, removals = ?15
+                   WHERE folder = ?1";
+        self.conn.prepare_cached(sql)?.execute(params![
+            row.folder.0,
+            row.filters,
+            row.root.map(|node| node.0),
+            row.opened,
+            row.adopt,
+            row.paused,
+            row.unverified,
+            row.scan,
+            row.scan_stage.map(ScanStage::word),
+            row.scan_at.0,
+            row.verified_at.map(|at| at.0),
+            row.counts.files,
+            row.counts.folders,
+            row.counts.bytes,
+            row.counts.removals,
+        ])?;
+        Ok(())
+    }
+}

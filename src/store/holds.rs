@@ -1,0 +1,146 @@
+//! Work that waits for a person, and how many files went in the last day.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Result, Store};
+use crate::id::{AccountId, FolderId, HoldId, NodeId, VersionId};
+use crate::tree::Wall;
+
+/// Minutes in the window that the brake looks at.
+const WINDOW_MINUTES: i64 = 24 * 60;
+
+/// One hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Its number.
+    pub hold: HoldId,
+    /// The folder, if it concerns one.
+    pub folder: Option<FolderId>,
+    /// The account, if it concerns one.
+    pub account: Option<AccountId>,
+    /// A stable word.
+    pub reason: String,
+    /// What an approval accepts, where that is not a list of items.
+    pub detail: Option<String>,
+}
+
+impl Store {
+    /// Makes a hold, or finds the open one of the same reason and place.
+    pub fn hold(
+        &mut self,
+        folder: Option<FolderId>,
+        account: Option<AccountId>,
+        reason: &str,
+        text: &str,
+        detail: Option<&str>,
+        now: Wall,
+    ) -> Result<HoldId> {
+        let found = self
+            .conn
+            .query_row(
+                "SELECT hold FROM hold WHERE reason = ?1 AND folder IS ?2 AND account IS ?3",
+                params![reason, folder.map(|folder| folder.0), account.map(|account| account.0)],
+                |row| row.get(0),
+            )
+            .optional()?;
+        if let Some(hold) = found {
+            self.conn.execute("UPDATE hold SET text = ?2, detail = ?3 WHERE hold = ?1", params![hold, text, detail])?;
+            return Ok(HoldId(hold));
+        }
+        self.conn.execute(
+            "INSERT INTO hold (folder, account, reason, text, detail, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![folder.map(|folder| folder.0), account.map(|account| account.0), reason, text, detail, now.0],
+        )?;
+        Ok(HoldId(self.conn.last_insert_rowid()))
+    }
+
+    /// One hold.
+    pub fn find_hold(&self, hold: HoldId) -> Result<Option<Hold>> {
+        let sql = "SELECT hold, folder, account, reason, detail FROM hold WHERE hold = ?1";
+        Ok(self
+            .conn
+            .query_row(sql, [hold.0], |row| {
+                Ok(Hold {
+                    hold: HoldId(row.get(0)?),
+                    folder: row.get::<_, Option<i64>>(1)?.map(FolderId),
+                    account: row.get::<_, Option<i64>>(2)?.map(AccountId),
+                    reason: row.get(3)?,
+                    detail: row.get(4)?,
+                })
+            })
+            .optional()?)
+    }
+
+    /// The open hold of a folder with this reason.
+    pub fn open_hold(&self, folder: FolderId, reason: &str) -> Result<Option<HoldId>> {
+        let sql = "SELECT hold FROM hold WHERE folder = ?1 AND reason = ?2";
+        Ok(self
+            .conn
+            .prepare_cached(sql)?
+            .query_row(params![folder.0, reason], |row| row.get(0))
+            .optional()?
+            .map(HoldId))
+    }
+
+    /// Puts an item on a hold's list.
+    pub fn hold_item(&mut self, hold: HoldId, node: NodeId, version: Option<&VersionId>) -> Result<()> {
+        let sql = "INSERT INTO hold_item (hold, node, version) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        self.conn.prepare_cached(sql)?.execute(params![hold.0, node.0, version.map(VersionId::as_str)])?;
+        Ok(())
+    }
+
+    /// Takes an item off every list (it is wanted again). A hold whose list is empty goes away.
+    pub fn leave_holds(&mut self, node: NodeId) -> Result<()> {
+        let sql = "DELETE FROM hold_item WHERE node = ?1 RETURNING hold";
+        let holds: Vec<i64> = {
+            let mut statement = self.conn.prepare_cached(sql)?;
+            let rows = statement.query_map([node.0], |row| row.get(0))?;
+            rows.collect::<rusqlite::Result<_>>()?
+        };
+        for hold in holds {
+            let sql = "DELETE FROM hold WHERE hold = ?1 AND NOT EXISTS (SELECT 1 FROM hold_item WHERE hold = ?1)";
+            self.conn.execute(sql, [hold])?;
+        }
+        Ok(())
+    }
+
+    /// At most `limit` items of a hold's list.
+    pub fn held_items(&self, hold: HoldId, limit: u32) -> Result<Vec<NodeId>> {
+        let mut statement = self.conn.prepare_cached("SELECT node FROM hold_item WHERE hold = ?1 LIMIT ?2")?;
+        let rows = statement.query_map(params![hold.0, limit], |row| Ok(NodeId(row.get(0)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Takes one item off a hold's list.
+    pub fn unhold_item(&mut self, hold: HoldId, node: NodeId) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM hold_item WHERE hold = ?1 AND node = ?2")?.execute([hold.0, node.0])?;
+        Ok(())
+    }
+
+    /// The hold is decided.
+    pub fn drop_hold(&mut self, hold: HoldId) -> Result<()> {
+        self.conn.execute("DELETE FROM hold WHERE hold = ?1", [hold.0])?;
+        Ok(())
+    }
+
+    /// Files deleted from disk in the last 24 hours and since the last approval.
+    pub fn deletions(&self, folder: FolderId, now: Wall) -> Result<u64> {
+        let sql = "SELECT coalesce(sum(files), 0) FROM deletion WHERE folder = ?1 AND minute > ?2";
+        let since = now.0.div_euclid(60_000) - WINDOW_MINUTES;
+        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0, since], |row| row.get(0))?)
+    }
+
+    /// Counts a deletion.
+    pub fn count_deletion(&mut self, folder: FolderId, now: Wall) -> Result<()> {
+        let sql = "INSERT INTO deletion (folder, minute, files) VALUES (?1, ?2, 1)
+                   ON CONFLICT (folder, minute) DO UPDATE SET files = files + 1";
+        self.conn.prepare_cached(sql)?.execute([folder.0, now.0.div_euclid(60_000)])?;
+        Ok(())
+    }
+
+    /// Starts the count anew: a person approved.
+    pub fn reset_deletions(&mut self, folder: FolderId) -> Result<()> {
+        self.conn.execute("DELETE FROM deletion WHERE folder = ?1", [folder.0])?;
+        Ok(())
+    }
+}

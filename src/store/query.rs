@@ -1,0 +1,371 @@
+//! Reports made of committed rows: what every listing of the command line shows.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::accounts::{self, AccountRow};
+use super::folders::{self, FolderRow};
+use super::items::{self, ItemRow, Presence, SeatRow};
+use super::{Result, StoreError};
+use crate::id::{FolderId, HoldId, ItemId, JournalId, NodeId};
+use crate::report::{EventQuery, EventRow, HoldRow, MAX_ROWS, ProblemRow};
+use crate::tree::Wall;
+
+/// Paths named as examples of a hold.
+const EXAMPLES: u32 = 20;
+/// Events shown by `agent events` if nobody says how many.
+const EVENTS_SHOWN: u32 = 100;
+
+/// Reads reports from a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    conn: &'a Connection,
+}
+
+/// What is left to do in a folder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// Items that can be worked on now, folders to be listed, subtrees to be told.
+    pub now: u64,
+    /// Items that wait for their time.
+    pub waiting: u64,
+    /// Those of them that have a problem of their own.
+    pub problems: u64,
+    /// Items that wait for a person.
+    pub held: u64,
+    /// Holds.
+    pub holds: u64,
+    /// Bytes to fetch, as far as known.
+    pub bytes: u64,
+}
+
+/// One item with work, for `agent plan`.
+#[derive(Debug, Clone)]
+pub struct PlannedItem {
+    /// The item.
+    pub item: ItemRow,
+    /// Asks the cloud first.
+    pub look: bool,
+    /// Why it is not done now.
+    pub waits_for: Option<String>,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(conn: &'a Connection) -> Self {
+        Self { conn }
+    }
+
+    /// The accounts.
+    pub fn accounts(self) -> Result<Vec<AccountRow>> {
+        let sql = format!("SELECT {} FROM account ORDER BY name", accounts::COLUMNS);
+        self.all(&sql, accounts::read)
+    }
+
+    /// The folders of the configuration.
+    pub fn folders(self) -> Result<Vec<FolderRow>> {
+        let sql = format!("SELECT {} FROM folder WHERE name IS NOT NULL ORDER BY name", folders::COLUMNS);
+        self.all(&sql, folders::read)
+    }
+
+    fn all<T>(self, sql: &str, read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([], read)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// What is left to do in a folder.
+    pub fn pending(self, folder: FolderId) -> Result<Pending> {
+        let sql = "SELECT count(*) FILTER (WHERE w.state = 0),
+                          count(*) FILTER (WHERE w.state = 1),
+                          count(*) FILTER (WHERE w.state = 1 AND w.code IS NOT NULL AND w.code <> 'waits'),
+                          count(*) FILTER (WHERE w.state = 2),
+                          coalesce(sum(i.r_size) FILTER (WHERE w.state <> 2 AND i.r = 1 AND i.s_version IS NOT i.r_version), 0)
+                   FROM work w JOIN item i USING (node) WHERE w.folder = ?1";
+        let mut pending = self.conn.prepare_cached(sql)?.query_row([folder.0], |row| {
+            Ok(Pending {
+                now: row.get(0)?,
+                waiting: row.get(1)?,
+                problems: row.get(2)?,
+                held: row.get(3)?,
+                holds: 0,
+                bytes: row.get(4)?,
+            })
+        })?;
+        let more =
+            "SELECT (SELECT count(*) FROM listing WHERE folder = ?1) + (SELECT count(*) FROM sweep WHERE folder = ?1)
+                           + (SELECT count(*) FROM intent WHERE folder = ?1),
+                           (SELECT count(*) FROM hold WHERE folder = ?1)";
+        let (listing, holds): (u64, u64) =
+            self.conn.prepare_cached(more)?.query_row([folder.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        pending.now += listing;
+        pending.holds = holds;
+        Ok(pending)
+    }
+
+    /// The journal.
+    pub fn events(self, query: &EventQuery) -> Result<Vec<EventRow>> {
+        let newest_first = query.after.is_none();
+        let order = if newest_first { "DESC" } else { "ASC" };
+        let sql = format!(
+            "SELECT e.journal, e.received, e.at, a.name, f.name, e.kind, e.provider_kind, e.event_id, e.item, e.path, e.actor,
+                    e.outcome, e.took
+             FROM event e JOIN account a USING (account) LEFT JOIN folder f ON f.folder = e.folder
+             WHERE e.journal > ?1 AND e.received >= ?2 AND (?3 IS NULL OR f.name = ?3)
+             ORDER BY e.journal {order} LIMIT ?4"
+        );
+        let limit = query.limit.unwrap_or(if newest_first { EVENTS_SHOWN } else { MAX_ROWS }).min(MAX_ROWS);
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        let rows = statement.query_map(
+            params![query.after.map_or(0, |id| id.0), query.since_ms.unwrap_or(i64::MIN), query.folder, limit],
+            read_event,
+        )?;
+        let mut rows: Vec<EventRow> = rows.collect::<rusqlite::Result<_>>()?;
+        if newest_first {
+            rows.reverse();
+        }
+        Ok(rows)
+    }
+
+    /// The newest events of one item, newest first.
+    pub fn events_of(self, node: NodeId, limit: u32) -> Result<Vec<EventRow>> {
+        let sql =
+            "SELECT e.journal, e.received, e.at, a.name, f.name, e.kind, e.provider_kind, e.event_id, e.item, e.path,
+                          e.actor, e.outcome, e.took
+                   FROM event e JOIN account a USING (account) LEFT JOIN folder f ON f.folder = e.folder
+                   WHERE e.node = ?1 ORDER BY e.journal DESC LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![node.0, limit], read_event)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Items with work, in the order in which they came.
+    pub fn planned(self, folder: FolderId) -> Result<Vec<PlannedItem>> {
+        let sql = "SELECT node, look, state, text FROM work WHERE folder = ?1 ORDER BY lane, pos LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params![folder.0, MAX_ROWS])?;
+        let mut planned = Vec::new();
+        while let Some(row) = rows.next()? {
+            let Some(item) = items::load(self.conn, NodeId(row.get(0)?))? else { continue };
+            let waits_for = match row.get::<_, i64>(2)? {
+                0 => None,
+                1 => Some(row.get::<_, Option<String>>(3)?.unwrap_or_else(|| "another item".into())),
+                _ => Some("a person: see `agent held`".into()),
+            };
+            planned.push(PlannedItem { item, look: row.get::<_, i64>(1)? > 0, waits_for });
+        }
+        Ok(planned)
+    }
+
+    /// Remote folders of a folder that are still to be listed.
+    pub fn unlisted(self, folder: FolderId) -> Result<Vec<(NodeId, Option<String>)>> {
+        let sql = "SELECT node, text FROM listing WHERE folder = ?1 ORDER BY pos LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![folder.0, MAX_ROWS], |row| Ok((NodeId(row.get(0)?), row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The holds.
+    pub fn holds(self) -> Result<Vec<HoldRow>> {
+        let sql = "SELECT h.hold, coalesce(f.name, a.name, ''), h.reason, h.text, h.since,
+                          (SELECT count(*) FROM hold_item x WHERE x.hold = h.hold)
+                   FROM hold h LEFT JOIN folder f ON f.folder = h.folder LEFT JOIN account a ON a.account = h.account
+                   ORDER BY h.hold LIMIT ?1";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([MAX_ROWS], |row| {
+            Ok(HoldRow {
+                id: HoldId(row.get(0)?),
+                folder: row.get(1)?,
+                reason: row.get(2)?,
+                text: row.get(3)?,
+                since: Wall(row.get(4)?),
+                items: row.get(5)?,
+                examples: Vec::new(),
+            })
+        })?;
+        let mut holds: Vec<HoldRow> = rows.collect::<rusqlite::Result<_>>()?;
+        let mut statement =
+            self.conn.prepare_cached("SELECT node FROM hold_item WHERE hold = ?1 ORDER BY node LIMIT ?2")?;
+        for hold in &mut holds {
+            let rows = statement.query_map(params![hold.id.0, EXAMPLES], |row| Ok(NodeId(row.get(0)?)))?;
+            let nodes: Vec<NodeId> = rows.collect::<rusqlite::Result<_>>()?;
+            hold.examples = nodes.into_iter().map(|node| self.path(node)).collect::<Result<_>>()?;
+        }
+        Ok(holds)
+    }
+
+    /// Items with problems of their own.
+    pub fn problems(self, folder: Option<FolderId>) -> Result<Vec<ProblemRow>> {
+        let sql =
+            "SELECT w.node, f.name, w.code, w.text, w.since, w.attempts, w.due FROM work w JOIN folder f USING (folder)
+                   WHERE w.state = 1 AND w.code IS NOT NULL AND w.code <> 'waits' AND (?1 IS NULL OR w.folder = ?1)
+                   ORDER BY w.since LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params![folder.map(|folder| folder.0), MAX_ROWS])?;
+        let mut problems = Vec::new();
+        while let Some(row) = rows.next()? {
+            let code: String = row.get(2)?;
+            problems.push(ProblemRow {
+                folder: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
+                path: self.path(NodeId(row.get(0)?))?,
+                text: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+                next_step: next_step(&code).to_owned(),
+                code,
+                since: Wall(row.get(4)?),
+                attempts: row.get(5)?,
+                next_try: Some(Wall(row.get(6)?)),
+            });
+        }
+        let unlisted = "SELECT l.node, f.name, l.text, l.attempts, l.due FROM listing l JOIN folder f USING (folder)
+                        WHERE l.attempts > 0 AND (?1 IS NULL OR l.folder = ?1) ORDER BY l.pos LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(unlisted)?;
+        let mut rows = statement.query(params![folder.map(|folder| folder.0), MAX_ROWS])?;
+        while let Some(row) = rows.next()? {
+            problems.push(ProblemRow {
+                folder: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
+                path: self.path(NodeId(row.get(0)?))?,
+                code: "listing".into(),
+                text: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
+                next_step: next_step("listing").to_owned(),
+                since: Wall(row.get(4)?),
+                attempts: row.get(3)?,
+                next_try: Some(Wall(row.get(4)?)),
+            });
+        }
+        Ok(problems)
+    }
+
+    /// One item.
+    pub fn item(self, node: NodeId) -> Result<Option<ItemRow>> {
+        items::load(self.conn, node)
+    }
+
+    /// The item that sits at a path on disk, as far as the path leads; `names` are the components below the root.
+    pub fn item_on_disk(self, root: NodeId, names: &[Vec<u8>]) -> Result<Option<NodeId>> {
+        let mut at = root;
+        let sql = "SELECT node FROM item WHERE s = 1 AND s_parent = ?1 AND s_name = ?2";
+        for name in names {
+            let found = self.conn.prepare_cached(sql)?.query_row(params![at.0, name], |row| row.get(0)).optional()?;
+            match found {
+                Some(node) => at = NodeId(node),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(at))
+    }
+
+    /// The item at a path in the cloud's tree.
+    pub fn item_in_cloud(self, root: NodeId, names: &[String]) -> Result<Option<NodeId>> {
+        let mut at = root;
+        let sql = "SELECT node FROM item WHERE r_parent = ?1 AND r_name = ?2 AND r <> 0";
+        for name in names {
+            let found = self.conn.prepare_cached(sql)?.query_row(params![at.0, name], |row| row.get(0)).optional()?;
+            match found {
+                Some(node) => at = NodeId(node),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(at))
+    }
+
+    /// The work of an item as a problem row, whatever its state, and whether it is held.
+    pub fn work_of(self, node: NodeId) -> Result<Option<(super::work::WorkState, bool, Option<String>, Wall, u32)>> {
+        let sql = "SELECT state, look, text, due, attempts FROM work WHERE node = ?1";
+        let read = |row: &Row<'_>| {
+            let state = match row.get::<_, i64>(0)? {
+                0 => super::work::WorkState::Ready,
+                1 => super::work::WorkState::Waiting,
+                _ => super::work::WorkState::Held,
+            };
+            Ok((state, row.get::<_, i64>(1)? > 0, row.get(2)?, Wall(row.get(3)?), row.get(4)?))
+        };
+        Ok(self.conn.prepare_cached(sql)?.query_row([node.0], read).optional()?)
+    }
+
+    /// Local versions of an item, newest first: when, why, bytes.
+    pub fn versions_of(self, folder: FolderId, id: &ItemId) -> Result<Vec<(Wall, String, u64)>> {
+        let sql =
+            "SELECT at, reason, size FROM version WHERE folder = ?1 AND id = ?2 ORDER BY at DESC, job DESC LIMIT 100";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement
+            .query_map(params![folder.0, id.to_string()], |row| Ok((Wall(row.get(0)?), row.get(1)?, row.get(2)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// An item's path from the watched folder on: where the cloud has it, or last had it.
+    pub fn path(self, node: NodeId) -> Result<String> {
+        let mut names = Vec::new();
+        let mut at = Some(node);
+        while let Some(node) = at {
+            let Some(item) = items::load(self.conn, node)? else { break };
+            at = item.remote.parent;
+            if at.is_some() {
+                names.push(item.remote.name);
+            }
+        }
+        names.reverse();
+        Ok(names.join("/"))
+    }
+
+    /// An item's path on disk.
+    pub fn path_on_disk(self, node: NodeId) -> Result<Option<String>> {
+        let mut names = Vec::new();
+        let mut at = node;
+        loop {
+            let Some(synced) = items::load(self.conn, at)?.and_then(|item| item.synced) else { return Ok(None) };
+            match synced.seat {
+                SeatRow::Root => break,
+                SeatRow::Parked(_) => return Ok(None),
+                SeatRow::At { parent, name } => {
+                    names.push(name.to_text());
+                    at = parent;
+                }
+            }
+        }
+        names.reverse();
+        Ok(Some(names.join("/")))
+    }
+
+    /// Every file and folder that both sides agree on, for comparisons: path on disk, kind, size.
+    pub fn agreed(self, folder: FolderId) -> Result<u64> {
+        let sql = "SELECT count(*) FROM item WHERE folder = ?1 AND s = 1 AND r = ?2";
+        Ok(self.conn.query_row(sql, [folder.0, Presence::Present.code()], |row| row.get(0))?)
+    }
+
+    /// The schema that the file has.
+    pub fn schema(self) -> Result<i64> {
+        self.conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(StoreError::from)
+    }
+}
+
+fn read_event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+    Ok(EventRow {
+        id: JournalId(row.get(0)?),
+        received: Wall(row.get(1)?),
+        at: row.get::<_, Option<i64>>(2)?.map(Wall),
+        account: row.get(3)?,
+        folder: row.get(4)?,
+        kind: row.get(5)?,
+        provider_kind: row.get(6)?,
+        event_id: row.get(7)?,
+        item: row.get::<_, Option<String>>(8)?.and_then(|text| text.parse().ok()),
+        path: row.get(9)?,
+        actor: row.get(10)?,
+        outcome: row.get(11)?,
+        took_ms: row.get(12)?,
+    })
+}
+
+/// What to do about a problem, by its code.
+fn next_step(code: &str) -> &'static str {
+    match code {
+        "local_in_the_way" => "move the local folder elsewhere; the agent tries again by itself",
+        "drift" => "take your edit elsewhere, or set `on_drift = \"restore\"`",
+        "hidden" => "if you should still see it, ask its owner; `agent sync --full` compares everything",
+        "forbidden" => "ask the item's owner for the right to download it",
+        "refused" => "see the cause; a new version of the item will be tried",
+        "disk" => "see the cause; the agent tries again by itself",
+        "listing" | "unavailable" | "malformed" | "not_ready" | "corrupt" | "version_gone" | "name_taken" => {
+            "the agent tries again by itself"
+        }
+        _ => "the agent tries again by itself; `agent why PATH` tells more",
+    }
+}

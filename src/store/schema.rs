@@ -1,0 +1,130 @@
+//! Opening the database: set it up, upgrade it one step at a time, refuse the future, recognise what is not ours.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::StoreError;
+
+/// Marks the file as ours (`PRAGMA application_id`): "FSAg".
+const APPLICATION_ID: i64 = 0x4653_4167;
+
+/// The first SQLite without the WAL-reset corruption.
+const SQLITE_FLOOR: i32 = 3_051_003;
+
+/// Every step from an empty database to the newest schema. Steps are only ever added.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+
+/// The schema that this program writes.
+pub const NEWEST: i64 = MIGRATIONS.len() as i64;
+
+/// How long a connection waits for another one's lock, in milliseconds.
+const BUSY_TIMEOUT_MS: u64 = 5_000;
+
+/// Statements kept prepared on a connection.
+const STATEMENTS_KEPT: usize = 160;
+
+/// Opens the writing connection, and brings the schema up to date.
+pub fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    let conn = Connection::open(path).map_err(|error| StoreError::open(path, error))?;
+    prepare(&conn)?;
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL and not NORMAL: a committed transaction that a power cut takes back would leave the disk ahead of us.
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    // Checkpoints are run between batches, on purpose, and not in the middle of a commit.
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+    upgrade(conn)
+}
+
+/// Opens a database in memory, for tests and the simulation.
+pub fn open_in_memory() -> Result<Connection, StoreError> {
+    let conn = Connection::open_in_memory()?;
+    prepare(&conn)?;
+    upgrade(conn)
+}
+
+/// Opens a connection that can only read; the database must exist and have the newest schema.
+pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|error| StoreError::open(path, error))?;
+    prepare(&conn)?;
+    conn.pragma_update(None, "query_only", true)?;
+    check_version(&conn)?;
+    Ok(conn)
+}
+
+fn prepare(conn: &Connection) -> Result<(), StoreError> {
+    let version = rusqlite::version_number();
+    if version < SQLITE_FLOOR {
+        return Err(StoreError::OldSqlite(rusqlite::version().to_owned()));
+    }
+    conn.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.pragma_update(None, "trusted_schema", false)?;
+    conn.pragma_update(None, "cache_size", -8_192)?;
+    conn.pragma_update(None, "mmap_size", 0)?;
+    Ok(())
+}
+
+fn version_of(conn: &Connection) -> Result<i64, StoreError> {
+    Ok(conn.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+fn check_version(conn: &Connection) -> Result<i64, StoreError> {
+    let application: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version = version_of(conn)?;
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && (tables > 0 || version != 0) {
+        return Err(StoreError::NotOurs);
+    }
+    if version > NEWEST {
+        return Err(StoreError::Newer { found: version, known: NEWEST });
+    }
+    Ok(version)
+}
+
+fn upgrade(mut conn: Connection) -> Result<Connection, StoreError> {
+    let mut version = check_version(&conn)?;
+    while let Some(step) = MIGRATIONS.get(version as usize) {
+        let txn = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Another process may have upgraded while we waited for the lock.
+        if version_of(&txn)? == version {
+            txn.execute_batch(step)?;
+            txn.pragma_update(None, "application_id", APPLICATION_ID)?;
+            txn.pragma_update(None, "user_version", version + 1)?;
+        }
+        txn.commit()?;
+        version = version_of(&conn)?;
+    }
+    Ok(conn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_schema_is_refused_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        drop(open_writer(&path).unwrap());
+        let conn = Connection::open(&path).unwrap();
+        conn.pragma_update(None, "user_version", NEWEST + 1).unwrap();
+        drop(conn);
+        let before = std::fs::read(&path).unwrap();
+        let error = open_writer(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Newer { .. }), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn somebody_elses_database_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+        assert!(matches!(open_writer(&path).unwrap_err(), StoreError::NotOurs));
+        std::fs::write(dir.path().join("text.db"), b"not a database, but long enough to be looked at").unwrap();
+        assert!(open_writer(&dir.path().join("text.db")).is_err());
+    }
+}

@@ -1,0 +1,304 @@
+//! Items that need a decision or a deed, folders to be listed, and subtrees to be told.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::items::Presence;
+use super::{Result, Store};
+use crate::id::{FolderId, JournalId, NodeId};
+use crate::tree::Wall;
+
+/// Which queue work waits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// News of the stream: first.
+    News,
+    /// First sync and full comparisons.
+    Bulk,
+}
+
+impl Lane {
+    fn code(self) -> i64 {
+        self as i64
+    }
+}
+
+/// Whether work can be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkState {
+    /// Now.
+    Ready,
+    /// Not before `due`.
+    Waiting,
+    /// Not before a person says so.
+    Held,
+}
+
+/// One item's work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkRow {
+    /// The item.
+    pub node: NodeId,
+    /// Its folder.
+    pub folder: FolderId,
+    /// Its queue.
+    pub lane: Lane,
+    /// Ask the cloud for the item's state first: 0 no, 1 yes, 2 after the stream said that it went to the trash.
+    pub look: u8,
+    /// Whether it can be done.
+    pub state: WorkState,
+    /// A person approved its removal.
+    pub approved: bool,
+    /// When it is tried again.
+    pub due: Wall,
+    /// Failures so far.
+    pub attempts: u32,
+    /// The problem's code and text.
+    pub problem: Option<(String, String)>,
+    /// Since when there is work.
+    pub since: Wall,
+    /// The event that asked for it.
+    pub journal: Option<JournalId>,
+}
+
+const COLUMNS: &str = "node, folder, lane, look, state, approved, due, attempts, code, text, since, journal";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<WorkRow> {
+    let code: Option<String> = row.get(8)?;
+    let text: Option<String> = row.get(9)?;
+    Ok(WorkRow {
+        node: NodeId(row.get(0)?),
+        folder: FolderId(row.get(1)?),
+        lane: if row.get::<_, i64>(2)? == 0 { Lane::News } else { Lane::Bulk },
+        look: row.get(3)?,
+        state: match row.get::<_, i64>(4)? {
+            0 => WorkState::Ready,
+            1 => WorkState::Waiting,
+            _ => WorkState::Held,
+        },
+        approved: row.get(5)?,
+        due: Wall(row.get(6)?),
+        attempts: row.get(7)?,
+        problem: code.map(|code| (code, text.unwrap_or_default())),
+        since: Wall(row.get(10)?),
+        journal: row.get::<_, Option<i64>>(11)?.map(JournalId),
+    })
+}
+
+impl Store {
+    /// Marks an item as work. An older mark keeps its place, and is made ready again: there is news.
+    pub fn mark(
+        &mut self,
+        node: NodeId,
+        folder: FolderId,
+        lane: Lane,
+        look: u8,
+        journal: Option<JournalId>,
+        now: Wall,
+    ) -> Result<()> {
+        if let Some(journal) = journal {
+            // An older event on the item, of which nothing came yet, has nothing left to bring about.
+            let sql = "UPDATE event SET outcome = 'overtaken', took = max(?3 - received, 0) WHERE took IS NULL
+                       AND journal = (SELECT journal FROM work WHERE node = ?1 AND journal <> ?2)";
+            self.conn.prepare_cached(sql)?.execute(params![node.0, journal.0, now.0])?;
+        }
+        let pos = self.take_pos();
+        let sql = "INSERT INTO work (node, folder, lane, pos, look, since, journal) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                   ON CONFLICT (node) DO UPDATE SET
+                       pos = CASE WHEN excluded.lane < lane OR state <> 0 THEN excluded.pos ELSE pos END,
+                       lane = min(lane, excluded.lane), look = max(look, excluded.look), state = 0, due = 0,
+                       attempts = 0, approved = 0, code = NULL, text = NULL, journal = coalesce(excluded.journal, journal)";
+        self.conn.prepare_cached(sql)?.execute(params![
+            node.0,
+            folder.0,
+            lane.code(),
+            pos,
+            look,
+            now.0,
+            journal.map(|journal| journal.0)
+        ])?;
+        Ok(())
+    }
+
+    /// The work of an item.
+    pub fn work(&self, node: NodeId) -> Result<Option<WorkRow>> {
+        let sql = format!("SELECT {COLUMNS} FROM work WHERE node = ?1");
+        Ok(self.conn.prepare_cached(&sql)?.query_row([node.0], read).optional()?)
+    }
+
+    /// The item was looked at: its state is known.
+    pub fn looked(&mut self, node: NodeId) -> Result<()> {
+        self.conn.prepare_cached("UPDATE work SET look = 0 WHERE node = ?1")?.execute([node.0])?;
+        Ok(())
+    }
+
+    /// The item is to be looked at before anything else is decided.
+    pub fn want_look(&mut self, node: NodeId) -> Result<()> {
+        self.conn.prepare_cached("UPDATE work SET look = max(look, 1) WHERE node = ?1")?.execute([node.0])?;
+        Ok(())
+    }
+
+    /// Its removal needs no more asking.
+    pub fn approve(&mut self, node: NodeId) -> Result<()> {
+        self.conn.prepare_cached("UPDATE work SET approved = 1 WHERE node = ?1")?.execute([node.0])?;
+        Ok(())
+    }
+
+    /// Nothing is left to do.
+    pub fn finish(&mut self, node: NodeId) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM work WHERE node = ?1")?.execute([node.0])?;
+        Ok(())
+    }
+
+    /// Ready items of a lane after a position, oldest first: position, item and folder.
+    pub fn ready(&self, lane: Lane, after: i64, limit: u32) -> Result<Vec<(i64, NodeId, FolderId)>> {
+        let sql = "SELECT pos, node, folder FROM work WHERE state = 0 AND lane = ?1 AND pos > ?2 ORDER BY pos LIMIT ?3";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![lane.code(), after, limit], |row| {
+            Ok((row.get(0)?, NodeId(row.get(1)?), FolderId(row.get(2)?)))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Puts work off: a failure with its reason, and when it is tried again.
+    pub fn put_off(&mut self, node: NodeId, due: Wall, attempts: u32, problem: Option<(&str, &str)>) -> Result<()> {
+        let sql = "UPDATE work SET state = 1, due = ?2, attempts = ?3, code = ?4, text = ?5 WHERE node = ?1";
+        let (code, text) = problem.unzip();
+        self.conn.prepare_cached(sql)?.execute(params![node.0, due.0, attempts, code, text])?;
+        Ok(())
+    }
+
+    /// Makes ready what is due; how many.
+    pub fn wake_due(&mut self, now: Wall, limit: u32) -> Result<usize> {
+        let sql = "SELECT node FROM work WHERE state = 1 AND due <= ?1 ORDER BY due LIMIT ?2";
+        let nodes: Vec<i64> = {
+            let mut statement = self.conn.prepare_cached(sql)?;
+            let rows = statement.query_map(params![now.0, limit], |row| row.get(0))?;
+            rows.collect::<rusqlite::Result<_>>()?
+        };
+        for node in &nodes {
+            let pos = self.take_pos();
+            self.conn.prepare_cached("UPDATE work SET state = 0, pos = ?2 WHERE node = ?1")?.execute([*node, pos])?;
+        }
+        Ok(nodes.len())
+    }
+
+    /// The earliest moment at which waiting work is due.
+    pub fn next_due(&self) -> Result<Option<Wall>> {
+        let work: Option<i64> = self
+            .conn
+            .prepare_cached("SELECT due FROM work WHERE state = 1 ORDER BY due LIMIT 1")?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        Ok(work.map(Wall))
+    }
+
+    /// Makes all waiting work of a folder (or of all) due now.
+    pub fn wake_all(&mut self, folder: Option<FolderId>) -> Result<()> {
+        let sql = "UPDATE work SET due = 0 WHERE state = 1 AND (?1 IS NULL OR folder = ?1)";
+        self.conn.execute(sql, [folder.map(|folder| folder.0)])?;
+        Ok(())
+    }
+
+    /// Approves what is held, or makes it ready again.
+    pub fn unhold(&mut self, node: NodeId, approved: bool) -> Result<()> {
+        let pos = self.take_pos();
+        let sql = "UPDATE work SET state = 0, approved = max(approved, ?2), pos = ?3 WHERE node = ?1 AND state = 2";
+        self.conn.prepare_cached(sql)?.execute(params![node.0, approved, pos])?;
+        Ok(())
+    }
+
+    /// Holds work.
+    pub fn hold_work(&mut self, node: NodeId) -> Result<()> {
+        self.conn.prepare_cached("UPDATE work SET state = 2 WHERE node = ?1")?.execute([node.0])?;
+        Ok(())
+    }
+
+    /// Whether a folder has work that is not held and not put off, or anything to list or to sweep.
+    pub fn busy(&self, folder: FolderId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM work WHERE folder = ?1 AND state = 0)
+                   OR EXISTS (SELECT 1 FROM listing WHERE folder = ?1) OR EXISTS (SELECT 1 FROM sweep WHERE folder = ?1)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?)
+    }
+
+    /// Asks for a remote folder's children.
+    pub fn want_listing(&mut self, node: NodeId, folder: FolderId) -> Result<()> {
+        let pos = self.take_pos();
+        let sql = "INSERT INTO listing (node, folder, pos) VALUES (?1, ?2, ?3) ON CONFLICT (node) DO NOTHING";
+        self.conn.prepare_cached(sql)?.execute([node.0, folder.0, pos])?;
+        Ok(())
+    }
+
+    /// Remote folders to list after a position: position, node and folder.
+    pub fn listings(&self, after: i64, now: Wall, limit: u32) -> Result<Vec<(i64, NodeId, FolderId)>> {
+        let sql = "SELECT pos, node, folder FROM listing WHERE pos > ?1 AND due <= ?2 ORDER BY pos LIMIT ?3";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![after, now.0, limit], |row| {
+            Ok((row.get(0)?, NodeId(row.get(1)?), FolderId(row.get(2)?)))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// A remote folder's children are known.
+    pub fn listed(&mut self, node: NodeId) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM listing WHERE node = ?1")?.execute([node.0])?;
+        Ok(())
+    }
+
+    /// A listing failed: when it is tried again.
+    pub fn put_off_listing(&mut self, node: NodeId, due: Wall, text: &str) -> Result<u32> {
+        let sql = "UPDATE listing SET due = ?2, attempts = attempts + 1, text = ?3 WHERE node = ?1 RETURNING attempts";
+        let attempts =
+            self.conn.prepare_cached(sql)?.query_row(params![node.0, due.0, text], |row| row.get(0)).optional()?;
+        Ok(attempts.unwrap_or(0))
+    }
+
+    /// How often a listing has failed.
+    pub fn listing_attempts(&self, node: NodeId) -> Result<u32> {
+        let sql = "SELECT attempts FROM listing WHERE node = ?1";
+        Ok(self.conn.prepare_cached(sql)?.query_row([node.0], |row| row.get(0)).optional()?.unwrap_or(0))
+    }
+
+    /// The earliest moment at which a listing that was put off is due.
+    pub fn next_listing_due(&self, now: Wall) -> Result<Option<Wall>> {
+        let sql = "SELECT min(due) FROM listing WHERE due > ?1";
+        let due: Option<i64> = self.conn.prepare_cached(sql)?.query_row([now.0], |row| row.get(0))?;
+        Ok(due.map(Wall))
+    }
+
+    /// Whether a folder has anything to list.
+    pub fn listing_left(&self, folder: FolderId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM listing WHERE folder = ?1)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?)
+    }
+
+    /// Asks for a folder's descendants to be told what became of it.
+    pub fn want_sweep(&mut self, node: NodeId, folder: FolderId, presence: Presence) -> Result<()> {
+        let sql =
+            "INSERT INTO sweep (node, folder, r) VALUES (?1, ?2, ?3) ON CONFLICT (node) DO UPDATE SET r = excluded.r";
+        self.conn.prepare_cached(sql)?.execute([node.0, folder.0, presence.code()])?;
+        Ok(())
+    }
+
+    /// A folder whose descendants are still to be told, if there is one.
+    pub fn next_sweep(&self) -> Result<Option<(NodeId, FolderId, Presence)>> {
+        let sql = "SELECT node, folder, r FROM sweep ORDER BY node LIMIT 1";
+        let found = self
+            .conn
+            .prepare_cached(sql)?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        found.map(|(node, folder, r)| Ok((NodeId(node), FolderId(folder), Presence::from_code(r)?))).transpose()
+    }
+
+    /// A folder's children were told.
+    pub fn swept(&mut self, node: NodeId) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM sweep WHERE node = ?1")?.execute([node.0])?;
+        Ok(())
+    }
+
+    /// Whether a folder has anything to sweep.
+    pub fn sweep_left(&self, folder: FolderId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM sweep WHERE folder = ?1)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?)
+    }
+}

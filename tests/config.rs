@@ -1,0 +1,230 @@
+//! The configuration file as people write it: what is accepted, and every complaint at once.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use folder_sync_agent::config::{Config, ConfigError, Places, Surroundings};
+use folder_sync_agent::settings::{MaxDelete, Mode, OnDrift, ProviderName, RemotePlace};
+
+fn places() -> Places {
+    Places::home(Path::new("/nowhere/agent-home"), &Surroundings { umask: 0o022, ..Surroundings::default() })
+}
+
+fn complaints(text: &str) -> String {
+    match Config::check(text, &places()) {
+        Ok(config) => format!("accepted: {config:#?}"),
+        Err(complaints) => complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+    }
+}
+
+#[test]
+fn an_empty_configuration_is_valid() {
+    assert_eq!(Config::check("", &places()).unwrap(), Config::default());
+    assert_eq!(Config::load(&places()).unwrap(), Config::default());
+}
+
+#[test]
+fn every_key_of_a_folder_and_an_account() {
+    let config = Config::check(
+        r#"
+        log = "info"
+        [[account]]
+        name = "work"
+        provider = "box"
+        api_url = "http://127.0.0.1:8080"
+        stream = "all"
+        poll_min = "5s"
+        poll_max = "10m"
+        transfers = 4
+        bandwidth_down = "10 MiB"
+        ca_file = "/etc/ssl/ours.pem"
+        proxy = "http://proxy.example.com:3128"
+        calls_per_day = 50_000
+
+        [[account]]
+        name = "acme"
+        provider = "egnyte"
+        domain = "acme"
+        suppress = "app"
+
+        [[folder]]
+        name = "inbox"
+        account = "work"
+        remote = "/Projects/Inbox"
+        local = "/srv/inbox"
+        mode = "mirror"
+        include = "*.pdf"
+        exclude = ["*.tmp", "~$*"]
+        keep_for = "30d"
+        keep_versions = 3
+        versions_max = "1 GiB"
+        on_drift = "keep"
+        on_local_delete = "accept"
+        file_mode = "0640"
+        dir_mode = "0750"
+        min_free = "1 GiB"
+        max_delete = "off"
+
+        [[folder]]
+        name = "plain"
+        account = "acme"
+        remote = "id:123456"
+        local = "/srv/plain"
+        "#,
+        &places(),
+    )
+    .unwrap();
+    let work = config.account("work").unwrap();
+    assert_eq!((work.transfers, work.bandwidth_down, work.calls_per_minute), (4, Some(10 << 20), None));
+    let acme = config.account("acme").unwrap();
+    assert_eq!((acme.provider, acme.calls_per_day), (ProviderName::Egnyte, Some(1000)));
+    assert_eq!(acme.domain.as_deref(), Some("acme.egnyte.com"));
+    let inbox = config.folder("inbox").unwrap();
+    assert_eq!(inbox.keep_for, Some(Duration::from_hours(720)));
+    assert_eq!((inbox.include.len(), inbox.exclude.len(), inbox.keep_versions), (1, 2, 3));
+    assert_eq!((inbox.on_drift, inbox.max_delete, inbox.file_mode), (OnDrift::Keep, MaxDelete::Off, 0o640));
+    let plain = config.folder("plain").unwrap();
+    assert_eq!((plain.mode, &plain.remote), (Mode::Mirror, &RemotePlace::Id("123456".into())));
+    assert_eq!((plain.file_mode, plain.dir_mode), (0o644, 0o755));
+    assert_eq!(config.folder_of(Path::new("/srv/inbox/a/b")).unwrap().name, "inbox");
+}
+
+#[test]
+fn every_complaint_at_once_with_its_place_and_a_hint() {
+    insta::assert_snapshot!(complaints(r#"
+lgo = "info"
+
+[[account]]
+name = "work"
+provider = "bix"
+api_url = "http://example.com"
+access_token = "T0P-SECRET"
+
+[[account]]
+name = "work"
+provider = "egnyte"
+stream = "changes"
+
+[[folder]]
+name = "in box"
+account = "wrok"
+remote = "Projects"
+local = "inbox"
+
+[[folder]]
+name = "a"
+account = "wrok"
+remote = "/A"
+local = "/srv/a"
+mode = "two-way"
+keep_for = "1 month"
+keep_versions = "many"
+file_mode = 640
+exclude = ["ok", 7, "a["]
+max_delete = "200%"
+on_drift = "restor"
+
+[[folder]]
+name = "b"
+account = "work"
+local = "/srv/a/b"
+remote = "/B"
+
+[[hook]]
+name = "scan"
+
+[account.x]
+"#), @r#"
+    2:1: lgo: there is no such key; did you mean `log`?
+    6:12: account.work.provider: expected one of `box` and `egnyte` (it says "bix"); did you mean "box"?
+    7:11: account.work.api_url: plain http is accepted for loopback addresses only (it says "http://example.com"); write https://…
+    8:1: account.work.access_token: secrets are never kept in this file; remove the line, and sign in with `agent login`, which reads the token from standard input
+    10:1: account.work: an egnyte account needs its `domain`; add domain = "acme.egnyte.com"
+    11:8: account.work.name: another account above has this name (it says "work")
+    13:10: account.work.stream: this key is for box accounts only (it says "changes")
+    16:8: folder[1].name: this cannot be a name (it says "in box"); letters, digits, `.`, `_` and `-`, at most 64 bytes, beginning with a letter or digit
+    17:11: folder[1].account: there is no such account (it says "wrok"); did you mean "work"?
+    18:10: folder[1].remote: a remote path begins with `/` (it says "Projects"); write "/Projects", or "id:…"
+    19:9: folder[1].local: a local directory is an absolute path (it says "inbox"); write the whole path, beginning with `/`; `agent add-folder` also takes relative ones
+    23:11: folder.a.account: there is no such account (it says "wrok"); did you mean "work"?
+    26:8: folder.a.mode: this mode is not yet supported in this version (it says "two-way"); write "mirror"
+    27:12: folder.a.keep_for: months and years have no fixed length (it says "1 month"); write days, such as "365d"
+    28:17: folder.a.keep_versions: expected a whole number from 0 to 100000 (it says "many")
+    29:13: folder.a.file_mode: expected a text in quotes, found an integer (it says 640)
+    30:18: folder.a.exclude: expected texts in quotes, found an integer (it says 7)
+    30:21: folder.a.exclude: error parsing glob 'a[': unclosed character class; missing ']' (it says "a["); patterns are written as in a .gitignore file
+    31:14: folder.a.max_delete: this is no limit for deletions (it says "200%"); write "25%", a number of files, or "off"
+    32:12: folder.a.on_drift: expected one of `restore` and `keep` (it says "restor"); did you mean "restore"?
+    37:9: folder.b.local: the directory lies in that of folder "a", /srv/a (it says "/srv/a/b")
+    40:1: hook[1]: hooks are not yet supported in this version; remove the block
+    43:10: account.work.x: there is no such key; the keys here are `name`, `provider`, `api_url`, `stream`, `domain`, `suppress`, `poll_min`, `poll_max`, `calls_per_day`, `calls_per_minute`, `transfers`, `bandwidth_down`, `bandwidth_up`, `ca_file` and `proxy`
+    "#);
+}
+
+#[test]
+fn secrets_are_refused_and_not_repeated() {
+    let said = complaints(
+        "client_secret = 'T0P'\n[[account]]\nname='a'\nprovider='box'\nrefresh_token='T0P'\nPassword='T0P'\n\
+         api_url='https://ann:T0P@example.com'\n",
+    );
+    assert_eq!(said.matches("secrets are never kept in this file").count(), 3, "{said}");
+    assert!(said.contains("must not hold a user name or password"), "{said}");
+    assert!(!said.contains("T0P"), "{said}");
+}
+
+#[test]
+fn folders_keep_to_directories_of_their_own() {
+    let folder =
+        |name: &str, local: &str| format!("[[folder]]\nname='{name}'\naccount='w'\nremote='/x'\nlocal='{local}'\n");
+    let with = |folders: &[(&str, &str)]| {
+        let folders: String = folders.iter().map(|(name, local)| folder(name, local)).collect();
+        complaints(&format!("[[account]]\nname='w'\nprovider='box'\n{folders}"))
+    };
+    assert!(with(&[("a", "/srv/x"), ("b", "/srv/x/")]).contains("the directory is that of folder \"a\""));
+    assert!(with(&[("a", "/srv/x"), ("b", "/srv/x/y")]).contains("the directory lies in that of folder \"a\""));
+    assert!(with(&[("a", "/srv/x/y"), ("b", "/srv/x")]).contains("the directory holds that of folder \"a\""));
+    assert!(with(&[("a", "/srv/x"), ("b", "/srv/xy")]).starts_with("accepted"));
+    assert!(with(&[("a", "/nowhere/agent-home/files")]).contains("lies in that of the agent's state"));
+    assert!(with(&[("a", "/nowhere")]).contains("holds that of the agent's state"));
+
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("real")).unwrap();
+    std::os::unix::fs::symlink("real", dir.path().join("link")).unwrap();
+    let (real, link) = (dir.path().join("real/x"), dir.path().join("link/x"));
+    assert!(with(&[("a", real.to_str().unwrap()), ("b", link.to_str().unwrap())]).contains("the directory is that of"));
+}
+
+#[test]
+fn syntax_errors_have_a_place_too() {
+    insta::assert_snapshot!(complaints("[[account]\nname = \"a\"\nprovider = box\n"), @r#"
+    1:11: unclosed array table, expected `]`
+    "#);
+}
+
+#[test]
+fn a_file_that_others_can_write_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = Places::home(dir.path(), &Surroundings::default());
+    let with_mode = |mode: u32| {
+        fs::write(&places.config_file, "").unwrap();
+        fs::set_permissions(&places.config_file, fs::Permissions::from_mode(mode)).unwrap();
+        Config::load(&places)
+    };
+    assert!(with_mode(0o644).is_ok(), "being read by others is fine");
+    let Err(ConfigError::Unsafe { why, hint, .. }) = with_mode(0o646) else { panic!("expected a refusal") };
+    assert_eq!(why, "can be written by others");
+    assert!(hint.contains("chmod go-w"), "{hint}");
+}
+
+#[test]
+fn a_directory_or_a_huge_file_is_no_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = Places::home(dir.path(), &Surroundings::default());
+    fs::create_dir(&places.config_file).unwrap();
+    assert!(matches!(Config::load(&places), Err(ConfigError::Unreadable { .. })));
+    fs::remove_dir(&places.config_file).unwrap();
+    fs::write(&places.config_file, "#".repeat(2 << 20)).unwrap();
+    assert!(matches!(Config::load(&places), Err(ConfigError::Unreadable { .. })));
+}

@@ -1,0 +1,512 @@
+//! A made-up disk: inodes and names, and the deeds carried out on them as `folder_sync_agent::local` promises.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use folder_sync_agent::deed::{
+    Base, Deed, DeedOrder, DeedResult, DiskError, DiskErrorKind, Displaced, Expect, OnEdit, Place, Staged,
+};
+use folder_sync_agent::engine::input::{FetchOrder, OpenOrder, RootFacts};
+use folder_sync_agent::id::{JobId, Sha256};
+use folder_sync_agent::path::{Name, RelPath};
+use folder_sync_agent::tree::Stamp;
+
+use super::cloud::{Content, content_of, size_of};
+
+type Ino = u64;
+
+#[derive(Debug, Clone)]
+enum Inode {
+    File { content: Content, mtime_ns: i64 },
+    Dir(BTreeMap<Name, Ino>),
+}
+
+/// The disk under one watched folder.
+#[derive(Debug)]
+pub struct Disk {
+    inodes: BTreeMap<Ino, Inode>,
+    next_ino: Ino,
+    clock_ns: i64,
+    root: Ino,
+    mark: Option<String>,
+    pub staging: BTreeMap<Name, Ino>,
+    pub parked: BTreeMap<JobId, Ino>,
+    pub versions: BTreeMap<JobId, Ino>,
+    next_staged: u64,
+    /// The root cannot be found now.
+    pub away: bool,
+    /// Contents that a local user wrote and did not remove again.
+    pub written: BTreeSet<Content>,
+    /// Paths (of files and folders) that a local user had a hand in.
+    pub meddled: bool,
+}
+
+/// Where a crash cuts a batch of deeds off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Nowhere.
+    Never,
+    /// Right after a publish swapped the new file in: what it replaced is still in the staging directory.
+    AfterSwap,
+}
+
+pub fn disk_error(kind: DiskErrorKind, text: &str) -> DiskError {
+    DiskError { kind, text: text.to_owned() }
+}
+
+fn sha256_of(content: Content) -> Sha256 {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&content.to_be_bytes());
+    Sha256(bytes)
+}
+
+impl Disk {
+    pub fn new() -> Self {
+        let mut disk = Self {
+            inodes: BTreeMap::new(),
+            next_ino: 100,
+            clock_ns: 1_000,
+            root: 1,
+            mark: None,
+            staging: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            next_staged: 0,
+            away: false,
+            written: BTreeSet::new(),
+            meddled: false,
+        };
+        disk.inodes.insert(1, Inode::Dir(BTreeMap::new()));
+        disk
+    }
+
+    fn tick(&mut self) -> i64 {
+        self.clock_ns += 1;
+        self.clock_ns
+    }
+
+    fn make(&mut self, inode: Inode) -> Ino {
+        self.next_ino += 1;
+        self.inodes.insert(self.next_ino, inode);
+        self.next_ino
+    }
+
+    fn stamp(&self, ino: Ino) -> Stamp {
+        let (size, mtime_ns) = match &self.inodes[&ino] {
+            Inode::File { content, mtime_ns } => (size_of(*content), *mtime_ns),
+            Inode::Dir(_) => (0, 0),
+        };
+        Stamp { dev: 7, ino, size, mtime_ns, ctime_ns: 0 }
+    }
+
+    fn is_dir(&self, ino: Ino) -> bool {
+        matches!(self.inodes[&ino], Inode::Dir(_))
+    }
+
+    fn content(&self, ino: Ino) -> Option<Content> {
+        match self.inodes.get(&ino) {
+            Some(Inode::File { content, .. }) => Some(*content),
+            _ => None,
+        }
+    }
+
+    fn entries(&self, dir: Ino) -> &BTreeMap<Name, Ino> {
+        match &self.inodes[&dir] {
+            Inode::Dir(entries) => entries,
+            Inode::File { .. } => panic!("inode {dir} is a file"),
+        }
+    }
+
+    fn entries_mut(&mut self, dir: Ino) -> &mut BTreeMap<Name, Ino> {
+        match self.inodes.get_mut(&dir) {
+            Some(Inode::Dir(entries)) => entries,
+            _ => panic!("inode {dir} is not a directory"),
+        }
+    }
+
+    fn lookup(&self, dir: Ino, name: &Name) -> Option<Ino> {
+        self.entries(dir).get(name).copied()
+    }
+
+    /// The directory in which a place is, if it is there and everything on the way is a directory.
+    fn dir_of(&self, place: &Place) -> Option<Ino> {
+        let names = place.path.names();
+        let mut at = match place.base {
+            Base::Tree => self.root,
+            Base::Parked(job) => *self.parked.get(&job)?,
+        };
+        for name in names.split_last()?.1 {
+            if !self.is_dir(at) {
+                return None;
+            }
+            at = self.lookup(at, name)?;
+        }
+        self.is_dir(at).then_some(at)
+    }
+
+    fn is_parked_top(place: &Place) -> Option<JobId> {
+        match place.base {
+            Base::Parked(job) if place.path.is_root() => Some(job),
+            _ => None,
+        }
+    }
+
+    fn find(&self, place: &Place) -> Option<Ino> {
+        if let Some(job) = Self::is_parked_top(place) {
+            return self.parked.get(&job).copied();
+        }
+        let (_, name) = place.path.split_last()?;
+        self.lookup(self.dir_of(place)?, name)
+    }
+
+    fn unlink(&mut self, place: &Place) {
+        if let Some(job) = Self::is_parked_top(place) {
+            self.parked.remove(&job);
+            return;
+        }
+        let dir = self.dir_of(place).unwrap();
+        let (_, name) = place.path.split_last().unwrap();
+        let name = name.clone();
+        self.entries_mut(dir).remove(&name);
+    }
+
+    fn link(&mut self, place: &Place, ino: Ino) {
+        if let Some(job) = Self::is_parked_top(place) {
+            self.parked.insert(job, ino);
+            return;
+        }
+        let dir = self.dir_of(place).unwrap();
+        let (_, name) = place.path.split_last().unwrap();
+        let name = name.clone();
+        self.entries_mut(dir).insert(name, ino);
+    }
+
+    fn same_content(&self, ino: Ino, stamp: &Stamp) -> bool {
+        !self.is_dir(ino) && self.stamp(ino).same_content(stamp)
+    }
+
+    pub fn open(&mut self, order: &OpenOrder) -> Result<RootFacts, DiskError> {
+        if self.away {
+            return Err(disk_error(DiskErrorKind::RootLost, "the root is not there"));
+        }
+        match &self.mark {
+            Some(mark) if *mark != order.mark => {
+                return Err(disk_error(DiskErrorKind::RootLost, "the mark names another folder"));
+            }
+            None if !order.create => return Err(disk_error(DiskErrorKind::RootLost, "the mark is missing")),
+            _ => self.mark = Some(order.mark.clone()),
+        }
+        if let Some(keep) = &order.keep_staged {
+            self.staging.retain(|name, _| keep.contains(name));
+        }
+        Ok(RootFacts { stamp: self.stamp(self.root), empty: self.entries(self.root).is_empty() })
+    }
+
+    /// What a fetch leaves in the staging directory.
+    pub fn stage(&mut self, order: &FetchOrder, content: Content) -> Staged {
+        let mtime_ns = order.modified.map_or(0, |at| at.0 * 1_000_000);
+        let ino = self.make(Inode::File { content, mtime_ns });
+        self.next_staged += 1;
+        let name = Name::new(format!("s{}", self.next_staged).as_bytes()).unwrap();
+        self.staging.insert(name.clone(), ino);
+        Staged { name, stamp: self.stamp(ino), sha256: sha256_of(content), flushed: false }
+    }
+
+    /// Half a download that nobody knows of.
+    pub fn stage_half(&mut self) {
+        let ino = self.make(Inode::File { content: 3, mtime_ns: 0 });
+        self.next_staged += 1;
+        self.staging.insert(Name::new(format!("s{}", self.next_staged).as_bytes()).unwrap(), ino);
+    }
+
+    /// Carries out one deed.
+    pub fn carry_out(&mut self, order: &DeedOrder, cut: Cut) -> DeedResult {
+        if self.away {
+            return DeedResult::Failed(disk_error(DiskErrorKind::RootLost, "the root is not there"));
+        }
+        match &order.deed {
+            Deed::MakeFolder { at } => self.make_folder(at),
+            Deed::Publish { staged, at, expect, on_edit } => self.publish(order.job, staged, at, expect, *on_edit, cut),
+            Deed::Relocate { from, to, expect, is_folder } => self.relocate(from, to, expect, *is_folder),
+            Deed::RemoveFile { at, expect, on_edit } => self.remove_file(order.job, at, expect, *on_edit),
+            Deed::RemoveFolder { at } => self.remove_folder(at),
+            Deed::Adopt { at, size, hash, .. } => self.adopt(at, *size, content_of(hash)),
+        }
+    }
+
+    fn parent_missing() -> DeedResult {
+        DeedResult::Failed(disk_error(DiskErrorKind::ParentMissing, "the directory is not there"))
+    }
+
+    fn make_folder(&mut self, at: &Place) -> DeedResult {
+        let Some(dir) = self.dir_of(at) else { return Self::parent_missing() };
+        let (_, name) = at.path.split_last().unwrap();
+        let ino = match self.lookup(dir, name) {
+            Some(ino) if self.is_dir(ino) => ino,
+            Some(_) => return DeedResult::Occupied { by_folder: false },
+            None => {
+                let ino = self.make(Inode::Dir(BTreeMap::new()));
+                self.link(at, ino);
+                ino
+            }
+        };
+        DeedResult::Done { stamp: Some(self.stamp(ino)), displaced: None }
+    }
+
+    fn displaced(&self, job: JobId, ours: Option<&Stamp>) -> Option<Displaced> {
+        let ino = *self.versions.get(&job)?;
+        let edited = !ours.is_some_and(|ours| self.same_content(ino, ours));
+        Some(Displaced { size: self.stamp(ino).size, edited })
+    }
+
+    fn publish(
+        &mut self,
+        job: JobId,
+        staged: &Staged,
+        at: &Place,
+        expect: &Expect,
+        on_edit: OnEdit,
+        cut: Cut,
+    ) -> DeedResult {
+        let ours = match expect {
+            Expect::Absent => None,
+            Expect::Ours(stamp) => Some(stamp),
+        };
+        if self.dir_of(at).is_none() {
+            return Self::parent_missing();
+        }
+        let there = self.find(at);
+        let is_published = there.is_some_and(|ino| self.same_content(ino, &staged.stamp));
+        let holds_the_same =
+            there.is_some_and(|ino| self.content(ino).is_some_and(|content| sha256_of(content) == staged.sha256));
+        let in_staging = self.staging.get(&staged.name).copied();
+        if in_staging != Some(staged.stamp.ino) {
+            // A crash left off here: swapped, published, or lost.
+            if let Some(other) = in_staging {
+                self.staging.remove(&staged.name);
+                self.versions.entry(job).or_insert(other);
+            }
+            if is_published || holds_the_same {
+                let stamp = self.stamp(there.unwrap());
+                return DeedResult::Done { stamp: Some(stamp), displaced: self.displaced(job, ours) };
+            }
+            return DeedResult::StagedLost;
+        }
+        let Some(there) = there else {
+            self.staging.remove(&staged.name);
+            self.link(at, staged.stamp.ino);
+            return DeedResult::Done { stamp: Some(self.stamp(staged.stamp.ino)), displaced: None };
+        };
+        if self.is_dir(there) {
+            return DeedResult::Occupied { by_folder: true };
+        }
+        let is_ours = ours.is_some_and(|ours| self.same_content(there, ours));
+        if !is_ours && holds_the_same {
+            self.staging.remove(&staged.name);
+            return DeedResult::Done { stamp: Some(self.stamp(there)), displaced: self.displaced(job, ours) };
+        }
+        if !is_ours && on_edit == OnEdit::Keep {
+            return DeedResult::Edited { stamp: self.stamp(there) };
+        }
+        self.link(at, staged.stamp.ino);
+        self.staging.insert(staged.name.clone(), there);
+        if cut == Cut::AfterSwap {
+            return DeedResult::Failed(disk_error(DiskErrorKind::Item, "cut off after the swap"));
+        }
+        self.staging.remove(&staged.name);
+        self.versions.insert(job, there);
+        DeedResult::Done { stamp: Some(self.stamp(staged.stamp.ino)), displaced: self.displaced(job, ours) }
+    }
+
+    fn relocate(&mut self, from: &Place, to: &Place, expect: &Stamp, is_folder: bool) -> DeedResult {
+        let ours = |disk: &Self, ino: Ino| ino == expect.ino && disk.is_dir(ino) == is_folder;
+        let Some(ino) = self.find(from).filter(|ino| ours(self, *ino)) else {
+            return match self.find(to).filter(|ino| ours(self, *ino)) {
+                Some(ino) => DeedResult::Done { stamp: Some(self.moved_stamp(ino, expect)), displaced: None },
+                None => DeedResult::Missing,
+            };
+        };
+        if Self::is_parked_top(to).is_none() && self.dir_of(to).is_none() {
+            return Self::parent_missing();
+        }
+        match self.find(to) {
+            Some(there) => return DeedResult::Occupied { by_folder: self.is_dir(there) },
+            None if is_folder && self.is_inside(to, ino) => {
+                return DeedResult::Failed(disk_error(DiskErrorKind::Item, "a directory cannot go into itself"));
+            }
+            None => {}
+        }
+        self.unlink(from);
+        self.link(to, ino);
+        DeedResult::Done { stamp: Some(self.moved_stamp(ino, expect)), displaced: None }
+    }
+
+    fn moved_stamp(&self, ino: Ino, ours: &Stamp) -> Stamp {
+        if self.is_dir(ino) || self.same_content(ino, ours) { self.stamp(ino) } else { *ours }
+    }
+
+    fn is_inside(&self, place: &Place, dir: Ino) -> bool {
+        let mut at = match place.base {
+            Base::Tree => Some(self.root),
+            Base::Parked(job) => self.parked.get(&job).copied(),
+        };
+        for name in place.path.names() {
+            match at {
+                Some(ino) if ino == dir => return true,
+                Some(ino) if self.is_dir(ino) => at = self.lookup(ino, name),
+                _ => return false,
+            }
+        }
+        at == Some(dir)
+    }
+
+    fn remove_file(&mut self, job: JobId, at: &Place, expect: &Stamp, on_edit: OnEdit) -> DeedResult {
+        if self.versions.contains_key(&job) {
+            return DeedResult::Done { stamp: None, displaced: self.displaced(job, Some(expect)) };
+        }
+        let Some(ino) = self.find(at).filter(|ino| !self.is_dir(*ino)) else { return DeedResult::Missing };
+        if on_edit == OnEdit::Keep && !self.same_content(ino, expect) {
+            return DeedResult::Edited { stamp: self.stamp(ino) };
+        }
+        self.unlink(at);
+        self.versions.insert(job, ino);
+        DeedResult::Done { stamp: None, displaced: self.displaced(job, Some(expect)) }
+    }
+
+    fn remove_folder(&mut self, at: &Place) -> DeedResult {
+        match self.find(at) {
+            Some(ino) if self.is_dir(ino) => match self.entries(ino).len() {
+                0 => {
+                    self.unlink(at);
+                    DeedResult::Done { stamp: None, displaced: None }
+                }
+                entries => DeedResult::NotEmpty { entries: entries as u64 },
+            },
+            _ => DeedResult::Missing,
+        }
+    }
+
+    fn adopt(&mut self, at: &Place, size: Option<u64>, content: Content) -> DeedResult {
+        match self.find(at) {
+            None => DeedResult::Missing,
+            Some(ino) if self.is_dir(ino) => DeedResult::Occupied { by_folder: true },
+            Some(ino) if self.content(ino) == Some(content) && size.is_none_or(|size| size == size_of(content)) => {
+                DeedResult::Adopted { stamp: self.stamp(ino), sha256: sha256_of(content) }
+            }
+            Some(_) => DeedResult::Different,
+        }
+    }
+
+    /// Files with their contents and directories (with a `/` behind) in the visible tree.
+    pub fn tree(&self) -> BTreeMap<String, Option<Content>> {
+        let mut tree = BTreeMap::new();
+        self.walk(self.root, "", &mut |path, content| {
+            tree.insert(path, content);
+        });
+        tree
+    }
+
+    fn walk(&self, dir: Ino, above: &str, visit: &mut impl FnMut(String, Option<Content>)) {
+        for (name, ino) in self.entries(dir) {
+            let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
+            let path = if above.is_empty() { name } else { format!("{above}/{name}") };
+            match self.content(*ino) {
+                Some(content) => visit(path, Some(content)),
+                None => {
+                    visit(format!("{path}/"), None);
+                    self.walk(*ino, &path, visit);
+                }
+            }
+        }
+    }
+
+    /// Every content that can be found: in the tree, parked, or in the version store.
+    pub fn findable(&self) -> BTreeSet<Content> {
+        let mut found: BTreeSet<Content> = self.tree().into_values().flatten().collect();
+        for ino in self.parked.values().chain(self.versions.values()) {
+            match self.content(*ino) {
+                Some(content) => {
+                    found.insert(content);
+                }
+                None => self.walk(*ino, "", &mut |_, content| found.extend(content)),
+            }
+        }
+        found
+    }
+
+    /// Contents in the version store.
+    pub fn kept(&self) -> BTreeSet<Content> {
+        self.versions.values().filter_map(|ino| self.content(*ino)).collect()
+    }
+
+    fn place(path: &str) -> Place {
+        Place::tree(RelPath::parse(path).unwrap())
+    }
+
+    /// A local user writes a file in place, or makes it. False if that cannot be.
+    pub fn write(&mut self, path: &str, content: Content) -> bool {
+        let place = Self::place(path);
+        if self.dir_of(&place).is_none() || self.find(&place).is_some_and(|ino| self.is_dir(ino)) {
+            return false;
+        }
+        self.meddled = true;
+        if let Some(old) = self.find(&place).and_then(|ino| self.content(ino)) {
+            self.written.remove(&old);
+        }
+        self.written.insert(content);
+        let mtime_ns = 1_900_000_000_000_000_000 + self.tick();
+        let inode = Inode::File { content, mtime_ns };
+        match self.find(&place) {
+            // In place, or as editors do, with a new inode under the old name.
+            Some(ino) if content % 2 == 0 => {
+                self.inodes.insert(ino, inode);
+            }
+            _ => {
+                let ino = self.make(inode);
+                self.link(&place, ino);
+            }
+        }
+        true
+    }
+
+    /// A local user makes a directory.
+    pub fn mkdir(&mut self, path: &str) -> bool {
+        let place = Self::place(path);
+        if self.dir_of(&place).is_none() || self.find(&place).is_some() {
+            return false;
+        }
+        self.meddled = true;
+        let ino = self.make(Inode::Dir(BTreeMap::new()));
+        self.link(&place, ino);
+        true
+    }
+
+    /// A local user removes a file, or a directory with everything in it.
+    pub fn remove(&mut self, path: &str) -> bool {
+        let place = Self::place(path.trim_end_matches('/'));
+        let Some(ino) = self.find(&place) else { return false };
+        self.meddled = true;
+        let mut lost = Vec::new();
+        match self.content(ino) {
+            Some(content) => lost.push(content),
+            None => self.walk(ino, "", &mut |_, content| lost.extend(content)),
+        }
+        for content in lost {
+            self.written.remove(&content);
+        }
+        self.unlink(&place);
+        true
+    }
+
+    /// A local user renames something.
+    pub fn rename(&mut self, from: &str, to: &str) -> bool {
+        let (from, to) = (Self::place(from.trim_end_matches('/')), Self::place(to.trim_end_matches('/')));
+        let Some(ino) = self.find(&from) else { return false };
+        if self.find(&to).is_some() || self.dir_of(&to).is_none() || self.is_inside(&to, ino) {
+            return false;
+        }
+        self.meddled = true;
+        self.unlink(&from);
+        self.link(&to, ino);
+        true
+    }
+}

@@ -1,0 +1,145 @@
+//! Which misfortunes one history has. A history with all of them at once finds less than one with a few, so each seed draws its own.
+
+use super::chance::Chance;
+use super::cloud::Habits;
+
+/// The misfortunes of one history. A number is "one in so many"; 0 is never.
+#[derive(Debug, Clone, Default)]
+pub struct Swarm {
+    pub habits: Habits,
+    /// Calls to the cloud that fail.
+    pub call_errors: u64,
+    /// The longest that a call takes, in milliseconds.
+    pub call_ms: u64,
+    /// The longest that a batch of deeds takes.
+    pub deeds_ms: u64,
+    /// The most inputs of one step.
+    pub batch: u64,
+    /// Steps after which the process dies.
+    pub crash: u64,
+    /// A crash also restarts the clock that never jumps.
+    pub reboot: bool,
+    /// Acts after which all cursors are lost.
+    pub cursor_lost: u64,
+    /// Deeds that fail.
+    pub deed_errors: u64,
+    /// Acts after which the root is away for a while.
+    pub root_away: u64,
+    /// Staged files that vanish.
+    pub staged_lost: u64,
+    /// Wake-ups of the long poll that get lost.
+    pub wake_lost: u64,
+    /// Jumps of the wall clock.
+    pub wall_jumps: u64,
+    /// Things that a local user does, of a hundred acts.
+    pub local_share: u64,
+    /// Local edits are kept.
+    pub keep_drift: bool,
+    /// Versions kept of each file.
+    pub keep_versions: u32,
+    /// A pattern keeps names out from the start.
+    pub exclude: bool,
+    /// The patterns change on the way.
+    pub refilter: bool,
+    /// Deletions that are believed; nothing means the brake is off.
+    pub max_delete: Option<u64>,
+    /// Holds are refused, one in so many.
+    pub reject: u64,
+    /// The local directory is not empty at the start.
+    pub adopt: bool,
+    /// Somebody pauses and resumes, asks for full comparisons, and retries.
+    pub commands: bool,
+    /// The cloud has a long poll.
+    pub long_poll: bool,
+    /// Items at the start.
+    pub items: u64,
+    /// Things that happen.
+    pub acts: u64,
+    /// The longest time between two of them, in milliseconds.
+    pub pause_ms: u64,
+}
+
+impl Swarm {
+    /// A world in which nothing goes wrong.
+    pub fn calm() -> Self {
+        Self {
+            habits: Habits { list_page: 100, event_page: 100, ..Habits::default() },
+            call_ms: 50,
+            deeds_ms: 20,
+            batch: 8,
+            keep_versions: 1_000,
+            long_poll: true,
+            ..Self::default()
+        }
+    }
+
+    /// What a seed draws.
+    pub fn draw(chance: &mut Chance) -> Self {
+        let some = |chance: &mut Chance, often: u64| {
+            let on = chance.one_in(3);
+            let strength = chance.within(2, often);
+            if on { strength } else { 0 }
+        };
+        let habits = Habits {
+            snapshot_at_read: chance.one_in(3),
+            no_ancestors: chance.one_in(4),
+            repeat: some(chance, 20),
+            swap: some(chance, 10),
+            late: some(chance, 20),
+            late_ms: chance.within(10, 120_000),
+            lose: if chance.one_in(3) { some(chance, 20) } else { 0 },
+            list_page: chance.within(1, 12) as usize,
+            event_page: chance.within(1, 30) as usize,
+        };
+        let call_slowness = [1, 50, 2_000, 60_000];
+        let disk_slowness = [1, 50, 5_000];
+        let pauses = [1, 100, 3_000, 60_000];
+        Self {
+            habits,
+            call_errors: some(chance, 40),
+            call_ms: *chance.pick(&call_slowness).unwrap(),
+            deeds_ms: *chance.pick(&disk_slowness).unwrap(),
+            batch: chance.within(1, 16),
+            crash: some(chance, 120),
+            reboot: chance.one_in(2),
+            cursor_lost: some(chance, 60),
+            deed_errors: some(chance, 40),
+            root_away: some(chance, 60),
+            staged_lost: some(chance, 20),
+            wake_lost: some(chance, 4),
+            wall_jumps: some(chance, 60),
+            local_share: if chance.one_in(3) { chance.within(5, 50) } else { 0 },
+            keep_drift: chance.one_in(4),
+            keep_versions: if chance.one_in(4) { chance.within(0, 2) as u32 } else { 1_000 },
+            exclude: chance.one_in(5),
+            refilter: chance.one_in(8),
+            max_delete: chance.one_in(4).then(|| chance.within(0, 4)),
+            reject: some(chance, 4),
+            adopt: chance.one_in(5),
+            commands: chance.one_in(4),
+            long_poll: !chance.one_in(4),
+            items: chance.within(0, 25),
+            acts: chance.within(1, 50),
+            pause_ms: *chance.pick(&pauses).unwrap(),
+        }
+    }
+
+    /// Nothing goes wrong that would justify a second download of one version.
+    pub fn is_kind(&self) -> bool {
+        let habits = &self.habits;
+        let faults = [
+            self.call_errors,
+            self.crash,
+            self.cursor_lost,
+            self.deed_errors,
+            self.root_away,
+            self.staged_lost,
+            self.local_share,
+            self.wall_jumps,
+            habits.late,
+            habits.lose,
+            self.reject,
+        ];
+        faults.iter().all(|fault| *fault == 0) && !self.refilter && !self.exclude && !self.commands
+    }
+}
