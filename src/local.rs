@@ -17,6 +17,7 @@ mod publish;
 mod refusal;
 mod root;
 mod stage;
+mod sweep;
 mod walk;
 
 #[cfg(test)]
@@ -35,6 +36,7 @@ use crate::tree::Stamp;
 pub use disk::Kind;
 pub use root::resolve_root;
 pub use stage::{SMALL_MAX_BYTES, StageError, StageOrder, StagedWriter};
+pub use sweep::SweptParked;
 pub use walk::Found;
 
 /// How a folder is to be treated on disk.

@@ -184,10 +184,31 @@ fn staged_content_is_checked_and_leaves_nothing_when_wrong() {
 }
 
 #[test]
+fn what_is_parked_and_forgotten_is_not_destroyed() {
+    let home = Home::new();
+    let folder = home.folder();
+    let parked = home.path("root/.folder-sync-agent/parked");
+    for (name, content) in [("1", "kept by its job"), ("2", "forgotten"), ("3", "slot taken"), ("who", "knows")] {
+        std::fs::write(parked.join(name), content).unwrap();
+    }
+    std::fs::write(home.path("root/.folder-sync-agent/versions/3"), "version").unwrap();
+    std::fs::create_dir(parked.join("4")).unwrap();
+    std::fs::create_dir_all(parked.join("5/sub")).unwrap();
+    let swept = folder.sweep_parked(&BTreeSet::from([JobId(1)])).unwrap();
+    assert_eq!(swept.removed, 1);
+    assert_eq!(swept.kept, [JobId(2)]);
+    assert_eq!(swept.left, ["3", "5", "who"]);
+    assert_eq!(std::fs::read_to_string(Versions::of(&folder).path(JobId(2))).unwrap(), "forgotten");
+    let mut names: Vec<_> = std::fs::read_dir(&parked).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["1", "3", "5", "who"]);
+}
+
+#[test]
 fn long_files_have_the_digests_of_their_whole_content() {
     let home = Home::new();
     let folder = home.folder();
-    let content: Vec<u8> = (0..9_000_001_u32).map(|at| (at * 13 >> 5) as u8).collect();
+    let content: Vec<u8> = (0..9_000_001_u32).map(|at| ((at * 13) >> 5) as u8).collect();
     let sha1 = folder_sync_agent::local::hash::hex(&<sha1::Sha1 as sha1::Digest>::digest(&content));
     for part in [100_000, 1_000_003, content.len()] {
         let order = StageOrder { hash: Some(ContentHash::Sha1(sha1.clone())), ..order(1, Some(9_000_001)) };

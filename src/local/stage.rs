@@ -1,11 +1,8 @@
 //! Staging: a file is written where nobody looks, checked against what the cloud said of it, and made ready to be published.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{IoSlice, Write};
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -134,24 +131,6 @@ impl LocalFolder {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(why) => Err(self.refuse("discard the staged", name, why)),
         }
-    }
-
-    /// Removes everything in the staging directory that is not in `keep`; says how many. Called at start, when nothing is
-    /// being staged and no deed is being carried out.
-    pub fn sweep_staging(&self, keep: &BTreeSet<Name>) -> Result<u64, DiskError> {
-        let mut removed = 0;
-        for entry in super::walk::names_in(self.staging.as_fd(), &"staging")? {
-            let name = OsStr::from_bytes(&entry);
-            if Name::new(&entry).is_ok_and(|name| keep.contains(&name)) {
-                continue;
-            }
-            match disk::remove_file(self.staging.as_fd(), name) {
-                Ok(()) => removed += 1,
-                Err(Errno::NOENT) => {}
-                Err(why) => return Err(self.refuse("sweep", &name.to_string_lossy(), why)),
-            }
-        }
-        Ok(removed)
     }
 
     /// Whether `more` bytes and one more file fit, with what is to stay free.
