@@ -8,6 +8,7 @@
 //!
 //! Every call blocks; the callers run them on threads that may.
 
+mod batch;
 mod deeds;
 pub(crate) mod disk;
 mod fault;
