@@ -5,6 +5,7 @@ mod config;
 mod control;
 mod daemon;
 mod fetch;
+mod local;
 mod provider_contract;
 mod sandbox;
 mod sim;
