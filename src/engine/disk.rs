@@ -172,11 +172,16 @@ impl Engine {
     pub(super) fn place(&mut self, node: NodeId) -> Result<Option<Place>> {
         let mut names: Vec<Name> = Vec::new();
         let mut at = node;
+        let mut is_folder = true;
         let mut place = loop {
             if let Some(place) = self.places.get(&at) {
                 break place.clone();
             }
-            let Some(synced) = self.store.item(at)?.and_then(|row| row.synced) else { return Ok(None) };
+            let Some(item) = self.store.item(at)? else { return Ok(None) };
+            if at == node {
+                is_folder = item.id.is_folder();
+            }
+            let Some(synced) = item.synced else { return Ok(None) };
             match synced.seat {
                 SeatRow::Root => break Place::tree(RelPath::root()),
                 SeatRow::Parked(job) => break Place { base: Base::Parked(job), path: RelPath::root() },
@@ -186,11 +191,10 @@ impl Engine {
                 }
             }
         };
-        let is_folder = names.len() != 1 || at == node;
         for name in names.iter().rev() {
             place = place.join(name);
         }
-        // Directories are asked for again and again; a file only once.
+        // Directories are asked for again and again. A file is asked for once, and nothing would clear what is remembered of it.
         if is_folder {
             if self.places.len() >= PLACES_REMEMBERED {
                 self.places.clear();

@@ -256,13 +256,17 @@ impl Engine {
     pub(super) fn remote_path(&mut self, node: NodeId) -> Result<String> {
         let mut names: Vec<String> = Vec::new();
         let mut above = String::new();
+        let mut is_folder = true;
         let mut at = Some(node);
-        while let Some(node) = at {
-            if let Some(path) = self.remote_paths.get(&node) {
+        while let Some(step) = at {
+            if let Some(path) = self.remote_paths.get(&step) {
                 above.clone_from(path);
                 break;
             }
-            let Some(row) = self.store.item(node)? else { break };
+            let Some(row) = self.store.item(step)? else { break };
+            if step == node {
+                is_folder = row.id.is_folder();
+            }
             at = row.remote.parent;
             if at.is_some() {
                 names.push(row.remote.name);
@@ -276,10 +280,12 @@ impl Engine {
             }
             path.push_str(&name);
         }
-        if self.remote_paths.len() >= REMOTE_PATHS_REMEMBERED {
-            self.remote_paths.clear();
+        if is_folder {
+            if self.remote_paths.len() >= REMOTE_PATHS_REMEMBERED {
+                self.remote_paths.clear();
+            }
+            self.remote_paths.insert(node, path.clone());
         }
-        self.remote_paths.insert(node, path.clone());
         Ok(path)
     }
 

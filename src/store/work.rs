@@ -95,6 +95,12 @@ impl Store {
         journal: Option<JournalId>,
         now: Wall,
     ) -> Result<()> {
+        if let Some(journal) = journal {
+            // An older event on the item, of which nothing came yet, has nothing left to bring about.
+            let sql = "UPDATE event SET outcome = 'overtaken', took = max(?3 - received, 0) WHERE took IS NULL
+                       AND journal = (SELECT journal FROM work WHERE node = ?1 AND journal <> ?2)";
+            self.conn.prepare_cached(sql)?.execute(params![node.0, journal.0, now.0])?;
+        }
         let pos = self.take_pos();
         let sql = "INSERT INTO work (node, folder, lane, pos, look, since, journal) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                    ON CONFLICT (node) DO UPDATE SET
