@@ -39,6 +39,8 @@ impl World {
             } else {
                 let content = self.cloud.thing(&id).content;
                 self.disk.write(&path, content);
+                // It is the cloud's own content: nobody's edit.
+                self.disk.written.remove(&content);
             }
         }
         let content = self.local_content();
