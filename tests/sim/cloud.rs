@@ -157,6 +157,11 @@ impl Cloud {
         &self.things[id]
     }
 
+    /// Whether an item exists, if only in the trash.
+    pub fn has(&self, id: &ItemId) -> bool {
+        self.things.contains_key(id)
+    }
+
     /// Every item that is not purged, also those in the trash.
     pub fn ids(&self) -> Vec<ItemId> {
         self.things.keys().filter(|id| !["0", "1", "2"].contains(&id.raw())).cloned().collect()
