@@ -2,13 +2,19 @@
 //!
 //! It is written from the API facts and shares no code with the adapters, so that the two cannot agree by sharing a mistake.
 
+mod admin;
 mod box_com;
+mod bustle;
 mod cloud;
 mod content;
 mod counters;
+mod faults;
 mod model;
 mod shared;
+mod spoil;
+mod spool;
 mod tokens;
+mod wire;
 
 use std::fmt;
 use std::io;
@@ -17,16 +23,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use cloud::{Cloud, Entry};
+pub use bustle::Bustle;
+pub use cloud::{Cloud, Entry, Faults, Happening};
 pub use content::{Content, Spill};
+pub use faults::{Answer, Chaos, Fault, Rule};
 pub use model::{Refusal, User};
 pub use tokens::{ACCESS_TOKEN, OTHER_ACCESS_TOKEN, TokenPair};
 
 use shared::Shared;
+use wire::{Gate, Scissors};
 
 /// How long [`Sandbox::shutdown`] waits for answers that are under way.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
@@ -69,12 +77,12 @@ impl Default for Options {
             data: None,
             seed: 1,
             public_url: None,
-            realtime_hold: Duration::from_secs(300),
+            realtime_hold: Duration::from_mins(5),
             realtime_max_retries: 10,
             chunked_min_bytes: 20_000_000,
             part_bytes: 8 << 20,
-            access_lifetime: Duration::from_secs(3600),
-            link_lifetime: Duration::from_secs(15 * 60),
+            access_lifetime: Duration::from_hours(1),
+            link_lifetime: Duration::from_mins(15),
             download_events: true,
             max_upload_bytes: 50 << 30,
             space_bytes: 10 << 40,
@@ -106,15 +114,13 @@ pub async fn start(options: Options) -> io::Result<Sandbox> {
     let shared = Arc::new(Shared::new(options)?);
     shared.set_url(url);
     let mut closing = shared.closing.subscribe();
-    let listener = listener.tap_io(|stream| {
-        // Small answers must not wait for more to send; where this fails they are merely slower.
-        let _ = stream.set_nodelay(true);
+    let service = admin::router(&shared)
+        .merge(box_com::router(shared.clone()))
+        .into_make_service_with_connect_info::<Scissors>();
+    let server = axum::serve(Gate(listener), service).with_graceful_shutdown(async move {
+        // An error means that nobody is left who could say so.
+        let _ = closing.wait_for(|closing| *closing).await;
     });
-    let server =
-        axum::serve(listener, box_com::router(shared.clone())).with_graceful_shutdown(async move {
-            // An error means that nobody is left who could say so.
-            let _ = closing.wait_for(|closing| *closing).await;
-        });
     let server = tokio::spawn(async move {
         // Serving ends only by the signal: axum retries what fails on accept.
         let _ = server.await;
@@ -187,10 +193,11 @@ impl fmt::Display for Banner {
         writeln!(out, "Access token (the agent's user): {ACCESS_TOKEN}")?;
         writeln!(out, "Access token (another user):     {OTHER_ACCESS_TOKEN}")?;
         writeln!(out)?;
-        writeln!(
-            out,
-            "  curl -X POST {url}/sandbox/v1/do -d '{{\"op\":\"mkdir\",\"path\":\"/Projects/Inbox\"}}'"
-        )?;
+        let (header, body) = (
+            "content-type: application/json",
+            r#"{"op":"mkdir","path":"/Projects/Inbox"}"#,
+        );
+        writeln!(out, "  curl -H '{header}' -d '{body}' {url}/sandbox/v1/do")?;
         writeln!(
             out,
             "  echo {ACCESS_TOKEN} | agent login box --account work --api-url {url} --token-stdin"

@@ -2,4 +2,5 @@
 
 mod config;
 mod control;
+mod provider_contract;
 mod sandbox;

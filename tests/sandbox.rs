@@ -1,4 +1,7 @@
 //! The sandbox cloud, seen over HTTP and through its own hands.
 
 mod client;
+mod laws;
+mod misbehaving;
 mod reading;
+mod writing;

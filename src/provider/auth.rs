@@ -60,8 +60,7 @@ pub struct Credentials {
 pub struct Bearer {
     header: HeaderValue,
     access_token: SecretString,
-    can_renew: bool,
-    /// When it is time for the next one.
+    /// When it is time for the next one, if there is a way to get one.
     due: Option<Instant>,
     /// Came from a renewal of ours and has not been seen to work yet.
     unproven: AtomicBool,
@@ -69,7 +68,7 @@ pub struct Bearer {
 
 impl std::fmt::Debug for Bearer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bearer").field("can_renew", &self.can_renew).finish_non_exhaustive()
+        f.debug_struct("Bearer").field("due", &self.due).finish_non_exhaustive()
     }
 }
 
@@ -213,7 +212,7 @@ impl Inner {
             Some(bearer) => bearer,
             None => self.read_file().await?,
         };
-        if !bearer.is_due() || !bearer.can_renew {
+        if !bearer.is_due() {
             return Ok(bearer);
         }
         let lives = !bearer.access_token.expose_secret().is_empty();
@@ -236,17 +235,12 @@ impl Inner {
         let asked = Instant::now();
         let mut refresher = self.refresher.lock().await;
         self.write_unsaved(&mut refresher).await?;
-        match self.ready() {
-            Some(current) if current.access_token.expose_secret() != rejected.access_token.expose_secret() => {
-                return Ok(current);
-            }
-            Some(_) => {}
-            None => {
-                let current = self.read_file().await?;
-                if current.access_token.expose_secret() != rejected.access_token.expose_secret() {
-                    return Ok(current);
-                }
-            }
+        let current = match self.ready() {
+            Some(current) => current,
+            None => self.read_file().await?,
+        };
+        if current.access_token.expose_secret() != rejected.access_token.expose_secret() && !current.is_due() {
+            return Ok(current);
         }
         if let Some((when, error)) = &refresher.failed
             && *when >= asked
@@ -261,7 +255,7 @@ impl Inner {
             }
             refresher.in_vain = 0;
         }
-        let renewed = self.refresh(&mut refresher, rejected).await;
+        let renewed = self.refresh(&mut refresher, &current).await;
         if let Err(error) = &renewed {
             refresher.failed = Some((Instant::now(), error.clone()));
         }
@@ -281,7 +275,12 @@ impl Inner {
             return Err(why);
         }
         let stored = self.load().await?;
-        self.adopt(&stored.current, false)
+        self.adopt_stored(&stored)
+    }
+
+    /// Uses what the file says. A pair that still has its predecessor beside it has not been seen to work.
+    fn adopt_stored(&self, stored: &Stored) -> Result<Arc<Bearer>> {
+        self.adopt(&stored.current, stored.previous.is_some())
     }
 
     fn adopt(&self, credentials: &Credentials, unproven: bool) -> Result<Arc<Bearer>> {
@@ -293,8 +292,12 @@ impl Inner {
         let bearer = Arc::new(Bearer {
             header,
             access_token: credentials.access_token.clone(),
-            can_renew: credentials.refresh_token.is_some(),
-            due: if text.is_empty() { Some(Instant::now()) } else { credentials.expires_at.and_then(due) },
+            due: match credentials.refresh_token {
+                Some(_) if text.is_empty() => Some(Instant::now()),
+                Some(_) => credentials.expires_at.and_then(due),
+                // Nothing renews it: it is used until the provider refuses it.
+                None => None,
+            },
             unproven: AtomicBool::new(unproven),
         });
         self.set_live(Live::Ready(Arc::clone(&bearer)));
@@ -317,26 +320,20 @@ impl Inner {
             Err(error) => return Err(error),
         };
         if stored.current.access_token.expose_secret() != old.access_token.expose_secret() {
-            return self.adopt(&stored.current, false);
+            let other = self.adopt_stored(&stored)?;
+            if !other.is_due() {
+                return Ok(other);
+            }
         }
-        let mut candidates = Vec::with_capacity(2);
-        // A pair that never worked is not asked for another one of its kind before the pair it came from.
-        if old.unproven.load(Ordering::Relaxed) {
-            candidates.extend(stored.previous.as_ref().and_then(|pair| pair.refresh_token.clone()));
-        }
-        candidates.extend(stored.current.refresh_token.clone());
-        if !old.unproven.load(Ordering::Relaxed) {
-            candidates.extend(stored.previous.as_ref().and_then(|pair| pair.refresh_token.clone()));
-        }
-        if candidates.is_empty() {
-            return self
-                .sign_out(sign_in_needed("the access token has ended and there is none to renew it with"))
-                .await;
-        }
+        let Some(refresh_token) = stored.current.refresh_token.clone() else {
+            return self.sign_out(sign_in_needed("the access token has ended and nothing is there to renew it")).await;
+        };
+        // The token before is the last resort only: a provider may take its return for a theft.
+        let before = stored.previous.as_ref().and_then(|pair| pair.refresh_token.clone());
         let interrupted = stored.refreshing_since.is_some();
         self.save(Stored { refreshing_since: Some(now()), ..stored.clone() }).await?;
         let mut refusal = String::new();
-        for candidate in candidates {
+        for candidate in std::iter::once(refresh_token).chain(before) {
             self.counter.count(CallKind::Token);
             match endpoint::refresh(&self.http, &self.token_url, &stored.current, &candidate).await {
                 Ok(grant) => return self.keep(refresher, &stored, grant, candidate).await,
@@ -387,7 +384,7 @@ impl Inner {
     async fn refused(&self, asked_with: Stored, interrupted: bool, why: &str) -> Result<Arc<Bearer>> {
         let stored = self.load().await?;
         if stored.current.access_token.expose_secret() != asked_with.current.access_token.expose_secret() {
-            return self.adopt(&stored.current, false);
+            return self.adopt_stored(&stored);
         }
         self.save(Stored { refreshing_since: None, ..stored }).await?;
         let message = if interrupted {

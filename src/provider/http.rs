@@ -56,7 +56,7 @@ pub struct Refusal<'a> {
 }
 
 /// How to reach an account's servers.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct HttpOptions {
     /// Certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
@@ -82,10 +82,16 @@ impl HttpOptions {
 }
 
 /// One account's client. It is built on first use, so that what is wrong with it is an error of a call.
-#[derive(Debug)]
 pub struct Http {
     options: HttpOptions,
     client: OnceLock<Client>,
+}
+
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The address of a proxy may hold a password.
+        f.debug_struct("Http").field("plain_loopback", &self.options.plain_loopback).finish_non_exhaustive()
+    }
 }
 
 impl Http {
@@ -155,6 +161,10 @@ impl Http {
         let mut response = redirect;
         for _ in 0..MAX_HOPS {
             let target = self.redirect_target(&from, response.headers())?;
+            if response.content_length() != Some(0) {
+                // A connection whose answer was read to its end serves again.
+                body::read_beginning(response).await;
+            }
             let mut request = self.client()?.get(target.clone());
             if let Some(range) = range {
                 request = request.header(reqwest::header::RANGE, range);
@@ -304,5 +314,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+#[cfg(test)]
+pub(in crate::provider) mod script;
 #[cfg(test)]
 mod tests;

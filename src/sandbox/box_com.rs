@@ -1,5 +1,11 @@
 //! The Box face: which request is meant, who asks, and what is answered.
+#![expect(
+    clippy::result_large_err,
+    reason = "what is refused is refused by a whole answer"
+)]
 
+mod change;
+mod chunked;
 mod events;
 mod items;
 mod listing;
@@ -8,22 +14,30 @@ mod render;
 mod reply;
 mod route;
 mod transfer;
+mod upload;
+mod versions;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::header::{AUTHORIZATION, HOST};
-use axum::http::{HeaderMap, Method};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
 use axum::response::Response;
+use futures_util::StreamExt;
+use serde_json::Value;
 
 use super::counters::{Call, Oddity};
+use super::faults::Fault;
 use super::model::User;
 use super::shared::{Shared, now_ms};
+use super::spoil;
 use super::tokens::Standing;
+use super::wire::Scissors;
 use route::Route;
 
 /// A JSON or form body larger than this is refused.
@@ -35,16 +49,18 @@ pub(crate) struct BoxState {
     channels: Mutex<HashMap<u64, events::Channel>>,
     channels_made: AtomicU64,
     errors: AtomicU64,
+    sessions: Mutex<HashMap<String, chunked::Session>>,
 }
 
 /// One request on its way through the face.
 struct Ask {
     shared: Arc<Shared>,
     route: Route,
-    method: Method,
     user: User,
     headers: HeaderMap,
     query: Query,
+    /// What goes wrong with this one.
+    faults: Vec<Fault>,
 }
 
 impl Ask {
@@ -91,54 +107,163 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let route = route::find(&parts.method, parts.uri.path());
-    let call = route.call;
-    shared.counters.count(call);
-    let user = match who(&shared, call, &parts.headers) {
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(scissors): ConnectInfo<Scissors>,
+    request: Request,
+) -> Response {
+    let route = route::find(request.method(), request.uri().path());
+    shared.counters.count(route.call);
+    let faults = shared.faults_for(route.call, route.item());
+    if faults.is_empty() {
+        return perform(shared, route, request, faults).await;
+    }
+    match before(&shared, &faults, &scissors, request).await {
+        Ok(request) => {
+            let answer = perform(shared, route, request, faults.clone()).await;
+            after(&faults, &scissors, answer)
+        }
+        Err(answer) => answer,
+    }
+}
+
+/// Faults that come before anything is done; the whole body is read first, so that the client is ready to listen.
+async fn before(
+    shared: &Shared,
+    faults: &[Fault],
+    scissors: &Scissors,
+    request: Request,
+) -> Result<Request, Response> {
+    for fault in faults {
+        let instead = match fault {
+            Fault::Delay { ms } => {
+                tokio::time::sleep(Duration::from_millis(*ms)).await;
+                continue;
+            }
+            Fault::Answer(answer) => spoil::scripted(answer),
+            Fault::CutBefore => {
+                scissors.cut();
+                reply::no_content()
+            }
+            Fault::RevokeToken => {
+                shared.tokens(|tokens| tokens.revoke(bearer(request.headers())));
+                reply::unauthorized(shared, false)
+            }
+            _ => continue,
+        };
+        let mut body = request.into_body().into_data_stream();
+        while let Some(Ok(_)) = body.next().await {}
+        return Err(spoil::spoil(instead, faults));
+    }
+    Ok(request)
+}
+
+/// Faults that come after the deed.
+fn after(faults: &[Fault], scissors: &Scissors, answer: Response) -> Response {
+    for fault in faults {
+        match fault {
+            Fault::CutAfter => scissors.cut(),
+            Fault::AnswerAfter(instead) => return spoil::scripted(instead),
+            _ => {}
+        }
+    }
+    spoil::spoil(answer, faults)
+}
+
+async fn perform(
+    shared: Arc<Shared>,
+    route: Route,
+    request: Request,
+    faults: Vec<Fault>,
+) -> Response {
+    let user = match who(&shared, route.call, request.headers()) {
         Ok(user) => user,
         Err(refused) => return refused,
     };
-    let query = Query::parse(parts.uri.query());
+    let (headers, query) = (
+        request.headers().clone(),
+        Query::parse(request.uri().query()),
+    );
     let ask = Ask {
         shared,
         route,
-        method: parts.method,
         user,
-        headers: parts.headers,
+        headers,
         query,
+        faults,
     };
-    dispatch(&ask, body).await
+    match ask.route.call {
+        Call::Authorize => oauth::authorize(&ask),
+        Call::Token => oauth::token(&ask, request.into_body()).await,
+        Call::Revoke => oauth::revoke(&ask, request.into_body()).await,
+        Call::UserMe => oauth::user_me(&ask),
+        Call::Events => events::page(&ask),
+        Call::EventsOptions => events::servers(&ask),
+        Call::Realtime => events::long_poll(&ask).await,
+        Call::FolderItems => listing::items(&ask),
+        Call::FolderGet | Call::FileGet => items::get(&ask),
+        Call::FolderDelete | Call::FileDelete => change::delete(&ask),
+        Call::FolderTrashGet | Call::FileTrashGet => change::trash_get(&ask),
+        Call::FolderTrashDelete | Call::FileTrashDelete => change::trash_delete(&ask),
+        Call::TrashItems => change::trash_items(&ask),
+        Call::Versions => versions::list(&ask),
+        Call::VersionGet => versions::get(&ask),
+        Call::VersionDelete => versions::delete(&ask),
+        Call::Content => transfer::redirect(&ask),
+        Call::ContentRedirect => transfer::download(&ask),
+        Call::UploadNew | Call::UploadVersion => upload::upload(&ask, request).await,
+        Call::SessionGet => chunked::get(&ask),
+        Call::SessionPart => chunked::put_part(&ask, request.into_body()).await,
+        Call::SessionParts => chunked::list_parts(&ask),
+        Call::SessionAbort => chunked::abort(&ask),
+        Call::Unknown => reply::not_found(&ask, "unknown method or path"),
+        _ => match small_json(request.into_body()).await {
+            Some(body) => with_json(&ask, &body),
+            None => reply::bad_request(&ask, "the body is not JSON"),
+        },
+    }
 }
 
-async fn dispatch(ask: &Ask, body: Body) -> Response {
+/// Calls whose body is a JSON object.
+fn with_json(ask: &Ask, body: &Value) -> Response {
     match ask.route.call {
-        Call::Authorize => oauth::authorize(ask),
-        Call::Token => oauth::token(ask, body).await,
-        Call::Revoke => oauth::revoke(ask, body).await,
-        Call::UserMe => oauth::user_me(ask),
-        Call::Events => events::page(ask),
-        Call::EventsOptions => events::servers(ask),
-        Call::Realtime => events::long_poll(ask).await,
-        Call::FolderItems => listing::items(ask),
-        Call::FolderGet | Call::FileGet => items::get(ask),
-        Call::Content => transfer::redirect(ask),
-        Call::ContentRedirect => transfer::download(ask),
+        Call::FolderCreate => change::create_folder(ask, body),
+        Call::FolderUpdate | Call::FileUpdate => change::update(ask, body),
+        Call::FolderRestore | Call::FileRestore => change::restore(ask, body),
+        Call::FolderCopy | Call::FileCopy => change::copy(ask, body),
+        Call::VersionPromote => versions::promote(ask, body),
+        Call::Preflight => upload::preflight(ask, body),
+        Call::SessionCreate => chunked::create(ask, body),
+        Call::SessionCommit => chunked::commit(ask, body),
         _ => reply::not_found(ask, "unknown method or path"),
     }
 }
 
+/// The JSON of a body of bearable size; an empty body is an empty object.
+async fn small_json(body: Body) -> Option<Value> {
+    let bytes = axum::body::to_bytes(body, SMALL_BODY_BYTES_MAX)
+        .await
+        .ok()?;
+    if bytes.is_empty() {
+        Some(Value::Object(serde_json::Map::new()))
+    } else {
+        serde_json::from_slice(&bytes).ok()
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> &str {
+    let value = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
+    value
+        .strip_prefix("Bearer ")
+        .or_else(|| value.strip_prefix("bearer "))
+        .unwrap_or("")
+}
+
 /// The user whose token came along, where one is needed.
 fn who(shared: &Shared, call: Call, headers: &HeaderMap) -> Result<User, Response> {
-    let bearer = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let bearer = bearer.and_then(|value| {
-        value
-            .strip_prefix("Bearer ")
-            .or_else(|| value.strip_prefix("bearer "))
-    });
     match call {
         Call::ContentRedirect => {
             if headers.contains_key(AUTHORIZATION) {
@@ -147,7 +272,7 @@ fn who(shared: &Shared, call: Call, headers: &HeaderMap) -> Result<User, Respons
             Ok(User::Agent)
         }
         Call::Authorize | Call::Token | Call::Revoke | Call::Realtime => Ok(User::Agent),
-        _ => match shared.tokens(|tokens| tokens.standing(bearer.unwrap_or(""), now_ms())) {
+        _ => match shared.tokens(|tokens| tokens.standing(bearer(headers), now_ms())) {
             Standing::Good(user) => Ok(user),
             standing => {
                 shared.counters.note(Oddity::Unauthorized);

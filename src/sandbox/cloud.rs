@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::content::{Content, Stored};
-use super::model::{ContentTimes, Deed, EventKind, Item, Kind, Model, ROOT, Refusal, User};
+use super::faults::{Chaos, Fault, Rule, Script};
+use super::model::{
+    ContentTimes, Deed, Event, EventKind, Item, Kind, Model, ROOT, Refusal, Snap, User, What,
+};
 use super::shared::{Shared, now_ms};
 use super::tokens::TokenPair;
 
@@ -50,6 +53,11 @@ impl Cloud {
         Self { by, ..self.clone() }
     }
 
+    /// What [`super::Bustle`] works with.
+    pub(crate) fn parts(&self) -> (Arc<Shared>, User) {
+        (self.shared.clone(), self.by)
+    }
+
     fn change<T>(
         &self,
         change: impl FnOnce(&mut Model, Deed) -> Result<T, Refusal>,
@@ -81,14 +89,14 @@ impl Cloud {
             modified: modified_ms,
         };
         let (folder, name) = split(path)?;
-        let id = self.change(|model, deed| match model.find(path).map(|item| item.id) {
-            Ok(id) => model
-                .add_version(deed, id, stored, None, times)
-                .map(|()| id),
-            Err(_) => {
-                let parent = mkdir_p(model, deed, folder)?;
-                model.create_file(deed, parent, name, stored, times)
+        let id = self.change(|model, deed| {
+            if let Ok(id) = model.find(path).map(|item| item.id) {
+                return model
+                    .add_version(deed, id, stored, None, times)
+                    .map(|()| id);
             }
+            let parent = mkdir_p(model, deed, folder)?;
+            model.create_file(deed, parent, name, stored, times)
         })?;
         Ok(id.to_string())
     }
@@ -201,7 +209,7 @@ impl Cloud {
 
     /// Unlocks a file.
     pub fn unlock(&self, path: &str) -> Result<(), Refusal> {
-        self.with_item(path, |model, deed, id| model.unlock(deed, id))
+        self.with_item(path, Model::unlock)
     }
 
     /// Puts an event into the log that no deed here causes, about an item or about nothing.
@@ -247,44 +255,57 @@ impl Cloud {
 
     /// Everything below the folder at `path`, by its path relative to it.
     pub fn tree(&self, path: &str) -> Result<BTreeMap<String, Entry>, Refusal> {
-        Ok(self
-            .walk(path)?
-            .into_iter()
-            .map(|(path, entry, _)| (path, entry))
-            .collect())
+        let mut tree = BTreeMap::new();
+        self.walk(path, |path, item| {
+            tree.insert(path, entry_of(item));
+        })?;
+        Ok(tree)
     }
 
     /// As [`Cloud::tree`], with SHA-256 digests, which takes as long as reading every content once.
     pub fn tree_with_sha256(&self, path: &str) -> Result<BTreeMap<String, Entry>, Refusal> {
-        let mut tree = BTreeMap::new();
-        for (path, mut entry, stored) in self.walk(path)? {
-            entry.sha256 = stored
-                .map(|stored| stored.sha256().map(str::to_owned))
-                .transpose()?;
-            tree.insert(path, entry);
+        let mut tree = self.tree(path)?;
+        let mut contents = Vec::new();
+        self.walk(path, |path, item| {
+            if let Some(version) = item.current() {
+                contents.push((path, version.stored.clone()));
+            }
+        })?;
+        for (path, stored) in contents {
+            if let Some(entry) = tree.get_mut(&path) {
+                entry.sha256 = Some(stored.sha256()?.to_owned());
+            }
         }
         Ok(tree)
     }
 
-    fn walk(&self, path: &str) -> Result<Vec<(String, Entry, Option<Arc<Stored>>)>, Refusal> {
+    fn walk(&self, path: &str, mut visit: impl FnMut(String, &Item)) -> Result<(), Refusal> {
         self.shared.look(|model| {
-            let mut found = Vec::new();
             let mut todo = vec![(String::new(), model.find(path)?)];
             while let Some((prefix, folder)) = todo.pop() {
                 for id in folder.children.values() {
                     let item = model.any(*id)?;
                     let path = format!("{prefix}{}", item.name);
-                    if item.kind == Kind::WebLink {
-                        continue;
-                    }
-                    let stored = item.current().map(|version| version.stored.clone());
-                    found.push((path.clone(), entry_of(item), stored));
                     if item.kind == Kind::Folder {
-                        todo.push((path + "/", item));
+                        todo.push((format!("{path}/"), item));
+                    }
+                    if item.kind != Kind::WebLink {
+                        visit(path, item);
                     }
                 }
             }
-            Ok(found)
+            Ok(())
+        })
+    }
+
+    /// What happened after the event with the number `after`, oldest first; 0 is before the first.
+    pub fn history(&self, after: u64) -> Vec<Happening> {
+        self.shared.look(|model| {
+            model
+                .events_after(after)
+                .iter()
+                .map(|event| happening_of(event))
+                .collect()
         })
     }
 
@@ -330,6 +351,13 @@ impl Cloud {
         self.shared.counters.reset();
     }
 
+    /// The script of faults.
+    pub fn faults(&self) -> Faults {
+        Faults {
+            shared: self.shared.clone(),
+        }
+    }
+
     /// An access token without a refresh token; without a lifetime it never expires.
     pub fn issue_token(&self, user: User, lifetime_s: Option<u64>) -> String {
         self.shared
@@ -364,10 +392,43 @@ impl Cloud {
     }
 }
 
+/// Makes the sandbox misbehave.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    shared: Arc<Shared>,
+}
+
+impl Faults {
+    /// Adds a rule behind those that are there.
+    pub fn add(&self, rule: Rule) {
+        self.shared.script(|script| script.add(rule));
+    }
+
+    /// One fault for the next request of a kind, as [`Rule::on`].
+    pub fn once(&self, call: &str, fault: Fault) {
+        self.add(Rule::on(call, fault));
+    }
+
+    /// Faults without a script, until told otherwise.
+    pub fn chaos(&self, chaos: Chaos) {
+        self.shared.script(|script| script.set_chaos(chaos));
+    }
+
+    /// No more faults.
+    pub fn clear(&self) {
+        self.shared.script(Script::clear);
+    }
+
+    /// The rules that still wait for requests.
+    pub fn pending(&self) -> Vec<Rule> {
+        self.shared.script(|script| script.pending())
+    }
+}
+
 fn mkdir_p(model: &mut Model, deed: Deed, path: &str) -> Result<u64, Refusal> {
     let mut at = ROOT;
     for name in path.split('/').filter(|name| !name.is_empty()) {
-        at = match model.child(model.any(at)?, name) {
+        at = match model.any(at)?.child(name) {
             Some(id) => model.live_of(Kind::Folder, id)?.id,
             None => model.create_folder(deed, at, name)?,
         };
@@ -385,13 +446,46 @@ fn parse_id(id: &str) -> Result<u64, Refusal> {
     id.parse().map_err(|_| Refusal::NotFound)
 }
 
+/// One line of [`Cloud::history`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happening {
+    /// The number of the event; numbers rise by one.
+    pub number: u64,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// Who did it.
+    pub by: User,
+    /// What, in the words of Box's event types.
+    pub event_type: String,
+    /// Where the item was before, if it was taken from there.
+    pub from: Option<String>,
+    /// Where the item is now; absent when it is in the trash or the event is about nothing.
+    pub path: Option<String>,
+}
+
+fn happening_of(event: &Event) -> Happening {
+    let path = match &event.what {
+        What::Item(snap) if snap.trashed_at.is_none() => Some(snap.path()),
+        What::Noise(number) => Some(Snap::of_noise(*number, event.at).path()),
+        _ => None,
+    };
+    Happening {
+        number: event.id,
+        at_ms: event.at,
+        by: event.by,
+        event_type: event.kind.box_name().to_owned(),
+        from: event.from.as_deref().map(str::to_owned),
+        path,
+    }
+}
+
 fn entry_of(item: &Item) -> Entry {
     let version = item.current();
     Entry {
         id: item.id.to_string(),
         is_folder: item.kind == Kind::Folder,
         size: version.map_or(0, |version| version.stored.len()),
-        sha1: version.map_or_else(String::new, |version| version.stored.sha1().to_owned()),
+        sha1: version.map_or_else(String::new, |version| version.stored.sha1().to_string()),
         sha256: None,
         version: version.map_or_else(String::new, |version| version.id.to_string()),
         etag: item.etag.to_string(),

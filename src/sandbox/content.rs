@@ -65,6 +65,11 @@ impl Spill {
     pub(crate) fn adopt(file: File, path: PathBuf, len: u64) -> Self {
         Self { file, path, len }
     }
+
+    /// The file, for those who are still filling it.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
 }
 
 impl Drop for Spill {
@@ -86,41 +91,30 @@ pub(crate) const CHUNK_BYTES: usize = 256 << 10;
 pub(crate) struct Stored {
     content: Content,
     block: OnceLock<Bytes>,
-    sha1: OnceLock<String>,
+    sha1: Arc<str>,
     sha256: OnceLock<String>,
-    sha512: OnceLock<String>,
 }
 
 impl Stored {
     /// Wraps the content and computes the digest that every event will need, so do this outside the cloud's lock.
     pub fn new(content: Content) -> io::Result<Arc<Self>> {
-        let stored = Self {
+        let mut stored = Self {
             content,
             block: OnceLock::new(),
-            sha1: OnceLock::new(),
+            sha1: Arc::from(""),
             sha256: OnceLock::new(),
-            sha512: OnceLock::new(),
         };
-        let sha1 = stored.digest::<sha1::Sha1>()?;
-        Ok(stored.with_sha1(sha1))
+        stored.sha1 = stored.digest::<sha1::Sha1>()?.into();
+        Ok(Arc::new(stored))
     }
 
     /// Wraps content whose SHA-1 was computed while it arrived.
     pub fn hashed(content: Content, sha1: String) -> Arc<Self> {
-        Self {
+        Arc::new(Self {
             content,
             block: OnceLock::new(),
-            sha1: OnceLock::new(),
+            sha1: sha1.into(),
             sha256: OnceLock::new(),
-            sha512: OnceLock::new(),
-        }
-        .with_sha1(sha1)
-    }
-
-    fn with_sha1(self, sha1: String) -> Arc<Self> {
-        Arc::new(Self {
-            sha1: OnceLock::from(sha1),
-            ..self
         })
     }
 
@@ -128,8 +122,9 @@ impl Stored {
         self.content.len()
     }
 
-    pub fn sha1(&self) -> &str {
-        self.sha1.get().map_or("", String::as_str)
+    /// Lower-case hex.
+    pub fn sha1(&self) -> &Arc<str> {
+        &self.sha1
     }
 
     pub fn sha256(&self) -> io::Result<&str> {
@@ -138,15 +133,6 @@ impl Stored {
             return Ok(self.sha256.get_or_init(|| digest));
         }
         Ok(self.sha256.get().map_or("", String::as_str))
-    }
-
-    /// The digest that Egnyte speaks.
-    pub fn sha512(&self) -> io::Result<&str> {
-        if self.sha512.get().is_none() {
-            let digest = self.digest::<sha2::Sha512>()?;
-            return Ok(self.sha512.get_or_init(|| digest));
-        }
-        Ok(self.sha512.get().map_or("", String::as_str))
     }
 
     /// At most [`CHUNK_BYTES`] bytes from `offset` on and before `end`; empty only at the end.
@@ -275,15 +261,10 @@ mod tests {
         let two = Stored::new(Content::pattern(2, 4096)).unwrap();
         assert_ne!(one.sha1(), two.sha1());
         let abc = Stored::new(Content::from("abc")).unwrap();
-        assert_eq!(abc.sha1(), "a9993e364706816aba3e25717850c26c9cd0d89d");
+        assert_eq!(&**abc.sha1(), "a9993e364706816aba3e25717850c26c9cd0d89d");
         assert_eq!(
             abc.sha256().unwrap(),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
-        assert!(
-            abc.sha512()
-                .unwrap()
-                .starts_with("ddaf35a193617abacc417349ae204131")
         );
     }
 }

@@ -179,6 +179,18 @@ impl Item {
         }
     }
 
+    /// The child of that name, whatever its kind and case.
+    pub fn child(&self, name: &str) -> Option<u64> {
+        let mut key = child_key(Kind::Folder, name);
+        for kind in [Kind::Folder, Kind::File, Kind::WebLink] {
+            key.0 = kind;
+            if let Some(id) = self.children.get(&key) {
+                return Some(*id);
+            }
+        }
+        None
+    }
+
     fn key(&self) -> ChildKey {
         child_key(self.kind, &self.name)
     }
@@ -197,7 +209,6 @@ pub(crate) struct Model {
     forgotten: usize,
     next_item: u64,
     next_version: u64,
-    pub(crate) seed: u64,
     /// Grows whenever a folder's own fields change, which makes the remembered ways stale.
     ways_age: u64,
     noise: u64,
@@ -216,25 +227,16 @@ impl Model {
             forgotten: 0,
             next_item: first_item,
             next_version: first_version,
-            seed,
             ways_age: 0,
             noise: 0,
             last_ms: now,
         };
-        let root = model.blank(ROOT, Kind::Folder, "All Files", None, User::Agent, now);
+        let root = Self::blank(ROOT, Kind::Folder, "All Files", None, User::Agent, now);
         model.items.insert(ROOT, root);
         model
     }
 
-    fn blank(
-        &self,
-        id: u64,
-        kind: Kind,
-        name: &str,
-        parent: Option<u64>,
-        by: User,
-        now: i64,
-    ) -> Item {
+    fn blank(id: u64, kind: Kind, name: &str, parent: Option<u64>, by: User, now: i64) -> Item {
         Item {
             id,
             kind,
@@ -307,23 +309,11 @@ impl Model {
         self.items.len()
     }
 
-    /// The child of that name, whatever its kind and case.
-    pub fn child(&self, folder: &Item, name: &str) -> Option<u64> {
-        let mut key = child_key(Kind::Folder, name);
-        for kind in [Kind::Folder, Kind::File, Kind::WebLink] {
-            key.0 = kind;
-            if let Some(id) = folder.children.get(&key) {
-                return Some(*id);
-            }
-        }
-        None
-    }
-
     /// The live item at `/a/b/c`; `/` is the root.
     pub fn find(&self, path: &str) -> Result<&Item, Refusal> {
         let mut at = self.any(ROOT)?;
         for name in path.split('/').filter(|name| !name.is_empty()) {
-            let id = self.child(at, name).ok_or(Refusal::NotFound)?;
+            let id = at.child(name).ok_or(Refusal::NotFound)?;
             at = self.any(id)?;
         }
         Ok(at)

@@ -1,14 +1,15 @@
 //! What the HTTP faces and the test's hands have in common: one model behind one mutex, and who waits for its events.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
 use super::box_com::BoxState;
-use super::counters::Counters;
+use super::counters::{Call, Counters, Oddity};
+use super::faults::{Fault, Script};
 use super::model::{Deed, Model, Streams, User};
 use super::tokens::Tokens;
 use super::{Options, content};
@@ -28,6 +29,9 @@ pub(crate) struct Shared {
     url: OnceLock<String>,
     model: Mutex<Model>,
     tokens: Mutex<Tokens>,
+    script: Mutex<Script>,
+    /// Whether the script is worth a look.
+    armed: AtomicBool,
     spills: AtomicU64,
     spill_dir: PathBuf,
     /// Deletes the directory of a sandbox that was not given one.
@@ -47,16 +51,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     pub fn new(options: Options) -> std::io::Result<Self> {
-        let (temporary, spill_dir) = match &options.data {
-            Some(dir) => {
-                std::fs::create_dir_all(dir)?;
-                (None, dir.clone())
-            }
-            None => {
-                let dir = tempfile::tempdir()?;
-                let path = dir.path().to_owned();
-                (Some(dir), path)
-            }
+        let (temporary, spill_dir) = if let Some(dir) = &options.data {
+            std::fs::create_dir_all(dir)?;
+            (None, dir.clone())
+        } else {
+            let dir = tempfile::tempdir()?;
+            let path = dir.path().to_owned();
+            (Some(dir), path)
         };
         let mut random = options.seed ^ 0x7365_6372_6574;
         Ok(Self {
@@ -69,6 +70,8 @@ impl Shared {
             url: OnceLock::new(),
             model: Mutex::new(Model::new(options.seed, now_ms())),
             tokens: Mutex::new(Tokens::new(options.seed)),
+            script: Mutex::default(),
+            armed: AtomicBool::new(false),
             spills: AtomicU64::new(0),
             spill_dir,
             _temporary: temporary,
@@ -114,6 +117,26 @@ impl Shared {
 
     pub fn tokens<T>(&self, with: impl FnOnce(&mut Tokens) -> T) -> T {
         with(&mut lock(&self.tokens))
+    }
+
+    /// Changes the script of faults.
+    pub fn script<T>(&self, with: impl FnOnce(&mut Script) -> T) -> T {
+        let mut script = lock(&self.script);
+        let result = with(&mut script);
+        self.armed.store(script.is_armed(), Ordering::Release);
+        result
+    }
+
+    /// What goes wrong with a request.
+    pub fn faults_for(&self, call: Call, id: &str) -> Vec<Fault> {
+        if !self.armed.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let faults = self.script(|script| script.next(call.word(), id));
+        if !faults.is_empty() {
+            self.counters.note(Oddity::FaultInjected);
+        }
+        faults
     }
 
     /// A file name that nothing else uses, for a body too large for memory.

@@ -263,3 +263,6 @@ async fn message(mut response: Response) -> Result<Option<String>> {
     }
     Ok(serde_json::from_slice::<wire::RealtimeMessage>(&body).ok().and_then(|answer| answer.message))
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ fn malformed(what: &str) -> ProviderError {
 
 /// Reads a JSON answer.
 pub fn parse<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T> {
-    serde_json::from_str(text).map_err(|error| {
+    serde_json::from_str::<wire::Object<T>>(text).map(|object| object.0).map_err(|error| {
         malformed("the answer is not the JSON that was expected; is a proxy or sign-in page in between?")
             .with_detail(format!("line {} column {}: {:?}", error.line(), error.column(), error.classify()))
     })
@@ -96,7 +96,7 @@ fn live_item(kind: ItemKind, mut item: wire::Item<'_>, parent: Option<&ItemId>) 
 pub fn list_page(text: &str, folder: &ItemId) -> Result<ListPage> {
     let page: wire::ItemPage<'_> = parse(text)?;
     let mut items = Vec::with_capacity(page.entries.len());
-    for entry in page.entries {
+    for wire::Object(entry) in page.entries {
         let kind = match entry.kind.as_deref() {
             Some("web_link") => continue,
             word => item_kind(word).ok_or_else(|| malformed("a listing holds an entry of an unknown type"))?,

@@ -33,6 +33,9 @@ pub async fn read_capped(response: Response, cap: usize) -> Result<Bytes> {
     }
     let mut body = patient_stream(response);
     let first = body.next().await.transpose()?.unwrap_or_default();
+    if first.len() > cap {
+        return Err(too_long());
+    }
     if declared == Some(first.len() as u64) {
         return Ok(first);
     }
@@ -70,7 +73,15 @@ pub async fn read_beginning(response: Response) -> Vec<u8> {
 
 /// A body as a stream that ends with an error when it stalls. Time in which nobody asks for bytes does not count.
 pub fn patient_stream(response: Response) -> BoxStream<'static, Result<Bytes>> {
-    Box::pin(Patient::new(response.bytes_stream()))
+    patient(response.bytes_stream())
+}
+
+/// The same for any stream of bytes.
+pub(super) fn patient<S>(bytes: S) -> BoxStream<'static, Result<Bytes>>
+where
+    S: Stream<Item = reqwest::Result<Bytes>> + Send + Unpin + 'static,
+{
+    Box::pin(Patient::new(bytes))
 }
 
 struct Patient<S> {

@@ -27,9 +27,9 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            attempts: 4,
+            attempts: 5,
             total: Duration::from_secs(30),
-            first_wait: Duration::from_millis(250),
+            first_wait: Duration::from_millis(100),
             patience: Duration::from_secs(10),
         }
     }

@@ -12,7 +12,8 @@ use super::render::{self, Fields, View};
 use super::reply;
 use crate::sandbox::content::hex;
 use crate::sandbox::counters::Oddity;
-use crate::sandbox::model::{Event, EventKind, Model, Snap, Streams, What};
+use crate::sandbox::faults::Fault;
+use crate::sandbox::model::{Event, Model, Snap, Streams, What};
 
 const LIMIT_DEFAULT: u64 = 100;
 const LIMIT_MAX: u64 = 500;
@@ -80,18 +81,63 @@ pub(super) fn page(ask: &Ask) -> Response {
         .number("limit")
         .unwrap_or(LIMIT_DEFAULT)
         .min(LIMIT_MAX) as usize;
-    let (events, next) = match position {
+    let limit = ask.faults.iter().fold(limit, |limit, fault| match fault {
+        Fault::ShortPage { entries } => limit.min(*entries),
+        _ => limit,
+    });
+    let after = match position {
         Position::Malformed => return reply::bad_request(ask, "the stream position is malformed"),
-        Position::Now => (Vec::new(), ask.shared.look(|model| model.newest_event())),
-        Position::Oldest => ask.shared.look(|model| read(model, 0, stream, limit)),
+        Position::Now => ask.shared.look(|model| model.newest_event()),
+        Position::Oldest => 0,
         Position::After { event, exact } => {
             if !exact {
                 ask.shared.counters.note(Oddity::PositionRounded);
             }
-            ask.shared.look(|model| read(model, event, stream, limit))
+            event
         }
     };
-    reply::json(200, written(ask, &events, next))
+    let (events, next) = if position == Position::Now {
+        (Vec::new(), position_of(after).to_string())
+    } else {
+        let start = ask.faults.iter().fold(after, |start, fault| match fault {
+            Fault::RewindEvents { by } => start.saturating_sub(*by),
+            _ => start,
+        });
+        let (events, seen) = ask.shared.look(|model| read(model, start, stream, limit));
+        (events, position_of(seen).to_string())
+    };
+    let (events, next) = disturb(&ask.faults, events, next, &position_of(after).to_string());
+    reply::json(200, written(ask, &events, &next))
+}
+
+/// What the script does to a page. The position is JSON text already.
+fn disturb(
+    faults: &[Fault],
+    mut events: Vec<Arc<Event>>,
+    mut next: String,
+    asked: &str,
+) -> (Vec<Arc<Event>>, String) {
+    for fault in faults {
+        match fault {
+            Fault::DuplicateEvents => {
+                events = events
+                    .iter()
+                    .flat_map(|event| [event.clone(), event.clone()])
+                    .collect();
+            }
+            Fault::ReorderEvents => events.reverse(),
+            Fault::DropEvents => events.clear(),
+            Fault::LateEvents => {
+                events.clear();
+                asked.clone_into(&mut next);
+            }
+            Fault::PositionText => next = format!("\"{next}\""),
+            Fault::PositionZero => "0".clone_into(&mut next),
+            Fault::PositionStuck => asked.clone_into(&mut next),
+            _ => {}
+        }
+    }
+    (events, next)
 }
 
 /// At most `limit` events of a stream after `after`, and the id of the last one looked at.
@@ -112,13 +158,12 @@ fn read(model: &Model, after: u64, stream: Streams, limit: usize) -> (Vec<Arc<Ev
     (found, seen)
 }
 
-fn written(ask: &Ask, events: &[Arc<Event>], next: u64) -> String {
+fn written(ask: &Ask, events: &[Arc<Event>], next: &str) -> String {
     let mut out = String::with_capacity(128 + events.len() * 1600);
     let _ = write!(
         out,
-        r#"{{"chunk_size":{},"next_stream_position":{},"entries":["#,
-        events.len(),
-        position_of(next)
+        r#"{{"chunk_size":{},"next_stream_position":{next},"entries":["#,
+        events.len()
     );
     for (place, event) in events.iter().enumerate() {
         if place > 0 {
@@ -134,7 +179,7 @@ fn write_event(out: &mut String, event: &Event, salt: u64) {
     out.push_str(r#"{"type":"event","event_id":""#);
     out.push_str(&event_id(event.id, salt));
     out.push_str(r#"","event_type":"#);
-    render::quote(out, name_of(&event.kind));
+    render::quote(out, event.kind.box_name());
     out.push_str(r#","created_at":"#);
     render::time(out, event.at);
     out.push_str(r#","recorded_at":"#);
@@ -160,24 +205,6 @@ fn event_id(id: u64, salt: u64) -> String {
     hasher.update(salt.to_le_bytes());
     hasher.update(id.to_le_bytes());
     hex(&hasher.finalize())
-}
-
-fn name_of(kind: &EventKind) -> &str {
-    match kind {
-        EventKind::Create => "ITEM_CREATE",
-        EventKind::Upload => "ITEM_UPLOAD",
-        EventKind::Move => "ITEM_MOVE",
-        EventKind::Copy => "ITEM_COPY",
-        EventKind::Rename => "ITEM_RENAME",
-        EventKind::Modify => "ITEM_MODIFY",
-        EventKind::Trash => "ITEM_TRASH",
-        EventKind::Untrash => "ITEM_UNDELETE_VIA_TRASH",
-        EventKind::MakeCurrentVersion => "ITEM_MAKE_CURRENT_VERSION",
-        EventKind::LockCreate => "LOCK_CREATE",
-        EventKind::LockDestroy => "LOCK_DESTROY",
-        EventKind::Download => "ITEM_DOWNLOAD",
-        EventKind::Named(name) => name,
-    }
 }
 
 /// The realtime server to poll, which is this one.
@@ -217,7 +244,10 @@ pub(super) fn servers(ask: &Ask) -> Response {
 }
 
 fn message(text: &str) -> Response {
-    reply::json(200, format!(r#"{{"message":"{text}","version":1}}"#))
+    let mut out = String::from(r#"{"message":"#);
+    render::quote(&mut out, text);
+    out.push_str(r#","version":1}"#);
+    reply::json(200, out)
 }
 
 /// Holds the request until there is news or the hold is over.
@@ -229,6 +259,14 @@ pub(super) async fn long_poll(ask: &Ask) -> Response {
     let Some(stream) = stream_of(ask.query.get("stream_type")) else {
         return reply::bad_request(ask, "stream_type is not one of the known streams");
     };
+    let hang = ask.faults.contains(&Fault::Hang);
+    if let Some(Fault::Message { text }) = ask
+        .faults
+        .iter()
+        .find(|fault| matches!(fault, Fault::Message { .. }))
+    {
+        return message(text);
+    }
     let max = ask.shared.options.realtime_max_retries;
     let told = channel.and_then(|channel| {
         let mut channels = ask
@@ -255,9 +293,9 @@ pub(super) async fn long_poll(ask: &Ask) -> Response {
     };
     let (mut newest, mut closing) = (newest.subscribe(), ask.shared.closing.subscribe());
     let news = tokio::select! {
-        news = newest.wait_for(|newest| *newest > after) => news.map(|newest| *newest).ok(),
+        news = newest.wait_for(|newest| *newest > after && !hang) => news.map(|newest| *newest).ok(),
         _ = closing.wait_for(|closing| *closing) => None,
-        () = tokio::time::sleep(ask.shared.options.realtime_hold) => None,
+        () = tokio::time::sleep(ask.shared.options.realtime_hold), if !hang => None,
     };
     let Some(news) = news else {
         return message("reconnect");

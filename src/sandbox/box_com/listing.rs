@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::Ask;
 use super::render::{self, Fields, View};
 use super::reply::{self, Conflict};
+use crate::sandbox::faults::Fault;
 use crate::sandbox::model::{ChildKey, Item, Kind, Model, Refusal, Snap};
 
 const LIMIT_DEFAULT: u64 = 100;
@@ -18,6 +19,10 @@ const LIMIT_MAX: u64 = 1000;
 const EMBEDDED_MAX: usize = 100;
 /// Beyond this an offset is refused.
 const OFFSET_MAX: u64 = 300_000;
+
+/// The order in which listings by offset come.
+pub(super) const ORDER: &str =
+    r#"[{"by":"type","direction":"ASC"},{"by":"name","direction":"ASC"}]"#;
 
 /// The entries of one page and how to go on.
 struct Page {
@@ -57,8 +62,47 @@ pub(super) fn items(ask: &Ask) -> Response {
         }
     });
     match page {
-        Ok(page) => reply::json(200, written(ask, &page, by_marker, offset, limit)),
+        Ok(mut page) => {
+            disturb(ask, &mut page, by_marker);
+            reply::json(200, written(ask, &page, by_marker, offset, limit))
+        }
         Err(refusal) => reply::refusal(ask, &refusal, Conflict::Untold),
+    }
+}
+
+/// What the script does to a page.
+fn disturb(ask: &Ask, page: &mut Page, by_marker: bool) {
+    for fault in &ask.faults {
+        match fault {
+            Fault::LoopMarker if by_marker => {
+                let first = || {
+                    page.snaps
+                        .first()
+                        .map(|snap| write_marker(&(snap.kind, snap.name.to_lowercase().into())))
+                };
+                page.next = ask
+                    .query
+                    .get("marker")
+                    .filter(|marker| !marker.is_empty())
+                    .map(str::to_owned)
+                    .or_else(first);
+            }
+            Fault::DuplicateEntries => {
+                page.snaps = page
+                    .snaps
+                    .iter()
+                    .flat_map(|snap| [snap.clone(), snap.clone()])
+                    .collect();
+            }
+            Fault::EmptyListing => {
+                *page = Page {
+                    snaps: Vec::new(),
+                    total: 0,
+                    next: None,
+                }
+            }
+            _ => {}
+        }
     }
 }
 
@@ -176,8 +220,7 @@ fn written(ask: &Ask, page: &Page, by_marker: bool, offset: u64, limit: usize) -
             None => out.push_str(r#""""#),
         }
     } else {
-        let _ = write!(out, r#","offset":{offset},"order":["#);
-        out.push_str(r#"{"by":"type","direction":"ASC"},{"by":"name","direction":"ASC"}]"#);
+        let _ = write!(out, r#","offset":{offset},"order":{ORDER}"#);
     }
     out.push('}');
     out

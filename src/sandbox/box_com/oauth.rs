@@ -113,7 +113,7 @@ pub(super) async fn revoke(ask: &Ask, body: Body) -> Response {
 }
 
 pub(super) fn user_me(ask: &Ask) -> Response {
-    let used = ask
+    let bytes = ask
         .shared
         .look(|model| model.any(ROOT).map_or(0, |root| root.bytes_below));
     let options = &ask.shared.options;
@@ -129,7 +129,7 @@ pub(super) fn user_me(ask: &Ask) -> Response {
     );
     let _ = write!(
         text,
-        r#""space_amount":{},"space_used":{used},"max_upload_size":{},"#,
+        r#""space_amount":{},"space_used":{bytes},"max_upload_size":{},"#,
         options.space_bytes, options.max_upload_bytes
     );
     text.push_str(

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use jiff::tz::{self, Offset};
 
-use crate::sandbox::model::{Crumb, Kind, Snap, User, Version};
+use crate::sandbox::model::{Crumb, Kind, Snap, User};
 
 /// The service writes its times with the offset of its own home, not in UTC.
 const HOME: Offset = tz::offset(-7);
@@ -110,15 +110,6 @@ fn crumb(out: &mut String, crumb: &Crumb) {
     }
     quote(out, &crumb.name);
     out.push('}');
-}
-
-/// The mini form of a version.
-pub(super) fn version_mini(out: &mut String, version: &Version) {
-    out.push_str(r#"{"type":"file_version","id":"#);
-    quoted_number(out, version.id);
-    out.push_str(r#","sha1":""#);
-    out.push_str(version.stored.sha1());
-    out.push_str("\"}");
 }
 
 /// Where an object appears, which changes what some fields say.
@@ -268,7 +259,13 @@ fn value(out: &mut String, snap: &Snap, field: Field, view: View) {
             out.push('"');
         }
         Field::FileVersion => match &snap.version {
-            Some(version) => version_mini(out, version),
+            Some((id, sha1)) => {
+                out.push_str(r#"{"type":"file_version","id":"#);
+                quoted_number(out, *id);
+                out.push_str(r#","sha1":""#);
+                out.push_str(sha1);
+                out.push_str("\"}");
+            }
             None => out.push_str("null"),
         },
         Field::Description => quote(out, &snap.description),

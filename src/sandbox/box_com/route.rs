@@ -14,6 +14,16 @@ pub(super) struct Route {
     pub sub: String,
 }
 
+impl Route {
+    /// What a fault script knows it by: the id of the item, also for a download link.
+    pub fn item(&self) -> &str {
+        match self.call {
+            Call::ContentRedirect => self.id.split('/').nth(1).unwrap_or(""),
+            _ => &self.id,
+        }
+    }
+}
+
 /// Finds out what is meant; what is not known is [`Call::Unknown`].
 pub(super) fn find(method: &Method, path: &str) -> Route {
     if let Some(link) = path.strip_prefix("/dl/") {

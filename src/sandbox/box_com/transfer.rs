@@ -7,14 +7,15 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE,
 };
-use axum::http::{HeaderMap, HeaderValue, Response as HttpResponse, StatusCode};
+use axum::http::{HeaderValue, Response as HttpResponse, StatusCode};
 use axum::response::Response;
 use futures_util::stream;
 
 use super::Ask;
 use super::reply::{self, Conflict};
 use crate::sandbox::content::{CHUNK_BYTES, Stored};
-use crate::sandbox::model::{Kind, Refusal, User};
+use crate::sandbox::faults::Fault;
+use crate::sandbox::model::{Item, Kind, Refusal, User, Version};
 use crate::sandbox::shared::{Shared, now_ms};
 
 /// Points to where the content of a version can be had for a while.
@@ -33,15 +34,31 @@ pub(super) fn redirect(ask: &Ask) -> Response {
             return Err(Refusal::Locked);
         }
         let version = match wanted {
-            Some(id) => item.versions.iter().find(|version| version.id == id),
+            Some(id) => item
+                .versions
+                .iter()
+                .find(|version| version.id == id && version.trashed_at.is_none()),
             None => item.current(),
         };
+        let version = version.map(|version| other_if_scripted(ask, item, version));
         version.map(|version| version.id).ok_or(Refusal::NotFound)
     });
     match version {
         Ok(version) => to_link(&ask.shared, ask.user, ask.id(), version),
         Err(refusal) => reply::refusal(ask, &refusal, Conflict::Untold),
     }
+}
+
+/// Another version than the right one, when the script wants that and there is one.
+fn other_if_scripted<'a>(ask: &Ask, item: &'a Item, right: &'a Version) -> &'a Version {
+    if !ask.faults.contains(&Fault::WrongVersion) {
+        return right;
+    }
+    item.versions
+        .iter()
+        .rev()
+        .find(|version| version.id != right.id)
+        .unwrap_or(right)
 }
 
 fn to_link(shared: &Shared, user: User, file: u64, version: u64) -> Response {
@@ -105,7 +122,7 @@ pub(super) fn download(ask: &Ask) -> Response {
         Ok(stored) => stored,
         Err(refusal) => return reply::refusal(ask, &refusal, Conflict::Untold),
     };
-    let (response, starts) = serve(&ask.headers, &stored);
+    let (response, starts) = serve(ask, &stored);
     if starts && ask.shared.options.download_events {
         // The item may have gone in the meantime; then there is nothing to tell.
         let _ = ask
@@ -116,13 +133,17 @@ pub(super) fn download(ask: &Ask) -> Response {
 }
 
 /// The content or the wanted part of it, and whether that begins at the beginning.
-fn serve(headers: &HeaderMap, stored: &Arc<Stored>) -> (Response, bool) {
+fn serve(ask: &Ask, stored: &Arc<Stored>) -> (Response, bool) {
     let len = stored.len();
-    let range = headers.get(RANGE).and_then(|value| value.to_str().ok());
-    let (status, from, until) = match range.and_then(|range| read_range(range, len)) {
-        None => (StatusCode::OK, 0, len),
-        Some(Some((from, until))) => (StatusCode::PARTIAL_CONTENT, from, until),
-        Some(None) => {
+    let range = ask
+        .headers
+        .get(RANGE)
+        .filter(|_| !ask.faults.contains(&Fault::IgnoreRange))
+        .and_then(|value| value.to_str().ok());
+    let (status, from, until) = match range.map_or(Wanted::Whole, |range| read_range(range, len)) {
+        Wanted::Whole => (StatusCode::OK, 0, len),
+        Wanted::Part { from, until } => (StatusCode::PARTIAL_CONTENT, from, until),
+        Wanted::Impossible => {
             let mut response = HttpResponse::new(Body::empty());
             *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
             if let Ok(value) = HeaderValue::try_from(format!("bytes */{len}")) {
@@ -148,20 +169,35 @@ fn serve(headers: &HeaderMap, stored: &Arc<Stored>) -> (Response, bool) {
     (response, from == 0)
 }
 
-/// None: no range that we understand. Some(None): one that cannot be served.
-fn read_range(range: &str, len: u64) -> Option<Option<(u64, u64)>> {
-    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
-    if first.is_empty() {
-        let tail: u64 = last.parse().ok()?;
-        return Some((tail > 0 && len > 0).then(|| (len.saturating_sub(tail), len)));
-    }
-    let from: u64 = first.parse().ok()?;
-    let until = if last.is_empty() {
-        len
-    } else {
-        last.parse::<u64>().ok()?.saturating_add(1).min(len)
+/// The bytes that a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Whole,
+    Part { from: u64, until: u64 },
+    Impossible,
+}
+
+/// Reads one range; of several, and of other units, the standard says to send everything.
+fn read_range(range: &str, len: u64) -> Wanted {
+    let part = |from: u64, until: u64| {
+        if from < until && until <= len {
+            Wanted::Part { from, until }
+        } else {
+            Wanted::Impossible
+        }
     };
-    Some((from < len && from < until).then_some((from, until)))
+    let Some((first, last)) = range
+        .strip_prefix("bytes=")
+        .and_then(|range| range.split_once('-'))
+    else {
+        return Wanted::Whole;
+    };
+    match (first.parse::<u64>(), last.parse::<u64>()) {
+        (Ok(from), Ok(last)) => part(from, last.saturating_add(1).min(len)),
+        (Ok(from), Err(_)) if last.is_empty() => part(from, len),
+        (Err(_), Ok(tail)) if first.is_empty() => part(len.saturating_sub(tail), len),
+        _ => Wanted::Whole,
+    }
 }
 
 fn body_of(stored: &Arc<Stored>, from: u64, until: u64) -> Body {
@@ -199,13 +235,15 @@ mod tests {
 
     #[test]
     fn ranges_are_read_as_the_standard_says() {
-        assert_eq!(read_range("bytes=0-3", 10), Some(Some((0, 4))));
-        assert_eq!(read_range("bytes=4-", 10), Some(Some((4, 10))));
-        assert_eq!(read_range("bytes=4-99", 10), Some(Some((4, 10))));
-        assert_eq!(read_range("bytes=-3", 10), Some(Some((7, 10))));
-        assert_eq!(read_range("bytes=10-", 10), Some(None));
-        assert_eq!(read_range("bytes=0-", 0), Some(None));
-        assert_eq!(read_range("lines=1-2", 10), None);
-        assert_eq!(read_range("bytes=1-2,4-5", 10), None);
+        let part = |from, until| Wanted::Part { from, until };
+        assert_eq!(read_range("bytes=0-3", 10), part(0, 4));
+        assert_eq!(read_range("bytes=4-", 10), part(4, 10));
+        assert_eq!(read_range("bytes=4-99", 10), part(4, 10));
+        assert_eq!(read_range("bytes=-3", 10), part(7, 10));
+        assert_eq!(read_range("bytes=-99", 10), part(0, 10));
+        assert_eq!(read_range("bytes=10-", 10), Wanted::Impossible);
+        assert_eq!(read_range("bytes=0-", 0), Wanted::Impossible);
+        assert_eq!(read_range("lines=1-2", 10), Wanted::Whole);
+        assert_eq!(read_range("bytes=1-2,4-5", 10), Wanted::Whole);
     }
 }

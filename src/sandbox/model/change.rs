@@ -276,7 +276,12 @@ impl Model {
             .iter()
             .position(|old| old.id == version)
             .ok_or(Refusal::NotFound)?;
-        if item.versions.len() == 1 {
+        let kept = item
+            .versions
+            .iter()
+            .filter(|known| known.trashed_at.is_none() && known.id != version)
+            .count();
+        if kept == 0 {
             return Err(Refusal::NameInvalid("the only version of a file"));
         }
         let was_current = place + 1 == item.versions.len();
@@ -286,6 +291,13 @@ impl Model {
             return Ok(());
         }
         item.versions.pop();
+        while item
+            .versions
+            .last()
+            .is_some_and(|last| last.trashed_at.is_some())
+        {
+            item.versions.pop();
+        }
         let after = item.size();
         self.adjust_bytes(parent, before, after);
         self.touch(deed, id)?;
@@ -345,7 +357,7 @@ impl Model {
     fn check_place(&self, id: u64, parent: u64, name: &str) -> Result<(), Refusal> {
         check_name(name)?;
         let folder = self.live_of(Kind::Folder, parent)?;
-        if let Some(other) = self.child(folder, name)
+        if let Some(other) = folder.child(name)
             && other != id
         {
             return Err(Refusal::NameInUse(other));
@@ -379,11 +391,11 @@ impl Model {
     ) -> Result<u64, Refusal> {
         check_name(name)?;
         let folder = self.live_of(Kind::Folder, parent)?;
-        if let Some(other) = self.child(folder, name) {
+        if let Some(other) = folder.child(name) {
             return Err(Refusal::NameInUse(other));
         }
         let id = self.new_item_id();
-        let item = self.blank(id, kind, name, Some(parent), deed.by, deed.now);
+        let item = Self::blank(id, kind, name, Some(parent), deed.by, deed.now);
         self.items.insert(id, item);
         self.attach(id)?;
         Ok(id)

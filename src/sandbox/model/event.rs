@@ -46,6 +46,25 @@ pub(crate) enum EventKind {
 }
 
 impl EventKind {
+    /// The name on Box's user streams.
+    pub fn box_name(&self) -> &str {
+        match self {
+            Self::Create => "ITEM_CREATE",
+            Self::Upload => "ITEM_UPLOAD",
+            Self::Move => "ITEM_MOVE",
+            Self::Copy => "ITEM_COPY",
+            Self::Rename => "ITEM_RENAME",
+            Self::Modify => "ITEM_MODIFY",
+            Self::Trash => "ITEM_TRASH",
+            Self::Untrash => "ITEM_UNDELETE_VIA_TRASH",
+            Self::MakeCurrentVersion => "ITEM_MAKE_CURRENT_VERSION",
+            Self::LockCreate => "LOCK_CREATE",
+            Self::LockDestroy => "LOCK_DESTROY",
+            Self::Download => "ITEM_DOWNLOAD",
+            Self::Named(name) => name,
+        }
+    }
+
     pub fn streams(&self) -> Streams {
         match self {
             Self::Download => Streams::ALL,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Item, Kind, Lock, Model, Refusal, TRASH_KEEP_MS, User, Version};
+use super::{Item, Kind, Lock, Model, Refusal, TRASH_KEEP_MS, User};
 use crate::sandbox::content::next_random;
 
 /// One folder on the way to an item.
@@ -32,8 +32,8 @@ pub(crate) struct Snap {
     pub modified_by: User,
     pub trashed_at: Option<i64>,
     pub lock: Option<Arc<Lock>>,
-    /// The current content of a file, and how many there were before it.
-    pub version: Option<Version>,
+    /// The current version of a file and its digest; the content itself would outlive its deletion in the log.
+    pub version: Option<(u64, Arc<str>)>,
     pub versions_total: usize,
     /// From the root down to the parent; empty for the root and for what lies in the trash.
     pub way: Arc<[Crumb]>,
@@ -49,9 +49,7 @@ impl Snap {
     }
 
     pub fn sha1(&self) -> &str {
-        self.version
-            .as_ref()
-            .map_or("", |version| version.stored.sha1())
+        self.version.as_ref().map_or("", |(_, sha1)| sha1)
     }
 
     /// The full path, as `/a/b/c`.
@@ -167,7 +165,9 @@ fn snap_of(item: &Item, way: Arc<[Crumb]>) -> Snap {
         modified_by: item.modified_by,
         trashed_at: item.trashed_at,
         lock: item.lock.clone(),
-        version: item.current().cloned(),
+        version: item
+            .current()
+            .map(|version| (version.id, version.stored.sha1().clone())),
         versions_total: item.versions.len(),
         way,
     }
