@@ -1,5 +1,6 @@
 //! All integration tests, linked once.
 
+mod cli;
 mod clients;
 mod config;
 mod control;
@@ -10,3 +11,4 @@ mod provider_contract;
 mod sandbox;
 mod sim;
 mod support;
+mod tidy;
