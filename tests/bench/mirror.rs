@@ -36,7 +36,10 @@ fn main() {
     if large > 0 {
         cloud.write(&format!("{REMOTE}/large.bin"), Content::pattern(7, large << 20)).unwrap();
     }
-    println!("cloud: {files} files of 4 KiB in {folders} folders, large file {large} MiB, made in {:.1?}", begun.elapsed());
+    println!(
+        "cloud: {files} files of 4 KiB in {folders} folders, large file {large} MiB, made in {:.1?}",
+        begun.elapsed()
+    );
 
     bed.add_folder(&[]);
     cloud.reset_counters();
@@ -98,7 +101,11 @@ fn main() {
             std::thread::park_timeout(Duration::from_millis(200));
         }
         let cpu = agent.cpu_ms() - before;
-        println!("{noise} foreign events: {:.2?}, {:.1} µs of CPU each", begun.elapsed(), cpu as f64 * 1_000.0 / noise as f64);
+        println!(
+            "{noise} foreign events: {:.2?}, {:.1} µs of CPU each",
+            begun.elapsed(),
+            cpu as f64 * 1_000.0 / noise as f64
+        );
     }
 
     assert_eq!(agent.stop(), Some(0));

@@ -75,7 +75,17 @@ fn a_full_disk_waits_for_room_and_goes_on() {
     let cloud = bed.cloud();
     cloud.write(&format!("{REMOTE}/a-small"), "small".as_bytes().to_vec()).unwrap();
     cloud.write(&format!("{REMOTE}/too-large"), Content::pattern(3, 8 << 20)).unwrap();
-    bed.ok(&["add-folder", REMOTE, local.to_str().unwrap(), "--account", "work", "--name", "inbox", "--yes", "--dry-run"]);
+    bed.ok(&[
+        "add-folder",
+        REMOTE,
+        local.to_str().unwrap(),
+        "--account",
+        "work",
+        "--name",
+        "inbox",
+        "--yes",
+        "--dry-run",
+    ]);
     bed.ok(&["add-folder", REMOTE, local.to_str().unwrap(), "--account", "work", "--name", "inbox", "--yes"]);
     bed.ok(&["set-folder", "inbox", "min_free=0"]);
     let agent = bed.start();

@@ -195,9 +195,13 @@ fn a_lost_place_is_noticed_and_healed_by_a_full_comparison() {
     cloud.write(&remote("unseen"), "unseen".as_bytes().to_vec()).unwrap();
     cloud.trash(&remote("old")).unwrap();
     cloud.forget_events();
-    cloud.faults().once("events", folder_sync_agent::sandbox::Fault::Answer(
-        folder_sync_agent::sandbox::Answer::error(400, "invalid_parameter", "nextStreamPosition is malformed"),
-    ));
+    cloud.faults().once(
+        "events",
+        folder_sync_agent::sandbox::Fault::Answer(folder_sync_agent::sandbox::Answer::error(
+            400,
+            "nextStreamPosition is malformed",
+        )),
+    );
     bed.ok(&["run", "--once"]);
     assert_eq!(bed.difference(), Vec::<String>::new());
 }

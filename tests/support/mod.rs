@@ -62,7 +62,12 @@ impl Bed {
     /// The program with its `--home`, ready for arguments.
     pub fn agent(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_agent"));
-        command.arg("--home").arg(self.home()).current_dir(self.dir.path()).env_remove("AGENT_HOME").env("NO_COLOR", "1");
+        command
+            .arg("--home")
+            .arg(self.home())
+            .current_dir(self.dir.path())
+            .env_remove("AGENT_HOME")
+            .env("NO_COLOR", "1");
         command
     }
 
@@ -75,7 +80,13 @@ impl Bed {
     pub fn ok(&self, args: &[&str]) -> String {
         let output = self.run(args);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(output.status.success(), "{args:?}: {}\n{}\n{}", output.status, text(&output.stdout), text(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{args:?}: {}\n{}\n{}",
+            output.status,
+            text(&output.stdout),
+            text(&output.stderr)
+        );
         text(&output.stdout)
     }
 
@@ -105,14 +116,16 @@ impl Bed {
     /// Adds the watched folder.
     pub fn add_folder(&self, more: &[&str]) {
         let local = self.local();
-        let mut args = vec!["add-folder", REMOTE, local.to_str().unwrap(), "--account", "work", "--name", "inbox", "--yes"];
+        let mut args =
+            vec!["add-folder", REMOTE, local.to_str().unwrap(), "--account", "work", "--name", "inbox", "--yes"];
         args.extend(more);
         self.ok(&args);
     }
 
     /// Starts `agent run`.
     pub fn start(&self) -> Running {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.path().join("agent.log")).unwrap();
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.dir.path().join("agent.log")).unwrap();
         let child = self
             .agent()
             .arg("run")
@@ -185,7 +198,8 @@ impl Bed {
                 None => difference.push(format!("{path}: only in the cloud")),
             }
         }
-        difference.extend(disk.keys().filter(|path| !cloud.contains_key(*path)).map(|path| format!("{path}: only on disk")));
+        difference
+            .extend(disk.keys().filter(|path| !cloud.contains_key(*path)).map(|path| format!("{path}: only on disk")));
         difference
     }
 
