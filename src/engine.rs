@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::deed::Place;
-use crate::id::{AccountId, FolderId, JobId, NodeId, PageToken};
+use crate::id::{AccountId, FolderId, JobId, NodeId};
 use crate::store::intents::IntentRow;
 use crate::store::work::Lane;
 use crate::store::{Result, Store};
@@ -29,7 +29,7 @@ pub mod listen;
 pub mod reconcile;
 
 pub use effect::{Effect, Notice, Task};
-use folders::Folder;
+use folders::{Folder, Listed, Listing};
 pub use input::{Input, Now, Outcome};
 use listen::Account;
 
@@ -74,7 +74,7 @@ enum Job {
     Wait(AccountId),
     Open(FolderId),
     Resolve(AccountId, FolderId),
-    List { account: AccountId, folder: FolderId, node: NodeId, page: u32 },
+    List { account: AccountId, listing: Listing },
     Look { account: AccountId, node: NodeId },
     Fetch { account: AccountId, folder: FolderId, node: NodeId, content: SyncedContent },
     Deeds { folder: FolderId, intents: Vec<IntentRow> },
@@ -114,8 +114,11 @@ pub struct Engine {
     no_adopt: BTreeSet<NodeId>,
     /// Items whose target place holds something that nobody told us of; the next deed takes it to the version store.
     clear_way: BTreeSet<NodeId>,
-    listings: VecDeque<(NodeId, FolderId, Option<PageToken>, u32)>,
-    listing: BTreeSet<NodeId>,
+    /// Listings that wait for a call.
+    listings: VecDeque<Listing>,
+    /// Folders being listed; the result of a listing that is not in here is not wanted.
+    listing: BTreeMap<NodeId, Listed>,
+    listings_begun: u64,
     listings_loaded: i64,
     sweep_at: Option<(NodeId, NodeId)>,
     places: BTreeMap<NodeId, Place>,
@@ -144,7 +147,8 @@ impl Engine {
             no_adopt: BTreeSet::new(),
             clear_way: BTreeSet::new(),
             listings: VecDeque::new(),
-            listing: BTreeSet::new(),
+            listing: BTreeMap::new(),
+            listings_begun: 0,
             listings_loaded: 0,
             sweep_at: None,
             places: BTreeMap::new(),
@@ -184,7 +188,7 @@ impl Engine {
     fn next_due_mono(&self) -> Option<u64> {
         // A database that cannot answer will fail the next step, which says so.
         let work = self.store.next_due().ok().flatten();
-        let listing = self.store.next_listing_due(self.now.wall).ok().flatten();
+        let listing = self.store.next_listing_due().ok().flatten();
         let wall = work.into_iter().chain(listing).min()?;
         Some(self.now.mono.saturating_add(wall.since(self.now.wall).max(0) as u64))
     }
@@ -237,9 +241,7 @@ impl Engine {
             }
             (Job::Open(folder), Outcome::Opened(result)) => self.opened(folder, result),
             (Job::Resolve(account, folder), Outcome::Resolved(result)) => self.resolved(account, folder, result),
-            (Job::List { account, folder, node, page }, Outcome::Listed(result)) => {
-                self.listed(account, folder, node, page, result)
-            }
+            (Job::List { account, listing }, Outcome::Listed(result)) => self.listed(account, &listing, result),
             (Job::Look { account, node }, Outcome::Looked(result)) => self.looked(account, node, result),
             (Job::Fetch { account, folder, node, content }, Outcome::Fetched(result)) => {
                 self.fetched(account, folder, node, content, result)
@@ -259,6 +261,7 @@ impl Engine {
         if self.store.wake_due(self.now.wall, ROWS_PER_STEP)? == ROWS_PER_STEP as usize {
             self.more = true;
         }
+        self.store.wake_listings(self.now.wall)?;
         self.drive_accounts()?;
         self.drive_folders()?;
         self.drop_retired()?;

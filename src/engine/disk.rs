@@ -419,6 +419,8 @@ impl Engine {
         self.store.set_synced(item.node, synced)?;
         if item.id.is_folder() {
             self.places.clear();
+        } else {
+            self.places.remove(&item.node);
         }
         let before = held(item, item.synced.as_ref());
         let after = held(item, synced);

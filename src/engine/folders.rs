@@ -12,14 +12,14 @@ use super::listen::QUESTIONS_MOST;
 use super::{Engine, Job, ROWS_PER_STEP, millis};
 use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
 use crate::events::interval::backoff;
-use crate::id::{AccountId, FolderId, ItemId, JobId, NodeId};
+use crate::id::{AccountId, FolderId, ItemId, JobId, NodeId, PageToken};
 use crate::path::Name;
 use crate::provider::{ListPage, ProviderError, ProviderErrorKind, Resolved};
 use crate::report::Degraded;
 use crate::settings::FolderSettings;
 use crate::store::Result;
 use crate::store::folders::{FolderCounts, FolderRow, NewFolder, ScanStage};
-use crate::store::items::{Presence, RemoteRow, SeatRow, SyncedRow};
+use crate::store::items::{ItemRow, Presence, RemoteRow, SeatRow, SyncedRow};
 use crate::store::work::Lane;
 use crate::tree::{RemoteItem, SyncedContent};
 
@@ -38,6 +38,23 @@ enum Root {
     Closed,
     Opening,
     Open,
+}
+
+/// The listing of one remote folder, page by page.
+#[derive(Debug, Clone)]
+pub(super) struct Listing {
+    node: NodeId,
+    folder: FolderId,
+    /// Which of all listings it is.
+    number: u64,
+    page: Option<PageToken>,
+}
+
+/// What is remembered of a folder that is being listed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listed {
+    folder: FolderId,
+    number: u64,
 }
 
 /// One folder of the configuration.
@@ -197,7 +214,7 @@ impl Engine {
         }
         // What is fetched and waits to be published belongs to items that are read again.
         self.listings.clear();
-        self.listing.retain(|node| busy.contains(node));
+        self.listing.clear();
         self.places.clear();
         self.remote_paths.clear();
         if let Some(folder) = self.folders.get_mut(&id) {
@@ -466,6 +483,10 @@ impl Engine {
             row.scan_at = NodeId(0);
             row.unverified = Some(why);
         });
+        // What is being listed now may show an older state than the one that is to be compared.
+        self.listing.retain(|_, listed| listed.folder != id);
+        self.listings.retain(|listing| listing.folder != id);
+        self.listings_loaded = 0;
         self.store.want_listing(root, id)
     }
 
@@ -573,45 +594,56 @@ impl Engine {
     /// Hands out listings.
     pub(super) fn release_listings(&mut self) -> Result<()> {
         if self.listings.is_empty() {
-            for (pos, node, folder) in self.store.listings(self.listings_loaded, self.now.wall, LISTINGS_PER_LOAD)? {
+            for (pos, node, folder) in self.store.listings(self.listings_loaded, LISTINGS_PER_LOAD)? {
                 self.listings_loaded = pos;
-                if self.folder_can_ask(folder) && self.listing.insert(node) {
-                    self.listings.push_back((node, folder, None, 0));
+                if self.folder_can_ask(folder) && !self.listing.contains_key(&node) {
+                    self.listings_begun += 1;
+                    let number = self.listings_begun;
+                    self.listing.insert(node, Listed { folder, number });
+                    self.listings.push_back(Listing { node, folder, number, page: None });
                 }
             }
         }
-        let mut kept = std::collections::VecDeque::new();
-        while let Some((node, id, page, number)) = self.listings.pop_front() {
-            let Some(folder) = self.folders.get(&id) else {
-                self.listing.remove(&node);
+        let mut kept = VecDeque::new();
+        while let Some(listing) = self.listings.pop_front() {
+            if !self.is_wanted(&listing) {
+                continue;
+            }
+            let Some(account) = self.folders.get(&listing.folder).map(|folder| folder.account) else {
+                self.listing.remove(&listing.node);
                 continue;
             };
-            let account_id = folder.account;
-            let room = self.accounts.get(&account_id).is_some_and(|account| {
+            let room = self.accounts.get(&account).is_some_and(|account| {
                 account.asking < QUESTIONS_MOST && self.now.mono >= account.closed_until && account.usable()
             });
             if !room {
-                kept.push_back((node, id, page, number));
+                kept.push_back(listing);
                 continue;
             }
-            let Some(item) = self.store.item(node)?.filter(|item| item.remote.presence == Presence::Present) else {
-                self.store.listed(node)?;
-                self.listing.remove(&node);
+            let present = |item: &ItemRow| item.remote.presence == Presence::Present;
+            let Some(item) = self.store.item(listing.node)?.filter(present) else {
+                self.store.listed(listing.node)?;
+                self.listing.remove(&listing.node);
                 continue;
             };
-            let about = Job::List { account: account_id, folder: id, node, page: number };
-            let Some(job) = self.start(about)? else {
-                kept.push_back((node, id, page, number));
+            let task = Task::List { item: item.id, page: listing.page.clone() };
+            let Some(job) = self.start(Job::List { account, listing: listing.clone() })? else {
+                kept.push_back(listing);
                 break;
             };
-            if let Some(account) = self.accounts.get_mut(&account_id) {
+            if let Some(account) = self.accounts.get_mut(&account) {
                 account.asking += 1;
             }
-            self.outbox.push(Effect::Cloud { job, account: account_id, task: Task::List { item: item.id, page } });
+            self.outbox.push(Effect::Cloud { job, account, task });
         }
         kept.append(&mut self.listings);
         self.listings = kept;
         Ok(())
+    }
+
+    /// Whether a listing is still the one that its folder waits for.
+    fn is_wanted(&self, listing: &Listing) -> bool {
+        self.listing.get(&listing.node).is_some_and(|listed| listed.number == listing.number)
     }
 
     fn folder_can_ask(&self, id: FolderId) -> bool {
@@ -625,24 +657,34 @@ impl Engine {
     pub(super) fn listed(
         &mut self,
         account: AccountId,
-        id: FolderId,
-        node: NodeId,
-        page: u32,
+        listing: &Listing,
         result: std::result::Result<ListPage, ProviderError>,
     ) -> Result<()> {
         if let Some(account) = self.accounts.get_mut(&account) {
             account.asking = account.asking.saturating_sub(1);
         }
-        let listing = match result {
-            Ok(listing) => listing,
-            Err(error) => return self.listing_failed(account, id, node, &error),
+        let (id, node) = (listing.folder, listing.node);
+        let found = match result {
+            Ok(found) => found,
+            Err(error) if self.is_wanted(listing) => return self.listing_failed(account, id, node, &error),
+            Err(error) => {
+                self.account_failed(account, &error);
+                return Ok(());
+            }
         };
         self.account_worked(account);
-        for item in &listing.items {
+        if !self.is_wanted(listing) {
+            return Ok(());
+        }
+        for item in &found.items {
             self.learn(id, item, Source::Listing)?;
         }
-        if let Some(next) = listing.next {
-            self.listings.push_front((node, id, Some(next), page + 1));
+        if !self.is_wanted(listing) {
+            // One of its own children said that the folder went away.
+            return Ok(());
+        }
+        if let Some(next) = found.next {
+            self.listings.push_front(Listing { page: Some(next), ..listing.clone() });
         } else {
             self.store.listed(node)?;
             self.listing.remove(&node);
@@ -740,7 +782,7 @@ fn job_folder(job: &Job) -> Option<FolderId> {
     match job {
         Job::Open(folder)
         | Job::Resolve(_, folder)
-        | Job::List { folder, .. }
+        | Job::List { listing: Listing { folder, .. }, .. }
         | Job::Fetch { folder, .. }
         | Job::Deeds { folder, .. } => Some(*folder),
         Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Look { .. } => None,
@@ -749,7 +791,9 @@ fn job_folder(job: &Job) -> Option<FolderId> {
 
 fn job_nodes(job: &Job) -> Vec<NodeId> {
     match job {
-        Job::List { node, .. } | Job::Look { node, .. } | Job::Fetch { node, .. } => vec![*node],
+        Job::List { listing: Listing { node, .. }, .. } | Job::Look { node, .. } | Job::Fetch { node, .. } => {
+            vec![*node]
+        }
         Job::Deeds { intents, .. } => intents.iter().map(|intent| intent.node).collect(),
         Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Open(_) | Job::Resolve(..) => {
             Vec::new()

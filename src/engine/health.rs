@@ -41,7 +41,7 @@ impl Engine {
                 degraded: account.degraded.clone(),
                 caught_up: account.drained > 0,
                 long_poll: account.is_waiting(),
-                next_poll: account.deadline().filter(|_| account.usable()).map(wall),
+                next_poll: account.asks_at().filter(|_| account.usable()).map(wall),
                 closed_until: (account.closed_until > self.now.mono).then(|| wall(account.closed_until)),
             };
             (*id, health)

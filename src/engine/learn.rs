@@ -77,7 +77,7 @@ impl Engine {
             }
             if is_stale(known, item, source) {
                 if scan > known.remote.seen && known.remote.presence == Presence::Present {
-                    self.store.set_seen(known.node, scan)?;
+                    self.met(known, scan)?;
                 }
                 return Ok(Learned::Stale);
             }
@@ -116,8 +116,9 @@ impl Engine {
         let differs = placed || row.content != known.remote.content;
         if differs || row.etag != known.remote.etag || row.sequence != known.remote.sequence {
             self.store.set_remote(known.node, &row)?;
-        } else if row.seen > known.remote.seen {
-            self.store.set_seen(known.node, row.seen)?;
+        }
+        if row.seen > known.remote.seen {
+            self.met(known, row.seen)?;
         }
         if placed && is_folder {
             self.remote_paths.clear();
@@ -127,8 +128,7 @@ impl Engine {
             self.store.leave_holds(known.node)?;
             self.store.swept(known.node)?;
         }
-        let scanning = matches!(source, Source::Listing) && row.seen > known.remote.seen;
-        if is_folder && ((returned && !is_creation(source)) || scanning) {
+        if is_folder && returned && !is_creation(source) {
             self.store.want_listing(known.node, known.folder)?;
         }
         // Marked also when nothing differs and there is a deed under way: its outcome is compared with the newest facts anyway.
@@ -138,6 +138,15 @@ impl Engine {
         }
         self.store.mark(known.node, known.folder, source.lane(), 0, source.journal(), self.now.wall)?;
         Ok(Learned::Marked)
+    }
+
+    /// A full comparison met an item, by whatever way. A folder that counts as met is listed: its children must be met too.
+    fn met(&mut self, known: &ItemRow, scan: i64) -> Result<()> {
+        self.store.set_seen(known.node, scan)?;
+        if known.id.is_folder() {
+            self.store.want_listing(known.node, known.folder)?;
+        }
+        Ok(())
     }
 
     /// The watched folder itself: its name and place in the cloud do not concern the disk.

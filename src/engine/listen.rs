@@ -117,13 +117,16 @@ impl Account {
         if self.stage == Stage::Stuck {
             return None;
         }
-        let asks = self.job.is_none().then(|| {
-            let at_once = self.stage == Stage::New || self.row.cursor.is_none();
-            if at_once { self.closed_until } else { self.next_poll.max(self.closed_until) }
-        });
         let waits = (self.can_wait() && self.next_wait < u64::MAX).then(|| self.next_wait.max(self.closed_until));
         let opens = (self.closed_until > now).then_some(self.closed_until);
-        asks.into_iter().chain(waits).chain(opens).min()
+        self.asks_at().into_iter().chain(waits).chain(opens).min()
+    }
+
+    /// When the next question about the account or its stream is asked; nothing while one is.
+    pub fn asks_at(&self) -> Option<u64> {
+        let at_once = self.stage == Stage::New || self.row.cursor.is_none();
+        let at = if at_once { self.closed_until } else { self.next_poll.max(self.closed_until) };
+        (self.job.is_none() && self.stage != Stage::Stuck).then_some(at)
     }
 
     /// Whether a long poll may begin, the time aside.

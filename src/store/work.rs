@@ -228,14 +228,28 @@ impl Store {
         Ok(())
     }
 
-    /// Remote folders to list after a position: position, node and folder.
-    pub fn listings(&self, after: i64, now: Wall, limit: u32) -> Result<Vec<(i64, NodeId, FolderId)>> {
-        let sql = "SELECT pos, node, folder FROM listing WHERE pos > ?1 AND due <= ?2 ORDER BY pos LIMIT ?3";
+    /// Remote folders to list now, after a position: position, node and folder.
+    pub fn listings(&self, after: i64, limit: u32) -> Result<Vec<(i64, NodeId, FolderId)>> {
+        let sql = "SELECT pos, node, folder FROM listing WHERE pos > ?1 AND due = 0 ORDER BY pos LIMIT ?2";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement.query_map(params![after, now.0, limit], |row| {
-            Ok((row.get(0)?, NodeId(row.get(1)?), FolderId(row.get(2)?)))
-        })?;
+        let rows = statement
+            .query_map(params![after, limit], |row| Ok((row.get(0)?, NodeId(row.get(1)?), FolderId(row.get(2)?))))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Puts listings that are due again at the end of the line.
+    pub fn wake_listings(&mut self, now: Wall) -> Result<()> {
+        let nodes: Vec<i64> = {
+            let mut statement =
+                self.conn.prepare_cached("SELECT node FROM listing WHERE due > 0 AND due <= ?1 ORDER BY due")?;
+            let rows = statement.query_map([now.0], |row| row.get(0))?;
+            rows.collect::<rusqlite::Result<_>>()?
+        };
+        for node in nodes {
+            let pos = self.take_pos();
+            self.conn.prepare_cached("UPDATE listing SET due = 0, pos = ?2 WHERE node = ?1")?.execute([node, pos])?;
+        }
+        Ok(())
     }
 
     /// A remote folder's children are known.
@@ -246,7 +260,7 @@ impl Store {
 
     /// A listing failed: when it is tried again.
     pub fn put_off_listing(&mut self, node: NodeId, due: Wall, text: &str) -> Result<u32> {
-        let sql = "UPDATE listing SET due = ?2, attempts = attempts + 1, text = ?3 WHERE node = ?1 RETURNING attempts";
+        let sql = "UPDATE listing SET due = max(?2, 1), attempts = attempts + 1, text = ?3 WHERE node = ?1 RETURNING attempts";
         let attempts =
             self.conn.prepare_cached(sql)?.query_row(params![node.0, due.0, text], |row| row.get(0)).optional()?;
         Ok(attempts.unwrap_or(0))
@@ -259,9 +273,9 @@ impl Store {
     }
 
     /// The earliest moment at which a listing that was put off is due.
-    pub fn next_listing_due(&self, now: Wall) -> Result<Option<Wall>> {
-        let sql = "SELECT min(due) FROM listing WHERE due > ?1";
-        let due: Option<i64> = self.conn.prepare_cached(sql)?.query_row([now.0], |row| row.get(0))?;
+    pub fn next_listing_due(&self) -> Result<Option<Wall>> {
+        let sql = "SELECT min(due) FROM listing WHERE due > 0";
+        let due: Option<i64> = self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
         Ok(due.map(Wall))
     }
 

@@ -1,1 +1,203 @@
-//! What must be true when the world is at rest.
+//! What must be true when the world is at rest, each law by its name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use folder_sync_agent::id::ItemId;
+use folder_sync_agent::store::items::{Presence, SeatRow};
+
+use super::cloud::{Content, size_of, watched};
+use super::world::{FOLDER, World, is_by_design};
+
+impl World {
+    /// Brings the world to rest and checks everything.
+    pub fn conclude(&mut self) {
+        self.end_misfortune();
+        self.rest();
+        if self.disk.meddled {
+            self.confront();
+        }
+        self.check();
+        self.check_second_plan();
+    }
+
+    /// Checks what must be true at rest.
+    pub fn check(&self) {
+        let blocked = self.blocked();
+        self.check_trees(&blocked);
+        self.check_rows(&blocked);
+        self.check_counts();
+        self.check_own_directory();
+        self.check_bytes();
+        self.check_calls();
+    }
+
+    /// Whether local files that the cloud does not have are as they should be.
+    fn may_have_more(&self) -> bool {
+        self.disk.meddled || self.refused || self.swarm.exclude || self.swarm.refilter
+    }
+
+    /// Items that wait for a person by design, with everything below them.
+    fn blocked(&self) -> BTreeSet<ItemId> {
+        let mut blocked = BTreeSet::new();
+        for id in &self.cloud.all_ids {
+            let Some(item) = self.store().item_by_id(FOLDER, id).unwrap() else { continue };
+            let problem = self.store().work(item.node).unwrap().and_then(|work| work.problem);
+            if problem.is_some_and(|(code, _)| is_by_design(&code)) {
+                blocked.insert(id.clone());
+            }
+        }
+        blocked
+    }
+
+    fn is_blocked(&self, blocked: &BTreeSet<ItemId>, id: &ItemId) -> bool {
+        blocked.iter().any(|top| self.cloud.is_below(id, top))
+    }
+
+    /// V2: the disk has what the cloud has.
+    fn check_trees(&self, blocked: &BTreeSet<ItemId>) {
+        let wanted: BTreeMap<String, (ItemId, Option<Content>)> = self
+            .wanted()
+            .into_iter()
+            .filter(|(_, id)| !self.is_blocked(blocked, id))
+            .map(|(path, id)| {
+                let content = (!id.is_folder()).then(|| self.cloud.thing(&id).content);
+                (path, (id, content))
+            })
+            .collect();
+        let disk = self.disk.tree();
+        for (path, (id, content)) in &wanted {
+            if self.disk.meddled && id.is_folder() {
+                continue;
+            }
+            let there = disk.get(path);
+            assert_eq!(there, Some(content), "`{path}` ({id}) on disk\ncloud {wanted:#?}\ndisk {disk:#?}");
+        }
+        if !self.may_have_more() {
+            for path in disk.keys() {
+                assert!(wanted.contains_key(path), "`{path}` is on disk and not in the cloud\ncloud {wanted:#?}");
+            }
+        }
+    }
+
+    /// The cloud's tree as the folder is to have it.
+    pub fn wanted(&self) -> BTreeMap<String, ItemId> {
+        let mut tree = self.cloud.tree();
+        if self.excluding {
+            tree.retain(|path, _| path.split('/').all(|name| !name.starts_with('x')));
+        }
+        tree
+    }
+
+    /// V2: the rows say what both sides have, and there are no others.
+    fn check_rows(&self, blocked: &BTreeSet<ItemId>) {
+        let wanted: BTreeSet<ItemId> = self.wanted().into_values().collect();
+        for id in &self.cloud.all_ids {
+            let row = self.store().item_by_id(FOLDER, id).unwrap();
+            if !wanted.contains(id) {
+                let kept = row.as_ref().is_some_and(|row| self.store().work(row.node).unwrap().is_some());
+                assert!(row.is_none() || kept, "{id} is gone and has a row: {row:#?}");
+                continue;
+            }
+            if self.is_blocked(blocked, id) {
+                continue;
+            }
+            let row = row.unwrap_or_else(|| panic!("{id} has no row"));
+            let thing = self.cloud.thing(id);
+            assert_eq!(row.remote.presence, Presence::Present, "{id}");
+            assert_eq!(row.remote.name, thing.name, "{id}");
+            let synced = row.synced.unwrap_or_else(|| panic!("{id} is not synced"));
+            let SeatRow::At { parent, .. } = synced.seat else { panic!("{id} sits at {:?}", synced.seat) };
+            let parent = self.store().item(parent).unwrap().unwrap().id;
+            assert_eq!(Some(parent), thing.parent, "the directory of {id}");
+            let version = synced.content.map(|content| content.version.to_string());
+            assert_eq!(version, (!id.is_folder()).then(|| format!("v{}", thing.version)), "the version of {id}");
+        }
+    }
+
+    /// The counts that status shows are the truth.
+    fn check_counts(&self) {
+        let (mut files, mut folders, mut bytes, mut removals) = (0, 0, 0, 0);
+        for id in &self.cloud.all_ids {
+            let Some(row) = self.store().item_by_id(FOLDER, id).unwrap() else { continue };
+            let Some(synced) = row.synced else { continue };
+            match synced.content {
+                Some(content) => {
+                    files += 1;
+                    bytes += content.size as i64;
+                    removals += i64::from(row.remote.presence == Presence::Absent);
+                }
+                None => folders += 1,
+            }
+        }
+        let row = self.store().folders().unwrap().into_iter().find(|row| row.folder == FOLDER).unwrap();
+        let counts = (row.counts.files, row.counts.folders, row.counts.bytes, row.counts.removals);
+        assert_eq!(counts, (files, folders, bytes, removals), "files, folders, bytes, removals");
+        if !self.may_have_more() {
+            let disk = self.disk.tree();
+            let lengths = disk.values().flatten().map(|content| size_of(*content) as i64);
+            assert_eq!(bytes, lengths.sum::<i64>(), "bytes on disk");
+            assert_eq!(files, disk.values().flatten().count() as i64, "files on disk");
+        }
+    }
+
+    /// Nothing is left behind in our own directory.
+    fn check_own_directory(&self) {
+        assert!(self.disk.staging.is_empty(), "left in staging: {:?}", self.disk.staging);
+        assert!(self.disk.parked.is_empty(), "left parked: {:?}", self.disk.parked);
+    }
+
+    /// V1, law 5: no byte that a local user wrote is lost.
+    fn check_bytes(&self) {
+        let findable = self.disk.findable();
+        for content in &self.disk.written {
+            assert!(findable.contains(content), "a local user's content {content} is lost");
+        }
+    }
+
+    /// One call for each version of each file that there was a reason to fetch.
+    fn check_calls(&self) {
+        if !self.swarm.is_kind() {
+            return;
+        }
+        for ((item, version), times) in &self.fetched {
+            let id: ItemId = item.parse().unwrap();
+            let returns = if self.cloud.has(&id) { self.cloud.thing(&id).returns } else { u64::MAX - 1 };
+            assert!(*times <= 1 + returns, "{version} of {item} was fetched {times} times for {returns} returns");
+        }
+    }
+
+    /// V11: comparing everything again finds nothing to do.
+    fn check_second_plan(&mut self) {
+        if self.disk.meddled {
+            return;
+        }
+        let (deeds, fetches) = (self.tally.deeds, self.tally.fetches);
+        let command = folder_sync_agent::command::Command::Sync { folder: None, full: true };
+        self.command(command);
+        self.rest();
+        assert_eq!((deeds, fetches), (self.tally.deeds, self.tally.fetches), "a second comparison found work");
+        self.check();
+    }
+
+    /// The last misfortune is over, and whatever was lost can be known again.
+    fn end_misfortune(&mut self) {
+        use folder_sync_agent::command::Command;
+        self.misfortune = false;
+        self.approving = true;
+        self.disk.away = false;
+        self.release_late();
+        self.command(Command::Resume { folder: None });
+        self.command(Command::CredentialsChanged { account: "a".into() });
+        self.command(Command::Sync { folder: None, full: self.cloud.lossy });
+    }
+
+    /// A local user had a hand in the tree, which nobody watches: every file gets a new version, so that all of it is looked at.
+    fn confront(&mut self) {
+        let files: Vec<ItemId> = self.wanted().into_values().filter(|id| !id.is_folder()).collect();
+        for (number, id) in files.iter().enumerate() {
+            self.cloud.edit(id, 5_000 + number as u64);
+        }
+        assert!(self.cloud.is_live(&watched()));
+        self.rest();
+    }
+}

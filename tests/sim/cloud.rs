@@ -147,14 +147,18 @@ impl Cloud {
         if !id.is_folder() {
             self.versions.insert(version, (id.clone(), content));
         }
-        let thing =
-            Thing { parent, name: name.to_owned(), version, content, sequence: 0, trashed: false, returns: 0 };
+        let thing = Thing { parent, name: name.to_owned(), version, content, sequence: 0, trashed: false, returns: 0 };
         self.things.insert(id.clone(), thing);
         self.all_ids.push(id);
     }
 
     pub fn thing(&self, id: &ItemId) -> &Thing {
         &self.things[id]
+    }
+
+    /// Whether an item exists, if only in the trash.
+    pub fn has(&self, id: &ItemId) -> bool {
+        self.things.contains_key(id)
     }
 
     /// Every item that is not purged, also those in the trash.

@@ -1,1 +1,83 @@
-//! Random histories.
+//! Random histories, each the whole of what its seed draws.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use super::chance::Chance;
+use super::mutants::Mutant;
+use super::swarm::Swarm;
+use super::world::{Happening, Tally, World};
+
+/// Seeds of a usual run, and how long it may take.
+const SEEDS: u64 = 2_000;
+const SECONDS: u64 = 20;
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+/// Lives through one history.
+fn live(seed: u64, mutant: Option<Mutant>, aloud: bool) -> Tally {
+    let mut chance = Chance::new(seed ^ 0x5eed);
+    let mut swarm = Swarm::draw(&mut chance);
+    if mutant.is_some() {
+        swarm.crash = 20;
+    }
+    let mut world = World::new(seed, swarm);
+    world.aloud |= aloud;
+    world.mutant = mutant;
+    world.say(|| format!("{:#?}", world.swarm));
+    world.furnish();
+    world.start();
+    world.schedule(0, Happening::Act);
+    while world.acts_left > 0 {
+        assert!(world.step(), "nothing will ever happen again");
+    }
+    world.conclude();
+    world.tally
+}
+
+fn survives(seed: u64, mutant: Option<Mutant>) -> Result<Tally, String> {
+    catch_unwind(AssertUnwindSafe(|| live(seed, mutant, false))).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
+    })
+}
+
+#[test]
+fn histories_end_well() {
+    if let Some(seed) = number("SIM_SEED") {
+        live(seed, None, true);
+        return;
+    }
+    let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
+    let limit = Duration::from_secs(number("SIM_SECONDS").unwrap_or(SECONDS));
+    let from = number("SIM_FROM").unwrap_or(0);
+    let goes_on = number("SIM_GO_ON").is_some();
+    let begun = Instant::now();
+    let mut sum = Tally::default();
+    let mut failed = Vec::new();
+    let mut lived = 0;
+    for seed in from..from + seeds {
+        if begun.elapsed() >= limit {
+            break;
+        }
+        lived += 1;
+        match survives(seed, None) {
+            Ok(tally) => sum.add(&tally),
+            Err(text) => {
+                failed.push((seed, text));
+                if !goes_on {
+                    break;
+                }
+            }
+        }
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("{lived} histories in {seconds:.1} s: {:.0} a second; {sum:?}", f64::from(lived as u32) / seconds);
+    for (seed, text) in failed.iter().take(40) {
+        println!("SIM_SEED={seed}: {}", text.lines().next().unwrap_or_default().chars().take(200).collect::<String>());
+    }
+    assert!(failed.is_empty(), "{} of {lived} histories failed; the first: SIM_SEED={}", failed.len(), failed[0].0);
+}

@@ -28,7 +28,16 @@ fn world_with(paths: &[&str]) -> World {
     }
     world.start();
     world.rest();
-    assert_eq!(tree(&world), paths.iter().map(ToString::to_string).collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("\n"));
+    assert_eq!(
+        tree(&world),
+        paths
+            .iter()
+            .map(ToString::to_string)
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
     world
 }
 

@@ -77,6 +77,22 @@ pub struct Tally {
     pub most_jobs: usize,
 }
 
+impl Tally {
+    pub fn add(&mut self, more: &Self) {
+        self.steps += more.steps;
+        self.crashes += more.crashes;
+        self.call_errors += more.call_errors;
+        self.deed_errors += more.deed_errors;
+        self.deeds += more.deeds;
+        self.fetches += more.fetches;
+        self.lists += more.lists;
+        self.looks += more.looks;
+        self.polls += more.polls;
+        self.holds += more.holds;
+        self.most_jobs = self.most_jobs.max(more.most_jobs);
+    }
+}
+
 /// The made-up world with the engine in its middle.
 pub struct World {
     engine: Option<Engine>,
@@ -601,9 +617,11 @@ impl World {
         if folder.unverified.is_some() || folder.scan_stage.is_some() || folder.verified_at.is_none() {
             return Some(format!("comparison: {:?} {:?}", folder.unverified, folder.scan_stage));
         }
-        let (accounts, folders) = self.engine().degraded();
-        if !accounts.is_empty() || !folders.is_empty() {
-            return Some(format!("degraded: {accounts:?} {folders:?}"));
+        let health = self.engine().health();
+        let is_well = health.accounts.values().all(|account| account.degraded.is_none())
+            && health.folders.values().all(Option::is_none);
+        if !is_well {
+            return Some(format!("degraded: {health:?}"));
         }
         if self.store().busy(FOLDER).unwrap() || !self.store().intents(FOLDER).unwrap().is_empty() {
             return Some(format!("busy: {:?}", self.work()));

@@ -114,6 +114,7 @@ CREATE TABLE listing (
     text   TEXT
 );
 CREATE INDEX listing_order ON listing (pos);
+CREATE INDEX listing_due ON listing (due) WHERE due > 0;
 CREATE INDEX listing_folder ON listing (folder);
 
 -- Folders whose descendants must be told that they are gone (or filtered out): continued a few thousand rows at a time.
