@@ -1,4 +1,5 @@
 //! All integration tests, linked once.
 
+mod clients;
 mod provider_contract;
 mod sandbox;

@@ -65,6 +65,7 @@ calls! {
     SessionGet = "session_get", true;
     SessionPart = "session_part", true;
     SessionParts = "session_parts", true;
+    SessionPlan = "session_plan", true;
     SessionCommit = "session_commit", true;
     SessionAbort = "session_abort", true;
     Unknown = "unknown", true;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// A sandbox with a client that is signed in as the agent's user.
 pub struct Bed {
-    _sandbox: Sandbox,
+    pub sandbox: Sandbox,
     pub cloud: Cloud,
     pub url: String,
     pub http: Client,
@@ -29,7 +29,7 @@ impl Bed {
         Self {
             cloud: sandbox.cloud(),
             url: sandbox.url(),
-            _sandbox: sandbox,
+            sandbox,
             http,
         }
     }

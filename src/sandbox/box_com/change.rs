@@ -133,7 +133,7 @@ fn set_lock(model: &mut Model, deed: Deed, id: u64, body: &Value) -> Result<(), 
 
 pub(super) fn delete(ask: &Ask) -> Response {
     let (kind, id) = (kind_of(ask.route.call), ask.id());
-    let recursive = ask.query.get("recursive") == Some("true");
+    let recursive = ask.query.flag("recursive");
     let deleted = ask.shared.change(ask.user, |model, deed| {
         let item = model.live_of(kind, id)?;
         if !recursive && !item.children.is_empty() {

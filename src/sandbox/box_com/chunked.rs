@@ -61,7 +61,7 @@ fn write_session(ask: &Ask, id: &str, session: &Session) -> String {
     render::time(&mut out, session.expires_at);
     let _ = write!(
         out,
-        r#","part_size":{},"total_parts":{},"num_parts_processed":{},"session_endpoints":{{"list_parts":"{base}/parts","commit":"{base}/commit","upload_part":"{base}","status":"{base}","abort":"{base}","log_event":"{base}/log"}}}}"#,
+        r#","part_size":{},"total_parts":{},"num_parts_processed":{},"session_endpoints":{{"list_parts":"{base}/parts","commit":"{base}/commit","upload_part":"{base}","status":"{base}","abort":"{base}","log_event":"{base}/log","plan":"{base}/plan"}}}}"#,
         session.part_size,
         session.size.div_ceil(session.part_size),
         session.parts.len()
@@ -296,6 +296,77 @@ pub(super) async fn put_part(ask: &Ask, body: Body) -> Response {
         Ok(_) => reply::json(200, out),
         Err(refused) => refused,
     }
+}
+
+/// Takes over the parts that the current version of the file already has, and says which are still missing.
+pub(super) fn plan(ask: &Ask, body: &Value) -> Response {
+    let session = with_session(ask, |session| (session.goal.clone(), session.spill.clone()));
+    let (goal, spill) = match session {
+        Ok(session) => session,
+        Err(refused) => return refused,
+    };
+    let known = match goal {
+        Goal::Version { id, .. } => ask
+            .shared
+            .look(|model| Some(model.live(id).ok()?.current()?.stored.clone())),
+        Goal::New { .. } => None,
+    };
+    let (mut hits, mut misses) = (Vec::new(), Vec::new());
+    for wanted in body
+        .get("parts")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice)
+    {
+        let number = |key| wanted.get(key).and_then(Value::as_u64);
+        let (Some(offset), Some(size)) = (number("offset"), number("size")) else {
+            return reply::bad_request(ask, "each part needs an offset and a size");
+        };
+        let bytes = known
+            .as_ref()
+            .and_then(|known| range_of(known, offset, size).ok()?);
+        let digest = bytes
+            .as_ref()
+            .map(|bytes| hex(&sha2::Sha512::digest(bytes)));
+        let same = digest.as_deref() == wanted.get("sha512").and_then(Value::as_str);
+        let Some(bytes) = bytes.filter(|_| same) else {
+            misses.push(wanted.clone());
+            continue;
+        };
+        if let Err(error) = spill.file().write_all_at(&bytes, offset) {
+            return reply::refusal(ask, &error.into(), Conflict::Untold);
+        }
+        let id = ask
+            .shared
+            .look(|model| format!("{:08X}", model.new_version_id() as u32));
+        let mut hit = wanted.clone();
+        hit["part_id"] = Value::from(id.as_str());
+        hits.push(hit);
+        let part = Part {
+            id,
+            offset,
+            size,
+            sha1: hex(&Sha1::digest(&bytes)),
+        };
+        if let Err(refused) = with_session(ask, |session| session.parts.insert(offset, part)) {
+            return refused;
+        }
+    }
+    let told =
+        serde_json::json!({ "upload_session_id": ask.route.id, "hits": hits, "misses": misses });
+    reply::json(200, told.to_string())
+}
+
+/// The bytes of one part of a content, if it reaches that far.
+fn range_of(stored: &Stored, offset: u64, size: u64) -> std::io::Result<Option<Vec<u8>>> {
+    let end = offset.saturating_add(size);
+    if end > stored.len() || size > PART_BYTES_MAX as u64 {
+        return Ok(None);
+    }
+    let mut bytes = Vec::with_capacity(size as usize);
+    while (bytes.len() as u64) < size {
+        bytes.extend_from_slice(&stored.chunk(offset + bytes.len() as u64, end)?);
+    }
+    Ok(Some(bytes))
 }
 
 pub(super) fn commit(ask: &Ask, body: &Value) -> Response {

@@ -37,7 +37,7 @@ pub(super) fn items(ask: &Ask) -> Response {
         .number("limit")
         .unwrap_or(LIMIT_DEFAULT)
         .min(LIMIT_MAX) as usize;
-    let by_marker = ask.query.get("usemarker") == Some("true");
+    let by_marker = ask.query.flag("usemarker");
     let offset = ask.query.number("offset").unwrap_or(0);
     if offset > OFFSET_MAX {
         return reply::bad_request(ask, "the offset is too high");

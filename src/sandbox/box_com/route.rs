@@ -116,6 +116,7 @@ fn session(method: &Method, parts: &[&str]) -> Route {
         ("PUT", [id]) => route(Call::SessionPart, id, ""),
         ("DELETE", [id]) => route(Call::SessionAbort, id, ""),
         ("GET", [id, "parts"]) => route(Call::SessionParts, id, ""),
+        ("POST", [id, "plan"]) => route(Call::SessionPlan, id, ""),
         ("POST", [id, "commit"]) => route(Call::SessionCommit, id, ""),
         _ => route(Call::Unknown, "", ""),
     }

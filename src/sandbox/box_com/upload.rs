@@ -41,19 +41,26 @@ pub(super) async fn upload(ask: &Ask, request: Request) -> Response {
 async fn receive(ask: &Ask, request: Request) -> Received {
     let bad = |message: &str| reply::bad_request(ask, message);
     let whole = request.headers().contains_key(CONTENT_LENGTH);
-    let mut form = Multipart::from_request(request, &())
-        .await
-        .map_err(|_| bad("the body is not a multipart form"))?;
-    let mut attributes = None;
+    let form = Multipart::from_request(request, &()).await;
+    let mut form = form.map_err(|_| bad("the body is not a multipart form"))?;
+    let (mut attributes, mut stored) = (None, None);
     loop {
-        let field = form
-            .next_field()
-            .await
-            .map_err(|_| bad("the multipart form is broken"))?;
-        let Some(mut field) = field else {
-            return Err(bad("the form has no file"));
+        let mut field = match form.next_field().await {
+            Ok(Some(field)) => field,
+            Ok(None) => break,
+            Err(_) if stored.is_some() && !whole => break,
+            Err(_) => return Err(bad("the multipart form is broken")),
         };
         if field.name() == Some("attributes") {
+            if stored.is_some() {
+                let message = "The attributes must come before the file";
+                return Err(reply::error(
+                    ask,
+                    400,
+                    "metadata_after_file_contents",
+                    message,
+                ));
+            }
             let text = field
                 .text()
                 .await
@@ -62,15 +69,6 @@ async fn receive(ask: &Ask, request: Request) -> Received {
                 Some(serde_json::from_str(&text).map_err(|_| bad("the attributes are not JSON"))?);
             continue;
         }
-        let Some(attributes) = attributes else {
-            let message = "The attributes must come before the file";
-            return Err(reply::error(
-                ask,
-                400,
-                "metadata_after_file_contents",
-                message,
-            ));
-        };
         let mut spool = Spool::new(ask.shared.spill_path());
         loop {
             match field.chunk().await {
@@ -83,7 +81,12 @@ async fn receive(ask: &Ask, request: Request) -> Received {
                 Err(_) => return Err(bad("the file is broken")),
             }
         }
-        return Ok((attributes, spool.finish()));
+        stored = Some(spool.finish());
+    }
+    // A new version needs no attributes: an older client sends none.
+    match stored {
+        Some(stored) => Ok((attributes.unwrap_or(Value::Null), stored)),
+        None => Err(bad("the form has no file")),
     }
 }
 

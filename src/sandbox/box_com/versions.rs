@@ -33,7 +33,7 @@ fn write_version(out: &mut String, version: &Version, number: usize) {
     }
     let _ = write!(
         out,
-        r#","trashed_by":null,"restored_at":null,"purged_at":null,"version_number":"{number}"}}"#
+        r#","restored_at":null,"purged_at":null,"version_number":"{number}"}}"#
     );
 }
 
