@@ -70,7 +70,7 @@ pub struct Bed<F> {
 
 impl<F: Face> Bed<F> {
     pub async fn new() -> Self {
-        Self::with(Options { realtime_hold: Duration::from_secs(60), ..Options::default() }).await
+        Self::with(Options { realtime_hold: Duration::from_mins(1), ..Options::default() }).await
     }
 
     pub async fn with(options: Options) -> Self {
