@@ -41,6 +41,13 @@ pub(super) struct Dir {
     users: RefCell<Vec<usize>>,
 }
 
+impl Dir {
+    /// Where it is, for messages.
+    fn place(&self) -> String {
+        self.key.borrow().as_ref().map_or_else(String::new, |(_, path)| path.to_string())
+    }
+}
+
 /// A single name in an open directory.
 pub(super) struct Spot {
     pub dir: Rc<Dir>,
@@ -194,26 +201,25 @@ impl<'a> Batch<'a> {
             }
         }
         for dir in &self.touched {
-            let key = dir.key.borrow();
-            let place = key.as_ref().map_or_else(String::new, |(_, path)| path.to_string());
-            let flushed = if together { Ok(()) } else { disk::flush(&dir.fd) };
-            let failed = match (flushed, key.as_ref()) {
-                (Err(why), _) => Some(self.folder.refuse("flush the directory", &place, why)),
-                (Ok(()), Some(key)) if !self.is_still(key, dir) => {
-                    let why = "it was moved away while files were put into it";
-                    Some(error(DiskErrorKind::Item, "use the directory", &place, why))
-                }
-                (Ok(()), _) => None,
-            };
-            if let Some(why) = failed {
+            if let Some(Err(why)) = (!together).then(|| disk::flush(&dir.fd)) {
+                let why = self.folder.refuse("flush the directory", &dir.place(), why);
+                fail(results, dir.users.borrow().iter().copied(), &why);
+            }
+        }
+        for dir in &self.touched {
+            if !self.is_still(dir) {
+                let why = "it was moved away while files were put into it";
+                let why = error(DiskErrorKind::Item, "use the directory", &dir.place(), why);
                 fail(results, dir.users.borrow().iter().copied(), &why);
             }
         }
     }
 
-    fn is_still(&self, key: &Key, dir: &Dir) -> bool {
-        let now = self.look_up(key).and_then(disk::look_at);
-        now.is_ok_and(|now| now.stamp.ino == dir.ino)
+    /// Whether a directory is where it was looked up, or where a deed of ours has put it.
+    fn is_still(&self, dir: &Dir) -> bool {
+        let key = dir.key.borrow();
+        let now = key.as_ref().map(|key| self.look_up(key).and_then(disk::look_at));
+        now.is_none_or(|now| now.is_ok_and(|now| now.stamp.ino == dir.ino))
     }
 
     /// What is in a job's slot of the version store.

@@ -122,8 +122,7 @@ impl Batch<'_> {
             // Moved already, by us before a crash?
             let Some(target) = self.spot(to)? else { return Ok(DeedResult::Missing) };
             let there = target.look().map_err(|why| refuse(self, why))?;
-            // A file must be unchanged: its inode alone may have been used again for somebody's new one.
-            if !there.is_some_and(|seen| is_ours(&seen) && (is_folder || seen.is_content(expect))) {
+            if !there.as_ref().is_some_and(is_ours) {
                 return Ok(DeedResult::Missing);
             }
             if let Some(source) = &source {

@@ -84,6 +84,7 @@ fn whatever_somebody_does_meanwhile_no_edit_is_lost_and_nothing_leaves_the_folde
                     let second = rig.folder.execute(std::slice::from_ref(&order)).remove(0);
                     check(&rig, what, &format!("{context}, then {second:?}"));
                     if what == "move the folder away" {
+                        assert!(!matches!(first, DeedResult::Done { .. }), "{context}");
                         assert!(
                             !matches!(second, DeedResult::Done { stamp: Some(_), .. }),
                             "{context}, then {second:?}"
@@ -116,6 +117,18 @@ fn check(rig: &Rig, what: &str, context: &str) {
         let kept = picture.iter().any(|(path, content)| content == "->../../victim" && !path.contains("/staging/"));
         assert!(kept, "{context}\n{}", lines(&picture));
     }
+}
+
+#[test]
+fn an_edit_in_the_moment_of_the_removal_is_put_back() {
+    let rig = Rig::new();
+    let ours = rig.publish_new(1, "f", "old");
+    let path = rig.root.clone();
+    meanwhile(0, move || std::fs::write(path.join("f"), "edit").unwrap());
+    let result = rig.run(9, remove("f", ours, OnEdit::Keep));
+    disarm();
+    assert_eq!(brief(&result), "edited");
+    assert_eq!(lines(&rig.picture()), "f=edit\n");
 }
 
 /// The edit that comes in the very moment of the swap is given its name back.

@@ -162,6 +162,8 @@ fn deeds_below_what_is_no_directory() {
         std::fs::write(outside.join("f"), "victim").unwrap();
         symlink(&outside, rig.path("link")).unwrap();
         rig.write("file", "theirs");
+        rig.write("real/sub/f", "victim");
+        symlink("real", rig.path("link-inside")).unwrap();
         let ours = rig.publish_new(1, "g", "old");
         let before = rig.picture();
         let hash = ContentHash::Sha1(hex(&Sha1::digest("victim")));
@@ -169,6 +171,8 @@ fn deeds_below_what_is_no_directory() {
             ("nothing", Some(DiskErrorKind::ParentMissing), None),
             ("nothing/at/all", Some(DiskErrorKind::ParentMissing), None),
             ("link", Some(DiskErrorKind::UnsafePath), Some(DiskErrorKind::UnsafePath)),
+            ("link-inside/sub", Some(DiskErrorKind::UnsafePath), Some(DiskErrorKind::UnsafePath)),
+            ("link-inside", Some(DiskErrorKind::UnsafePath), Some(DiskErrorKind::UnsafePath)),
             ("link/deeper", Some(DiskErrorKind::UnsafePath), Some(DiskErrorKind::UnsafePath)),
             ("file", Some(DiskErrorKind::UnsafePath), Some(DiskErrorKind::UnsafePath)),
         ] {
@@ -318,7 +322,7 @@ fn a_move_takes_only_what_is_ours_and_only_to_a_free_name() {
 
         // An edit goes along, and the stamp that is reported still lets it be found.
         rig.write("f", "edit");
-        assert_eq!(rig.run(3, to("g")), DeedResult::Done { stamp: Some(ours), displaced: None });
+        assert_eq!(twice(&rig, 3, &to("g")), DeedResult::Done { stamp: Some(ours), displaced: None });
         assert_ne!(ours.size, rig.stamp("g").size);
 
         // What is not ours stays: another file, a directory, nothing.
