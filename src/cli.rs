@@ -35,6 +35,8 @@ mod wait;
 pub use failure::{Exit, Failure, Outcome};
 use render::Screen;
 
+/// The heading of the options that every command has.
+const WHICH: &str = "Which installation";
 /// Stands for `--home` in the environment.
 const HOME_VARIABLE: &str = "AGENT_HOME";
 
@@ -52,13 +54,13 @@ struct Cli {
 #[derive(Debug, Args)]
 struct InstallationArgs {
     /// Keep configuration, state and socket under this one directory; also AGENT_HOME
-    #[arg(long, global = true, value_name = "DIR", conflicts_with_all = ["system", "user"])]
+    #[arg(long, global = true, help_heading = WHICH, value_name = "DIR", conflicts_with_all = ["system", "user"])]
     home: Option<PathBuf>,
     /// Mean the system service
-    #[arg(long, global = true, conflicts_with = "user")]
+    #[arg(long, global = true, help_heading = WHICH, conflicts_with = "user")]
     system: bool,
     /// Mean your own installation
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = WHICH)]
     user: bool,
 }
 
