@@ -35,6 +35,11 @@ mod wait;
 pub use failure::{Exit, Failure, Outcome};
 use render::Screen;
 
+/// The heading of the options that every command has.
+const WHICH: &str = "Which installation";
+/// Stands for `--home` in the environment.
+const HOME_VARIABLE: &str = "AGENT_HOME";
+
 /// Mirrors folders of a cloud (Box, Egnyte) to local disk by following the cloud's event stream.
 #[derive(Debug, Parser)]
 #[command(name = "agent", version, disable_help_subcommand = true, arg_required_else_help = true)]
@@ -48,23 +53,25 @@ struct Cli {
 /// Which installation is meant.
 #[derive(Debug, Args)]
 struct InstallationArgs {
-    /// Keep configuration, state and socket under this one directory
-    #[arg(long, global = true, value_name = "DIR", env = "AGENT_HOME", conflicts_with_all = ["system", "user"])]
+    /// Keep configuration, state and socket under this one directory; also AGENT_HOME
+    #[arg(long, global = true, help_heading = WHICH, value_name = "DIR", conflicts_with_all = ["system", "user"])]
     home: Option<PathBuf>,
     /// Mean the system service
-    #[arg(long, global = true, conflicts_with = "user")]
+    #[arg(long, global = true, help_heading = WHICH, conflicts_with = "user")]
     system: bool,
     /// Mean your own installation
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = WHICH)]
     user: bool,
 }
 
 impl InstallationArgs {
-    fn choice(&self) -> Choice {
-        match (&self.home, self.system, self.user) {
-            (_, true, _) => Choice::System,
-            (_, _, true) => Choice::User,
-            (Some(home), ..) if !home.as_os_str().is_empty() => Choice::Home(home.clone()),
+    /// What the command line says counts before what the environment says.
+    fn choice(&self, around: &Surroundings) -> Choice {
+        let home_of_environment = around.variables.get(HOME_VARIABLE).filter(|home| !home.as_os_str().is_empty());
+        match (self.system, self.user, self.home.as_ref().or(home_of_environment)) {
+            (true, _, _) => Choice::System,
+            (_, true, _) => Choice::User,
+            (_, _, Some(home)) => Choice::Home(home.clone()),
             _ => Choice::Unsaid,
         }
     }
@@ -134,7 +141,7 @@ fn try_main(screen: &mut Screen) -> Outcome {
     // Every client of ours needs a cryptographic provider. Only a second call in one process could fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let around = Surroundings::of_this_process();
-    let choice = cli.installation.choice();
+    let choice = cli.installation.choice(&around);
     let runtime = runtime(&cli.command).map_err(|error| Failure::error("cannot start").because(error))?;
     let ended = runtime.block_on(dispatch(cli.command, &choice, &around, screen));
     // A reader of standard input may still wait for a line that nobody will write.

@@ -89,8 +89,7 @@ pub struct AddFolderArgs {
 
 /// Runs `agent add-folder`.
 pub async fn add_folder(args: AddFolderArgs, places: &Places, around: &Surroundings, screen: &mut Screen) -> Outcome {
-    let mut editor = Editor::open(places)?;
-    let config = editor.check()?;
+    let config = Config::load(places)?;
     let account = cloud::account(&config, args.account.as_deref())?;
     let place = parse_remote(&args.remote).map_err(|wrong| {
         let failure = Failure::new(Exit::Usage, format!("`{}`: {}", args.remote, wrong.problem));
@@ -116,8 +115,8 @@ pub async fn add_folder(args: AddFolderArgs, places: &Places, around: &Surroundi
     settings
         .extend(lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(key, list)| (key, Setting::List(list))));
     settings.extend(args.keep_for.map(|time| ("keep_for", Setting::Text(time))));
-    editor.add(Kind::Folder, &settings);
-    let after = editor.check()?;
+    // Tried now and repeated at the end, so that nobody else waits for the file while a person thinks.
+    let after = with_folder(places, &settings)?.check()?;
     let folder = after.folder(&name).ok_or_else(|| Failure::error("the new folder cannot be found again"))?;
 
     let found = Found::look(&local, places)?;
@@ -139,13 +138,20 @@ pub async fn add_folder(args: AddFolderArgs, places: &Places, around: &Surroundi
         return Ok(Exit::Fine);
     }
     make_directory(&local, folder.dir_mode, places)?;
-    editor.save()?;
+    with_folder(places, &settings)?.save()?;
     screen.line(format_args!("Added folder `{name}`."))?;
     if let Some(drop_in) = drop_in {
         open_to_service(&drop_in, screen)?;
     }
     tell_agent(places, screen).await?;
     Ok(Exit::Fine)
+}
+
+/// The configuration file with the new folder in it, not yet saved.
+fn with_folder(places: &Places, settings: &[(&str, Setting)]) -> Outcome<Editor> {
+    let mut editor = Editor::open(places)?;
+    editor.add(Kind::Folder, settings);
+    Ok(editor)
 }
 
 /// The path from the root, without `.` and `..`, with the links of its existing part left as the user wrote them.

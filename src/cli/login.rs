@@ -81,33 +81,12 @@ pub struct LogoutArgs {
 pub async fn login(args: LoginArgs, places: &Places, screen: &mut Screen) -> Outcome {
     let provider = args.cloud.name();
     let name = args.account.clone().unwrap_or_else(|| provider.word().to_owned());
-    // The configuration is edited first and saved last, so that nothing is left behind when the sign-in fails.
-    let mut editor = Editor::open(places)?;
-    let before = editor.check()?;
-    let is_new = before.account(&name).is_none();
-    match before.account(&name) {
-        Some(account) if account.provider != provider => {
-            let what = format!("the account `{name}` is a {} account", account.provider.word());
-            return Err(Failure::error(what).hint("choose another name with --account"));
-        }
-        Some(_) => {
-            for (key, value) in [("api_url", &args.api_url), ("domain", &args.domain)] {
-                if let Some(value) = value {
-                    editor.set(Kind::Account, &name, key, &Setting::Text(value.clone()))?;
-                }
-            }
-        }
-        None => {
-            let mut settings =
-                vec![("name", Setting::Text(name.clone())), ("provider", Setting::Text(provider.word().to_owned()))];
-            settings.extend(args.domain.map(|domain| ("domain", Setting::Text(domain))));
-            settings.extend(args.api_url.map(|url| ("api_url", Setting::Text(url))));
-            editor.add(Kind::Account, &settings);
-        }
-    }
-    let config = editor.check()?;
+    let before = Config::load(places)?;
+    // Tried now and repeated at the end: a wrong setting is told before a token is asked for, and nothing is left behind
+    // when the sign-in fails.
+    let config = with_account(&args, &name, places)?.check()?;
     let account = cloud::account(&config, Some(&name))?;
-    let changed = is_new || before.account(&name) != Some(account);
+    let changed = before.account(&name) != Some(account);
 
     let token = if args.token_stdin {
         terminal::secret_from_stdin()?
@@ -122,7 +101,7 @@ pub async fn login(args: LoginArgs, places: &Places, screen: &mut Screen) -> Out
     })?;
     let tried = sign_in(account, &token, places, screen).await?;
     if changed {
-        editor.save()?;
+        with_account(&args, &name, places)?.save()?;
     }
     adopt_credentials(places)?;
     tell_agent(places, &name, changed, screen).await;
@@ -139,6 +118,33 @@ pub async fn login(args: LoginArgs, places: &Places, screen: &mut Screen) -> Out
             .because(error)
             .hint("look again when the cloud can be reached: agent doctor")),
     }
+}
+
+/// The configuration file with the account in it, not yet saved.
+fn with_account(args: &LoginArgs, name: &str, places: &Places) -> Outcome<Editor> {
+    let provider = args.cloud.name();
+    let mut editor = Editor::open(places)?;
+    let text = |text: &str| Setting::Text(text.to_owned());
+    let given: Vec<(&str, Setting)> = [("domain", &args.domain), ("api_url", &args.api_url)]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, text(value.as_ref()?))))
+        .collect();
+    match editor.check()?.account(name) {
+        Some(account) if account.provider != provider => {
+            let what = format!("the account `{name}` is a {} account", account.provider.word());
+            return Err(Failure::error(what).hint("choose another name with --account"));
+        }
+        Some(_) => {
+            for (key, setting) in &given {
+                editor.set(Kind::Account, name, key, setting)?;
+            }
+        }
+        None => {
+            let named = [("name", text(name)), ("provider", text(provider.word()))];
+            editor.add(Kind::Account, &named.into_iter().chain(given).collect::<Vec<_>>());
+        }
+    }
+    Ok(editor)
 }
 
 /// Tries a token and puts it away. A token that is refused is not kept; one that could not be tried for now is.

@@ -195,6 +195,10 @@ async fn places_follow_the_environment() {
     assert_eq!(ran["socket"], "$DIR/run/folder-sync-agent/control.sock");
     let ran = bed.run_in(&user, &["--system", "config", "path"], "").await.fine();
     assert_eq!(ran, "/etc/folder-sync-agent/config.toml\n");
+    let home = bed.path("h");
+    assert_eq!(bed.run_in(&[("AGENT_HOME", &home)], &["config", "path"], "").await.fine(), "$DIR/h/config.toml\n");
+    let ran = bed.run_in(&[("AGENT_HOME", &home)], &["--system", "config", "path"], "").await.fine();
+    assert_eq!(ran, "/etc/folder-sync-agent/config.toml\n", "the command line counts before the environment");
     bed.run_in(&[], &["--user", "status"], "").await.failed(1);
     bed.run_in(&[], &["--user", "--system", "status"], "").await.failed(2);
 }
