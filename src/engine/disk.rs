@@ -385,7 +385,9 @@ impl Engine {
             NewSeat::Unchanged => {}
             NewSeat::Nowhere => {
                 self.put_synced(item, None)?;
-                if !item.id.is_folder() && item.remote.presence == Presence::Absent {
+                // What a person approved, or what was replaced, does not count towards the next question.
+                let approved = self.store.work(item.node)?.is_some_and(|work| work.approved);
+                if !item.id.is_folder() && item.remote.presence == Presence::Absent && !approved {
                     self.store.count_deletion(item.folder, self.now.wall)?;
                 }
                 self.done(item, intent, "removed")?;

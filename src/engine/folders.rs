@@ -791,7 +791,9 @@ fn job_folder(job: &Job) -> Option<FolderId> {
 
 fn job_nodes(job: &Job) -> Vec<NodeId> {
     match job {
-        Job::List { listing: Listing { node, .. }, .. } | Job::Look { node, .. } | Job::Fetch { node, .. } => vec![*node],
+        Job::List { listing: Listing { node, .. }, .. } | Job::Look { node, .. } | Job::Fetch { node, .. } => {
+            vec![*node]
+        }
         Job::Deeds { intents, .. } => intents.iter().map(|intent| intent.node).collect(),
         Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Open(_) | Job::Resolve(..) => {
             Vec::new()

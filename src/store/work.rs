@@ -238,9 +238,8 @@ impl Store {
     pub fn listings(&self, after: i64, limit: u32) -> Result<Vec<(i64, NodeId, FolderId)>> {
         let sql = "SELECT pos, node, folder FROM listing WHERE pos > ?1 AND due = 0 ORDER BY pos LIMIT ?2";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement.query_map(params![after, limit], |row| {
-            Ok((row.get(0)?, NodeId(row.get(1)?), FolderId(row.get(2)?)))
-        })?;
+        let rows = statement
+            .query_map(params![after, limit], |row| Ok((row.get(0)?, NodeId(row.get(1)?), FolderId(row.get(2)?))))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 

@@ -156,7 +156,7 @@ impl World {
 
     /// One call for each version of each file that there was a reason to fetch.
     fn check_calls(&self) {
-        if !self.swarm.is_kind() {
+        if !self.swarm.is_kind() || self.disk.meddled || self.tally.crashes > 0 {
             return;
         }
         for ((item, version), times) in &self.fetched {

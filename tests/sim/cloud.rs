@@ -147,8 +147,7 @@ impl Cloud {
         if !id.is_folder() {
             self.versions.insert(version, (id.clone(), content));
         }
-        let thing =
-            Thing { parent, name: name.to_owned(), version, content, sequence: 0, trashed: false, returns: 0 };
+        let thing = Thing { parent, name: name.to_owned(), version, content, sequence: 0, trashed: false, returns: 0 };
         self.things.insert(id.clone(), thing);
         self.all_ids.push(id);
     }

@@ -225,9 +225,7 @@ impl Disk {
         }
         match &order.deed {
             Deed::MakeFolder { at } => self.make_folder(at),
-            Deed::Publish { staged, at, expect, on_edit } => {
-                self.publish(order.job, staged, at, expect, *on_edit, cut)
-            }
+            Deed::Publish { staged, at, expect, on_edit } => self.publish(order.job, staged, at, expect, *on_edit, cut),
             Deed::Relocate { from, to, expect, is_folder } => self.relocate(from, to, expect, *is_folder),
             Deed::RemoveFile { at, expect, on_edit } => self.remove_file(order.job, at, expect, *on_edit),
             Deed::RemoveFolder { at } => self.remove_folder(at),

@@ -10,7 +10,8 @@ use super::world::{Happening, World};
 /// Contents from here on are a local user's own.
 pub const LOCAL_CONTENT: Content = 1 << 40;
 /// Names that people use: few, so that they meet.
-const NAMES: [&str; 12] = ["a", "b", "c", "A", "d", "x1", "x2", "e.txt", "E.TXT", "\u{65e5}\u{672c}", ".folder-sync-agent", "f"];
+const NAMES: [&str; 12] =
+    ["a", "b", "c", "A", "d", "x1", "x2", "e.txt", "E.TXT", "\u{65e5}\u{672c}", ".folder-sync-agent", "f"];
 /// Few contents, so that equal ones meet.
 const CONTENTS: u64 = 60;
 
