@@ -37,7 +37,7 @@ use render::Screen;
 
 /// Mirrors folders of a cloud (Box, Egnyte) to local disk by following the cloud's event stream.
 #[derive(Debug, Parser)]
-#[command(name = "agent", version, about, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(name = "agent", version, disable_help_subcommand = true, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
     installation: InstallationArgs,
@@ -112,7 +112,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("More", &["sandbox", "completions", "man"]),
 ];
 
-const HELP_TEMPLATE: &str = "{about}\n\n{usage-heading} {usage}\n{after-help}\n\nOptions:\n{options}";
+const HELP_TEMPLATE: &str = "{about}\n\n{usage-heading} {usage}{after-help}\n\nOptions:\n{options}\n";
 
 /// The program: reads the arguments, does the work, says what went wrong.
 pub fn main() -> ExitCode {
@@ -174,7 +174,8 @@ fn command() -> clap::Command {
 fn grouped(command: &clap::Command) -> String {
     let mut text = String::new();
     for (group, names) in GROUPS {
-        let _ = writeln!(text, "\n{group}:");
+        let gap = if text.is_empty() { "" } else { "\n" };
+        let _ = writeln!(text, "{gap}{group}:");
         for name in names {
             let about = command.find_subcommand(name).and_then(clap::Command::get_about);
             let _ = writeln!(text, "  {name:<14} {}", about.map(ToString::to_string).unwrap_or_default());

@@ -1,4 +1,35 @@
 //! The folder sync agent: reacts to a cloud's event stream and mirrors watched folders to local disk.
+//!
+//! # The map, in reading order
+//!
+//! **Words.** [`id`]: ids, cursors and digests that cannot be mixed up. [`path`]: checked names, the one door from a foreign name
+//! to the disk.
+//!
+//! **Values.** [`tree`]: what the cloud has, the disk has, and both agreed on. [`events`]: what a stream tells us, and when to ask
+//! again. [`plan`]: THE PLANNER, from three trees to a situation and an action, and the brakes. [`deed`]: what is to be done on disk and
+//! what came of it. [`settings`], [`command`], [`report`]: wishes, requests and answers.
+//!
+//! **Engine.** [`engine`]: `step(inputs) -> effects` on one control thread. [`store`]: its memory, one SQLite file, all the SQL.
+//!
+//! **Seams and effects.** [`provider`]: what we ask of a cloud, and the adapters. [`local`]: the watched directory by handles:
+//! staging, publishing, walking. [`versions`]: superseded and deleted content.
+//!
+//! **Assembly.** [`config`]: the file, checked. [`daemon`]: the world of production around the engine. [`service`]: installed under
+//! systemd. [`sandbox`]: a cloud in memory, with scripted faults. [`telemetry`]: logs.
+//!
+//! **Face.** [`cli`]: one file per command.
+//!
+//! # Invariants: what is deliberately absent
+//!
+//! - The values know no clock, no disk, no network, no database and no log; a fact that a rule needs is an argument.
+//! - The engine knows no clock, no chance of its own, no await and no I/O except the store. Time and outcomes are inputs.
+//! - No effect is released before the transaction that decided it is durable.
+//! - SQL stands in [`store`] only; HTTP in [`provider`], [`sandbox`] and the control socket only; `notify` in the watchers only.
+//! - Nothing outside [`path`] turns a foreign name into a local one, and nothing outside [`local`] touches a watched directory.
+//! - Only outcomes of deeds move the synced tree.
+//! - The sandbox shares no code with the adapters, so that they cannot agree by sharing a mistake.
+//!
+//! `tests/tidy.rs` holds the import directions.
 
 pub mod cli;
 pub mod command;

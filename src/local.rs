@@ -8,6 +8,7 @@
 //!
 //! Every call blocks; the callers run them on threads that may.
 
+mod batch;
 mod deeds;
 pub(crate) mod disk;
 mod fault;
@@ -17,6 +18,7 @@ mod publish;
 mod refusal;
 mod root;
 mod stage;
+mod sweep;
 mod walk;
 
 #[cfg(test)]
@@ -35,6 +37,7 @@ use crate::tree::Stamp;
 pub use disk::Kind;
 pub use root::resolve_root;
 pub use stage::{SMALL_MAX_BYTES, StageError, StageOrder, StagedWriter};
+pub use sweep::SweptParked;
 pub use walk::Found;
 
 /// How a folder is to be treated on disk.

@@ -50,6 +50,8 @@ pub struct Options {
     pub seed: u64,
     /// The origin that links in answers name, where it differs from the listening address.
     pub public_url: Option<String>,
+    /// How many calls a user may make in a minute; none means as many as they like.
+    pub calls_per_minute: Option<u32>,
     /// How long a long poll is held before it is told to reconnect.
     pub realtime_hold: Duration,
     /// How many long polls one channel answers before it must be asked for anew.
@@ -77,6 +79,7 @@ impl Default for Options {
             data: None,
             seed: 1,
             public_url: None,
+            calls_per_minute: None,
             realtime_hold: Duration::from_mins(5),
             realtime_max_retries: 10,
             chunked_min_bytes: 20_000_000,

@@ -1,9 +1,14 @@
 //! All integration tests, linked once.
 
+mod cli;
 mod clients;
 mod config;
 mod control;
+mod daemon;
 mod fetch;
+mod local;
 mod provider_contract;
 mod sandbox;
 mod sim;
+mod support;
+mod tidy;

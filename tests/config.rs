@@ -228,3 +228,17 @@ fn a_directory_or_a_huge_file_is_no_configuration() {
     fs::write(&places.config_file, "#".repeat(2 << 20)).unwrap();
     assert!(matches!(Config::load(&places), Err(ConfigError::Unreadable { .. })));
 }
+
+/// The README's example is what people copy: it must be right as it stands, and with every comment taken away.
+#[test]
+fn the_readmes_example_is_right() {
+    let readme = include_str!("../README.md");
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let everything: Vec<&str> = example.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)).collect();
+    for text in [example, &everything.join("\n")] {
+        let config = Config::check(text, &places()).unwrap_or_else(|complaints| panic!("{text}\n{complaints:#?}"));
+        assert_eq!((config.accounts.len(), config.folders.len()), (1, 1));
+    }
+    assert!(everything.iter().filter(|line| line.contains(" = ")).count() > 20, "the comments were taken away");
+}

@@ -4,4 +4,5 @@ mod client;
 mod laws;
 mod misbehaving;
 mod reading;
+mod speed;
 mod writing;

@@ -171,19 +171,19 @@ async fn resolve(account: &AccountSettings, place: &RemotePlace, places: &Places
         Resolved::Folder(item) => Ok(item),
         Resolved::NotAFolder { path } => Err(Failure::error(format!("{} is a file, not a folder", harmless(&path)))
             .hint("name the folder that holds it")),
-        Resolved::Missing { exists, instead } => {
-            let failure = Failure::error(format!("there is no remote folder {place}"));
-            let failure = match place {
-                RemotePlace::Path(_) => {
-                    failure.because(format!("only {} exists", if exists.is_empty() { "/" } else { &exists }))
-                }
-                RemotePlace::Id(_) => failure.because("no folder with this id can be seen by the account"),
-            };
-            Err(match instead.as_slice() {
-                [] => failure.hint("it has no folders; look at the path and at the account's rights"),
-                instead => failure.hint(format!("the folders there are {}", some_of(instead, INSTEAD_SHOWN))),
-            })
-        }
+        Resolved::Missing { exists, instead } => Err(missing(place, &exists, &instead)),
+    }
+}
+
+/// Says how far the path led, and what is there instead.
+fn missing(place: &RemotePlace, exists: &str, instead: &[String]) -> Failure {
+    let failure = Failure::error(format!("there is no remote folder {place}"));
+    match (place, instead) {
+        (RemotePlace::Id(_), _) => failure.because("the account sees no folder with this id"),
+        (RemotePlace::Path(_), []) => failure.because(format!("only {exists} exists, and it has no folders")),
+        (RemotePlace::Path(_), instead) => failure
+            .because(format!("only {exists} exists"))
+            .hint(format!("the folders there are {}", some_of(instead, INSTEAD_SHOWN))),
     }
 }
 

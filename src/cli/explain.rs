@@ -20,7 +20,9 @@ pub struct PlanArgs {
     json: bool,
 }
 
-/// Tell everything known about one path: where it stands, what is meant to happen, and what went wrong
+/// Tell everything that is known about one path
+///
+/// Where it stands, what is meant to happen, what went wrong, and the last events on it.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Example:
   agent why /srv/inbox/report.pdf")]

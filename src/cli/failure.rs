@@ -146,7 +146,8 @@ impl From<EditError> for Failure {
                 for complaint in &mut complaints {
                     (complaint.line, complaint.column) = (None, None);
                 }
-                Self::complaints("this would make the configuration wrong; nothing was changed".to_owned(), &complaints)
+                let what = "this would make the configuration wrong; nothing was changed".to_owned();
+                Self { exit: Exit::Error, ..Self::complaints(what, &complaints) }
             }
             EditError::NotFound { ref known, .. } if known.is_empty() => {
                 Self::of(Exit::Error, &error).hint("the configuration has none yet")

@@ -11,10 +11,11 @@ use super::render::{Screen, Tone, harmless};
 use super::{cloud, terminal};
 use crate::command::Command;
 use crate::config::edit::{Editor, Kind, Setting};
+use crate::config::places::PRIVATE_DIR_MODE;
 use crate::config::{Config, Places};
 use crate::daemon::client::ControlClient;
 use crate::provider::auth::{self, CredentialFile};
-use crate::provider::{Cure, Identity, ProviderError};
+use crate::provider::{Cure, Identity, ProviderError, ProviderErrorKind};
 use crate::settings::{AccountSettings, ProviderName};
 
 /// The clouds as the command line names them.
@@ -151,25 +152,27 @@ async fn sign_in(
     // Tried in a directory of its own: trying may already renew the pair, and a bad token must not replace a good one.
     let trial = tempfile::Builder::new()
         .prefix(".login-")
-        .permissions(fs::Permissions::from_mode(0o700))
-        .tempdir_in(places.credentials_dir())?;
+        .permissions(fs::Permissions::from_mode(PRIVATE_DIR_MODE))
+        .tempdir_in(places.credentials_dir())
+        .map_err(|error| Failure::error("cannot write to the credentials directory").because(error))?;
     let trial_dir = trial.path().to_owned();
     auth::save_login(trial_dir.clone(), &account.name, login.credentials).await?;
     let provider = cloud::connect(account, trial_dir.clone())?;
     let tried = provider.whoami().await;
-    drop(provider);
-    if let Err(error) = &tried
-        && error.cure() == Cure::Change
-    {
-        return Err(error.clone().into());
+    provider.settle().await;
+    match &tried {
+        Err(error) if error.kind == ProviderErrorKind::SignInNeeded => {
+            return Err(Failure::new(Exit::SignInNeeded, format!("{} refuses this token", account.provider.word()))
+                .because(error)
+                .hint("get a fresh token, and sign in again; what was signed in before stays so"));
+        }
+        Err(error) if error.cure() == Cure::Change => return Err(error.clone().into()),
+        _ => {}
     }
     if let Some(warning) = login.warning {
         screen.remark(Tone::Warning, "warning", &warning);
     }
-    let file = CredentialFile::new(trial_dir, &account.name)?;
-    let lock = file.lock().await?;
-    let renewed = file.load()?;
-    drop(lock);
+    let renewed = CredentialFile::new(trial_dir, &account.name)?.load()?;
     auth::save_login(places.credentials_dir(), &account.name, renewed.current).await?;
     Ok(tried)
 }

@@ -80,7 +80,7 @@ fn show(status: &Status, screen: &mut Screen) -> io::Result<()> {
     let agent = match (status.running, status.pid) {
         (true, Some(pid)) => format!("agent {} running (pid {pid})", status.version),
         (true, None) => format!("agent {} running", status.version),
-        (false, _) => "no agent is running; this is how the last one left it".to_owned(),
+        (false, _) => "no agent is running".to_owned(),
     };
     let (tone, word) = match verdict(status) {
         Exit::Fine if status.folders.is_empty() => (Tone::Quiet, "nothing configured"),

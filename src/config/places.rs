@@ -301,7 +301,7 @@ mod tests {
             uid: 1000,
             service_uid: Some(990),
             umask: 0o027,
-            current_dir: "/work".into(),
+            current_dir: "/here".into(),
             ..Surroundings::default()
         }
     }
@@ -312,10 +312,10 @@ mod tests {
 
     #[test]
     fn home_holds_everything_and_may_be_relative() {
-        let places = find(&Choice::Home("./here".into()), &someone());
-        assert_eq!(places.config_file, Path::new("/work/here/config.toml"));
-        assert_eq!(places.socket, Path::new("/work/here/control.sock"));
-        assert_eq!(places.credentials_dir(), Path::new("/work/here/credentials"));
+        let places = find(&Choice::Home("./agent".into()), &someone());
+        assert_eq!(places.config_file, Path::new("/here/agent/config.toml"));
+        assert_eq!(places.socket, Path::new("/here/agent/control.sock"));
+        assert_eq!(places.credentials_dir(), Path::new("/here/agent/credentials"));
         assert_eq!((places.file_mode, places.dir_mode), (0o640, 0o750));
     }
 

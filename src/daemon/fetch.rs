@@ -40,7 +40,7 @@ const WINDOW_MIN_BYTES: u64 = 1024;
 /// The longest wait for an answer to begin, the adapter's own retries included.
 const OPEN_MAX: Duration = Duration::from_mins(3);
 /// How much is handed to the disk at a time, in bytes.
-const PART_BYTES: u64 = 256 * 1024;
+const PART_BYTES: u64 = 512 * 1024;
 /// How many parts may wait for the disk.
 const PARTS_WAITING_MAX: usize = 4;
 

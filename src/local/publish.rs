@@ -10,7 +10,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 
 use super::LocalFolder;
-use super::deeds::{Batch, FLUSH_TOGETHER_MIN, Outcome, Spot, displaced, moved_stamp};
+use super::batch::{Batch, FLUSH_TOGETHER_MIN, Spot, shown};
+use super::deeds::{Outcome, displaced, moved_stamp};
 use super::disk::{self, Seen};
 use super::hash;
 use super::refusal::error;
@@ -217,7 +218,7 @@ impl Batch<'_> {
             }
         }
         let why = "what is there keeps changing";
-        Err(Stop::Disk(error(DiskErrorKind::Item, "publish", &super::deeds::shown(publish.at), why)))
+        Err(Stop::Disk(error(DiskErrorKind::Item, "publish", &shown(publish.at), why)))
     }
 
     /// Carries on where a crash may have left off: the staged file is not under its staging name any more.
@@ -294,7 +295,7 @@ impl Batch<'_> {
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::EXIST) => {
                 let why = "its place in the version store is taken";
-                return Err(Stop::Disk(error(DiskErrorKind::Item, "publish", &super::deeds::shown(publish.at), why)));
+                return Err(Stop::Disk(error(DiskErrorKind::Item, "publish", &shown(publish.at), why)));
             }
             Err(why) => return Err(why.into()),
         }

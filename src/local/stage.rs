@@ -1,12 +1,11 @@
 //! Staging: a file is written where nobody looks, checked against what the cloud said of it, and made ready to be published.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{IoSlice, Write};
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use rustix::fs::{self, Advice, FallocateFlags};
@@ -25,6 +24,12 @@ pub const SMALL_MAX_BYTES: u64 = 256 * 1024;
 
 /// How much of a long file is written before the disk is told to begin, so that the last flush has little left to do.
 const WRITE_BEHIND_BYTES: u64 = 8 * 1024 * 1024;
+
+/// From this length on the digests are computed beside the writing.
+const HASH_BESIDE_MIN_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How many parts may wait for their digest.
+const HASH_WAITING_MAX: usize = 4;
 
 /// What is to be staged, and how to know that it is right.
 #[derive(Debug, Clone)]
@@ -64,7 +69,7 @@ pub struct StagedWriter<'a> {
     order: StageOrder,
     name: Name,
     file: File,
-    digests: Digests,
+    hashing: Hashing,
     written: u64,
     started: u64,
     kept: bool,
@@ -85,7 +90,7 @@ impl LocalFolder {
             order: order.clone(),
             name,
             file,
-            digests: Digests::new(order.hash.as_ref()),
+            hashing: Hashing::Here(Digests::new(order.hash.as_ref())),
             written: 0,
             started: 0,
             kept: false,
@@ -128,24 +133,6 @@ impl LocalFolder {
         }
     }
 
-    /// Removes everything in the staging directory that is not in `keep`; says how many. Called at start, when nothing is
-    /// being staged and no deed is being carried out.
-    pub fn sweep_staging(&self, keep: &BTreeSet<Name>) -> Result<u64, DiskError> {
-        let mut removed = 0;
-        for entry in super::walk::names_in(self.staging.as_fd(), &"staging")? {
-            let name = OsStr::from_bytes(&entry);
-            if Name::new(&entry).is_ok_and(|name| keep.contains(&name)) {
-                continue;
-            }
-            match disk::remove_file(self.staging.as_fd(), name) {
-                Ok(()) => removed += 1,
-                Err(Errno::NOENT) => {}
-                Err(why) => return Err(self.refuse("sweep", &name.to_string_lossy(), why)),
-            }
-        }
-        Ok(removed)
-    }
-
     /// Whether `more` bytes and one more file fit, with what is to stay free.
     fn check_room(&self, more: u64) -> Result<(), DiskError> {
         let state = fs::fstatvfs(&self.staging).map_err(|why| self.refuse("measure", &self.root.display(), why))?;
@@ -162,10 +149,12 @@ impl LocalFolder {
 impl StagedWriter<'_> {
     /// Appends bytes.
     pub fn write(&mut self, content: &[Bytes]) -> Result<(), DiskError> {
+        let length: usize = content.iter().map(Bytes::len).sum();
+        self.hashing.update(content);
         write_all(&mut self.file, content).map_err(|why| self.folder.refuse("write", &self.name, errno(&why)))?;
-        for bytes in content {
-            self.digests.update(bytes);
-            self.written += bytes.len() as u64;
+        self.written += length as u64;
+        if self.written >= HASH_BESIDE_MIN_BYTES {
+            self.hashing.go_beside();
         }
         if self.written - self.started >= WRITE_BEHIND_BYTES {
             self.write_behind();
@@ -177,7 +166,7 @@ impl StagedWriter<'_> {
     pub fn restart(&mut self) -> Result<(), DiskError> {
         let emptied = fs::ftruncate(&self.file, 0).and_then(|()| fs::seek(&self.file, fs::SeekFrom::Start(0)));
         emptied.map_err(|why| self.folder.refuse("empty", &self.name, why))?;
-        self.digests = Digests::new(self.order.hash.as_ref());
+        self.hashing = Hashing::Here(Digests::new(self.order.hash.as_ref()));
         self.written = 0;
         self.started = 0;
         match self.order.size.filter(|size| *size > SMALL_MAX_BYTES) {
@@ -193,8 +182,11 @@ impl StagedWriter<'_> {
 
     /// Checks the content, gives the file its permissions and time, and flushes a long one.
     pub fn finish(mut self) -> Result<Staged, StageError> {
-        let digests = std::mem::replace(&mut self.digests, Digests::new(None));
-        let Digest { size, sha256, provider } = digests.finish();
+        let hashing = std::mem::replace(&mut self.hashing, Hashing::Here(Digests::new(None)));
+        let Some(Digest { size, sha256, provider }) = hashing.finish() else {
+            let why = "the thread that computed its digest ended";
+            return Err(error(DiskErrorKind::Item, "finish", &self.name, why).into());
+        };
         if let Some(expected) = self.order.size.filter(|expected| *expected != size) {
             return Err(StageError::WrongSize { expected, found: size });
         }
@@ -242,6 +234,52 @@ impl Drop for StagedWriter<'_> {
     fn drop(&mut self) {
         if !self.kept && disk::remove_file(self.folder.staging.as_fd(), self.name.as_os_str()).is_err() {
             tracing::debug!(name = %self.name, "an unfinished file stays until the next sweep");
+        }
+    }
+}
+
+/// Where the digests are computed: here, or for long files on a thread beside the one that writes.
+enum Hashing {
+    Here(Digests),
+    Beside { parts: mpsc::SyncSender<Vec<Bytes>>, thread: JoinHandle<Digests> },
+}
+
+impl Hashing {
+    fn update(&mut self, content: &[Bytes]) {
+        match self {
+            Self::Here(digests) => {
+                for bytes in content {
+                    digests.update(bytes);
+                }
+            }
+            // If the thread has ended, the missing digest says so at the end.
+            Self::Beside { parts, .. } => drop(parts.send(content.to_vec())),
+        }
+    }
+
+    /// Moves the work to a thread of its own, if it is not there yet.
+    fn go_beside(&mut self) {
+        let Self::Here(digests) = self else { return };
+        let mut digests = std::mem::replace(digests, Digests::new(None));
+        let (parts, waiting) = mpsc::sync_channel::<Vec<Bytes>>(HASH_WAITING_MAX);
+        let thread = std::thread::spawn(move || {
+            for content in waiting {
+                for bytes in &content {
+                    digests.update(bytes);
+                }
+            }
+            digests
+        });
+        *self = Self::Beside { parts, thread };
+    }
+
+    fn finish(self) -> Option<Digest> {
+        match self {
+            Self::Here(digests) => Some(digests.finish()),
+            Self::Beside { parts, thread } => {
+                drop(parts);
+                thread.join().ok().map(Digests::finish)
+            }
         }
     }
 }

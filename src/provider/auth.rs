@@ -106,6 +106,21 @@ struct Refresher {
     in_vain: u32,
 }
 
+impl Refresher {
+    /// The error of a renewal that failed while its caller waited for its turn.
+    fn failed_since(&self, asked: Instant) -> Result<()> {
+        match &self.failed {
+            Some((when, error)) if *when >= asked => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    fn fail(&mut self, error: ProviderError) -> ProviderError {
+        self.failed = Some((Instant::now(), error.clone()));
+        error
+    }
+}
+
 /// Hands out the bearer token of one account and renews it.
 #[derive(Clone)]
 pub struct TokenSource(Arc<Inner>);
@@ -206,6 +221,7 @@ impl Inner {
     }
 
     async fn prepare(&self) -> Result<Arc<Bearer>> {
+        let asked = Instant::now();
         let mut refresher = self.refresher.lock().await;
         self.write_unsaved(&mut refresher).await?;
         let bearer = match self.ready() {
@@ -219,15 +235,16 @@ impl Inner {
         if lives && refresher.pause_until.is_some_and(|until| Instant::now() < until) {
             return Ok(bearer);
         }
+        refresher.failed_since(asked)?;
         match self.refresh(&mut refresher, &bearer).await {
             Ok(renewed) => Ok(renewed),
             // The old token is good for some minutes more: better than no call at all.
             Err(error) if lives && error.kind != ProviderErrorKind::SignInNeeded => {
-                tracing::warn!(%error, "the token could not be renewed yet");
+                tracing::warn!(account = self.file.account(), %error, "the token could not be renewed yet");
                 refresher.pause_until = Some(Instant::now() + RENEWAL_PAUSE);
                 Ok(bearer)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(refresher.fail(error)),
         }
     }
 
@@ -242,11 +259,7 @@ impl Inner {
         if current.access_token.expose_secret() != rejected.access_token.expose_secret() && !current.is_due() {
             return Ok(current);
         }
-        if let Some((when, error)) = &refresher.failed
-            && *when >= asked
-        {
-            return Err(error.clone());
-        }
+        refresher.failed_since(asked)?;
         if !rejected.unproven.load(Ordering::Relaxed) {
             refresher.in_vain = 0;
         } else if refresher.in_vain >= MAX_RENEWALS_IN_VAIN {
@@ -255,11 +268,7 @@ impl Inner {
             }
             refresher.in_vain = 0;
         }
-        let renewed = self.refresh(&mut refresher, &current).await;
-        if let Err(error) = &renewed {
-            refresher.failed = Some((Instant::now(), error.clone()));
-        }
-        renewed
+        self.refresh(&mut refresher, &current).await.map_err(|error| refresher.fail(error))
     }
 
     /// Reads the file, unless it is known that nothing has changed in it since it was found useless.
@@ -363,21 +372,39 @@ impl Inner {
             previous: Some(Pair { access_token: stored.current.access_token.clone(), refresh_token: Some(spent) }),
             refreshing_since: None,
         };
-        refresher.unsaved = Some(renewed);
-        self.write_unsaved(refresher).await?;
+        refresher.unsaved = Some(renewed.clone());
+        self.publish(refresher, renewed).await?;
         refresher.in_vain += 1;
         refresher.pause_until = (refresher.in_vain >= MAX_RENEWALS_IN_VAIN).then(|| Instant::now() + IN_VAIN_PAUSE);
-        tracing::info!("the access token was renewed");
+        tracing::info!(account = self.file.account(), "the access token was renewed");
         self.ready().ok_or_else(|| sign_in_needed("the renewed token is not there"))
     }
 
+    /// Writes the pair that could not be written when it came, unless somebody signed in or out meanwhile.
     async fn write_unsaved(&self, refresher: &mut Refresher) -> Result<()> {
-        if let Some(stored) = refresher.unsaved.clone() {
-            self.save(stored.clone()).await?;
-            refresher.unsaved = None;
-            self.adopt(&stored.current, true)?;
+        let Some(unsaved) = refresher.unsaved.clone() else {
+            return Ok(());
+        };
+        let _lock = self.file.lock().await?;
+        let on_disk = match self.load().await {
+            Ok(stored) => Some(stored.current),
+            Err(error) if error.kind == ProviderErrorKind::SignInNeeded => None,
+            Err(error) => return Err(error),
+        };
+        let replaced = unsaved.previous.as_ref().map(|pair| pair.access_token.expose_secret());
+        if on_disk.as_ref().map(|current| current.access_token.expose_secret()) == replaced {
+            return self.publish(refresher, unsaved).await;
         }
+        refresher.unsaved = None;
+        self.set_live(Live::Unread);
         Ok(())
+    }
+
+    /// Writes a renewed pair, then puts it into use. The caller holds the lock.
+    async fn publish(&self, refresher: &mut Refresher, renewed: Stored) -> Result<()> {
+        self.save(renewed.clone()).await?;
+        refresher.unsaved = None;
+        self.adopt(&renewed.current, true).map(drop)
     }
 
     /// The provider will not renew. If somebody put other tokens into the file meanwhile, those count.
@@ -403,7 +430,7 @@ impl Inner {
             if stored.previous.is_some() { self.save(Stored { previous: None, ..stored }).await } else { Ok(()) }
         };
         if let Err(error) = result.await {
-            tracing::warn!(%error, "the old tokens could not be removed from the credentials file");
+            tracing::warn!(account = self.file.account(), %error, "the old tokens could not be removed from the credentials file");
         }
     }
 

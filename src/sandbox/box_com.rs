@@ -5,6 +5,7 @@ mod change;
 mod chunked;
 mod events;
 mod items;
+mod limit;
 mod listing;
 mod oauth;
 mod render;
@@ -16,8 +17,8 @@ mod versions;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -47,6 +48,7 @@ pub(crate) struct BoxState {
     channels_made: AtomicU64,
     errors: AtomicU64,
     sessions: Mutex<HashMap<String, chunked::Session>>,
+    buckets: Mutex<HashMap<User, limit::Bucket>>,
 }
 
 /// One request on its way through the face.
@@ -234,11 +236,22 @@ fn who(shared: &Shared, call: Call, headers: &HeaderMap) -> Result<User, Respons
         }
         Call::Authorize | Call::Token | Call::Revoke | Call::Realtime => Ok(User::Agent),
         _ => match shared.tokens(|tokens| tokens.standing(bearer(headers), now_ms())) {
-            Standing::Good(user) => Ok(user),
+            Standing::Good(user) => check_rate(shared, user).map(|()| user),
             standing => {
                 shared.counters.note(Oddity::Unauthorized);
                 Err(reply::unauthorized(shared, standing == Standing::Expired))
             }
         },
     }
+}
+
+/// Refuses the call of a user who made too many.
+fn check_rate(shared: &Shared, user: User) -> Result<(), Response> {
+    let Some(per_minute) = shared.options.calls_per_minute else {
+        return Ok(());
+    };
+    let now = Instant::now();
+    let mut buckets = shared.box_com.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+    let bucket = buckets.entry(user).or_insert_with(|| limit::Bucket::new(per_minute, now));
+    bucket.take(per_minute, now).map_err(|wait| reply::too_many(shared, wait))
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// A sandbox with a client that is signed in as the agent's user.
 pub struct Bed {
-    _sandbox: Sandbox,
+    pub sandbox: Sandbox,
     pub cloud: Cloud,
     pub url: String,
     pub http: Client,
@@ -22,7 +22,7 @@ impl Bed {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let sandbox = start(options).await.unwrap();
         let http = Client::builder().redirect(redirect::Policy::none()).no_proxy().build().unwrap();
-        Self { cloud: sandbox.cloud(), url: sandbox.url(), _sandbox: sandbox, http }
+        Self { cloud: sandbox.cloud(), url: sandbox.url(), sandbox, http }
     }
 
     pub fn ask(&self, method: Method, path: &str) -> RequestBuilder {

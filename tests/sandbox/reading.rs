@@ -153,3 +153,31 @@ async fn a_long_poll_is_held_until_something_happens() {
     }
     assert_eq!(said().await["message"], "max_retries");
 }
+
+#[tokio::test]
+async fn too_many_calls_are_told_when_to_come_back() {
+    let bed = Bed::with(Options { calls_per_minute: Some(3), ..Options::default() }).await;
+    for _ in 0..3 {
+        assert_eq!(bed.get("/2.0/users/me").await.status(), 200);
+    }
+    let refused = bed.get("/2.0/users/me").await;
+    assert_eq!(refused.status(), 429);
+    let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=21).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
+async fn stopping_lets_the_held_poll_go_and_frees_the_port() {
+    let bed = Bed::new().await;
+    let servers: Value = bed.ask(Method::OPTIONS, "/2.0/events").send().await.unwrap().json().await.unwrap();
+    let url = servers["entries"][0]["url"].as_str().unwrap().to_owned();
+    let http = bed.http.clone();
+    let held = tokio::spawn(async move { http.get(url).send().await.unwrap().json::<Value>().await.unwrap() });
+    while bed.cloud.count("realtime") == 0 {
+        tokio::task::yield_now().await;
+    }
+    let Bed { sandbox, url, http, .. } = bed;
+    sandbox.shutdown().await;
+    assert_eq!(held.await.unwrap()["message"], "reconnect");
+    assert!(http.get(url).send().await.unwrap_err().is_connect());
+}

@@ -9,7 +9,7 @@ use sha1::{Digest, Sha1};
 use super::client::Bed;
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn coded(bytes: &[u8]) -> String {

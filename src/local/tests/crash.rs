@@ -105,7 +105,7 @@ fn assert_whole(rig: &Rig, name: &str) {
 
 #[test]
 fn a_crash_at_any_step_ends_in_the_same_place() {
-    let mut crashes = 0;
+    let mut rounds = 0;
     for scenario in scenarios() {
         let name = &scenario.0;
         for abilities in ABILITIES {
@@ -120,11 +120,11 @@ fn a_crash_at_any_step_ends_in_the_same_place() {
                 let again = rig.folder.execute(&orders);
                 assert_eq!(briefly(&orders, &again), results, "{name}, crash at {at}, {abilities:?}");
                 assert_eq!(lines(&rig.picture()), picture, "{name}, crash at {at}, {abilities:?}");
-                crashes += 1;
+                rounds += 1;
             }
         }
     }
-    assert!(crashes > 400, "only {crashes} crashes");
+    assert!(rounds > 400, "only {rounds} crashes");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_refusal_at_any_step_is_reported_and_ends_in_the_same_place() {
                     disarm();
                     assert_whole(&rig, name);
                     let context = format!("{name}, {fault:?} at {at}, {abilities:?}: {first:?}");
-                    let lost = first.iter().any(|result| *result == DeedResult::StagedLost);
+                    let lost = first.contains(&DeedResult::StagedLost);
                     let kept = rig.contents();
                     assert!(
                         before.iter().all(|content| kept.contains(content) || lost && content == "new!"),

@@ -116,6 +116,11 @@ impl CredentialFile {
         Ok(Self { dir, account: account.to_owned() })
     }
 
+    /// Whose credentials they are.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
     /// Its path.
     pub fn path(&self) -> PathBuf {
         self.dir.join(format!("{}.json", self.account))
@@ -159,18 +164,25 @@ impl CredentialFile {
         parse(&text).ok_or_else(|| self.complain("is damaged; sign in again"))
     }
 
-    /// Replaces it whole: after a crash either the old or the new content is there, and after success the new one.
+    /// Replaces it whole: after a crash either the old or the new content is there, and after success the new one. The
+    /// caller holds the lock.
     pub fn save(&self, stored: &Stored) -> Result<()> {
         self.write(&render(stored)).map_err(|error| self.trouble("write", &error))
     }
 
     fn write(&self, text: &[u8]) -> io::Result<()> {
         let owner = self.ensure_dir()?;
-        let mut staged = tempfile::Builder::new().prefix(".credentials-").tempfile_in(&self.dir)?;
+        let staging = self.dir.join(format!(".{}.new", self.account));
+        // Only who holds the lock writes, so what is there was left by a crash.
+        match std::fs::remove_file(&staging) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut staged = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staging)?;
         staged.write_all(text)?;
-        give_to(staged.as_file(), owner)?;
-        staged.as_file().sync_all()?;
-        staged.persist(self.path()).map_err(|error| error.error)?;
+        give_to(&staged, owner)?;
+        staged.sync_all()?;
+        std::fs::rename(&staging, self.path())?;
         File::open(&self.dir)?.sync_all()
     }
 
@@ -220,14 +232,10 @@ impl CredentialFile {
 
     /// Makes the directory if need be, and tells whose it is.
     fn ensure_dir(&self) -> io::Result<(u32, u32)> {
-        match DirBuilder::new().mode(0o700).create(&self.dir) {
-            Ok(()) => {
-                let parent = self.dir.parent().unwrap_or(Path::new("/"));
-                let above = std::fs::metadata(parent)?;
-                give_to(&File::open(&self.dir)?, (above.uid(), above.gid()))?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
+        if !self.dir.exists() {
+            DirBuilder::new().mode(0o700).recursive(true).create(&self.dir)?;
+            let above = std::fs::metadata(self.dir.parent().unwrap_or(Path::new("/")))?;
+            give_to(&File::open(&self.dir)?, (above.uid(), above.gid()))?;
         }
         let metadata = std::fs::metadata(&self.dir)?;
         if !metadata.is_dir() || metadata.mode() & 0o077 != 0 {

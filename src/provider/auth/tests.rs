@@ -317,6 +317,52 @@ async fn a_pair_that_cannot_be_written_is_kept_until_it_can() {
 }
 
 #[tokio::test]
+async fn a_pair_that_could_not_be_written_gives_way_to_a_new_sign_in() {
+    for signs_in in [true, false] {
+        let bed = Bed::new();
+        bed.save(&pair("old", Some("r1"), None));
+        let (dir, aside) = (bed.dir(), bed.home.path().join("aside"));
+        let script = Script::start({
+            let (dir, aside) = (dir.clone(), aside.clone());
+            move |_| {
+                fs::rename(&dir, &aside).unwrap();
+                fs::write(&dir, "in the way").unwrap();
+                grant("new", "r2")
+            }
+        })
+        .await;
+        let tokens = bed.tokens(&script);
+        let old = tokens.bearer().await.unwrap();
+        assert_eq!(tokens.renew(&old).await.unwrap_err().kind, ProviderErrorKind::Local);
+        fs::remove_file(&dir).unwrap();
+        fs::rename(&aside, &dir).unwrap();
+        if signs_in {
+            save_login(bed.dir(), "work", pair("fresh", None, None).current).await.unwrap();
+            assert_eq!(header(&tokens.renew(&old).await.unwrap()), "Bearer fresh");
+        } else {
+            remove(bed.dir(), "work").await.unwrap();
+            assert_eq!(tokens.renew(&old).await.unwrap_err().kind, ProviderErrorKind::SignInNeeded);
+            assert!(!bed.file().path().exists(), "who signed out stays signed out");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_waits_for_the_renewal_of_another_process() {
+    let bed = Bed::new();
+    bed.save(&pair("old", Some("r1"), None));
+    let lock = bed.file().lock().await.unwrap();
+    let dir = bed.dir();
+    let signing_in =
+        tokio::spawn(async move { save_login(dir, "work", pair("fresh", None, None).current).await.unwrap() });
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert!(bed.text().contains("\"old\""));
+    drop(lock);
+    signing_in.await.unwrap();
+    assert!(bed.text().contains("\"fresh\""));
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_away_does_not_lose_the_new_pair() {
     let bed = Bed::new();
     bed.save(&pair("old", Some("r1"), None));

@@ -51,7 +51,7 @@ fn wall(text: Option<&str>) -> Option<Wall> {
 
 fn content(item: &mut wire::Item<'_>) -> Option<RemoteContent> {
     Some(RemoteContent {
-        version: VersionId::new(item.file_version.take()?.id.0),
+        version: VersionId::new(item.file_version.take()?.id?.0),
         hash: item.sha1.take().map(|mut hex| {
             hex.make_ascii_lowercase();
             if hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -68,7 +68,7 @@ fn content(item: &mut wire::Item<'_>) -> Option<RemoteContent> {
 /// The folders above, if the description names all of them down to the parent.
 fn ancestors(path: Option<wire::PathCollection<'_>>, parent: Option<&ItemId>) -> Option<Vec<Ancestor>> {
     let above: Option<Vec<Ancestor>> = path?
-        .entries
+        .entries?
         .into_iter()
         .map(|mini| Some(Ancestor { id: ItemId::folder(mini.id?.0), name: mini.name? }))
         .collect();
@@ -193,7 +193,7 @@ fn event(raw: &RawValue) -> RemoteEvent {
             raw: text.to_owned(),
         };
     };
-    let provider_kind = event.kind.unwrap_or_default().into_owned();
+    let provider_kind = event.kind.map_or_else(String::new, |kind| kind.0.into_owned());
     let kind = event_kind(&provider_kind);
     let (actor, actor_name) = match event.created_by {
         Some(user) => (user.id.map(|id| id.0), user.name.filter(|name| !name.is_empty()).or(user.login)),
@@ -220,37 +220,34 @@ fn made_up_id(text: &str) -> EventId {
     EventId::new(format!("sha256:{digest}"))
 }
 
-fn subject(source: &RawValue, kind: EventKind) -> Subject {
-    let Ok(item) = serde_json::from_str::<wire::Item<'_>>(source.get()) else {
+fn subject(source: wire::Item<'_>, kind: EventKind) -> Subject {
+    let Some(word) = &source.kind else {
         return enterprise_subject(source, kind);
     };
-    let Some(item_kind_here) = item_kind(item.kind.as_deref()) else {
-        if item.kind.is_none() {
-            return enterprise_subject(source, kind);
-        }
+    let Some(item_kind) = item_kind(Some(word)) else {
         // A comment, task or collaboration names the item that it is about.
-        let about = item.about.and_then(|mini| Some(ItemId::new(item_kind(mini.kind.as_deref())?, mini.id?.0)));
-        return about.map_or(Subject::Nothing, Subject::Id);
+        return source.about.and_then(named).map_or(Subject::Nothing, Subject::Id);
     };
-    let Some(id) = item.id.as_ref().map(|id| ItemId::new(item_kind_here, id.0.as_str())) else {
+    let Some(id) = source.id.as_ref().map(|id| ItemId::new(item_kind, id.0.as_str())) else {
         return Subject::Nothing;
     };
-    if kind == EventKind::Trashed || !is_active(&item) {
+    if kind == EventKind::Trashed || !is_active(&source) {
         return Subject::Gone(id);
     }
-    match live_item(item_kind_here, item, None) {
+    match live_item(item_kind, source, None) {
         // Without a parent nobody can tell where it belongs; only the top folder has none.
         Some(item) if item.parent.is_some() => Subject::Item(item),
         _ => Subject::Id(id),
     }
 }
 
+fn named(mini: wire::Mini<'_>) -> Option<ItemId> {
+    Some(ItemId::new(item_kind(mini.kind.as_deref())?, mini.id?.0))
+}
+
 /// Enterprise streams name the item by its type and id alone.
-fn enterprise_subject(source: &RawValue, kind: EventKind) -> Subject {
-    let Ok(source) = serde_json::from_str::<wire::EnterpriseSource<'_>>(source.get()) else {
-        return Subject::Nothing;
-    };
-    let id = match (item_kind(source.item_type.as_deref()), source.item_id) {
+fn enterprise_subject(source: wire::Item<'_>, kind: EventKind) -> Subject {
+    let id = match (item_kind(source.enterprise_kind.as_deref()), source.enterprise_id) {
         (Some(item_kind), Some(id)) => ItemId::new(item_kind, id.0),
         _ => match (source.file_id, source.folder_id) {
             (Some(id), _) => ItemId::file(id.0),

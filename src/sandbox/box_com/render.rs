@@ -42,7 +42,7 @@ fn number(out: &mut String, value: u64) {
             break;
         }
     }
-    out.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+    out.push_str(std::str::from_utf8(&digits[at..]).unwrap_or("0"));
 }
 
 fn quoted_number(out: &mut String, value: u64) {
@@ -120,9 +120,33 @@ macro_rules! fields {
         #[repr(u8)]
         enum Field { $($name),* }
 
-        const FIELDS: &[(Field, &str, &str)] = &[$((Field::$name, $word, $kinds)),*];
+        /// Each field with the text that begins it.
+        const FIELDS: &[(Field, &str)] = &[$((Field::$name, concat!("\"", $word, "\":"))),*];
+
+        /// The fields that a kind with this letter has.
+        const fn fields_of(letter: u8) -> u64 {
+            let mut bits = 0;
+            $(if has_letter($kinds, letter) { bits |= 1 << Field::$name as u8; })*
+            bits
+        }
     };
 }
+
+const fn has_letter(kinds: &str, letter: u8) -> bool {
+    let kinds = kinds.as_bytes();
+    let mut at = 0;
+    while at < kinds.len() {
+        if kinds[at] == letter {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+const FILE_FIELDS: u64 = fields_of(b'f');
+const FOLDER_FIELDS: u64 = fields_of(b'd');
+const WEB_LINK_FIELDS: u64 = fields_of(b'w');
 
 // The letters say which kinds have the field: f a file, d a folder, w a web link.
 fields! {
@@ -171,7 +195,7 @@ impl Fields {
         let mut bits = Self::BASE.0;
         for word in list.split(',') {
             let word = word.trim();
-            if let Some((field, ..)) = FIELDS.iter().find(|(_, known, _)| *known == word) {
+            if let Some((field, _)) = FIELDS.iter().find(|(_, known)| known[1..known.len() - 2] == *word) {
                 bits |= 1 << *field as u8;
             }
         }
@@ -191,24 +215,20 @@ pub(super) fn item(out: &mut String, snap: &Snap, fields: Fields, view: View) {
 
 /// One item; `children` is the finished JSON of its `item_collection`.
 pub(super) fn item_with_children(out: &mut String, snap: &Snap, fields: Fields, view: View, children: Option<&str>) {
-    let letter = match snap.kind {
-        Kind::File => 'f',
-        Kind::Folder => 'd',
-        Kind::WebLink => 'w',
+    let kind_has = match snap.kind {
+        Kind::File => FILE_FIELDS,
+        Kind::Folder => FOLDER_FIELDS,
+        Kind::WebLink => WEB_LINK_FIELDS,
     };
+    let wanted = fields.0 & kind_has;
     let mut first = '{';
-    for (field, word, kinds) in FIELDS {
-        if fields.0 & (1 << *field as u8) == 0 || !kinds.contains(letter) {
-            continue;
-        }
-        if *field == Field::Collection && children.is_none() {
+    for (field, beginning) in FIELDS {
+        if wanted & (1 << *field as u8) == 0 || (*field == Field::Collection && children.is_none()) {
             continue;
         }
         out.push(first);
         first = ',';
-        out.push('"');
-        out.push_str(word);
-        out.push_str("\":");
+        out.push_str(beginning);
         match field {
             Field::Collection => out.push_str(children.unwrap_or("null")),
             _ => value(out, snap, *field, view),

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response as HttpResponse, StatusCode};
 use axum::response::Response;
 
@@ -68,6 +69,14 @@ pub(super) fn unauthorized(shared: &Shared, expired: bool) -> Response {
         r#"Bearer realm="Service", error="invalid_token", error_description="The access token provided is invalid.""#
     };
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(told));
+    response
+}
+
+/// The answer to a call too many.
+pub(super) fn too_many(shared: &Shared, wait: Duration) -> Response {
+    let text = error_text(shared, 429, "rate_limit_exceeded", "Request rate limit exceeded", "");
+    let mut response = json(429, text);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
     response
 }
 

@@ -1,0 +1,5 @@
+//! The program by its real process: it starts, syncs, is killed, resumes, refuses, holds, and ends.
+
+mod crash;
+mod refusals;
+mod stories;
