@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::effect::{Effect, Notice};
+use super::reconcile::{DRIFT, LOCAL_IN_THE_WAY};
 use super::{Engine, Job, PLACES_REMEMBERED, Phase};
 use crate::deed::{Base, Deed, DeedOrder, DeedResult, DiskErrorKind, Displaced, Expect, OnEdit, Place};
 use crate::id::{FolderId, JobId, NodeId};
@@ -74,15 +75,7 @@ impl Engine {
             return Ok(());
         }
         let job = self.store.next_job()?;
-        let Some((deed, seat)) = self.deed(item, job, &want)? else {
-            // Its place on disk is unknown, which only a damaged database could bring about.
-            return self.item_failed(
-                work.node,
-                "no_place",
-                "its place on disk is not known; run a full comparison",
-                None,
-            );
-        };
+        let Some((deed, seat)) = self.deed(item, job, &want)? else { return self.no_place(item, work, target) };
         let Some(folder) = self.folders.get_mut(&item.folder) else { return Ok(()) };
         folder.building.closed |= item.id.is_folder() && matches!(deed, Deed::Relocate { .. });
         folder.building.taken.extend(target);
@@ -94,6 +87,23 @@ impl Engine {
         });
         self.nodes.insert(item.node, Phase::Busy);
         Ok(())
+    }
+
+    /// A directory above an item, or above the place where it is to go, was lost from the disk.
+    fn no_place(&mut self, item: &ItemRow, work: &WorkRow, target: Option<(NodeId, Name)>) -> Result<()> {
+        let lost = match target {
+            Some((parent, _)) if self.place(parent)?.is_none() => self.store.item(parent)?,
+            _ => Some(item.clone()),
+        };
+        match lost.filter(|lost| lost.synced.is_some()) {
+            Some(lost) => {
+                self.lose(&lost)?;
+                self.nodes.remove(&item.node);
+                self.make_ready(item.node, work.lane);
+                Ok(())
+            }
+            None => self.item_failed(item.node, "no_place", "its place on disk is not known", None),
+        }
     }
 
     fn deed(&mut self, item: &ItemRow, job: JobId, want: &Want) -> Result<Option<(Deed, NewSeat)>> {
@@ -311,6 +321,7 @@ impl Engine {
                 // What we had put there was taken away: the disk does not have it.
                 _ => self.put_synced(&item, None)?,
             },
+            DeedResult::Different if self.is_drift(&item)? => return self.drifted(id, node),
             DeedResult::Different => {
                 self.no_adopt.insert(node);
             }
@@ -319,12 +330,11 @@ impl Engine {
             }
             DeedResult::Occupied { by_folder: true } => {
                 let text = "a local folder is in the way; move it elsewhere, or rename the item in the cloud";
-                return self.item_failed(node, "local_in_the_way", text, None);
+                // What was fetched would lie there for as long as nobody does.
+                self.drop_staged(id, node);
+                return self.item_failed(node, LOCAL_IN_THE_WAY, text, None);
             }
-            DeedResult::Edited { .. } => {
-                let text = "the local file was edited, and `on_drift = \"keep\"` keeps the edit";
-                return self.item_failed(node, "drift", text, None);
-            }
+            DeedResult::Edited { .. } => return self.drifted(id, node),
             DeedResult::NotEmpty { entries } => {
                 self.put_synced(&item, None)?;
                 self.done(&item, intent, if entries > 0 { "removed; local files in it stay" } else { "removed" })?;
@@ -338,6 +348,19 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether a file was found edited before, and edits are kept.
+    fn is_drift(&self, item: &ItemRow) -> Result<bool> {
+        let keeps = self.folders.get(&item.folder).is_some_and(|folder| folder.settings.on_drift == OnDrift::Keep);
+        let problem = self.store.work(item.node)?.and_then(|work| work.problem);
+        Ok(keeps && problem.is_some_and(|(code, _)| code == DRIFT))
+    }
+
+    fn drifted(&mut self, id: FolderId, node: NodeId) -> Result<()> {
+        self.drop_staged(id, node);
+        let text = "the local file was edited, and `on_drift = \"keep\"` keeps the edit";
+        self.item_failed(node, DRIFT, text, None)
+    }
+
     /// The directory that was to hold an item is not on disk, so somebody removed it: it is made again first.
     fn parent_lost(&mut self, intent: &IntentRow) -> Result<()> {
         let NewSeat::At { parent, .. } = &intent.seat else { return Ok(()) };
@@ -345,8 +368,7 @@ impl Engine {
         if matches!(above.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Root) | None) {
             return Ok(());
         }
-        self.put_synced(&above, None)?;
-        self.store.mark(above.node, above.folder, Lane::News, 0, None, self.now.wall)
+        self.lose(&above)
     }
 
     /// The synced tree becomes what the deed made of the disk.
@@ -363,7 +385,9 @@ impl Engine {
             NewSeat::Unchanged => {}
             NewSeat::Nowhere => {
                 self.put_synced(item, None)?;
-                if !item.id.is_folder() && item.remote.presence == Presence::Absent {
+                // What a person approved, or what was replaced, does not count towards the next question.
+                let approved = self.store.work(item.node)?.is_some_and(|work| work.approved);
+                if !item.id.is_folder() && item.remote.presence == Presence::Absent && !approved {
                     self.store.count_deletion(item.folder, self.now.wall)?;
                 }
                 self.done(item, intent, "removed")?;

@@ -198,7 +198,9 @@ impl Engine {
             self.store.listed(known.node)?;
             self.listing.remove(&known.node);
         }
-        self.store.mark(known.node, known.folder, source.lane(), 0, source.journal(), self.now.wall)
+        self.store.mark(known.node, known.folder, source.lane(), 0, source.journal(), self.now.wall)?;
+        // A look that was wanted before now has its second proof.
+        self.store.expect_gone(known.node)
     }
 
     /// Keeps count of the files that are on disk and gone from the cloud.

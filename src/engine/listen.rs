@@ -170,11 +170,12 @@ impl Engine {
             self.outbox.push(Effect::UseAccount(id, Box::new(settings.clone())));
             let fresh = Account::new(settings, capabilities, row);
             match self.accounts.get_mut(&id) {
-                // What is under way was asked under the old settings and ends by itself.
+                // What is under way was asked under the old settings.
                 Some(known) => {
                     known.settings = fresh.settings;
                     known.capabilities = fresh.capabilities;
                     known.stage = Stage::New;
+                    self.take_back(id);
                 }
                 None => {
                     self.accounts.insert(id, fresh);
@@ -193,8 +194,8 @@ impl Engine {
         account.degraded = None;
         account.closed_until = 0;
         account.failures = 0;
-        account.job = None;
         let (id, settings) = (*id, account.settings.clone());
+        self.take_back(id);
         self.outbox.push(Effect::UseAccount(id, Box::new(settings)));
         true
     }
@@ -203,6 +204,15 @@ impl Engine {
     pub(super) fn ask_at(&self, id: AccountId) -> Option<u64> {
         let account = self.accounts.get(&id)?;
         (account.usable() && account.asking < QUESTIONS_MOST).then_some(account.closed_until)
+    }
+
+    /// Drops the questions about an account and its stream that are under way: they were asked with former credentials or settings.
+    fn take_back(&mut self, id: AccountId) {
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        for job in account.job.take().into_iter().chain(account.waiting.take()) {
+            self.jobs.remove(&job);
+            self.outbox.push(Effect::Cancel(job));
+        }
     }
 
     pub(super) fn drive_accounts(&mut self) -> Result<()> {

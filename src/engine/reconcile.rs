@@ -25,6 +25,10 @@ const STAGED_MOST: usize = 256;
 const WAIT_AGAIN: Duration = Duration::from_secs(5);
 /// How long an item rests that the cloud hides from us.
 const HIDDEN_RETRIED_EVERY: Duration = Duration::from_mins(10);
+/// A problem: a local folder has the name of an item.
+pub(super) const LOCAL_IN_THE_WAY: &str = "local_in_the_way";
+/// A problem: somebody edited a file, and edits are kept.
+pub(super) const DRIFT: &str = "drift";
 /// Failures of one item before the waits stop growing.
 const ATTEMPTS_COUNTED: u32 = 10;
 
@@ -105,7 +109,7 @@ impl Engine {
                 self.settle(&item, &work)
             }
             Action::MakeFolder { parent, name } => {
-                if self.way_is_free(&item, &work, parent, &name)? {
+                if self.unseat_children(&item)? && self.way_is_free(&item, &work, parent, &name)? {
                     self.want(&item, &work, Want::MakeFolder { parent, name })?;
                 }
                 Ok(())
@@ -148,6 +152,9 @@ impl Engine {
             self.await_sweep(item);
             return Ok(());
         }
+        if !self.unseat_children(item)? {
+            return Ok(());
+        }
         let what = self.did.get(&item.node).copied().unwrap_or("no change");
         self.drop_staged(item.folder, item.node);
         self.conclude(item, work, what)?;
@@ -169,6 +176,9 @@ impl Engine {
     fn release(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
         if item.id.is_folder() && self.store.sweep_left(item.folder)? {
             self.await_sweep(item);
+            return Ok(());
+        }
+        if !self.is_vacated(item, work)? {
             return Ok(());
         }
         self.put_synced(item, None)?;
@@ -307,8 +317,11 @@ impl Engine {
         if staged.is_some() {
             self.drop_staged(item.folder, item.node);
         }
-        let may_be_there = self.folders.get(&item.folder).is_some_and(|folder| folder.row.adopt);
-        if may_be_there && item.synced.is_none() && content.hash.is_some() && !self.no_adopt.contains(&item.node) {
+        let adopts = self.folders.get(&item.folder).is_some_and(|folder| folder.row.adopt);
+        // What stood in the way is looked at before anything is fetched in vain.
+        let was_blocked = work.problem.as_ref().is_some_and(|(code, _)| [LOCAL_IN_THE_WAY, DRIFT].contains(&&**code));
+        let may_be_there = was_blocked || adopts && item.synced.is_none();
+        if may_be_there && content.hash.is_some() && !self.no_adopt.contains(&item.node) {
             return self.want(item, work, Want::Adopt { parent, name });
         }
         self.await_call(work);
@@ -329,16 +342,44 @@ impl Engine {
                 Ok(())
             }
             ItemKind::Folder => {
-                let Some(child) = self.store.seated_in(item.node)? else {
-                    return self.want(item, work, Want::RemoveFolder);
-                };
-                let Some(child) = self.store.item(child)? else { return Ok(()) };
-                if self.store.work(child.node)?.is_none() {
-                    self.store.mark(child.node, child.folder, Lane::Bulk, 0, None, self.now.wall)?;
+                if self.is_vacated(item, work)? {
+                    self.want(item, work, Want::RemoveFolder)?;
                 }
-                self.await_node(work, &child)
+                Ok(())
             }
         }
+    }
+
+    /// Whether nobody sits in a directory any more. If somebody does, waits for him to go.
+    fn is_vacated(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+        let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
+        let Some(child) = self.store.item(child)? else { return Ok(true) };
+        if self.store.work(child.node)?.is_none() {
+            self.store.mark(child.node, child.folder, Lane::Bulk, 0, None, self.now.wall)?;
+        }
+        self.await_node(work, &child)?;
+        Ok(false)
+    }
+
+    /// A directory is not on disk, so neither is what was in it: that is found out item by item. False if there is more to do.
+    fn unseat_children(&mut self, item: &ItemRow) -> Result<bool> {
+        if !item.id.is_folder() {
+            return Ok(true);
+        }
+        for _ in 0..ITEMS_PER_STEP {
+            let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
+            let Some(child) = self.store.item(child)? else { return Ok(true) };
+            self.lose(&child)?;
+        }
+        self.nodes.remove(&item.node);
+        self.make_ready(item.node, Lane::Bulk);
+        Ok(false)
+    }
+
+    /// An item is not where we had put it.
+    pub(super) fn lose(&mut self, item: &ItemRow) -> Result<()> {
+        self.put_synced(item, None)?;
+        self.store.mark(item.node, item.folder, Lane::Bulk, 0, None, self.now.wall)
     }
 
     /// Tells the descendants of folders what became of them, a few thousand rows at a time.

@@ -137,6 +137,12 @@ impl Store {
         Ok(())
     }
 
+    /// If the item is to be looked at, "not found" will be believed: there is another proof that it is gone.
+    pub fn expect_gone(&mut self, node: NodeId) -> Result<()> {
+        self.conn.prepare_cached("UPDATE work SET look = 2 WHERE node = ?1 AND look = 1")?.execute([node.0])?;
+        Ok(())
+    }
+
     /// Its removal needs no more asking.
     pub fn approve(&mut self, node: NodeId) -> Result<()> {
         self.conn.prepare_cached("UPDATE work SET approved = 1 WHERE node = ?1")?.execute([node.0])?;

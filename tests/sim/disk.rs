@@ -36,7 +36,7 @@ pub struct Disk {
     pub away: bool,
     /// Contents that a local user wrote and did not remove again.
     pub written: BTreeSet<Content>,
-    /// Paths (of files and folders) that a local user had a hand in.
+    /// A local user had a hand in the tree.
     pub meddled: bool,
 }
 
