@@ -55,7 +55,7 @@ impl ModeArg {
 #[command(after_long_help = "Examples:
   agent add-folder /Projects/Inbox ./inbox
   agent add-folder id:123456 /srv/inbox --name inbox --exclude '*.tmp' --exclude '~$*'
-  agent add-folder /Scans /srv/scans --account work --keep-for 30d --dry-run")]
+  agent add-folder /Scans /srv/scans --account work --dry-run")]
 pub struct AddFolderArgs {
     /// The remote folder: a path from the top of the account, or id:123456
     remote: String,
@@ -76,7 +76,7 @@ pub struct AddFolderArgs {
     /// Nothing that matches this gitignore pattern; may be repeated
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
-    /// Remove local copies this long after they arrived, such as 30d
+    /// Remove local copies this long after they arrived, such as 30d; kept for later, without effect in this version
     #[arg(long, value_name = "TIME")]
     keep_for: Option<String>,
     /// Say what would be done, and do nothing
