@@ -23,7 +23,10 @@ impl World {
     /// Checks what must be true at rest.
     pub fn check(&self) {
         let blocked = self.blocked();
-        assert!(self.disk.meddled || blocked.is_empty(), "nobody touched the disk, and these wait for a person: {blocked:?}");
+        assert!(
+            self.disk.meddled || blocked.is_empty(),
+            "nobody touched the disk, and these wait for a person: {blocked:?}"
+        );
         self.check_trees(&blocked);
         self.check_rows(&blocked);
         self.check_counts();
