@@ -396,6 +396,8 @@ impl Engine {
         }
         if !full {
             self.store.swept(node)?;
+            // The next sweep of the same folder begins at its first child again.
+            self.sweep_at = None;
         }
         if !self.store.sweep_left(id)?
             && let Some(folder) = self.folders.get_mut(&id)
