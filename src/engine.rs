@@ -77,7 +77,7 @@ enum Job {
     List { account: AccountId, listing: Listing },
     Look { account: AccountId, node: NodeId },
     Fetch { account: AccountId, folder: FolderId, node: NodeId, content: SyncedContent },
-    Deeds { folder: FolderId, intents: Vec<IntentRow> },
+    Deeds { folder: FolderId, intents: Vec<IntentRow>, again: bool },
 }
 
 /// A small generator of chance (SplitMix64), seeded by the first input.
@@ -246,7 +246,9 @@ impl Engine {
             (Job::Fetch { account, folder, node, content }, Outcome::Fetched(result)) => {
                 self.fetched(account, folder, node, content, result)
             }
-            (Job::Deeds { folder, intents }, Outcome::Deeds(results)) => self.deeds_done(folder, intents, results),
+            (Job::Deeds { folder, intents, again }, Outcome::Deeds(results)) => {
+                self.deeds_done(folder, intents, results, again)
+            }
             // The world answered a job with the outcome of another kind; the job is redone from its row.
             (about, _) => {
                 debug_assert!(false, "an outcome that does not fit its job: {about:?}");

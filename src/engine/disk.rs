@@ -246,16 +246,16 @@ impl Engine {
             for intent in &building.intents {
                 self.store.add_intent(intent)?;
             }
-            self.hand_out(id, building.intents)?;
+            self.hand_out(id, building.intents, false)?;
         }
         Ok(())
     }
 
-    fn hand_out(&mut self, id: FolderId, intents: Vec<IntentRow>) -> Result<()> {
+    fn hand_out(&mut self, id: FolderId, intents: Vec<IntentRow>, again: bool) -> Result<()> {
         let orders = intents.iter().map(|intent| intent.order.clone()).collect();
         // A folder's one batch always has room: the limit on jobs leaves a place for each folder.
         let job = self.store.next_job()?;
-        self.jobs.insert(job, Job::Deeds { folder: id, intents });
+        self.jobs.insert(job, Job::Deeds { folder: id, intents, again });
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.batch = Some(job);
         }
@@ -271,11 +271,25 @@ impl Engine {
         }
         for intent in &intents {
             self.nodes.insert(intent.node, Phase::Busy);
+            // What was fetched before the crash is not fetched again, and is dropped if it turns out to be of no use.
+            if let (Deed::Publish { staged, .. }, NewSeat::At { content: Some(content), .. }) =
+                (&intent.order.deed, &intent.seat)
+                && let Some(folder) = self.folders.get_mut(&id)
+            {
+                folder.staged.insert(intent.node, (staged.clone(), content.clone()));
+            }
         }
-        self.hand_out(id, intents)
+        self.hand_out(id, intents, false)
     }
 
-    pub(super) fn deeds_done(&mut self, id: FolderId, intents: Vec<IntentRow>, results: Vec<DeedResult>) -> Result<()> {
+    /// Records what came of a batch. `again`: it was carried out once more because it had failed.
+    pub(super) fn deeds_done(
+        &mut self,
+        id: FolderId,
+        intents: Vec<IntentRow>,
+        results: Vec<DeedResult>,
+        again: bool,
+    ) -> Result<()> {
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.batch = None;
         }
@@ -284,8 +298,18 @@ impl Engine {
             // Nothing can be believed of this batch; its intents are still written down.
             return self.recover(id);
         }
+        let mut unsure = Vec::new();
         for (intent, result) in intents.into_iter().zip(results) {
-            self.deed_done(&intent, result)?;
+            if !again && is_unsure(&result) {
+                unsure.push(intent);
+            } else {
+                self.deed_done(&intent, result)?;
+            }
+        }
+        // Before anything else changes the disk: whether it was done tells only the same deed once more. If the root is lost, it is
+        // carried out when the root is back.
+        if !unsure.is_empty() && self.folders.get(&id).is_some_and(super::folders::Folder::is_open) {
+            self.hand_out(id, unsure, true)?;
         }
         Ok(())
     }
@@ -512,6 +536,11 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Whether a deed failed in a way that leaves open whether it was done: it may be the last flush that the disk refused.
+fn is_unsure(result: &DeedResult) -> bool {
+    matches!(result, DeedResult::Failed(error) if matches!(error.kind, DiskErrorKind::Item | DiskErrorKind::UnsafePath))
 }
 
 /// What an item adds to its folder's counts.

@@ -22,6 +22,8 @@ pub(super) enum Source {
         journal: Option<JournalId>,
         /// It says that the item is new: a new folder is empty.
         created: bool,
+        /// Something that happened later was told before it.
+        late: bool,
     },
     /// A listing of its parent.
     Listing,
@@ -63,6 +65,17 @@ pub(super) enum Learned {
     Marked,
 }
 
+/// The folder that holds an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Above {
+    /// It is one of ours.
+    Wanted(NodeId),
+    /// A pattern keeps it, or one above it, out.
+    FilteredOut,
+    /// It is not in the watched folder, or we cannot say.
+    Outside,
+}
+
 impl Engine {
     /// Takes a description of a live item.
     pub(super) fn learn(&mut self, folder: FolderId, item: &RemoteItem, source: Source) -> Result<Learned> {
@@ -82,8 +95,10 @@ impl Engine {
                 return Ok(Learned::Stale);
             }
         }
-        let Some(parent) = self.parent_of(folder, item)? else {
-            return self.learn_outside(folder, known.as_ref(), source);
+        let parent = match self.parent_of(folder, item)? {
+            Above::Wanted(parent) => parent,
+            Above::FilteredOut => return self.learn_filtered(folder, known.as_ref(), source),
+            Above::Outside => return self.learn_outside(folder, known.as_ref(), source),
         };
         if !self.wanted(folder, parent, item)? {
             return self.learn_filtered(folder, known.as_ref(), source);
@@ -102,7 +117,9 @@ impl Engine {
             if item.id.is_folder() && !is_creation(source) {
                 self.store.want_listing(node, folder)?;
             }
-            self.store.mark(node, folder, source.lane(), 0, source.journal(), self.now.wall)?;
+            // What later became of an item that we do not know may have been told already, and was no news to us.
+            let look = if matches!(source, Source::Event { late: true, .. }) { LOOK } else { 0 };
+            self.store.mark(node, folder, source.lane(), look, source.journal(), self.now.wall)?;
             return Ok(Learned::Marked);
         };
         self.learn_again(&known, row, source)
@@ -215,21 +232,20 @@ impl Engine {
         }
     }
 
-    /// The row of the folder that holds an item, if it lies within the watched folder. Folders on the way that we do not know yet are
-    /// made from the names that the description gives, and listed, as there is more to learn of them.
-    fn parent_of(&mut self, folder: FolderId, item: &RemoteItem) -> Result<Option<NodeId>> {
-        let Some(parent) = &item.parent else { return Ok(None) };
+    /// The folder that holds an item, if it lies within the watched folder. Folders on the way that we do not know yet are made from
+    /// the names that the description gives, and listed, as there is more to learn of them.
+    fn parent_of(&mut self, folder: FolderId, item: &RemoteItem) -> Result<Above> {
+        let Some(parent) = &item.parent else { return Ok(Above::Outside) };
         if let Some(known) = self.store.item_by_id(folder, parent)? {
-            if known.remote.presence == Presence::Present {
-                return Ok(Some(known.node));
-            }
-            if known.remote.presence == Presence::FilteredOut {
-                return Ok(None);
+            match known.remote.presence {
+                Presence::Present => return Ok(Above::Wanted(known.node)),
+                Presence::FilteredOut => return Ok(Above::FilteredOut),
+                Presence::Absent => {}
             }
         }
         let root = self.folders.get(&folder).and_then(|folder| folder.root_item.clone());
-        let (Some(ancestors), Some(root)) = (&item.ancestors, root) else { return Ok(None) };
-        let Some(start) = ancestors.iter().position(|ancestor| ancestor.id == root) else { return Ok(None) };
+        let (Some(ancestors), Some(root)) = (&item.ancestors, root) else { return Ok(Above::Outside) };
+        let Some(start) = ancestors.iter().position(|ancestor| ancestor.id == root) else { return Ok(Above::Outside) };
         let mut above = root;
         for ancestor in &ancestors[start + 1..] {
             let described = RemoteItem {
@@ -246,12 +262,13 @@ impl Engine {
             if unknown
                 && matches!(self.learn(folder, &described, Source::Look { journal: None })?, Learned::FilteredOut)
             {
-                return Ok(None);
+                return Ok(Above::FilteredOut);
             }
             above = ancestor.id.clone();
         }
         let known = self.store.item_by_id(folder, parent)?;
-        Ok(known.filter(|row| row.remote.presence == Presence::Present).map(|row| row.node))
+        let known = known.filter(|row| row.remote.presence == Presence::Present);
+        Ok(known.map_or(Above::Outside, |row| Above::Wanted(row.node)))
     }
 
     fn wanted(&mut self, folder: FolderId, parent: NodeId, item: &RemoteItem) -> Result<bool> {

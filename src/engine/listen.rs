@@ -18,6 +18,7 @@ use crate::store::accounts::AccountRow;
 use crate::store::items::Presence;
 use crate::store::journal::NewEvent;
 use crate::store::work::Lane;
+use crate::tree::Wall;
 
 /// A stream that was not read for this long may have lost events: 13 days, a day below the shortest retention that Box documents.
 const PLACE_KEPT_MS: i64 = 13 * 24 * 3_600 * 1_000;
@@ -60,6 +61,8 @@ pub(super) struct Account {
     stage: Stage,
     job: Option<JobId>,
     waiting: Option<JobId>,
+    /// When the latest event that was read happened, by the provider's clock.
+    newest_event: Option<Wall>,
     /// The stream is read at this moment at the latest.
     next_poll: u64,
     /// No long poll before this moment.
@@ -88,6 +91,7 @@ impl Account {
             stage: Stage::New,
             job: None,
             waiting: None,
+            newest_event: None,
             next_poll: 0,
             next_wait: 0,
             woken: false,
@@ -168,7 +172,8 @@ impl Engine {
                 continue;
             }
             self.outbox.push(Effect::UseAccount(id, Box::new(settings.clone())));
-            let fresh = Account::new(settings, capabilities, row);
+            let mut fresh = Account::new(settings, capabilities, row);
+            fresh.newest_event = self.store.newest_event(id)?;
             match self.accounts.get_mut(&id) {
                 // What is under way was asked under the old settings.
                 Some(known) => {
@@ -494,6 +499,9 @@ impl Engine {
         let mut counts = EventCounts::default();
         for event in events {
             self.take_event(id, event, &mut counts)?;
+            if let Some(account) = self.accounts.get_mut(&id) {
+                account.newest_event = account.newest_event.max(event.at);
+            }
         }
         Ok(counts)
     }
@@ -590,7 +598,9 @@ impl Engine {
                 actor: event.actor_name.clone().or_else(|| event.actor.clone()),
             });
         }
-        let source = Source::Event { journal, created: event.kind == EventKind::Created };
+        let newest = self.accounts.get(&id).and_then(|account| account.newest_event);
+        let late = event.at.is_some_and(|at| newest.is_some_and(|newest| at < newest));
+        let source = Source::Event { journal, created: event.kind == EventKind::Created, late };
         let outcome = match &event.subject {
             Subject::Item(item) => match self.learn(folder, item, source)? {
                 Learned::Stale => {

@@ -384,29 +384,37 @@ impl Engine {
 
     /// Tells the descendants of folders what became of them, a few thousand rows at a time.
     pub(super) fn sweep(&mut self) -> Result<()> {
-        let Some((node, id, presence)) = self.store.next_sweep()? else { return Ok(()) };
-        let after = self.sweep_at.filter(|(at, _)| *at == node).map_or(NodeId(0), |(_, after)| after);
-        let children = self.store.remote_children(node, after, ROWS_PER_STEP)?;
-        let full = children.len() == ROWS_PER_STEP as usize;
-        self.sweep_at = children.last().map(|last| (node, last.node));
-        for child in children {
-            if child.remote.presence == Presence::Present {
-                self.gone(&child, presence, Source::Listing)?;
+        if let Some((node, _, presence)) = self.store.next_sweep()? {
+            let after = self.sweep_at.filter(|(at, _)| *at == node).map_or(NodeId(0), |(_, after)| after);
+            let children = self.store.remote_children(node, after, ROWS_PER_STEP)?;
+            let full = children.len() == ROWS_PER_STEP as usize;
+            self.sweep_at = children.last().map(|last| (node, last.node));
+            for child in children {
+                if child.remote.presence == Presence::Present {
+                    self.gone(&child, presence, Source::Listing)?;
+                }
             }
+            if !full {
+                self.store.swept(node)?;
+                // The next sweep of the same folder begins at its first child again.
+                self.sweep_at = None;
+            }
+            self.more = true;
         }
-        if !full {
-            self.store.swept(node)?;
-        }
-        if !self.store.sweep_left(id)?
-            && let Some(folder) = self.folders.get_mut(&id)
-        {
+        // A folder that came back takes its sweep with it, so those that wait are not only looked for after one ended.
+        let waiting: Vec<FolderId> =
+            self.folders.iter().filter(|(_, folder)| !folder.after_sweep.is_empty()).map(|(id, _)| *id).collect();
+        for id in waiting {
+            if self.store.sweep_left(id)? {
+                continue;
+            }
+            let Some(folder) = self.folders.get_mut(&id) else { continue };
             for node in std::mem::take(&mut folder.after_sweep) {
                 if self.nodes.get(&node) == Some(&Phase::AwaitSweep) {
                     self.make_ready(node, Lane::News);
                 }
             }
         }
-        self.more = true;
         Ok(())
     }
 
@@ -426,7 +434,12 @@ impl Engine {
             }
             Some(WorkState::Ready) => {}
             Some(WorkState::Waiting) => return self.put_off(work, WAIT_AGAIN, "waits", "waits for another item"),
-            Some(WorkState::Held) => return self.put_off(work, WAIT_AGAIN, "waits", "waits for a hold to be decided"),
+            Some(WorkState::Held) => {
+                // It is held with what it waits for; the decision frees both.
+                self.store.hold_work(work.node)?;
+                self.leave(work.node);
+                return Ok(());
+            }
         }
         self.nodes.insert(work.node, Phase::AwaitNode);
         self.awaiting.entry(other.node).or_default().push(work.node);
@@ -596,7 +609,9 @@ impl Engine {
                 self.learn(item.folder, &found, source)?;
             }
             ItemState::Trashed => self.gone(&item, Presence::Absent, source)?,
-            ItemState::NotFound if work.look == LOOK_AFTER_TRASH => self.gone(&item, Presence::Absent, source)?,
+            ItemState::NotFound if work.look == LOOK_AFTER_TRASH || item.remote.presence == Presence::Absent => {
+                self.gone(&item, Presence::Absent, source)?;
+            }
             ItemState::NotFound => {
                 let text = "the cloud no longer shows the item, and did not say that it was deleted";
                 self.store.want_look(node)?;

@@ -418,7 +418,7 @@ impl Cloud {
             subject,
             actor: None,
             actor_name: None,
-            at: None,
+            at: Some(Wall(1_650_000_000_000 + self.next_event as i64)),
             raw: id.to_string(),
         });
     }

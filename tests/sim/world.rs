@@ -108,6 +108,7 @@ pub struct World {
     inbox: VecDeque<Input>,
     waits: BTreeMap<JobId, (Cursor, u64)>,
     jobs_seen: BTreeSet<JobId>,
+    refused_deeds: BTreeSet<JobId>,
     last_cursor: Option<Cursor>,
     pub misfortune: bool,
     pub excluding: bool,
@@ -144,6 +145,7 @@ impl World {
             inbox: VecDeque::new(),
             waits: BTreeMap::new(),
             jobs_seen: BTreeSet::new(),
+            refused_deeds: BTreeSet::new(),
             last_cursor: None,
             misfortune: true,
             excluding,
@@ -314,7 +316,8 @@ impl World {
 
     fn do_deed(&mut self, order: &DeedOrder) -> DeedResult {
         self.tally.deeds += 1;
-        if self.misfortune && self.chance.one_in(self.swarm.deed_errors) {
+        // A disk that refuses the same deed twice leaves things behind that only a person can sort out.
+        if self.misfortune && self.chance.one_in(self.swarm.deed_errors) && self.refused_deeds.insert(order.job) {
             self.tally.deed_errors += 1;
             let kinds = [
                 DiskErrorKind::Item,
