@@ -14,6 +14,7 @@ async fn the_demo_ends_with_equal_trees_and_says_what_it_did() {
         "First mirror of 35 files",
         "renamed from 契約書/見積書 2026.xlsx",
         "→ replaced",
+        "uploaded  archive/2026/placeholder",
         "until on disk  median",
         "API calls",
     ] {

@@ -52,7 +52,7 @@ CREATE TABLE folder (
 
 -- One item of one folder: what the cloud has (r_) and what both agreed on and the disk holds (s_).
 CREATE TABLE item (
-    node      INTEGER PRIMARY KEY,
+    node      INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: journal and caches remember items that are gone
     folder    INTEGER NOT NULL REFERENCES folder (folder),
     id        TEXT NOT NULL,                -- kind and provider id
     r         INTEGER NOT NULL DEFAULT 0,   -- 0 not in the cloud's folder, 1 there, 2 there but filtered out
