@@ -205,6 +205,7 @@ impl Engine {
         self.nodes.retain(|node, _| busy.contains(node));
         self.ready.iter_mut().for_each(VecDeque::clear);
         self.awaiting.clear();
+        self.waits_for.clear();
         for account in self.accounts.values_mut() {
             account.queue.clear();
         }

@@ -23,6 +23,8 @@ use crate::tree::{ItemState, Seat, SyncedContent};
 const STAGED_MOST: usize = 256;
 /// A reconsideration of something that waits for an item that is itself put off.
 const WAIT_AGAIN: Duration = Duration::from_secs(5);
+/// Items that may wait in one circle; more are not looked for.
+const CIRCLE_MOST: usize = 1_000;
 /// How long an item rests that the cloud hides from us.
 const HIDDEN_RETRIED_EVERY: Duration = Duration::from_mins(10);
 /// A problem: a local folder has the name of an item.
@@ -230,8 +232,10 @@ impl Engine {
             // The cloud has another item in its place: what stood there was replaced, not deleted.
             Action::Remove(ItemKind::File) => {
                 self.store.leave_holds(occupant.node)?;
-                self.store.mark(occupant.node, occupant.folder, Lane::News, 0, None, self.now.wall)?;
-                self.store.unhold(occupant.node, true)?;
+                // One that failed keeps its waiting time: marking it anew would try it again at once, for ever.
+                if self.store.work(occupant.node)?.is_none_or(|theirs| theirs.state == WorkState::Held) {
+                    self.store.mark(occupant.node, occupant.folder, Lane::News, 0, None, self.now.wall)?;
+                }
                 self.store.approve(occupant.node)?;
                 self.await_node(work, &occupant)?;
             }
@@ -436,7 +440,33 @@ impl Engine {
         }
         self.nodes.insert(work.node, Phase::AwaitNode);
         self.awaiting.entry(other.node).or_default().push(work.node);
-        Ok(())
+        self.waits_for.insert(work.node, other.node);
+        self.break_circle(work)
+    }
+
+    /// Items that wait for one another in a circle would wait for ever: one of them that is on disk and is to move steps aside.
+    fn break_circle(&mut self, work: &WorkRow) -> Result<()> {
+        let mut circle = vec![work.node];
+        let mut at = work.node;
+        loop {
+            let next = self.waits_for.get(&at).filter(|_| self.nodes.get(&at) == Some(&Phase::AwaitNode));
+            match next {
+                Some(next) if *next == work.node => break,
+                Some(next) if circle.len() < CIRCLE_MOST => {
+                    circle.push(*next);
+                    at = *next;
+                }
+                _ => return Ok(()),
+            }
+        }
+        for node in circle {
+            let (Some(theirs), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else { continue };
+            let is_seated = matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::At { .. }));
+            if is_seated && theirs.state == WorkState::Ready && matches!(self.plan(&item), Action::Move { .. }) {
+                return self.want(&item, &theirs, Want::Park);
+            }
+        }
+        self.put_off(work, WAIT_AGAIN, "waits", "waits for items that wait for it")
     }
 
     /// An item is tried again later, by itself and not for a failure of its own.
@@ -602,7 +632,12 @@ impl Engine {
                 self.learn(item.folder, &found, source)?;
             }
             ItemState::Trashed => self.gone(&item, Presence::Absent, source)?,
-            ItemState::NotFound if work.look == LOOK_AFTER_TRASH || item.remote.presence == Presence::Absent => {
+            // There is a second proof, or nothing on disk that could be removed for a wrong reason.
+            ItemState::NotFound
+                if work.look == LOOK_AFTER_TRASH
+                    || item.remote.presence == Presence::Absent
+                    || item.synced.is_none() =>
+            {
                 self.gone(&item, Presence::Absent, source)?;
             }
             ItemState::NotFound => {
