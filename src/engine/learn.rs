@@ -232,6 +232,7 @@ impl Engine {
         if known.id.is_folder() {
             self.remote_paths.clear();
             self.store.want_sweep(known.node, known.folder, presence)?;
+            self.sweep_at.take_if(|(at, _)| *at == known.node);
             self.store.listed(known.node)?;
             self.listing.remove(&known.node);
         }
@@ -377,5 +378,6 @@ fn is_stale(known: &ItemRow, item: &RemoteItem, source: Source) -> bool {
 }
 
 fn is_creation(source: Source) -> bool {
-    matches!(source, Source::Event { created: true, .. })
+    // What was put into it may have been told before it was.
+    matches!(source, Source::Event { created: true, late: false, .. })
 }

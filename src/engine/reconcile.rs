@@ -183,6 +183,7 @@ impl Engine {
         if !self.is_vacated(item, work)? {
             return Ok(());
         }
+        self.drop_staged(item.folder, item.node);
         self.put_synced(item, None)?;
         self.conclude(item, work, "filtered out; the local copy stays")?;
         self.store.drop_item(item.node)?;
@@ -359,7 +360,9 @@ impl Engine {
         let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
         let Some(child) = self.store.item(child)? else { return Ok(true) };
         if self.store.work(child.node)?.is_none() {
-            self.store.mark(child.node, child.folder, Lane::Bulk, 0, None, self.now.wall)?;
+            // One that believes to be where it should be, in a folder that is gone, is asked about.
+            let look = if self.plan(&child) == Action::Settle { LOOK } else { 0 };
+            self.store.mark(child.node, child.folder, Lane::Bulk, look, None, self.now.wall)?;
         }
         self.await_node(work, &child)?;
         Ok(false)
@@ -399,6 +402,7 @@ impl Engine {
                 }
             }
             if !full {
+                self.sweep_at = None;
                 self.store.swept(node)?;
             }
             self.more = true;
@@ -669,8 +673,13 @@ impl Engine {
                 self.account_worked(account);
                 content.sha256 = Some(staged.sha256);
                 content.size = staged.stamp.size;
+                self.drop_staged(id, node);
                 if let Some(folder) = self.folders.get_mut(&id) {
                     folder.staged.insert(node, (staged, content));
+                }
+                if self.store.work(node)?.is_none() {
+                    // It came too late: nobody waits for it.
+                    self.drop_staged(id, node);
                 }
                 self.make_ready(node, Lane::News);
                 return Ok(());

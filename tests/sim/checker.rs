@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use folder_sync_agent::command::Command;
 use folder_sync_agent::id::ItemId;
 use folder_sync_agent::store::items::{Presence, SeatRow};
 
@@ -13,6 +14,11 @@ impl World {
     pub fn conclude(&mut self) {
         self.end_misfortune();
         self.rest();
+        if self.cloud.lossy {
+            // An old event that came during the comparison may have hidden what a lost one had to say; the next one finds it.
+            self.command(Command::Sync { folder: None, full: true });
+            self.rest();
+        }
         if self.disk.meddled {
             self.confront();
         }
@@ -182,7 +188,7 @@ impl World {
             return;
         }
         let (deeds, fetches) = (self.tally.deeds, self.tally.fetches);
-        let command = folder_sync_agent::command::Command::Sync { folder: None, full: true };
+        let command = Command::Sync { folder: None, full: true };
         self.command(command);
         self.rest();
         assert_eq!((deeds, fetches), (self.tally.deeds, self.tally.fetches), "a second comparison found work");
@@ -191,7 +197,6 @@ impl World {
 
     /// The last misfortune is over, and whatever was lost can be known again.
     fn end_misfortune(&mut self) {
-        use folder_sync_agent::command::Command;
         self.misfortune = false;
         self.approving = true;
         self.disk.away = false;

@@ -249,6 +249,9 @@ impl World {
         let Some(at) = at.filter(|at| *at < u64::MAX / 2) else { return false };
         self.now = self.now.max(at);
         self.steps_now = if self.now == before { self.steps_now + 1 } else { 0 };
+        if self.steps_now >= STEPS_AT_ONE_MOMENT_MOST {
+            self.say(|| format!("{:?}", self.engine()));
+        }
         assert!(self.steps_now < STEPS_AT_ONE_MOMENT_MOST, "the engine runs in circles");
         self.tally.steps += 1;
         assert!(self.tally.steps < STEPS_MOST, "the history does not end");
