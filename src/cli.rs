@@ -15,6 +15,7 @@ mod add_folder;
 mod agent;
 mod cloud;
 mod config;
+mod demo;
 mod doctor;
 mod events;
 mod explain;
@@ -105,6 +106,7 @@ enum Command {
     Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
     Service(service::ServiceArgs),
+    Demo(demo::DemoArgs),
     Sandbox(sandbox::SandboxArgs),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
@@ -116,7 +118,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
     ("Look", &["status", "events", "plan", "why", "problems", "doctor"]),
     ("Decide", &["held", "approve", "reject"]),
-    ("More", &["sandbox", "completions", "man"]),
+    ("More", &["demo", "sandbox", "completions", "man"]),
 ];
 
 const HELP_TEMPLATE: &str = "{about}\n\n{usage-heading} {usage}{after-help}\n\nOptions:\n{options}\n";
@@ -165,7 +167,7 @@ fn usage(error: &clap::Error) -> Outcome {
 /// The agent itself gets threads to work with; every other command gets by with one.
 fn runtime(command: &Command) -> io::Result<tokio::runtime::Runtime> {
     let mut builder = match command {
-        Command::Run(_) | Command::Sandbox(_) => tokio::runtime::Builder::new_multi_thread(),
+        Command::Run(_) | Command::Demo(_) | Command::Sandbox(_) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     builder.enable_all().build()
@@ -196,6 +198,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
     match &command {
         Command::Completions(args) => return shell::completions(args, screen),
         Command::Man(args) => return shell::man(args, screen),
+        Command::Demo(args) => return demo::demo(args, screen).await,
         Command::Sandbox(args) => return sandbox::sandbox(args, screen).await,
         Command::Service(args) => return service::service(args, choice, around, screen),
         _ => {}
@@ -224,7 +227,9 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Problems(args) => explain::problems(&args, &places, screen).await,
         Command::Config(args) => config::config(&args, &places, screen),
         Command::Doctor(args) => doctor::doctor(&args, &places, screen).await,
-        Command::Service(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => Ok(Exit::Fine),
+        Command::Service(_) | Command::Demo(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => {
+            Ok(Exit::Fine)
+        }
     }
 }
 

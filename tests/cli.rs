@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 mod agent;
+mod demo;
 mod folders;
 mod service;
 mod setup;

@@ -200,7 +200,8 @@ impl Reports for Running {
             })
             .collect();
         let degraded = self.alive.as_ref().map(|alive| alive.shared.degraded()).unwrap_or_default();
-        let in_sync = self.alive.is_some()
+        // Before the first step the database may not even know the folders of the configuration.
+        let in_sync = self.alive.as_ref().is_some_and(|alive| alive.shared.last_step().is_some())
             && degraded.is_empty()
             && accounts.iter().all(|account| account.degraded.is_none())
             && folders.iter().all(|folder| folder.state == FolderState::InSync);

@@ -173,13 +173,12 @@ impl Control {
                 Ok(effects) => effects,
                 Err(error) => return End::Store(error),
             };
-            let nothing_new = effects.is_empty();
             for effect in effects {
                 self.world.carry_out(effect);
             }
             self.shared.stepped(engine.health());
             self.shared.set_degraded("store", None);
-            if self.once && nothing_new {
+            if self.once {
                 match engine.at_rest() {
                     Ok(true) => return End::Stop,
                     Ok(false) => {}

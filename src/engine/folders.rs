@@ -23,6 +23,8 @@ use crate::store::items::{ItemRow, Presence, RemoteRow, SeatRow, SyncedRow};
 use crate::store::work::Lane;
 use crate::tree::{RemoteItem, SyncedContent};
 
+/// The name of the state of a folder whose remote root cannot be listed.
+const REMOTE_GONE: &str = "remote_gone";
 /// How often an idle root is looked at: an unmounted disk must not pass for an empty folder.
 const ROOT_CHECKED_EVERY: Duration = Duration::from_mins(1);
 /// How soon a root that could not be opened is tried again.
@@ -677,6 +679,12 @@ impl Engine {
         if !self.is_wanted(listing) {
             return Ok(());
         }
+        if let Some(folder) = self.folders.get_mut(&id)
+            && folder.row.root == Some(node)
+            && folder.degraded.as_ref().is_some_and(|degraded| degraded.name == REMOTE_GONE)
+        {
+            folder.degraded = None;
+        }
         for item in &found.items {
             self.learn(id, item, Source::Listing)?;
         }
@@ -711,7 +719,7 @@ impl Engine {
         if matches!(error.kind, ProviderErrorKind::NotFound | ProviderErrorKind::Forbidden) {
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.degraded = Some(Degraded {
-                    name: "remote_gone".into(),
+                    name: REMOTE_GONE.into(),
                     cause: error.to_string(),
                     next_step:
                         "bring the folder back in the cloud, or run `agent remove-folder`; local files stay as they are"

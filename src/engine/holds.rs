@@ -111,6 +111,7 @@ impl Engine {
         }
         if let Some(folder) = hold.folder {
             self.store.reset_deletions(folder)?;
+            self.store.free_dependents(folder)?;
         }
         self.more = true;
         Ok(format!("{approved} files go to the version store now"))
@@ -150,6 +151,9 @@ impl Engine {
             }
         }
         self.store.drop_hold(id)?;
+        if let Some(folder) = hold.folder {
+            self.store.free_dependents(folder)?;
+        }
         self.more = true;
         Ok(Answer::Ok { message: format!("{kept} files stay on disk and are no longer synced") })
     }

@@ -404,6 +404,8 @@ impl Engine {
             if !full {
                 self.sweep_at = None;
                 self.store.swept(node)?;
+                // The next sweep of the same folder begins at its first child again.
+                self.sweep_at = None;
             }
             self.more = true;
         }
@@ -440,7 +442,12 @@ impl Engine {
             }
             Some(WorkState::Ready) => {}
             Some(WorkState::Waiting) => return self.put_off(work, WAIT_AGAIN, "waits", "waits for another item"),
-            Some(WorkState::Held) => return self.put_off(work, WAIT_AGAIN, "waits", "waits for a hold to be decided"),
+            Some(WorkState::Held) => {
+                // It is held with what it waits for; the decision frees both.
+                self.store.hold_work(work.node)?;
+                self.leave(work.node);
+                return Ok(());
+            }
         }
         self.nodes.insert(work.node, Phase::AwaitNode);
         self.awaiting.entry(other.node).or_default().push(work.node);

@@ -98,8 +98,26 @@ impl Store {
             rows.collect::<rusqlite::Result<_>>()?
         };
         for hold in holds {
-            let sql = "DELETE FROM hold WHERE hold = ?1 AND NOT EXISTS (SELECT 1 FROM hold_item WHERE hold = ?1)";
-            self.conn.execute(sql, [hold])?;
+            let sql = "DELETE FROM hold WHERE hold = ?1 AND NOT EXISTS (SELECT 1 FROM hold_item WHERE hold = ?1) RETURNING folder";
+            let dropped: Option<Option<i64>> = self.conn.query_row(sql, [hold], |row| row.get(0)).optional()?;
+            if let Some(Some(folder)) = dropped {
+                self.free_dependents(FolderId(folder))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees what was held only because it waited for something on a list (a directory for the files in it).
+    pub fn free_dependents(&mut self, folder: FolderId) -> Result<()> {
+        let sql = "SELECT node FROM work WHERE folder = ?1 AND state = 2
+                   AND NOT EXISTS (SELECT 1 FROM hold_item WHERE hold_item.node = work.node)";
+        let nodes: Vec<i64> = {
+            let mut statement = self.conn.prepare_cached(sql)?;
+            let rows = statement.query_map([folder.0], |row| row.get(0))?;
+            rows.collect::<rusqlite::Result<_>>()?
+        };
+        for node in nodes {
+            self.unhold(NodeId(node), false)?;
         }
         Ok(())
     }

@@ -47,7 +47,7 @@ fn a_lost_root_stands_still_and_heals() {
     std::fs::rename(bed.local(), &aside).unwrap();
     std::fs::create_dir(bed.local()).unwrap();
     let agent = bed.start();
-    until("the lost root", || bed.ok_or_code(&["status"], 3).contains("root_lost"));
+    until("the lost root", || bed.is_degraded("root_lost"));
     cloud.write(&format!("{REMOTE}/new"), "new".as_bytes().to_vec()).unwrap();
     assert_eq!(std::fs::read_dir(bed.local()).unwrap().count(), 0, "nothing is written there");
     std::fs::remove_dir(bed.local()).unwrap();
@@ -89,7 +89,7 @@ fn a_full_disk_waits_for_room_and_goes_on() {
     bed.ok(&["add-folder", REMOTE, local.to_str().unwrap(), "--account", "work", "--name", "inbox", "--yes"]);
     bed.ok(&["set-folder", "inbox", "min_free=0"]);
     let agent = bed.start();
-    until("the full disk", || bed.ok_or_code(&["status"], 3).contains("disk_full"));
+    until("the full disk", || bed.is_degraded("disk_full"));
     assert!(!local.join("too-large").exists());
     // Room is made: by the person, with a larger disk.
     let larger = std::process::Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk).status().unwrap();
@@ -110,7 +110,7 @@ fn a_remote_folder_that_is_gone_is_said_and_nothing_local_is_touched() {
     let agent = bed.start();
     bed.wait_in_sync(PATIENCE);
     cloud.trash(REMOTE).unwrap();
-    until("the degraded folder", || bed.ok_or_code(&["status"], 3).contains("remote_gone"));
+    until("the degraded folder", || bed.is_degraded("remote_gone"));
     assert_eq!(std::fs::read(bed.local().join("file")).unwrap(), b"text");
     assert_eq!(agent.stop(), Some(0));
 }
@@ -128,7 +128,7 @@ fn a_dead_token_degrades_the_account_and_a_login_heals_it_live() {
     bed.wait_equal(PATIENCE);
     cloud.revoke_token(&token);
     cloud.write(&format!("{REMOTE}/two"), "2".as_bytes().to_vec()).unwrap();
-    until("the degraded account", || bed.ok_or_code(&["status"], 3).contains("sign_in_needed"));
+    until("the degraded account", || bed.is_degraded("sign_in_needed"));
     assert!(!bed.local().join("two").exists());
     bed.login_with(folder_sync_agent::sandbox::ACCESS_TOKEN);
     bed.wait_equal(PATIENCE);

@@ -1,0 +1,28 @@
+//! `agent demo`, as somebody runs it who only wants to see it work.
+
+use super::Bed;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_ends_with_equal_trees_and_says_what_it_did() {
+    let bed = Bed::new();
+    let kept = bed.path("demo");
+    let kept = kept.to_str().unwrap();
+    let shown = bed.run(&["demo", "--large", "3 MiB", "--seconds", "1", "--dir", kept]).await.fine();
+    assert!(!shown.contains('\u{1b}'), "plain where nobody looks:\n{shown}");
+    assert!(shown.contains("comparison     equal: "), "{shown}");
+    for told in [
+        "First mirror of 35 files",
+        "renamed from 契約書/見積書 2026.xlsx",
+        "→ replaced",
+        "until on disk  median",
+        "API calls",
+    ] {
+        assert!(shown.contains(told), "{told} is missing:\n{shown}");
+    }
+    assert!(!shown.contains("problem"), "{shown}");
+    let kept_file = bed.path("demo/inbox/notes/today.txt");
+    assert_eq!(std::fs::read_to_string(kept_file).unwrap(), "second thoughts");
+
+    let again = bed.run(&["demo", "--dir", kept]).await.failed(1);
+    assert!(again.contains("is not empty"), "{again}");
+}
