@@ -108,6 +108,8 @@ pub struct Engine {
     ready: [VecDeque<NodeId>; 2],
     loaded: [i64; 2],
     awaiting: BTreeMap<NodeId, Vec<NodeId>>,
+    /// For whom an item waits, as long as it does.
+    waits_for: BTreeMap<NodeId, NodeId>,
     /// What was last done for an item, for the journal.
     did: BTreeMap<NodeId, &'static str>,
     /// Files at whose place there is no equal file to adopt.
@@ -143,6 +145,7 @@ impl Engine {
             ready: [VecDeque::new(), VecDeque::new()],
             loaded: [0, 0],
             awaiting: BTreeMap::new(),
+            waits_for: BTreeMap::new(),
             did: BTreeMap::new(),
             no_adopt: BTreeSet::new(),
             clear_way: BTreeSet::new(),
@@ -299,6 +302,7 @@ impl Engine {
     /// Takes an item out of the working set, and wakes those that waited for it.
     fn leave(&mut self, node: NodeId) {
         self.nodes.remove(&node);
+        self.waits_for.remove(&node);
         self.did.remove(&node);
         self.no_adopt.remove(&node);
         self.clear_way.remove(&node);

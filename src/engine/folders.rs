@@ -196,17 +196,22 @@ impl Engine {
             }
             self.outbox.push(Effect::Cancel(job));
         }
-        self.forget_nodes_of(id);
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.staged.clear();
+            folder.batch = None;
+        }
+        self.empty_working_set();
     }
 
-    /// Empties the working set of a folder's items; their rows stay.
-    fn forget_nodes_of(&mut self, id: FolderId) {
-        // The working set does not know its folders: all of it is read again, which costs one pass over what is ready.
-        let busy: BTreeSet<NodeId> =
-            self.jobs.values().filter(|job| job_folder(job) != Some(id)).flat_map(job_nodes).collect();
+    /// Empties the working set; the rows stay.
+    fn empty_working_set(&mut self) {
+        // The working set does not know its folders: all of it is read again, which costs one pass over what is ready. What a job is
+        // under way for stays: its outcome will come.
+        let busy: BTreeSet<NodeId> = self.jobs.values().flat_map(job_nodes).collect();
         self.nodes.retain(|node, _| busy.contains(node));
         self.ready.iter_mut().for_each(VecDeque::clear);
         self.awaiting.clear();
+        self.waits_for.clear();
         for account in self.accounts.values_mut() {
             account.queue.clear();
         }
@@ -219,10 +224,6 @@ impl Engine {
         self.listing.clear();
         self.places.clear();
         self.remote_paths.clear();
-        if let Some(folder) = self.folders.get_mut(&id) {
-            folder.staged.clear();
-            folder.batch = None;
-        }
         self.reload();
     }
 
@@ -391,7 +392,7 @@ impl Engine {
             }
         };
         folder.degraded = Some(Degraded { name: name.into(), cause: error.to_string(), next_step: next_step.into() });
-        self.forget_nodes_of(id);
+        self.empty_working_set();
     }
 
     fn drive_resolve(&mut self, id: FolderId) -> Result<()> {

@@ -25,6 +25,8 @@ pub(super) enum Source {
         /// Something that happened later was told before it.
         late: bool,
     },
+    /// The path that an event gives to something below it.
+    Mention,
     /// A listing of its parent.
     Listing,
     /// A look at it.
@@ -38,13 +40,22 @@ impl Source {
     pub fn journal(self) -> Option<JournalId> {
         match self {
             Self::Event { journal, .. } | Self::Look { journal } => journal,
-            Self::Listing => None,
+            Self::Listing | Self::Mention => None,
+        }
+    }
+
+    /// Whether an item that it brings in must be looked at first: what later became of one that we do not know may have been told
+    /// already, and was no news to us.
+    fn look(self) -> u8 {
+        match self {
+            Self::Event { late: true, .. } | Self::Mention => LOOK,
+            Self::Event { .. } | Self::Listing | Self::Look { .. } => 0,
         }
     }
 
     fn lane(self) -> Lane {
         match self {
-            Self::Event { .. } | Self::Look { .. } => Lane::News,
+            Self::Event { .. } | Self::Mention | Self::Look { .. } => Lane::News,
             Self::Listing => Lane::Bulk,
         }
     }
@@ -95,13 +106,13 @@ impl Engine {
                 return Ok(Learned::Stale);
             }
         }
-        let parent = match self.parent_of(folder, item)? {
+        let parent = match self.parent_of(folder, item, source)? {
             Above::Wanted(parent) => parent,
-            Above::FilteredOut => return self.learn_filtered(folder, known.as_ref(), source),
-            Above::Outside => return self.learn_outside(folder, known.as_ref(), source),
+            Above::FilteredOut => return self.learn_filtered(known.as_ref(), item, source),
+            Above::Outside => return self.learn_outside(folder, known.as_ref(), item, source),
         };
         if !self.wanted(folder, parent, item)? {
-            return self.learn_filtered(folder, known.as_ref(), source);
+            return self.learn_filtered(known.as_ref(), item, source);
         }
         let row = RemoteRow {
             presence: Presence::Present,
@@ -117,9 +128,7 @@ impl Engine {
             if item.id.is_folder() && !is_creation(source) {
                 self.store.want_listing(node, folder)?;
             }
-            // What later became of an item that we do not know may have been told already, and was no news to us.
-            let look = if matches!(source, Source::Event { late: true, .. }) { LOOK } else { 0 };
-            self.store.mark(node, folder, source.lane(), look, source.journal(), self.now.wall)?;
+            self.store.mark(node, folder, source.lane(), source.look(), source.journal(), self.now.wall)?;
             return Ok(Learned::Marked);
         };
         self.learn_again(&known, row, source)
@@ -153,7 +162,8 @@ impl Engine {
         if agreed {
             return Ok(Learned::Same);
         }
-        self.store.mark(known.node, known.folder, source.lane(), 0, source.journal(), self.now.wall)?;
+        let look = if source == Source::Mention { source.look() } else { 0 };
+        self.store.mark(known.node, known.folder, source.lane(), look, source.journal(), self.now.wall)?;
         Ok(Learned::Marked)
     }
 
@@ -180,26 +190,36 @@ impl Engine {
         Ok(Learned::Same)
     }
 
-    fn learn_outside(&mut self, folder: FolderId, known: Option<&ItemRow>, source: Source) -> Result<Learned> {
+    fn learn_outside(
+        &mut self,
+        folder: FolderId,
+        known: Option<&ItemRow>,
+        item: &RemoteItem,
+        source: Source,
+    ) -> Result<Learned> {
         let Some(known) = known.filter(|known| known.remote.presence != Presence::Absent) else {
             return Ok(Learned::Outside);
         };
         match source {
             // An event may be old, and a removal is destructive: the item's own state decides.
-            Source::Event { journal, .. } => {
-                self.store.mark(known.node, folder, Lane::News, LOOK, journal, self.now.wall)?;
+            Source::Event { .. } | Source::Mention => {
+                self.store.mark(known.node, folder, Lane::News, LOOK, source.journal(), self.now.wall)?;
             }
-            Source::Look { .. } | Source::Listing => self.gone(known, Presence::Absent, source)?,
+            Source::Look { .. } | Source::Listing => {
+                self.store.set_sequence(known.node, item.sequence)?;
+                self.gone(known, Presence::Absent, source)?;
+            }
         }
         Ok(Learned::Marked)
     }
 
-    fn learn_filtered(&mut self, folder: FolderId, known: Option<&ItemRow>, source: Source) -> Result<Learned> {
-        let Some(known) = known.filter(|known| known.remote.presence != Presence::FilteredOut) else {
-            return Ok(Learned::FilteredOut);
-        };
-        debug_assert_eq!(known.folder, folder, "a row of the folder that was asked for");
-        self.gone(known, Presence::FilteredOut, source)?;
+    fn learn_filtered(&mut self, known: Option<&ItemRow>, item: &RemoteItem, source: Source) -> Result<Learned> {
+        let Some(known) = known else { return Ok(Learned::FilteredOut) };
+        // Older news of it must not bring it back.
+        self.store.set_sequence(known.node, item.sequence)?;
+        if known.remote.presence != Presence::FilteredOut {
+            self.gone(known, Presence::FilteredOut, source)?;
+        }
         Ok(Learned::FilteredOut)
     }
 
@@ -212,6 +232,7 @@ impl Engine {
         if known.id.is_folder() {
             self.remote_paths.clear();
             self.store.want_sweep(known.node, known.folder, presence)?;
+            self.sweep_at.take_if(|(at, _)| *at == known.node);
             self.store.listed(known.node)?;
             self.listing.remove(&known.node);
         }
@@ -234,7 +255,7 @@ impl Engine {
 
     /// The folder that holds an item, if it lies within the watched folder. Folders on the way that we do not know yet are made from
     /// the names that the description gives, and listed, as there is more to learn of them.
-    fn parent_of(&mut self, folder: FolderId, item: &RemoteItem) -> Result<Above> {
+    fn parent_of(&mut self, folder: FolderId, item: &RemoteItem, source: Source) -> Result<Above> {
         let Some(parent) = &item.parent else { return Ok(Above::Outside) };
         if let Some(known) = self.store.item_by_id(folder, parent)? {
             match known.remote.presence {
@@ -246,6 +267,11 @@ impl Engine {
         let root = self.folders.get(&folder).and_then(|folder| folder.root_item.clone());
         let (Some(ancestors), Some(root)) = (&item.ancestors, root) else { return Ok(Above::Outside) };
         let Some(start) = ancestors.iter().position(|ancestor| ancestor.id == root) else { return Ok(Above::Outside) };
+        // An event may be old, and so may be the path that it gives.
+        let source = match source {
+            Source::Event { .. } | Source::Mention => Source::Mention,
+            Source::Listing | Source::Look { .. } => Source::Look { journal: None },
+        };
         let mut above = root;
         for ancestor in &ancestors[start + 1..] {
             let described = RemoteItem {
@@ -259,9 +285,7 @@ impl Engine {
             };
             let unknown =
                 self.store.item_by_id(folder, &ancestor.id)?.is_none_or(|row| row.remote.presence == Presence::Absent);
-            if unknown
-                && matches!(self.learn(folder, &described, Source::Look { journal: None })?, Learned::FilteredOut)
-            {
+            if unknown && matches!(self.learn(folder, &described, source)?, Learned::FilteredOut) {
                 return Ok(Above::FilteredOut);
             }
             above = ancestor.id.clone();
@@ -348,11 +372,12 @@ impl Engine {
 fn is_stale(known: &ItemRow, item: &RemoteItem, source: Source) -> bool {
     let (Some(had), Some(has)) = (known.remote.sequence, item.sequence) else { return false };
     match source {
-        Source::Event { .. } => has <= had,
+        Source::Event { .. } | Source::Mention => has <= had,
         Source::Listing | Source::Look { .. } => has < had,
     }
 }
 
 fn is_creation(source: Source) -> bool {
-    matches!(source, Source::Event { created: true, .. })
+    // What was put into it may have been told before it was.
+    matches!(source, Source::Event { created: true, late: false, .. })
 }

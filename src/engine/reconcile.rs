@@ -23,6 +23,8 @@ use crate::tree::{ItemState, Seat, SyncedContent};
 const STAGED_MOST: usize = 256;
 /// A reconsideration of something that waits for an item that is itself put off.
 const WAIT_AGAIN: Duration = Duration::from_secs(5);
+/// Items that may wait in one circle; more are not looked for.
+const CIRCLE_MOST: usize = 1_000;
 /// How long an item rests that the cloud hides from us.
 const HIDDEN_RETRIED_EVERY: Duration = Duration::from_mins(10);
 /// A problem: a local folder has the name of an item.
@@ -181,6 +183,7 @@ impl Engine {
         if !self.is_vacated(item, work)? {
             return Ok(());
         }
+        self.drop_staged(item.folder, item.node);
         self.put_synced(item, None)?;
         self.conclude(item, work, "filtered out; the local copy stays")?;
         self.store.drop_item(item.node)?;
@@ -230,8 +233,10 @@ impl Engine {
             // The cloud has another item in its place: what stood there was replaced, not deleted.
             Action::Remove(ItemKind::File) => {
                 self.store.leave_holds(occupant.node)?;
-                self.store.mark(occupant.node, occupant.folder, Lane::News, 0, None, self.now.wall)?;
-                self.store.unhold(occupant.node, true)?;
+                // One that failed keeps its waiting time: marking it anew would try it again at once, for ever.
+                if self.store.work(occupant.node)?.is_none_or(|theirs| theirs.state == WorkState::Held) {
+                    self.store.mark(occupant.node, occupant.folder, Lane::News, 0, None, self.now.wall)?;
+                }
                 self.store.approve(occupant.node)?;
                 self.await_node(work, &occupant)?;
             }
@@ -355,7 +360,9 @@ impl Engine {
         let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
         let Some(child) = self.store.item(child)? else { return Ok(true) };
         if self.store.work(child.node)?.is_none() {
-            self.store.mark(child.node, child.folder, Lane::Bulk, 0, None, self.now.wall)?;
+            // One that believes to be where it should be, in a folder that is gone, is asked about.
+            let look = if self.plan(&child) == Action::Settle { LOOK } else { 0 };
+            self.store.mark(child.node, child.folder, Lane::Bulk, look, None, self.now.wall)?;
         }
         self.await_node(work, &child)?;
         Ok(false)
@@ -395,6 +402,7 @@ impl Engine {
                 }
             }
             if !full {
+                self.sweep_at = None;
                 self.store.swept(node)?;
                 // The next sweep of the same folder begins at its first child again.
                 self.sweep_at = None;
@@ -443,7 +451,33 @@ impl Engine {
         }
         self.nodes.insert(work.node, Phase::AwaitNode);
         self.awaiting.entry(other.node).or_default().push(work.node);
-        Ok(())
+        self.waits_for.insert(work.node, other.node);
+        self.break_circle(work)
+    }
+
+    /// Items that wait for one another in a circle would wait for ever: one of them that is on disk and is to move steps aside.
+    fn break_circle(&mut self, work: &WorkRow) -> Result<()> {
+        let mut circle = vec![work.node];
+        let mut at = work.node;
+        loop {
+            let next = self.waits_for.get(&at).filter(|_| self.nodes.get(&at) == Some(&Phase::AwaitNode));
+            match next {
+                Some(next) if *next == work.node => break,
+                Some(next) if circle.len() < CIRCLE_MOST => {
+                    circle.push(*next);
+                    at = *next;
+                }
+                _ => return Ok(()),
+            }
+        }
+        for node in circle {
+            let (Some(theirs), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else { continue };
+            let is_seated = matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::At { .. }));
+            if is_seated && theirs.state == WorkState::Ready && matches!(self.plan(&item), Action::Move { .. }) {
+                return self.want(&item, &theirs, Want::Park);
+            }
+        }
+        self.put_off(work, WAIT_AGAIN, "waits", "waits for items that wait for it")
     }
 
     /// An item is tried again later, by itself and not for a failure of its own.
@@ -609,7 +643,12 @@ impl Engine {
                 self.learn(item.folder, &found, source)?;
             }
             ItemState::Trashed => self.gone(&item, Presence::Absent, source)?,
-            ItemState::NotFound if work.look == LOOK_AFTER_TRASH || item.remote.presence == Presence::Absent => {
+            // There is a second proof, or nothing on disk that could be removed for a wrong reason.
+            ItemState::NotFound
+                if work.look == LOOK_AFTER_TRASH
+                    || item.remote.presence == Presence::Absent
+                    || item.synced.is_none() =>
+            {
                 self.gone(&item, Presence::Absent, source)?;
             }
             ItemState::NotFound => {
@@ -641,8 +680,13 @@ impl Engine {
                 self.account_worked(account);
                 content.sha256 = Some(staged.sha256);
                 content.size = staged.stamp.size;
+                self.drop_staged(id, node);
                 if let Some(folder) = self.folders.get_mut(&id) {
                     folder.staged.insert(node, (staged, content));
+                }
+                if self.store.work(node)?.is_none() {
+                    // It came too late: nobody waits for it.
+                    self.drop_staged(id, node);
                 }
                 self.make_ready(node, Lane::News);
                 return Ok(());

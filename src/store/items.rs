@@ -238,6 +238,15 @@ impl Store {
         Ok(())
     }
 
+    /// Raises the count of changes up to which we know of an item.
+    pub fn set_sequence(&mut self, node: NodeId, sequence: Option<u64>) -> Result<()> {
+        let Some(sequence) = sequence else { return Ok(()) };
+        self.conn
+            .prepare_cached("UPDATE item SET r_seq = max(coalesce(r_seq, 0), ?2) WHERE node = ?1")?
+            .execute(params![node.0, sequence as i64])?;
+        Ok(())
+    }
+
     /// Changes only whether the cloud has an item.
     pub fn set_presence(&mut self, node: NodeId, presence: Presence) -> Result<()> {
         self.conn

@@ -158,6 +158,8 @@ fn a_folder_moves_out_and_in_again() {
     assert_eq!(world.disk.kept().into_iter().collect::<Vec<_>>(), [1, 2]);
     world.cloud.shift(&d, &watched(), "back");
     ends_as(&mut world, "back/ back/a=1 back/e/ back/e/b=2");
+    world.cloud.shift(&d, &elsewhere(), "d");
+    ends_as(&mut world, "");
 }
 
 #[test]

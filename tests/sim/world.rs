@@ -249,6 +249,9 @@ impl World {
         let Some(at) = at.filter(|at| *at < u64::MAX / 2) else { return false };
         self.now = self.now.max(at);
         self.steps_now = if self.now == before { self.steps_now + 1 } else { 0 };
+        if self.steps_now >= STEPS_AT_ONE_MOMENT_MOST {
+            self.say(|| format!("{:?}", self.engine()));
+        }
         assert!(self.steps_now < STEPS_AT_ONE_MOMENT_MOST, "the engine runs in circles");
         self.tally.steps += 1;
         assert!(self.tally.steps < STEPS_MOST, "the history does not end");
@@ -525,7 +528,8 @@ impl World {
             let removes = matches!(&order.deed, Deed::RemoveFile { expect, .. } if expect.ino != 0);
             if removes && !self.cloud.lossy && self.swarm.habits.late == 0 {
                 let item = self.store().item(intent.node).unwrap().expect("an item for each deed");
-                assert!(self.cloud.ever_gone.contains(&item.id), "{} was never gone from the cloud", item.id);
+                let is_wanted = self.cloud.is_below(&item.id, &watched()) && !self.cloud.ever_gone.contains(&item.id);
+                assert!(!is_wanted, "{} was never gone from the cloud", item.id);
             }
         }
     }
@@ -595,6 +599,9 @@ impl World {
         let begun = self.now;
         loop {
             assert!(self.step(), "nothing will ever happen again");
+            if self.now >= begun + REST_WITHIN_MS {
+                self.say(|| format!("{:?}", self.engine()));
+            }
             assert!(self.now < begun + REST_WITHIN_MS, "no rest: {}", self.unrest().unwrap_or_default());
             if self.at_rest() {
                 return;
@@ -643,13 +650,20 @@ impl World {
     /// Work that is left, but for what waits for a person by design.
     fn work(&self) -> Vec<String> {
         let mut left = Vec::new();
+        let mut by_design = 0;
+        let mut waiting = Vec::new();
         for id in &self.cloud.all_ids {
             let Some(item) = self.store().item_by_id(FOLDER, id).unwrap() else { continue };
             let Some(work) = self.store().work(item.node).unwrap() else { continue };
-            let by_design = work.problem.as_ref().is_some_and(|(code, _)| is_by_design(code));
-            if !by_design {
-                left.push(format!("{id} {work:?} {item:?}"));
+            match work.problem.as_ref().map(|(code, _)| code.as_str()) {
+                Some(code) if is_by_design(code) => by_design += 1,
+                Some("waits") => waiting.push(format!("{id} {work:?} {item:?}")),
+                _ => left.push(format!("{id} {work:?} {item:?}")),
             }
+        }
+        // What waits for one that waits for a person waits for that person too.
+        if by_design == 0 {
+            left.append(&mut waiting);
         }
         left
     }
