@@ -346,12 +346,12 @@ fn why(
     let row = plan_row(rows, &name, &item, false, None)?;
     let plan = match rows.work_of(item.node)? {
         None => "nothing: both sides agree".to_owned(),
-        Some((WorkState::Held, ..)) => format!("{}, once a person approves: see `agent held`", row.action),
-        Some((WorkState::Ready, true, ..)) => "ask the cloud for its state".to_owned(),
-        Some((WorkState::Ready, ..)) => format!("{} as soon as there is room", row.action),
-        Some((WorkState::Waiting, _, text, ..)) => {
-            format!("{} later: {}", row.action, text.unwrap_or_else(|| "it waits".into()))
-        }
+        Some(work) => match work.state {
+            WorkState::Held => format!("{}, once a person approves: see `agent held`", row.action),
+            WorkState::Ready if work.look => "ask the cloud for its state".to_owned(),
+            WorkState::Ready => format!("{} as soon as there is room", row.action),
+            WorkState::Waiting => format!("{} later: {}", row.action, work.text.unwrap_or_else(|| "it waits".into())),
+        },
     };
     let shown = rows.path(item.node)?;
     let problem = rows.problems(Some(folder.folder))?.into_iter().find(|problem| problem.path == shown);

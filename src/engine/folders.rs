@@ -581,9 +581,10 @@ impl Engine {
         }
         let now = self.now.wall;
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        folder.change(|row| match last {
-            Some(last) => row.scan_at = last,
-            None => {
+        folder.change(|row| {
+            if let Some(last) = last {
+                row.scan_at = last;
+            } else {
                 row.scan_stage = None;
                 row.unverified = None;
                 row.adopt = false;

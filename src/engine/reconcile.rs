@@ -102,7 +102,7 @@ impl Engine {
             self.await_call(&work);
             return Ok(());
         }
-        match self.plan(&item) {
+        match plan_of(&item) {
             Action::Forget => self.forget(&item, &work),
             Action::Settle => self.settle(&item, &work),
             Action::Release => self.release(&item, &work),
@@ -132,18 +132,13 @@ impl Engine {
         }
     }
 
-    /// What the planner says of an item now.
-    pub(super) fn plan(&self, item: &ItemRow) -> Action {
-        plan::mirror(item.id.kind(), &remote_side(item), synced_side(item).as_ref())
-    }
-
     /// Whether nothing is left to do for an item, and nothing is marked.
     pub(super) fn settled(&mut self, node: NodeId) -> Result<bool> {
         if self.store.work(node)?.is_some() {
             return Ok(false);
         }
         match self.store.item(node)? {
-            Some(item) => Ok(self.plan(&item) == Action::Settle),
+            Some(item) => Ok(plan_of(&item) == Action::Settle),
             None => Ok(false),
         }
     }
@@ -229,7 +224,7 @@ impl Engine {
             return Ok(true);
         };
         let Some(occupant) = self.store.item(occupant)? else { return Ok(true) };
-        match self.plan(&occupant) {
+        match plan_of(&occupant) {
             // The cloud has another item in its place: what stood there was replaced, not deleted.
             Action::Remove(ItemKind::File) => {
                 self.store.leave_holds(occupant.node)?;
@@ -287,7 +282,7 @@ impl Engine {
                 // The cloud's tree has no circle, so somebody on the way from there to here is to be moved as well.
                 for other in chain {
                     if let Some(other) = self.store.item(other)?
-                        && matches!(self.plan(&other), Action::Move { .. })
+                        && matches!(plan_of(&other), Action::Move { .. })
                     {
                         self.await_node(work, &other)?;
                         return Ok(false);
@@ -361,7 +356,7 @@ impl Engine {
         let Some(child) = self.store.item(child)? else { return Ok(true) };
         if self.store.work(child.node)?.is_none() {
             // One that believes to be where it should be, in a folder that is gone, is asked about.
-            let look = if self.plan(&child) == Action::Settle { LOOK } else { 0 };
+            let look = if plan_of(&child) == Action::Settle { LOOK } else { 0 };
             self.store.mark(child.node, child.folder, Lane::Bulk, look, None, self.now.wall)?;
         }
         self.await_node(work, &child)?;
@@ -473,7 +468,7 @@ impl Engine {
         for node in circle {
             let (Some(theirs), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else { continue };
             let is_seated = matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::At { .. }));
-            if is_seated && theirs.state == WorkState::Ready && matches!(self.plan(&item), Action::Move { .. }) {
+            if is_seated && theirs.state == WorkState::Ready && matches!(plan_of(&item), Action::Move { .. }) {
                 return self.want(&item, &theirs, Want::Park);
             }
         }
@@ -579,7 +574,7 @@ impl Engine {
             self.outbox.push(Effect::Cloud { job, account: id, task: Task::Look(item.id) });
             return Ok(true);
         }
-        let fetch = matches!(self.plan(&item), Action::Fetch { .. });
+        let fetch = matches!(plan_of(&item), Action::Fetch { .. });
         let Some(content) = item.remote.content.clone().filter(|_| fetch) else {
             // What is to be done changed while it waited.
             self.make_ready(node, work.lane);
@@ -752,18 +747,22 @@ impl Engine {
     }
 }
 
+/// What the planner says of an item now.
+pub(super) fn plan_of(item: &ItemRow) -> Action {
+    plan::mirror(item.id.kind(), &remote_side(item), synced_side(item).as_ref())
+}
+
 /// What the cloud has of an item, in local terms.
 pub(crate) fn remote_side(item: &ItemRow) -> RemoteSide {
     match (item.remote.presence, item.remote.parent) {
         (Presence::Absent, _) => RemoteSide::Absent,
-        (Presence::FilteredOut, _) => RemoteSide::FilteredOut,
         (Presence::Present, Some(parent)) => RemoteSide::Present {
             parent,
             name: name_on_disk(item).name().clone(),
             content: item.remote.content.as_ref().map(|content| (content.version.clone(), content.hash.clone())),
         },
         // The watched root has no place to be moved to; nothing is ever planned for it.
-        (Presence::Present, None) => RemoteSide::FilteredOut,
+        (Presence::FilteredOut, _) | (Presence::Present, None) => RemoteSide::FilteredOut,
     }
 }
 

@@ -38,6 +38,17 @@ pub struct Pending {
     pub bytes: u64,
 }
 
+/// One item's work, for `agent why`.
+#[derive(Debug, Clone)]
+pub struct WorkOf {
+    /// Whether it can be done.
+    pub state: super::work::WorkState,
+    /// The cloud is asked first.
+    pub look: bool,
+    /// Why it waits.
+    pub text: Option<String>,
+}
+
 /// One item with work, for `agent plan`.
 #[derive(Debug, Clone)]
 pub struct PlannedItem {
@@ -266,16 +277,16 @@ impl<'a> Rows<'a> {
         Ok(Some(at))
     }
 
-    /// The work of an item as a problem row, whatever its state, and whether it is held.
-    pub fn work_of(self, node: NodeId) -> Result<Option<(super::work::WorkState, bool, Option<String>, Wall, u32)>> {
-        let sql = "SELECT state, look, text, due, attempts FROM work WHERE node = ?1";
+    /// The work of an item.
+    pub fn work_of(self, node: NodeId) -> Result<Option<WorkOf>> {
+        let sql = "SELECT state, look, text FROM work WHERE node = ?1";
         let read = |row: &Row<'_>| {
             let state = match row.get::<_, i64>(0)? {
                 0 => super::work::WorkState::Ready,
                 1 => super::work::WorkState::Waiting,
                 _ => super::work::WorkState::Held,
             };
-            Ok((state, row.get::<_, i64>(1)? > 0, row.get(2)?, Wall(row.get(3)?), row.get(4)?))
+            Ok(WorkOf { state, look: row.get::<_, i64>(1)? > 0, text: row.get(2)? })
         };
         Ok(self.conn.prepare_cached(sql)?.query_row([node.0], read).optional()?)
     }

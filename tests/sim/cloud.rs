@@ -17,7 +17,7 @@ pub type Content = u64;
 
 /// The length of a content in bytes; every seventh is empty.
 pub fn size_of(content: Content) -> u64 {
-    if content % 7 == 0 { 0 } else { content % 1_000 + 1 }
+    if content.is_multiple_of(7) { 0 } else { content % 1_000 + 1 }
 }
 
 /// The cloud's digest of a content.

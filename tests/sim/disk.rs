@@ -409,12 +409,11 @@ impl Disk {
         for (name, ino) in self.entries(dir) {
             let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
             let path = if above.is_empty() { name } else { format!("{above}/{name}") };
-            match self.content(*ino) {
-                Some(content) => visit(path, Some(content)),
-                None => {
-                    visit(format!("{path}/"), None);
-                    self.walk(*ino, &path, visit);
-                }
+            if let Some(content) = self.content(*ino) {
+                visit(path, Some(content))
+            } else {
+                visit(format!("{path}/"), None);
+                self.walk(*ino, &path, visit);
             }
         }
     }
@@ -457,7 +456,7 @@ impl Disk {
         let inode = Inode::File { content, mtime_ns };
         match self.find(&place) {
             // In place, or as editors do, with a new inode under the old name.
-            Some(ino) if content % 2 == 0 => {
+            Some(ino) if content.is_multiple_of(2) => {
                 self.inodes.insert(ino, inode);
             }
             _ => {

@@ -287,9 +287,10 @@ impl World {
         }
         let paths: Vec<String> = self.disk.tree().into_keys().collect();
         let path = self.chance.pick(&paths).cloned().unwrap_or_default();
-        let above = match self.chance.one_in(2) {
-            true => paths.iter().filter(|path| path.ends_with('/')).cloned().collect::<Vec<_>>(),
-            false => Vec::new(),
+        let above = if self.chance.one_in(2) {
+            paths.iter().filter(|path| path.ends_with('/')).cloned().collect::<Vec<_>>()
+        } else {
+            Vec::new()
         };
         let above = self.chance.pick(&above).cloned().unwrap_or_default();
         let name = (*self.chance.pick(&NAMES[..6]).unwrap()).to_owned();

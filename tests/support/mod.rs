@@ -19,8 +19,8 @@ pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A sandbox, a home directory for the agent and a local directory, all gone with this value.
 pub struct Bed {
-    /// Runs the sandbox.
-    pub runtime: tokio::runtime::Runtime,
+    /// Runs the sandbox; it ends with the bed.
+    _runtime: tokio::runtime::Runtime,
     /// The sandbox.
     pub sandbox: Sandbox,
     /// Where everything is.
@@ -38,7 +38,7 @@ impl Bed {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let sandbox = runtime.block_on(sandbox::start(options)).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let bed = Self { runtime, sandbox, dir };
+        let bed = Self { _runtime: runtime, sandbox, dir };
         bed.cloud().mkdir_p(REMOTE).unwrap();
         bed.login_with(ACCESS_TOKEN);
         bed
@@ -285,24 +285,6 @@ impl Running {
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         child.wait().unwrap().code()
-    }
-
-    /// Its most and its present resident memory in KiB.
-    pub fn memory_kib(&self) -> (u64, u64) {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let field = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-            line.split_whitespace().nth(1).unwrap().parse().unwrap()
-        };
-        (field("VmHWM:"), field("VmRSS:"))
-    }
-
-    /// The processor time that it used, in milliseconds.
-    pub fn cpu_ms(&self) -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        ticks * 1_000 / rustix::param::clock_ticks_per_second()
     }
 }
 
