@@ -277,7 +277,7 @@ impl Cloud {
     pub fn rename(&mut self, id: &ItemId, name: &str) {
         let parent = self.things[id].parent.clone().unwrap();
         assert!(!self.is_taken(&parent, name, Some(id)), "the cloud has a `{name}` there");
-        self.change(id, |thing| thing.name = name.to_owned());
+        self.change(id, |thing| name.clone_into(&mut thing.name));
         self.tell(EventKind::Renamed, "ITEM_RENAME", id);
     }
 
@@ -303,7 +303,7 @@ impl Cloud {
         self.children.entry(parent.clone()).or_default().insert(id.clone());
         self.change(id, |thing| {
             thing.parent = Some(parent.clone());
-            thing.name = name.to_owned();
+            name.clone_into(&mut thing.name);
         });
     }
 

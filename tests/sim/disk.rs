@@ -410,7 +410,7 @@ impl Disk {
             let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
             let path = if above.is_empty() { name } else { format!("{above}/{name}") };
             if let Some(content) = self.content(*ino) {
-                visit(path, Some(content))
+                visit(path, Some(content));
             } else {
                 visit(format!("{path}/"), None);
                 self.walk(*ino, &path, visit);

@@ -81,3 +81,14 @@ fn histories_end_well() {
     }
     assert!(failed.is_empty(), "{} of {lived} histories failed; the first: SIM_SEED={}", failed.len(), failed[0].0);
 }
+
+/// Checks that cannot fail prove nothing: each broken law must be noticed by some history.
+#[test]
+fn broken_laws_are_noticed() {
+    const HISTORIES: u64 = 60;
+    for mutant in [Mutant::CursorAhead, Mutant::IntentsForgotten] {
+        let noticed = (0..HISTORIES).find(|seed| survives(*seed, Some(mutant)).is_err());
+        let noticed = noticed.unwrap_or_else(|| panic!("{mutant:?} went unnoticed in {HISTORIES} histories"));
+        println!("{mutant:?} is noticed by history {noticed}");
+    }
+}

@@ -1,0 +1,162 @@
+//! Pages of the event stream: what each event obliges us to look at, in the transaction that moves the cursor.
+
+#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
+use super::*;
+
+impl Engine {
+    pub(in crate::engine) fn take_events(&mut self, id: AccountId, events: &[RemoteEvent]) -> Result<EventCounts> {
+        let mut counts = EventCounts::default();
+        for event in events {
+            self.take_event(id, event, &mut counts)?;
+            if let Some(account) = self.accounts.get_mut(&id) {
+                account.newest_event = account.newest_event.max(event.at);
+            }
+        }
+        Ok(counts)
+    }
+
+    pub(in crate::engine) fn take_event(
+        &mut self,
+        id: AccountId,
+        event: &RemoteEvent,
+        counts: &mut EventCounts,
+    ) -> Result<()> {
+        // Reading changes nothing, and our own downloads are among it: dropped before any row.
+        if event.kind == EventKind::Read {
+            counts.own += 1;
+            return Ok(());
+        }
+        let folders = self.folders_concerned(id, &event.subject)?;
+        if folders.is_empty() {
+            counts.foreign += 1;
+            return Ok(());
+        }
+        if self.store.event_seen(id, &event.id)? {
+            counts.repeated += 1;
+            return Ok(());
+        }
+        counts.relevant += 1;
+        for folder in folders {
+            self.apply_event(id, folder, event, counts)?;
+        }
+        Ok(())
+    }
+
+    /// The folders that an event may concern, found without any call.
+    pub(in crate::engine) fn folders_concerned(&self, id: AccountId, subject: &Subject) -> Result<Vec<FolderId>> {
+        let item = match subject {
+            Subject::Item(item) => &item.id,
+            Subject::Gone(item) | Subject::Id(item) => item,
+            Subject::Path { .. } | Subject::Nothing => return Ok(Vec::new()),
+        };
+        let mut concerned = self.store.folders_knowing(id, item)?;
+        if let Subject::Item(item) = subject {
+            let above = item.ancestors.iter().flatten().map(|ancestor| &ancestor.id).chain(&item.parent);
+            let roots: Vec<FolderId> = above
+                .flat_map(|above| {
+                    let at_root = |folder: &crate::engine::Folder| {
+                        folder.account == id && folder.root_item.as_ref() == Some(above)
+                    };
+                    self.folders.iter().filter(move |(_, folder)| at_root(folder)).map(|(folder, _)| *folder)
+                })
+                .collect();
+            concerned.extend(roots);
+            if item.ancestors.is_none()
+                && let Some(parent) = &item.parent
+            {
+                concerned.extend(self.store.folders_knowing(id, parent)?);
+            }
+        }
+        concerned.retain(|folder| self.folders.contains_key(folder));
+        concerned.sort_unstable();
+        concerned.dedup();
+        Ok(concerned)
+    }
+
+    pub(in crate::engine) fn apply_event(
+        &mut self,
+        id: AccountId,
+        folder: FolderId,
+        event: &RemoteEvent,
+        counts: &mut EventCounts,
+    ) -> Result<()> {
+        let (item, path) = match &event.subject {
+            Subject::Item(item) => (item.id.clone(), None),
+            Subject::Gone(item) | Subject::Id(item) => (item.clone(), None::<String>),
+            Subject::Path { .. } | Subject::Nothing => return Ok(()),
+        };
+        let path = match path {
+            Some(path) => Some(path),
+            None => self.path_for_people(folder, &item, &event.subject)?,
+        };
+        let kind = event.kind.word();
+        let journal = self.store.add_event(&NewEvent {
+            account: id,
+            event_id: &event.id,
+            folder: Some(folder),
+            node: self.store.item_by_id(folder, &item)?.map(|row| row.node),
+            item: Some(item.to_string()),
+            kind,
+            provider_kind: &event.provider_kind,
+            path: path.clone(),
+            actor: event.actor_name.as_deref().or(event.actor.as_deref()),
+            at: event.at,
+            received: self.now.wall,
+            outcome: "pending",
+            raw: &event.raw,
+        })?;
+        if let Some(journal) = journal {
+            self.notice(Notice::Event {
+                journal,
+                kind,
+                path: path.clone().unwrap_or_else(|| item.to_string()),
+                actor: event.actor_name.clone().or_else(|| event.actor.clone()),
+            });
+        }
+        let newest = self.accounts.get(&id).and_then(|account| account.newest_event);
+        let late = event.at.is_some_and(|at| newest.is_some_and(|newest| at < newest));
+        let source = Source::Event { journal, created: event.kind == EventKind::Created, late };
+        let outcome = match &event.subject {
+            Subject::Item(item) => match self.learn(folder, item, source)? {
+                Learned::Stale => {
+                    counts.stale += 1;
+                    Some("stale")
+                }
+                Learned::Same => Some("no change"),
+                Learned::FilteredOut => Some("filtered out"),
+                Learned::Outside => Some("outside"),
+                Learned::Marked => None,
+            },
+            Subject::Gone(item) => self.hint(folder, item, LOOK_AFTER_TRASH, source)?,
+            Subject::Id(item) => self.hint(folder, item, LOOK, source)?,
+            Subject::Path { .. } | Subject::Nothing => None,
+        };
+        if let (Some(outcome), Some(journal)) = (outcome, journal) {
+            self.store.set_outcome(journal, outcome, self.now.wall)?;
+            let path = path.unwrap_or_else(|| item.to_string());
+            let what = outcome.to_owned();
+            self.notice(Notice::Outcome { folder, journal: Some(journal), what, path, from: None, took_ms: 0 });
+        }
+        Ok(())
+    }
+
+    /// An event named an item without describing it: ask the cloud about it.
+    pub(in crate::engine) fn hint(
+        &mut self,
+        folder: FolderId,
+        item: &ItemId,
+        look: u8,
+        source: Source,
+    ) -> Result<Option<&'static str>> {
+        let Some(known) = self.store.item_by_id(folder, item)? else { return Ok(Some("unknown item")) };
+        if known.remote.presence == Presence::Absent && known.synced.is_none() {
+            return Ok(Some("no change"));
+        }
+        if Some(known.node) == self.folders.get(&folder).and_then(|folder| folder.row.root) {
+            self.check_remote_root(folder)?;
+            return Ok(Some("watched folder"));
+        }
+        self.store.mark(known.node, folder, Lane::News, look, source.journal(), self.now.wall)?;
+        Ok(None)
+    }
+}

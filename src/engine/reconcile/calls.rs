@@ -1,0 +1,250 @@
+//! Calls for single items: looks and fetches, handed out as there is room, and what came of them.
+
+#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
+use super::*;
+
+impl Engine {
+    pub(in crate::engine) fn await_call(&mut self, work: &WorkRow) {
+        let Some(account) = self.folders.get(&work.folder).map(|folder| folder.account) else { return };
+        self.nodes.insert(work.node, Phase::AwaitCall);
+        if let Some(account) = self.accounts.get_mut(&account) {
+            // News overtakes the first sync here as well.
+            match work.lane {
+                Lane::News => account.queue.push_front(work.node),
+                Lane::Bulk => account.queue.push_back(work.node),
+            }
+        }
+    }
+
+    /// Hands out fetches and looks as far as there is room.
+    pub(in crate::engine) fn release_calls(&mut self) -> Result<()> {
+        let ids: Vec<AccountId> = self.accounts.keys().copied().collect();
+        for id in ids {
+            let mut put_back = Vec::new();
+            while let Some(node) = self.next_call(id) {
+                if !self.release_call(id, node)? {
+                    put_back.push(node);
+                    if self
+                        .accounts
+                        .get(&id)
+                        .is_none_or(|account| put_back.len() > account.queue.len().min(STAGED_MOST))
+                    {
+                        break;
+                    }
+                }
+            }
+            if let Some(account) = self.accounts.get_mut(&id) {
+                for node in put_back.into_iter().rev() {
+                    account.queue.push_front(node);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(in crate::engine) fn next_call(&mut self, id: AccountId) -> Option<NodeId> {
+        let now = self.now.mono;
+        let account = self.accounts.get_mut(&id)?;
+        let room = account.fetching < account.settings.transfers as usize || account.asking < QUESTIONS_MOST;
+        if !room || now < account.closed_until || !account.usable() {
+            return None;
+        }
+        account.queue.pop_front()
+    }
+
+    /// Starts the call that an item waits for; false if there is no room for its kind of call.
+    pub(in crate::engine) fn release_call(&mut self, id: AccountId, node: NodeId) -> Result<bool> {
+        if self.nodes.get(&node) != Some(&Phase::AwaitCall) {
+            return Ok(true);
+        }
+        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+            self.leave(node);
+            return Ok(true);
+        };
+        if !self.can_work(work.folder) || work.state != WorkState::Ready {
+            self.leave(node);
+            return Ok(true);
+        }
+        let Some(account) = self.accounts.get(&id) else { return Ok(true) };
+        if work.look > 0 {
+            if account.asking >= QUESTIONS_MOST {
+                return Ok(false);
+            }
+            let Some(job) = self.start(Job::Look { account: id, node })? else { return Ok(false) };
+            if let Some(account) = self.accounts.get_mut(&id) {
+                account.asking += 1;
+            }
+            self.nodes.insert(node, Phase::Busy);
+            self.outbox.push(Effect::Cloud { job, account: id, task: Task::Look(item.id) });
+            return Ok(true);
+        }
+        let fetch = matches!(plan_of(&item), Action::Fetch { .. });
+        let Some(content) = item.remote.content.clone().filter(|_| fetch) else {
+            // What is to be done changed while it waited.
+            self.make_ready(node, work.lane);
+            return Ok(true);
+        };
+        let Some(folder) = self.folders.get(&work.folder) else { return Ok(true) };
+        let full = folder.staged.len() + folder.fetching >= STAGED_MOST;
+        if account.fetching >= account.settings.transfers as usize || full {
+            return Ok(false);
+        }
+        let synced = SyncedContent {
+            version: content.version.clone(),
+            hash: content.hash.clone(),
+            sha256: None,
+            size: content.size.unwrap_or(0),
+        };
+        let about = Job::Fetch { account: id, folder: work.folder, node, content: synced };
+        let Some(job) = self.start(about)? else { return Ok(false) };
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.fetching += 1;
+        }
+        if let Some(folder) = self.folders.get_mut(&work.folder) {
+            folder.fetching += 1;
+        }
+        self.nodes.insert(node, Phase::Busy);
+        let order = FetchOrder {
+            path: self.shown_path(&item)?,
+            item: item.id,
+            version: content.version,
+            size: content.size,
+            hash: content.hash,
+            modified: content.modified,
+        };
+        self.outbox.push(Effect::Cloud { job, account: id, task: Task::Fetch(work.folder, Box::new(order)) });
+        Ok(true)
+    }
+
+    pub(in crate::engine) fn looked(
+        &mut self,
+        account: AccountId,
+        node: NodeId,
+        result: std::result::Result<ItemState, ProviderError>,
+    ) -> Result<()> {
+        if let Some(account) = self.accounts.get_mut(&account) {
+            account.asking = account.asking.saturating_sub(1);
+        }
+        let state = match result {
+            Ok(state) => state,
+            Err(error) => return self.call_failed(account, node, &error),
+        };
+        self.account_worked(account);
+        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+            self.leave(node);
+            return Ok(());
+        };
+        self.store.looked(node)?;
+        self.nodes.remove(&node);
+        let source = Source::Look { journal: work.journal };
+        match state {
+            ItemState::Active(found) => {
+                self.learn(item.folder, &found, source)?;
+            }
+            ItemState::Trashed => self.gone(&item, Presence::Absent, source)?,
+            // There is a second proof, or nothing on disk that could be removed for a wrong reason.
+            ItemState::NotFound
+                if work.look == LOOK_AFTER_TRASH
+                    || item.remote.presence == Presence::Absent
+                    || item.synced.is_none() =>
+            {
+                self.gone(&item, Presence::Absent, source)?;
+            }
+            ItemState::NotFound => {
+                let text = "the cloud no longer shows the item, and did not say that it was deleted";
+                self.store.want_look(node)?;
+                return self.item_failed(node, "hidden", text, Some(HIDDEN_RETRIED_EVERY));
+            }
+        }
+        self.make_ready(node, work.lane);
+        Ok(())
+    }
+
+    pub(in crate::engine) fn fetched(
+        &mut self,
+        account: AccountId,
+        id: FolderId,
+        node: NodeId,
+        mut content: SyncedContent,
+        result: std::result::Result<Staged, FetchFailure>,
+    ) -> Result<()> {
+        if let Some(account) = self.accounts.get_mut(&account) {
+            account.fetching = account.fetching.saturating_sub(1);
+        }
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.fetching = folder.fetching.saturating_sub(1);
+        }
+        let failure = match result {
+            Ok(staged) => {
+                self.account_worked(account);
+                content.sha256 = Some(staged.sha256);
+                content.size = staged.stamp.size;
+                self.drop_staged(id, node);
+                if let Some(folder) = self.folders.get_mut(&id) {
+                    folder.staged.insert(node, (staged, content));
+                }
+                if self.store.work(node)?.is_none() {
+                    // It came too late: nobody waits for it.
+                    self.drop_staged(id, node);
+                }
+                self.make_ready(node, Lane::News);
+                return Ok(());
+            }
+            Err(failure) => failure,
+        };
+        match failure {
+            FetchFailure::Provider(error) => self.call_failed(account, node, &error),
+            FetchFailure::Disk(error) => {
+                if matches!(error.kind, DiskErrorKind::RootLost | DiskErrorKind::Full | DiskErrorKind::NotWritable) {
+                    self.root_failed(id, &error);
+                    return Ok(());
+                }
+                self.item_failed(node, "disk", &error.to_string(), None)
+            }
+        }
+    }
+
+    /// A call for one item failed.
+    pub(in crate::engine) fn call_failed(
+        &mut self,
+        account: AccountId,
+        node: NodeId,
+        error: &ProviderError,
+    ) -> Result<()> {
+        let code = match error.kind {
+            // The account's matter, not the item's: it waits in line.
+            ProviderErrorKind::SignInNeeded
+            | ProviderErrorKind::RateLimited
+            | ProviderErrorKind::QuotaExhausted
+            | ProviderErrorKind::Network
+            | ProviderErrorKind::Local => {
+                self.account_failed(account, error);
+                self.nodes.remove(&node);
+                self.make_ready(node, Lane::News);
+                return Ok(());
+            }
+            ProviderErrorKind::NotFound => {
+                // The item or the version is gone, or it is hidden: ask for its state.
+                self.nodes.remove(&node);
+                self.store.want_look(node)?;
+                let text = "the cloud does not find the version that it announced; the item is looked at";
+                return self.item_failed(node, "version_gone", text, None);
+            }
+            ProviderErrorKind::Forbidden => "forbidden",
+            ProviderErrorKind::Conflict | ProviderErrorKind::CursorLost => "conflict",
+            ProviderErrorKind::NotReady => "not_ready",
+            ProviderErrorKind::Corrupt => "corrupt",
+            ProviderErrorKind::Refused => "refused",
+            ProviderErrorKind::Malformed => "malformed",
+            ProviderErrorKind::Unavailable => "unavailable",
+        };
+        self.item_failed(node, code, &error.to_string(), error.retry_after)
+    }
+
+    pub(in crate::engine) fn drop_staged(&mut self, id: FolderId, node: NodeId) {
+        let dropped = self.folders.get_mut(&id).and_then(|folder| folder.staged.remove(&node));
+        if let Some((staged, _)) = dropped {
+            self.outbox.push(Effect::DropStaged(id, staged.name));
+        }
+    }
+}
