@@ -9,7 +9,7 @@ use super::swarm::Swarm;
 use super::world::{Happening, Tally, World};
 
 /// Seeds of a usual run, and how long it may take.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 500;
 const SECONDS: u64 = 20;
 
 fn number(name: &str) -> Option<u64> {
