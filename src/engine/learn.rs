@@ -13,6 +13,9 @@ use crate::tree::RemoteItem;
 /// Remote paths remembered, of folders.
 const REMOTE_PATHS_REMEMBERED: usize = 4_096;
 
+/// Folders above one another; what is deeper is taken for a circle.
+const DEEPEST_PATH: usize = 2_048;
+
 /// Where a description of an item comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
@@ -322,6 +325,10 @@ impl Engine {
             at = row.remote.parent;
             if at.is_some() {
                 names.push(row.remote.name);
+            }
+            // Until all news is read, two folders may seem to lie in one another.
+            if names.len() > DEEPEST_PATH {
+                return Ok(names.swap_remove(0));
             }
         }
         names.reverse();
