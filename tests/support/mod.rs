@@ -158,7 +158,7 @@ impl Bed {
             if last.as_ref().is_some_and(|status| status["in_sync"] == true) {
                 return;
             }
-            std::thread::park_timeout(Duration::from_millis(20));
+            std::thread::park_timeout(Duration::from_millis(100));
         }
         panic!("not in sync after {patience:?}: {last:#?}\n{}", tail(&self.log()));
     }
