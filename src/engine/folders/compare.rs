@@ -66,6 +66,9 @@ impl Engine {
                         row.scan_at = NodeId(0);
                     });
                     self.more = true;
+                } else {
+                    // A poll that was under way when we asked has put off the one that we wait for.
+                    self.poll_for(id);
                 }
                 Ok(())
             }
