@@ -75,7 +75,7 @@ enum Job {
     Open(FolderId),
     Resolve(AccountId, FolderId),
     List { account: AccountId, listing: Listing },
-    Look { account: AccountId, node: NodeId },
+    Look { account: AccountId, node: NodeId, sequence: Option<u64> },
     Fetch { account: AccountId, folder: FolderId, node: NodeId, content: SyncedContent },
     Deeds { folder: FolderId, intents: Vec<IntentRow>, again: bool },
 }
@@ -242,10 +242,12 @@ impl Engine {
                 self.woken(account, result);
                 Ok(())
             }
-            (Job::Open(folder), Outcome::Opened(result)) => self.opened(folder, result),
+            (Job::Open(folder), Outcome::Opened(result)) => self.opened(folder, job, result),
             (Job::Resolve(account, folder), Outcome::Resolved(result)) => self.resolved(account, folder, result),
             (Job::List { account, listing }, Outcome::Listed(result)) => self.listed(account, &listing, result),
-            (Job::Look { account, node }, Outcome::Looked(result)) => self.looked(account, node, result),
+            (Job::Look { account, node, sequence }, Outcome::Looked(result)) => {
+                self.looked(account, node, sequence, result)
+            }
             (Job::Fetch { account, folder, node, content }, Outcome::Fetched(result)) => {
                 self.fetched(account, folder, node, content, result)
             }

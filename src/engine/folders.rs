@@ -9,7 +9,7 @@ use super::filter::Filter;
 use super::input::{OpenOrder, RootFacts, Wishes};
 use super::learn::Source;
 use super::listen::QUESTIONS_MOST;
-use super::{Engine, Job, ROWS_PER_STEP, millis};
+use super::{Engine, Job, Phase, ROWS_PER_STEP, millis};
 use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
 use crate::events::interval::backoff;
 use crate::id::{AccountId, FolderId, ItemId, JobId, NodeId, PageToken};
@@ -38,7 +38,6 @@ const LISTINGS_PER_LOAD: u32 = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Root {
     Closed,
-    Opening,
     Open,
 }
 
@@ -80,6 +79,8 @@ pub(super) struct Folder {
     pub staged: BTreeMap<NodeId, (Staged, SyncedContent)>,
     pub fetching: usize,
     root: Root,
+    /// The job that opens the root, or looks at it again.
+    opening: Option<JobId>,
     root_due: u64,
     resolving: bool,
     resolve_due: u64,
@@ -107,6 +108,7 @@ impl Folder {
             staged: BTreeMap::new(),
             fetching: 0,
             root: Root::Closed,
+            opening: None,
             root_due: 0,
             resolving: false,
             resolve_due: 0,
@@ -141,7 +143,7 @@ impl Folder {
 
     /// When there is something to begin. `ask_at` is when its account can be asked; nothing if it cannot.
     pub fn deadline(&self, ask_at: Option<u64>) -> Option<u64> {
-        if self.stuck || self.root == Root::Opening {
+        if self.stuck || self.opening.is_some() {
             return None;
         }
         let resolves = self.root == Root::Open && self.root_item.is_none() && !self.resolving;
@@ -208,7 +210,7 @@ impl Engine {
         // The working set does not know its folders: all of it is read again, which costs one pass over what is ready. What a job is
         // under way for stays: its outcome will come.
         let busy: BTreeSet<NodeId> = self.jobs.values().flat_map(job_nodes).collect();
-        self.nodes.retain(|node, _| busy.contains(node));
+        self.nodes.retain(|node, phase| *phase == Phase::Busy && busy.contains(node));
         self.ready.iter_mut().for_each(VecDeque::clear);
         self.awaiting.clear();
         self.waits_for.clear();
@@ -248,6 +250,7 @@ impl Engine {
                 if relook {
                     // The world holds the permissions and limits of the root.
                     folder.root = Root::Closed;
+                    folder.opening = None;
                     folder.root_due = 0;
                 }
             } else {
@@ -315,7 +318,7 @@ impl Engine {
 
     fn drive_root(&mut self, id: FolderId) -> Result<()> {
         let Some(folder) = self.folders.get(&id) else { return Ok(()) };
-        if folder.stuck || folder.root == Root::Opening || self.now.mono < folder.root_due || folder.batch.is_some() {
+        if folder.stuck || folder.opening.is_some() || self.now.mono < folder.root_due || folder.batch.is_some() {
             return Ok(());
         }
         let staged = folder.staged.values().map(|(staged, _)| staged.name.clone());
@@ -330,9 +333,7 @@ impl Engine {
         }
         let Some(job) = self.start(Job::Open(id))? else { return Ok(()) };
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        if first {
-            folder.root = Root::Opening;
-        }
+        folder.opening = Some(job);
         folder.root_due = u64::MAX;
         let keep_staged = first.then_some(keep_staged);
         let order = OpenOrder {
@@ -346,9 +347,18 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn opened(&mut self, id: FolderId, result: std::result::Result<RootFacts, DiskError>) -> Result<()> {
+    pub(super) fn opened(
+        &mut self,
+        id: FolderId,
+        job: JobId,
+        result: std::result::Result<RootFacts, DiskError>,
+    ) -> Result<()> {
         let now = self.now.mono;
-        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        let Some(folder) = self.folders.get_mut(&id).filter(|folder| folder.opening == Some(job)) else {
+            // The settings changed meanwhile: the root is opened with the new ones.
+            return Ok(());
+        };
+        folder.opening = None;
         let was_open = folder.root == Root::Open;
         match result {
             Ok(facts) => {
@@ -376,6 +386,7 @@ impl Engine {
         let now = self.now.mono;
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.root = Root::Closed;
+        folder.opening = None;
         folder.root_due = now + millis(ROOT_RETRIED_EVERY);
         let (name, next_step) = match error.kind {
             DiskErrorKind::RootLost => (
@@ -571,6 +582,10 @@ impl Engine {
         let scanning = |folder: &&Folder| folder.row.scan_stage == Some(ScanStage::Absences);
         let Some(folder) = self.folders.values().find(scanning) else { return Ok(()) };
         let (id, scan, at) = (folder.row.folder, folder.row.scan, folder.row.scan_at);
+        if self.store.sweep_left(id)? {
+            // What is kept out by a pattern was not met either, and is told first that this is the reason.
+            return Ok(());
+        }
         let (unseen, last) = self.store.unseen(id, scan, at, ROWS_PER_STEP)?;
         for node in unseen {
             let Some(item) = self.store.item(node)? else { continue };

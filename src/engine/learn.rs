@@ -165,8 +165,11 @@ impl Engine {
         if agreed {
             return Ok(Learned::Same);
         }
-        let look = if source == Source::Mention { source.look() } else { 0 };
-        self.store.mark(known.node, known.folder, source.lane(), look, source.journal(), self.now.wall)?;
+        if !differs && matches!(source, Source::Look { .. }) {
+            // The work that asked for the look goes on; its failures still count.
+            return Ok(Learned::Marked);
+        }
+        self.store.mark(known.node, known.folder, source.lane(), 0, source.journal(), self.now.wall)?;
         Ok(Learned::Marked)
     }
 
@@ -286,10 +289,19 @@ impl Engine {
                 sequence: None,
                 ancestors: None,
             };
-            let unknown =
-                self.store.item_by_id(folder, &ancestor.id)?.is_none_or(|row| row.remote.presence == Presence::Absent);
-            if unknown && matches!(self.learn(folder, &described, source)?, Learned::FilteredOut) {
-                return Ok(Above::FilteredOut);
+            match self.store.item_by_id(folder, &ancestor.id)?.map(|row| (row.node, row.remote.presence)) {
+                Some((_, Presence::Present)) => {}
+                Some((_, Presence::FilteredOut)) => return Ok(Above::FilteredOut),
+                Some((node, Presence::Absent)) if source == Source::Mention => {
+                    // It went; only its own state can tell whether it is back. If it is, it is listed, and its children are found.
+                    self.store.mark(node, folder, Lane::News, LOOK, None, self.now.wall)?;
+                    return Ok(Above::Outside);
+                }
+                Some((_, Presence::Absent)) | None => {
+                    if self.learn(folder, &described, source)? == Learned::FilteredOut {
+                        return Ok(Above::FilteredOut);
+                    }
+                }
             }
             above = ancestor.id.clone();
         }

@@ -260,7 +260,7 @@ impl Engine {
 
     /// The cloud seems to have two items in one place: one description is old, so both are looked at.
     fn same_place(&mut self, item: &ItemRow, work: &WorkRow, occupant: &ItemRow) -> Result<()> {
-        if self.store.work(occupant.node)?.is_none() {
+        if self.store.work(occupant.node)?.is_none_or(|theirs| theirs.state != WorkState::Ready) {
             self.store.mark(occupant.node, occupant.folder, Lane::News, LOOK, None, self.now.wall)?;
         }
         let path = self.shown_path(occupant)?;
@@ -571,7 +571,9 @@ impl Engine {
             if account.asking >= QUESTIONS_MOST {
                 return Ok(false);
             }
-            let Some(job) = self.start(Job::Look { account: id, node })? else { return Ok(false) };
+            let Some(job) = self.start(Job::Look { account: id, node, sequence: item.remote.sequence })? else {
+                return Ok(false);
+            };
             if let Some(account) = self.accounts.get_mut(&id) {
                 account.asking += 1;
             }
@@ -621,6 +623,7 @@ impl Engine {
         &mut self,
         account: AccountId,
         node: NodeId,
+        sequence: Option<u64>,
         result: std::result::Result<ItemState, ProviderError>,
     ) -> Result<()> {
         if let Some(account) = self.accounts.get_mut(&account) {
@@ -635,8 +638,13 @@ impl Engine {
             self.leave(node);
             return Ok(());
         };
-        self.store.looked(node)?;
         self.nodes.remove(&node);
+        if item.remote.sequence != sequence && !matches!(state, ItemState::Active(_)) {
+            // The stream overtook the answer: it may have been restored since, so it is asked about once more.
+            self.make_ready(node, work.lane);
+            return Ok(());
+        }
+        self.store.looked(node)?;
         let source = Source::Look { journal: work.journal };
         match state {
             ItemState::Active(found) => {
