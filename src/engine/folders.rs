@@ -723,14 +723,14 @@ impl Engine {
         let attempts = self.store.listing_attempts(node)? + 1;
         let wait = backoff(attempts, error.retry_after, self.chance.next());
         let due = self.now.wall.plus_ms(millis(wait) as i64);
+        self.store.put_off_listing(node, due, &error.to_string())?;
+        self.listings_loaded = 0;
         if error.kind == ProviderErrorKind::NotFound && root != Some(node) {
-            // The folder may be gone, or hidden from us: its own state decides, not this answer.
-            self.store.listed(node)?;
+            // The folder may be gone, or hidden from us: its own state decides, not this answer. If it is there, it is still to be
+            // listed, or its children would pass for gone.
             let look = super::listen::LOOK;
             return self.store.mark(node, id, Lane::News, look, None, self.now.wall);
         }
-        self.store.put_off_listing(node, due, &error.to_string())?;
-        self.listings_loaded = 0;
         if matches!(error.kind, ProviderErrorKind::NotFound | ProviderErrorKind::Forbidden) {
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.degraded = Some(Degraded {

@@ -128,13 +128,20 @@ impl Engine {
         };
         let Some(known) = known else {
             let node = self.store.add_item(folder, &item.id, &row)?;
-            if item.id.is_folder() && !is_creation(source) {
+            if item.id.is_folder() && !self.is_empty(folder, source) {
                 self.store.want_listing(node, folder)?;
             }
             self.store.mark(node, folder, source.lane(), source.look(), source.journal(), self.now.wall)?;
             return Ok(Learned::Marked);
         };
         self.learn_again(&known, row, source)
+    }
+
+    /// Whether a folder that is told of is known to be empty: it was just created, and what is put into it will be told. That is not
+    /// sure when it is told late, or near the place where we began to read.
+    fn is_empty(&self, folder: FolderId, source: Source) -> bool {
+        let compares = self.folders.get(&folder).is_none_or(|folder| folder.row.scan_stage.is_some());
+        matches!(source, Source::Event { created: true, late: false, .. }) && !compares
     }
 
     /// A description of an item that we have a row of.
@@ -157,7 +164,7 @@ impl Engine {
             self.store.leave_holds(known.node)?;
             self.store.swept(known.node)?;
         }
-        if is_folder && returned && !is_creation(source) {
+        if is_folder && returned && !self.is_empty(known.folder, source) {
             self.store.want_listing(known.node, known.folder)?;
         }
         // Marked also when nothing differs and there is a deed under way: its outcome is compared with the newest facts anyway.
@@ -394,9 +401,4 @@ fn is_stale(known: &ItemRow, item: &RemoteItem, source: Source) -> bool {
         Source::Event { .. } | Source::Mention => has <= had,
         Source::Listing | Source::Look { .. } => has < had,
     }
-}
-
-fn is_creation(source: Source) -> bool {
-    // What was put into it may have been told before it was.
-    matches!(source, Source::Event { created: true, late: false, .. })
 }

@@ -299,15 +299,12 @@ impl Store {
         Ok(())
     }
 
-    /// A folder whose descendants are still to be told, if there is one.
-    pub fn next_sweep(&self) -> Result<Option<(NodeId, FolderId, Presence)>> {
-        let sql = "SELECT node, folder, r FROM sweep ORDER BY node LIMIT 1";
-        let found = self
-            .conn
-            .prepare_cached(sql)?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-            .optional()?;
-        found.map(|(node, folder, r)| Ok((NodeId(node), FolderId(folder), Presence::from_code(r)?))).transpose()
+    /// A remote folder of a watched folder whose children are still to be told, if there is one.
+    pub fn next_sweep(&self, folder: FolderId) -> Result<Option<(NodeId, Presence)>> {
+        let sql = "SELECT node, r FROM sweep WHERE folder = ?1 ORDER BY node LIMIT 1";
+        let found =
+            self.conn.prepare_cached(sql)?.query_row([folder.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        found.map(|(node, r)| Ok((NodeId(node), Presence::from_code(r)?))).transpose()
     }
 
     /// A folder's children were told.

@@ -278,6 +278,9 @@ impl World {
         for effect in effects {
             self.carry_out(effect);
         }
+        if self.aloud {
+            self.check_kept_counts();
+        }
         if self.approving {
             self.decide_holds(false);
         }
