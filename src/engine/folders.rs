@@ -119,9 +119,9 @@ impl Folder {
         }
     }
 
-    /// The comparison that a description met now counts for.
-    pub fn seen_mark(&self) -> i64 {
-        self.row.scan
+    /// How an item that is met now is marked for the comparison: even if the stream told of it, odd if it was seen itself.
+    pub fn seen_mark(&self, seen: bool) -> i64 {
+        2 * self.row.scan + i64::from(seen)
     }
 
     /// Adds to the counts.
@@ -517,11 +517,12 @@ impl Engine {
     fn drive_scan(&mut self, id: FolderId) -> Result<()> {
         let Some(folder) = self.folders.get(&id) else { return Ok(()) };
         let Some(account) = self.accounts.get(&folder.account) else { return Ok(()) };
+        let scan = folder.seen_mark(false);
         match folder.row.scan_stage {
             None => self.drive_rolling(id),
             Some(ScanStage::Listing) => {
                 let begun = account.polls_begun;
-                if folder.row.root.is_some() && !self.store.listing_left(id)? {
+                if folder.row.root.is_some() && !self.store.listing_left(id, scan)? {
                     if let Some(folder) = self.folders.get_mut(&id) {
                         folder.settle_after = Some(begun);
                         folder.change(|row| row.scan_stage = Some(ScanStage::Settling));
@@ -534,7 +535,7 @@ impl Engine {
                 // After a restart the poll that was waited for is forgotten: wait for one from now on.
                 let after = folder.settle_after.unwrap_or(account.polls_begun);
                 let drained = account.drained > after;
-                let again = self.store.listing_left(id)?;
+                let again = self.store.listing_left(id, scan)?;
                 let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
                 if folder.settle_after.is_none() {
                     folder.settle_after = Some(after);
@@ -581,7 +582,7 @@ impl Engine {
     pub(super) fn find_absences(&mut self) -> Result<()> {
         let scanning = |folder: &&Folder| folder.row.scan_stage == Some(ScanStage::Absences);
         let Some(folder) = self.folders.values().find(scanning) else { return Ok(()) };
-        let (id, scan, at) = (folder.row.folder, folder.row.scan, folder.row.scan_at);
+        let (id, scan, at) = (folder.row.folder, folder.seen_mark(false), folder.row.scan_at);
         if self.store.sweep_left(id)? {
             // What is kept out by a pattern was not met either, and is told first that this is the reason.
             return Ok(());

@@ -1,7 +1,7 @@
 //! What the cloud says of an item becomes what we know of the cloud: newer facts win, and what they change is marked as work.
 
-use super::Engine;
 use super::listen::LOOK;
+use super::{Engine, Phase};
 use crate::events::Subject;
 use crate::id::{FolderId, ItemId, JournalId, NodeId};
 use crate::store::Result;
@@ -56,6 +56,11 @@ impl Source {
         }
     }
 
+    /// Whether the cloud showed the item itself, as it is.
+    fn is_sight(self) -> bool {
+        matches!(self, Self::Listing | Self::Look { .. })
+    }
+
     fn lane(self) -> Lane {
         match self {
             Self::Event { .. } | Self::Mention | Self::Look { .. } => Lane::News,
@@ -95,10 +100,13 @@ impl Engine {
     pub(super) fn learn(&mut self, folder: FolderId, item: &RemoteItem, source: Source) -> Result<Learned> {
         let known = self.store.item_by_id(folder, &item.id)?;
         let (scan, root) = match self.folders.get(&folder) {
-            Some(folder) => (folder.seen_mark(), folder.row.root),
+            Some(folder) => (folder.seen_mark(source.is_sight()), folder.row.root),
             None => return Ok(Learned::Outside),
         };
         if let Some(known) = &known {
+            if self.nodes.get(&known.node) == Some(&Phase::Busy) {
+                self.overtaken.insert(known.node);
+            }
             if Some(known.node) == root {
                 return self.learn_root(known, item);
             }
@@ -183,7 +191,8 @@ impl Engine {
     /// A full comparison met an item, by whatever way. A folder that counts as met is listed: its children must be met too.
     fn met(&mut self, known: &ItemRow, scan: i64) -> Result<()> {
         self.store.set_seen(known.node, scan)?;
-        if known.id.is_folder() {
+        let is_first = known.remote.seen < (scan & !1);
+        if known.id.is_folder() && is_first {
             self.store.want_listing(known.node, known.folder)?;
         }
         Ok(())

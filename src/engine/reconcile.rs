@@ -591,13 +591,14 @@ impl Engine {
             if account.asking >= QUESTIONS_MOST {
                 return Ok(false);
             }
-            let Some(job) = self.start(Job::Look { account: id, node, sequence: item.remote.sequence })? else {
+            let Some(job) = self.start(Job::Look { account: id, node })? else {
                 return Ok(false);
             };
             if let Some(account) = self.accounts.get_mut(&id) {
                 account.asking += 1;
             }
             self.nodes.insert(node, Phase::Busy);
+            self.overtaken.remove(&node);
             self.outbox.push(Effect::Cloud { job, account: id, task: Task::Look(item.id) });
             return Ok(true);
         }
@@ -643,7 +644,6 @@ impl Engine {
         &mut self,
         account: AccountId,
         node: NodeId,
-        sequence: Option<u64>,
         result: std::result::Result<ItemState, ProviderError>,
     ) -> Result<()> {
         if let Some(account) = self.accounts.get_mut(&account) {
@@ -659,8 +659,8 @@ impl Engine {
             return Ok(());
         };
         self.nodes.remove(&node);
-        if item.remote.sequence != sequence && !matches!(state, ItemState::Active(_)) {
-            // The stream overtook the answer: it may have been restored since, so it is asked about once more.
+        if self.overtaken.remove(&node) && !matches!(state, ItemState::Active(_)) {
+            // Other news overtook the answer: it may have been restored since, so it is asked about once more.
             self.make_ready(node, work.lane);
             return Ok(());
         }
@@ -680,6 +680,12 @@ impl Engine {
                 self.gone(&item, Presence::Absent, source)?;
             }
             ItemState::NotFound => {
+                if let Some(folder) = self.folders.get(&item.folder)
+                    && item.remote.seen == folder.seen_mark(false)
+                {
+                    // Only the stream told the comparison of it, and now there is nothing to be seen: it was not met.
+                    self.store.set_seen(node, item.remote.seen - 1)?;
+                }
                 let text = "the cloud no longer shows the item, and did not say that it was deleted";
                 self.store.want_look(node)?;
                 return self.item_failed(node, "hidden", text, Some(HIDDEN_RETRIED_EVERY));

@@ -285,10 +285,11 @@ impl Store {
         Ok(due.map(Wall))
     }
 
-    /// Whether a folder has anything to list.
-    pub fn listing_left(&self, folder: FolderId) -> Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM listing WHERE folder = ?1)";
-        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?)
+    /// Whether a remote folder that full comparison `scan` met is still to be listed. One that it did not meet may be gone, and is not
+    /// waited for.
+    pub fn listing_left(&self, folder: FolderId, scan: i64) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM listing JOIN item USING (node) WHERE listing.folder = ?1 AND item.seen >= ?2)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0, scan], |row| row.get(0))?)
     }
 
     /// Asks for a folder's descendants to be told what became of it.

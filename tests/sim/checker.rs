@@ -150,7 +150,9 @@ impl World {
                 None => folders += 1,
             }
         }
-        let row = self.store().folders().unwrap().into_iter().find(|row| row.folder == FOLDER).unwrap();
+        let Some(row) = self.store().folders().unwrap().into_iter().find(|row| row.folder == FOLDER) else {
+            return (0, 0);
+        };
         let counts = (row.counts.files, row.counts.folders, row.counts.bytes, row.counts.removals);
         assert_eq!(counts, (files, folders, bytes, removals), "files, folders, bytes, removals");
         (files, bytes)
