@@ -1,6 +1,6 @@
 //! What the cloud says of an item becomes what we know of the cloud: newer facts win, and what they change is marked as work.
 
-use super::listen::LOOK;
+use super::listen::{LOOK, LOOK_AFTER_TRASH};
 use super::{Engine, Phase};
 use crate::events::Subject;
 use crate::id::{FolderId, ItemId, JournalId, NodeId};
@@ -223,10 +223,11 @@ impl Engine {
             return Ok(Learned::Outside);
         };
         match source {
-            // An event may be old, and a removal is destructive: the item's own state decides.
-            Source::Event { .. } | Source::Mention => {
-                self.store.mark(known.node, folder, Lane::News, LOOK, source.journal(), self.now.wall)?;
+            // An event may be old, and a removal is destructive: the item's own state decides, and "not found" agrees with the event.
+            Source::Event { .. } => {
+                self.store.mark(known.node, folder, Lane::News, LOOK_AFTER_TRASH, source.journal(), self.now.wall)?;
             }
+            Source::Mention => self.store.mark(known.node, folder, Lane::News, LOOK, None, self.now.wall)?,
             Source::Look { .. } | Source::Listing => {
                 self.store.set_sequence(known.node, item.sequence)?;
                 self.gone(known, Presence::Absent, source)?;

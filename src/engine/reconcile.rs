@@ -185,6 +185,11 @@ impl Engine {
         if !self.is_vacated(item, work)? {
             return Ok(());
         }
+        if matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Parked(_))) {
+            // It was on its way, out of sight: nobody would find it there.
+            let want = if item.id.is_folder() { Want::RemoveFolder } else { Want::RemoveFile };
+            return self.want(item, work, want);
+        }
         self.drop_staged(item.folder, item.node);
         self.put_synced(item, None)?;
         self.conclude(item, work, "filtered out; the local copy stays")?;
