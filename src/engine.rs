@@ -110,6 +110,8 @@ pub struct Engine {
     awaiting: BTreeMap<NodeId, Vec<NodeId>>,
     /// For whom an item waits, as long as it does.
     waits_for: BTreeMap<NodeId, NodeId>,
+    /// Items of which something was heard while a job was under way for them.
+    overtaken: BTreeSet<NodeId>,
     /// What was last done for an item, for the journal.
     did: BTreeMap<NodeId, &'static str>,
     /// Files at whose place there is no equal file to adopt.
@@ -146,6 +148,7 @@ impl Engine {
             loaded: [0, 0],
             awaiting: BTreeMap::new(),
             waits_for: BTreeMap::new(),
+            overtaken: BTreeSet::new(),
             did: BTreeMap::new(),
             no_adopt: BTreeSet::new(),
             clear_way: BTreeSet::new(),
@@ -242,7 +245,7 @@ impl Engine {
                 self.woken(account, result);
                 Ok(())
             }
-            (Job::Open(folder), Outcome::Opened(result)) => self.opened(folder, result),
+            (Job::Open(folder), Outcome::Opened(result)) => self.opened(folder, job, result),
             (Job::Resolve(account, folder), Outcome::Resolved(result)) => self.resolved(account, folder, result),
             (Job::List { account, listing }, Outcome::Listed(result)) => self.listed(account, &listing, result),
             (Job::Look { account, node }, Outcome::Looked(result)) => self.looked(account, node, result),
@@ -303,6 +306,7 @@ impl Engine {
     fn leave(&mut self, node: NodeId) {
         self.nodes.remove(&node);
         self.waits_for.remove(&node);
+        self.overtaken.remove(&node);
         self.did.remove(&node);
         self.no_adopt.remove(&node);
         self.clear_way.remove(&node);

@@ -66,6 +66,10 @@ impl Engine {
             | Want::Move { parent, name } => Some((*parent, name.clone())),
             Want::Park | Want::RemoveFile | Want::RemoveFolder => None,
         };
+        if self.nodes.get(&item.node) == Some(&Phase::Busy) {
+            // It is in a batch already, perhaps to step aside for another item.
+            return Ok(());
+        }
         let Some(folder) = self.folders.get_mut(&item.folder) else { return Ok(()) };
         let building = &folder.building;
         let taken = target.as_ref().is_some_and(|target| building.taken.contains(target));

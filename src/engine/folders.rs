@@ -9,7 +9,7 @@ use super::filter::Filter;
 use super::input::{OpenOrder, RootFacts, Wishes};
 use super::learn::Source;
 use super::listen::QUESTIONS_MOST;
-use super::{Engine, Job, ROWS_PER_STEP, millis};
+use super::{Engine, Job, Phase, ROWS_PER_STEP, millis};
 use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
 use crate::events::interval::backoff;
 use crate::id::{AccountId, FolderId, ItemId, JobId, NodeId, PageToken};
@@ -40,7 +40,6 @@ const LISTINGS_PER_LOAD: u32 = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Root {
     Closed,
-    Opening,
     Open,
 }
 
@@ -82,6 +81,8 @@ pub(super) struct Folder {
     pub staged: BTreeMap<NodeId, (Staged, SyncedContent)>,
     pub fetching: usize,
     root: Root,
+    /// The job that opens the root, or looks at it again.
+    opening: Option<JobId>,
     root_due: u64,
     resolving: bool,
     resolve_due: u64,
@@ -109,6 +110,7 @@ impl Folder {
             staged: BTreeMap::new(),
             fetching: 0,
             root: Root::Closed,
+            opening: None,
             root_due: 0,
             resolving: false,
             resolve_due: 0,
@@ -119,9 +121,9 @@ impl Folder {
         }
     }
 
-    /// The comparison that a description met now counts for.
-    pub fn seen_mark(&self) -> i64 {
-        self.row.scan
+    /// How an item that is met now is marked for the comparison: even if the stream told of it, odd if it was seen itself.
+    pub fn seen_mark(&self, seen: bool) -> i64 {
+        2 * self.row.scan + i64::from(seen)
     }
 
     /// Adds to the counts.
@@ -143,7 +145,7 @@ impl Folder {
 
     /// When there is something to begin. `ask_at` is when its account can be asked; nothing if it cannot.
     pub fn deadline(&self, ask_at: Option<u64>) -> Option<u64> {
-        if self.stuck || self.root == Root::Opening {
+        if self.stuck || self.opening.is_some() {
             return None;
         }
         let resolves = self.root == Root::Open && self.root_item.is_none() && !self.resolving;
@@ -210,7 +212,7 @@ impl Engine {
         // The working set does not know its folders: all of it is read again, which costs one pass over what is ready. What a job is
         // under way for stays: its outcome will come.
         let busy: BTreeSet<NodeId> = self.jobs.values().flat_map(job_nodes).collect();
-        self.nodes.retain(|node, _| busy.contains(node));
+        self.nodes.retain(|node, phase| *phase == Phase::Busy && busy.contains(node));
         self.ready.iter_mut().for_each(VecDeque::clear);
         self.awaiting.clear();
         self.waits_for.clear();
@@ -250,6 +252,7 @@ impl Engine {
                 if relook {
                     // The world holds the permissions and limits of the root.
                     folder.root = Root::Closed;
+                    folder.opening = None;
                     folder.root_due = 0;
                 }
             } else {
@@ -317,7 +320,7 @@ impl Engine {
 
     fn drive_root(&mut self, id: FolderId) -> Result<()> {
         let Some(folder) = self.folders.get(&id) else { return Ok(()) };
-        if folder.stuck || folder.root == Root::Opening || self.now.mono < folder.root_due || folder.batch.is_some() {
+        if folder.stuck || folder.opening.is_some() || self.now.mono < folder.root_due || folder.batch.is_some() {
             return Ok(());
         }
         let staged = folder.staged.values().map(|(staged, _)| staged.name.clone());
@@ -332,9 +335,7 @@ impl Engine {
         }
         let Some(job) = self.start(Job::Open(id))? else { return Ok(()) };
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        if first {
-            folder.root = Root::Opening;
-        }
+        folder.opening = Some(job);
         folder.root_due = u64::MAX;
         let keep_staged = first.then_some(keep_staged);
         let order = OpenOrder {
@@ -348,9 +349,18 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn opened(&mut self, id: FolderId, result: std::result::Result<RootFacts, DiskError>) -> Result<()> {
+    pub(super) fn opened(
+        &mut self,
+        id: FolderId,
+        job: JobId,
+        result: std::result::Result<RootFacts, DiskError>,
+    ) -> Result<()> {
         let now = self.now.mono;
-        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        let Some(folder) = self.folders.get_mut(&id).filter(|folder| folder.opening == Some(job)) else {
+            // The settings changed meanwhile: the root is opened with the new ones.
+            return Ok(());
+        };
+        folder.opening = None;
         let was_open = folder.root == Root::Open;
         match result {
             Ok(facts) => {
@@ -378,6 +388,7 @@ impl Engine {
         let now = self.now.mono;
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.root = Root::Closed;
+        folder.opening = None;
         folder.root_due = now + millis(ROOT_RETRIED_EVERY);
         let (name, next_step) = match error.kind {
             DiskErrorKind::RootLost => (

@@ -1,7 +1,7 @@
 //! What the cloud says of an item becomes what we know of the cloud: newer facts win, and what they change is marked as work.
 
-use super::Engine;
-use super::listen::LOOK;
+use super::listen::{LOOK, LOOK_AFTER_TRASH};
+use super::{Engine, Phase};
 use crate::events::Subject;
 use crate::id::{FolderId, ItemId, JournalId, NodeId};
 use crate::store::Result;
@@ -56,6 +56,11 @@ impl Source {
         }
     }
 
+    /// Whether the cloud showed the item itself, as it is.
+    fn is_sight(self) -> bool {
+        matches!(self, Self::Listing | Self::Look { .. })
+    }
+
     fn lane(self) -> Lane {
         match self {
             Self::Event { .. } | Self::Mention | Self::Look { .. } => Lane::News,
@@ -95,10 +100,13 @@ impl Engine {
     pub(super) fn learn(&mut self, folder: FolderId, item: &RemoteItem, source: Source) -> Result<Learned> {
         let known = self.store.item_by_id(folder, &item.id)?;
         let (scan, root) = match self.folders.get(&folder) {
-            Some(folder) => (folder.seen_mark(), folder.row.root),
+            Some(folder) => (folder.seen_mark(source.is_sight()), folder.row.root),
             None => return Ok(Learned::Outside),
         };
         if let Some(known) = &known {
+            if self.nodes.get(&known.node) == Some(&Phase::Busy) {
+                self.overtaken.insert(known.node);
+            }
             if Some(known.node) == root {
                 return self.learn_root(known, item);
             }
@@ -128,13 +136,20 @@ impl Engine {
         };
         let Some(known) = known else {
             let node = self.store.add_item(folder, &item.id, &row)?;
-            if item.id.is_folder() && !is_creation(source) {
+            if item.id.is_folder() && !self.is_empty(folder, source) {
                 self.store.want_listing(node, folder)?;
             }
             self.store.mark(node, folder, source.lane(), source.look(), source.journal(), self.now.wall)?;
             return Ok(Learned::Marked);
         };
         self.learn_again(&known, row, source)
+    }
+
+    /// Whether a folder that is told of is known to be empty: it was just created, and what is put into it will be told. That is not
+    /// sure when it is told late, or near the place where we began to read.
+    fn is_empty(&self, folder: FolderId, source: Source) -> bool {
+        let compares = self.folders.get(&folder).is_none_or(|folder| folder.row.scan_stage.is_some());
+        matches!(source, Source::Event { created: true, late: false, .. }) && !compares
     }
 
     /// A description of an item that we have a row of.
@@ -157,7 +172,7 @@ impl Engine {
             self.store.leave_holds(known.node)?;
             self.store.swept(known.node)?;
         }
-        if is_folder && returned && !is_creation(source) {
+        if is_folder && returned && !self.is_empty(known.folder, source) {
             self.store.want_listing(known.node, known.folder)?;
         }
         // Marked also when nothing differs and there is a deed under way: its outcome is compared with the newest facts anyway.
@@ -165,15 +180,19 @@ impl Engine {
         if agreed {
             return Ok(Learned::Same);
         }
-        let look = if source == Source::Mention { source.look() } else { 0 };
-        self.store.mark(known.node, known.folder, source.lane(), look, source.journal(), self.now.wall)?;
+        if !differs && matches!(source, Source::Look { .. }) {
+            // The work that asked for the look goes on; its failures still count.
+            return Ok(Learned::Marked);
+        }
+        self.store.mark(known.node, known.folder, source.lane(), 0, source.journal(), self.now.wall)?;
         Ok(Learned::Marked)
     }
 
     /// A full comparison met an item, by whatever way. A folder that counts as met is listed: its children must be met too.
     fn met(&mut self, known: &ItemRow, scan: i64) -> Result<()> {
         self.store.set_seen(known.node, scan)?;
-        if known.id.is_folder() {
+        let is_first = known.remote.seen < (scan & !1);
+        if known.id.is_folder() && is_first {
             self.store.want_listing(known.node, known.folder)?;
         }
         Ok(())
@@ -204,10 +223,11 @@ impl Engine {
             return Ok(Learned::Outside);
         };
         match source {
-            // An event may be old, and a removal is destructive: the item's own state decides.
-            Source::Event { .. } | Source::Mention => {
-                self.store.mark(known.node, folder, Lane::News, LOOK, source.journal(), self.now.wall)?;
+            // An event may be old, and a removal is destructive: the item's own state decides, and "not found" agrees with the event.
+            Source::Event { .. } => {
+                self.store.mark(known.node, folder, Lane::News, LOOK_AFTER_TRASH, source.journal(), self.now.wall)?;
             }
+            Source::Mention => self.store.mark(known.node, folder, Lane::News, LOOK, None, self.now.wall)?,
             Source::Look { .. } | Source::Listing => {
                 self.store.set_sequence(known.node, item.sequence)?;
                 self.gone(known, Presence::Absent, source)?;
@@ -286,10 +306,19 @@ impl Engine {
                 sequence: None,
                 ancestors: None,
             };
-            let unknown =
-                self.store.item_by_id(folder, &ancestor.id)?.is_none_or(|row| row.remote.presence == Presence::Absent);
-            if unknown && matches!(self.learn(folder, &described, source)?, Learned::FilteredOut) {
-                return Ok(Above::FilteredOut);
+            match self.store.item_by_id(folder, &ancestor.id)?.map(|row| (row.node, row.remote.presence)) {
+                Some((_, Presence::Present)) => {}
+                Some((_, Presence::FilteredOut)) => return Ok(Above::FilteredOut),
+                Some((node, Presence::Absent)) if source == Source::Mention => {
+                    // It went; only its own state can tell whether it is back. If it is, it is listed, and its children are found.
+                    self.store.mark(node, folder, Lane::News, LOOK, None, self.now.wall)?;
+                    return Ok(Above::Outside);
+                }
+                Some((_, Presence::Absent)) | None => {
+                    if self.learn(folder, &described, source)? == Learned::FilteredOut {
+                        return Ok(Above::FilteredOut);
+                    }
+                }
             }
             above = ancestor.id.clone();
         }
@@ -382,9 +411,4 @@ fn is_stale(known: &ItemRow, item: &RemoteItem, source: Source) -> bool {
         Source::Event { .. } | Source::Mention => has <= had,
         Source::Listing | Source::Look { .. } => has < had,
     }
-}
-
-fn is_creation(source: Source) -> bool {
-    // What was put into it may have been told before it was.
-    matches!(source, Source::Event { created: true, late: false, .. })
 }

@@ -500,7 +500,7 @@ impl Engine {
 
 /// Ask for the item's state; "not found" alone proves nothing.
 pub(super) const LOOK: u8 = 1;
-/// Ask for the item's state after the stream said that it went to the trash: "not found" is the second proof.
+/// Ask for the item's state after the stream said that it went to the trash, or elsewhere: "not found" is the second proof.
 pub(super) const LOOK_AFTER_TRASH: u8 = 2;
 
 fn add_counts(counts: &mut EventCounts, more: EventCounts) {

@@ -25,6 +25,8 @@ mod calls;
 const STAGED_MOST: usize = 256;
 /// A reconsideration of something that waits for an item that is itself put off.
 const WAIT_AGAIN: Duration = Duration::from_secs(5);
+/// The code of what waits for another item, and has not failed.
+const WAITS: &str = "waits";
 /// Items that may wait in one circle; more are not looked for.
 const CIRCLE_MOST: usize = 1_000;
 /// How long an item rests that the cloud hides from us.
@@ -180,6 +182,11 @@ impl Engine {
         if !self.is_vacated(item, work)? {
             return Ok(());
         }
+        if matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Parked(_))) {
+            // It was on its way, out of sight: nobody would find it there.
+            let want = if item.id.is_folder() { Want::RemoveFolder } else { Want::RemoveFile };
+            return self.want(item, work, want);
+        }
         self.drop_staged(item.folder, item.node);
         self.put_synced(item, None)?;
         self.conclude(item, work, "filtered out; the local copy stays")?;
@@ -215,7 +222,7 @@ impl Engine {
     /// Whether an item can go to a place: its directory is on disk, and nobody else sits there. If not, arranges for it.
     fn way_is_free(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId, name: &Name) -> Result<bool> {
         let Some(above) = self.store.item(parent)? else {
-            self.put_off(work, WAIT_AGAIN, "waits", "waits for its folder")?;
+            self.put_off(work, WAIT_AGAIN, WAITS, "waits for its folder")?;
             return Ok(false);
         };
         if above.synced.is_none() {
@@ -257,7 +264,7 @@ impl Engine {
 
     /// The cloud seems to have two items in one place: one description is old, so both are looked at.
     fn same_place(&mut self, item: &ItemRow, work: &WorkRow, occupant: &ItemRow) -> Result<()> {
-        if self.store.work(occupant.node)?.is_none() {
+        if self.store.work(occupant.node)?.is_none_or(|theirs| theirs.state != WorkState::Ready) {
             self.store.mark(occupant.node, occupant.folder, Lane::News, LOOK, None, self.now.wall)?;
         }
         let path = self.shown_path(occupant)?;
@@ -290,7 +297,7 @@ impl Engine {
                         return Ok(false);
                     }
                 }
-                self.put_off(work, WAIT_AGAIN, "waits", "waits for its new folder to move")?;
+                self.put_off(work, WAIT_AGAIN, WAITS, "waits for its new folder to move")?;
                 return Ok(false);
             }
             chain.push(node);
@@ -388,7 +395,15 @@ impl Engine {
 
     /// Tells the descendants of folders what became of them, a few thousand rows at a time.
     pub(super) fn sweep(&mut self) -> Result<()> {
-        if let Some((node, _, presence)) = self.store.next_sweep()? {
+        // Only in folders whose counts we keep: one that is not configured now goes on when it is.
+        let mut next = None;
+        for id in self.folders.keys() {
+            next = self.store.next_sweep(*id)?;
+            if next.is_some() {
+                break;
+            }
+        }
+        if let Some((node, presence)) = next {
             let after = self.sweep_at.filter(|(at, _)| *at == node).map_or(NodeId(0), |(_, after)| after);
             let children = self.store.remote_children(node, after, ROWS_PER_STEP)?;
             let full = children.len() == ROWS_PER_STEP as usize;
@@ -438,7 +453,11 @@ impl Engine {
                 self.store.mark(other.node, other.folder, work.lane, 0, None, self.now.wall)?;
             }
             Some(WorkState::Ready) => {}
-            Some(WorkState::Waiting) => return self.put_off(work, WAIT_AGAIN, "waits", "waits for another item"),
+            Some(WorkState::Waiting) => {
+                self.put_off(work, WAIT_AGAIN, WAITS, "waits for another item")?;
+                self.waits_for.insert(work.node, other.node);
+                return self.break_circle(work);
+            }
             Some(WorkState::Held) => {
                 // It is held with what it waits for; the decision frees both.
                 self.store.hold_work(work.node)?;
@@ -457,7 +476,8 @@ impl Engine {
         let mut circle = vec![work.node];
         let mut at = work.node;
         loop {
-            let next = self.waits_for.get(&at).filter(|_| self.nodes.get(&at) == Some(&Phase::AwaitNode));
+            let stands = self.nodes.get(&at).is_none_or(|phase| *phase == Phase::AwaitNode);
+            let next = self.waits_for.get(&at).filter(|_| stands);
             match next {
                 Some(next) if *next == work.node => break,
                 Some(next) if circle.len() < CIRCLE_MOST => {
@@ -469,12 +489,17 @@ impl Engine {
         }
         for node in circle {
             let (Some(theirs), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else { continue };
+            let waits = match theirs.state {
+                WorkState::Ready => true,
+                WorkState::Waiting => theirs.problem.as_ref().is_some_and(|(code, _)| code == WAITS),
+                WorkState::Held => false,
+            };
             let is_seated = matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::At { .. }));
-            if is_seated && theirs.state == WorkState::Ready && matches!(plan_of(&item), Action::Move { .. }) {
+            if is_seated && waits && matches!(plan_of(&item), Action::Move { .. }) {
                 return self.want(&item, &theirs, Want::Park);
             }
         }
-        self.put_off(work, WAIT_AGAIN, "waits", "waits for items that wait for it")
+        self.put_off(work, WAIT_AGAIN, WAITS, "waits for items that wait for it")
     }
 
     /// An item is tried again later, by itself and not for a failure of its own.

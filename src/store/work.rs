@@ -285,10 +285,11 @@ impl Store {
         Ok(due.map(Wall))
     }
 
-    /// Whether a folder has anything to list.
-    pub fn listing_left(&self, folder: FolderId) -> Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM listing WHERE folder = ?1)";
-        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?)
+    /// Whether a remote folder that full comparison `scan` met is still to be listed. One that it did not meet may be gone, and is not
+    /// waited for.
+    pub fn listing_left(&self, folder: FolderId, scan: i64) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM listing JOIN item USING (node) WHERE listing.folder = ?1 AND item.seen >= ?2)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0, scan], |row| row.get(0))?)
     }
 
     /// Asks for a folder's descendants to be told what became of it.
@@ -299,15 +300,12 @@ impl Store {
         Ok(())
     }
 
-    /// A folder whose descendants are still to be told, if there is one.
-    pub fn next_sweep(&self) -> Result<Option<(NodeId, FolderId, Presence)>> {
-        let sql = "SELECT node, folder, r FROM sweep ORDER BY node LIMIT 1";
-        let found = self
-            .conn
-            .prepare_cached(sql)?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-            .optional()?;
-        found.map(|(node, folder, r)| Ok((NodeId(node), FolderId(folder), Presence::from_code(r)?))).transpose()
+    /// A remote folder of a watched folder whose children are still to be told, if there is one.
+    pub fn next_sweep(&self, folder: FolderId) -> Result<Option<(NodeId, Presence)>> {
+        let sql = "SELECT node, r FROM sweep WHERE folder = ?1 ORDER BY node LIMIT 1";
+        let found =
+            self.conn.prepare_cached(sql)?.query_row([folder.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        found.map(|(node, r)| Ok((NodeId(node), Presence::from_code(r)?))).transpose()
     }
 
     /// A folder's children were told.

@@ -278,6 +278,9 @@ impl World {
         for effect in effects {
             self.carry_out(effect);
         }
+        if self.aloud {
+            self.check_kept_counts();
+        }
         if self.approving {
             self.decide_holds(false);
         }
@@ -528,7 +531,8 @@ impl World {
             let removes = matches!(&order.deed, Deed::RemoveFile { expect, .. } if expect.ino != 0);
             if removes && !self.cloud.lossy && self.swarm.habits.late == 0 {
                 let item = self.store().item(intent.node).unwrap().expect("an item for each deed");
-                let is_wanted = self.cloud.is_below(&item.id, &watched()) && !self.cloud.ever_gone.contains(&item.id);
+                let is_wanted =
+                    self.wanted().values().any(|id| *id == item.id) && !self.cloud.ever_gone.contains(&item.id);
                 assert!(!is_wanted, "{} was never gone from the cloud", item.id);
             }
         }

@@ -36,11 +36,12 @@ impl Engine {
     pub(in crate::engine) fn drive_scan(&mut self, id: FolderId) -> Result<()> {
         let Some(folder) = self.folders.get(&id) else { return Ok(()) };
         let Some(account) = self.accounts.get(&folder.account) else { return Ok(()) };
+        let scan = folder.seen_mark(false);
         match folder.row.scan_stage {
             None => self.drive_rolling(id),
             Some(ScanStage::Listing) => {
                 let begun = account.polls_begun;
-                if folder.row.root.is_some() && !self.store.listing_left(id)? {
+                if folder.row.root.is_some() && !self.store.listing_left(id, scan)? {
                     if let Some(folder) = self.folders.get_mut(&id) {
                         folder.settle_after = Some(begun);
                         folder.change(|row| row.scan_stage = Some(ScanStage::Settling));
@@ -53,7 +54,7 @@ impl Engine {
                 // After a restart the poll that was waited for is forgotten: wait for one from now on.
                 let after = folder.settle_after.unwrap_or(account.polls_begun);
                 let drained = account.drained > after;
-                let again = self.store.listing_left(id)?;
+                let again = self.store.listing_left(id, scan)?;
                 let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
                 if folder.settle_after.is_none() {
                     folder.settle_after = Some(after);
@@ -103,7 +104,11 @@ impl Engine {
     pub(in crate::engine) fn find_absences(&mut self) -> Result<()> {
         let scanning = |folder: &&Folder| folder.row.scan_stage == Some(ScanStage::Absences);
         let Some(folder) = self.folders.values().find(scanning) else { return Ok(()) };
-        let (id, scan, at) = (folder.row.folder, folder.row.scan, folder.row.scan_at);
+        let (id, scan, at) = (folder.row.folder, folder.seen_mark(false), folder.row.scan_at);
+        if self.store.sweep_left(id)? {
+            // What is kept out by a pattern was not met either, and is told first that this is the reason.
+            return Ok(());
+        }
         let (unseen, last) = self.store.unseen(id, scan, at, ROWS_PER_STEP)?;
         for node in unseen {
             let Some(item) = self.store.item(node)? else { continue };
@@ -248,14 +253,14 @@ impl Engine {
         let attempts = self.store.listing_attempts(node)? + 1;
         let wait = backoff(attempts, error.retry_after, self.chance.next());
         let due = self.now.wall.plus_ms(millis(wait) as i64);
+        self.store.put_off_listing(node, due, &error.to_string())?;
+        self.listings_loaded = 0;
         if error.kind == ProviderErrorKind::NotFound && root != Some(node) {
-            // The folder may be gone, or hidden from us: its own state decides, not this answer.
-            self.store.listed(node)?;
+            // The folder may be gone, or hidden from us: its own state decides, not this answer. If it is there, it is still to be
+            // listed, or its children would pass for gone.
             let look = crate::engine::listen::LOOK;
             return self.store.mark(node, id, Lane::News, look, None, self.now.wall);
         }
-        self.store.put_off_listing(node, due, &error.to_string())?;
-        self.listings_loaded = 0;
         if matches!(error.kind, ProviderErrorKind::NotFound | ProviderErrorKind::Forbidden) {
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.degraded = Some(Degraded {

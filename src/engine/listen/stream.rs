@@ -114,7 +114,7 @@ impl Engine {
             });
         }
         let newest = self.accounts.get(&id).and_then(|account| account.newest_event);
-        let late = event.at.is_some_and(|at| newest.is_some_and(|newest| at < newest));
+        let late = event.at.is_some_and(|at| newest.is_none_or(|newest| at < newest));
         let source = Source::Event { journal, created: event.kind == EventKind::Created, late };
         let outcome = match &event.subject {
             Subject::Item(item) => match self.learn(folder, item, source)? {

@@ -70,11 +70,14 @@ impl Engine {
             if account.asking >= QUESTIONS_MOST {
                 return Ok(false);
             }
-            let Some(job) = self.start(Job::Look { account: id, node })? else { return Ok(false) };
+            let Some(job) = self.start(Job::Look { account: id, node })? else {
+                return Ok(false);
+            };
             if let Some(account) = self.accounts.get_mut(&id) {
                 account.asking += 1;
             }
             self.nodes.insert(node, Phase::Busy);
+            self.overtaken.remove(&node);
             self.outbox.push(Effect::Cloud { job, account: id, task: Task::Look(item.id) });
             return Ok(true);
         }
@@ -134,8 +137,13 @@ impl Engine {
             self.leave(node);
             return Ok(());
         };
-        self.store.looked(node)?;
         self.nodes.remove(&node);
+        if self.overtaken.remove(&node) && !matches!(state, ItemState::Active(_)) {
+            // Other news overtook the answer: it may have been restored since, so it is asked about once more.
+            self.make_ready(node, work.lane);
+            return Ok(());
+        }
+        self.store.looked(node)?;
         let source = Source::Look { journal: work.journal };
         match state {
             ItemState::Active(found) => {
@@ -151,6 +159,12 @@ impl Engine {
                 self.gone(&item, Presence::Absent, source)?;
             }
             ItemState::NotFound => {
+                if let Some(folder) = self.folders.get(&item.folder)
+                    && item.remote.seen == folder.seen_mark(false)
+                {
+                    // Only the stream told the comparison of it, and now there is nothing to be seen: it was not met.
+                    self.store.set_seen(node, item.remote.seen - 1)?;
+                }
                 let text = "the cloud no longer shows the item, and did not say that it was deleted";
                 self.store.want_look(node)?;
                 return self.item_failed(node, "hidden", text, Some(HIDDEN_RETRIED_EVERY));

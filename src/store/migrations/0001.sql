@@ -64,7 +64,7 @@ CREATE TABLE item (
     r_mtime   INTEGER,                      -- ms
     r_etag    TEXT,
     r_seq     INTEGER,
-    seen      INTEGER NOT NULL DEFAULT 0,   -- the full comparison that last met it
+    seen      INTEGER NOT NULL DEFAULT 0,   -- twice the number of the full comparison that last met it; odd if it was seen itself
     s         INTEGER NOT NULL DEFAULT 0,   -- 0 not on disk, 1 in the tree, 2 parked
     s_parent  INTEGER,
     s_name    BLOB,
