@@ -222,3 +222,28 @@ fn names_that_the_disk_cannot_hold_are_mapped_and_said() {
     let why = bed.ok(&["why", bed.local().join(mapped).to_str().unwrap()]);
     assert!(why.contains("255 bytes"), "{why}");
 }
+
+#[test]
+fn a_subfolder_that_is_not_found_once_while_everything_is_compared_keeps_its_files() {
+    use folder_sync_agent::sandbox::{Answer, Fault, Rule};
+    let bed = Bed::new();
+    let cloud = bed.cloud();
+    let sub = cloud.mkdir_p(&remote("sub")).unwrap();
+    for file in 0..10 {
+        cloud.write(&remote(&format!("sub/f{file}")), format!("{file}").into_bytes()).unwrap();
+    }
+    bed.add_folder(&[]);
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    let verified = bed.status().unwrap()["folders"][0]["verified"].clone();
+    cloud.reset_counters();
+    cloud.faults().add(Rule::on("folder_items", Fault::Answer(Answer::error(404, "not_found"))).id(&sub).times(1));
+    bed.ok(&["sync", "inbox", "--full"]);
+    crate::support::until("the comparison", || {
+        bed.status().is_some_and(|status| status["in_sync"] == true && status["folders"][0]["verified"] != verified)
+    });
+    assert_eq!(cloud.count("fault_injected"), 1, "the listing was refused");
+    assert_eq!(bed.difference(), Vec::<String>::new());
+    assert_eq!(bed.ours("versions"), Vec::<String>::new(), "no file was ever taken away");
+    assert_eq!(agent.stop(), Some(0));
+}
