@@ -7,6 +7,8 @@
 //!   seconds) and honours a short `Retry-After`; a longer one is returned as an error with `retry_after`.
 //! - A method answers in terms of our model only. No status code, header or field name gets out.
 //! - An incomplete answer is an error, never a shorter answer.
+//! - A write is sent once. Where its outcome is not known (no answer, 5xx) the adapter looks whether it happened before it sends it again
+//!   or gives up; what it cannot find out is [`ProviderErrorKind::OutcomeUnknown`], and the engine looks later.
 
 use std::time::Duration;
 
@@ -23,8 +25,10 @@ pub mod auth;
 pub mod box_com;
 pub mod error;
 pub mod http;
+pub mod write;
 
 pub use error::{Cure, ProviderError, ProviderErrorKind};
+pub use write::{Expected, HashKind, Preflight, UploadBody, UploadOrder, UploadTarget};
 
 /// The result of a provider call.
 pub type Result<T> = std::result::Result<T, ProviderError>;
@@ -51,6 +55,8 @@ pub struct Capabilities {
     pub folds_case: bool,
     /// The shortest interval between polls that the provider asks for.
     pub poll_floor: Duration,
+    /// The digest that the provider describes content with.
+    pub hash: HashKind,
 }
 
 /// What a remote place turned out to be.
@@ -131,7 +137,44 @@ pub trait Provider: Send + Sync {
     /// The bytes of exactly this version from `offset` on. Never sends the bearer to another origin.
     async fn content(&self, file: &ItemId, version: &VersionId, offset: u64) -> Result<Content>;
 
+    /// Whether a file of this name and size would be taken (quota, name, permission). Costs at most one call.
+    async fn preflight(&self, _target: &UploadTarget, _size: u64) -> Result<Preflight> {
+        Ok(Preflight::Unknown)
+    }
+
+    /// Uploads a content, in one piece or in parts as its size demands, verifies the provider's answer against our digest, and returns
+    /// the file as it is then.
+    async fn upload(&self, _order: &UploadOrder, _body: &dyn UploadBody) -> Result<RemoteItem> {
+        Err(read_only())
+    }
+
+    /// Makes a folder. [`ProviderErrorKind::Conflict`] if the name is taken.
+    async fn make_folder(&self, _parent: &ItemId, _name: &str) -> Result<RemoteItem> {
+        Err(read_only())
+    }
+
+    /// Gives an item another place, another name, or both. [`ProviderErrorKind::Conflict`] if the place is taken or the item is not the expected one.
+    async fn relocate(
+        &self,
+        _item: &ItemId,
+        _parent: &ItemId,
+        _name: &str,
+        _expected: &Expected,
+    ) -> Result<RemoteItem> {
+        Err(read_only())
+    }
+
+    /// Puts an item (a folder with all that it holds) into the cloud's trash. Fine if it is there already.
+    async fn trash(&self, _item: &ItemId, _expected: &Expected) -> Result<()> {
+        Err(read_only())
+    }
+
     /// Waits until nothing is under way that must not be cut off, such as the renewal of a token. The last call before the
     /// program ends.
     async fn settle(&self) {}
+}
+
+/// The answer of a cloud that cannot be written to.
+fn read_only() -> ProviderError {
+    ProviderError::new(ProviderErrorKind::Refused, "this cloud is only read")
 }

@@ -90,7 +90,13 @@ fn chunks(bytes: &Bytes) -> Vec<Result<Bytes>> {
 #[async_trait]
 impl Provider for Cloud {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { long_poll: false, events_carry_items: true, folds_case: false, poll_floor: Duration::ZERO }
+        Capabilities {
+            long_poll: false,
+            events_carry_items: true,
+            folds_case: false,
+            poll_floor: Duration::ZERO,
+            hash: folder_sync_agent::provider::HashKind::Sha1,
+        }
     }
 
     async fn whoami(&self) -> Result<Identity> {

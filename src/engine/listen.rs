@@ -294,7 +294,10 @@ impl Engine {
                 let wait = backoff(account.failures, error.retry_after, chance);
                 account.closed_until = account.closed_until.max(now + millis(wait));
             }
-            ProviderErrorKind::Network | ProviderErrorKind::Unavailable | ProviderErrorKind::Malformed => {
+            ProviderErrorKind::Network
+            | ProviderErrorKind::Unavailable
+            | ProviderErrorKind::Malformed
+            | ProviderErrorKind::OutcomeUnknown => {
                 account.failures += 1;
                 let wait = backoff(account.failures, error.retry_after, chance);
                 account.closed_until = account.closed_until.max(now + millis(wait));

@@ -13,7 +13,8 @@ use url::Url;
 use super::auth::{Session, TokenSource, token_url};
 use super::http::{CallCounter, Http, HttpOptions, check_origin, content_of};
 use super::{
-    Capabilities, Content, Identity, ListPage, Provider, ProviderError, ProviderErrorKind, Resolved, Result, Wake,
+    Capabilities, Content, HashKind, Identity, ListPage, Provider, ProviderError, ProviderErrorKind, Resolved, Result,
+    Wake,
 };
 use crate::events::EventPage;
 use crate::id::{Cursor, ItemId, ItemKind, PageToken, VersionId};
@@ -87,6 +88,7 @@ impl Provider for BoxCom {
             long_poll: self.is_user_stream(),
             events_carry_items: self.is_user_stream(),
             folds_case: true,
+            hash: HashKind::Sha1,
             poll_floor: match self.stream {
                 BoxStream::All | BoxStream::Changes | BoxStream::Sync => POLL_FLOOR_USER,
                 BoxStream::AdminLogsStreaming => POLL_FLOOR_STREAMING,

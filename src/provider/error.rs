@@ -26,6 +26,8 @@ pub enum ProviderErrorKind {
     Corrupt,
     /// The item can never be had like this (too large, name refused, locked).
     Refused,
+    /// A write was sent, and neither its answer nor a look told whether it happened. Look again before repeating it.
+    OutcomeUnknown,
     /// The provider answered something that we do not understand.
     Malformed,
     /// The provider failed (5xx) or an answer was cut short.
@@ -94,6 +96,7 @@ impl ProviderError {
             | ProviderErrorKind::QuotaExhausted
             | ProviderErrorKind::NotReady
             | ProviderErrorKind::Corrupt
+            | ProviderErrorKind::OutcomeUnknown
             | ProviderErrorKind::Malformed
             | ProviderErrorKind::Unavailable
             | ProviderErrorKind::Network => Cure::Time,

@@ -143,7 +143,13 @@ struct Memory {
 #[async_trait]
 impl Provider for Memory {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { long_poll: false, events_carry_items: false, folds_case: false, poll_floor: Duration::ZERO }
+        Capabilities {
+            long_poll: false,
+            events_carry_items: false,
+            folds_case: false,
+            poll_floor: Duration::ZERO,
+            hash: folder_sync_agent::provider::HashKind::Sha1,
+        }
     }
 
     async fn whoami(&self) -> Result<Identity> {

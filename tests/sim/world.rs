@@ -202,6 +202,7 @@ impl World {
             events_carry_items: true,
             folds_case: true,
             poll_floor: Duration::from_secs(5),
+            hash: folder_sync_agent::provider::HashKind::Sha1,
         }
     }
 

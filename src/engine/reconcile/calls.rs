@@ -249,6 +249,7 @@ impl Engine {
             ProviderErrorKind::NotReady => "not_ready",
             ProviderErrorKind::Corrupt => "corrupt",
             ProviderErrorKind::Refused => "refused",
+            ProviderErrorKind::OutcomeUnknown => "outcome_unknown",
             ProviderErrorKind::Malformed => "malformed",
             ProviderErrorKind::Unavailable => "unavailable",
         };
