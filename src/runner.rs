@@ -40,6 +40,7 @@ impl Runner {
     /// A runner that finds secrets in a directory, and starts programs of these owners only.
     pub fn new(trust: Trust, credentials_dir: &Path) -> Result<Self, post::NoClient> {
         reach::adopt_orphans();
+        crate::sys::keep_inherited_descriptors();
         Ok(Self {
             trust,
             credentials: credential::Drawer::new(credentials_dir.to_owned()),

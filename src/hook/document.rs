@@ -15,6 +15,9 @@ use crate::tree::Wall;
 /// The version of the document.
 pub const SCHEMA: u32 = 1;
 
+/// The longest value of an environment variable; what is longer is in the document only.
+const VARIABLE_MAX_BYTES: usize = 32 * 1024;
+
 /// What a hook is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Document {
@@ -138,8 +141,8 @@ impl Document {
             add("AGENT_SHA256", item.sha256.clone().map(OsString::from));
         }
         add("AGENT_MESSAGE", self.message.clone().map(OsString::from));
-        // The system takes no NUL, and what comes from a cloud may hold one.
-        environment.retain(|(_, value)| !value.as_encoded_bytes().contains(&0));
+        // The system takes no NUL and no endless text, and what comes from a cloud may hold either.
+        environment.retain(|(_, value)| value.len() <= VARIABLE_MAX_BYTES && !value.as_encoded_bytes().contains(&0));
         environment
     }
 }

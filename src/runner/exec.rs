@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::fd::OwnedFd;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
@@ -100,7 +101,7 @@ struct Guest {
     run: String,
     child: Child,
     leader: Leader,
-    exit: Option<AsyncFd<rustix::fd::OwnedFd>>,
+    exit: Option<AsyncFd<OwnedFd>>,
     stdin: Option<ChildStdin>,
     output: pipe::Receiver,
     output_ended: bool,
@@ -131,7 +132,7 @@ impl Guest {
         let mut child = spawned.map_err(|error| format!("{program} cannot be started: {error}"))?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).ok_or("it ended before it began")?;
         let leader = Leader::new(pid);
-        let exit = pidfd_open(pid, PidfdFlags::NONBLOCK).ok().and_then(|fd| AsyncFd::register(fd).ok());
+        let exit = sys::end_of(pid);
         let stdin = child.stdin.take();
         let output = pipe::Receiver::from_owned_fd(reader.into()).map_err(|error| format!("no pipe: {error}"))?;
         Ok(Self { run, child, leader, exit, stdin, output, output_ended: false })
@@ -206,7 +207,7 @@ impl Drop for Guest {
 }
 
 /// Waits until the program has ended, and leaves its exit status where it is.
-async fn ended(exit: Option<&AsyncFd<rustix::fd::OwnedFd>>, child: &mut Child) {
+async fn ended(exit: Option<&AsyncFd<OwnedFd>>, child: &mut Child) {
     match exit {
         Some(exit) => {
             let _ = exit.readable().await;
