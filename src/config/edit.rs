@@ -22,6 +22,8 @@ pub enum Kind {
     Account,
     /// `[[folder]]`
     Folder,
+    /// `[[hook]]`
+    Hook,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
         match self {
             Self::Account => "account",
             Self::Folder => "folder",
+            Self::Hook => "hook",
         }
     }
 }
@@ -387,6 +390,32 @@ local = "/srv/old"
         }
         assert!(text(&bed).contains("name = \"new\""));
         assert_eq!(fs::metadata(&bed.places.config_file).unwrap().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn hooks_are_added_set_and_removed_like_folders() {
+        let bed = bed(Some(WITH_COMMENTS));
+        let mut editor = Editor::open(&bed.places).unwrap();
+        editor.add(
+            Kind::Hook,
+            &[
+                ("name", Setting::Text("scan".into())),
+                ("when", Setting::Text("before".into())),
+                ("on", Setting::List(vec!["file.download".into()])),
+                ("run", Setting::List(vec!["/bin/true".into()])),
+            ],
+        );
+        editor.set(Kind::Hook, "scan", "timeout", &Setting::Text("30s".into())).unwrap();
+        let config = editor.save().unwrap();
+        assert_eq!(config.hook("scan").unwrap().timeout.as_secs(), 30);
+        let mut editor = Editor::open(&bed.places).unwrap();
+        let missing = editor.set(Kind::Hook, "scam", "timeout", &Setting::Default).unwrap_err();
+        assert_eq!(missing.to_string(), "there is no hook named `scam`");
+        editor.remove(Kind::Hook, "scan").unwrap();
+        assert!(editor.save().unwrap().hooks.is_empty());
+        for line in WITH_COMMENTS.lines() {
+            assert!(text(&bed).lines().any(|kept| kept == line), "lost: {line}\n{}", text(&bed));
+        }
     }
 
     #[test]
