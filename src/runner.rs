@@ -51,7 +51,7 @@ impl Runner {
     /// Runs a hook once. It ends within the hook's time limit and a few seconds of grace, whatever the guest does.
     pub async fn run(&self, hook: &HookSettings, order: &Order) -> Outcome {
         match &hook.call {
-            Call::Exec { run } => exec::run(run, hook.timeout, order, &self.trust).await,
+            Call::Exec { run } => exec::run(run, hook.timeout, order, self.trust).await,
             Call::Http { url, expect_status, headers, sign } => {
                 let request = post::Request { url, expect_status: *expect_status, headers, sign: sign.as_deref() };
                 post::run(&self.client, &request, hook.timeout, order, &self.credentials).await

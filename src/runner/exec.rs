@@ -48,11 +48,11 @@ pub fn environment(order: &Order, run: &str) -> Vec<(&'static str, OsString)> {
 }
 
 /// Runs a program once.
-pub async fn run(argv: &[String], limit: Duration, order: &Order, trust: &Trust) -> Outcome {
+pub async fn run(argv: &[String], limit: Duration, order: &Order, trust: Trust) -> Outcome {
     run_with_grace(argv, limit, GRACE, order, trust).await
 }
 
-async fn run_with_grace(argv: &[String], limit: Duration, grace: Duration, order: &Order, trust: &Trust) -> Outcome {
+async fn run_with_grace(argv: &[String], limit: Duration, grace: Duration, order: &Order, trust: Trust) -> Outcome {
     let start = Instant::now();
     let run = Uuid::now_v7().to_string();
     let mut guest = match Guest::start(argv, order, trust, run) {
@@ -108,7 +108,7 @@ struct Guest {
 }
 
 impl Guest {
-    fn start(argv: &[String], order: &Order, trust: &Trust, run: String) -> Result<Self, String> {
+    fn start(argv: &[String], order: &Order, trust: Trust, run: String) -> Result<Self, String> {
         let Some((program, arguments)) = argv.split_first() else { return Err("there is no program".to_owned()) };
         let checked = trust.check(Path::new(program))?;
         let (reader, writer) = io::pipe().map_err(|error| format!("no pipe for its output: {error}"))?;

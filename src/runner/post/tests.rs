@@ -143,8 +143,7 @@ fn the_signature_is_the_standard_one() {
     let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
     let mut mac = Hmac::<Sha256>::new_from_slice(b"Jefe").unwrap();
     mac.update(b"what do ya want for nothing?");
-    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, expected);
+    assert_eq!(hex(&mac.finalize().into_bytes()), expected);
     // What the verifier of the README computes: hmac.new(b"k3y", b"1700000000." + b"{}", hashlib.sha256).hexdigest()
     let ours = signature(&SecretString::from("k3y"), 1_700_000_000, b"{}").unwrap();
     assert_eq!(ours, "e2974d0d973957aed8182a7f1ef5690a188566c2c4620fc16bd97d7febcf5ef3");

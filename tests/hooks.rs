@@ -1,0 +1,3 @@
+//! Hooks against real guests: the scanners that we ship, and the scanner behind them.
+
+mod scanners;
