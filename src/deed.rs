@@ -39,6 +39,14 @@ impl Place {
     pub fn join(&self, name: &Name) -> Self {
         Self { base: self.base.clone(), path: self.path.join(name) }
     }
+
+    /// Where this place is after the directory `from` went to `to`.
+    fn follow(&mut self, from: &Self, to: &Self) {
+        if self.base == from.base && self.path.starts_with(&from.path) {
+            let below = &self.path.names()[from.path.names().len()..];
+            *self = below.iter().fold(to.clone(), |place, name| place.join(name));
+        }
+    }
 }
 
 /// A verified file in `.folder-sync-agent/staging/`, ready to be published.
@@ -128,6 +136,23 @@ pub enum Deed {
         /// The modification time to give it.
         modified: Option<Wall>,
     },
+}
+
+impl Deed {
+    /// The same deed after the directory `from` went to `to`.
+    pub fn follow(&mut self, from: &Place, to: &Place) {
+        match self {
+            Self::Relocate { from: old, to: new, .. } => {
+                old.follow(from, to);
+                new.follow(from, to);
+            }
+            Self::MakeFolder { at }
+            | Self::Publish { at, .. }
+            | Self::RemoveFile { at, .. }
+            | Self::RemoveFolder { at }
+            | Self::Adopt { at, .. } => at.follow(from, to),
+        }
+    }
 }
 
 /// A deed with the job that asked for it; the job's number names what the deed leaves in our own directory.

@@ -118,6 +118,8 @@ pub struct Engine {
     no_adopt: BTreeSet<NodeId>,
     /// Items whose target place holds something that nobody told us of; the next deed takes it to the version store.
     clear_way: BTreeSet<NodeId>,
+    /// Parked folders that are to go and hold somebody's own files: they become visible again under another name.
+    put_back: BTreeSet<NodeId>,
     /// Listings that wait for a call.
     listings: VecDeque<Listing>,
     /// Folders being listed; the result of a listing that is not in here is not wanted.
@@ -152,6 +154,7 @@ impl Engine {
             did: BTreeMap::new(),
             no_adopt: BTreeSet::new(),
             clear_way: BTreeSet::new(),
+            put_back: BTreeSet::new(),
             listings: VecDeque::new(),
             listing: BTreeMap::new(),
             listings_begun: 0,
@@ -310,6 +313,7 @@ impl Engine {
         self.did.remove(&node);
         self.no_adopt.remove(&node);
         self.clear_way.remove(&node);
+        self.put_back.remove(&node);
         self.wake_waiters(node);
     }
 

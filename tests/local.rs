@@ -180,7 +180,7 @@ fn staged_content_is_checked_and_leaves_nothing_when_wrong() {
     drop(folder.stage(&order(None, good)).unwrap());
     assert_eq!(folder.sweep_staging(&BTreeSet::from([staged.name.clone()])).unwrap(), 0);
     assert_eq!(folder.sweep_staging(&BTreeSet::new()).unwrap(), 1);
-    folder.discard_staged(&staged.name).unwrap();
+    folder.discard_staged(&staged).unwrap();
 }
 
 #[test]

@@ -231,8 +231,8 @@ impl World {
                     tracing::warn!(%error, "superseded versions stay on disk");
                 }
             }),
-            Effect::DropStaged(folder, name) => self.in_folder(folder, move |local| {
-                if let Err(error) = local.discard_staged(&name) {
+            Effect::DropStaged(folder, staged) => self.in_folder(folder, move |local| {
+                if let Err(error) = local.discard_staged(&staged) {
                     tracing::debug!(%error, "a staged file stays until the next start");
                 }
             }),

@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 
 use super::effect::{Effect, Notice};
-use super::reconcile::{DRIFT, LOCAL_IN_THE_WAY};
+use super::reconcile::{DRIFT, LOCAL_IN_THE_WAY, id_hash};
 use super::{Engine, Job, PLACES_REMEMBERED, Phase};
 use crate::deed::{Base, Deed, DeedOrder, DeedResult, DiskErrorKind, Displaced, Expect, OnEdit, Place};
 use crate::id::{FolderId, JobId, NodeId};
-use crate::path::{Name, RelPath};
+use crate::path::{Name, RelPath, mapped_name};
 use crate::settings::OnDrift;
 use crate::store::Result;
 use crate::store::folders::FolderCounts;
@@ -177,6 +177,10 @@ impl Engine {
             (Want::RemoveFile, _, Some(at)) => {
                 Some((Deed::RemoveFile { at, expect: stamp, on_edit }, NewSeat::Nowhere))
             }
+            (Want::RemoveFolder, _, Some(from)) if self.put_back.contains(&item.node) => {
+                let to = Place::tree(RelPath::root()).join(&mapped_name(&item.remote.name, &id_hash(&item.id)));
+                Some((Deed::Relocate { from, to, expect: stamp, is_folder: true }, NewSeat::Nowhere))
+            }
             (Want::RemoveFolder, _, Some(at)) => Some((Deed::RemoveFolder { at }, NewSeat::Nowhere)),
             _ => None,
         })
@@ -290,7 +294,7 @@ impl Engine {
     pub(super) fn deeds_done(
         &mut self,
         id: FolderId,
-        intents: Vec<IntentRow>,
+        mut intents: Vec<IntentRow>,
         results: Vec<DeedResult>,
         again: bool,
     ) -> Result<()> {
@@ -302,6 +306,7 @@ impl Engine {
             // Nothing can be believed of this batch; its intents are still written down.
             return self.recover(id);
         }
+        self.follow_directory(&mut intents, &results)?;
         let mut unsure = Vec::new();
         for (intent, result) in intents.into_iter().zip(results) {
             if !again && is_unsure(&result) {
@@ -314,6 +319,25 @@ impl Engine {
         // carried out when the root is back.
         if !unsure.is_empty() && self.folders.get(&id).is_some_and(super::folders::Folder::is_open) {
             self.hand_out(id, unsure, true)?;
+        }
+        Ok(())
+    }
+
+    /// A deed that failed is carried out again, in a directory that the same batch moved after it: there it has another path.
+    fn follow_directory(&mut self, intents: &mut [IntentRow], results: &[DeedResult]) -> Result<()> {
+        let moved = intents.iter().zip(results).find_map(|(intent, result)| match (&intent.order.deed, result) {
+            (Deed::Relocate { from, to, is_folder: true, .. }, DeedResult::Done { .. }) => {
+                Some((from.clone(), to.clone()))
+            }
+            _ => None,
+        });
+        let Some((from, to)) = moved else { return Ok(()) };
+        for (intent, result) in intents.iter_mut().zip(results) {
+            if matches!(result, DeedResult::Failed(_)) {
+                intent.order.deed.follow(&from, &to);
+                self.store.drop_intent(intent.order.job)?;
+                self.store.add_intent(intent)?;
+            }
         }
         Ok(())
     }
@@ -353,6 +377,10 @@ impl Engine {
             DeedResult::Different => {
                 self.no_adopt.insert(node);
             }
+            DeedResult::Occupied { .. } if self.put_back.contains(&node) => {
+                let text = "it holds local files, and where it was to be put back something else is in the way";
+                return self.item_failed(node, LOCAL_IN_THE_WAY, text, None);
+            }
             DeedResult::Occupied { by_folder: false } => {
                 self.clear_way.insert(node);
             }
@@ -363,6 +391,11 @@ impl Engine {
                 return self.item_failed(node, LOCAL_IN_THE_WAY, text, None);
             }
             DeedResult::Edited { .. } => return self.drifted(id, node),
+            DeedResult::NotEmpty { .. }
+                if matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Parked(_))) =>
+            {
+                self.put_back.insert(node);
+            }
             DeedResult::NotEmpty { entries } => {
                 self.put_synced(&item, None)?;
                 self.done(&item, intent, if entries > 0 { "removed; local files in it stay" } else { "removed" })?;

@@ -123,7 +123,7 @@ pub enum Effect {
     /// Remove kept contents for good.
     DropVersions(FolderId, Vec<JobId>),
     /// Remove a staged file that is no longer wanted.
-    DropStaged(FolderId, crate::path::Name),
+    DropStaged(FolderId, crate::deed::Staged),
     /// Answer a command.
     Answer {
         /// What the command was addressed from.

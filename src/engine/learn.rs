@@ -184,7 +184,9 @@ impl Engine {
             // The work that asked for the look goes on; its failures still count.
             return Ok(Learned::Marked);
         }
-        self.store.mark(known.node, known.folder, source.lane(), 0, source.journal(), self.now.wall)?;
+        // Late news of what was gone may be older than its end.
+        let look = if returned { source.look() } else { 0 };
+        self.store.mark(known.node, known.folder, source.lane(), look, source.journal(), self.now.wall)?;
         Ok(Learned::Marked)
     }
 

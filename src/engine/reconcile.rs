@@ -563,7 +563,7 @@ pub(crate) fn name_on_disk(item: &ItemRow) -> LocalName {
 }
 
 /// Ten hex digits and more of the SHA-256 of an item's id.
-fn id_hash(id: &crate::id::ItemId) -> String {
+pub(super) fn id_hash(id: &crate::id::ItemId) -> String {
     use sha2::Digest;
     let digest: [u8; 32] = sha2::Sha256::digest(id.to_string().as_bytes()).into();
     crate::id::Sha256(digest).to_string()

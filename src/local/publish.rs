@@ -82,7 +82,7 @@ impl LocalFolder {
     }
 
     fn drop_staged(&self, staged: &Staged) -> Prepared {
-        match self.discard_staged(&staged.name) {
+        match self.discard_staged(staged) {
             Ok(()) => Prepared::Lost,
             Err(why) => Prepared::Failed(why),
         }
@@ -253,7 +253,11 @@ impl Batch<'_> {
         if out.is_folder() || is_edit && publish.on_edit == OnEdit::Keep {
             return self.swap_back(publish, &out);
         }
-        self.to_slot(self.staging_at(publish), publish.job)?;
+        if let Err(why) = self.to_slot(self.staging_at(publish), publish.job) {
+            // A swap whose other half has no place to go is undone. If that fails too, the same deed carried out again finds it so.
+            disk::exchange(self.staging_at(publish), publish.spot.at())?;
+            return Err(why.into());
+        }
         self.published(publish)
     }
 

@@ -1,5 +1,6 @@
 //! Staging: a file is written where nobody looks, checked against what the cloud said of it, and made ready to be published.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{IoSlice, Write};
 use std::os::fd::AsFd;
@@ -125,11 +126,28 @@ impl LocalFolder {
         }
     }
 
-    /// Removes a staged file that will not be published; one that is gone already will do.
-    pub fn discard_staged(&self, name: &Name) -> Result<(), DiskError> {
-        match disk::remove_file(self.staging.as_fd(), name.as_os_str()) {
+    /// Removes a staged file that is no longer wanted; fine if it is gone. What has its name and is not that file was displaced by a
+    /// publish that could not be ended: it is somebody's content, and goes into the version store.
+    pub fn discard_staged(&self, staged: &Staged) -> Result<(), DiskError> {
+        let refuse = |why| self.refuse("discard the staged", &staged.name, why);
+        let at = (self.staging.as_fd(), staged.name.as_os_str());
+        match disk::look(at.0, at.1).map_err(refuse)? {
+            None => return Ok(()),
+            Some(seen) if seen.stamp.ino != staged.stamp.ino => {
+                let rescued = format!("rescued-{}", staged.name);
+                let to = (self.versions.as_fd(), OsStr::new(&rescued));
+                disk::rename_free(self.disk.noreplace, at, to).map_err(refuse)?;
+                tracing::warn!(
+                    name = rescued,
+                    "a displaced file was still in the staging directory: the version store has it"
+                );
+                return Ok(());
+            }
+            Some(_) => {}
+        }
+        match disk::remove_file(at.0, at.1) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(why) => Err(self.refuse("discard the staged", name, why)),
+            Err(why) => Err(refuse(why)),
         }
     }
 

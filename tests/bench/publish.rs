@@ -126,7 +126,7 @@ fn large_file(folder: &Arc<LocalFolder>, dir: &Path) {
     let staged = runtime.block_on(fetching).expect("a staged file");
     println!("2 GiB, fetched, digested twice and flushed: {:.0} MB/s", rate(begun));
     println!("peak memory: {before} KiB before, {} KiB after", peak_kib());
-    folder.discard_staged(&staged.name).expect("a disk");
+    folder.discard_staged(&staged).expect("a disk");
 }
 
 fn peak_kib() -> u64 {

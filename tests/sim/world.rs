@@ -507,9 +507,9 @@ impl World {
                     self.disk.versions.remove(&job);
                 }
             }
-            Effect::DropStaged(_, name) => {
-                assert!(!self.is_ordered(&name), "a staged file is dropped that a deed is to publish");
-                self.disk.staging.remove(&name);
+            Effect::DropStaged(_, staged) => {
+                assert!(!self.is_ordered(&staged.name), "a staged file is dropped that a deed is to publish");
+                self.disk.staging.remove(&staged.name);
             }
             Effect::Answer { answer, .. } => self.answers.push(answer),
             Effect::Notice(notice) => self.notices.push(notice),

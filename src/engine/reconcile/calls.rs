@@ -259,7 +259,7 @@ impl Engine {
     pub(in crate::engine) fn drop_staged(&mut self, id: FolderId, node: NodeId) {
         let dropped = self.folders.get_mut(&id).and_then(|folder| folder.staged.remove(&node));
         if let Some((staged, _)) = dropped {
-            self.outbox.push(Effect::DropStaged(id, staged.name));
+            self.outbox.push(Effect::DropStaged(id, staged));
         }
     }
 }

@@ -188,3 +188,35 @@ fn a_refusal_at_any_step_is_reported_and_ends_in_the_same_place() {
         }
     }
 }
+
+#[test]
+fn what_the_engine_drops_after_a_refusal_holds_nobodys_bytes() {
+    for scenario in scenarios() {
+        for abilities in ABILITIES {
+            let (changes, ..) = reference(&scenario, abilities);
+            for at in 0..changes {
+                for fault in [Fault::Once(Errno::NOSPC), Fault::FromHereOn(Errno::NOSPC)] {
+                    let (rig, orders) = scenario.1(abilities);
+                    let before = rig.contents();
+                    arm(at, fault);
+                    let results = rig.folder.execute(&orders);
+                    disarm();
+                    for (order, result) in orders.iter().zip(&results) {
+                        // A deed that failed for good leaves its staged file to the engine, which has it discarded.
+                        if let (Deed::Publish { staged, .. }, DeedResult::Failed(_)) = (&order.deed, result) {
+                            rig.folder.discard_staged(staged).unwrap();
+                        }
+                    }
+                    let kept = rig.contents();
+                    let lost: Vec<_> =
+                        before.iter().filter(|content| *content != "new!" && !kept.contains(content)).collect();
+                    assert!(
+                        lost.is_empty(),
+                        "{}, {fault:?} at {at}, {abilities:?}: {results:?} lost {lost:?}",
+                        scenario.0
+                    );
+                }
+            }
+        }
+    }
+}

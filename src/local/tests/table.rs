@@ -198,7 +198,7 @@ fn deeds_below_what_is_no_directory() {
                 assert_eq!(kind(&result), vanish, "{deed:?}");
                 assert!(vanish.is_some() || result == DeedResult::Missing, "{deed:?}");
             }
-            rig.folder.discard_staged(&staged.name).unwrap();
+            rig.folder.discard_staged(&staged).unwrap();
             assert_eq!(rig.picture(), before, "{below}");
         }
         assert_eq!(std::fs::read_to_string(outside.join("f")).unwrap(), "victim");
