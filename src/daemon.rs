@@ -104,6 +104,7 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
             options.counters.clone(),
             transfers.clone(),
             notices,
+            world::HookKit::new(places),
         ),
         shared: Arc::clone(&shared),
         once: options.once,

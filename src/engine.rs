@@ -5,12 +5,14 @@
 //!
 //! Where to look: [`mod@listen`] reads the stream, [`mod@learn`] turns what the cloud says into rows, [`mod@folders`] opens
 //! roots and runs full comparisons, [`mod@reconcile`] decides what to do about one item, [`mod@disk`] hands deeds out and
-//! records what came of them, [`mod@holds`] has the brakes, and [`mod@commands`] answers people.
+//! records what came of them, [`mod@hooks`] asks who must allow and tells who wants to know, [`mod@holds`] has the brakes, and
+//! [`mod@commands`] answers people.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::deed::Place;
-use crate::id::{AccountId, FolderId, JobId, NodeId};
+use crate::hook::{HookSettings, QuarantineRemote};
+use crate::id::{AccountId, FolderId, JobId, NodeId, Sha256};
 use crate::store::intents::IntentRow;
 use crate::store::work::Lane;
 use crate::store::{Result, Store};
@@ -23,6 +25,7 @@ mod filter;
 pub mod folders;
 pub mod health;
 pub mod holds;
+pub mod hooks;
 pub mod input;
 pub mod learn;
 pub mod listen;
@@ -57,6 +60,8 @@ enum Phase {
     AwaitCall,
     /// In its folder's queue for the disk.
     AwaitDisk,
+    /// In the queue of a hook.
+    AwaitHook,
     /// Until another item has moved on.
     AwaitNode,
     /// Until its folder's subtrees were told what became of them.
@@ -78,6 +83,10 @@ enum Job {
     Look { account: AccountId, node: NodeId },
     Fetch { account: AccountId, folder: FolderId, node: NodeId, content: SyncedContent },
     Deeds { folder: FolderId, intents: Vec<IntentRow>, again: bool },
+    Ask { folder: FolderId, node: NodeId, hook: Box<HookSettings>, sha256: Sha256 },
+    Quarantine { folder: FolderId, node: NodeId, number: i64, remote: QuarantineRemote },
+    Dispose { folder: FolderId, node: NodeId },
+    Tell { delivery: i64, hook: Box<HookSettings> },
 }
 
 /// A small generator of chance (SplitMix64), seeded by the first input.
@@ -129,6 +138,7 @@ pub struct Engine {
     sweep_at: Option<(NodeId, NodeId)>,
     places: BTreeMap<NodeId, Place>,
     remote_paths: BTreeMap<NodeId, String>,
+    hooks: hooks::Hooks,
     prune_at: u64,
     more: bool,
     outbox: Vec<Effect>,
@@ -162,6 +172,7 @@ impl Engine {
             sweep_at: None,
             places: BTreeMap::new(),
             remote_paths: BTreeMap::new(),
+            hooks: hooks::Hooks::default(),
             prune_at: 0,
             more: false,
             outbox: Vec::new(),
@@ -191,7 +202,7 @@ impl Engine {
         let accounts = self.accounts.values().filter_map(|account| account.deadline(self.now.mono));
         let folders = self.folders.values().filter_map(|folder| folder.deadline(self.ask_at(folder.account)));
         let due = self.next_due_mono();
-        accounts.chain(folders).chain(due).min()
+        accounts.chain(folders).chain(due).chain(self.hooks.wake_at).min()
     }
 
     fn next_due_mono(&self) -> Option<u64> {
@@ -258,6 +269,14 @@ impl Engine {
             (Job::Deeds { folder, intents, again }, Outcome::Deeds(results)) => {
                 self.deeds_done(folder, intents, results, again)
             }
+            (Job::Ask { folder, node, hook, sha256 }, Outcome::Hooked(outcome)) => {
+                self.asked(folder, node, &hook, sha256, &outcome)
+            }
+            (Job::Tell { delivery, hook }, Outcome::Hooked(outcome)) => self.told_hook(delivery, &hook, &outcome),
+            (Job::Quarantine { folder, node, number, remote }, Outcome::Quarantined(result)) => {
+                self.quarantine_done(folder, node, number, &remote, result)
+            }
+            (Job::Dispose { folder, node }, Outcome::Disposed(result)) => self.disposed(folder, node, result),
             // The world answered a job with the outcome of another kind; the job is redone from its row.
             (about, _) => {
                 debug_assert!(false, "an outcome that does not fit its job: {about:?}");
@@ -280,10 +299,13 @@ impl Engine {
         self.find_absences()?;
         self.release_listings()?;
         self.reconcile()?;
+        self.tell()?;
         self.flush_batches()?;
         if self.now.mono >= self.prune_at {
             self.prune_at = self.now.mono + PRUNE_EVERY_MS;
             self.store.prune_journal(self.now.wall, ROWS_PER_STEP)?;
+            self.store.prune_hooks(self.now.wall, ROWS_PER_STEP)?;
+            self.expire_quarantine()?;
         }
         self.save_folders()
     }
@@ -313,6 +335,7 @@ impl Engine {
         self.did.remove(&node);
         self.no_adopt.remove(&node);
         self.clear_way.remove(&node);
+        self.hooks.forget(node);
         self.put_back.remove(&node);
         self.wake_waiters(node);
     }

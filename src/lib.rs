@@ -13,7 +13,7 @@
 //! **Engine.** [`engine`]: `step(inputs) -> effects` on one control thread. [`store`]: its memory, one SQLite file, all the SQL.
 //!
 //! **Seams and effects.** [`provider`]: what we ask of a cloud, and the adapters. [`local`]: the watched directory by handles:
-//! staging, publishing, walking. [`versions`]: superseded and deleted content. [`runner`]: hooks carried out, whatever they do;
+//! staging, publishing, walking. [`versions`]: superseded and deleted content. [`quarantine`]: rejected content. [`runner`]: hooks carried out, whatever they do;
 //! [`sys`]: what needs `unsafe`.
 //!
 //! **Assembly.** [`config`]: the file, checked. [`daemon`]: the world of production around the engine. [`service`]: installed under
@@ -46,6 +46,7 @@ pub mod local;
 pub mod path;
 pub mod plan;
 pub mod provider;
+pub mod quarantine;
 pub mod report;
 pub mod runner;
 pub mod sandbox;

@@ -1,3 +1,4 @@
 //! Hooks against real guests: the scanners that we ship, and the scanner behind them.
 
+mod gate;
 mod scanners;

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
-use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, RawString, Table, Value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, RawString, Table, Value};
 
 use super::{Complaint, Config, ConfigError, Installation, Places, read};
 
@@ -46,6 +46,8 @@ pub enum Setting {
     Number(i64),
     /// A list of texts.
     List(Vec<String>),
+    /// A table of texts.
+    Pairs(Vec<(String, String)>),
     /// The key goes away, and the default comes back.
     Default,
 }
@@ -56,6 +58,10 @@ impl Setting {
             Self::Text(text) => Some(text.as_str().into()),
             Self::Number(number) => Some((*number).into()),
             Self::List(texts) => Some(Value::Array(texts.iter().map(String::as_str).collect::<Array>())),
+            Self::Pairs(pairs) => {
+                let pairs = pairs.iter().map(|(name, text)| (name.as_str(), Value::from(text.as_str())));
+                Some(Value::InlineTable(pairs.collect::<InlineTable>()))
+            }
             Self::Default => None,
         }
     }

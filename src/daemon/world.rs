@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -12,17 +13,23 @@ use tokio_util::task::TaskTracker;
 
 use super::fetch::{self, FetchError};
 use crate::command::Answer;
-use crate::deed::{DeedOrder, DeedResult, DiskError, DiskErrorKind};
+use crate::config::Places;
+use crate::deed::{DeedOrder, DeedResult, DiskError, DiskErrorKind, Staged};
+use crate::engine::effect::HookOrder;
 use crate::engine::input::{FetchFailure, FetchOrder, OpenOrder, RootFacts};
 use crate::engine::{Effect, Input, Notice, Outcome, Task};
-use crate::id::{AccountId, FolderId, JobId};
+use crate::hook::{self, QuarantineRemote};
+use crate::id::{AccountId, Etag, FolderId, ItemId, JobId};
 use crate::local::{LocalFolder, LocalOptions};
 use crate::path::Name;
 use crate::provider::box_com::BoxCom;
 use crate::provider::http::CallCounter;
-use crate::provider::{Provider, ProviderError, ProviderErrorKind, Result as ProviderResult};
+use crate::provider::write::Expected;
+use crate::provider::{Provider, ProviderError, ProviderErrorKind, Resolved, Result as ProviderResult};
+use crate::quarantine::{Quarantine, Taken};
 use crate::report::Transfer;
-use crate::settings::{AccountSettings, ProviderName};
+use crate::runner::{Order, Runner, Trust};
+use crate::settings::{AccountSettings, ProviderName, RemotePlace};
 use crate::versions::Versions;
 
 /// Notices that a slow watcher may fall behind before it misses some.
@@ -103,6 +110,21 @@ pub fn make_provider(
     }
 }
 
+/// What hooks are run with, and where rejected content goes.
+#[derive(Debug, Clone)]
+pub struct HookKit {
+    runner: Result<Runner, String>,
+    quarantine: Quarantine,
+}
+
+impl HookKit {
+    /// The kit of an installation.
+    pub fn new(places: &Places) -> Self {
+        let runner = Runner::new(Trust::of(places.is_system()), &places.credentials_dir());
+        Self { runner: runner.map_err(|error| error.to_string()), quarantine: Quarantine::new(places.quarantine_dir()) }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct World {
@@ -112,6 +134,7 @@ pub struct World {
     counters: Counters,
     transfers: Transfers,
     notices: broadcast::Sender<Notice>,
+    hooks: HookKit,
     accounts: HashMap<AccountId, Account>,
     folders: Arc<Mutex<HashMap<FolderId, Arc<LocalFolder>>>>,
     jobs: HashMap<JobId, CancellationToken>,
@@ -146,6 +169,7 @@ impl World {
         counters: Counters,
         transfers: Transfers,
         notices: broadcast::Sender<Notice>,
+        hooks: HookKit,
     ) -> Self {
         Self {
             runtime,
@@ -154,6 +178,7 @@ impl World {
             counters,
             transfers,
             notices,
+            hooks,
             accounts: HashMap::new(),
             folders: Arc::default(),
             jobs: HashMap::new(),
@@ -174,6 +199,50 @@ impl World {
     /// A job is done: its token is no longer needed.
     pub fn done(&mut self, job: JobId) {
         self.jobs.remove(&job);
+    }
+
+    fn hook(&mut self, job: JobId, order: HookOrder) {
+        let cancel = self.everything.child_token();
+        self.jobs.insert(job, cancel.clone());
+        let (inputs, kit) = (self.inputs.clone(), self.hooks.clone());
+        let work = async move {
+            let HookOrder { settings, document, path, file } = order;
+            let order = Order { document, path, file };
+            let outcome = match &kit.runner {
+                Ok(runner) => tokio::select! {
+                    outcome = runner.run(&settings, &order) => outcome,
+                    () = cancel.cancelled() => hook::Outcome::failed("the run is no longer wanted", Duration::ZERO),
+                },
+                Err(why) => hook::Outcome::failed(why.clone(), Duration::ZERO),
+            };
+            post(&inputs, job, Outcome::Hooked(outcome));
+        };
+        self.tasks.spawn_on(work, &self.runtime);
+    }
+
+    fn quarantine(&mut self, job: JobId, folder: FolderId, number: i64, staged: Staged, sidecar: String) {
+        let Some(local) = self.root(folder) else {
+            let error = DiskError { kind: DiskErrorKind::RootLost, text: "the folder is not open".into() };
+            self.post(job, Outcome::Quarantined(Err(error)));
+            return;
+        };
+        let (inputs, quarantine) = (self.inputs.clone(), self.hooks.quarantine.clone());
+        let act = move || {
+            let result = take(&local, &quarantine, number, &staged, &sidecar);
+            post(&inputs, job, Outcome::Quarantined(result));
+        };
+        self.tasks.spawn_blocking_on(act, &self.runtime);
+    }
+
+    /// Something in quarantine that needs no outcome.
+    fn in_quarantine(&self, act: impl FnOnce(&Quarantine) -> std::io::Result<()> + Send + 'static) {
+        let quarantine = self.hooks.quarantine.clone();
+        let act = move || {
+            if let Err(error) = act(&quarantine) {
+                tracing::warn!(%error, "something stays in quarantine until the next start");
+            }
+        };
+        self.tasks.spawn_blocking_on(act, &self.runtime);
     }
 
     /// Stops everything that is under way and forgets it, as a crash would; for a new engine over the same database.
@@ -236,6 +305,12 @@ impl World {
                     tracing::debug!(%error, "a staged file stays until the next start");
                 }
             }),
+            Effect::Hook { job, order } => self.hook(job, *order),
+            Effect::Quarantine { job, folder, number, staged, sidecar } => {
+                self.quarantine(job, folder, number, staged, sidecar);
+            }
+            Effect::DropQuarantined(numbers) => self.in_quarantine(move |quarantine| quarantine.remove(&numbers)),
+            Effect::SweepQuarantine(keep) => self.in_quarantine(move |quarantine| quarantine.sweep(&keep)),
             Effect::Answer { ticket, answer } => {
                 // Whoever asked may have gone away.
                 if let Some(back) = self.answers.remove(&ticket) {
@@ -421,10 +496,56 @@ async fn ask(provider: &dyn Provider, task: &Task) -> Outcome {
         Task::Resolve(place) => Outcome::Resolved(provider.resolve(place).await),
         Task::List { item, page } => Outcome::Listed(provider.list(item, page.as_ref()).await),
         Task::Look(item) => Outcome::Looked(provider.item(item).await),
+        Task::Dispose { item, name, etag, how } => {
+            Outcome::Disposed(dispose(provider, item, name, etag.as_ref(), how).await)
+        }
         Task::Fetch(..) => {
             failed(task, ProviderError::new(ProviderErrorKind::Local, "fetches have a worker of their own"))
         }
     }
+}
+
+/// Does with a quarantined file's copy in the cloud what its hook's settings say.
+async fn dispose(
+    provider: &dyn Provider,
+    item: &ItemId,
+    name: &str,
+    etag: Option<&Etag>,
+    how: &QuarantineRemote,
+) -> ProviderResult<()> {
+    // Another version is another matter: it is examined by itself.
+    let expected = Expected { version: None, etag: etag.cloned() };
+    match how {
+        QuarantineRemote::Leave => Ok(()),
+        QuarantineRemote::Trash => provider.trash(item, &expected).await,
+        QuarantineRemote::Move(path) => match provider.resolve(&RemotePlace::Path(path.clone())).await? {
+            Resolved::Folder(target) => provider.relocate(item, &target.id, name, &expected).await.map(drop),
+            Resolved::NotAFolder { .. } | Resolved::Missing { .. } => {
+                let text = format!("there is no folder {path} in the cloud to move it to");
+                Err(ProviderError::new(ProviderErrorKind::Refused, text))
+            }
+        },
+    }
+}
+
+/// Moves a staged file into quarantine. One that is gone, or that somebody changed after it was examined, leaves its reasons.
+fn take(
+    local: &LocalFolder,
+    quarantine: &Quarantine,
+    number: i64,
+    staged: &Staged,
+    sidecar: &str,
+) -> Result<(), DiskError> {
+    let refused = |error: std::io::Error| DiskError { kind: DiskErrorKind::Item, text: format!("quarantine: {error}") };
+    match local.read_staged(staged)? {
+        Some(file) => {
+            if quarantine.take(number, file, staged.sha256, sidecar).map_err(refused)? == Taken::Altered {
+                tracing::warn!(number, "the content was changed after it was examined, and was not kept");
+            }
+        }
+        None => quarantine.note(number, sidecar).map_err(refused)?,
+    }
+    local.discard_staged(staged)
 }
 
 fn failed(task: &Task, error: ProviderError) -> Outcome {
@@ -436,6 +557,7 @@ fn failed(task: &Task, error: ProviderError) -> Outcome {
         Task::Resolve(_) => Outcome::Resolved(Err(error)),
         Task::List { .. } => Outcome::Listed(Err(error)),
         Task::Look(_) => Outcome::Looked(Err(error)),
+        Task::Dispose { .. } => Outcome::Disposed(Err(error)),
         Task::Fetch(..) => Outcome::Fetched(Err(FetchFailure::Provider(error))),
     }
 }

@@ -160,6 +160,7 @@ impl Engine {
     /// Takes a configuration, for the first time or again.
     pub(super) fn take_wishes(&mut self, wishes: Wishes) -> Result<()> {
         self.wish_accounts(wishes.accounts)?;
+        self.wish_hooks(wishes.hooks)?;
         let known = self.store.folders()?;
         for row in &known {
             let wanted = row.name.as_ref().is_some_and(|name| wishes.folders.iter().any(|folder| folder.name == *name));
@@ -215,6 +216,7 @@ impl Engine {
         self.nodes.retain(|node, phase| *phase == Phase::Busy && busy.contains(node));
         self.ready.iter_mut().for_each(VecDeque::clear);
         self.awaiting.clear();
+        self.hooks.forget_waiting();
         self.waits_for.clear();
         for account in self.accounts.values_mut() {
             account.queue.clear();
@@ -528,7 +530,10 @@ impl Engine {
             | Job::Wait(_)
             | Job::Open(_)
             | Job::Resolve(..)
+            | Job::Quarantine { .. }
+            | Job::Dispose { .. }
             | Job::Deeds { .. } => {}
+            Job::Ask { hook, .. } | Job::Tell { hook, .. } => self.hooks.release(&hook.name),
         }
     }
 }
@@ -539,19 +544,31 @@ fn job_folder(job: &Job) -> Option<FolderId> {
         | Job::Resolve(_, folder)
         | Job::List { listing: Listing { folder, .. }, .. }
         | Job::Fetch { folder, .. }
-        | Job::Deeds { folder, .. } => Some(*folder),
-        Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Look { .. } => None,
+        | Job::Deeds { folder, .. }
+        | Job::Ask { folder, .. }
+        | Job::Quarantine { folder, .. }
+        | Job::Dispose { folder, .. } => Some(*folder),
+        Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Look { .. } | Job::Tell { .. } => {
+            None
+        }
     }
 }
 
 fn job_nodes(job: &Job) -> Vec<NodeId> {
     match job {
-        Job::List { listing: Listing { node, .. }, .. } | Job::Look { node, .. } | Job::Fetch { node, .. } => {
-            vec![*node]
-        }
+        Job::List { listing: Listing { node, .. }, .. }
+        | Job::Look { node, .. }
+        | Job::Fetch { node, .. }
+        | Job::Ask { node, .. }
+        | Job::Quarantine { node, .. } => vec![*node],
         Job::Deeds { intents, .. } => intents.iter().map(|intent| intent.node).collect(),
-        Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Open(_) | Job::Resolve(..) => {
-            Vec::new()
-        }
+        Job::Identify(_)
+        | Job::TakeCursor(_)
+        | Job::Poll(_)
+        | Job::Wait(_)
+        | Job::Open(_)
+        | Job::Resolve(..)
+        | Job::Dispose { .. }
+        | Job::Tell { .. } => Vec::new(),
     }
 }

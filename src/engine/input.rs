@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::command::Command;
 use crate::deed::{DeedResult, DiskError, Staged};
 use crate::events::EventPage;
+use crate::hook::HookSettings;
 use crate::id::{Cursor, JobId};
 use crate::path::Name;
 use crate::provider::{Capabilities, Identity, ListPage, ProviderError, Resolved, Wake};
@@ -28,6 +29,8 @@ pub struct Wishes {
     pub accounts: Vec<(AccountSettings, Capabilities)>,
     /// The folders.
     pub folders: Vec<FolderSettings>,
+    /// The hooks, in order.
+    pub hooks: Vec<HookSettings>,
 }
 
 /// What was found when a local root was opened.
@@ -69,6 +72,12 @@ pub enum Outcome {
     Looked(Result<ItemState, ProviderError>),
     /// A version was fetched and verified.
     Fetched(Result<Staged, FetchFailure>),
+    /// A hook was run.
+    Hooked(crate::hook::Outcome),
+    /// A staged file was moved into quarantine.
+    Quarantined(Result<(), DiskError>),
+    /// The cloud's copy of a quarantined file was disposed of.
+    Disposed(Result<(), ProviderError>),
     /// A batch of deeds was carried out: a result for each order, in their order.
     Deeds(Vec<DeedResult>),
 }

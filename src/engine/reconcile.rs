@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
+use super::hooks::Story;
 use super::input::{FetchFailure, FetchOrder};
 use super::learn::Source;
 use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
 use super::{Engine, ITEMS_PER_STEP, Job, Phase, ROWS_PER_LOAD, ROWS_PER_STEP, WORKING_SET_ITEMS, millis};
 use crate::deed::{DiskErrorKind, Staged};
 use crate::events::interval::backoff;
+use crate::hook::HookKind;
 use crate::id::{AccountId, FolderId, ItemKind, NodeId};
 use crate::path::{LocalName, Name, local_name};
 use crate::plan::{self, Action, RemoteSide, SyncedSide};
@@ -318,10 +320,17 @@ impl Engine {
                 "the cloud does not say what the file holds",
             );
         };
+        if !self.may_fetch(item, work)? {
+            return Ok(());
+        }
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(()) };
         let staged = folder.staged.get(&item.node).map(|(_, content)| content.version.clone());
         if staged.as_ref() == Some(&content.version) {
-            return self.want(item, work, Want::Publish { parent, name });
+            let Some(above) = self.place(parent)? else { return self.want(item, work, Want::Publish { parent, name }) };
+            if self.is_allowed(item, work, &above.path.join(&name))? {
+                return self.want(item, work, Want::Publish { parent, name });
+            }
+            return Ok(());
         }
         if staged.is_some() {
             self.drop_staged(item.folder, item.node);
@@ -330,7 +339,7 @@ impl Engine {
         // What stood in the way is looked at before anything is fetched in vain.
         let was_blocked = work.problem.as_ref().is_some_and(|(code, _)| [LOCAL_IN_THE_WAY, DRIFT].contains(&&**code));
         let may_be_there = was_blocked || adopts && item.synced.is_none();
-        if may_be_there && content.hash.is_some() && !self.no_adopt.contains(&item.node) {
+        if may_be_there && content.hash.is_some() && !self.no_adopt.contains(&item.node) && self.may_adopt(item)? {
             return self.want(item, work, Want::Adopt { parent, name });
         }
         self.await_call(work);
@@ -503,7 +512,7 @@ impl Engine {
     }
 
     /// An item is tried again later, by itself and not for a failure of its own.
-    fn put_off(&mut self, work: &WorkRow, wait: Duration, code: &str, text: &str) -> Result<()> {
+    pub(super) fn put_off(&mut self, work: &WorkRow, wait: Duration, code: &str, text: &str) -> Result<()> {
         let due = self.now.wall.plus_ms(millis(wait) as i64);
         self.store.put_off(work.node, due, work.attempts, Some((code, text)))?;
         self.leave(work.node);
@@ -521,6 +530,10 @@ impl Engine {
         let due = self.now.wall.plus_ms(millis(wait) as i64);
         self.store.put_off(node, due, attempts, Some((code, text)))?;
         let path = self.shown_path(&item)?;
+        if attempts == 1 {
+            let story = Story::of_item(HookKind::Problem, &item, path.clone()).with_message(format!("{code}: {text}"));
+            self.happened(story, Some(&work))?;
+        }
         let (folder, code, text) = (item.folder, code.to_owned(), text.to_owned());
         self.notice(Notice::Problem { folder, path, code, text });
         self.leave(node);

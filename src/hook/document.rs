@@ -7,7 +7,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{HookKind, When};
 use crate::tree::Wall;
@@ -19,7 +20,7 @@ pub const SCHEMA: u32 = 1;
 const VARIABLE_MAX_BYTES: usize = 32 * 1024;
 
 /// What a hook is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
     /// The version of the document.
     pub schema: u32,
@@ -28,14 +29,14 @@ pub struct Document {
     /// `before` or `after`.
     pub when: When,
     /// What happened or is about to, such as `file.created`.
-    #[serde(serialize_with = "kind_word")]
+    #[serde(serialize_with = "kind_word", deserialize_with = "kind_of")]
     pub event: HookKind,
     /// The same for every attempt to tell the same thing to the same hook: the idempotency key.
     pub delivery: String,
     /// Which attempt this is, from 1.
     pub attempt: u32,
     /// When it happened.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "rfc3339", deserialize_with = "moment")]
     pub at: Wall,
     /// The account.
     pub account: Option<AccountPart>,
@@ -44,7 +45,7 @@ pub struct Document {
     /// The file or folder.
     pub item: Option<ItemPart>,
     /// Where an exec hook finds the content; a server gets none of our paths.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// Who did it, as far as the cloud says.
     pub actor: Option<Actor>,
@@ -57,7 +58,7 @@ pub struct Document {
 }
 
 /// The account in a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountPart {
     /// Its name in the configuration.
     pub name: String,
@@ -66,7 +67,7 @@ pub struct AccountPart {
 }
 
 /// The watched folder in a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FolderPart {
     /// Its name in the configuration.
     pub name: String,
@@ -77,7 +78,7 @@ pub struct FolderPart {
 }
 
 /// The file or folder in a document.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemPart {
     /// `file` or `folder`.
     pub kind: String,
@@ -96,7 +97,7 @@ pub struct ItemPart {
 }
 
 /// Who did it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// The provider's id of the user.
     pub id: Option<String>,
@@ -158,6 +159,16 @@ fn rfc3339<S: Serializer>(at: &Wall, serializer: S) -> Result<S::Ok, S::Error> {
         Ok(at) => serializer.collect_str(&at),
         Err(_) => serializer.serialize_str("1970-01-01T00:00:00Z"),
     }
+}
+
+fn kind_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HookKind, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    HookKind::parse(&word).ok_or_else(|| D::Error::custom("no kind of event"))
+}
+
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Wall, D::Error> {
+    let at = Timestamp::deserialize(deserializer)?;
+    Ok(Wall(at.as_millisecond()))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::events::EventKind;
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)+) => {
         /// One thing that can happen.
@@ -86,6 +88,34 @@ kinds! {
 }
 
 impl HookKind {
+    /// What an event of the stream is to hooks that cannot be learnt from what is done on disk: comments, locks, shares and
+    /// collaborations, by the provider's own word.
+    pub fn of_event(kind: EventKind, provider_kind: &str) -> Option<Self> {
+        let word = provider_kind.to_ascii_uppercase();
+        let has = |parts: &[&str]| parts.iter().any(|part| word.contains(part));
+        let ended = has(&["DELETE", "REMOVE", "DESTROY", "UNLOCK", "UNSHARE", "LEAVE", "EXPIRE"]);
+        Some(match kind {
+            EventKind::Comment if ended => Self::CommentDeleted,
+            EventKind::Comment if has(&["EDIT", "UPDATE"]) => Self::CommentUpdated,
+            EventKind::Comment => Self::CommentCreated,
+            EventKind::Lock if ended => Self::LockRemoved,
+            EventKind::Lock => Self::LockCreated,
+            EventKind::Sharing if has(&["COLLAB", "PERMISSION"]) => {
+                if ended {
+                    Self::CollaborationRemoved
+                } else if has(&["ADD", "INVITE", "ACCEPT", "CREATE"]) {
+                    Self::CollaborationAdded
+                } else {
+                    Self::CollaborationUpdated
+                }
+            }
+            EventKind::Sharing if ended => Self::ShareRemoved,
+            EventKind::Sharing if has(&["UPDATE", "EXPIRATION", "SEND"]) => Self::ShareUpdated,
+            EventKind::Sharing => Self::ShareCreated,
+            _ => return None,
+        })
+    }
+
     /// The kind of a word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.word() == word)
@@ -170,6 +200,25 @@ mod tests {
         }
         for wrong in ["", "file", "file.*.*", "hold.*", "files.created", "file.created "] {
             assert_eq!(Listen::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn events_that_only_the_stream_tells() {
+        for (event, word, kind) in [
+            (EventKind::Comment, "COMMENT_CREATE", Some("comment.created")),
+            (EventKind::Comment, "COMMENT_DELETE", Some("comment.deleted")),
+            (EventKind::Lock, "LOCK_CREATE", Some("lock.created")),
+            (EventKind::Lock, "LOCK_DESTROY", Some("lock.removed")),
+            (EventKind::Sharing, "ITEM_SHARED_CREATE", Some("share.created")),
+            (EventKind::Sharing, "ITEM_SHARED_UPDATE", Some("share.updated")),
+            (EventKind::Sharing, "ITEM_SHARED_UNSHARE", Some("share.removed")),
+            (EventKind::Sharing, "COLLAB_ADD_COLLABORATOR", Some("collaboration.added")),
+            (EventKind::Sharing, "COLLAB_ROLE_CHANGE", Some("collaboration.updated")),
+            (EventKind::Sharing, "COLLAB_REMOVE_COLLABORATOR", Some("collaboration.removed")),
+            (EventKind::Uploaded, "ITEM_UPLOAD", None),
+        ] {
+            assert_eq!(HookKind::of_event(event, word).map(HookKind::word), kind, "{word}");
         }
     }
 

@@ -17,6 +17,11 @@ pub struct Trust {
 }
 
 impl Trust {
+    /// What an installation trusts: the system service root alone, every other one its own user too.
+    pub fn of(is_system: bool) -> Self {
+        Self { user: (!is_system).then(|| rustix::process::geteuid().as_raw()) }
+    }
+
     /// Checks a program and every directory above it. What is to be run is the path in the answer: the one that was
     /// checked, without symbolic links.
     pub fn check(self, program: &Path) -> Result<PathBuf, String> {

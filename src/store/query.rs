@@ -65,6 +65,11 @@ impl<'a> Rows<'a> {
         Self { conn }
     }
 
+    /// The connection, for reports that live beside their rows.
+    pub(super) fn conn(self) -> &'a Connection {
+        self.conn
+    }
+
     /// The accounts.
     pub fn accounts(self) -> Result<Vec<AccountRow>> {
         let sql = format!("SELECT {} FROM account ORDER BY name", accounts::COLUMNS);
@@ -373,6 +378,10 @@ fn next_step(code: &str) -> &'static str {
         "hidden" => "if you should still see it, ask its owner; `agent sync --full` compares everything",
         "forbidden" => "ask the item's owner for the right to download it",
         "refused" => "see the cause; a new version of the item will be tried",
+        "quarantined" => "see `agent quarantine list`; release it, or let a clean version arrive",
+        "hook_rejected" | "hook_error" | "hook_timeout" | "hook_unscannable" => {
+            "see `agent hook-runs --failed`; the agent asks the hook again by itself"
+        }
         "disk" => "see the cause; the agent tries again by itself",
         "listing" | "unavailable" | "malformed" | "not_ready" | "corrupt" | "version_gone" | "name_taken" => {
             "the agent tries again by itself"

@@ -205,6 +205,12 @@ impl Store {
         Ok(())
     }
 
+    /// Makes work due that was put off for one reason.
+    pub fn wake_code(&mut self, code: &str) -> Result<()> {
+        self.conn.execute("UPDATE work SET due = 0 WHERE state = 1 AND code = ?1", [code])?;
+        Ok(())
+    }
+
     /// Approves what is held, or makes it ready again.
     pub fn unhold(&mut self, node: NodeId, approved: bool) -> Result<()> {
         let pos = self.take_pos();

@@ -192,7 +192,11 @@ impl World {
 
     /// The configuration is read (again).
     pub fn configure(&mut self) {
-        let wishes = Wishes { accounts: vec![(account(), self.capabilities())], folders: vec![self.settings()] };
+        let wishes = Wishes {
+            accounts: vec![(account(), self.capabilities())],
+            folders: vec![self.settings()],
+            ..Wishes::default()
+        };
         self.inbox.push_back(Input::Config(Box::new(wishes)));
     }
 
@@ -356,6 +360,7 @@ impl World {
         let failed = self.misfortune && self.chance.one_in(self.swarm.call_errors);
         let error = failed.then(|| self.call_error());
         let outcome = match task {
+            Task::Dispose { .. } => panic!("the simulation has no hooks"),
             Task::Identify => Outcome::Identified(match error {
                 Some(error) => Err(error),
                 None => Ok(Identity { user_id: "u".into(), login: "u@x".into(), name: "U".into() }),
@@ -511,6 +516,8 @@ impl World {
                 assert!(!self.is_ordered(&staged.name), "a staged file is dropped that a deed is to publish");
                 self.disk.staging.remove(&staged.name);
             }
+            Effect::SweepQuarantine(_) | Effect::DropQuarantined(_) => {}
+            Effect::Hook { .. } | Effect::Quarantine { .. } => panic!("the simulation has no hooks"),
             Effect::Answer { answer, .. } => self.answers.push(answer),
             Effect::Notice(notice) => self.notices.push(notice),
         }
