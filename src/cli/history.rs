@@ -17,7 +17,6 @@ use crate::hook::{Call, HookKind, HookSettings, Verdict, When};
 use crate::local::hash;
 use crate::report::{HookRunQuery, HookRunRow, Listing};
 use crate::runner::{Order, Runner, Trust, exec};
-use crate::store::Reader;
 
 /// Run a hook over a file, and show everything; nothing else is done
 ///
@@ -202,7 +201,7 @@ fn trial(hook: &HookSettings, config: &Config, file: PathBuf) -> Outcome<Order> 
 
 /// Runs `agent hook-runs`.
 pub fn hook_runs(args: HookRunsArgs, places: &Places, screen: &mut Screen) -> Outcome {
-    let rows = if places.database().exists() {
+    let rows = if let Some(reader) = agent::database(places)? {
         let query = HookRunQuery {
             hook: args.name,
             folder: args.folder,
@@ -210,7 +209,7 @@ pub fn hook_runs(args: HookRunsArgs, places: &Places, screen: &mut Screen) -> Ou
             failed: args.failed,
             limit: args.limit,
         };
-        Reader::open(&places.database())?.rows().hook_runs(&query)?
+        reader.rows().hook_runs(&query)?
     } else {
         Vec::new()
     };

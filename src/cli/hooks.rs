@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::{ArgGroup, Args, ValueEnum};
 
+use super::agent;
 use super::failure::{Exit, Failure, Outcome};
 use super::folders::{key_and_value, tell_agent};
 use super::render::{Screen, Tone};
@@ -12,7 +13,6 @@ use crate::config::{Config, Places};
 use crate::hook::{Call, HookSettings, When};
 use crate::report::Listing;
 use crate::runner::Trust;
-use crate::store::Reader;
 
 /// Where the package puts its hooks.
 pub const SHIPPED_HOOKS_DIR: &str = "/usr/libexec/folder-sync-agent/hooks";
@@ -235,7 +235,7 @@ struct HookReport {
 /// Runs `agent hooks`.
 pub fn hooks(args: &HooksArgs, places: &Places, screen: &mut Screen) -> Outcome {
     let config = Config::load(places)?;
-    let reader = places.database().exists().then(|| Reader::open(&places.database())).transpose()?;
+    let reader = agent::database(places)?;
     let mut rows = Vec::new();
     for hook in &config.hooks {
         let (waiting, dead) = match &reader {

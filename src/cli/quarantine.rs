@@ -9,7 +9,6 @@ use crate::command::Command;
 use crate::config::Places;
 use crate::quarantine::Quarantine;
 use crate::report::{Listing, QuarantineReport};
-use crate::store::Reader;
 
 /// Look at rejected files, and decide about them
 ///
@@ -73,10 +72,10 @@ pub async fn quarantine(args: QuarantineArgs, places: &Places, screen: &mut Scre
 }
 
 fn rows(number: Option<i64>, all: bool, places: &Places) -> Outcome<Vec<QuarantineReport>> {
-    if !places.database().exists() {
-        return Ok(Vec::new());
+    match agent::database(places)? {
+        Some(reader) => Ok(reader.rows().quarantine(number, all)?),
+        None => Ok(Vec::new()),
     }
-    Ok(Reader::open(&places.database())?.rows().quarantine(number, all)?)
 }
 
 fn list(all: bool, json: bool, places: &Places, screen: &mut Screen) -> Outcome {
