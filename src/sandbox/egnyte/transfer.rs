@@ -46,7 +46,8 @@ pub(super) fn label(response: &mut Response, version: u64, stored: &Arc<Stored>,
             headers.insert(name, value);
         }
     };
-    put(ETAG, &format!("\"{}\"", ids::entry_id(version)));
+    // Bare, without the quotes that the standard wants: the provider's own clients take it for the entry id as it is.
+    put(ETAG, &ids::entry_id(version));
     put(LAST_MODIFIED, &http_date(modified_at));
     if let Ok(checksum) = stored.checksum() {
         put(axum::http::HeaderName::from_static("x-sha512-checksum"), checksum);
