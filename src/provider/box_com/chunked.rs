@@ -245,7 +245,11 @@ async fn commit(upload: &Upload<'_>, facts: &SessionFacts, parts: &BTreeMap<u64,
     let mut unsure = false;
     loop {
         let error = match upload.api.session().write(&call).await {
-            Ok(answer) => return upload.verified(&answer).map(|file| End::Done(Box::new(file))),
+            Ok(answer) => match upload.verified(&answer) {
+                Ok(file) => return Ok(End::Done(Box::new(file))),
+                Err(error) if error.kind == ProviderErrorKind::Corrupt => return Err(error),
+                Err(error) => error,
+            },
             Err(error) => error,
         };
         let mismatch = translate::code(&error) == "parts_mismatch";
