@@ -13,3 +13,4 @@ mod sandbox;
 mod sim;
 mod support;
 mod tidy;
+mod upload;

@@ -5,31 +5,32 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod hooks;
+mod upward;
+
+pub use self::hooks::HookKit;
+
+use self::upward::SessionNotes;
+use super::bandwidth::Bandwidth;
 use super::fetch::{self, FetchError};
 use crate::command::Answer;
-use crate::config::Places;
-use crate::deed::{DeedOrder, DeedResult, DiskError, DiskErrorKind, Staged};
-use crate::engine::effect::HookOrder;
+use crate::deed::{DeedOrder, DeedResult, DiskError, DiskErrorKind};
 use crate::engine::input::{FetchFailure, FetchOrder, OpenOrder, RootFacts};
 use crate::engine::{Effect, Input, Notice, Outcome, Task};
-use crate::hook::{self, QuarantineRemote};
-use crate::id::{AccountId, Etag, FolderId, ItemId, JobId};
-use crate::local::{LocalFolder, LocalOptions};
+use crate::id::{AccountId, FolderId, JobId};
+use crate::local::{LocalFolder, LocalOptions, Watching};
+use crate::local_news::UploadFailure;
 use crate::path::Name;
 use crate::provider::box_com::BoxCom;
 use crate::provider::http::CallCounter;
-use crate::provider::write::Expected;
-use crate::provider::{Provider, ProviderError, ProviderErrorKind, Resolved, Result as ProviderResult};
-use crate::quarantine::{Quarantine, Taken};
+use crate::provider::{Provider, ProviderError, ProviderErrorKind, Result as ProviderResult};
 use crate::report::Transfer;
-use crate::runner::{Order, Runner, Trust};
-use crate::settings::{AccountSettings, ProviderName, RemotePlace};
+use crate::settings::{AccountSettings, ProviderName};
 use crate::versions::Versions;
 
 /// Notices that a slow watcher may fall behind before it misses some.
@@ -110,21 +111,6 @@ pub fn make_provider(
     }
 }
 
-/// What hooks are run with, and where rejected content goes.
-#[derive(Debug, Clone)]
-pub struct HookKit {
-    runner: Result<Runner, String>,
-    quarantine: Quarantine,
-}
-
-impl HookKit {
-    /// The kit of an installation.
-    pub fn new(places: &Places) -> Self {
-        let runner = Runner::new(Trust::of(places.is_system()), &places.credentials_dir());
-        Self { runner: runner.map_err(|error| error.to_string()), quarantine: Quarantine::new(places.quarantine_dir()) }
-    }
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct World {
@@ -137,6 +123,8 @@ pub struct World {
     hooks: HookKit,
     accounts: HashMap<AccountId, Account>,
     folders: Arc<Mutex<HashMap<FolderId, Arc<LocalFolder>>>>,
+    watches: HashMap<FolderId, Watching>,
+    sessions: SessionNotes,
     jobs: HashMap<JobId, CancellationToken>,
     answers: HashMap<u64, oneshot::Sender<Answer>>,
     tickets: u64,
@@ -146,6 +134,7 @@ pub struct World {
 
 struct Account {
     provider: ProviderResult<Arc<dyn Provider>>,
+    bandwidth: Arc<Bandwidth>,
     cancel: CancellationToken,
 }
 
@@ -173,6 +162,8 @@ impl World {
     ) -> Self {
         Self {
             runtime,
+            watches: HashMap::new(),
+            sessions: SessionNotes::new(inputs.clone()),
             inputs,
             credentials,
             counters,
@@ -201,55 +192,13 @@ impl World {
         self.jobs.remove(&job);
     }
 
-    fn hook(&mut self, job: JobId, order: HookOrder) {
-        let cancel = self.everything.child_token();
-        self.jobs.insert(job, cancel.clone());
-        let (inputs, kit) = (self.inputs.clone(), self.hooks.clone());
-        let work = async move {
-            let HookOrder { settings, document, path, file } = order;
-            let order = Order { document, path, file };
-            let outcome = match &kit.runner {
-                Ok(runner) => tokio::select! {
-                    outcome = runner.run(&settings, &order) => outcome,
-                    () = cancel.cancelled() => hook::Outcome::failed("the run is no longer wanted", Duration::ZERO),
-                },
-                Err(why) => hook::Outcome::failed(why.clone(), Duration::ZERO),
-            };
-            post(&inputs, job, Outcome::Hooked(outcome));
-        };
-        self.tasks.spawn_on(work, &self.runtime);
-    }
-
-    fn quarantine(&mut self, job: JobId, folder: FolderId, number: i64, staged: Staged, sidecar: String) {
-        let Some(local) = self.root(folder) else {
-            let error = DiskError { kind: DiskErrorKind::RootLost, text: "the folder is not open".into() };
-            self.post(job, Outcome::Quarantined(Err(error)));
-            return;
-        };
-        let (inputs, quarantine) = (self.inputs.clone(), self.hooks.quarantine.clone());
-        let act = move || {
-            let result = take(&local, &quarantine, number, &staged, &sidecar);
-            post(&inputs, job, Outcome::Quarantined(result));
-        };
-        self.tasks.spawn_blocking_on(act, &self.runtime);
-    }
-
-    /// Something in quarantine that needs no outcome.
-    fn in_quarantine(&self, act: impl FnOnce(&Quarantine) -> std::io::Result<()> + Send + 'static) {
-        let quarantine = self.hooks.quarantine.clone();
-        let act = move || {
-            if let Err(error) = act(&quarantine) {
-                tracing::warn!(%error, "something stays in quarantine until the next start");
-            }
-        };
-        self.tasks.spawn_blocking_on(act, &self.runtime);
-    }
-
     /// Stops everything that is under way and forgets it, as a crash would; for a new engine over the same database.
     pub fn reset(&mut self) {
         self.everything.cancel();
         self.everything = CancellationToken::new();
         self.jobs.clear();
+        self.watches.clear();
+        self.sessions.forget();
         self.accounts.clear();
         self.folders = Arc::default();
         self.answers.clear();
@@ -263,6 +212,9 @@ impl World {
     /// Stops everything; the tracker ends when the last task has.
     pub fn stop(&mut self) -> (TaskTracker, Vec<Arc<dyn Provider>>) {
         self.everything.cancel();
+        self.watches.clear();
+        // What waits for a note would wait for ever.
+        self.sessions.forget();
         self.tasks.close();
         let providers = self.accounts.values().filter_map(|account| account.provider.as_ref().ok().cloned());
         (self.tasks.clone(), providers.collect())
@@ -275,7 +227,8 @@ impl World {
                 let counter = self.counters.of(&settings.name);
                 let provider = make_provider(&settings, self.credentials.clone(), counter);
                 let cancel = self.everything.child_token();
-                if let Some(old) = self.accounts.insert(id, Account { provider, cancel }) {
+                let bandwidth = Arc::new(Bandwidth::of(&settings));
+                if let Some(old) = self.accounts.insert(id, Account { provider, bandwidth, cancel }) {
                     old.cancel.cancel();
                 }
             }
@@ -286,6 +239,7 @@ impl World {
             }
             Effect::Open { job, folder, order } => self.open(job, folder, *order),
             Effect::Close(folder) => {
+                self.watches.remove(&folder);
                 self.roots().remove(&folder);
             }
             Effect::Cloud { job, account, task } => self.cloud(job, account, task),
@@ -295,6 +249,9 @@ impl World {
                 }
             }
             Effect::Deeds { job, folder, orders } => self.deeds(job, folder, orders),
+            Effect::Local { job, folder, task } => self.local(job, folder, task),
+            Effect::Watch(folder, wanted) => self.watch(folder, wanted),
+            Effect::SessionKept(job) => self.sessions.kept(job),
             Effect::DropVersions(folder, jobs) => self.in_folder(folder, move |local| {
                 if let Err(error) = Versions::of(&local).prune(&jobs) {
                     tracing::warn!(%error, "superseded versions stay on disk");
@@ -400,16 +357,16 @@ impl World {
         let cancel = account.cancel.child_token();
         self.jobs.insert(job, cancel.clone());
         let inputs = self.inputs.clone();
-        if let Task::Fetch(folder, order) = task {
-            self.fetch(job, folder, *order, provider, cancel);
-            return;
-        }
+        let bandwidth = Arc::clone(&account.bandwidth);
+        let task = match task {
+            Task::Fetch(folder, order) => return self.fetch(job, folder, *order, provider, bandwidth, cancel),
+            Task::Upload(folder, order) => return self.upload(job, folder, *order, provider, bandwidth, cancel),
+            task => task,
+        };
         let work = async move {
             let outcome = tokio::select! {
                 outcome = ask(&*provider, &task) => outcome,
-                () = cancel.cancelled() => {
-                    failed(&task, ProviderError::new(ProviderErrorKind::Unavailable, "the call is no longer wanted"))
-                }
+                () = cancel.cancelled() => failed(&task, unwanted(&task)),
             };
             post(&inputs, job, outcome);
         };
@@ -422,6 +379,7 @@ impl World {
         id: FolderId,
         order: FetchOrder,
         provider: Arc<dyn Provider>,
+        bandwidth: Arc<Bandwidth>,
         cancel: CancellationToken,
     ) {
         let Some(local) = self.root(id) else {
@@ -443,7 +401,7 @@ impl World {
                 modified: order.modified,
             };
             let count = |bytes| done.store(bytes, Ordering::Relaxed);
-            let fetched = fetch::fetch(&*provider, local, order, count, cancel).await;
+            let fetched = fetch::fetch(&*provider, local, order, &bandwidth.down, count, cancel).await;
             transfers.end(job);
             post(&inputs, job, Outcome::Fetched(fetched.map_err(failure)));
         };
@@ -497,55 +455,30 @@ async fn ask(provider: &dyn Provider, task: &Task) -> Outcome {
         Task::List { item, page } => Outcome::Listed(provider.list(item, page.as_ref()).await),
         Task::Look(item) => Outcome::Looked(provider.item(item).await),
         Task::Dispose { item, name, etag, how } => {
-            Outcome::Disposed(dispose(provider, item, name, etag.as_ref(), how).await)
+            Outcome::Disposed(hooks::dispose(provider, item, name, etag.as_ref(), how).await)
         }
-        Task::Fetch(..) => {
-            failed(task, ProviderError::new(ProviderErrorKind::Local, "fetches have a worker of their own"))
+        Task::MakeFolder { parent, name } => {
+            Outcome::FolderMade(provider.make_folder(parent, name).await.map(Box::new))
+        }
+        Task::Relocate { item, parent, name, expected } => {
+            Outcome::Relocated(provider.relocate(item, parent, name, expected).await.map(Box::new))
+        }
+        Task::Trash { item, expected } => Outcome::Trashed(provider.trash(item, expected).await),
+        Task::Fetch(..) | Task::Upload(..) => {
+            failed(task, ProviderError::new(ProviderErrorKind::Local, "transfers have workers of their own"))
         }
     }
 }
 
-/// Does with a quarantined file's copy in the cloud what its hook's settings say.
-async fn dispose(
-    provider: &dyn Provider,
-    item: &ItemId,
-    name: &str,
-    etag: Option<&Etag>,
-    how: &QuarantineRemote,
-) -> ProviderResult<()> {
-    // Another version is another matter: it is examined by itself.
-    let expected = Expected { version: None, etag: etag.cloned() };
-    match how {
-        QuarantineRemote::Leave => Ok(()),
-        QuarantineRemote::Trash => provider.trash(item, &expected).await,
-        QuarantineRemote::Move(path) => match provider.resolve(&RemotePlace::Path(path.clone())).await? {
-            Resolved::Folder(target) => provider.relocate(item, &target.id, name, &expected).await.map(drop),
-            Resolved::NotAFolder { .. } | Resolved::Missing { .. } => {
-                let text = format!("there is no folder {path} in the cloud to move it to");
-                Err(ProviderError::new(ProviderErrorKind::Refused, text))
-            }
-        },
-    }
-}
-
-/// Moves a staged file into quarantine. One that is gone, or that somebody changed after it was examined, leaves its reasons.
-fn take(
-    local: &LocalFolder,
-    quarantine: &Quarantine,
-    number: i64,
-    staged: &Staged,
-    sidecar: &str,
-) -> Result<(), DiskError> {
-    let refused = |error: std::io::Error| DiskError { kind: DiskErrorKind::Item, text: format!("quarantine: {error}") };
-    match local.read_staged(staged)? {
-        Some(file) => {
-            if quarantine.take(number, file, staged.sha256, sidecar).map_err(refused)? == Taken::Altered {
-                tracing::warn!(number, "the content was changed after it was examined, and was not kept");
-            }
+/// What becomes of a call that is no longer wanted: a write may have happened all the same.
+fn unwanted(task: &Task) -> ProviderError {
+    let kind = match task {
+        Task::Upload(..) | Task::MakeFolder { .. } | Task::Relocate { .. } | Task::Trash { .. } => {
+            ProviderErrorKind::OutcomeUnknown
         }
-        None => quarantine.note(number, sidecar).map_err(refused)?,
-    }
-    local.discard_staged(staged)
+        _ => ProviderErrorKind::Unavailable,
+    };
+    ProviderError::new(kind, "the call is no longer wanted")
 }
 
 fn failed(task: &Task, error: ProviderError) -> Outcome {
@@ -559,6 +492,10 @@ fn failed(task: &Task, error: ProviderError) -> Outcome {
         Task::Look(_) => Outcome::Looked(Err(error)),
         Task::Dispose { .. } => Outcome::Disposed(Err(error)),
         Task::Fetch(..) => Outcome::Fetched(Err(FetchFailure::Provider(error))),
+        Task::Upload(..) => Outcome::Uploaded(Err(UploadFailure::Provider(error))),
+        Task::MakeFolder { .. } => Outcome::FolderMade(Err(error)),
+        Task::Relocate { .. } => Outcome::Relocated(Err(error)),
+        Task::Trash { .. } => Outcome::Trashed(Err(error)),
     }
 }
 

@@ -7,11 +7,12 @@ use crate::command::Command;
 use crate::deed::{DeedResult, DiskError, Staged};
 use crate::events::EventPage;
 use crate::hook::HookSettings;
-use crate::id::{Cursor, JobId};
+use crate::id::{Cursor, FolderId, JobId};
+use crate::local_news::{DirScan, HashedFile, LocalMiss, News, ScanFailure, UploadFailure, Uploaded};
 use crate::path::Name;
 use crate::provider::{Capabilities, Identity, ListPage, ProviderError, Resolved, Wake};
 use crate::settings::{AccountSettings, FolderSettings};
-use crate::tree::{ItemState, Stamp, Wall};
+use crate::tree::{ItemState, RemoteItem, Stamp, Wall};
 
 /// The time as the world tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -80,6 +81,18 @@ pub enum Outcome {
     Disposed(Result<(), ProviderError>),
     /// A batch of deeds was carried out: a result for each order, in their order.
     Deeds(Vec<DeedResult>),
+    /// One page of a local directory.
+    Scanned(Result<DirScan, ScanFailure>),
+    /// A local file was digested.
+    Hashed(Result<HashedFile, LocalMiss>),
+    /// A file was uploaded.
+    Uploaded(Result<Box<Uploaded>, UploadFailure>),
+    /// A remote folder was made.
+    FolderMade(Result<Box<RemoteItem>, ProviderError>),
+    /// A remote item was renamed or moved.
+    Relocated(Result<Box<RemoteItem>, ProviderError>),
+    /// A remote item was put into the trash.
+    Trashed(Result<(), ProviderError>),
 }
 
 /// Something that happened.
@@ -100,6 +113,20 @@ pub enum Input {
         job: JobId,
         /// What came of it.
         outcome: Outcome,
+    },
+    /// A watcher noticed something.
+    Local {
+        /// The folder.
+        folder: FolderId,
+        /// What.
+        news: News,
+    },
+    /// A chunked upload was begun. The job waits for [`super::effect::Effect::SessionKept`].
+    Session {
+        /// The job.
+        job: JobId,
+        /// What to pass on when the same content is uploaded again.
+        session: String,
     },
     /// Somebody asks for something.
     Command {
