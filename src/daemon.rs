@@ -174,6 +174,10 @@ fn judge_status(status: &Status) -> RunEnd {
     if status.held > 0 {
         return RunEnd::Held("a hold waits for you: see `agent held`".into());
     }
+    let quarantined: u64 = status.folders.iter().map(|folder| folder.quarantined).sum();
+    if quarantined > 0 && quarantined == status.problems {
+        return RunEnd::Held(format!("{quarantined} in quarantine: see `agent quarantine list`"));
+    }
     let pending: Vec<String> = status
         .folders
         .iter()

@@ -111,10 +111,12 @@ impl Quarantine {
             let name = entry?.file_name();
             let Some(name) = name.to_str() else { continue };
             let mut parts = name.splitn(2, '.');
-            let number = parts.next().and_then(|number| number.parse::<i64>().ok());
-            let is_ours = parts.next().is_some_and(|rest| rest.starts_with(CONTENT) || rest.starts_with(SIDECAR));
-            let is_kept = number.is_some_and(|number| keep.contains(&number)) && !name.ends_with(".new");
-            if is_ours && number.is_some() && !is_kept {
+            let Some(number) = parts.next().and_then(|number| number.parse::<i64>().ok()) else { continue };
+            let rest = parts.next().unwrap_or_default();
+            let is_ours = rest.starts_with(CONTENT) || rest.starts_with(SIDECAR);
+            // What is only half written ends in something more.
+            let is_kept = keep.contains(&number) && (rest == CONTENT || rest == SIDECAR);
+            if is_ours && !is_kept {
                 remove(&self.dir.join(name))?;
             }
         }

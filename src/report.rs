@@ -167,6 +167,9 @@ pub struct FolderStatus {
     pub pending_bytes: u64,
     /// Items with a problem.
     pub problems: u64,
+    /// Those of them that are in quarantine and wait for a person.
+    #[serde(default)]
+    pub quarantined: u64,
     /// Holds.
     pub held: u64,
     /// When a full comparison last ended.
@@ -397,6 +400,9 @@ pub struct Why {
     pub events: Vec<EventRow>,
     /// Local versions kept, newest first, as sentences.
     pub versions: Vec<String>,
+    /// What hooks said of it, newest first, as sentences.
+    #[serde(default)]
+    pub hooks: Vec<String>,
 }
 
 /// A listing with its schema version, as every `--json` listing is wrapped.

@@ -25,8 +25,9 @@ pub fn limit_child(command: &mut Command, limits: ChildLimits) {
     let apply = move || -> io::Result<()> {
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(limits.umask));
         let most = getrlimit(Resource::Nofile).maximum.map_or(limits.open_files, |most| most.min(limits.open_files));
-        setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: Some(most) })?;
-        setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+        // A service manager may forbid it, and sets limits of its own then: no reason not to scan.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: Some(most) });
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
         Ok(())
     };
     // SAFETY: between fork and exec only system calls are made: nothing is allocated, locked or freed.

@@ -125,6 +125,7 @@ impl Running {
             pending: pending.now + pending.waiting + pending.held,
             pending_bytes: pending.bytes,
             problems: pending.problems,
+            quarantined: pending.quarantined,
             held: pending.holds,
             verified: row.verified_at,
             transfers,
@@ -341,6 +342,7 @@ fn why(
             excluded_by,
             events: Vec::new(),
             versions: Vec::new(),
+            hooks: Vec::new(),
         });
     };
     let row = plan_row(rows, &name, &item, false, None)?;
@@ -370,7 +372,7 @@ fn why(
     Ok(Why {
         schema: SCHEMA_VERSION,
         path: path.to_owned(),
-        folder: name,
+        folder: name.clone(),
         remote: remote_words(&item, &shown),
         synced: synced_words(rows, &item)?,
         plan,
@@ -379,6 +381,7 @@ fn why(
         excluded_by,
         events: rows.events_of(item.node, WHY_EVENTS)?,
         versions,
+        hooks: rows.hook_words(&name, &shown)?,
         item: Some(item.id),
     })
 }

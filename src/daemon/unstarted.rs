@@ -60,6 +60,7 @@ impl Reports for Unstarted {
                 pending: 0,
                 pending_bytes: 0,
                 problems: 0,
+                quarantined: 0,
                 held: 0,
                 verified: None,
                 transfers: Vec::new(),
@@ -113,6 +114,7 @@ impl Reports for Unstarted {
             excluded_by: None,
             events: Vec::new(),
             versions: Vec::new(),
+            hooks: Vec::new(),
         })
     }
 }

@@ -16,6 +16,8 @@ const KEPT_MS: i64 = 90 * 24 * 3_600 * 1_000;
 const VERDICTS_KEPT_MS: i64 = 30 * 24 * 3_600 * 1_000;
 /// Runs shown if nobody says how many.
 const RUNS_SHOWN: u32 = 50;
+/// Runs shown of one path.
+const WORDS_SHOWN: u32 = 20;
 
 /// A delivery to be written down.
 #[derive(Debug)]
@@ -327,6 +329,22 @@ impl Rows<'_> {
         let mut rows: Vec<HookRunRow> = rows.collect::<rusqlite::Result<_>>()?;
         rows.reverse();
         Ok(rows)
+    }
+
+    /// What hooks said of a path of a folder, newest first, as sentences.
+    pub fn hook_words(self, folder: &str, path: &str) -> Result<Vec<String>> {
+        let sql = "SELECT at, hook, event, verdict, effect, reason FROM hook_run WHERE folder = ?1 AND path = ?2
+                   ORDER BY run DESC LIMIT ?3";
+        let mut statement = self.conn().prepare_cached(sql)?;
+        let rows = statement.query_map(params![folder, path, WORDS_SHOWN], |row| {
+            let at: i64 = row.get(0)?;
+            let at = jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |at| at.to_string());
+            let (hook, event): (String, String) = (row.get(1)?, row.get(2)?);
+            let (verdict, effect): (String, String) = (row.get(3)?, row.get(4)?);
+            let reason = row.get::<_, Option<String>>(5)?.map(|reason| format!(": {reason}")).unwrap_or_default();
+            Ok(format!("{at}: `{hook}` on {event}: {verdict}, {effect}{reason}"))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Deliveries of a hook: to be told, dead.

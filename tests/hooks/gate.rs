@@ -190,7 +190,9 @@ fn what_is_rejected_is_never_visible_at_any_moment() {
     for visible in ["first.txt", "second.txt", "last.txt", "deep"] {
         assert!(seen.contains(visible), "{visible} in {seen:?}");
     }
-    assert!(!seen.iter().any(|name| name.ends_with(".com")), "{seen:?}");
+    for hidden in ["first.com", "second.com", "renamed.com"] {
+        assert!(!seen.contains(hidden), "{hidden} in {seen:?}");
+    }
 }
 
 #[test]
@@ -307,5 +309,70 @@ fn several_hooks_decide_in_order_and_a_guest_that_alters_the_file_publishes_noth
     let of = |path: &str| log.lines().filter(|line| line.ends_with(path)).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(of("yes.txt"), ["one yes.txt", "two yes.txt", "vandal yes.txt"]);
     assert_eq!(of("no.txt"), ["one no.txt", "two no.txt"]);
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn the_clouds_copy_goes_where_the_settings_say() {
+    let bed = Bed::new();
+    let cloud = bed.cloud();
+    cloud.mkdir_p("/Quarantine").unwrap();
+    bed.add_folder(&[]);
+    let judge = script(&bed, "judge", "exit 1");
+    for (name, remote) in
+        [("trash", "trash"), ("move", "move:/Quarantine"), ("leave", "leave"), ("lost", "move:/Nowhere")]
+    {
+        let pattern = format!("*.{name}");
+        bed.ok(&["add-hook", name, "--when", "before", "--on", "file.download", "--match", &pattern, "--run", &judge]);
+        bed.ok(&["set-hook", name, &format!("quarantine_remote={remote}")]);
+    }
+    let agent = bed.start();
+    for name in ["a.trash", "a.move", "a.leave", "a.lost"] {
+        cloud.write(&remote(name), name.as_bytes().to_vec()).unwrap();
+    }
+    let names = |path: &str| cloud.tree(path).unwrap().into_keys().collect::<Vec<_>>();
+    until("the cloud's copies", || names(REMOTE) == ["a.leave", "a.lost"] && names("/Quarantine") == ["a.move"]);
+    until("all in quarantine", || {
+        rows(&bed, &["quarantine", "list", "--json"]).iter().filter(|row| row["state"] == "held").count() == 4
+    });
+    until("the report of what could not be moved", || bed.log().contains("quarantine_remote"));
+    // Nothing of it is an echo that leads to anything more.
+    cloud.write(&remote("after.txt"), b"after".to_vec()).unwrap();
+    until("the file after it", || bed.local().join("after.txt").exists());
+    let runs = rows(&bed, &["hook-runs", "--json"]);
+    assert_eq!(runs.len(), 4, "{runs:#?}");
+    // What only waits for a person says so.
+    let waited = bed.run(&["wait", "--timeout", "30s"]);
+    assert_eq!(waited.status.code(), Some(4), "{}", String::from_utf8_lossy(&waited.stderr));
+    let why = bed.ok(&["why", bed.local().join("a.leave").to_str().unwrap()]);
+    assert!(why.contains("`leave` on file.download: reject, quarantined"), "{why}");
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn a_crash_in_the_middle_of_a_verdict_publishes_nothing_and_asks_again() {
+    let bed = Bed::new();
+    let cloud = bed.cloud();
+    bed.add_folder(&[]);
+    let (asked, gate) = (bed.dir.path().join("asked"), bed.dir.path().join("gate"));
+    let judge = script(
+        &bed,
+        "judge",
+        &format!("echo $$ >> {}; while [ ! -e {} ]; do sleep 0.05; done", asked.display(), gate.display()),
+    );
+    bed.ok(&["add-hook", "judge", "--when", "before", "--on", "file.download", "--run", &judge]);
+    let agent = bed.start();
+    cloud.write(&remote("a.txt"), b"content".to_vec()).unwrap();
+    let calls = || fs::read_to_string(&asked).unwrap_or_default().lines().count();
+    until("the question", || calls() == 1);
+    agent.kill();
+    assert!(!bed.local().join("a.txt").exists());
+    let agent = bed.start();
+    until("the question, once more", || calls() == 2);
+    assert!(!bed.local().join("a.txt").exists());
+    fs::write(&gate, "").unwrap();
+    until("the file", || bed.local().join("a.txt").exists());
+    bed.wait_in_sync(PATIENCE);
+    assert_eq!(bed.ours("staging"), Vec::<String>::new());
     assert_eq!(agent.stop(), Some(0));
 }

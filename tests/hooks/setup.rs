@@ -43,7 +43,7 @@ fn a_hook_is_added_tried_changed_and_removed() {
     assert_eq!(trial["document"]["item"]["size"], 7);
     assert!(trial["environment"].as_array().unwrap().iter().any(|pair| pair[0] == "AGENT_FILE"));
     let shown = bed.ok(&["test-hook", "judge", file.to_str().unwrap()]);
-    assert!(shown.contains("it would go to quarantine") && shown.contains("\"schema\": 1"), "{shown}");
+    assert!(shown.contains("it would go to quarantine") && shown.contains("\"schema\":1"), "{shown}");
     assert!(
         !bed.local().join("odd\nname").exists() && rows(&bed, &["hook-runs", "--json"]).is_empty(),
         "nothing was done"

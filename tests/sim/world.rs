@@ -485,7 +485,12 @@ impl World {
             self.say(|| format!("  < {}", text.chars().take(400).collect::<String>()));
         }
         match effect {
-            Effect::UseAccount(..) | Effect::DropAccount(_) | Effect::Close(_) | Effect::Cancel(_) => {}
+            Effect::UseAccount(..)
+            | Effect::DropAccount(_)
+            | Effect::Close(_)
+            | Effect::Cancel(_)
+            | Effect::SweepQuarantine(_)
+            | Effect::DropQuarantined(_) => {}
             Effect::Open { job, order, .. } => {
                 self.begin(job);
                 let late = self.chance.below(self.swarm.deeds_ms);
@@ -522,7 +527,6 @@ impl World {
                 assert!(!self.is_ordered(&staged.name), "a staged file is dropped that a deed is to publish");
                 self.disk.staging.remove(&staged.name);
             }
-            Effect::SweepQuarantine(_) | Effect::DropQuarantined(_) => {}
             Effect::Hook { .. } | Effect::Quarantine { .. } => panic!("the simulation has no hooks"),
             Effect::Answer { answer, .. } => self.answers.push(answer),
             Effect::Notice(notice) => self.notices.push(notice),

@@ -238,8 +238,9 @@ impl Engine {
             Deed::MakeFolder { at }
             | Deed::Publish { at, .. }
             | Deed::RemoveFile { at, .. }
-            | Deed::RemoveFolder { at } => at,
-            Deed::Adopt { at, .. } | Deed::Relocate { to: at, .. } => at,
+            | Deed::RemoveFolder { at }
+            | Deed::Adopt { at, .. }
+            | Deed::Relocate { to: at, .. } => at,
         };
         let place = place.path.clone();
         // The row as the deed has just left it.

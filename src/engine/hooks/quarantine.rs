@@ -152,31 +152,27 @@ impl Engine {
             let message = format!("there is no number {number} in quarantine; see `agent quarantine list --all`");
             return Ok(Answer::NotFound { message });
         };
-        if matches!(row.state, State::Deleted | State::Expired | State::Moving) && state != None {
+        if matches!(row.state, State::Deleted | State::Expired | State::Moving) && state.is_some() {
             let message = format!(
                 "number {number} is {} already; `agent quarantine rescan {number}` fetches it again",
                 row.state.word()
             );
             return Ok(Answer::Refused { message });
         }
-        let message = match state {
-            Some(state) => {
-                self.store.decide_quarantined(number, state, why, self.now.wall)?;
-                match state {
-                    State::Released => {
-                        format!("`{}` is released, and published when it has been fetched again", row.path)
-                    }
-                    _ => format!("`{}` is deleted from quarantine; this version is not fetched again", row.path),
-                }
+        let message = if let Some(state) = state {
+            self.store.decide_quarantined(number, state, why, self.now.wall)?;
+            if state == State::Released {
+                format!("`{}` is released, and published when it has been fetched again", row.path)
+            } else {
+                format!("`{}` is deleted from quarantine; this version is not fetched again", row.path)
             }
-            None => {
-                // New signatures may see it otherwise.
-                self.store.forget_quarantined(number)?;
-                if let Some(sha256) = row.sha256 {
-                    self.store.forget_verdicts(sha256)?;
-                }
-                format!("`{}` is fetched and examined again", row.path)
+        } else {
+            // New signatures may see it otherwise.
+            self.store.forget_quarantined(number)?;
+            if let Some(sha256) = row.sha256 {
+                self.store.forget_verdicts(sha256)?;
             }
+            format!("`{}` is fetched and examined again", row.path)
         };
         self.outbox.push(Effect::DropQuarantined(vec![number]));
         if let Ok(id) = row.item.parse()

@@ -49,7 +49,7 @@ CREATE TABLE hook_run (
     effect    TEXT NOT NULL                 -- what followed: allowed, blocked, quarantined, delivered, again, dead
 );
 CREATE INDEX hook_run_at ON hook_run (at);
-CREATE INDEX hook_run_item ON hook_run (item) WHERE item IS NOT NULL;
+CREATE INDEX hook_run_path ON hook_run (folder, path) WHERE path IS NOT NULL;
 
 -- Verdicts that are remembered, of content and of everything that they depend on.
 CREATE TABLE verdict (
