@@ -305,6 +305,7 @@ impl Engine {
                 etag: None,
                 sequence: None,
                 ancestors: None,
+                path: None,
             };
             match self.store.item_by_id(folder, &ancestor.id)?.map(|row| (row.node, row.remote.presence)) {
                 Some((_, Presence::Present)) => {}

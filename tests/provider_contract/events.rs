@@ -11,7 +11,7 @@ use super::bed::{Bed, Face};
 fn about(subject: &Subject) -> Option<&str> {
     match subject {
         Subject::Item(item) => Some(item.id.raw()),
-        Subject::Gone(id) | Subject::Id(id) => Some(id.raw()),
+        Subject::Gone(id) | Subject::Id { id, .. } => Some(id.raw()),
         Subject::Path { .. } | Subject::Nothing => None,
     }
 }

@@ -364,7 +364,7 @@ impl Cloud {
 
     /// An event that changes nothing.
     pub fn chatter(&mut self, id: &ItemId, kind: EventKind) {
-        let subject = if kind == EventKind::Other { Subject::Id(id.clone()) } else { self.subject(id) };
+        let subject = if kind == EventKind::Other { Subject::id(id.clone()) } else { self.subject(id) };
         self.tell_as(kind, "CHATTER", id, subject);
     }
 
@@ -492,6 +492,7 @@ impl Cloud {
             etag: None,
             sequence: Some(thing.sequence),
             ancestors: with_ancestors.then_some(ancestors),
+            path: None,
         })
     }
 

@@ -46,7 +46,7 @@ impl Engine {
     pub(in crate::engine) fn folders_concerned(&self, id: AccountId, subject: &Subject) -> Result<Vec<FolderId>> {
         let item = match subject {
             Subject::Item(item) => &item.id,
-            Subject::Gone(item) | Subject::Id(item) => item,
+            Subject::Gone(item) | Subject::Id { id: item, .. } => item,
             Subject::Path { .. } | Subject::Nothing => return Ok(Vec::new()),
         };
         let mut concerned = self.store.folders_knowing(id, item)?;
@@ -82,7 +82,7 @@ impl Engine {
     ) -> Result<()> {
         let (item, path) = match &event.subject {
             Subject::Item(item) => (item.id.clone(), None),
-            Subject::Gone(item) | Subject::Id(item) => (item.clone(), None::<String>),
+            Subject::Gone(item) | Subject::Id { id: item, .. } => (item.clone(), None::<String>),
             Subject::Path { .. } | Subject::Nothing => return Ok(()),
         };
         let path = match path {
@@ -128,7 +128,7 @@ impl Engine {
                 Learned::Marked => None,
             },
             Subject::Gone(item) => self.hint(folder, item, LOOK_AFTER_TRASH, source)?,
-            Subject::Id(item) => self.hint(folder, item, LOOK, source)?,
+            Subject::Id { id: item, .. } => self.hint(folder, item, LOOK, source)?,
             Subject::Path { .. } | Subject::Nothing => None,
         };
         if let (Some(outcome), Some(journal)) = (outcome, journal) {
