@@ -19,6 +19,7 @@ use crate::id::{AccountId, FolderId, JobId};
 use crate::local::{LocalFolder, LocalOptions};
 use crate::path::Name;
 use crate::provider::box_com::BoxCom;
+use crate::provider::egnyte::Egnyte;
 use crate::provider::http::CallCounter;
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, Result as ProviderResult};
 use crate::report::Transfer;
@@ -97,9 +98,7 @@ pub fn make_provider(
 ) -> ProviderResult<Arc<dyn Provider>> {
     match settings.provider {
         ProviderName::Box => Ok(Arc::new(BoxCom::new(settings, credentials, counter)?)),
-        ProviderName::Egnyte => {
-            Err(ProviderError::new(ProviderErrorKind::Local, "this version of the agent does not speak to Egnyte yet"))
-        }
+        ProviderName::Egnyte => Ok(Arc::new(Egnyte::new(settings, credentials, counter)?)),
     }
 }
 
@@ -416,6 +415,7 @@ async fn ask(provider: &dyn Provider, task: &Task) -> Outcome {
     match task {
         Task::Identify => Outcome::Identified(provider.whoami().await),
         Task::TakeCursor => Outcome::CursorTaken(provider.newest_cursor().await),
+        Task::RestartCursor => Outcome::CursorTaken(provider.restart_cursor().await),
         Task::Poll(cursor) => Outcome::Polled(provider.events(cursor).await),
         Task::Wait { cursor, limit } => Outcome::Woken(provider.wait_for_news(cursor, *limit).await),
         Task::Resolve(place) => Outcome::Resolved(provider.resolve(place).await),
@@ -430,7 +430,7 @@ async fn ask(provider: &dyn Provider, task: &Task) -> Outcome {
 fn failed(task: &Task, error: ProviderError) -> Outcome {
     match task {
         Task::Identify => Outcome::Identified(Err(error)),
-        Task::TakeCursor => Outcome::CursorTaken(Err(error)),
+        Task::TakeCursor | Task::RestartCursor => Outcome::CursorTaken(Err(error)),
         Task::Poll(_) => Outcome::Polled(Err(error)),
         Task::Wait { .. } => Outcome::Woken(Err(error)),
         Task::Resolve(_) => Outcome::Resolved(Err(error)),

@@ -16,6 +16,8 @@ pub enum Task {
     Identify,
     /// Ask for the newest position of the stream.
     TakeCursor,
+    /// Ask where to read on after the place in the stream was lost.
+    RestartCursor,
     /// Read the stream.
     Poll(Cursor),
     /// Wait for news.

@@ -240,7 +240,9 @@ impl Engine {
             let (about, task) = if account.stage == Stage::New {
                 (Job::Identify(id), Task::Identify)
             } else if account.row.cursor.is_none() || lost {
-                (Job::TakeCursor(id), Task::TakeCursor)
+                // Whoever had a place in this very stream has lost it.
+                let had_place = account.row.stream.as_ref() == Some(&stream);
+                (Job::TakeCursor(id), if had_place { Task::RestartCursor } else { Task::TakeCursor })
             } else if now.mono >= account.next_poll {
                 match &account.row.cursor {
                     Some(cursor) => (Job::Poll(id), Task::Poll(cursor.clone())),

@@ -360,7 +360,7 @@ impl World {
                 Some(error) => Err(error),
                 None => Ok(Identity { user_id: "u".into(), login: "u@x".into(), name: "U".into() }),
             }),
-            Task::TakeCursor => Outcome::CursorTaken(match error {
+            Task::TakeCursor | Task::RestartCursor => Outcome::CursorTaken(match error {
                 Some(error) => Err(error),
                 None => Ok(self.cloud.newest_cursor()),
             }),

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
-use reqwest::{Method, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use url::Url;
 
 use super::{Bearer, TokenSource};
 use crate::provider::http::{
-    self, ANSWER_TIMEOUT, CallCounter, CallKind, Http, Refusal, RetryPolicy, Translate, read_text, retrying,
+    self, ANSWER_TIMEOUT, CallCounter, CallKind, Http, Quota, Refusal, RetryPolicy, Translate, read_text, retrying,
 };
 use crate::provider::{ProviderError, ProviderErrorKind, Result};
 
@@ -44,6 +44,9 @@ impl Call {
     }
 }
 
+/// Reads an adapter's own headers about the allowance of the account.
+pub type ReadQuota = fn(&HeaderMap) -> Option<Quota>;
+
 /// An account's way to its provider.
 #[derive(Debug)]
 pub struct Session {
@@ -51,13 +54,21 @@ pub struct Session {
     tokens: TokenSource,
     counter: Arc<CallCounter>,
     translate: Translate,
+    read_quota: Option<ReadQuota>,
     retry: RetryPolicy,
 }
 
 impl Session {
     /// A session that says refusals in the adapter's words.
     pub fn new(http: Arc<Http>, tokens: TokenSource, counter: Arc<CallCounter>, translate: Translate) -> Self {
-        Self { http, tokens, counter, translate, retry: RetryPolicy::default() }
+        Self { http, tokens, counter, translate, read_quota: None, retry: RetryPolicy::default() }
+    }
+
+    /// Looks at every answer for what it says of the allowance.
+    #[must_use]
+    pub fn reading_quota(mut self, read_quota: ReadQuota) -> Self {
+        self.read_quota = Some(read_quota);
+        self
     }
 
     /// The account's tokens.
@@ -124,19 +135,53 @@ impl Session {
         if let Some(range) = &call.range {
             request = request.header(reqwest::header::RANGE, range.as_str());
         }
+        self.sent(call, self.http.send(request, limit)).await
+    }
+
+    /// Counts a request while it is under way, and takes note of its answer.
+    async fn sent(&self, call: &Call, sending: impl Future<Output = Result<Response>>) -> Result<Response> {
         self.counter.count(call.kind);
         let began = tokio::time::Instant::now();
-        let sent = self.http.send(request, limit).await;
+        let sent = sending.await;
         match &sent {
-            Ok(response) => tracing::trace!(
-                operation = call.operation,
-                status = response.status().as_u16(),
-                ms = began.elapsed().as_millis() as u64,
-                "answered"
-            ),
+            Ok(response) => {
+                tracing::trace!(
+                    operation = call.operation,
+                    status = response.status().as_u16(),
+                    ms = began.elapsed().as_millis() as u64,
+                    "answered"
+                );
+                if let Some(quota) = self.read_quota.and_then(|read| read(response.headers())) {
+                    self.counter.set_quota(quota);
+                }
+            }
             Err(error) => tracing::debug!(operation = call.operation, %error, "no answer"),
         }
         sent.map_err(|error| name(call, error))
+    }
+
+    /// One request that changes something. `send` gives the prepared request its body and sends it; it is asked a second time only where
+    /// the token was refused, as nothing has happened then, and so has to make its body anew each time.
+    pub async fn change<F, Fut>(&self, call: &Call, send: F) -> Result<Response>
+    where
+        F: Fn(RequestBuilder) -> Fut,
+        Fut: Future<Output = Result<Response>>,
+    {
+        let prepared = |bearer: &Bearer| {
+            let client = self.http.client()?;
+            Ok::<_, ProviderError>(
+                client.request(call.method.clone(), call.url.clone()).header(AUTHORIZATION, bearer.header()),
+            )
+        };
+        let bearer = self.tokens.bearer().await?;
+        let response = self.sent(call, send(prepared(&bearer)?)).await?;
+        if response.status().as_u16() != 401 {
+            return self.judge(call, &bearer, response).await;
+        }
+        drop(response);
+        let renewed = self.tokens.renew(&bearer).await?;
+        let response = self.sent(call, send(prepared(&renewed)?)).await?;
+        self.judge(call, &renewed, response).await
     }
 
     async fn judge(&self, call: &Call, bearer: &Bearer, response: Response) -> Result<Response> {
