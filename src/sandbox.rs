@@ -8,8 +8,11 @@ mod bustle;
 mod cloud;
 mod content;
 mod counters;
+mod egnyte;
 mod faults;
+mod meddle;
 mod model;
+mod serve;
 mod shared;
 mod spoil;
 mod spool;
@@ -29,6 +32,7 @@ use tokio::task::JoinHandle;
 pub use bustle::Bustle;
 pub use cloud::{Cloud, Entry, Faults, Happening};
 pub use content::{Content, Spill};
+pub use egnyte::{Quota, ThrottleForm};
 pub use faults::{Answer, Chaos, Fault, Rule};
 pub use model::{Refusal, User};
 pub use tokens::{ACCESS_TOKEN, OTHER_ACCESS_TOKEN, TokenPair};
@@ -70,6 +74,14 @@ pub struct Options {
     pub max_upload_bytes: u64,
     /// The bytes that an account may hold.
     pub space_bytes: u64,
+    /// How many calls an Egnyte token may make; as many as it likes unless told otherwise.
+    pub egnyte_quota: Quota,
+    /// How long an access token that Egnyte's token endpoint hands out is good.
+    pub egnyte_access_lifetime: Duration,
+    /// The largest file that Egnyte takes in one request.
+    pub egnyte_upload_max_bytes: u64,
+    /// The smallest chunk of Egnyte's chunked upload but the last.
+    pub egnyte_chunk_min_bytes: u64,
 }
 
 impl Default for Options {
@@ -89,6 +101,10 @@ impl Default for Options {
             download_events: true,
             max_upload_bytes: 50 << 30,
             space_bytes: 10 << 40,
+            egnyte_quota: Quota::NONE,
+            egnyte_access_lifetime: Duration::from_hours(30 * 24),
+            egnyte_upload_max_bytes: 100 << 20,
+            egnyte_chunk_min_bytes: 10 << 20,
         }
     }
 }
@@ -111,8 +127,10 @@ pub async fn start(options: Options) -> io::Result<Sandbox> {
     let shared = Arc::new(Shared::new(options)?);
     shared.set_url(url);
     let mut closing = shared.closing.subscribe();
-    let service =
-        admin::router(&shared).merge(box_com::router(shared.clone())).into_make_service_with_connect_info::<Scissors>();
+    let service = admin::router(&shared)
+        .merge(egnyte::router(shared.clone()))
+        .merge(box_com::router(shared.clone()))
+        .into_make_service_with_connect_info::<Scissors>();
     let server = axum::serve(Gate(listener), service).with_graceful_shutdown(async move {
         // An error means that nobody is left who could say so.
         let _ = closing.wait_for(|closing| *closing).await;
@@ -182,8 +200,14 @@ impl fmt::Display for Banner {
         writeln!(out)?;
         let (header, body) = ("content-type: application/json", r#"{"op":"mkdir","path":"/Projects/Inbox"}"#);
         writeln!(out, "  curl -H '{header}' -d '{body}' {url}/sandbox/v1/do")?;
+        writeln!(out)?;
+        writeln!(out, "As Box:")?;
         writeln!(out, "  echo {ACCESS_TOKEN} | agent login box --account work --api-url {url} --token-stdin")?;
         writeln!(out, "  agent add-folder /Projects/Inbox ./inbox --account work --yes")?;
+        writeln!(out, "As Egnyte, which shows what is below /Shared and /Private/agent:")?;
+        writeln!(out, "  echo {ACCESS_TOKEN} | agent login egnyte --account office --api-url {url} --token-stdin")?;
+        writeln!(out, "  agent add-folder /Shared/Inbox ./office --account office --yes")?;
+        writeln!(out)?;
         write!(out, "  agent run")
     }
 }

@@ -78,6 +78,16 @@ async fn box_node_sdk_10() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn egnyte_for_python() {
+    judged_by("egnyte-py", "python3", python("egnyte-py"), "egnyte_py.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn egnyte_js_sdk() {
+    judged_by("egnyte-js", "node", PathBuf::from("node"), "egnyte_js.js").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_are_as_the_api_description_says() {
     judged_by("schema", "python3", python("schema"), "schema.py").await;
 }

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::bustle::Bustle;
 use super::cloud::{Cloud, Entry};
 use super::content::Content;
+use super::egnyte::Quota;
 use super::faults::{Chaos, Rule};
 use super::model::User;
 use super::shared::Shared;
@@ -107,7 +108,11 @@ enum Deed {
     WebLink { path: String },
     Announce { event_type: String, path: Option<String> },
     Noise { count: u64 },
-    ForgetEvents,
+    ForgetEvents { up_to: Option<u64> },
+    EgnyteQuota { quota: Quota },
+    EgnyteNextDay,
+    EgnyteSpent { token: String },
+    EgnyteForgetChunks,
     IssueToken { lifetime_s: Option<u64> },
     IssuePair { lifetime_s: u64 },
     ExpireToken { token: String },
@@ -150,8 +155,21 @@ async fn act(State(cloud): State<Cloud>, Json(act): Json<Act>) -> Response {
             cloud.foreign_noise(count);
             Ok(json!({}))
         }
-        Deed::ForgetEvents => {
-            cloud.forget_events();
+        Deed::ForgetEvents { up_to } => {
+            up_to.map_or_else(|| cloud.forget_events(), |number| cloud.forget_events_up_to(number));
+            Ok(json!({}))
+        }
+        Deed::EgnyteQuota { quota } => {
+            cloud.set_egnyte_quota(quota);
+            Ok(json!({}))
+        }
+        Deed::EgnyteNextDay => {
+            cloud.egnyte_next_day();
+            Ok(json!({}))
+        }
+        Deed::EgnyteSpent { token } => Ok(json!({ "calls": cloud.egnyte_spent_today(&token) })),
+        Deed::EgnyteForgetChunks => {
+            cloud.forget_egnyte_chunks();
             Ok(json!({}))
         }
         Deed::IssueToken { lifetime_s } => Ok(json!({ "access_token": cloud.issue_token(User::Agent, lifetime_s) })),

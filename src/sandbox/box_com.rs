@@ -18,7 +18,7 @@ mod versions;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -26,14 +26,13 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::response::Response;
-use futures_util::StreamExt;
 use serde_json::Value;
 
 use super::counters::{Call, Oddity};
 use super::faults::Fault;
+use super::meddle::{self, bearer};
 use super::model::User;
 use super::shared::{Shared, now_ms};
-use super::spoil;
 use super::tokens::Standing;
 use super::wire::Scissors;
 use route::Route;
@@ -108,55 +107,17 @@ async fn answer(
 ) -> Response {
     let route = route::find(request.method(), request.uri().path());
     shared.counters.count(route.call);
-    let faults = shared.faults_for(route.call, route.item());
+    let faults = shared.faults_for(route.call, || vec![route.item().to_owned()]);
     if faults.is_empty() {
         return perform(shared, route, request, faults).await;
     }
-    match before(&shared, &faults, &scissors, request).await {
+    match meddle::before(&shared, &faults, &scissors, request, |shared| reply::unauthorized(shared, false)).await {
         Ok(request) => {
             let answer = perform(shared, route, request, faults.clone()).await;
-            after(&faults, &scissors, answer)
+            meddle::after(&faults, &scissors, answer)
         }
         Err(answer) => answer,
     }
-}
-
-/// Faults that come before anything is done; the whole body is read first, so that the client is ready to listen.
-async fn before(shared: &Shared, faults: &[Fault], scissors: &Scissors, request: Request) -> Result<Request, Response> {
-    for fault in faults {
-        let instead = match fault {
-            Fault::Delay { ms } => {
-                tokio::time::sleep(Duration::from_millis(*ms)).await;
-                continue;
-            }
-            Fault::Answer(answer) => spoil::scripted(answer),
-            Fault::CutBefore => {
-                scissors.cut();
-                reply::no_content()
-            }
-            Fault::RevokeToken => {
-                shared.tokens(|tokens| tokens.revoke(bearer(request.headers())));
-                reply::unauthorized(shared, false)
-            }
-            _ => continue,
-        };
-        let mut body = request.into_body().into_data_stream();
-        while let Some(Ok(_)) = body.next().await {}
-        return Err(spoil::spoil(instead, faults));
-    }
-    Ok(request)
-}
-
-/// Faults that come after the deed.
-fn after(faults: &[Fault], scissors: &Scissors, answer: Response) -> Response {
-    for fault in faults {
-        match fault {
-            Fault::CutAfter => scissors.cut(),
-            Fault::AnswerAfter(instead) => return spoil::scripted(instead),
-            _ => {}
-        }
-    }
-    spoil::spoil(answer, faults)
 }
 
 async fn perform(shared: Arc<Shared>, route: Route, request: Request, faults: Vec<Fault>) -> Response {
@@ -218,11 +179,6 @@ fn with_json(ask: &Ask, body: &Value) -> Response {
 async fn small_json(body: Body) -> Option<Value> {
     let bytes = axum::body::to_bytes(body, SMALL_BODY_BYTES_MAX).await.ok()?;
     if bytes.is_empty() { Some(Value::Object(serde_json::Map::new())) } else { serde_json::from_slice(&bytes).ok() }
-}
-
-fn bearer(headers: &HeaderMap) -> &str {
-    let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
-    value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")).unwrap_or("")
 }
 
 /// The user whose token came along, where one is needed.

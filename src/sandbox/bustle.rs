@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cloud::Cloud;
 use super::content::{Content, Stored, next_random};
-use super::model::{ContentTimes, Deed, Kind, Model, Refusal, User};
+use super::model::{ContentTimes, Deed, Kind, Model, Refusal, Through, User};
 use super::shared::Shared;
 
 /// The largest file that it makes.
@@ -95,7 +95,7 @@ impl Bustle {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Model, Deed) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        self.shared.change(self.by, change)
+        self.shared.change_through(Through::Web, self.by, change)
     }
 
     fn upload(&mut self) -> Result<&'static str, Refusal> {

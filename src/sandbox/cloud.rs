@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::content::{Content, Stored};
 use super::faults::{Chaos, Fault, Rule, Script};
-use super::model::{ContentTimes, Deed, Event, EventKind, Item, Kind, Model, ROOT, Refusal, Snap, User, What};
+use super::model::{ContentTimes, Deed, Event, EventKind, Item, Kind, Model, ROOT, Refusal, Snap, Through, User, What};
 use super::shared::{Shared, now_ms};
 use super::tokens::TokenPair;
 
@@ -54,7 +54,7 @@ impl Cloud {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Model, Deed) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        self.shared.change(self.by, change)
+        self.shared.change_through(Through::Web, self.by, change)
     }
 
     /// Makes the folder at `path` and those above it, where they are missing.
@@ -176,19 +176,24 @@ impl Cloud {
         let kind = EventKind::Named(event_type.into());
         self.change(|model, deed| {
             let about = path.map(|path| model.find(path).map(|item| item.id)).transpose()?;
-            model.announce(deed.by, deed.now, kind, about);
+            model.announce(deed, kind, about);
             Ok(())
         })
     }
 
     /// `count` events about items that are in no folder of this cloud.
     pub fn foreign_noise(&self, count: u64) {
-        self.shared.change(self.by, |model, deed| model.noise(deed.now, count));
+        self.shared.change_through(Through::Web, self.by, |model, deed| model.noise(deed, count));
     }
 
     /// Lets the streams lose every event up to now.
     pub fn forget_events(&self) {
         self.shared.look(|model| model.forget_events(model.newest_event()));
+    }
+
+    /// Lets the streams lose every event up to this number of [`Cloud::history`], itself included.
+    pub fn forget_events_up_to(&self, number: u64) {
+        self.shared.look(|model| model.forget_events(number));
     }
 
     /// The id of the live item at `path`.

@@ -93,19 +93,32 @@ pub(crate) struct Stored {
     block: OnceLock<Bytes>,
     sha1: Arc<str>,
     sha256: OnceLock<String>,
+    checksum: OnceLock<String>,
 }
 
 impl Stored {
     /// Wraps the content and computes the digest that every event will need, so do this outside the cloud's lock.
     pub fn new(content: Content) -> io::Result<Arc<Self>> {
-        let mut stored = Self { content, block: OnceLock::new(), sha1: Arc::from(""), sha256: OnceLock::new() };
+        let mut stored = Self::blank(content);
         stored.sha1 = stored.digest::<sha1::Sha1>()?.into();
         Ok(Arc::new(stored))
     }
 
     /// Wraps content whose SHA-1 was computed while it arrived.
     pub fn hashed(content: Content, sha1: String) -> Arc<Self> {
-        Arc::new(Self { content, block: OnceLock::new(), sha1: sha1.into(), sha256: OnceLock::new() })
+        Arc::new(Self { sha1: sha1.into(), ..Self::blank(content) })
+    }
+
+    /// The same content under a checksum that says how it was put together from chunks.
+    pub fn with_checksum(&self, checksum: String) -> Arc<Self> {
+        let stored = Self { sha1: self.sha1.clone(), ..Self::blank(self.content.clone()) };
+        let _ = stored.checksum.set(checksum);
+        Arc::new(stored)
+    }
+
+    fn blank(content: Content) -> Self {
+        let (block, sha256, checksum) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { content, block, sha1: Arc::from(""), sha256, checksum }
     }
 
     pub fn len(&self) -> u64 {
@@ -123,6 +136,17 @@ impl Stored {
             return Ok(self.sha256.get_or_init(|| digest));
         }
         Ok(self.sha256.get().map_or("", String::as_str))
+    }
+
+    /// The SHA-512 as lower-case hex, or a composite of those of the chunks that it came in.
+    ///
+    /// It costs as much as reading the content once, so do this outside the cloud's lock.
+    pub fn checksum(&self) -> io::Result<&str> {
+        if self.checksum.get().is_none() {
+            let digest = self.digest::<sha2::Sha512>()?;
+            return Ok(self.checksum.get_or_init(|| digest));
+        }
+        Ok(self.checksum.get().map_or("", String::as_str))
     }
 
     /// At most [`CHUNK_BYTES`] bytes from `offset` on and before `end`; empty only at the end.

@@ -68,6 +68,30 @@ calls! {
     SessionPlan = "session_plan", true;
     SessionCommit = "session_commit", true;
     SessionAbort = "session_abort", true;
+    EgnyteAuthorize = "egnyte_authorize", false;
+    EgnyteToken = "egnyte_token", false;
+    EgnyteRevoke = "egnyte_revoke", false;
+    EgnyteUserinfo = "egnyte_userinfo", false;
+    EgnyteCursor = "egnyte_cursor", false;
+    EgnyteEvents = "egnyte_events", false;
+    /// Metadata with the contents of a folder.
+    EgnyteList = "egnyte_list", true;
+    /// Metadata without them.
+    EgnyteStat = "egnyte_stat", true;
+    EgnyteFolderStats = "egnyte_folder_stats", true;
+    EgnyteDownload = "egnyte_download", true;
+    EgnyteUpload = "egnyte_upload", true;
+    EgnyteChunk = "egnyte_chunk", true;
+    EgnyteFolderCreate = "egnyte_folder_create", true;
+    EgnyteMove = "egnyte_move", true;
+    EgnyteCopy = "egnyte_copy", true;
+    EgnyteDelete = "egnyte_delete", true;
+    EgnyteLock = "egnyte_lock", true;
+    EgnyteUnlock = "egnyte_unlock", true;
+    EgnyteTrashList = "egnyte_trash_list", true;
+    /// Restores or purges.
+    EgnyteTrashChange = "egnyte_trash_change", true;
+    EgnyteUnknown = "egnyte_unknown", true;
     Unknown = "unknown", true;
 }
 
@@ -82,10 +106,13 @@ pub(crate) enum Oddity {
     Unauthorized,
     /// A scripted fault had its effect.
     FaultInjected,
+    /// A request was refused because its token had made too many.
+    Throttled,
 }
 
 impl Oddity {
-    const EVERY: &[Self] = &[Self::BearerLeaked, Self::PositionRounded, Self::Unauthorized, Self::FaultInjected];
+    const EVERY: &[Self] =
+        &[Self::BearerLeaked, Self::PositionRounded, Self::Unauthorized, Self::FaultInjected, Self::Throttled];
 
     fn word(self) -> &'static str {
         match self {
@@ -93,6 +120,7 @@ impl Oddity {
             Self::PositionRounded => "position_rounded",
             Self::Unauthorized => "unauthorized",
             Self::FaultInjected => "fault_injected",
+            Self::Throttled => "throttled",
         }
     }
 }

@@ -134,6 +134,22 @@ impl Answer {
         }
     }
 
+    /// 403 of the gateway that some services answer instead of a 429, for too many calls in a second.
+    pub fn gateway_over_qps(retry_after: &str) -> Self {
+        Self::gateway("ERR_403_DEVELOPER_OVER_QPS", retry_after)
+    }
+
+    /// 403 of the gateway, for too many calls in a day.
+    pub fn gateway_over_rate(retry_after: &str) -> Self {
+        Self::gateway("ERR_403_DEVELOPER_OVER_RATE", retry_after)
+    }
+
+    fn gateway(code: &str, retry_after: &str) -> Self {
+        let body = "<h1>Developer Over Limit</h1>".to_owned();
+        let answer = Self { body, ..Self::empty(403) }.with("content-type", "text/xml");
+        answer.with("x-mashery-error-code", code).with("retry-after", retry_after)
+    }
+
     /// 401 for a token that was good before.
     pub fn expired_token() -> Self {
         Self::error(401, "unauthorized").with("www-authenticate", r#"Bearer realm="Service", error="expired_token""#)
@@ -153,7 +169,8 @@ impl Answer {
 pub struct Rule {
     /// The kind of request, in the words of the counters; `*` for every kind.
     pub call: String,
-    /// Only for this item, upload session or link.
+    /// Only for this item, upload session or link. On the Egnyte face an item goes by its id, its id as the API writes it,
+    /// or its path.
     #[serde(default)]
     pub id: Option<String>,
     /// So many requests that match pass first.
@@ -221,10 +238,10 @@ impl Rule {
         self
     }
 
-    fn matches(&self, call: &str, id: &str) -> bool {
+    fn matches(&self, call: &str, names: &[String]) -> bool {
         self.times != Some(0)
             && (self.call == "*" || self.call == call)
-            && self.id.as_deref().is_none_or(|wanted| wanted == id)
+            && self.id.as_ref().is_none_or(|wanted| names.contains(wanted))
     }
 }
 
@@ -287,9 +304,9 @@ impl Script {
     }
 
     /// What goes wrong with this request: the first rule that hits it, else what chaos brings.
-    pub fn next(&mut self, call: &str, id: &str) -> Vec<Fault> {
+    pub fn next(&mut self, call: &str, names: &[String]) -> Vec<Fault> {
         for at in 0..self.rules.len() {
-            if !self.rules[at].matches(call, id) {
+            if !self.rules[at].matches(call, names) {
                 continue;
             }
             if self.rules[at].skip > 0 {
@@ -323,7 +340,7 @@ impl Script {
         } else if is_write(call) && self.die(chaos.lost_answer_percent) {
             let ways = [Fault::CutAfter, Fault::AnswerAfter(Answer::html(503))];
             faults.push(self.pick(&ways));
-        } else if call == "content_redirect" && self.die(chaos.content_percent) {
+        } else if is_content(call) && self.die(chaos.content_percent) {
             let at = next_random(&mut self.random) % 100_000;
             let ways = [
                 Fault::CutBody { after: at },
@@ -333,7 +350,7 @@ impl Script {
                 Fault::IgnoreRange,
             ];
             faults.push(self.pick(&ways));
-        } else if call == "events" && self.die(chaos.events_percent) {
+        } else if is_events(call) && self.die(chaos.events_percent) {
             let ways = [
                 Fault::DuplicateEvents,
                 Fault::RewindEvents { by: 5 },
@@ -343,7 +360,7 @@ impl Script {
                 Fault::PositionText,
             ];
             faults.push(self.pick(&ways));
-        } else if call == "events" && self.die(chaos.events_dropped_percent) {
+        } else if is_events(call) && self.die(chaos.events_dropped_percent) {
             faults.push(Fault::DropEvents);
         }
         faults
@@ -355,10 +372,23 @@ impl Script {
     }
 }
 
+/// Whether the answer is the content of a file.
+fn is_content(call: &str) -> bool {
+    ["content_redirect", "egnyte_download"].contains(&call)
+}
+
+/// Whether the answer is a page of events.
+fn is_events(call: &str) -> bool {
+    ["events", "egnyte_events"].contains(&call)
+}
+
 /// Whether a request changes the cloud.
 fn is_write(call: &str) -> bool {
     [
         "_create",
+        "_move",
+        "_upload",
+        "_chunk",
         "_update",
         "_delete",
         "_restore",
@@ -384,11 +414,15 @@ mod tests {
         let slow = Fault::SlowBody { bytes_per_second: 1 };
         script.add(Rule::on("content", cut.clone()).times(2).skip(1));
         script.add(Rule::on("content", slow.clone()).id("7"));
-        assert_eq!(script.next("content", "7"), std::slice::from_ref(&slow), "the skipped one falls to the next rule");
-        assert_eq!(script.next("events", "7"), []);
-        assert_eq!(script.next("content", "8"), std::slice::from_ref(&cut));
-        assert_eq!(script.next("content", "8"), std::slice::from_ref(&cut));
-        assert_eq!(script.next("content", "8"), []);
+        assert_eq!(
+            script.next("content", &["7".to_owned()]),
+            std::slice::from_ref(&slow),
+            "the skipped one falls to the next rule"
+        );
+        assert_eq!(script.next("events", &["7".to_owned()]), []);
+        assert_eq!(script.next("content", &["8".to_owned()]), std::slice::from_ref(&cut));
+        assert_eq!(script.next("content", &["8".to_owned()]), std::slice::from_ref(&cut));
+        assert_eq!(script.next("content", &["8".to_owned()]), []);
         assert!(!script.is_armed());
     }
 
@@ -398,7 +432,7 @@ mod tests {
         let run = || {
             let mut script = Script::default();
             script.set_chaos(chaos);
-            (0..1000).map(|_| script.next("events", "")).collect::<Vec<_>>()
+            (0..1000).map(|_| script.next("events", &["".to_owned()])).collect::<Vec<_>>()
         };
         assert_eq!(run(), run());
         let hit = run().iter().filter(|faults| !faults.is_empty()).count();

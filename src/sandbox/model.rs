@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 pub(crate) use change::{ContentTimes, Deed};
-pub(crate) use event::{Event, EventKind, Streams, What};
+pub(crate) use event::{Event, EventKind, Streams, Through, What};
 pub(crate) use snap::{Crumb, Snap};
 
 use super::content::{Stored, next_random};
@@ -311,6 +311,11 @@ impl Model {
             at = self.any(id)?;
         }
         Ok(at)
+    }
+
+    /// The live item that those names lead to from the root.
+    pub fn child_at<S: AsRef<str>>(&self, names: &[S]) -> Result<u64, Refusal> {
+        names.iter().try_fold(ROOT, |at, name| self.any(at)?.child(name.as_ref()).ok_or(Refusal::NotFound))
     }
 
     /// The names from the root down to the item, as `/a/b/c`.

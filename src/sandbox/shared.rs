@@ -9,8 +9,9 @@ use tokio::sync::watch;
 
 use super::box_com::BoxState;
 use super::counters::{Call, Counters, Oddity};
+use super::egnyte::EgnyteState;
 use super::faults::{Fault, Script};
-use super::model::{Deed, Model, Streams, User};
+use super::model::{Deed, Model, Streams, Through, User};
 use super::tokens::Tokens;
 use super::{Options, content};
 
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     pub options: Options,
     pub counters: Counters,
     pub box_com: BoxState,
+    pub egnyte: EgnyteState,
     /// Signs download links.
     pub secret: u64,
     /// The ids of the newest events, for those who wait.
@@ -61,6 +63,7 @@ impl Shared {
         Ok(Self {
             counters: Counters::new(),
             box_com: BoxState::default(),
+            egnyte: EgnyteState::new(&options),
             secret: content::next_random(&mut random),
             newest_any: watch::Sender::new(0),
             newest_change: watch::Sender::new(0),
@@ -90,9 +93,14 @@ impl Shared {
         look(&mut lock(&self.model))
     }
 
-    /// Changes the cloud, then wakes those who wait for events of that kind.
+    /// Changes the cloud for a client of the API, then wakes those who wait for events of that kind.
     pub fn change<T>(&self, by: User, change: impl FnOnce(&mut Model, Deed) -> T) -> T {
-        let deed = Deed { by, now: now_ms() };
+        self.change_through(Through::Api, by, change)
+    }
+
+    /// As [`Shared::change`], for somebody with another kind of program.
+    pub fn change_through<T>(&self, through: Through, by: User, change: impl FnOnce(&mut Model, Deed) -> T) -> T {
+        let deed = Deed { by, now: now_ms(), through };
         let mut model = lock(&self.model);
         let before = model.newest_event();
         let result = change(&mut model, deed);
@@ -123,11 +131,12 @@ impl Shared {
     }
 
     /// What goes wrong with a request.
-    pub fn faults_for(&self, call: Call, id: &str) -> Vec<Fault> {
+    pub fn faults_for(&self, call: Call, names: impl FnOnce() -> Vec<String>) -> Vec<Fault> {
         if !self.armed.load(Ordering::Acquire) {
             return Vec::new();
         }
-        let faults = self.script(|script| script.next(call.word(), id));
+        let names = names();
+        let faults = self.script(|script| script.next(call.word(), &names));
         if !faults.is_empty() {
             self.counters.note(Oddity::FaultInjected);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{EventKind, Item, Kind, Lock, Model, ROOT, Refusal, User, Version, What, check_name};
+use super::{EventKind, Item, Kind, Lock, Model, ROOT, Refusal, Through, User, Version, What, check_name};
 use crate::sandbox::content::Stored;
 
 /// Who acts, and when.
@@ -10,6 +10,7 @@ use crate::sandbox::content::Stored;
 pub(crate) struct Deed {
     pub by: User,
     pub now: i64,
+    pub through: Through,
 }
 
 /// The times that a client says its content has.
@@ -24,6 +25,14 @@ impl Model {
         let id = self.add_child(deed, parent, Kind::Folder, name)?;
         self.happened(deed, EventKind::Create, id, None)?;
         Ok(id)
+    }
+
+    /// The folder of that name, made without an event where it is missing.
+    pub fn ensure_folder(&mut self, deed: Deed, parent: u64, name: &str) -> Result<u64, Refusal> {
+        match self.live_of(Kind::Folder, parent)?.child(name) {
+            Some(id) => self.live_of(Kind::Folder, id).map(|folder| folder.id),
+            None => self.add_child(deed, parent, Kind::Folder, name),
+        }
     }
 
     pub fn create_web_link(&mut self, deed: Deed, parent: u64, name: &str) -> Result<u64, Refusal> {
@@ -386,7 +395,7 @@ impl Model {
 
     fn happened(&mut self, deed: Deed, kind: EventKind, id: u64, from: Option<Arc<str>>) -> Result<(), Refusal> {
         let snap = self.snap(id)?;
-        self.record(deed.by, deed.now, kind, What::Item(snap), from);
+        self.record(deed, kind, What::Item(snap), from);
         Ok(())
     }
 }

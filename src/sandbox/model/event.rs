@@ -3,7 +3,7 @@
 use std::ops::BitOr;
 use std::sync::Arc;
 
-use super::{Model, Snap, User};
+use super::{Deed, Model, Snap, User};
 
 /// Which of the streams carry an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,15 @@ impl EventKind {
     }
 }
 
+/// The kind of program that a user worked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Through {
+    /// The provider's own pages.
+    Web,
+    /// A program of ours: everything that comes over HTTP counts as one registered client.
+    Api,
+}
+
 /// What an event is about.
 #[derive(Clone, Debug)]
 pub(crate) enum What {
@@ -105,6 +114,7 @@ pub(crate) struct Event {
     pub kind: EventKind,
     pub at: i64,
     pub by: User,
+    pub through: Through,
     pub what: What,
     /// Where the item was before, when the event took it from there.
     pub from: Option<Arc<str>>,
@@ -137,27 +147,33 @@ impl Model {
         }
     }
 
-    pub(super) fn record(&mut self, by: User, now: i64, kind: EventKind, what: What, from: Option<Arc<str>>) {
+    /// The event with that id, if the log ever held one.
+    pub fn event(&self, id: u64) -> Option<&Arc<Event>> {
+        self.log.get((id as usize).checked_sub(1)?)
+    }
+
+    pub(super) fn record(&mut self, deed: Deed, kind: EventKind, what: What, from: Option<Arc<str>>) {
         // A clock that is set back must not make the log run backwards.
-        self.last_ms = self.last_ms.max(now);
+        self.last_ms = self.last_ms.max(deed.now);
         let id = self.newest_event() + 1;
-        self.log.push(Arc::new(Event { id, kind, at: self.last_ms, by, what, from }));
+        self.log.push(Arc::new(Event { id, kind, at: self.last_ms, by: deed.by, through: deed.through, what, from }));
     }
 
     /// An event that no deed of the model causes.
-    pub fn announce(&mut self, by: User, now: i64, kind: EventKind, about: Option<u64>) {
+    pub fn announce(&mut self, deed: Deed, kind: EventKind, about: Option<u64>) {
         let what = about.and_then(|id| self.snap(id).ok()).map_or(What::Nothing, What::Item);
-        self.record(by, now, kind, what, None);
+        self.record(deed, kind, what, None);
     }
 
     /// `count` events about items elsewhere.
-    pub fn noise(&mut self, now: i64, count: u64) {
+    pub fn noise(&mut self, deed: Deed, count: u64) {
+        let deed = Deed { by: User::Other, ..deed };
         const KINDS: [EventKind; 4] = [EventKind::Upload, EventKind::Rename, EventKind::Move, EventKind::Create];
         self.log.reserve(count as usize);
         for _ in 0..count {
             self.noise += 1;
             let kind = KINDS[(self.noise % 4) as usize].clone();
-            self.record(User::Other, now, kind, What::Noise(self.noise), None);
+            self.record(deed, kind, What::Noise(self.noise), None);
         }
     }
 }
