@@ -27,7 +27,7 @@ macro_rules! contract {
 }
 
 contract! {
-    BoxFace => box_com;
+    BoxFace => box_com, EgnyteFace => egnyte;
     {
         items::we_are_who_the_token_says,
         items::a_path_leads_to_its_folder,
