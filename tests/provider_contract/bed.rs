@@ -14,7 +14,9 @@ use folder_sync_agent::provider::box_com::BoxCom;
 use folder_sync_agent::provider::egnyte::{Egnyte, Sizes};
 use folder_sync_agent::provider::http::CallCounter;
 use folder_sync_agent::provider::{Content, Provider};
-use folder_sync_agent::sandbox::{ACCESS_TOKEN, Answer, Cloud, Content as Bytes, Entry, Options, Refusal, Sandbox, User, start};
+use folder_sync_agent::sandbox::{
+    ACCESS_TOKEN, Answer, Cloud, Content as Bytes, Entry, Options, Refusal, Sandbox, User, start,
+};
 use folder_sync_agent::settings::{AccountSettings, BoxStream, ProviderName, Suppress};
 use folder_sync_agent::tree::{ItemState, RemoteItem, Wall};
 use futures_util::TryStreamExt;

@@ -14,6 +14,8 @@ use crate::settings::Suppress;
 
 /// A place that did not move for so long is moved to the newest one if there is nothing in between. Busy domains keep events for days only.
 const ADVANCE_EVERY: Duration = Duration::from_hours(12);
+/// How long after a position was seen an empty list proves that nothing lies before it: events are listed with some delay.
+const LISTED_AFTER: Duration = Duration::from_mins(1);
 /// How many events before the newest are told at most after the place was lost: 100 calls, a tenth of a day's allowance. What is older is covered
 /// by the full comparison that follows anyway.
 const RESTART_EVENTS: u64 = 10_000;
@@ -30,6 +32,8 @@ struct State {
     form: Form,
     /// When the place was last known to be a good one.
     moved_at: Option<Instant>,
+    /// The newest position as it was some time ago, to be adopted as soon as the list says that there is nothing before it.
+    ahead: Option<(u64, Instant)>,
 }
 
 /// Which form of the event list this domain answers.
@@ -52,8 +56,23 @@ impl EventStream {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The place is a good one, and whatever was seen ahead of it is of no use any more.
     fn moved(&self) {
-        self.state().moved_at = Some(Instant::now());
+        let mut state = self.state();
+        state.moved_at = Some(Instant::now());
+        state.ahead = None;
+    }
+
+    /// Where to go on when nothing is listed: the newest position that was seen long enough ago.
+    fn advance(&self, at: u64) -> u64 {
+        let ahead = self.state().ahead.filter(|(_, seen)| seen.elapsed() >= LISTED_AFTER);
+        match ahead {
+            Some((ahead, _)) => {
+                self.moved();
+                ahead.max(at)
+            }
+            None => at,
+        }
     }
 
     /// The newest position.
@@ -74,20 +93,24 @@ impl EventStream {
     /// The events after a cursor.
     pub async fn read(&self, api: &Api, cursor: &Cursor) -> Result<EventPage> {
         let at = translate::position(cursor).ok_or_else(|| lost("the place in the stream is not one of Egnyte's"))?;
-        let rested = self.state().moved_at.is_none_or(|moved| moved.elapsed() >= ADVANCE_EVERY);
-        // The ends are read before the list: what happens in between is then listed, and not skipped.
-        let ends = if rested { Some(api.ends().await?) } else { None };
-        if ends.is_some_and(|ends| has_lost(at, ends)) {
-            return Err(lost("events after our place in the stream are no longer kept"));
-        }
-        let page = match self.list(api, at).await? {
-            Some(text) => translate::event_page(&text, at)?,
-            None => {
-                let next = ends.map_or(at, |ends| ends.latest.max(at));
-                EventPage { events: Vec::new(), next: Cursor::new(next.to_string()), drained: true }
-            }
+        let rested = {
+            let state = self.state();
+            state.ahead.is_none() && state.moved_at.is_none_or(|moved| moved.elapsed() >= ADVANCE_EVERY)
         };
-        if ends.is_some() || page.next != *cursor {
+        if rested {
+            let ends = api.ends().await?;
+            if has_lost(at, ends) {
+                return Err(lost("events after our place in the stream are no longer kept"));
+            }
+            self.state().ahead = Some((ends.latest, Instant::now()));
+        }
+        // A position is adopted only if it was seen before the list was asked for: what happened in between would be skipped.
+        let Some(text) = self.list(api, at).await? else {
+            let next = Cursor::new(self.advance(at).to_string());
+            return Ok(EventPage { events: Vec::new(), next, drained: true });
+        };
+        let page = translate::event_page(&text, at)?;
+        if page.next != *cursor {
             self.moved();
         }
         Ok(page)

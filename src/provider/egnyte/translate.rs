@@ -1,5 +1,7 @@
 //! Egnyte's words into ours: items, listings, events and positions. Pure, and the only place that knows both.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -152,6 +154,7 @@ pub fn list_page(text: &str, folder: &ItemId, place: Option<&Place>) -> Result<L
     }
     let mut last = Vec::new();
     let mut items: Vec<RemoteItem> = Vec::new();
+    let mut met = HashSet::new();
     for key in ["folders", "files"] {
         let entries = match answer.get(key) {
             Some(Value::Array(entries)) => entries.as_slice(),
@@ -164,7 +167,9 @@ pub fn list_page(text: &str, folder: &ItemId, place: Option<&Place>) -> Result<L
                 let name = entry.as_object().and_then(|entry| entry.text("name"));
                 malformed("a listing holds an incomplete entry").with("entry", name.unwrap_or_else(|| "?".to_owned()))
             })?;
-            items.push(described);
+            if met.insert(described.id.clone()) {
+                items.push(described);
+            }
         }
         last.extend(items.last().map(|item| item.id.clone()));
     }
