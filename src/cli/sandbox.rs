@@ -11,7 +11,8 @@ use crate::sandbox::{self, Options};
 
 /// Run the sandbox cloud on its own
 ///
-/// A cloud in memory that speaks Box's API on a loopback address, for trying things out and for tests of your own programs.
+/// A cloud in memory that speaks the APIs of Box and Egnyte on one loopback address, for trying things out and for tests of
+/// your own programs.
 /// Nothing is kept when it ends.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Example:

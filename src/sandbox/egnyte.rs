@@ -188,6 +188,9 @@ async fn act(ask: &Ask, request: Request) -> Response {
         (Call::EgnyteChunk, _) => chunked::put(ask, request.into_body()).await,
         (Call::EgnyteDelete, _) => change::delete(ask),
         (Call::EgnyteTrashList, _) => trash::list(ask),
+        (Call::EgnyteUnknown, Target::Path(_) | Target::Folder(_) | Target::File(_)) => {
+            reply::error_message(400, "The action is missing or not known")
+        }
         (Call::EgnyteUnknown, _) => reply::plain(596, "text/xml", "<h1>596 Service Not Found</h1>"),
         _ => change::with_body(ask, request.into_body()).await,
     }

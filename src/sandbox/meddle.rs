@@ -1,5 +1,4 @@
 //! Where every face lets the script of faults have its way: before a deed and after it.
-#![expect(clippy::result_large_err, reason = "what is refused is refused by a whole answer")]
 
 use std::time::Duration;
 

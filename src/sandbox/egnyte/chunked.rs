@@ -33,7 +33,11 @@ pub(super) struct Session {
 
 pub(super) async fn put(ask: &Ask, body: Body) -> Response {
     let is_last = ask.header("x-egnyte-last-chunk").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let number = ask.header("x-egnyte-chunk-num").and_then(|number| number.parse::<u32>().ok());
+    let number = match ask.header("x-egnyte-chunk-num") {
+        // The provider's JavaScript client does not number the chunk that begins an upload.
+        None if ask.header("x-egnyte-upload-id").is_none() => Some(1),
+        number => number.and_then(|number| number.parse::<u32>().ok()),
+    };
     let Some(number) = number.filter(|number| (1..=CHUNKS_MAX).contains(number)) else {
         return reply::error_message(400, "X-Egnyte-Chunk-Num is missing or no number");
     };

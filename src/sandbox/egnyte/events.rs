@@ -152,6 +152,9 @@ fn tell(model: &Model, event: &Arc<Event>, wish: &Wish<'_>) -> Option<Value> {
 
 /// Type and action of an event, if this service has such.
 fn words<'a>(model: &Model, event: &'a Event) -> Option<(&'a str, &'a str)> {
+    if matches!(event.what, What::Noise(_)) {
+        return Some(("file_system", "create"));
+    }
     let action = match &event.kind {
         EventKind::Create | EventKind::Upload | EventKind::MakeCurrentVersion => "create",
         EventKind::Move => "move",

@@ -167,8 +167,8 @@ impl Model {
 
     /// `count` events about items elsewhere.
     pub fn noise(&mut self, deed: Deed, count: u64) {
-        let deed = Deed { by: User::Other, ..deed };
         const KINDS: [EventKind; 4] = [EventKind::Upload, EventKind::Rename, EventKind::Move, EventKind::Create];
+        let deed = Deed { by: User::Other, ..deed };
         self.log.reserve(count as usize);
         for _ in 0..count {
             self.noise += 1;
