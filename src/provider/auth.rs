@@ -29,7 +29,7 @@ pub(in crate::provider) use endpoint::origin;
 pub use endpoint::{revoke_url, token_url};
 pub use file::{CredentialFile, FileStamp, Pair, Stored};
 pub use login::{Login, parse_login, remove, revoke, save_login};
-pub use session::{Call, ReadQuota, Session};
+pub use session::{Call, ReadQuota, Session, Shape};
 
 use endpoint::{Grant, GrantError};
 

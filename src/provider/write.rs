@@ -10,15 +10,6 @@ use bytes::Bytes;
 use crate::id::{ContentHash, Etag, ItemId, Sha256, VersionId};
 use crate::tree::Wall;
 
-/// Which digest a provider describes content with, and so wants with an upload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HashKind {
-    /// SHA-1 (Box).
-    Sha1,
-    /// SHA-512 (Egnyte).
-    Sha512,
-}
-
 /// What was last known of an item that is to be changed. A provider without conditional writes looks just before it acts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Expected {
@@ -74,6 +65,10 @@ pub trait UploadBody: Send + Sync {
 
     /// Told of a chunked upload as soon as it exists; returns when it is durable, so that a restart can go on with it.
     async fn session(&self, session: &str) -> io::Result<()>;
+
+    /// Waits until the account may send so many bytes more. An adapter asks just before it hands bytes to the network, and not when it
+    /// only digests them.
+    async fn pace(&self, _bytes: usize) {}
 
     /// Told how many bytes the provider has.
     fn progress(&self, sent: u64);

@@ -11,9 +11,10 @@ use super::{Bearer, TokenSource};
 use crate::provider::http::{
     self, ANSWER_TIMEOUT, CallCounter, CallKind, Http, Quota, Refusal, RetryPolicy, Translate, read_text, retrying,
 };
+use crate::provider::write::WRITE_TIMEOUT;
 use crate::provider::{ProviderError, ProviderErrorKind, Result};
 
-/// One request that may be repeated without looking: it changes nothing.
+/// One request. [`Session::text`] may repeat it and is for what changes nothing; a write goes through [`Session::write`].
 #[derive(Debug, Clone)]
 pub struct Call {
     /// Our name of the operation, for logs and errors.
@@ -26,14 +27,40 @@ pub struct Call {
     pub url: Url,
     /// The value of the Range header.
     pub range: Option<String>,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// A JSON body.
+    pub json: Option<serde_json::Value>,
     /// What it is about, for errors.
     pub item: Option<String>,
 }
 
+/// Gives a request its body. It is asked again if the request must be sent again.
+pub type Shape<'a> = &'a (dyn Fn(RequestBuilder) -> RequestBuilder + Send + Sync);
+
 impl Call {
     /// A GET.
     pub fn get(operation: &'static str, kind: CallKind, url: Url) -> Self {
-        Self { operation, kind, method: Method::GET, url, range: None, item: None }
+        Self::new(operation, kind, Method::GET, url)
+    }
+
+    /// A request of any method.
+    pub fn new(operation: &'static str, kind: CallKind, method: Method, url: Url) -> Self {
+        Self { operation, kind, method, url, range: None, headers: Vec::new(), json: None, item: None }
+    }
+
+    /// Gives it a JSON body.
+    #[must_use]
+    pub fn json(mut self, body: serde_json::Value) -> Self {
+        self.json = Some(body);
+        self
+    }
+
+    /// Gives it a header, if there is a value for it.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: Option<impl Into<String>>) -> Self {
+        self.headers.extend(value.map(|value| (name, value.into())));
+        self
     }
 
     /// Names the item that it is about.
@@ -107,10 +134,36 @@ impl Session {
         .await
     }
 
+    /// One attempt at a write, and the text of its answer. 202 is [`ProviderErrorKind::NotReady`].
+    pub async fn write(&self, call: &Call) -> Result<String> {
+        self.write_shaped(call, WRITE_TIMEOUT, &|request| request).await
+    }
+
+    /// The same for a body that is not JSON. `limit` is for the answer to begin.
+    pub async fn write_shaped(&self, call: &Call, limit: Duration, shape: Shape<'_>) -> Result<String> {
+        let (_, text) = self.write_answered(call, limit, shape).await?;
+        Ok(text)
+    }
+
+    /// The same where the headers of the answer matter too.
+    pub async fn write_answered(&self, call: &Call, limit: Duration, shape: Shape<'_>) -> Result<(HeaderMap, String)> {
+        let response = self.once_within(call, limit, shape).await?;
+        if !response.status().is_success() || response.status().as_u16() == 202 {
+            return Err(self.refused(call, response).await);
+        }
+        let headers = response.headers().clone();
+        let text = read_text(response).await.map_err(|error| name(call, error))?;
+        Ok((headers, text))
+    }
+
     /// One attempt: sends the request, once more if the token had to be renewed. The answer is a success or a redirect.
     pub async fn once(&self, call: &Call) -> Result<Response> {
+        self.once_within(call, ANSWER_TIMEOUT, &|request| request).await
+    }
+
+    async fn once_within(&self, call: &Call, limit: Duration, shape: Shape<'_>) -> Result<Response> {
         let bearer = self.tokens.bearer().await?;
-        let response = self.send(call, &bearer).await?;
+        let response = self.send_within(call, &bearer, limit, shape).await?;
         if response.status().as_u16() != 401 {
             return self.judge(call, &bearer, response).await;
         }
@@ -121,28 +174,26 @@ impl Session {
         );
         drop(response);
         let renewed = self.tokens.renew(&bearer).await?;
-        let response = self.send(call, &renewed).await?;
+        let response = self.send_within(call, &renewed, limit, shape).await?;
         self.judge(call, &renewed, response).await
     }
 
-    async fn send(&self, call: &Call, bearer: &Bearer) -> Result<Response> {
-        self.send_within(call, bearer, ANSWER_TIMEOUT).await
-    }
-
-    async fn send_within(&self, call: &Call, bearer: &Bearer, limit: Duration) -> Result<Response> {
+    async fn send_within(&self, call: &Call, bearer: &Bearer, limit: Duration, shape: Shape<'_>) -> Result<Response> {
         let mut request =
             self.http.client()?.request(call.method.clone(), call.url.clone()).header(AUTHORIZATION, bearer.header());
         if let Some(range) = &call.range {
             request = request.header(reqwest::header::RANGE, range.as_str());
         }
-        self.sent(call, self.http.send(request, limit)).await
-    }
-
-    /// Counts a request while it is under way, and takes note of its answer.
-    async fn sent(&self, call: &Call, sending: impl Future<Output = Result<Response>>) -> Result<Response> {
+        for (name, value) in &call.headers {
+            request = request.header(*name, value);
+        }
+        if let Some(body) = &call.json {
+            request = request.json(body);
+        }
+        request = shape(request);
         self.counter.count(call.kind);
         let began = tokio::time::Instant::now();
-        let sent = sending.await;
+        let sent = self.http.send(request, limit).await;
         match &sent {
             Ok(response) => {
                 tracing::trace!(
@@ -158,30 +209,6 @@ impl Session {
             Err(error) => tracing::debug!(operation = call.operation, %error, "no answer"),
         }
         sent.map_err(|error| name(call, error))
-    }
-
-    /// One request that changes something. `send` gives the prepared request its body and sends it; it is asked a second time only where
-    /// the token was refused, as nothing has happened then, and so has to make its body anew each time.
-    pub async fn change<F, Fut>(&self, call: &Call, send: F) -> Result<Response>
-    where
-        F: Fn(RequestBuilder) -> Fut,
-        Fut: Future<Output = Result<Response>>,
-    {
-        let prepared = |bearer: &Bearer| {
-            let client = self.http.client()?;
-            Ok::<_, ProviderError>(
-                client.request(call.method.clone(), call.url.clone()).header(AUTHORIZATION, bearer.header()),
-            )
-        };
-        let bearer = self.tokens.bearer().await?;
-        let response = self.sent(call, send(prepared(&bearer)?)).await?;
-        if response.status().as_u16() != 401 {
-            return self.judge(call, &bearer, response).await;
-        }
-        drop(response);
-        let renewed = self.tokens.renew(&bearer).await?;
-        let response = self.sent(call, send(prepared(&renewed)?)).await?;
-        self.judge(call, &renewed, response).await
     }
 
     async fn judge(&self, call: &Call, bearer: &Bearer, response: Response) -> Result<Response> {

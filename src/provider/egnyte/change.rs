@@ -1,22 +1,22 @@
-//! Changing folders and places. Egnyte has no conditional writes: each change looks just before it acts, is sent once, and looks again where its
-//! outcome is not known.
+//! New folders, other places and the trash. Egnyte has no conditional writes: each change looks just before it is sent, and again before it is
+//! sent once more.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::{Method, Response};
-use serde_json::{Value, json};
+use async_trait::async_trait;
+use reqwest::Method;
+use serde_json::json;
 use tokio::time::Instant;
-use url::Url;
 
 use super::api::Api;
 use super::wire::{Fields, Object};
 use super::{names, translate};
 use crate::id::ItemId;
 use crate::provider::auth::Call;
-use crate::provider::http::{CallKind, read_text};
-use crate::provider::write::WRITE_TIMEOUT;
+use crate::provider::http::CallKind;
+use crate::provider::http::careful::{Careful, Look, carefully};
 use crate::provider::{Expected, ProviderError, ProviderErrorKind, Result};
 use crate::tree::RemoteItem;
 
@@ -66,28 +66,7 @@ impl Changes {
 
     pub async fn make_folder(&self, api: &Api, parent: &ItemId, name: &str) -> Result<RemoteItem> {
         let path = names::child_path(&self.path_of(api, parent).await?, name)?;
-        let call = post("make_folder", api.at_path("fs", &path)?, &path);
-        let made = match act(api, &call, &json!({ "action": "add_folder" })).await {
-            Ok(made) => made,
-            Err(error) if is_uncertain(&error) => {
-                let found = api.look_at(&path).await.map_err(|look| unknown(&error, look))?;
-                return api.item(&found).await;
-            }
-            Err(error) => return Err(self.doubt(error)),
-        };
-        match made.text("folder_id") {
-            Some(id) => Ok(RemoteItem {
-                id: ItemId::folder(id),
-                parent: Some(parent.clone()),
-                name: name.to_owned(),
-                content: None,
-                etag: None,
-                sequence: None,
-                ancestors: None,
-                path: Some(path),
-            }),
-            None => api.item(&api.look_at(&path).await?).await,
-        }
+        carefully(&MakeFolder { api, parent, name, path }).await.map_err(|error| self.doubt(error))
     }
 
     pub async fn relocate(
@@ -111,19 +90,11 @@ impl Changes {
         {
             return Err(taken(&path));
         }
-        let call = post("relocate", api.at_path("fs", &from)?, id);
-        let done = act(api, &call, &json!({ "action": "move", "destination": &path })).await;
+        let done = carefully(&Relocate { api, moved, from, path, expected }).await;
         if id.is_folder() {
             self.forget();
         }
-        match done {
-            Ok(_) => Ok(moved),
-            Err(error) if is_uncertain(&error) => {
-                let now = named_path(&api.look(id).await.map_err(|look| unknown(&error, look))?)?;
-                if now == path { Ok(moved) } else { Err(error) }
-            }
-            Err(error) => Err(self.doubt(error)),
-        }
+        done.map_err(|error| self.doubt(error))
     }
 
     pub async fn trash(&self, api: &Api, id: &ItemId, expected: &Expected) -> Result<()> {
@@ -133,25 +104,111 @@ impl Changes {
                 other => other?,
             };
         }
-        let mut call = post("trash", api.at_id("fs", id), id);
-        call.method = Method::DELETE;
-        let session = api.session();
-        let sent = unless_throttled(api, &call, || {
-            session.change(&call, |request| session.http().send(request, WRITE_TIMEOUT))
-        });
-        let gone = sent.await;
         if id.is_folder() {
             self.forget();
         }
-        match gone {
+        carefully(&Trash { api, id, expected }).await
+    }
+}
+
+struct MakeFolder<'a> {
+    api: &'a Api,
+    parent: &'a ItemId,
+    name: &'a str,
+    path: String,
+}
+
+#[async_trait]
+impl Careful for MakeFolder<'_> {
+    type Done = RemoteItem;
+
+    async fn attempt(&self) -> Result<RemoteItem> {
+        let url = self.api.at_path("fs", &self.path)?;
+        let call = Call::new("make_folder", CallKind::Metadata, Method::POST, url).about(&self.path);
+        let text = self.api.session().write(&call.json(json!({ "action": "add_folder" }))).await?;
+        let made = translate::object(&text)?;
+        let Some(id) = made.text("folder_id") else {
+            return self.api.item(&self.api.look_at(&self.path).await?).await;
+        };
+        Ok(RemoteItem {
+            id: ItemId::folder(id),
+            parent: Some(self.parent.clone()),
+            name: self.name.to_owned(),
+            content: None,
+            etag: None,
+            sequence: None,
+            ancestors: None,
+            path: Some(self.path.clone()),
+        })
+    }
+
+    async fn look(&self) -> Result<Look<RemoteItem>> {
+        let Some(found) = look_for(self.api, &self.path).await? else { return Ok(Look::NotYet) };
+        let item = self.api.item(&found).await?;
+        Ok(if item.id.is_folder() { Look::Happened(item) } else { Look::Overtaken(taken(&self.path)) })
+    }
+}
+
+struct Relocate<'a> {
+    api: &'a Api,
+    /// The item as it will be.
+    moved: RemoteItem,
+    from: String,
+    path: String,
+    expected: &'a Expected,
+}
+
+#[async_trait]
+impl Careful for Relocate<'_> {
+    type Done = RemoteItem;
+
+    async fn attempt(&self) -> Result<RemoteItem> {
+        let url = self.api.at_path("fs", &self.from)?;
+        let call = Call::new("relocate", CallKind::Metadata, Method::POST, url).about(&self.moved.id);
+        let call = call.json(json!({ "action": "move", "destination": self.path }));
+        self.api.session().write(&call).await?;
+        Ok(self.moved.clone())
+    }
+
+    async fn look(&self) -> Result<Look<RemoteItem>> {
+        let now = named_path(&self.api.look(&self.moved.id).await?)?;
+        if now == self.path {
+            return Ok(Look::Happened(self.moved.clone()));
+        }
+        if now != self.from {
+            return Ok(Look::Overtaken(overtaken(&self.moved.id)));
+        }
+        before(self.api, &self.moved.id, self.expected).await.map(|_| Look::NotYet)
+    }
+}
+
+struct Trash<'a> {
+    api: &'a Api,
+    id: &'a ItemId,
+    expected: &'a Expected,
+}
+
+#[async_trait]
+impl Careful for Trash<'_> {
+    type Done = ();
+
+    async fn attempt(&self) -> Result<()> {
+        let call = Call::new("trash", CallKind::Metadata, Method::DELETE, self.api.at_id("fs", self.id)).about(self.id);
+        match self.api.session().write(&call).await {
             Ok(_) => Ok(()),
             Err(error) if error.kind == ProviderErrorKind::NotFound => Ok(()),
-            Err(error) if is_uncertain(&error) => match api.look(id).await {
-                Err(look) if look.kind == ProviderErrorKind::NotFound => Ok(()),
-                Err(look) => Err(unknown(&error, look)),
-                Ok(_) => Err(error),
-            },
             Err(error) => Err(error),
+        }
+    }
+
+    async fn look(&self) -> Result<Look<()>> {
+        match before(self.api, self.id, self.expected).await {
+            Ok(_) => Ok(Look::NotYet),
+            Err(error) => match error.kind {
+                ProviderErrorKind::NotFound => Ok(Look::Happened(())),
+                ProviderErrorKind::Conflict | ProviderErrorKind::Refused => Ok(Look::Overtaken(error)),
+                _ => Err(error),
+            },
         }
     }
 }
@@ -160,15 +217,13 @@ impl Changes {
 pub async fn before(api: &Api, id: &ItemId, expected: &Expected) -> Result<(RemoteItem, String)> {
     let found = api.look(id).await?;
     if let Some(owner) = translate::lock(&found) {
-        return Err(
-            ProviderError::new(ProviderErrorKind::Refused, format!("the file is locked by {owner}")).with("item", id)
-        );
+        let locked = format!("the file is locked by {owner}");
+        return Err(ProviderError::new(ProviderErrorKind::Refused, locked).with("item", id));
     }
     let item = api.item(&found).await?;
     let there = item.content.as_ref().map(|content| &content.version);
     if expected.version.is_some() && expected.version.as_ref() != there {
-        return Err(ProviderError::new(ProviderErrorKind::Conflict, "another version than the expected one is there")
-            .with("item", id));
+        return Err(overtaken(id));
     }
     Ok((item, named_path(&found)?))
 }
@@ -184,56 +239,17 @@ pub async fn look_for(api: &Api, path: &str) -> Result<Option<Object>> {
 
 /// The error for a name that something else has.
 pub fn taken(path: &str) -> ProviderError {
-    ProviderError::new(ProviderErrorKind::Conflict, "the name is taken").with("path", path)
+    ProviderError::new(ProviderErrorKind::Conflict, "the name is taken")
+        .with_detail("seen by a look")
+        .with("path", path)
+}
+
+/// The error for an item that is not what was expected.
+pub fn overtaken(id: &ItemId) -> ProviderError {
+    ProviderError::new(ProviderErrorKind::Conflict, "the item was changed by somebody else").with("item", id)
 }
 
 fn named_path(found: &Object) -> Result<String> {
     translate::path_of(found)
         .ok_or_else(|| ProviderError::new(ProviderErrorKind::Malformed, "the description of the item names no path"))
-}
-
-/// A write.
-pub fn post(operation: &'static str, url: Url, about: impl std::fmt::Display) -> Call {
-    let mut call = Call::get(operation, CallKind::Metadata, url).about(about);
-    call.method = Method::POST;
-    call
-}
-
-/// Asks for a change, and reads what is said of it; an answer without words is fine.
-async fn act(api: &Api, call: &Call, what: &Value) -> Result<Object> {
-    let session = api.session();
-    let send = || session.change(call, |request| session.http().send(request.json(what), WRITE_TIMEOUT));
-    let response = unless_throttled(api, call, send).await?;
-    let text = read_text(response).await?;
-    Ok(serde_json::from_str(&text).unwrap_or_default())
-}
-
-/// Repeats a write that was turned away at the gate, where nothing happened; whatever else went wrong is not repeated.
-pub async fn unless_throttled<F, Fut>(api: &Api, call: &Call, send: F) -> Result<Response>
-where
-    F: Fn() -> Fut,
-    Fut: Future<Output = Result<Response>>,
-{
-    let attempt = || async {
-        match send().await {
-            Err(error) if error.kind == ProviderErrorKind::RateLimited => Err(error),
-            other => Ok(other),
-        }
-    };
-    api.session().retrying(call.operation, attempt).await?
-}
-
-/// Whether a write with this error may have happened.
-pub fn is_uncertain(error: &ProviderError) -> bool {
-    matches!(error.kind, ProviderErrorKind::Network | ProviderErrorKind::Unavailable | ProviderErrorKind::Malformed)
-}
-
-/// The error for a write whose outcome could not be found out. A look that finds nothing says that it did not happen.
-pub fn unknown(error: &ProviderError, look: ProviderError) -> ProviderError {
-    if look.kind == ProviderErrorKind::NotFound {
-        return error.clone();
-    }
-    ProviderError::new(ProviderErrorKind::OutcomeUnknown, "nobody could tell whether the change happened")
-        .with_detail(format!("{error}; then: {look}"))
-        .with_retry_after(look.retry_after)
 }

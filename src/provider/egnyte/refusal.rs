@@ -35,6 +35,9 @@ pub fn refusal(refusal: &Refusal<'_>) -> ProviderError {
         403 if gateway == OVER_RATE => (Kind::QuotaExhausted, "the API calls of this day are used up"),
         403 if gateway == OVER_QPS => (Kind::RateLimited, "Egnyte asks us to wait"),
         429 => (Kind::RateLimited, "Egnyte asks us to wait"),
+        400 if refusal.operation == "upload" && lower.contains("checksum") => {
+            (Kind::Corrupt, "Egnyte got other bytes than the digest says")
+        }
         401 => (Kind::SignInNeeded, "Egnyte does not accept the sign-in"),
         403 if gateway == INACTIVE => (Kind::SignInNeeded, "the application's key is not active"),
         403 if lower.contains("already exists") => (Kind::Conflict, "the name is taken"),
