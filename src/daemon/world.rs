@@ -423,9 +423,11 @@ async fn ask(provider: &dyn Provider, task: &Task) -> Outcome {
         Task::Resolve(place) => Outcome::Resolved(provider.resolve(place).await),
         Task::List { item, page } => Outcome::Listed(provider.list(item, page.as_ref()).await),
         Task::Look(item) => Outcome::Looked(provider.item(item).await),
-        Task::MakeFolder { parent, name } => Outcome::FolderMade(provider.make_folder(parent, name).await),
+        Task::MakeFolder { parent, name } => {
+            Outcome::FolderMade(provider.make_folder(parent, name).await.map(Box::new))
+        }
         Task::Relocate { item, parent, name, expected } => {
-            Outcome::Relocated(provider.relocate(item, parent, name, expected).await)
+            Outcome::Relocated(provider.relocate(item, parent, name, expected).await.map(Box::new))
         }
         Task::Trash { item, expected } => Outcome::Trashed(provider.trash(item, expected).await),
         Task::Fetch(..) | Task::Upload(..) => {

@@ -183,7 +183,7 @@ impl<'a> Watch<'a> {
         for path in &event.paths {
             let Some(path) = relative(self.local.root(), path) else { continue };
             // A directory appeared: it may hold something already, which nobody told of.
-            if may_be_new_folder(&event.kind) && self.is_folder(&path) {
+            if may_be_new_folder(event.kind) && self.is_folder(&path) {
                 quieter.note(path.clone(), now);
                 self.add(&path, &mut |inner| quieter.note(inner.clone(), now));
             }
@@ -196,7 +196,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-fn may_be_new_folder(kind: &EventKind) -> bool {
+fn may_be_new_folder(kind: EventKind) -> bool {
     match kind {
         EventKind::Create(CreateKind::File) => false,
         EventKind::Create(_) => true,

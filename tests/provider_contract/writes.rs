@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use folder_sync_agent::id::{ContentHash, HashKind, ItemId, Sha256};
+use folder_sync_agent::local::hash::hex;
 use folder_sync_agent::provider::{
     Expected, Preflight, ProviderError, ProviderErrorKind, Result, UploadBody, UploadOrder, UploadTarget,
 };
@@ -87,10 +88,6 @@ impl WriteFace for EgnyteFace {
     const LOOKS_BEFORE: u32 = 2;
     const PARTS_ARE_LISTED: bool = true;
     const CHUNKED_BYTES: u64 = 21_000_000;
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A content in memory that remembers what was asked of it.

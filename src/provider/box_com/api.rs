@@ -211,7 +211,7 @@ impl BoxApi {
     fn session_facts(&self, text: &str) -> Result<SessionFacts> {
         let told = translate::upload_session(text)?;
         let itself = joined(&self.uploads, &["files", "upload_sessions", &told.id]);
-        let or = |told: Option<&str>, ours: Url| told.and_then(|told| self.believed(told)).unwrap_or(ours);
+        let or = |told: Option<&str>, ours: Url| told.and_then(|told| believed(&self.uploads, told)).unwrap_or(ours);
         let endpoints = Endpoints {
             parts: or(told.list_parts.as_deref(), joined(&itself, &["parts"])),
             commit: or(told.commit.as_deref(), joined(&itself, &["commit"])),
@@ -220,35 +220,10 @@ impl BoxApi {
         Ok(SessionFacts { id: told.id, part_size: told.part_size, endpoints })
     }
 
-    /// An address that Box told us, if the bearer may go there: the origin that we use, or one of Box's own hosts.
-    fn believed(&self, told: &str) -> Option<Url> {
-        let url = Url::parse(told).ok()?;
-        let ours = self.uploads.host_str()?;
-        let own = |host: &str| host == DOMAIN || host.strip_suffix(DOMAIN).is_some_and(|rest| rest.ends_with('.'));
-        let same = url.origin() == self.uploads.origin();
-        let sister = url.scheme() == "https" && url.port().is_none() && own(ours) && own(url.host_str()?);
-        (same || sister).then_some(url)
-    }
-
     pub async fn session_parts(&self, endpoints: &Endpoints, offset: usize) -> Result<Vec<StoredPart>> {
         let mut url = endpoints.parts.clone();
         url.query_pairs_mut().append_pair("limit", PARTS_LIMIT).append_pair("offset", &offset.to_string());
         translate::stored_parts(&self.session.text(&Call::get("upload_parts", CallKind::Metadata, url)).await?)
-    }
-
-    pub fn part_call(&self, endpoints: &Endpoints, span: Span, total: u64, digest: &str) -> Call {
-        let range = format!("bytes {}-{}/{total}", span.from, span.from + span.len - 1);
-        Call::new("upload_part", CallKind::Content, Method::PUT, endpoints.itself.clone())
-            .header("digest", Some(digest))
-            .header("content-range", Some(range))
-            .header("content-type", Some("application/octet-stream"))
-    }
-
-    pub fn commit_call(&self, endpoints: &Endpoints, body: Value, digest: &str, etag: Option<&Etag>) -> Call {
-        Call::new("upload_commit", CallKind::Content, Method::POST, endpoints.commit.clone())
-            .json(body)
-            .header("digest", Some(digest))
-            .header("if-match", etag.map(Etag::as_str))
     }
 
     pub async fn abort_session(&self, endpoints: &Endpoints) -> Result<()> {
@@ -322,6 +297,32 @@ impl BoxApi {
     }
 }
 
+/// An address that Box told us, if the bearer may go there: the origin that we use, or one of Box's own hosts.
+fn believed(uploads: &Url, told: &str) -> Option<Url> {
+    let url = Url::parse(told).ok()?;
+    let own = |host: &str| host == DOMAIN || host.strip_suffix(DOMAIN).is_some_and(|rest| rest.ends_with('.'));
+    let same = url.origin() == uploads.origin();
+    let sister = url.scheme() == "https" && url.port().is_none() && own(uploads.host_str()?) && own(url.host_str()?);
+    (same || sister).then_some(url)
+}
+
+/// One part of an upload.
+pub fn part_call(endpoints: &Endpoints, span: Span, total: u64, digest: &str) -> Call {
+    let range = format!("bytes {}-{}/{total}", span.from, span.from + span.len - 1);
+    Call::new("upload_part", CallKind::Content, Method::PUT, endpoints.itself.clone())
+        .header("digest", Some(digest))
+        .header("content-range", Some(range))
+        .header("content-type", Some("application/octet-stream"))
+}
+
+/// The end of an upload in parts.
+pub fn commit_call(endpoints: &Endpoints, body: Value, digest: &str, etag: Option<&Etag>) -> Call {
+    Call::new("upload_commit", CallKind::Content, Method::POST, endpoints.commit.clone())
+        .json(body)
+        .header("digest", Some(digest))
+        .header("if-match", etag.map(Etag::as_str))
+}
+
 /// An address below another, each segment encoded for itself.
 fn joined(base: &Url, segments: &[&str]) -> Url {
     let mut url = base.clone();
@@ -348,4 +349,31 @@ fn store_refusal(status: u16, answer: &Response) -> ProviderError {
 /// The id of the top folder.
 pub fn root() -> ItemId {
     ItemId::folder(ROOT_ID)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bearer_goes_to_no_host_but_boxs_own() {
+        let boxs = Url::parse("https://upload.box.com/api/2.0").unwrap();
+        for good in ["https://upload.box.com/x", "https://upload.app.box.com/x", "https://fra-upload.box.com/x"] {
+            assert!(believed(&boxs, good).is_some(), "{good}");
+        }
+        for bad in [
+            "https://upload.example.com/x",
+            "https://evilbox.com/x",
+            "http://upload.box.com/x",
+            "https://a.box.com:8/",
+            "x",
+        ] {
+            assert!(believed(&boxs, bad).is_none(), "{bad}");
+        }
+        let test = Url::parse("http://127.0.0.1:8080/api/2.0").unwrap();
+        assert!(believed(&test, "http://127.0.0.1:8080/other").is_some());
+        for bad in ["http://127.0.0.1:8081/", "https://upload.box.com/x"] {
+            assert!(believed(&test, bad).is_none(), "{bad}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use sha1::{Digest, Sha1};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::api::{Endpoints, time_text};
+use super::api::{Endpoints, commit_call, part_call, time_text};
 use super::translate;
 use super::upload::{FED_LIMIT, Upload};
 use crate::provider::http::careful::{Look, leaves_doubt, unknown};
@@ -175,7 +175,7 @@ async fn stored_parts(upload: &Upload<'_>, facts: &SessionFacts) -> Result<Optio
 /// Sends one part. Parts cannot be changed, so sending one twice can do no harm: the second one is refused.
 async fn send_part(upload: &Upload<'_>, facts: &SessionFacts, span: Span) -> Result<StoredPart> {
     let digest = coded(&digest_of(upload, span).await?);
-    let call = upload.api.part_call(&facts.endpoints, span, upload.order.size, &digest);
+    let call = part_call(&facts.endpoints, span, upload.order.size, &digest);
     let call = &call;
     let mut attempts = 1;
     loop {
@@ -240,7 +240,7 @@ async fn commit(upload: &Upload<'_>, facts: &SessionFacts, parts: &BTreeMap<u64,
     if let Some(modified) = upload.order.modified.and_then(time_text) {
         body["attributes"] = serde_json::json!({ "content_modified_at": modified });
     }
-    let call = upload.api.commit_call(&facts.endpoints, body, &coded(&digest), etag.as_ref());
+    let call = commit_call(&facts.endpoints, body, &coded(&digest), etag.as_ref());
     let mut asked = 1;
     let mut unsure = false;
     loop {
@@ -268,12 +268,11 @@ async fn commit(upload: &Upload<'_>, facts: &SessionFacts, parts: &BTreeMap<u64,
             unsure |= error.kind == ProviderErrorKind::NotReady;
             match upload.find().await {
                 Ok(Look::Happened(file)) => return Ok(End::Done(Box::new(file))),
-                Ok(Look::Overtaken(why)) => return Err(why),
                 Ok(Look::NotYet) if error.kind == ProviderErrorKind::NotFound => return Ok(End::Lost(error)),
                 Ok(Look::NotYet) if !passes && !leaves_doubt(&error) => return Err(error),
                 Ok(Look::NotYet) => {}
                 Err(why) if unsure => return Err(unknown(&error, &why)),
-                Err(why) => return Err(why),
+                Ok(Look::Overtaken(why)) | Err(why) => return Err(why),
             }
         }
         pause_after(error, asked, COMMITS_MAX).await?;

@@ -167,7 +167,7 @@ pub fn upload_session(text: &str) -> Result<ToldSession> {
 }
 
 fn part(part: wire::Part) -> Result<StoredPart> {
-    let (Some(id), Some(offset), Some(size)) = (part.part_id, part.offset, part.size) else {
+    let (Some(id), Some(offset), Some(size)) = (part.id, part.offset, part.size) else {
         return Err(malformed("the description of a part is incomplete"));
     };
     Ok(StoredPart { id: id.0, offset: offset.0, size: size.0 })

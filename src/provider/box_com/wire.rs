@@ -408,8 +408,8 @@ pub struct SessionEndpoints {
 /// A part that Box has.
 #[derive(Debug, Deserialize)]
 pub struct Part {
-    #[serde(default, deserialize_with = "lenient")]
-    pub part_id: Option<Text>,
+    #[serde(rename = "part_id", default, deserialize_with = "lenient")]
+    pub id: Option<Text>,
     #[serde(default, deserialize_with = "lenient")]
     pub offset: Option<Bytes>,
     #[serde(default, deserialize_with = "lenient")]
