@@ -4,6 +4,7 @@
 
 mod bed;
 mod content;
+mod egnyte_only;
 mod events;
 mod faults;
 mod items;
