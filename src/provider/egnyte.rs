@@ -18,7 +18,7 @@ use super::{
 };
 use crate::events::EventPage;
 use crate::id::{Cursor, ItemId, ItemKind, PageToken, VersionId};
-use crate::settings::{AccountSettings, RemotePlace};
+use crate::settings::{AccountSettings, RemotePlace, Suppress};
 use crate::tree::{ItemState, RemoteItem};
 
 mod api;
@@ -62,6 +62,12 @@ impl Egnyte {
             Arc::clone(&counter),
             token_url(settings)?,
         )?;
+        if settings.suppress != Suppress::None {
+            tracing::warn!(
+                account = settings.name,
+                "with `suppress`, what other machines do through the same application is not told either"
+            );
+        }
         let session = Session::new(http, tokens, counter, refusal::refusal).reading_quota(refusal::quota);
         Ok(Self {
             api: Api::new(Arc::new(session), origin),

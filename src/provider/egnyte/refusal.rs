@@ -195,7 +195,7 @@ mod tests {
                 403,
                 vec![("x-mashery-error-code", OVER_RATE), ("retry-after", "7200")],
                 Kind::QuotaExhausted,
-                Some(Duration::from_secs(7_200)),
+                Some(Duration::from_hours(2)),
             ),
             (403, vec![("x-mashery-error-code", INACTIVE)], Kind::SignInNeeded, None),
             (403, vec![("x-mashery-error-code", "ERR_403_NOT_AUTHORIZED")], Kind::Forbidden, None),

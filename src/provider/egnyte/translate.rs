@@ -289,7 +289,7 @@ impl About {
     fn of(data: &Object) -> Self {
         let file = data.text("target_group_id").or_else(|| data.text("source_group_id"));
         let folder = data.text("folder_id").or_else(|| data.text("target_folder_id"));
-        let is_folder = data.flag("is_folder").or_else(|| match (&file, &folder) {
+        let is_folder = data.flag("is_folder").or(match (&file, &folder) {
             (Some(_), _) => Some(false),
             (None, Some(_)) => Some(true),
             (None, None) => None,
