@@ -106,6 +106,17 @@ pub struct Content {
     pub stream: BoxStream<'static, Result<Bytes>>,
 }
 
+/// How much a folder holds, with everything below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TreeSize {
+    /// Files.
+    pub files: u64,
+    /// Folders, itself left out.
+    pub folders: u64,
+    /// Bytes in all files.
+    pub bytes: u64,
+}
+
 /// A cloud.
 #[async_trait]
 pub trait Provider: Send + Sync {
@@ -133,6 +144,11 @@ pub trait Provider: Send + Sync {
 
     /// The present state of one item.
     async fn item(&self, id: &ItemId) -> Result<ItemState>;
+
+    /// How much a folder holds, where the provider tells it in one call; for forecasts only.
+    async fn size_of(&self, _folder: &ItemId) -> Result<Option<TreeSize>> {
+        Ok(None)
+    }
 
     /// The bytes of exactly this version from `offset` on. Never sends the bearer to another origin.
     async fn content(&self, file: &ItemId, version: &VersionId, offset: u64) -> Result<Content>;

@@ -419,6 +419,7 @@ async fn ask(provider: &dyn Provider, task: &Task) -> Outcome {
         Task::Poll(cursor) => Outcome::Polled(provider.events(cursor).await),
         Task::Wait { cursor, limit } => Outcome::Woken(provider.wait_for_news(cursor, *limit).await),
         Task::Resolve(place) => Outcome::Resolved(provider.resolve(place).await),
+        Task::Size(item) => Outcome::Sized(provider.size_of(item).await),
         Task::List { item, page } => Outcome::Listed(provider.list(item, page.as_ref()).await),
         Task::Look(item) => Outcome::Looked(provider.item(item).await),
         Task::Fetch(..) => {
@@ -434,6 +435,7 @@ fn failed(task: &Task, error: ProviderError) -> Outcome {
         Task::Poll(_) => Outcome::Polled(Err(error)),
         Task::Wait { .. } => Outcome::Woken(Err(error)),
         Task::Resolve(_) => Outcome::Resolved(Err(error)),
+        Task::Size(_) => Outcome::Sized(Err(error)),
         Task::List { .. } => Outcome::Listed(Err(error)),
         Task::Look(_) => Outcome::Looked(Err(error)),
         Task::Fetch(..) => Outcome::Fetched(Err(FetchFailure::Provider(error))),

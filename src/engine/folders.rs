@@ -11,10 +11,11 @@ use super::learn::Source;
 use super::listen::QUESTIONS_MOST;
 use super::{Engine, Job, Phase, ROWS_PER_STEP, millis};
 use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
+use crate::events::budget::Share;
 use crate::events::interval::backoff;
 use crate::id::{AccountId, FolderId, ItemId, JobId, NodeId, PageToken};
 use crate::path::Name;
-use crate::provider::{ListPage, ProviderError, ProviderErrorKind, Resolved};
+use crate::provider::{Cure, ListPage, ProviderError, ProviderErrorKind, Resolved, TreeSize};
 use crate::report::Degraded;
 use crate::settings::FolderSettings;
 use crate::store::Result;
@@ -50,6 +51,7 @@ pub(super) struct Listing {
     folder: FolderId,
     /// Which of all listings it is.
     number: u64,
+    lane: Lane,
     page: Option<PageToken>,
 }
 
@@ -87,6 +89,10 @@ pub(super) struct Folder {
     resolving: bool,
     resolve_due: u64,
     resolve_failures: u32,
+    /// The cloud was asked how much it holds.
+    pub sized: bool,
+    /// There may be paths of events that lead to no place yet.
+    pub has_unplaced: bool,
     /// The poll that must have been drained before absences are believed.
     settle_after: Option<u64>,
     touched: bool,
@@ -115,6 +121,8 @@ impl Folder {
             resolving: false,
             resolve_due: 0,
             resolve_failures: 0,
+            sized: false,
+            has_unplaced: true,
             settle_after: None,
             touched: false,
             stuck: false,
@@ -313,6 +321,7 @@ impl Engine {
         for id in ids {
             self.drive_root(id)?;
             self.drive_resolve(id)?;
+            self.drive_size(id)?;
             self.drive_scan(id)?;
         }
         Ok(())
@@ -418,8 +427,13 @@ impl Engine {
         if !usable || !due {
             return Ok(());
         }
+        if !self.may_call(folder.account, Share::News) {
+            return Ok(());
+        }
+        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
         let (account, place) = (folder.account, folder.settings.remote.clone());
         let Some(job) = self.start(Job::Resolve(account, id))? else { return Ok(()) };
+        self.spend_call(account, Share::News)?;
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.resolving = true;
         }
@@ -460,12 +474,57 @@ impl Engine {
         Ok(())
     }
 
+    /// Where calls are few, asks once how much there is to fetch.
+    fn drive_size(&mut self, id: FolderId) -> Result<()> {
+        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
+        let wanted =
+            !folder.sized && folder.row.verified_at.is_none() && folder.row.whole.is_none() && self.folder_can_ask(id);
+        let (Some(item), true) = (folder.root_item.clone(), wanted) else { return Ok(()) };
+        let account = folder.account;
+        let is_open = self
+            .accounts
+            .get(&account)
+            .is_some_and(|account| account.limits().per_day.is_some() && self.now.mono >= account.closed_until);
+        if !is_open || !self.may_call(account, Share::Bulk) {
+            return Ok(());
+        }
+        let Some(job) = self.start(Job::Size(account, id))? else { return Ok(()) };
+        self.spend_call(account, Share::Bulk)?;
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.sized = true;
+        }
+        self.outbox.push(Effect::Cloud { job, account, task: Task::Size(item) });
+        Ok(())
+    }
+
+    pub(super) fn sized(
+        &mut self,
+        account: AccountId,
+        id: FolderId,
+        result: std::result::Result<Option<TreeSize>, ProviderError>,
+    ) {
+        match result {
+            Ok(whole) => {
+                self.account_worked(account);
+                if let Some(folder) = self.folders.get_mut(&id) {
+                    folder.change(|row| row.whole = whole);
+                }
+            }
+            // Only a forecast is lost.
+            Err(error) if error.cure() == Cure::Time => self.account_failed(account, &error),
+            Err(_) => {}
+        }
+    }
+
     fn root_found(&mut self, account: AccountId, id: FolderId, item: &RemoteItem) -> Result<()> {
         self.account_worked(account);
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         folder.resolve_failures = 0;
         folder.degraded = None;
         folder.root_item = Some(item.id.clone());
+        if folder.row.root_path != item.path {
+            folder.change(|row| row.root_path.clone_from(&item.path));
+        }
         if folder.row.root.is_none() {
             let remote = RemoteRow {
                 presence: Presence::Present,
@@ -528,6 +587,7 @@ impl Engine {
             | Job::Wait(_)
             | Job::Open(_)
             | Job::Resolve(..)
+            | Job::Size(..)
             | Job::Deeds { .. } => {}
         }
     }
@@ -537,6 +597,7 @@ fn job_folder(job: &Job) -> Option<FolderId> {
     match job {
         Job::Open(folder)
         | Job::Resolve(_, folder)
+        | Job::Size(_, folder)
         | Job::List { listing: Listing { folder, .. }, .. }
         | Job::Fetch { folder, .. }
         | Job::Deeds { folder, .. } => Some(*folder),
@@ -550,8 +611,12 @@ fn job_nodes(job: &Job) -> Vec<NodeId> {
             vec![*node]
         }
         Job::Deeds { intents, .. } => intents.iter().map(|intent| intent.node).collect(),
-        Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Open(_) | Job::Resolve(..) => {
-            Vec::new()
-        }
+        Job::Identify(_)
+        | Job::TakeCursor(_)
+        | Job::Poll(_)
+        | Job::Wait(_)
+        | Job::Open(_)
+        | Job::Resolve(..)
+        | Job::Size(..) => Vec::new(),
     }
 }

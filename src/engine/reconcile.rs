@@ -19,6 +19,7 @@ use crate::store::items::{ItemRow, Presence, SeatRow};
 use crate::store::work::{Lane, WorkRow, WorkState};
 use crate::tree::{ItemState, Seat, SyncedContent};
 
+mod below;
 mod calls;
 
 /// Files fetched and not yet published, for one folder: what a slow disk may let pile up.
@@ -102,8 +103,10 @@ impl Engine {
             self.leave(node);
             return Ok(());
         }
-        if work.look > 0 {
-            self.await_call(&work);
+        if work.look > 0 && !self.follows_its_folder(&work, &item)? {
+            if self.nodes.get(&node) == Some(&Phase::Ready) {
+                self.await_call(&work);
+            }
             return Ok(());
         }
         match plan_of(&item) {
@@ -410,7 +413,7 @@ impl Engine {
             self.sweep_at = children.last().map(|last| (node, last.node));
             for child in children {
                 if child.remote.presence == Presence::Present {
-                    self.gone(&child, presence, Source::Listing)?;
+                    self.gone(&child, presence, Source::Listing(Lane::Bulk))?;
                 }
             }
             if !full {

@@ -384,6 +384,7 @@ impl World {
                 Some(error) => Err(error),
                 None => Ok(self.cloud.resolve(&place)),
             }),
+            Task::Size(_) => Outcome::Sized(Ok(None)),
             Task::List { item, page } => {
                 self.tally.lists += 1;
                 Outcome::Listed(match error {

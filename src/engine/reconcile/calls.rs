@@ -70,9 +70,14 @@ impl Engine {
             if account.asking >= QUESTIONS_MOST {
                 return Ok(false);
             }
+            let share = self.share_of(work.folder, work.lane);
+            if !self.may_call(id, share) {
+                return Ok(false);
+            }
             let Some(job) = self.start(Job::Look { account: id, node })? else {
                 return Ok(false);
             };
+            self.spend_call(id, share)?;
             if let Some(account) = self.accounts.get_mut(&id) {
                 account.asking += 1;
             }
@@ -92,6 +97,10 @@ impl Engine {
         if account.fetching >= account.settings.transfers as usize || full {
             return Ok(false);
         }
+        let share = self.share_of(work.folder, work.lane);
+        if !self.may_call(id, share) {
+            return Ok(false);
+        }
         let synced = SyncedContent {
             version: content.version.clone(),
             hash: content.hash.clone(),
@@ -100,6 +109,7 @@ impl Engine {
         };
         let about = Job::Fetch { account: id, folder: work.folder, node, content: synced };
         let Some(job) = self.start(about)? else { return Ok(false) };
+        self.spend_call(id, share)?;
         if let Some(account) = self.accounts.get_mut(&id) {
             account.fetching += 1;
         }
@@ -152,7 +162,7 @@ impl Engine {
             ItemState::Trashed => self.gone(&item, Presence::Absent, source)?,
             // There is a second proof, or nothing on disk that could be removed for a wrong reason.
             ItemState::NotFound
-                if work.look == LOOK_AFTER_TRASH
+                if work.look >= LOOK_AFTER_TRASH
                     || item.remote.presence == Presence::Absent
                     || item.synced.is_none() =>
             {
@@ -171,6 +181,7 @@ impl Engine {
             }
         }
         self.make_ready(node, work.lane);
+        self.wake_waiters(node);
         Ok(())
     }
 
