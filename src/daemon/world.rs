@@ -123,6 +123,7 @@ pub struct World {
 
 struct Account {
     provider: ProviderResult<Arc<dyn Provider>>,
+    counter: Arc<CallCounter>,
     cancel: CancellationToken,
 }
 
@@ -176,6 +177,14 @@ impl World {
         self.jobs.remove(&job);
     }
 
+    /// What the calls of each account have cost so far.
+    pub fn usage(&self) -> impl Iterator<Item = Input> + '_ {
+        self.accounts.iter().map(|(id, account)| {
+            let counts = account.counter.counts();
+            Input::Usage { account: *id, calls: counts.calls() + counts.events, quota: account.counter.quota() }
+        })
+    }
+
     /// Stops everything that is under way and forgets it, as a crash would; for a new engine over the same database.
     pub fn reset(&mut self) {
         self.everything.cancel();
@@ -204,9 +213,9 @@ impl World {
         match effect {
             Effect::UseAccount(id, settings) => {
                 let counter = self.counters.of(&settings.name);
-                let provider = make_provider(&settings, self.credentials.clone(), counter);
+                let provider = make_provider(&settings, self.credentials.clone(), Arc::clone(&counter));
                 let cancel = self.everything.child_token();
-                if let Some(old) = self.accounts.insert(id, Account { provider, cancel }) {
+                if let Some(old) = self.accounts.insert(id, Account { provider, counter, cancel }) {
                     old.cancel.cancel();
                 }
             }

@@ -1,11 +1,11 @@
 //! Accounts: who we are, where we are in the stream, when to ask again, and what a page obliges us to look at.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::effect::{Effect, Notice, Task};
 use super::input::WAIT_LIMIT;
 use super::learn::{Learned, Source};
+use super::purse::CallQueue;
 use super::purse::Purse;
 use super::{Engine, Job, millis};
 use crate::events::budget::Share;
@@ -68,7 +68,7 @@ pub(super) struct Account {
     pub fetching: usize,
     pub asking: usize,
     /// Items that wait for a fetch or a look.
-    pub queue: VecDeque<NodeId>,
+    pub queue: CallQueue,
     stage: Stage,
     job: Option<JobId>,
     waiting: Option<JobId>,
@@ -102,7 +102,7 @@ impl Account {
             closed_until: 0,
             fetching: 0,
             asking: 0,
-            queue: VecDeque::new(),
+            queue: CallQueue::default(),
             stage: Stage::New,
             job: None,
             waiting: None,
@@ -247,7 +247,8 @@ impl Engine {
     /// When one more question can be asked of an account; nothing if that depends on something else than time.
     pub(super) fn ask_at(&self, id: AccountId) -> Option<u64> {
         let account = self.accounts.get(&id)?;
-        (account.usable() && account.asking < QUESTIONS_MOST).then_some(account.closed_until)
+        let open_at = account.closed_until.max(account.purse.refused_until(self.now.mono).unwrap_or(0));
+        (account.usable() && account.asking < QUESTIONS_MOST).then_some(open_at)
     }
 
     /// Drops the questions about an account and its stream that are under way: they were asked with former credentials or settings.

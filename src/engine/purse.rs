@@ -1,15 +1,18 @@
 //! The engine's side of an account's budget: no call begins that the policy does not allow, and none that is not counted durably first.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::folders::Folder;
 use super::listen::Account;
 use super::{Engine, Now};
 use crate::events::budget::{Ledger, Limits, Quota, Share, Spent, resets_at};
-use crate::id::{AccountId, FolderId};
+use crate::id::{AccountId, FolderId, NodeId};
 use crate::report::{Budget, BudgetShares};
 use crate::store::Result;
 use crate::store::work::Lane;
+use crate::tree::Wall;
 
 /// What an account has and spends.
 #[derive(Debug)]
@@ -37,6 +40,70 @@ impl Purse {
     /// Forgets what was refused: it is asked for again.
     pub fn ask_again(&mut self) {
         self.refused_until = None;
+    }
+}
+
+/// Items that wait for a call: news first, then bulk with the newest content first.
+#[derive(Debug, Default)]
+pub(super) struct CallQueue {
+    news: VecDeque<NodeId>,
+    bulk: BTreeMap<(Reverse<Wall>, u64), NodeId>,
+    serial: u64,
+}
+
+impl CallQueue {
+    /// News overtakes everything that waits.
+    pub fn push_news(&mut self, node: NodeId) {
+        self.news.push_front(node);
+    }
+
+    /// Bulk work takes its place by the age of its content.
+    pub fn push_bulk(&mut self, node: NodeId, modified: Wall) {
+        self.serial += 1;
+        self.bulk.insert((Reverse(modified), self.serial), node);
+    }
+
+    /// Puts back what found no room.
+    pub fn put_back(&mut self, waiting: Waiting) {
+        match waiting {
+            Waiting::News(node) => self.news.push_front(node),
+            Waiting::Bulk(place, node) => {
+                self.bulk.insert(place, node);
+            }
+        }
+    }
+
+    /// The next one.
+    pub fn pop(&mut self) -> Option<Waiting> {
+        let bulk = || self.bulk.pop_first().map(|(place, node)| Waiting::Bulk(place, node));
+        self.news.pop_front().map(Waiting::News).or_else(bulk)
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.news.len() + self.bulk.len()
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        self.news.clear();
+        self.bulk.clear();
+    }
+}
+
+/// An item taken out of its queue, with its place there.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Waiting {
+    News(NodeId),
+    Bulk((Reverse<Wall>, u64), NodeId),
+}
+
+impl Waiting {
+    /// The item.
+    pub fn node(self) -> NodeId {
+        match self {
+            Self::News(node) | Self::Bulk(_, node) => node,
+        }
     }
 }
 

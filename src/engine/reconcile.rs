@@ -7,6 +7,7 @@ use super::effect::{Effect, Notice, Task};
 use super::input::{FetchFailure, FetchOrder};
 use super::learn::Source;
 use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
+use super::purse::Waiting;
 use super::{Engine, ITEMS_PER_STEP, Job, Phase, ROWS_PER_LOAD, ROWS_PER_STEP, WORKING_SET_ITEMS, millis};
 use crate::deed::{DiskErrorKind, Staged};
 use crate::events::interval::backoff;
@@ -105,7 +106,7 @@ impl Engine {
         }
         if work.look > 0 && !self.follows_its_folder(&work, &item)? {
             if self.nodes.get(&node) == Some(&Phase::Ready) {
-                self.await_call(&work);
+                self.await_call(&work, &item);
             }
             return Ok(());
         }
@@ -336,7 +337,7 @@ impl Engine {
         if may_be_there && content.hash.is_some() && !self.no_adopt.contains(&item.node) {
             return self.want(item, work, Want::Adopt { parent, name });
         }
-        self.await_call(work);
+        self.await_call(work, item);
         Ok(())
     }
 

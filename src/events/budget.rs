@@ -33,11 +33,22 @@ const ASKED_AGAIN_MS: u64 = 60_000;
 /// What a provider may count beyond the calls that are under way before its smaller count is believed.
 const COUNT_SLACK: u64 = 10;
 
+/// The interval of listening that a forecast reckons with.
+const FORECAST_REST: Duration = Duration::from_mins(5);
+
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
-/// What the provider's answers say of the quota.
-pub use crate::provider::http::Quota;
+/// What the provider's newest answer said of our allowance. Every part of it may be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quota {
+    /// Calls that are allowed in a second.
+    pub per_second: Option<u32>,
+    /// Calls that are allowed in a day.
+    pub per_day: Option<u64>,
+    /// Calls of this day that were counted, by whoever uses the same token.
+    pub used_today: Option<u64>,
+}
 
 /// What an account may spend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -226,8 +237,8 @@ impl Ledger {
 }
 
 /// A sentence for bulk work that the budget makes long; nothing if it fits into a day.
-pub fn forecast(provider: &str, per_day: u64, rest: Duration, calls: u64) -> Option<String> {
-    let midnight = Ledger::new(Spent::default()).shares(per_day, rest, Wall(0));
+pub fn forecast(provider: &str, per_day: u64, calls: u64) -> Option<String> {
+    let midnight = Ledger::new(Spent::default()).shares(per_day, FORECAST_REST, Wall(0));
     let days = calls.div_ceil(midnight.free.max(1));
     (days > 1).then(|| {
         let remedy = match provider {

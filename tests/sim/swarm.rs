@@ -80,7 +80,8 @@ impl Swarm {
             let strength = chance.within(2, often);
             if on { strength } else { 0 }
         };
-        let habits = Habits {
+        let mut habits = Habits {
+            paths: false,
             snapshot_at_read: chance.one_in(3),
             no_ancestors: chance.one_in(4),
             repeat: some(chance, 20),
@@ -91,6 +92,11 @@ impl Swarm {
             list_page: chance.within(1, 12) as usize,
             event_page: chance.within(1, 30) as usize,
         };
+        // Drawn from a number of its own, so that histories keep their numbers.
+        if chance.clone().one_in(4) {
+            // A stream of paths makes sense in its order alone, which Egnyte keeps.
+            habits = Habits { paths: true, swap: 0, late: 0, ..habits };
+        }
         let call_slowness = [1, 50, 2_000, 60_000];
         let disk_slowness = [1, 50, 5_000];
         let pauses = [1, 100, 3_000, 60_000];

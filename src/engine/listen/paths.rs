@@ -5,7 +5,6 @@
 
 #[allow(clippy::wildcard_imports, reason = "a third file of its parent, with the same words")]
 use super::*;
-use crate::store::items::ItemRow;
 use crate::tree::{RemoteContent, RemoteItem};
 
 /// Paths of one folder that lead to no place, before everything is compared instead.
@@ -226,6 +225,10 @@ impl Engine {
         source: Source,
     ) -> Result<Option<&'static str>> {
         let Some(known) = self.store.item(node)? else { return Ok(Some("unknown item")) };
+        if self.is_compared(folder) {
+            self.store.mark(node, folder, Lane::News, LOOK_AFTER_TRASH, source.journal(), self.now.wall)?;
+            return self.list_place(folder, path, Some(true)).map(|_| None);
+        }
         let (parent, name) = match self.place_of(folder, path)? {
             Place::Name { parent, name } => (parent, name),
             // A new name that differs in its letters' case alone leads to the folder itself.
@@ -319,7 +322,7 @@ impl Engine {
             ancestors: None,
             path: None,
         };
-        if self.must_look(folder, known.as_ref(), &told) {
+        if self.must_look(folder, &told) {
             return match known {
                 Some(_) => self.hint(folder, id, LOOK, source),
                 None => self.look_at_unknown(folder, parent, &told, source),
@@ -328,13 +331,14 @@ impl Engine {
         self.learned(folder, &told, source)
     }
 
-    /// Whether an event's word is not enough: it does not say which content, or a listing may have overtaken it.
-    fn must_look(&self, folder: FolderId, known: Option<&ItemRow>, told: &RemoteItem) -> bool {
-        let Some(known) = known else { return !told.id.is_folder() && told.content.is_none() };
-        let compares = self.folders.get(&folder).is_none_or(|folder| folder.row.scan_stage.is_some());
-        let version = |content: &RemoteContent| content.version.clone();
-        let same = known.remote.content.as_ref().map(version) == told.content.as_ref().map(version);
-        !told.id.is_folder() && (told.content.is_none() || compares && !same)
+    /// Whether an event's word is not enough: it does not say which content, or a comparison is under way. Then a listing may have overtaken
+    /// the event, and names may lead to folders that are no longer there.
+    fn must_look(&self, folder: FolderId, told: &RemoteItem) -> bool {
+        (!told.id.is_folder() && told.content.is_none()) || self.is_compared(folder)
+    }
+
+    fn is_compared(&self, folder: FolderId) -> bool {
+        self.folders.get(&folder).is_none_or(|folder| folder.row.scan_stage.is_some())
     }
 
     /// An item that we do not know: a row for it, which goes again if the cloud does not have it.

@@ -4,14 +4,17 @@
 use super::*;
 
 impl Engine {
-    pub(in crate::engine) fn await_call(&mut self, work: &WorkRow) {
+    pub(in crate::engine) fn await_call(&mut self, work: &WorkRow, item: &ItemRow) {
         let Some(account) = self.folders.get(&work.folder).map(|folder| folder.account) else { return };
         self.nodes.insert(work.node, Phase::AwaitCall);
         if let Some(account) = self.accounts.get_mut(&account) {
             // News overtakes the first sync here as well.
             match work.lane {
-                Lane::News => account.queue.push_front(work.node),
-                Lane::Bulk => account.queue.push_back(work.node),
+                Lane::News => account.queue.push_news(work.node),
+                Lane::Bulk => {
+                    let modified = item.remote.content.as_ref().and_then(|content| content.modified);
+                    account.queue.push_bulk(work.node, modified.unwrap_or_default());
+                }
             }
         }
     }
@@ -21,9 +24,9 @@ impl Engine {
         let ids: Vec<AccountId> = self.accounts.keys().copied().collect();
         for id in ids {
             let mut put_back = Vec::new();
-            while let Some(node) = self.next_call(id) {
-                if !self.release_call(id, node)? {
-                    put_back.push(node);
+            while let Some(next) = self.next_call(id) {
+                if !self.release_call(id, next.node())? {
+                    put_back.push(next);
                     if self
                         .accounts
                         .get(&id)
@@ -34,22 +37,22 @@ impl Engine {
                 }
             }
             if let Some(account) = self.accounts.get_mut(&id) {
-                for node in put_back.into_iter().rev() {
-                    account.queue.push_front(node);
+                for next in put_back.into_iter().rev() {
+                    account.queue.put_back(next);
                 }
             }
         }
         Ok(())
     }
 
-    pub(in crate::engine) fn next_call(&mut self, id: AccountId) -> Option<NodeId> {
+    pub(in crate::engine) fn next_call(&mut self, id: AccountId) -> Option<Waiting> {
         let now = self.now.mono;
         let account = self.accounts.get_mut(&id)?;
         let room = account.fetching < account.settings.transfers as usize || account.asking < QUESTIONS_MOST;
         if !room || now < account.closed_until || !account.usable() {
             return None;
         }
-        account.queue.pop_front()
+        account.queue.pop()
     }
 
     /// Starts the call that an item waits for; false if there is no room for its kind of call.

@@ -126,9 +126,9 @@ fn headers_and_settings_make_the_limits() {
 
 #[test]
 fn a_long_first_sync_is_foretold() {
-    let text = forecast("egnyte", 1_000, REST, 5_000).unwrap();
+    let text = forecast("egnyte", 1_000, 5_000).unwrap();
     assert_eq!(text, "at 1,000 calls a day this takes 9 days: ask Egnyte for a higher limit, or narrow the folder");
-    assert_eq!(forecast("egnyte", 1_000, REST, 500), None);
+    assert_eq!(forecast("egnyte", 1_000, 500), None);
 }
 
 proptest! {
