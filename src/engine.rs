@@ -116,6 +116,8 @@ pub struct Engine {
     waits_for: BTreeMap<NodeId, NodeId>,
     /// Items of which something was heard while a job was under way for them.
     overtaken: BTreeSet<NodeId>,
+    /// Items that are to be looked at (again) because of what was heard while a job was under way for them.
+    asked_again: BTreeSet<NodeId>,
     /// What was last done for an item, for the journal.
     did: BTreeMap<NodeId, &'static str>,
     /// Files at whose place there is no equal file to adopt.
@@ -153,6 +155,7 @@ impl Engine {
             awaiting: BTreeMap::new(),
             waits_for: BTreeMap::new(),
             overtaken: BTreeSet::new(),
+            asked_again: BTreeSet::new(),
             did: BTreeMap::new(),
             no_adopt: BTreeSet::new(),
             clear_way: BTreeSet::new(),
@@ -317,6 +320,7 @@ impl Engine {
         self.nodes.remove(&node);
         self.waits_for.remove(&node);
         self.overtaken.remove(&node);
+        self.asked_again.remove(&node);
         self.did.remove(&node);
         self.no_adopt.remove(&node);
         self.clear_way.remove(&node);

@@ -260,9 +260,9 @@ impl Engine {
         match source {
             // An event may be old, and a removal is destructive: the item's own state decides, and "not found" agrees with the event.
             Source::Event { .. } => {
-                self.store.mark(known.node, folder, Lane::News, LOOK_AFTER_TRASH, source.journal(), self.now.wall)?;
+                self.mark_look(known.node, folder, LOOK_AFTER_TRASH, source)?;
             }
-            Source::Mention => self.store.mark(known.node, folder, Lane::News, LOOK, None, self.now.wall)?,
+            Source::Mention => self.mark_look(known.node, folder, LOOK, source)?,
             Source::Look { .. } | Source::Listing(_) => {
                 self.store.set_sequence(known.node, item.sequence)?;
                 self.gone(known, Presence::Absent, source)?;

@@ -7,7 +7,7 @@ use super::input::WAIT_LIMIT;
 use super::learn::{Learned, Source};
 use super::purse::CallQueue;
 use super::purse::Purse;
-use super::{Engine, Job, millis};
+use super::{Engine, Job, Phase, millis};
 use crate::events::budget::Share;
 use crate::events::interval::{Bounds, Interval, backoff};
 use crate::events::{EventKind, EventPage, RemoteEvent, Subject};

@@ -95,7 +95,7 @@ impl Swarm {
         // Drawn from a number of its own, so that histories keep their numbers.
         if chance.clone().one_in(4) {
             // A stream of paths makes sense in its order alone, which Egnyte keeps.
-            habits = Habits { paths: true, swap: 0, late: 0, ..habits };
+            habits = Habits { paths: true, swap: 0, late: 0, repeat: 0, ..habits };
         }
         let call_slowness = [1, 50, 2_000, 60_000];
         let disk_slowness = [1, 50, 5_000];

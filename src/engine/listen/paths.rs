@@ -171,7 +171,7 @@ impl Engine {
             }
             EventKind::Trashed => match self.place_of(folder, path)? {
                 Place::Folder(node) => {
-                    self.store.mark(node, folder, Lane::News, LOOK_AFTER_TRASH, source.journal(), self.now.wall)?;
+                    self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
                     Ok(None)
                 }
                 // A file's place is listed: what is not there has to be asked for by its id, which the comparison does.
@@ -226,7 +226,7 @@ impl Engine {
     ) -> Result<Option<&'static str>> {
         let Some(known) = self.store.item(node)? else { return Ok(Some("unknown item")) };
         if self.is_compared(folder) {
-            self.store.mark(node, folder, Lane::News, LOOK_AFTER_TRASH, source.journal(), self.now.wall)?;
+            self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
             return self.list_place(folder, path, Some(true)).map(|_| None);
         }
         let (parent, name) = match self.place_of(folder, path)? {
@@ -238,7 +238,7 @@ impl Engine {
             },
             Place::Outside | Place::Folder(_) => {
                 // Its own state decides, at one call; "not found" agrees with the event.
-                self.store.mark(node, folder, Lane::News, LOOK_AFTER_TRASH, source.journal(), self.now.wall)?;
+                self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
                 return Ok(None);
             }
             Place::Beyond { nearest } => {
@@ -359,7 +359,7 @@ impl Engine {
             seen: 0,
         };
         let node = self.store.add_item(folder, &told.id, &row)?;
-        self.store.mark(node, folder, Lane::News, LOOK, source.journal(), self.now.wall)?;
+        self.mark_look(node, folder, LOOK, source)?;
         Ok(None)
     }
 

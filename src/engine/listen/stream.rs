@@ -174,7 +174,21 @@ impl Engine {
             return Ok(Some("watched folder"));
         }
         let look = if pending >= LOOK_AFTER_TRASH && look == LOOK { LOOK_UNSURE } else { look };
-        self.store.mark(known.node, folder, Lane::News, look, source.journal(), self.now.wall)?;
+        self.mark_look(known.node, folder, look, source)?;
         Ok(None)
+    }
+
+    /// The stream makes it necessary to ask for an item's state. An answer that is on its way may be older than that.
+    pub(in crate::engine) fn mark_look(
+        &mut self,
+        node: NodeId,
+        folder: FolderId,
+        look: u8,
+        source: Source,
+    ) -> Result<()> {
+        if self.nodes.get(&node) == Some(&Phase::Busy) {
+            self.asked_again.insert(node);
+        }
+        self.store.mark(node, folder, Lane::News, look, source.journal(), self.now.wall)
     }
 }

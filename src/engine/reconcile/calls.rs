@@ -86,6 +86,7 @@ impl Engine {
             }
             self.nodes.insert(node, Phase::Busy);
             self.overtaken.remove(&node);
+            self.asked_again.remove(&node);
             self.outbox.push(Effect::Cloud { job, account: id, task: Task::Look(item.id) });
             return Ok(true);
         }
@@ -151,8 +152,11 @@ impl Engine {
             return Ok(());
         };
         self.nodes.remove(&node);
-        if self.overtaken.remove(&node) && !matches!(state, ItemState::Active(_)) {
-            // Other news overtook the answer: it may have been restored since, so it is asked about once more.
+        // A description that counts its changes tells by itself whether it is older than what overtook it.
+        let counts = matches!(&state, ItemState::Active(found) if found.sequence.is_some());
+        let is_old = self.overtaken.remove(&node) && !counts;
+        if self.asked_again.remove(&node) || is_old {
+            // Other news overtook the answer, so it is asked about once more.
             self.make_ready(node, work.lane);
             return Ok(());
         }
