@@ -15,7 +15,7 @@ use crate::events::budget::Share;
 use crate::events::interval::backoff;
 use crate::id::{AccountId, FolderId, ItemId, JobId, NodeId, PageToken};
 use crate::path::Name;
-use crate::provider::{Cure, ListPage, ProviderError, ProviderErrorKind, Resolved, TreeSize};
+use crate::provider::{ListPage, ProviderError, ProviderErrorKind, Resolved};
 use crate::report::Degraded;
 use crate::settings::FolderSettings;
 use crate::store::Result;
@@ -25,6 +25,7 @@ use crate::store::work::Lane;
 use crate::tree::{RemoteItem, SyncedContent};
 
 mod compare;
+mod size;
 
 /// The name of the state of a folder whose remote root cannot be listed.
 const REMOTE_GONE: &str = "remote_gone";
@@ -472,48 +473,6 @@ impl Engine {
             next_step: "create the folder in the cloud or correct `remote`; the agent looks again by itself".into(),
         });
         Ok(())
-    }
-
-    /// Where calls are few, asks once how much there is to fetch.
-    fn drive_size(&mut self, id: FolderId) -> Result<()> {
-        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
-        let wanted =
-            !folder.sized && folder.row.verified_at.is_none() && folder.row.whole.is_none() && self.folder_can_ask(id);
-        let (Some(item), true) = (folder.root_item.clone(), wanted) else { return Ok(()) };
-        let account = folder.account;
-        let is_open = self
-            .accounts
-            .get(&account)
-            .is_some_and(|account| account.limits().per_day.is_some() && self.now.mono >= account.closed_until);
-        if !is_open || !self.may_call(account, Share::Bulk) {
-            return Ok(());
-        }
-        let Some(job) = self.start(Job::Size(account, id))? else { return Ok(()) };
-        self.spend_call(account, Share::Bulk)?;
-        if let Some(folder) = self.folders.get_mut(&id) {
-            folder.sized = true;
-        }
-        self.outbox.push(Effect::Cloud { job, account, task: Task::Size(item) });
-        Ok(())
-    }
-
-    pub(super) fn sized(
-        &mut self,
-        account: AccountId,
-        id: FolderId,
-        result: std::result::Result<Option<TreeSize>, ProviderError>,
-    ) {
-        match result {
-            Ok(whole) => {
-                self.account_worked(account);
-                if let Some(folder) = self.folders.get_mut(&id) {
-                    folder.change(|row| row.whole = whole);
-                }
-            }
-            // Only a forecast is lost.
-            Err(error) if error.cure() == Cure::Time => self.account_failed(account, &error),
-            Err(_) => {}
-        }
     }
 
     fn root_found(&mut self, account: AccountId, id: FolderId, item: &RemoteItem) -> Result<()> {

@@ -49,6 +49,8 @@ pub struct Swarm {
     pub adopt: bool,
     /// Somebody pauses and resumes, asks for full comparisons, and retries.
     pub commands: bool,
+    /// The day's calls of the account; nothing means no limit.
+    pub calls_per_day: Option<u32>,
     /// The cloud has a long poll.
     pub long_poll: bool,
     /// Items at the start.
@@ -123,6 +125,7 @@ impl Swarm {
             reject: some(chance, 4),
             adopt: chance.one_in(5),
             commands: chance.one_in(4),
+            calls_per_day: None,
             long_poll: !chance.one_in(4),
             items: chance.within(0, 25),
             acts: chance.within(1, 50),

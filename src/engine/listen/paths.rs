@@ -283,18 +283,15 @@ impl Engine {
         }
         let (parent, name) = match self.place_of(folder, path)? {
             Place::Name { parent, name } => (parent, name),
-            Place::Folder(at) if known.as_ref().is_some_and(|known| known.node == at) => {
-                match (known.as_ref().and_then(|known| known.remote.parent), path.rsplit_once('/')) {
+            // It is that folder itself, or has followed it at the same place.
+            Place::Folder(at) => {
+                match (self.store.item(at)?.and_then(|row| row.remote.parent), path.rsplit_once('/')) {
                     (Some(parent), Some((_, name))) => (parent, name.to_owned()),
                     _ => return Ok(Some("watched folder")),
                 }
             }
             // It went out of the watched folder; its own state is the second proof.
             Place::Outside => return self.hint(folder, id, LOOK_AFTER_TRASH, source),
-            Place::Folder(at) => {
-                self.list_again(at, folder)?;
-                return self.hint(folder, id, LOOK, source);
-            }
             Place::Beyond { nearest } => {
                 let above = path.rsplit_once('/').map_or(path, |(above, _)| above);
                 self.look_for(folder, above, nearest)?;
