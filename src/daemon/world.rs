@@ -30,6 +30,7 @@ const NOTICES_KEPT: usize = 4_096;
 
 /// What the control thread is told.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "most messages are inputs")]
 pub enum Message {
     /// An input of the engine.
     Input(Input),

@@ -78,6 +78,7 @@ pub enum Outcome {
 
 /// Something that happened.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "most inputs are outcomes, and each is moved a few times only")]
 pub enum Input {
     /// The first input: what makes this run differ from another one.
     Start {

@@ -86,7 +86,7 @@ pub(super) enum Learned {
 
 /// The folder that holds an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Above {
+pub(super) enum Above {
     /// It is one of ours.
     Wanted(NodeId),
     /// A pattern keeps it, or one above it, out.
@@ -323,9 +323,9 @@ impl Engine {
             }
         }
         if let (None, Some(path), true) = (&item.ancestors, &item.path, source.is_sight())
-            && self.look_for_parent(folder, path)?
+            && self.folders.get(&folder).is_some_and(|folder| folder.row.root_path.is_some())
         {
-            return Ok(Above::Unlisted);
+            return self.look_for_parent(folder, path);
         }
         let root = self.folders.get(&folder).and_then(|folder| folder.root_item.clone());
         let (Some(ancestors), Some(root)) = (&item.ancestors, root) else { return Ok(Above::Outside) };

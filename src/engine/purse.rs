@@ -79,6 +79,11 @@ impl CallQueue {
         self.news.pop_front().map(Waiting::News).or_else(bulk)
     }
 
+    /// Whether news waits.
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
     /// How many wait.
     pub fn len(&self) -> usize {
         self.news.len() + self.bulk.len()

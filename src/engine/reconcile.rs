@@ -10,6 +10,7 @@ use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
 use super::purse::Waiting;
 use super::{Engine, ITEMS_PER_STEP, Job, Phase, ROWS_PER_LOAD, ROWS_PER_STEP, WORKING_SET_ITEMS, millis};
 use crate::deed::{DiskErrorKind, Staged};
+use crate::events::budget::Share;
 use crate::events::interval::backoff;
 use crate::id::{AccountId, FolderId, ItemKind, NodeId};
 use crate::path::{LocalName, Name, local_name};

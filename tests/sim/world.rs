@@ -36,6 +36,7 @@ pub const EXCLUDED: &str = "x*";
 
 /// Something that will happen.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are only a few at a time")]
 pub enum Happening {
     /// The cloud answers a call.
     Serve { job: JobId, task: Task },

@@ -5,6 +5,7 @@
 
 #[allow(clippy::wildcard_imports, reason = "a third file of its parent, with the same words")]
 use super::*;
+use crate::engine::learn::Above;
 use crate::tree::{RemoteContent, RemoteItem};
 
 /// Paths of one folder that lead to no place, before everything is compared instead.
@@ -15,6 +16,8 @@ const UNPLACED_MOST: u64 = 1_000;
 enum Place {
     /// Out of the watched folder.
     Outside,
+    /// Into a folder that a pattern keeps out.
+    FilteredOut,
     /// To a folder that we know; the watched folder itself is one.
     Folder(NodeId),
     /// To a name in a folder that we know, and no folder has that name.
@@ -43,6 +46,14 @@ impl Engine {
         else {
             return Ok(Place::Outside);
         };
+        let is_kept_out = |end: usize| {
+            let folder = self.folders.get(&folder);
+            folder.is_some_and(|folder| !folder.filter.wants(&names[..end].join("/"), true))
+        };
+        let has_patterns = self.folders.get(&folder).is_some_and(|folder| !folder.filter.is_empty());
+        if has_patterns && (1..names.len()).any(is_kept_out) {
+            return Ok(Place::FilteredOut);
+        }
         let mut at = root;
         for (index, name) in names.iter().enumerate() {
             let folded = name.to_lowercase();
@@ -85,19 +96,20 @@ impl Engine {
         self.list_again(nearest, folder)
     }
 
-    /// An item lies in a folder that we do not know: looks for that folder, if it is in the watched one.
-    pub(in crate::engine) fn look_for_parent(&mut self, folder: FolderId, path: &str) -> Result<bool> {
-        let Some((above, _)) = path.trim_end_matches('/').rsplit_once('/') else { return Ok(false) };
+    /// An item lies in a folder that we do not know: looks for that folder, if it is in the watched one and may be.
+    pub(in crate::engine) fn look_for_parent(&mut self, folder: FolderId, path: &str) -> Result<Above> {
+        let Some((above, _)) = path.trim_end_matches('/').rsplit_once('/') else { return Ok(Above::Outside) };
         match self.place_of(folder, path)? {
-            Place::Outside => Ok(false),
+            Place::Outside => Ok(Above::Outside),
+            Place::FilteredOut => Ok(Above::FilteredOut),
             Place::Folder(node) | Place::Name { parent: node, .. } => {
                 // The name is known and the id is not: another folder has taken the place of the known one.
                 self.look_for(folder, above, node)?;
-                Ok(true)
+                Ok(Above::Unlisted)
             }
             Place::Beyond { nearest } => {
                 self.look_for(folder, above, nearest)?;
-                Ok(true)
+                Ok(Above::Unlisted)
             }
         }
     }
@@ -164,7 +176,7 @@ impl Engine {
                 };
                 match old {
                     Place::Folder(node) => self.folder_moved(folder, node, path, source),
-                    Place::Name { .. } | Place::Beyond { .. } | Place::Outside => {
+                    Place::Name { .. } | Place::Beyond { .. } | Place::Outside | Place::FilteredOut => {
                         self.list_place(folder, path, is_folder)
                     }
                 }
@@ -179,7 +191,9 @@ impl Engine {
                     self.list_again(parent, folder)?;
                     Ok(Some("listed"))
                 }
-                Place::Name { .. } | Place::Beyond { .. } | Place::Outside => Ok(Some("unknown item")),
+                Place::Name { .. } | Place::Beyond { .. } | Place::Outside | Place::FilteredOut => {
+                    Ok(Some("unknown item"))
+                }
             },
             EventKind::Lock | EventKind::Comment | EventKind::Read => Ok(Some("no change")),
             EventKind::Created
@@ -196,6 +210,7 @@ impl Engine {
     fn list_place(&mut self, folder: FolderId, path: &str, is_folder: Option<bool>) -> Result<Option<&'static str>> {
         match self.place_of(folder, path)? {
             Place::Outside => return Ok(Some("outside")),
+            Place::FilteredOut => return Ok(Some("filtered out")),
             Place::Folder(node) => {
                 self.list_again(node, folder)?;
                 let above = self.store.item(node)?.and_then(|item| item.remote.parent);
@@ -205,10 +220,10 @@ impl Engine {
                 }
             }
             Place::Name { parent, .. } => {
-                if is_folder != Some(false) {
-                    self.look_for(folder, path, parent)?;
-                } else {
+                if is_folder == Some(false) {
                     self.list_again(parent, folder)?;
+                } else {
+                    self.look_for(folder, path, parent)?;
                 }
             }
             Place::Beyond { nearest } => self.look_for(folder, path, nearest)?,
@@ -236,6 +251,10 @@ impl Engine {
                 (Some(parent), Some((_, name))) => (parent, name.to_owned()),
                 _ => return Ok(Some("watched folder")),
             },
+            Place::FilteredOut => {
+                self.gone(&known, Presence::FilteredOut, source)?;
+                return Ok(None);
+            }
             Place::Outside | Place::Folder(_) => {
                 // Its own state decides, at one call; "not found" agrees with the event.
                 self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
@@ -289,6 +308,13 @@ impl Engine {
                     (Some(parent), Some((_, name))) => (parent, name.to_owned()),
                     _ => return Ok(Some("watched folder")),
                 }
+            }
+            Place::FilteredOut => {
+                let Some(known) = known.filter(|known| known.remote.presence == Presence::Present) else {
+                    return Ok(Some("filtered out"));
+                };
+                self.gone(&known, Presence::FilteredOut, source)?;
+                return Ok(None);
             }
             // It went out of the watched folder; its own state is the second proof.
             Place::Outside => return self.hint(folder, id, LOOK_AFTER_TRASH, source),

@@ -47,12 +47,16 @@ impl Engine {
 
     pub(in crate::engine) fn next_call(&mut self, id: AccountId) -> Option<Waiting> {
         let now = self.now.mono;
-        let account = self.accounts.get_mut(&id)?;
+        let account = self.accounts.get(&id)?;
         let room = account.fetching < account.settings.transfers as usize || account.asking < QUESTIONS_MOST;
-        if !room || now < account.closed_until || !account.usable() {
+        if !room || now < account.closed_until || !account.usable() || account.queue.len() == 0 {
             return None;
         }
-        account.queue.pop()
+        // Where only bulk work waits and the budget has nothing for it, nothing is taken out in vain.
+        if !account.queue.has_news() && !self.may_call(id, Share::Bulk) {
+            return None;
+        }
+        self.accounts.get_mut(&id)?.queue.pop()
     }
 
     /// Starts the call that an item waits for; false if there is no room for its kind of call.
