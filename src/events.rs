@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Cursor, EventId, ItemId, VersionId};
 use crate::tree::{RemoteItem, Wall};
 
+pub mod budget;
 pub mod interval;
 
 /// What an event says happened, in the words of hooks and of `agent events`.

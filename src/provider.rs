@@ -63,6 +63,7 @@ pub struct Capabilities {
 
 /// What a remote place turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one is made for each folder")]
 pub enum Resolved {
     /// The folder.
     Folder(RemoteItem),

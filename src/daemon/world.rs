@@ -32,6 +32,7 @@ const NOTICES_KEPT: usize = 4_096;
 
 /// What the control thread is told.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "most messages are inputs")]
 pub enum Message {
     /// An input of the engine.
     Input(Input),
@@ -123,6 +124,7 @@ pub struct World {
 
 struct Account {
     provider: ProviderResult<Arc<dyn Provider>>,
+    counter: Arc<CallCounter>,
     cancel: CancellationToken,
 }
 
@@ -176,6 +178,14 @@ impl World {
         self.jobs.remove(&job);
     }
 
+    /// What the calls of each account have cost so far.
+    pub fn usage(&self) -> impl Iterator<Item = Input> + '_ {
+        self.accounts.iter().map(|(id, account)| {
+            let counts = account.counter.counts();
+            Input::Usage { account: *id, calls: counts.calls() + counts.events, quota: account.counter.quota() }
+        })
+    }
+
     /// Stops everything that is under way and forgets it, as a crash would; for a new engine over the same database.
     pub fn reset(&mut self) {
         self.everything.cancel();
@@ -204,9 +214,9 @@ impl World {
         match effect {
             Effect::UseAccount(id, settings) => {
                 let counter = self.counters.of(&settings.name);
-                let provider = make_provider(&settings, self.credentials.clone(), counter);
+                let provider = make_provider(&settings, self.credentials.clone(), Arc::clone(&counter));
                 let cancel = self.everything.child_token();
-                if let Some(old) = self.accounts.insert(id, Account { provider, cancel }) {
+                if let Some(old) = self.accounts.insert(id, Account { provider, counter, cancel }) {
                     old.cancel.cancel();
                 }
             }
@@ -421,6 +431,7 @@ async fn ask(provider: &dyn Provider, task: &Task) -> Outcome {
         Task::Poll(cursor) => Outcome::Polled(provider.events(cursor).await),
         Task::Wait { cursor, limit } => Outcome::Woken(provider.wait_for_news(cursor, *limit).await),
         Task::Resolve(place) => Outcome::Resolved(provider.resolve(place).await),
+        Task::Size(item) => Outcome::Sized(provider.size_of(item).await),
         Task::List { item, page } => Outcome::Listed(provider.list(item, page.as_ref()).await),
         Task::Look(item) => Outcome::Looked(provider.item(item).await),
         Task::MakeFolder { parent, name } => {
@@ -443,6 +454,7 @@ fn failed(task: &Task, error: ProviderError) -> Outcome {
         Task::Poll(_) => Outcome::Polled(Err(error)),
         Task::Wait { .. } => Outcome::Woken(Err(error)),
         Task::Resolve(_) => Outcome::Resolved(Err(error)),
+        Task::Size(_) => Outcome::Sized(Err(error)),
         Task::List { .. } => Outcome::Listed(Err(error)),
         Task::Look(_) => Outcome::Looked(Err(error)),
         Task::Fetch(..) => Outcome::Fetched(Err(FetchFailure::Provider(error))),

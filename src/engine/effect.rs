@@ -31,6 +31,8 @@ pub enum Task {
     },
     /// Look up a remote place.
     Resolve(RemotePlace),
+    /// Ask how much a remote folder holds.
+    Size(ItemId),
     /// List one page of a folder's children.
     List {
         /// The remote folder.

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+pub use crate::events::budget::Quota;
+
 /// What a request was for. Only the first group counts against an API budget; listening and tokens are counted apart,
 /// and the target of a redirect is no call at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,17 +33,6 @@ pub struct CallCounter {
     long_poll: AtomicU64,
     token: AtomicU64,
     quota: Mutex<Option<Quota>>,
-}
-
-/// What the provider's newest answer said of our allowance. Every part of it may be missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Quota {
-    /// Calls that are allowed in a second.
-    pub per_second: Option<u32>,
-    /// Calls that are allowed in a day.
-    pub per_day: Option<u64>,
-    /// Calls of this day that were counted, by whoever uses the same token.
-    pub used_today: Option<u64>,
 }
 
 /// The counts at one moment.
