@@ -4,7 +4,7 @@
 //! effects are returned only after the commit that decided them, so that an intent is durable before the deed.
 //!
 //! Where to look: [`mod@listen`] reads the stream, [`mod@learn`] turns what the cloud says into rows, [`mod@folders`] opens
-//! roots and runs full comparisons, [`mod@reconcile`] decides what to do about one item, [`mod@disk`] hands deeds out and
+//! roots and runs full comparisons, [`mod@purse`] counts calls, [`mod@reconcile`] decides what to do about one item, [`mod@disk`] hands deeds out and
 //! records what came of them, [`mod@holds`] has the brakes, and [`mod@commands`] answers people.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -26,6 +26,7 @@ pub mod holds;
 pub mod input;
 pub mod learn;
 pub mod listen;
+mod purse;
 pub mod reconcile;
 
 pub use effect::{Effect, Notice, Task};
@@ -45,6 +46,8 @@ const ROWS_PER_LOAD: u32 = 1_000;
 pub const JOBS_MOST: usize = 512;
 /// Places remembered of directories on disk.
 const PLACES_REMEMBERED: usize = 4_096;
+/// Nothing is loaded yet. Bulk work that is ordered by age has places below zero.
+const LOADED_NOTHING: [i64; 2] = [i64::MIN; 2];
 /// How often the journal is pruned, in milliseconds.
 const PRUNE_EVERY_MS: u64 = 600_000;
 
@@ -74,6 +77,7 @@ enum Job {
     Wait(AccountId),
     Open(FolderId),
     Resolve(AccountId, FolderId),
+    Size(AccountId, FolderId),
     List { account: AccountId, listing: Listing },
     Look { account: AccountId, node: NodeId },
     Fetch { account: AccountId, folder: FolderId, node: NodeId, content: SyncedContent },
@@ -112,6 +116,8 @@ pub struct Engine {
     waits_for: BTreeMap<NodeId, NodeId>,
     /// Items of which something was heard while a job was under way for them.
     overtaken: BTreeSet<NodeId>,
+    /// Items that are to be looked at (again) because of what was heard while a job was under way for them.
+    asked_again: BTreeSet<NodeId>,
     /// What was last done for an item, for the journal.
     did: BTreeMap<NodeId, &'static str>,
     /// Files at whose place there is no equal file to adopt.
@@ -147,10 +153,11 @@ impl Engine {
             jobs: BTreeMap::new(),
             nodes: BTreeMap::new(),
             ready: [VecDeque::new(), VecDeque::new()],
-            loaded: [0, 0],
+            loaded: LOADED_NOTHING,
             awaiting: BTreeMap::new(),
             waits_for: BTreeMap::new(),
             overtaken: BTreeSet::new(),
+            asked_again: BTreeSet::new(),
             did: BTreeMap::new(),
             no_adopt: BTreeSet::new(),
             clear_way: BTreeSet::new(),
@@ -228,6 +235,7 @@ impl Engine {
                 Ok(())
             }
             Input::Config(wishes) => self.take_wishes(*wishes),
+            Input::Usage { account, calls, quota } => self.take_usage(account, calls, quota),
             Input::Done { job, outcome } => self.take_outcome(job, outcome),
             // No row asks for uploads or for a watch yet, so nothing has to be remembered.
             Input::Local { .. } => Ok(()),
@@ -256,6 +264,10 @@ impl Engine {
             }
             (Job::Open(folder), Outcome::Opened(result)) => self.opened(folder, job, result),
             (Job::Resolve(account, folder), Outcome::Resolved(result)) => self.resolved(account, folder, result),
+            (Job::Size(account, folder), Outcome::Sized(result)) => {
+                self.sized(account, folder, result);
+                Ok(())
+            }
             (Job::List { account, listing }, Outcome::Listed(result)) => self.listed(account, &listing, result),
             (Job::Look { account, node }, Outcome::Looked(result)) => self.looked(account, node, result),
             (Job::Fetch { account, folder, node, content }, Outcome::Fetched(result)) => {
@@ -281,6 +293,7 @@ impl Engine {
         self.store.wake_listings(self.now.wall)?;
         self.drive_accounts()?;
         self.drive_folders()?;
+        self.place_paths()?;
         self.drop_retired()?;
         self.sweep()?;
         self.find_absences()?;
@@ -316,6 +329,7 @@ impl Engine {
         self.nodes.remove(&node);
         self.waits_for.remove(&node);
         self.overtaken.remove(&node);
+        self.asked_again.remove(&node);
         self.did.remove(&node);
         self.no_adopt.remove(&node);
         self.clear_way.remove(&node);
@@ -334,7 +348,7 @@ impl Engine {
 
     /// All rows that are ready are looked at again: a folder can work that could not before.
     fn reload(&mut self) {
-        self.loaded = [0, 0];
+        self.loaded = LOADED_NOTHING;
         self.listings_loaded = 0;
         self.more = true;
     }

@@ -83,18 +83,35 @@ pub struct EventCounts {
 }
 
 /// The API budget of an account.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
     /// Calls spent today (UTC), as reserved.
     pub spent_today: u64,
     /// Calls allowed a day, if there is a limit.
     pub per_day: Option<u64>,
+    /// Calls allowed a minute, if they are paced.
+    #[serde(default)]
+    pub per_minute: Option<u64>,
+    /// How the rest of the day's calls is shared.
+    #[serde(default)]
+    pub shares: Option<BudgetShares>,
     /// When the day's count starts again.
     pub resets_at: Option<Wall>,
     /// No calls before this moment (the provider asked us to wait).
     pub closed_until: Option<Wall>,
     /// A sentence for a first sync that the budget makes long.
     pub forecast: Option<String>,
+}
+
+/// How the rest of a day's calls is shared. What is kept shrinks with the day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetShares {
+    /// Kept for reading the event stream.
+    pub listening: u64,
+    /// Kept for what the stream will bring.
+    pub news: u64,
+    /// For first syncs, comparisons, or anything else.
+    pub free: u64,
 }
 
 /// The state of a folder in one word.

@@ -13,6 +13,7 @@ pub mod holds;
 pub mod intents;
 pub mod items;
 pub mod journal;
+mod paths;
 pub mod query;
 mod schema;
 pub mod versions;

@@ -7,6 +7,7 @@
 mod chance;
 mod checker;
 mod cloud;
+mod day;
 mod disk;
 mod life;
 mod mutants;

@@ -10,12 +10,13 @@ use super::world::{Counters, Transfers};
 use crate::config::{Config, Places};
 use crate::engine::health::Health;
 use crate::engine::reconcile::{name_on_disk, remote_side, synced_side};
+use crate::events::budget::forecast;
 use crate::id::{ItemKind, NodeId};
 use crate::path::LocalName;
 use crate::plan::{self, Action};
 use crate::report::{
-    AccountStatus, Budget, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow, ProblemRow, ReportError,
-    Reports, SCHEMA_VERSION, Status, Why,
+    AccountStatus, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow, ProblemRow, ReportError, Reports,
+    SCHEMA_VERSION, Status, Why,
 };
 use crate::store::folders::{FolderRow, ScanStage};
 use crate::store::items::{ItemRow, Presence};
@@ -132,6 +133,14 @@ impl Running {
     }
 }
 
+/// The calls that a folder's first sync still takes, as far as can be told.
+fn calls_left(row: &FolderRow, folder: &FolderStatus) -> u64 {
+    let Some(whole) = row.whole.filter(|_| row.verified_at.is_none()) else { return folder.pending };
+    let files = whole.files.saturating_sub(folder.files);
+    let folders = whole.folders.saturating_sub(folder.folders);
+    (files + folders).max(folder.pending)
+}
+
 /// A folder's state in one word: the worst thing that is true of it.
 fn state(row: &FolderRow, pending: &Pending, degraded: bool, caught_up: bool) -> FolderState {
     if degraded {
@@ -181,7 +190,17 @@ impl Reports for Running {
             .filter(known)
             .map(|account| {
                 let own = health.as_ref().and_then(|health| health.accounts.get(&account.account)).cloned();
-                let spent = self.alive.as_ref().map(|alive| alive.counters.of(&account.name).counts().calls());
+                let mut budget = own.as_ref().map(|own| own.budget.clone()).unwrap_or_default();
+                if budget.per_day.is_none() {
+                    // Without a limit the calls of this run are shown; they are not kept.
+                    let counters = self.alive.as_ref().map(|alive| alive.counters.of(&account.name));
+                    budget.spent_today = counters.map_or(0, |counter| counter.counts().calls());
+                }
+                budget.forecast = budget.per_day.and_then(|per_day| {
+                    let calls = rows.iter().zip(&folders).filter(|(row, _)| row.account == account.account);
+                    forecast(&account.provider, per_day, calls.map(|(row, folder)| calls_left(row, folder)).sum())
+                });
+                budget.closed_until = own.as_ref().and_then(|own| own.closed_until);
                 AccountStatus {
                     provider: account.provider.clone(),
                     login: account.login.clone(),
@@ -190,11 +209,7 @@ impl Reports for Running {
                     last_poll: account.polled_at,
                     next_poll: own.as_ref().and_then(|own| own.next_poll),
                     events: account.counts,
-                    budget: Budget {
-                        spent_today: spent.unwrap_or(0),
-                        closed_until: own.and_then(|own| own.closed_until),
-                        ..Budget::default()
-                    },
+                    budget,
                     name: account.name,
                 }
             })

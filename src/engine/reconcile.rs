@@ -7,8 +7,10 @@ use super::effect::{Effect, Notice, Task};
 use super::input::{FetchFailure, FetchOrder};
 use super::learn::Source;
 use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
+use super::purse::Waiting;
 use super::{Engine, ITEMS_PER_STEP, Job, Phase, ROWS_PER_LOAD, ROWS_PER_STEP, WORKING_SET_ITEMS, millis};
 use crate::deed::{DiskErrorKind, Staged};
+use crate::events::budget::Share;
 use crate::events::interval::backoff;
 use crate::id::{AccountId, FolderId, ItemKind, NodeId};
 use crate::path::{LocalName, Name, local_name};
@@ -19,6 +21,7 @@ use crate::store::items::{ItemRow, Presence, SeatRow};
 use crate::store::work::{Lane, WorkRow, WorkState};
 use crate::tree::{ItemState, Seat, SyncedContent};
 
+mod below;
 mod calls;
 
 /// Files fetched and not yet published, for one folder: what a slow disk may let pile up.
@@ -102,8 +105,10 @@ impl Engine {
             self.leave(node);
             return Ok(());
         }
-        if work.look > 0 {
-            self.await_call(&work);
+        if work.look > 0 && !self.follows_its_folder(&work, &item)? {
+            if self.nodes.get(&node) == Some(&Phase::Ready) {
+                self.await_call(&work, &item);
+            }
             return Ok(());
         }
         match plan_of(&item) {
@@ -333,7 +338,7 @@ impl Engine {
         if may_be_there && content.hash.is_some() && !self.no_adopt.contains(&item.node) {
             return self.want(item, work, Want::Adopt { parent, name });
         }
-        self.await_call(work);
+        self.await_call(work, item);
         Ok(())
     }
 
@@ -410,7 +415,7 @@ impl Engine {
             self.sweep_at = children.last().map(|last| (node, last.node));
             for child in children {
                 if child.remote.presence == Presence::Present {
-                    self.gone(&child, presence, Source::Listing)?;
+                    self.gone(&child, presence, Source::Listing(Lane::Bulk))?;
                 }
             }
             if !full {

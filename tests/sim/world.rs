@@ -36,6 +36,7 @@ pub const EXCLUDED: &str = "x*";
 
 /// Something that will happen.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are only a few at a time")]
 pub enum Happening {
     /// The cloud answers a call.
     Serve { job: JobId, task: Task },
@@ -117,6 +118,8 @@ pub struct World {
     pub notices: Vec<Notice>,
     pub answers: Vec<Answer>,
     pub tally: Tally,
+    /// Calls by UTC day, but for long polls.
+    pub calls: BTreeMap<i64, u64>,
     pub mutant: Option<Mutant>,
     pub aloud: bool,
     steps_now: u32,
@@ -154,6 +157,7 @@ impl World {
             notices: Vec::new(),
             answers: Vec::new(),
             tally: Tally::default(),
+            calls: BTreeMap::new(),
             mutant: None,
             aloud: std::env::var_os("SIM_ALOUD").is_some(),
             steps_now: 0,
@@ -192,14 +196,15 @@ impl World {
 
     /// The configuration is read (again).
     pub fn configure(&mut self) {
-        let wishes = Wishes { accounts: vec![(account(), self.capabilities())], folders: vec![self.settings()] };
+        let wishes =
+            Wishes { accounts: vec![(account(&self.swarm), self.capabilities())], folders: vec![self.settings()] };
         self.inbox.push_back(Input::Config(Box::new(wishes)));
     }
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             long_poll: self.swarm.long_poll,
-            events_carry_items: true,
+            events_carry_items: !self.swarm.habits.paths,
             folds_case: true,
             poll_floor: Duration::from_secs(5),
             hash: folder_sync_agent::provider::HashKind::Sha1,
@@ -353,6 +358,9 @@ impl World {
     }
 
     fn serve(&mut self, job: JobId, task: Task) {
+        if !matches!(task, Task::Wait { .. }) {
+            *self.calls.entry(self.clock().wall.0.div_euclid(24 * 3_600_000)).or_default() += 1;
+        }
         let failed = self.misfortune && self.chance.one_in(self.swarm.call_errors);
         let error = failed.then(|| self.call_error());
         let outcome = match task {
@@ -360,7 +368,7 @@ impl World {
                 Some(error) => Err(error),
                 None => Ok(Identity { user_id: "u".into(), login: "u@x".into(), name: "U".into() }),
             }),
-            Task::TakeCursor => Outcome::CursorTaken(match error {
+            Task::TakeCursor | Task::RestartCursor => Outcome::CursorTaken(match error {
                 Some(error) => Err(error),
                 None => Ok(self.cloud.newest_cursor()),
             }),
@@ -384,6 +392,7 @@ impl World {
                 Some(error) => Err(error),
                 None => Ok(self.cloud.resolve(&place)),
             }),
+            Task::Size(_) => Outcome::Sized(Ok(None)),
             Task::List { item, page } => {
                 self.tally.lists += 1;
                 Outcome::Listed(match error {
@@ -685,7 +694,7 @@ pub fn is_by_design(code: &str) -> bool {
     ["local_in_the_way", "drift"].contains(&code)
 }
 
-fn account() -> AccountSettings {
+fn account(swarm: &Swarm) -> AccountSettings {
     AccountSettings {
         name: "a".into(),
         provider: ProviderName::Box,
@@ -693,9 +702,10 @@ fn account() -> AccountSettings {
         domain: None,
         stream: BoxStream::Changes,
         suppress: Suppress::None,
-        poll_min: None,
-        poll_max: None,
-        calls_per_day: None,
+        // As for Egnyte, where calls are counted.
+        poll_min: swarm.calls_per_day.map(|_| Duration::from_secs(30)),
+        poll_max: swarm.calls_per_day.map(|_| Duration::from_mins(5)),
+        calls_per_day: swarm.calls_per_day,
         calls_per_minute: None,
         transfers: 4,
         bandwidth_down: None,

@@ -88,6 +88,7 @@ fn live_item(kind: ItemKind, mut item: wire::Item<'_>, parent: Option<&ItemId>) 
         etag: item.etag.take().map(|etag| Etag::new(etag.0)),
         sequence: item.sequence_id.take().and_then(|sequence| sequence.0.parse().ok()),
         ancestors: ancestors(item.path_collection.take(), parent.as_ref()),
+        path: None,
         id,
         parent,
     })
@@ -286,7 +287,7 @@ fn subject(source: wire::Item<'_>, kind: EventKind) -> Subject {
     };
     let Some(item_kind) = item_kind(Some(word)) else {
         // A comment, task or collaboration names the item that it is about.
-        return source.about.and_then(named).map_or(Subject::Nothing, Subject::Id);
+        return source.about.and_then(named).map_or(Subject::Nothing, Subject::id);
     };
     let Some(id) = source.id.as_ref().map(|id| ItemId::new(item_kind, id.0.as_str())) else {
         return Subject::Nothing;
@@ -297,7 +298,7 @@ fn subject(source: wire::Item<'_>, kind: EventKind) -> Subject {
     match live_item(item_kind, source, None) {
         // Without a parent nobody can tell where it belongs; only the top folder has none.
         Some(item) if item.parent.is_some() => Subject::Item(item),
-        _ => Subject::Id(id),
+        _ => Subject::id(id),
     }
 }
 
@@ -315,7 +316,7 @@ fn enterprise_subject(source: wire::Item<'_>, kind: EventKind) -> Subject {
             (None, None) => return Subject::Nothing,
         },
     };
-    if kind == EventKind::Trashed { Subject::Gone(id) } else { Subject::Id(id) }
+    if kind == EventKind::Trashed { Subject::Gone(id) } else { Subject::id(id) }
 }
 
 /// Our word for Box's. The set is open: what is not listed is `Other`, and its item is looked at like any other.
