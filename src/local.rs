@@ -104,6 +104,11 @@ impl LocalFolder {
         self.disk
     }
 
+    /// The size of the disk in bytes; a disk that does not tell counts as endless.
+    pub fn disk_bytes(&self) -> u64 {
+        rustix::fs::fstatvfs(&self.top).map_or(u64::MAX, |state| state.f_blocks.saturating_mul(state.f_frsize))
+    }
+
     /// The handle of the version store's directory.
     pub(crate) fn versions_dir(&self) -> &OwnedFd {
         &self.versions

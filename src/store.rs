@@ -15,6 +15,7 @@ pub mod items;
 pub mod journal;
 pub mod query;
 mod schema;
+pub mod undo;
 pub mod versions;
 pub mod work;
 

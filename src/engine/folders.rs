@@ -373,6 +373,7 @@ impl Engine {
                         row.adopt = !facts.empty;
                     });
                 }
+                self.opened_for_retention(id, facts.disk_bytes, !was_open)?;
                 if !was_open {
                     self.recover(id)?;
                     self.reload();
