@@ -18,6 +18,7 @@ pub mod control;
 pub mod fetch;
 mod keeper;
 pub mod lock;
+mod recall;
 mod reports;
 mod socket;
 mod thread;

@@ -15,6 +15,7 @@ mod fault;
 pub mod hash;
 mod lookup;
 mod publish;
+pub mod recall;
 mod refusal;
 mod root;
 mod stage;

@@ -17,9 +17,9 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use crate::events::EventPage;
-use crate::id::{Cursor, ItemId, PageToken, VersionId};
+use crate::id::{ContentHash, Cursor, ItemId, PageToken, VersionId};
 use crate::settings::RemotePlace;
-use crate::tree::{ItemState, RemoteItem};
+use crate::tree::{ItemState, RemoteItem, Wall};
 
 pub mod auth;
 pub mod box_com;
@@ -107,6 +107,19 @@ pub struct Content {
     pub stream: BoxStream<'static, Result<Bytes>>,
 }
 
+/// An older content of a file that the cloud still has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteVersion {
+    /// Its id, by which it can be fetched.
+    pub version: VersionId,
+    /// Its digest, if the provider gave one.
+    pub hash: Option<ContentHash>,
+    /// Its length in bytes, if the provider gave it.
+    pub size: Option<u64>,
+    /// When it was written.
+    pub modified: Option<Wall>,
+}
+
 /// A cloud.
 #[async_trait]
 pub trait Provider: Send + Sync {
@@ -137,6 +150,11 @@ pub trait Provider: Send + Sync {
 
     /// The bytes of exactly this version from `offset` on. Never sends the bearer to another origin.
     async fn content(&self, file: &ItemId, version: &VersionId, offset: u64) -> Result<Content>;
+
+    /// The older contents of a file that can still be fetched, newest first; none if the provider does not tell.
+    async fn versions(&self, _file: &ItemId) -> Result<Vec<RemoteVersion>> {
+        Ok(Vec::new())
+    }
 
     /// Whether a file of this name and size would be taken (quota, name, permission). Costs at most one call.
     async fn preflight(&self, _target: &UploadTarget, _size: u64) -> Result<Preflight> {

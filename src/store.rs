@@ -14,6 +14,7 @@ pub mod intents;
 pub mod items;
 pub mod journal;
 pub mod query;
+pub mod recall;
 mod schema;
 pub mod undo;
 pub mod versions;

@@ -13,7 +13,7 @@ use url::Url;
 use super::auth::{Session, TokenSource, token_url};
 use super::http::{CallCounter, Http, HttpOptions, check_origin, content_of};
 use super::{
-    Capabilities, Content, HashKind, Identity, ListPage, Provider, ProviderError, ProviderErrorKind, Resolved, Result,
+    Capabilities, Content, HashKind, Identity, ListPage, Provider, ProviderError, ProviderErrorKind, RemoteVersion, Resolved, Result,
     Wake,
 };
 use crate::events::EventPage;
@@ -156,6 +156,13 @@ impl Provider for BoxCom {
         content_of(response, 0)?.ok_or_else(|| {
             ProviderError::new(ProviderErrorKind::Malformed, "the content has no beginning").with("item", file)
         })
+    }
+
+    async fn versions(&self, file: &ItemId) -> Result<Vec<RemoteVersion>> {
+        if file.kind() != ItemKind::File {
+            return Err(not_a("file", file));
+        }
+        self.api.versions(file).await
     }
 
     async fn settle(&self) {

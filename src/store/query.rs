@@ -18,7 +18,7 @@ const EVENTS_SHOWN: u32 = 100;
 /// Reads reports from a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'a> {
-    conn: &'a Connection,
+    pub(super) conn: &'a Connection,
 }
 
 /// What is left to do in a folder.
