@@ -32,6 +32,7 @@ mod shell;
 mod status;
 mod sync;
 mod terminal;
+mod verify;
 mod versions;
 mod wait;
 
@@ -106,6 +107,7 @@ enum Command {
     Why(explain::WhyArgs),
     Versions(versions::VersionsArgs),
     Restore(restore::RestoreArgs),
+    Verify(verify::VerifyArgs),
     Problems(explain::ProblemsArgs),
     Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
@@ -121,7 +123,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Set up", &["login", "logout", "accounts", "add-folder", "folders", "set-folder", "remove-folder", "config"]),
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
     ("Look", &["status", "events", "plan", "why", "problems", "doctor"]),
-    ("Undo", &["versions", "restore"]),
+    ("Undo", &["versions", "restore", "verify"]),
     ("Decide", &["held", "approve", "reject"]),
     ("More", &["demo", "sandbox", "completions", "man"]),
 ];
@@ -230,6 +232,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Reject(args) => holds::reject(&args, &places, screen).await,
         Command::Why(args) => explain::why(&args, &places, around, screen).await,
         Command::Versions(args) => versions::versions(&args, &places, around, screen).await,
+        Command::Verify(args) => verify::verify(&args, &places, screen).await,
         Command::Restore(args) => restore::restore(&args, &places, around, screen).await,
         Command::Problems(args) => explain::problems(&args, &places, screen).await,
         Command::Config(args) => config::config(&args, &places, screen),

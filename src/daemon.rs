@@ -23,6 +23,7 @@ mod reports;
 mod socket;
 mod thread;
 mod unstarted;
+pub mod verify;
 mod watch;
 pub mod world;
 

@@ -20,7 +20,7 @@ use crate::tree::SyncedContent;
 pub mod commands;
 pub mod disk;
 pub mod effect;
-mod filter;
+pub(crate) mod filter;
 pub mod folders;
 pub mod health;
 pub mod holds;

@@ -19,6 +19,7 @@ pub mod recall;
 mod refusal;
 mod root;
 mod stage;
+pub mod survey;
 mod sweep;
 mod walk;
 

@@ -358,6 +358,67 @@ pub struct VersionRow {
     pub in_cloud: bool,
 }
 
+/// What `agent verify` found in one folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The folder.
+    pub folder: String,
+    /// Files that were read.
+    pub files: u64,
+    /// Bytes of those.
+    pub bytes: u64,
+    /// Directories that were compared.
+    pub folders: u64,
+    /// How many items differ.
+    pub differing: u64,
+    /// What differs, as far as it is named.
+    pub differences: Vec<Difference>,
+    /// Entries that only the disk has.
+    pub only_local: u64,
+    /// Some of their paths.
+    pub only_local_examples: Vec<String>,
+    /// How long it took.
+    pub took_ms: u64,
+}
+
+impl Verification {
+    /// The most examples of entries that only the disk has.
+    pub const EXAMPLES_MOST: usize = 20;
+}
+
+/// One item that is not the same on disk, in the database and in the cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The path in the folder.
+    pub path: String,
+    /// What differs, in a few words.
+    pub kind: String,
+    /// What the disk has.
+    pub disk: String,
+    /// What the database says of the disk.
+    pub database: String,
+    /// What the cloud lists.
+    pub cloud: String,
+    /// The agent knows, and is working on it.
+    pub pending: bool,
+    /// The item.
+    pub item: Option<ItemId>,
+    /// How it can be mended.
+    pub mending: Mending,
+}
+
+/// How a difference is mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mending {
+    /// The disk lost it.
+    Missing,
+    /// The disk has another content than was recorded.
+    Differs,
+    /// The whole folder is compared with the cloud.
+    Compare,
+}
+
 /// A listing with its schema version, as every `--json` listing is wrapped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Listing<T> {

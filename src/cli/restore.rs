@@ -83,7 +83,8 @@ pub async fn restore(args: &RestoreArgs, places: &Places, around: &Surroundings,
     let from = if row.kept.is_some() { "the version store" } else { "the cloud" };
     let what = format!("{} ({})", row.id, row.size.map_or_else(|| "size unknown".to_owned(), size));
     if args.dry_run {
-        screen.line(format_args!("Would write version {what} from {from} to {}.", harmless(&target.to_string_lossy())))?;
+        screen
+            .line(format_args!("Would write version {what} from {from} to {}.", harmless(&target.to_string_lossy())))?;
         return Ok(Exit::Fine);
     }
     let (content, _scratch) = match row.kept {
@@ -217,7 +218,8 @@ async fn fetched(row: &VersionRow, report: &Versions, config: &Config, places: &
         FetchError::Provider(error) => Failure::from(error),
         other => Failure::error("the version could not be fetched").because(other),
     })?;
-    let file = folder.open_staged(&staged).map_err(|error| Failure::error("what was fetched is lost").because(error))?;
+    let file =
+        folder.open_staged(&staged).map_err(|error| Failure::error("what was fetched is lost").because(error))?;
     Ok((file, scratch))
 }
 

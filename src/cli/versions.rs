@@ -33,12 +33,7 @@ pub struct VersionsArgs {
 }
 
 /// Runs `agent versions`.
-pub async fn versions(
-    args: &VersionsArgs,
-    places: &Places,
-    around: &Surroundings,
-    screen: &mut Screen,
-) -> Outcome {
+pub async fn versions(args: &VersionsArgs, places: &Places, around: &Surroundings, screen: &mut Screen) -> Outcome {
     let path = plain(&around.current_dir.join(&args.path));
     let mut report = Agent::find(places).await?.versions(&path.to_string_lossy()).await?;
     if args.remote {
@@ -97,10 +92,16 @@ fn show(report: &Versions, asked: bool, screen: &mut Screen) -> std::io::Result<
     if let Some(why) = &report.away {
         screen.line(format_args!("  it is kept off the disk: {why}; `agent restore` brings it back"))?;
     }
-    screen.table(["VERSION", "STATE", "SIZE", "WRITTEN", "UNTIL", "FROM"], report.rows.iter().map(|row| cells(row, asked)))?;
+    screen.table(
+        ["VERSION", "STATE", "SIZE", "WRITTEN", "UNTIL", "FROM"],
+        report.rows.iter().map(|row| cells(row, asked)),
+    )?;
     let kept = report.rows.iter().filter(|row| row.kept.is_some()).count();
     let remote = if asked { "" } else { "; --remote asks the cloud for its own" };
-    screen.line(format_args!("{}, {kept} of them in the version store{remote}.", count(report.rows.len() as u64, "version")))
+    screen.line(format_args!(
+        "{}, {kept} of them in the version store{remote}.",
+        count(report.rows.len() as u64, "version")
+    ))
 }
 
 fn cells(row: &VersionRow, asked: bool) -> [String; 6] {

@@ -54,10 +54,14 @@ pub fn versions(
     }
     if let Some(item) = &present {
         report.on_disk = item.synced.is_some();
-        report.stamp = item.synced.as_ref().filter(|synced| {
-            let version = synced.content.as_ref().map(|content| &content.version);
-            version == item.remote.content.as_ref().map(|content| &content.version)
-        }).map(|synced| synced.stamp);
+        report.stamp = item
+            .synced
+            .as_ref()
+            .filter(|synced| {
+                let version = synced.content.as_ref().map(|content| &content.version);
+                version == item.remote.content.as_ref().map(|content| &content.version)
+            })
+            .map(|synced| synced.stamp);
         report.in_cloud = item.remote.presence == Presence::Present;
         report.away = rows.tombstone(item.node)?.filter(|_| item.synced.is_none()).map(|tombstone| {
             match tombstone.reason {

@@ -96,7 +96,9 @@ impl Reports for Unstarted {
     }
 
     fn versions(&self, path: &str) -> Result<Versions, ReportError> {
-        Err(ReportError::NotFound(format!("nothing is known of {path}: the agent has not run since its folder was added")))
+        Err(ReportError::NotFound(format!(
+            "nothing is known of {path}: the agent has not run since its folder was added"
+        )))
     }
 
     fn why(&self, path: &str) -> Result<Why, ReportError> {

@@ -86,8 +86,7 @@ impl Engine {
         };
         let Some(content) = &synced.content else { return Ok(false) };
         if self.store.tombstone(item.node)?.is_none() {
-            let tombstone =
-                Tombstone { version: content.version.clone(), reason: Away::Deleted, at: self.now.wall };
+            let tombstone = Tombstone { version: content.version.clone(), reason: Away::Deleted, at: self.now.wall };
             self.store.bury(item.node, item.folder, &tombstone)?;
         }
         Ok(true)
@@ -161,12 +160,7 @@ mod tests {
             },
             synced: synced.map(|version| SyncedRow {
                 seat: SeatRow::At { parent: NodeId(1), name: Name::new(b"a").unwrap() },
-                content: Some(SyncedContent {
-                    version: VersionId::new(version),
-                    hash: None,
-                    sha256: None,
-                    size: 1,
-                }),
+                content: Some(SyncedContent { version: VersionId::new(version), hash: None, sha256: None, size: 1 }),
                 stamp,
             }),
         }

@@ -13,8 +13,8 @@ use url::Url;
 use super::auth::{Session, TokenSource, token_url};
 use super::http::{CallCounter, Http, HttpOptions, check_origin, content_of};
 use super::{
-    Capabilities, Content, HashKind, Identity, ListPage, Provider, ProviderError, ProviderErrorKind, RemoteVersion, Resolved, Result,
-    Wake,
+    Capabilities, Content, HashKind, Identity, ListPage, Provider, ProviderError, ProviderErrorKind, RemoteVersion,
+    Resolved, Result, Wake,
 };
 use crate::events::EventPage;
 use crate::id::{Cursor, ItemId, ItemKind, PageToken, VersionId};

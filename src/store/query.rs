@@ -293,8 +293,7 @@ impl<'a> Rows<'a> {
 
     /// Local versions of an item, newest first: when, why, bytes.
     pub fn versions_of(self, folder: FolderId, id: &ItemId) -> Result<Vec<(Wall, String, u64)>> {
-        let sql =
-            "SELECT at, reason, size FROM version WHERE folder = ?1 AND id = ?2 AND dropped IS NULL
+        let sql = "SELECT at, reason, size FROM version WHERE folder = ?1 AND id = ?2 AND dropped IS NULL
              ORDER BY at DESC, job DESC LIMIT 100";
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement

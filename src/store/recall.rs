@@ -88,8 +88,7 @@ impl Rows<'_> {
                    UNION ALL SELECT id, at FROM seen_version WHERE folder = ?1 AND path = ?2)
                    GROUP BY id ORDER BY max(at) DESC LIMIT ?3";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement
-            .query_map(params![folder.0, path, ITEMS_AT_PATH_MOST], |row| row.get::<_, String>(0))?;
+        let rows = statement.query_map(params![folder.0, path, ITEMS_AT_PATH_MOST], |row| row.get::<_, String>(0))?;
         let texts: Vec<String> = rows.collect::<rusqlite::Result<_>>()?;
         Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
     }

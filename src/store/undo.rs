@@ -110,7 +110,8 @@ impl Store {
     /// Notes the arrival of files that were on disk before `keep_for` was set, as of now and at most `limit` rows at a time; true if
     /// there is more to do.
     pub fn note_arrivals(&mut self, folder: FolderId, now: Wall, limit: u32) -> Result<bool> {
-        let sql = "INSERT INTO arrival_walk (folder, at) VALUES (?1, 0) ON CONFLICT (folder) DO UPDATE SET folder = folder
+        let sql =
+            "INSERT INTO arrival_walk (folder, at) VALUES (?1, 0) ON CONFLICT (folder) DO UPDATE SET folder = folder
                    RETURNING at, done";
         let (after, done): (i64, bool) =
             self.conn.prepare_cached(sql)?.query_row([folder.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
