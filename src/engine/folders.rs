@@ -174,6 +174,8 @@ impl Engine {
         for settings in wishes.folders {
             self.wish_folder(settings)?;
         }
+        // There may be room for more now, or for less.
+        self.prune_at = 0;
         self.reload();
         Ok(())
     }

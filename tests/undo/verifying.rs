@@ -67,7 +67,7 @@ fn the_three_way_difference_is_found_and_mended() {
 
     verify(&bed, 3, &["--repair"]);
     bed.ok(&["run", "--once"]);
-    assert_eq!(bed.difference(), ["own: only on disk"]);
+    assert_eq!(bed.difference(), ["left.tmp: only in the cloud", "own: only on disk"]);
     let report = verify(&bed, 0, &[]);
     assert_eq!(report["rows"][0]["only_local"], 1);
     // Nothing that somebody wrote is lost.
