@@ -13,4 +13,5 @@ mod mutants;
 mod seeds;
 mod stories;
 mod swarm;
+mod undo;
 mod world;

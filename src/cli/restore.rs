@@ -87,12 +87,11 @@ pub async fn restore(args: &RestoreArgs, places: &Places, around: &Surroundings,
             .line(format_args!("Would write version {what} from {from} to {}.", harmless(&target.to_string_lossy())))?;
         return Ok(Exit::Fine);
     }
-    let (content, _scratch) = match row.kept {
-        Some(job) => (kept(&report, job)?, None),
-        None => {
-            let (file, scratch) = fetched(&row, &report, &config, places).await?;
-            (file, Some(scratch))
-        }
+    let (content, _scratch) = if let Some(job) = row.kept {
+        (kept(&report, job)?, None)
+    } else {
+        let (file, scratch) = fetched(&row, &report, &config, places).await?;
+        (file, Some(scratch))
     };
     let length = recall::put(&content, &way.root, &way.below, way.target, way.dress)
         .map_err(|error| not_written(&error, &target, args.to.is_some()))?;
@@ -227,9 +226,10 @@ fn not_written(error: &PutError, target: &Path, elsewhere: bool) -> Failure {
     let failure = Failure::error(format!("nothing was written to {}", target.display())).because(error);
     match error {
         PutError::Taken if elsewhere => failure.hint("--yes replaces it"),
-        PutError::Taken => failure.hint("write it elsewhere with --to PATH"),
         PutError::Changed => failure.hint("wait until it is in the cloud, or write it elsewhere with --to PATH"),
-        PutError::NotAFile | PutError::UnsafePath => failure.hint("write it elsewhere with --to PATH"),
+        PutError::Taken | PutError::NotAFile | PutError::UnsafePath => {
+            failure.hint("write it elsewhere with --to PATH")
+        }
         PutError::Io(_) => failure,
     }
 }

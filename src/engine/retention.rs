@@ -327,16 +327,18 @@ mod tests {
 
     #[test]
     fn the_oldest_go_first_down_to_the_limit_and_nothing_of_the_last_day() {
-        let (week, day) = (7 * DAY_MS, DAY_MS);
-        let table: [(&str, &[(u64, i64)], u64, &[i64]); 9] = [
+        const WEEK: i64 = 7 * DAY_MS;
+        const DAY: i64 = DAY_MS;
+        type Row = (&'static str, &'static [(u64, i64)], u64, &'static [i64]);
+        let table: [Row; 9] = [
             ("nothing there", &[], 100, &[]),
-            ("within the limit", &[(50, week), (50, day)], 100, &[]),
-            ("one over", &[(50, week), (51, day)], 100, &[1]),
-            ("only as many as it takes", &[(10, week), (10, week), (90, 2 * day)], 100, &[1]),
-            ("all of them, if need be", &[(10, week), (10, 2 * day)], 0, &[1, 2]),
-            ("exactly a day is old enough", &[(10, day)], 0, &[1]),
-            ("a moment less is not", &[(10, day - 1)], 0, &[]),
-            ("the young ones stay although it is too much", &[(10, week), (500, HOUR_MS), (500, 0)], 100, &[1]),
+            ("within the limit", &[(50, WEEK), (50, DAY)], 100, &[]),
+            ("one over", &[(50, WEEK), (51, DAY)], 100, &[1]),
+            ("only as many as it takes", &[(10, WEEK), (10, WEEK), (90, 2 * DAY)], 100, &[1]),
+            ("all of them, if need be", &[(10, WEEK), (10, 2 * DAY)], 0, &[1, 2]),
+            ("exactly a day is old enough", &[(10, DAY)], 0, &[1]),
+            ("a moment less is not", &[(10, DAY - 1)], 0, &[]),
+            ("the young ones stay although it is too much", &[(10, WEEK), (500, HOUR_MS), (500, 0)], 100, &[1]),
             ("too old goes, whatever the room", &[(1, VERSIONS_KEPT_MS + 1), (1, VERSIONS_KEPT_MS)], 100, &[1]),
         ];
         for (what, there, limit, gone) in table {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -129,6 +129,7 @@ fn write_draft(
 ) -> Result<u64, PutError> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut draft = File::from(fs::openat(dir, name, flags, Mode::from_raw_mode(FILE_MODE))?);
+    from.rewind()?;
     let mut buffer = vec![0; COPY_BYTES];
     let mut length = 0;
     loop {
