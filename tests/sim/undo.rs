@@ -8,7 +8,7 @@ use super::swarm::Swarm;
 use super::world::{FOLDER, World};
 
 /// Histories of each test.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 25;
 /// How long local copies stay.
 const KEPT_MS: u64 = 600_000;
 

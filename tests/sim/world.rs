@@ -536,7 +536,8 @@ impl World {
             let intent = intents.iter().find(|intent| intent.order == *order);
             let intent = intent.unwrap_or_else(|| panic!("a deed that is not written down: {order:?}"));
             let removes = matches!(&order.deed, Deed::RemoveFile { expect, .. } if expect.ino != 0);
-            if removes && !self.cloud.lossy && self.swarm.habits.late == 0 {
+            let expires = self.store().tombstone(intent.node).unwrap().is_some();
+            if removes && !expires && !self.cloud.lossy && self.swarm.habits.late == 0 {
                 let item = self.store().item(intent.node).unwrap().expect("an item for each deed");
                 let is_wanted =
                     self.wanted().values().any(|id| *id == item.id) && !self.cloud.ever_gone.contains(&item.id);
