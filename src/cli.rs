@@ -24,6 +24,7 @@ mod folders;
 mod holds;
 mod login;
 mod render;
+mod restore;
 mod run;
 mod sandbox;
 mod service;
@@ -31,6 +32,8 @@ mod shell;
 mod status;
 mod sync;
 mod terminal;
+mod verify;
+mod versions;
 mod wait;
 
 pub use failure::{Exit, Failure, Outcome};
@@ -102,6 +105,9 @@ enum Command {
     Approve(holds::ApproveArgs),
     Reject(holds::RejectArgs),
     Why(explain::WhyArgs),
+    Versions(versions::VersionsArgs),
+    Restore(restore::RestoreArgs),
+    Verify(verify::VerifyArgs),
     Problems(explain::ProblemsArgs),
     Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
@@ -113,10 +119,11 @@ enum Command {
 }
 
 /// The commands as `agent --help` groups them. A test holds every command to exactly one group.
-const GROUPS: [(&str, &[&str]); 5] = [
+const GROUPS: [(&str, &[&str]); 6] = [
     ("Set up", &["login", "logout", "accounts", "add-folder", "folders", "set-folder", "remove-folder", "config"]),
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
     ("Look", &["status", "events", "plan", "why", "problems", "doctor"]),
+    ("Undo", &["versions", "restore", "verify"]),
     ("Decide", &["held", "approve", "reject"]),
     ("More", &["demo", "sandbox", "completions", "man"]),
 ];
@@ -224,6 +231,9 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Approve(args) => holds::approve(&args, &places, screen).await,
         Command::Reject(args) => holds::reject(&args, &places, screen).await,
         Command::Why(args) => explain::why(&args, &places, around, screen).await,
+        Command::Versions(args) => versions::versions(&args, &places, around, screen).await,
+        Command::Verify(args) => verify::verify(&args, &places, screen).await,
+        Command::Restore(args) => restore::restore(&args, &places, around, screen).await,
         Command::Problems(args) => explain::problems(&args, &places, screen).await,
         Command::Config(args) => config::config(&args, &places, screen),
         Command::Doctor(args) => doctor::doctor(&args, &places, screen).await,

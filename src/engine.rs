@@ -5,7 +5,8 @@
 //!
 //! Where to look: [`mod@listen`] reads the stream, [`mod@learn`] turns what the cloud says into rows, [`mod@folders`] opens
 //! roots and runs full comparisons, [`mod@purse`] counts calls, [`mod@reconcile`] decides what to do about one item, [`mod@disk`] hands deeds out and
-//! records what came of them, [`mod@holds`] has the brakes, and [`mod@commands`] answers people.
+//! records what came of them, [`mod@holds`] has the brakes, `retention` gives up what was kept long enough, `undo` keeps
+//! files away and brings them back, and [`mod@commands`] answers people.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -19,7 +20,7 @@ use crate::tree::SyncedContent;
 pub mod commands;
 pub mod disk;
 pub mod effect;
-mod filter;
+pub(crate) mod filter;
 pub mod folders;
 pub mod health;
 pub mod holds;
@@ -28,6 +29,9 @@ pub mod learn;
 pub mod listen;
 mod purse;
 pub mod reconcile;
+mod retention;
+mod undo;
+mod verify;
 
 pub use effect::{Effect, Notice, Task};
 use folders::{Folder, Listed, Listing};
@@ -136,6 +140,7 @@ pub struct Engine {
     places: BTreeMap<NodeId, Place>,
     remote_paths: BTreeMap<NodeId, String>,
     prune_at: u64,
+    retention: retention::Retention,
     more: bool,
     outbox: Vec<Effect>,
 }
@@ -170,6 +175,7 @@ impl Engine {
             places: BTreeMap::new(),
             remote_paths: BTreeMap::new(),
             prune_at: 0,
+            retention: retention::Retention::default(),
             more: false,
             outbox: Vec::new(),
         }
@@ -205,7 +211,7 @@ impl Engine {
         // A database that cannot answer will fail the next step, which says so.
         let work = self.store.next_due().ok().flatten();
         let listing = self.store.next_listing_due().ok().flatten();
-        let wall = work.into_iter().chain(listing).min()?;
+        let wall = work.into_iter().chain(listing).chain(self.next_expiry()).min()?;
         Some(self.now.mono.saturating_add(wall.since(self.now.wall).max(0) as u64))
     }
 
@@ -298,11 +304,13 @@ impl Engine {
         self.sweep()?;
         self.find_absences()?;
         self.release_listings()?;
+        self.expire()?;
         self.reconcile()?;
         self.flush_batches()?;
         if self.now.mono >= self.prune_at {
             self.prune_at = self.now.mono + PRUNE_EVERY_MS;
             self.store.prune_journal(self.now.wall, ROWS_PER_STEP)?;
+            self.tend_all_versions()?;
         }
         self.save_folders()
     }

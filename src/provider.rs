@@ -124,6 +124,19 @@ pub struct TreeSize {
     pub bytes: u64,
 }
 
+/// An older content of a file that the cloud still has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteVersion {
+    /// Its id, by which it can be fetched.
+    pub version: VersionId,
+    /// Its digest, if the provider gave one.
+    pub hash: Option<ContentHash>,
+    /// Its length in bytes, if the provider gave it.
+    pub size: Option<u64>,
+    /// When it was written.
+    pub modified: Option<Wall>,
+}
+
 /// A cloud.
 #[async_trait]
 pub trait Provider: Send + Sync {
@@ -165,6 +178,11 @@ pub trait Provider: Send + Sync {
 
     /// The bytes of exactly this version from `offset` on. Never sends the bearer to another origin.
     async fn content(&self, file: &ItemId, version: &VersionId, offset: u64) -> Result<Content>;
+
+    /// The older contents of a file that can still be fetched, newest first; none if the provider does not tell.
+    async fn versions(&self, _file: &ItemId) -> Result<Vec<RemoteVersion>> {
+        Ok(Vec::new())
+    }
 
     /// Whether a file of this name and size would be taken (quota, name, permission). Costs at most one call.
     async fn preflight(&self, _target: &UploadTarget, _size: u64) -> Result<Preflight> {

@@ -15,7 +15,9 @@ pub mod items;
 pub mod journal;
 mod paths;
 pub mod query;
+pub mod recall;
 mod schema;
+pub mod undo;
 pub mod versions;
 pub mod work;
 

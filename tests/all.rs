@@ -12,4 +12,5 @@ mod sandbox;
 mod sim;
 mod support;
 mod tidy;
+mod undo;
 mod upload;

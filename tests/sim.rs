@@ -14,4 +14,5 @@ mod mutants;
 mod seeds;
 mod stories;
 mod swarm;
+mod undo;
 mod world;

@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::recall;
 use super::thread::Shared;
 use super::unstarted::Unstarted;
 use super::world::{Counters, Transfers};
@@ -16,7 +17,7 @@ use crate::path::LocalName;
 use crate::plan::{self, Action};
 use crate::report::{
     AccountStatus, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow, ProblemRow, ReportError, Reports,
-    SCHEMA_VERSION, Status, Why,
+    SCHEMA_VERSION, Status, Versions, Why,
 };
 use crate::store::folders::{FolderRow, ScanStage};
 use crate::store::items::{ItemRow, Presence};
@@ -275,20 +276,35 @@ impl Reports for Running {
         self.read(|rows| rows.problems(folder.map(|folder| folder.folder)))
     }
 
+    fn versions(&self, path: &str) -> Result<Versions> {
+        let (folder, below) = self.folder_of(path)?;
+        let accounts = self.read(|rows| rows.accounts())?;
+        let account = accounts.into_iter().find(|account| account.account == folder.account);
+        let account = account.map(|account| account.name).unwrap_or_default();
+        self.read(|rows| recall::versions(rows, &account, path, &folder, &below))?
+            .ok_or_else(|| ReportError::NotFound(format!("nothing is known of a file at {path}")))
+    }
+
     fn why(&self, path: &str) -> Result<Why> {
+        let (folder, below) = self.folder_of(path)?;
+        let filter = self.filtered_by(&folder, &below);
+        self.read(|rows| why(rows, path, &folder, &below, filter))
+    }
+}
+
+impl Running {
+    /// The folder that a path lies in, and the path below it.
+    fn folder_of(&self, path: &str) -> Result<(FolderRow, PathBuf)> {
         let asked = Path::new(path);
         let folders = self.read(|rows| rows.folders())?;
         let folder = folders
             .into_iter()
             .find(|folder| asked.starts_with(&folder.local))
             .ok_or_else(|| ReportError::NotFound(format!("{path} lies in no watched folder")))?;
-        let below = asked.strip_prefix(&folder.local).unwrap_or(asked);
-        let filter = self.filtered_by(&folder, below);
-        self.read(|rows| why(rows, path, &folder, below, filter))
+        let below = asked.strip_prefix(&folder.local).unwrap_or(asked).to_owned();
+        Ok((folder, below))
     }
-}
 
-impl Running {
     /// The pattern that keeps a path out, if one does.
     fn filtered_by(&self, folder: &FolderRow, below: &Path) -> Option<String> {
         let text = std::fs::read_to_string(&self.config).ok()?;
@@ -359,7 +375,9 @@ fn why(
         });
     };
     let row = plan_row(rows, &name, &item, false, None)?;
+    let away = item.synced.is_none() && rows.tombstone(item.node)?.is_some();
     let plan = match rows.work_of(item.node)? {
+        None if away => "nothing: it is kept off the disk until a new version arrives, or `agent restore`".to_owned(),
         None => "nothing: both sides agree".to_owned(),
         Some(work) => match work.state {
             WorkState::Held => format!("{}, once a person approves: see `agent held`", row.action),

@@ -21,6 +21,8 @@ impl Engine {
                     message: format!("there is no account `{account}`; there are: {}", names.join(", ")),
                 }
             }),
+            Command::Restore { path } => self.restore(&path),
+            Command::Repair(repair) => self.repair(&repair),
             Command::RetryProblems { folder } => self.on_folders(folder.as_deref(), |engine, id| {
                 engine.store.wake_all(Some(id))?;
                 engine.listings_loaded = 0;

@@ -183,6 +183,8 @@ impl Engine {
         for settings in wishes.folders {
             self.wish_folder(settings)?;
         }
+        // There may be room for more now, or for less.
+        self.prune_at = 0;
         self.reload();
         Ok(())
     }
@@ -383,6 +385,7 @@ impl Engine {
                         row.adopt = !facts.empty;
                     });
                 }
+                self.opened_for_retention(id, facts.disk_bytes, !was_open)?;
                 if !was_open {
                     self.recover(id)?;
                     self.reload();

@@ -39,6 +39,8 @@ pub struct RootFacts {
     pub stamp: Stamp,
     /// It held nothing but our own directory.
     pub empty: bool,
+    /// The size of its disk in bytes.
+    pub disk_bytes: u64,
 }
 
 /// Why a fetch failed.

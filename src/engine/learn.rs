@@ -191,6 +191,9 @@ impl Engine {
         let is_folder = known.id.is_folder();
         let placed = returned || row.parent != known.remote.parent || row.name != known.remote.name;
         let differs = placed || row.content != known.remote.content;
+        if row.content != known.remote.content {
+            self.remember_version(known)?;
+        }
         if differs || row.etag != known.remote.etag || row.sequence != known.remote.sequence {
             self.store.set_remote(known.node, &row)?;
         }

@@ -87,7 +87,7 @@ impl Engine {
     }
 
     /// Whether a folder's items can be worked on at all.
-    fn can_work(&self, id: FolderId) -> bool {
+    pub(super) fn can_work(&self, id: FolderId) -> bool {
         self.folders.get(&id).is_some_and(|folder| {
             folder.is_open()
                 && !folder.row.paused
@@ -111,7 +111,11 @@ impl Engine {
             }
             return Ok(());
         }
-        match plan_of(&item) {
+        let plan = plan_of(&item);
+        if self.stays_away(&item, &work, &plan)? {
+            return Ok(());
+        }
+        match plan {
             Action::Forget => self.forget(&item, &work),
             Action::Settle => self.settle(&item, &work),
             Action::Release => self.release(&item, &work),
@@ -126,6 +130,9 @@ impl Engine {
                 Ok(())
             }
             Action::Fetch { parent, name } => {
+                if item.synced.is_some() && !work.approved && self.versions_full(&item)? {
+                    return Ok(());
+                }
                 if self.way_is_free(&item, &work, parent, &name)? {
                     self.fetch_or_publish(&item, &work, parent, name)?;
                 }
@@ -164,13 +171,14 @@ impl Engine {
         let what = self.did.get(&item.node).copied().unwrap_or("no change");
         self.drop_staged(item.folder, item.node);
         self.conclude(item, work, what)?;
+        self.remember_version(item)?;
         self.store.drop_item(item.node)?;
         self.leave(item.node);
         Ok(())
     }
 
     /// Cloud and disk agree.
-    fn settle(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
+    pub(super) fn settle(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
         let what = self.did.get(&item.node).copied().unwrap_or("no change");
         self.drop_staged(item.folder, item.node);
         self.conclude(item, work, what)?;
@@ -350,7 +358,7 @@ impl Engine {
         }
         match kind {
             ItemKind::File => {
-                if work.approved || !self.brake(item)? {
+                if work.approved || !self.brake(item)? && !self.versions_full(item)? {
                     self.want(item, work, Want::RemoveFile)?;
                 }
                 Ok(())
@@ -394,7 +402,7 @@ impl Engine {
 
     /// An item is not where we had put it.
     pub(super) fn lose(&mut self, item: &ItemRow) -> Result<()> {
-        self.put_synced(item, None)?;
+        self.missing_on_disk(item)?;
         self.store.mark(item.node, item.folder, Lane::Bulk, 0, None, self.now.wall)
     }
 

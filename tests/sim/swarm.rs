@@ -59,6 +59,12 @@ pub struct Swarm {
     pub acts: u64,
     /// The longest time between two of them, in milliseconds.
     pub pause_ms: u64,
+    /// How long local copies stay, in milliseconds.
+    pub keep_for_ms: Option<u64>,
+    /// The most bytes in the version store.
+    pub versions_max: Option<u64>,
+    /// Local deletions are accepted.
+    pub accept_deletions: bool,
 }
 
 impl Swarm {
@@ -130,6 +136,10 @@ impl Swarm {
             items: chance.within(0, 25),
             acts: chance.within(1, 50),
             pause_ms: *chance.pick(&pauses).unwrap(),
+            // Histories that are compared with the cloud's tree keep what the cloud has.
+            keep_for_ms: None,
+            versions_max: None,
+            accept_deletions: false,
         }
     }
 

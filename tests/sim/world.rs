@@ -220,11 +220,11 @@ impl World {
             mode: Mode::Mirror,
             include: Vec::new(),
             exclude: if self.excluding { vec![EXCLUDED.to_owned()] } else { Vec::new() },
-            keep_for: None,
+            keep_for: self.swarm.keep_for_ms.map(Duration::from_millis),
             keep_versions: self.swarm.keep_versions,
-            versions_max: None,
+            versions_max: self.swarm.versions_max,
             on_drift: if self.swarm.keep_drift { OnDrift::Keep } else { OnDrift::Restore },
-            on_local_delete: OnLocalDelete::Restore,
+            on_local_delete: if self.swarm.accept_deletions { OnLocalDelete::Accept } else { OnLocalDelete::Restore },
             file_mode: 0o644,
             dir_mode: 0o755,
             min_free: 0,
@@ -545,7 +545,8 @@ impl World {
             let intent = intents.iter().find(|intent| intent.order == *order);
             let intent = intent.unwrap_or_else(|| panic!("a deed that is not written down: {order:?}"));
             let removes = matches!(&order.deed, Deed::RemoveFile { expect, .. } if expect.ino != 0);
-            if removes && !self.cloud.lossy && self.swarm.habits.late == 0 {
+            let expires = self.store().tombstone(intent.node).unwrap().is_some();
+            if removes && !expires && !self.cloud.lossy && self.swarm.habits.late == 0 {
                 let item = self.store().item(intent.node).unwrap().expect("an item for each deed");
                 let is_wanted =
                     self.wanted().values().any(|id| *id == item.id) && !self.cloud.ever_gone.contains(&item.id);
