@@ -27,6 +27,7 @@ mod hooks;
 mod login;
 mod quarantine;
 mod render;
+mod restore;
 mod run;
 mod sandbox;
 mod service;
@@ -34,6 +35,8 @@ mod shell;
 mod status;
 mod sync;
 mod terminal;
+mod verify;
+mod versions;
 mod wait;
 
 pub use failure::{Exit, Failure, Outcome};
@@ -105,6 +108,9 @@ enum Command {
     Approve(holds::ApproveArgs),
     Reject(holds::RejectArgs),
     Why(explain::WhyArgs),
+    Versions(versions::VersionsArgs),
+    Restore(restore::RestoreArgs),
+    Verify(verify::VerifyArgs),
     Problems(explain::ProblemsArgs),
     AddHook(Box<hooks::AddHookArgs>),
     Hooks(hooks::HooksArgs),
@@ -124,10 +130,11 @@ enum Command {
 }
 
 /// The commands as `agent --help` groups them. A test holds every command to exactly one group.
-const GROUPS: [(&str, &[&str]); 6] = [
+const GROUPS: [(&str, &[&str]); 7] = [
     ("Set up", &["login", "logout", "accounts", "add-folder", "folders", "set-folder", "remove-folder", "config"]),
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
     ("Look", &["status", "events", "plan", "why", "problems", "doctor"]),
+    ("Undo", &["versions", "restore", "verify"]),
     ("Hooks", &["add-hook", "hooks", "set-hook", "remove-hook", "test-hook", "hook-runs", "replay"]),
     ("Decide", &["held", "approve", "reject", "quarantine"]),
     ("More", &["demo", "sandbox", "completions", "man"]),
@@ -236,6 +243,9 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Approve(args) => holds::approve(&args, &places, screen).await,
         Command::Reject(args) => holds::reject(&args, &places, screen).await,
         Command::Why(args) => explain::why(&args, &places, around, screen).await,
+        Command::Versions(args) => versions::versions(&args, &places, around, screen).await,
+        Command::Verify(args) => verify::verify(&args, &places, screen).await,
+        Command::Restore(args) => restore::restore(&args, &places, around, screen).await,
         Command::Problems(args) => explain::problems(&args, &places, screen).await,
         Command::AddHook(args) => hooks::add_hook(*args, &places, screen).await,
         Command::Hooks(args) => hooks::hooks(&args, &places, screen),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::HoldId;
+use crate::id::{HoldId, ItemId};
 
 /// A request. Reading ones are answered from the database by [`crate::report`]'s makers; these change something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,12 +64,35 @@ pub enum Command {
         /// Only this hook's.
         hook: Option<String>,
     },
+    /// Bring back a file that is kept off the disk, because it expired or because its local deletion was accepted.
+    Restore {
+        /// The absolute local path.
+        path: String,
+    },
+    /// Mend what `agent verify` found to differ.
+    Repair(Repair),
     /// Try everything that failed again now.
     RetryProblems {
         /// The folder; nothing means all.
         folder: Option<String>,
     },
 }
+
+/// What differs in a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repair {
+    /// The folder.
+    pub folder: String,
+    /// Items that should be on disk and are not.
+    pub missing: Vec<ItemId>,
+    /// Files whose content on disk is not the recorded one.
+    pub differing: Vec<ItemId>,
+    /// The cloud is not as recorded: compare all of it.
+    pub compare: bool,
+}
+
+/// The most items that one [`Repair`] names; the control socket takes no longer requests.
+pub const REPAIRED_AT_ONCE: usize = 500;
 
 /// The answer to a [`Command`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,11 +19,13 @@ pub mod control;
 pub mod fetch;
 mod keeper;
 pub mod lock;
+mod recall;
 mod reports;
 mod socket;
 mod thread;
 mod unstarted;
 pub mod upload;
+pub mod verify;
 mod watch;
 pub mod world;
 

@@ -4,9 +4,9 @@
 //! effects are returned only after the commit that decided them, so that an intent is durable before the deed.
 //!
 //! Where to look: [`mod@listen`] reads the stream, [`mod@learn`] turns what the cloud says into rows, [`mod@folders`] opens
-//! roots and runs full comparisons, [`mod@reconcile`] decides what to do about one item, [`mod@disk`] hands deeds out and
-//! records what came of them, [`mod@hooks`] asks who must allow and tells who wants to know, [`mod@holds`] has the brakes, and
-//! [`mod@commands`] answers people.
+//! roots and runs full comparisons, [`mod@purse`] counts calls, [`mod@reconcile`] decides what to do about one item, [`mod@disk`] hands deeds out and
+//! records what came of them, [`mod@hooks`] asks who must allow and tells who wants to know, [`mod@holds`] has the brakes, `retention` gives up what was kept long enough, `undo` keeps
+//! files away and brings them back, and [`mod@commands`] answers people.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -21,7 +21,7 @@ use crate::tree::SyncedContent;
 pub mod commands;
 pub mod disk;
 pub mod effect;
-mod filter;
+pub(crate) mod filter;
 pub mod folders;
 pub mod health;
 pub mod holds;
@@ -29,7 +29,11 @@ pub mod hooks;
 pub mod input;
 pub mod learn;
 pub mod listen;
+mod purse;
 pub mod reconcile;
+mod retention;
+mod undo;
+mod verify;
 
 pub use effect::{Effect, Notice, Task};
 use folders::{Folder, Listed, Listing};
@@ -48,6 +52,8 @@ const ROWS_PER_LOAD: u32 = 1_000;
 pub const JOBS_MOST: usize = 512;
 /// Places remembered of directories on disk.
 const PLACES_REMEMBERED: usize = 4_096;
+/// Nothing is loaded yet. Bulk work that is ordered by age has places below zero.
+const LOADED_NOTHING: [i64; 2] = [i64::MIN; 2];
 /// How often the journal is pruned, in milliseconds.
 const PRUNE_EVERY_MS: u64 = 600_000;
 
@@ -79,6 +85,7 @@ enum Job {
     Wait(AccountId),
     Open(FolderId),
     Resolve(AccountId, FolderId),
+    Size(AccountId, FolderId),
     List { account: AccountId, listing: Listing },
     Look { account: AccountId, node: NodeId },
     Fetch { account: AccountId, folder: FolderId, node: NodeId, content: SyncedContent },
@@ -121,6 +128,8 @@ pub struct Engine {
     waits_for: BTreeMap<NodeId, NodeId>,
     /// Items of which something was heard while a job was under way for them.
     overtaken: BTreeSet<NodeId>,
+    /// Items that are to be looked at (again) because of what was heard while a job was under way for them.
+    asked_again: BTreeSet<NodeId>,
     /// What was last done for an item, for the journal.
     did: BTreeMap<NodeId, &'static str>,
     /// Files at whose place there is no equal file to adopt.
@@ -140,6 +149,7 @@ pub struct Engine {
     remote_paths: BTreeMap<NodeId, String>,
     hooks: hooks::Hooks,
     prune_at: u64,
+    retention: retention::Retention,
     more: bool,
     outbox: Vec<Effect>,
 }
@@ -157,10 +167,11 @@ impl Engine {
             jobs: BTreeMap::new(),
             nodes: BTreeMap::new(),
             ready: [VecDeque::new(), VecDeque::new()],
-            loaded: [0, 0],
+            loaded: LOADED_NOTHING,
             awaiting: BTreeMap::new(),
             waits_for: BTreeMap::new(),
             overtaken: BTreeSet::new(),
+            asked_again: BTreeSet::new(),
             did: BTreeMap::new(),
             no_adopt: BTreeSet::new(),
             clear_way: BTreeSet::new(),
@@ -174,6 +185,7 @@ impl Engine {
             remote_paths: BTreeMap::new(),
             hooks: hooks::Hooks::default(),
             prune_at: 0,
+            retention: retention::Retention::default(),
             more: false,
             outbox: Vec::new(),
         }
@@ -209,7 +221,7 @@ impl Engine {
         // A database that cannot answer will fail the next step, which says so.
         let work = self.store.next_due().ok().flatten();
         let listing = self.store.next_listing_due().ok().flatten();
-        let wall = work.into_iter().chain(listing).min()?;
+        let wall = work.into_iter().chain(listing).chain(self.next_expiry()).min()?;
         Some(self.now.mono.saturating_add(wall.since(self.now.wall).max(0) as u64))
     }
 
@@ -239,6 +251,7 @@ impl Engine {
                 Ok(())
             }
             Input::Config(wishes) => self.take_wishes(*wishes),
+            Input::Usage { account, calls, quota } => self.take_usage(account, calls, quota),
             Input::Done { job, outcome } => self.take_outcome(job, outcome),
             // No row asks for uploads or for a watch yet, so nothing has to be remembered.
             Input::Local { .. } => Ok(()),
@@ -267,6 +280,10 @@ impl Engine {
             }
             (Job::Open(folder), Outcome::Opened(result)) => self.opened(folder, job, result),
             (Job::Resolve(account, folder), Outcome::Resolved(result)) => self.resolved(account, folder, result),
+            (Job::Size(account, folder), Outcome::Sized(result)) => {
+                self.sized(account, folder, result);
+                Ok(())
+            }
             (Job::List { account, listing }, Outcome::Listed(result)) => self.listed(account, &listing, result),
             (Job::Look { account, node }, Outcome::Looked(result)) => self.looked(account, node, result),
             (Job::Fetch { account, folder, node, content }, Outcome::Fetched(result)) => {
@@ -300,10 +317,12 @@ impl Engine {
         self.store.wake_listings(self.now.wall)?;
         self.drive_accounts()?;
         self.drive_folders()?;
+        self.place_paths()?;
         self.drop_retired()?;
         self.sweep()?;
         self.find_absences()?;
         self.release_listings()?;
+        self.expire()?;
         self.reconcile()?;
         self.tell()?;
         self.flush_batches()?;
@@ -312,6 +331,7 @@ impl Engine {
             self.store.prune_journal(self.now.wall, ROWS_PER_STEP)?;
             self.store.prune_hooks(self.now.wall, ROWS_PER_STEP)?;
             self.expire_quarantine()?;
+            self.tend_all_versions()?;
         }
         self.save_folders()
     }
@@ -338,6 +358,7 @@ impl Engine {
         self.nodes.remove(&node);
         self.waits_for.remove(&node);
         self.overtaken.remove(&node);
+        self.asked_again.remove(&node);
         self.did.remove(&node);
         self.no_adopt.remove(&node);
         self.clear_way.remove(&node);
@@ -357,7 +378,7 @@ impl Engine {
 
     /// All rows that are ready are looked at again: a folder can work that could not before.
     fn reload(&mut self) {
-        self.loaded = [0, 0];
+        self.loaded = LOADED_NOTHING;
         self.listings_loaded = 0;
         self.more = true;
     }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Cursor, EventId, ItemId};
+use crate::id::{Cursor, EventId, ItemId, VersionId};
 use crate::tree::{RemoteItem, Wall};
 
+pub mod budget;
 pub mod interval;
 
 /// What an event says happened, in the words of hooks and of `agent events`.
@@ -69,19 +70,36 @@ pub enum Subject {
     Item(RemoteItem),
     /// The item went to the trash; where it was is not said.
     Gone(ItemId),
-    /// Only the item is named.
-    Id(ItemId),
-    /// Only a path is named (Egnyte folders): resolve it through the tree, else by one call.
+    /// The item is named and not described: ask about it, if it lies in a watched folder.
+    Id {
+        /// The item.
+        id: ItemId,
+        /// The version that the event is about, if it says: one that we have already is no news.
+        version: Option<VersionId>,
+        /// The whole path that the event names, from the top of the account, if it names one. An item that we do not know is asked about only
+        /// if this path lies in a watched folder.
+        path: Option<String>,
+        /// The whole path where it was before, for moves.
+        from: Option<String>,
+    },
+    /// Only a path is named (Egnyte folders): resolve it through the tree, else by one call. Covers everything below it.
     Path {
-        /// The path that the event names.
+        /// The whole path that the event names, from the top of the account.
         path: String,
-        /// Where it was before, for moves.
+        /// The whole path where it was before, for moves.
         from: Option<String>,
         /// File or folder, if the event says.
         is_folder: Option<bool>,
     },
     /// Nothing that concerns an item.
     Nothing,
+}
+
+impl Subject {
+    /// An item of which the event says nothing else.
+    pub fn id(id: ItemId) -> Self {
+        Self::Id { id, version: None, path: None, from: None }
+    }
 }
 
 /// One event, normalised.

@@ -17,10 +17,12 @@ pub mod hash;
 mod lookup;
 mod publish;
 mod read;
+pub mod recall;
 mod refusal;
 mod root;
 mod scan;
 mod stage;
+pub mod survey;
 mod sweep;
 mod walk;
 mod watch;
@@ -108,6 +110,11 @@ impl LocalFolder {
     /// What the disk can do.
     pub fn disk(&self) -> DiskTraits {
         self.disk
+    }
+
+    /// The size of the disk in bytes; a disk that does not tell counts as endless.
+    pub fn disk_bytes(&self) -> u64 {
+        rustix::fs::fstatvfs(&self.top).map_or(u64::MAX, |state| state.f_blocks.saturating_mul(state.f_frsize))
     }
 
     /// The handle of the version store's directory.

@@ -17,12 +17,13 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use crate::events::EventPage;
-use crate::id::{Cursor, ItemId, PageToken, VersionId};
+use crate::id::{ContentHash, Cursor, ItemId, PageToken, VersionId};
 use crate::settings::RemotePlace;
-use crate::tree::{ItemState, RemoteItem};
+use crate::tree::{ItemState, RemoteItem, Wall};
 
 pub mod auth;
 pub mod box_com;
+pub mod egnyte;
 pub mod error;
 pub mod http;
 pub mod write;
@@ -62,6 +63,7 @@ pub struct Capabilities {
 
 /// What a remote place turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one is made for each folder")]
 pub enum Resolved {
     /// The folder.
     Folder(RemoteItem),
@@ -103,8 +105,36 @@ pub struct Content {
     pub offset: u64,
     /// The length of the whole version, if the answer says.
     pub total: Option<u64>,
+    /// The digest of the whole version, if the answer says. It stands in for one that the caller was not told before.
+    pub hash: Option<ContentHash>,
+    /// When the version was last modified, if the answer says.
+    pub modified: Option<Wall>,
     /// The bytes. An error of the stream is a [`ProviderError`] like any other.
     pub stream: BoxStream<'static, Result<Bytes>>,
+}
+
+/// How much a folder holds, with everything below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TreeSize {
+    /// Files.
+    pub files: u64,
+    /// Folders, itself left out.
+    pub folders: u64,
+    /// Bytes in all files.
+    pub bytes: u64,
+}
+
+/// An older content of a file that the cloud still has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteVersion {
+    /// Its id, by which it can be fetched.
+    pub version: VersionId,
+    /// Its digest, if the provider gave one.
+    pub hash: Option<ContentHash>,
+    /// Its length in bytes, if the provider gave it.
+    pub size: Option<u64>,
+    /// When it was written.
+    pub modified: Option<Wall>,
 }
 
 /// A cloud.
@@ -122,6 +152,12 @@ pub trait Provider: Send + Sync {
     /// The newest position of the stream. Everything that happens after this call is found by reading on from it.
     async fn newest_cursor(&self) -> Result<Cursor>;
 
+    /// Where to read on after the place in the stream was lost: a full comparison follows and covers whatever lies before it. A provider
+    /// that still keeps older events may name an earlier place than the newest, so that those are told too.
+    async fn restart_cursor(&self) -> Result<Cursor> {
+        self.newest_cursor().await
+    }
+
     /// The events after a cursor. [`ProviderErrorKind::CursorLost`] if the provider no longer knows the place.
     async fn events(&self, cursor: &Cursor) -> Result<EventPage>;
 
@@ -135,8 +171,18 @@ pub trait Provider: Send + Sync {
     /// The present state of one item.
     async fn item(&self, id: &ItemId) -> Result<ItemState>;
 
+    /// How much a folder holds, where the provider tells it in one call; for forecasts only.
+    async fn size_of(&self, _folder: &ItemId) -> Result<Option<TreeSize>> {
+        Ok(None)
+    }
+
     /// The bytes of exactly this version from `offset` on. Never sends the bearer to another origin.
     async fn content(&self, file: &ItemId, version: &VersionId, offset: u64) -> Result<Content>;
+
+    /// The older contents of a file that can still be fetched, newest first; none if the provider does not tell.
+    async fn versions(&self, _file: &ItemId) -> Result<Vec<RemoteVersion>> {
+        Ok(Vec::new())
+    }
 
     /// Whether a file of this name and size would be taken (quota, name, permission). Costs at most one call.
     async fn preflight(&self, _target: &UploadTarget, _size: u64) -> Result<Preflight> {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{HoldId, ItemId, JournalId};
-use crate::tree::Wall;
+use crate::id::{ContentHash, HoldId, ItemId, JobId, JournalId, VersionId};
+use crate::tree::{Stamp, Wall};
 
 /// The version of the JSON documents below; it grows when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -83,18 +83,35 @@ pub struct EventCounts {
 }
 
 /// The API budget of an account.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
     /// Calls spent today (UTC), as reserved.
     pub spent_today: u64,
     /// Calls allowed a day, if there is a limit.
     pub per_day: Option<u64>,
+    /// Calls allowed a minute, if they are paced.
+    #[serde(default)]
+    pub per_minute: Option<u64>,
+    /// How the rest of the day's calls is shared.
+    #[serde(default)]
+    pub shares: Option<BudgetShares>,
     /// When the day's count starts again.
     pub resets_at: Option<Wall>,
     /// No calls before this moment (the provider asked us to wait).
     pub closed_until: Option<Wall>,
     /// A sentence for a first sync that the budget makes long.
     pub forecast: Option<String>,
+}
+
+/// How the rest of a day's calls is shared. What is kept shrinks with the day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetShares {
+    /// Kept for reading the event stream.
+    pub listening: u64,
+    /// Kept for what the stream will bring.
+    pub news: u64,
+    /// For first syncs, comparisons, or anything else.
+    pub free: u64,
 }
 
 /// The state of a folder in one word.
@@ -405,6 +422,121 @@ pub struct Why {
     pub hooks: Vec<String>,
 }
 
+/// `agent versions PATH`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// [`SCHEMA_VERSION`].
+    pub schema: u32,
+    /// The path asked about.
+    pub path: String,
+    /// The folder that it lies in.
+    pub folder: String,
+    /// The folder's account.
+    pub account: String,
+    /// The folder's local directory.
+    pub local: String,
+    /// The item that is at the path, or was there last.
+    pub item: Option<ItemId>,
+    /// The disk has it.
+    pub on_disk: bool,
+    /// The cloud has it.
+    pub in_cloud: bool,
+    /// The stamp of the file on disk, if that is what the cloud has.
+    pub stamp: Option<Stamp>,
+    /// Why it is kept off the disk although the cloud has it, if it is.
+    pub away: Option<String>,
+    /// The versions: the present one first, then the newest.
+    pub rows: Vec<VersionRow>,
+}
+
+/// One version of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionRow {
+    /// What `agent restore --version` calls it.
+    pub id: String,
+    /// The item.
+    pub item: ItemId,
+    /// The provider's version; nothing for local edits.
+    pub version: Option<VersionId>,
+    /// `present`, `on disk`, `superseded`, `deleted`, `edited`, `former`, `older`.
+    pub state: String,
+    /// Bytes, if known.
+    pub size: Option<u64>,
+    /// The provider's digest, if known.
+    pub hash: Option<ContentHash>,
+    /// When it was written, if known.
+    pub modified: Option<Wall>,
+    /// Since when it is not the present one.
+    pub since: Option<Wall>,
+    /// It is the one on disk.
+    pub on_disk: bool,
+    /// Its number in the version store, if it is there.
+    pub kept: Option<JobId>,
+    /// The cloud says that it can be fetched (former versions only if the cloud was asked).
+    pub in_cloud: bool,
+}
+
+/// What `agent verify` found in one folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The folder.
+    pub folder: String,
+    /// Files that were read.
+    pub files: u64,
+    /// Bytes of those.
+    pub bytes: u64,
+    /// Directories that were compared.
+    pub folders: u64,
+    /// How many items differ.
+    pub differing: u64,
+    /// What differs, as far as it is named.
+    pub differences: Vec<Difference>,
+    /// Entries that only the disk has.
+    pub only_local: u64,
+    /// Some of their paths.
+    pub only_local_examples: Vec<String>,
+    /// How long it took.
+    pub took_ms: u64,
+}
+
+impl Verification {
+    /// The most examples of entries that only the disk has.
+    pub const EXAMPLES_MOST: usize = 20;
+}
+
+/// One item that is not the same on disk, in the database and in the cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The path in the folder.
+    pub path: String,
+    /// What differs, in a few words.
+    pub kind: String,
+    /// What the disk has.
+    pub disk: String,
+    /// What the database says of the disk.
+    pub database: String,
+    /// What the cloud lists.
+    pub cloud: String,
+    /// The agent knows, and is working on it.
+    pub pending: bool,
+    /// The item.
+    pub item: Option<ItemId>,
+    /// How it can be mended.
+    pub mending: Mending,
+}
+
+/// How a difference is mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mending {
+    /// The disk lost it.
+    Missing,
+    /// The disk has another content than was recorded.
+    Differs,
+    /// The whole folder is compared with the cloud.
+    Compare,
+}
+
 /// A listing with its schema version, as every `--json` listing is wrapped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Listing<T> {
@@ -463,4 +595,6 @@ pub trait Reports: Send + Sync {
     fn problems(&self, folder: Option<&str>) -> Result<Vec<ProblemRow>, ReportError>;
     /// `agent why`, of an absolute local path.
     fn why(&self, path: &str) -> Result<Why, ReportError>;
+    /// `agent versions`, of an absolute local path.
+    fn versions(&self, path: &str) -> Result<Versions, ReportError>;
 }

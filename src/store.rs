@@ -14,9 +14,12 @@ pub mod hooks;
 pub mod intents;
 pub mod items;
 pub mod journal;
+mod paths;
 pub mod quarantine;
 pub mod query;
+pub mod recall;
 mod schema;
+pub mod undo;
 pub mod versions;
 pub mod work;
 

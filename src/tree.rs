@@ -62,6 +62,9 @@ pub struct RemoteItem {
     pub sequence: Option<u64>,
     /// The folders above, outermost first, where the source of this description named them.
     pub ancestors: Option<Vec<Ancestor>>,
+    /// The whole path from the top of the account, where the provider names paths and not the folders above (Egnyte).
+    #[serde(default)]
+    pub path: Option<String>,
 }
 
 /// The answer to a look at one item by its id.

@@ -13,4 +13,5 @@ mod sandbox;
 mod sim;
 mod support;
 mod tidy;
+mod undo;
 mod upload;

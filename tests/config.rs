@@ -80,7 +80,7 @@ fn every_key_of_a_folder_and_an_account() {
     let work = config.account("work").unwrap();
     assert_eq!((work.transfers, work.bandwidth_down, work.calls_per_minute), (4, Some(10 << 20), None));
     let acme = config.account("acme").unwrap();
-    assert_eq!((acme.provider, acme.calls_per_day), (ProviderName::Egnyte, Some(1000)));
+    assert_eq!((acme.provider, acme.calls_per_day), (ProviderName::Egnyte, None));
     assert_eq!(acme.domain.as_deref(), Some("acme.egnyte.com"));
     let inbox = config.folder("inbox").unwrap();
     assert_eq!(inbox.keep_for, Some(Duration::from_hours(720)));

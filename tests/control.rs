@@ -10,7 +10,7 @@ use folder_sync_agent::daemon::client::{ClientError, ControlClient};
 use folder_sync_agent::daemon::control::{self, BindError, ControlSocket, Order, Ordered};
 use folder_sync_agent::id::{HoldId, JournalId};
 use folder_sync_agent::report::{
-    EventQuery, EventRow, HoldRow, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Why,
+    EventQuery, EventRow, HoldRow, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
 };
 use folder_sync_agent::tree::Wall;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -70,6 +70,10 @@ impl Reports for MadeUp {
 
     fn problems(&self, _folder: Option<&str>) -> Result<Vec<ProblemRow>, ReportError> {
         panic!("reports may fail in any way")
+    }
+
+    fn versions(&self, path: &str) -> Result<Versions, ReportError> {
+        Err(ReportError::NotFound(format!("{path} has no versions")))
     }
 
     fn why(&self, path: &str) -> Result<Why, ReportError> {

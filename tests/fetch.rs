@@ -138,6 +138,8 @@ impl Provider for Cloud {
         let of = |offset, items: Vec<Result<Bytes>>| Content {
             offset,
             total: Some(total),
+            hash: None,
+            modified: None,
             stream: stream::iter(items).boxed(),
         };
         Ok(match answer {
@@ -169,14 +171,14 @@ impl Provider for Cloud {
             Answer::Stall(after) => {
                 let items = chunks(&rest.slice(..after.min(rest.len())));
                 let stream = stream::iter(items).chain(stream::pending()).boxed();
-                Content { offset, total: Some(total), stream }
+                Content { offset, total: Some(total), hash: None, modified: None, stream }
             }
             Answer::Trickle => {
                 let stream = stream::unfold(rest, |mut rest| async move {
                     tokio::time::sleep(Duration::from_secs(30)).await;
                     (!rest.is_empty()).then(|| (Ok(rest.split_to(1)), rest))
                 });
-                Content { offset, total: Some(total), stream: stream.boxed() }
+                Content { offset, total: Some(total), hash: None, modified: None, stream: stream.boxed() }
             }
             Answer::Refuse(kind, wait) => return Err(failed(kind).with_retry_after(wait)),
         })

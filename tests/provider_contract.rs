@@ -4,6 +4,7 @@
 
 mod bed;
 mod content;
+mod egnyte_only;
 mod events;
 mod faults;
 mod items;
@@ -28,7 +29,7 @@ macro_rules! contract {
 }
 
 contract! {
-    BoxFace => box_com;
+    BoxFace => box_com, EgnyteFace => egnyte;
     {
         items::we_are_who_the_token_says,
         items::a_path_leads_to_its_folder,

@@ -7,10 +7,12 @@
 mod chance;
 mod checker;
 mod cloud;
+mod day;
 mod disk;
 mod life;
 mod mutants;
 mod seeds;
 mod stories;
 mod swarm;
+mod undo;
 mod world;

@@ -130,6 +130,7 @@ impl Provider for Cloud {
             }),
             etag: Some(Etag::new("0")),
             sequence: None,
+            path: None,
             ancestors: None,
         })
     }

@@ -8,13 +8,13 @@ use std::path::{Component, Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::failure::{Exit, Failure, Outcome};
-use super::render::{Screen, Tone, harmless, some_of};
+use super::render::{Screen, Tone, count, harmless, size, some_of};
 use super::{agent, cloud, hooks, terminal};
 use crate::config::edit::{Editor, Kind, Setting};
 use crate::config::{Config, Installation, Places, Surroundings, parse_remote};
 use crate::daemon::client::ControlClient;
 use crate::path::RESERVED_NAME;
-use crate::provider::Resolved;
+use crate::provider::{Resolved, TreeSize};
 use crate::service::DropIn;
 use crate::settings::{AccountSettings, FolderSettings, Mode, RemotePlace};
 use crate::tree::RemoteItem;
@@ -102,7 +102,7 @@ pub async fn add_folder(args: AddFolderArgs, places: &Places, around: &Surroundi
     let text =
         local.to_str().ok_or_else(|| Failure::error("the local path is not valid UTF-8").because(local.display()))?;
 
-    let item = resolve(account, &place, places).await?;
+    let (item, holds) = resolve(account, &place, places).await?;
     let name = match &args.name {
         Some(name) => name.clone(),
         None => free_name(&config, &item, account),
@@ -136,7 +136,7 @@ pub async fn add_folder(args: AddFolderArgs, places: &Places, around: &Surroundi
             .hint("with --yes, equal files are kept and not downloaded again, and others are never touched"));
     }
     let drop_in = DropIn::needed_for(places, &local);
-    describe(&found, folder, account, drop_in.as_ref(), args.dry_run, screen)?;
+    describe(&found, folder, account, holds, drop_in.as_ref(), args.dry_run, screen)?;
     if args.dry_run {
         return Ok(Exit::Fine);
     }
@@ -190,10 +190,19 @@ fn absolute(path: &Path, current_dir: &Path) -> PathBuf {
     absolute
 }
 
-async fn resolve(account: &AccountSettings, place: &RemotePlace, places: &Places) -> Outcome<RemoteItem> {
+/// The remote folder, and what it holds where the provider tells that in one call.
+async fn resolve(
+    account: &AccountSettings,
+    place: &RemotePlace,
+    places: &Places,
+) -> Outcome<(RemoteItem, Option<TreeSize>)> {
     let provider = cloud::connect(account, places.credentials_dir())?;
     match provider.resolve(place).await? {
-        Resolved::Folder(item) => Ok(item),
+        Resolved::Folder(item) => {
+            // Nobody needs it to add the folder: what cannot be told is not told.
+            let holds = provider.size_of(&item.id).await.unwrap_or_default();
+            Ok((item, holds))
+        }
         Resolved::NotAFolder { path } => Err(Failure::error(format!("{} is a file, not a folder", harmless(&path)))
             .hint("name the folder that holds it")),
         Resolved::Missing { exists, instead } => Err(missing(place, &exists, &instead)),
@@ -307,6 +316,7 @@ fn describe(
     found: &Found,
     folder: &FolderSettings,
     account: &AccountSettings,
+    holds: Option<TreeSize>,
     drop_in: Option<&DropIn>,
     dry_run: bool,
     screen: &mut Screen,
@@ -323,11 +333,34 @@ fn describe(
         }
     };
     screen.line(format_args!("    to {local} ({state})"))?;
+    if let Some(holds) = holds {
+        screen.line(format_args!(
+            "    it holds {} in {}, {}",
+            count(holds.files, "file"),
+            count(holds.folders, "folder"),
+            size(holds.bytes)
+        ))?;
+        if let Some(forecast) = forecast(holds, account) {
+            screen.remark(Tone::Warning, "warning", &forecast);
+        }
+    }
     if let Some(drop_in) = drop_in {
         screen
             .line(format_args!("    the service may not write there yet: {} will allow it", drop_in.path.display()))?;
     }
     Ok(())
+}
+
+/// How long the first sync takes, where the day's calls do not suffice: one for each file, one for each folder.
+fn forecast(holds: TreeSize, account: &AccountSettings) -> Option<String> {
+    let per_day = u64::from(account.calls_per_day?);
+    let days = (holds.files + holds.folders + 1).div_ceil(per_day);
+    (days > 1).then(|| {
+        format!(
+            "at {per_day} calls a day the first sync takes at least {days} days: ask {} for a higher limit, or name a smaller folder",
+            account.provider.word()
+        )
+    })
 }
 
 /// Makes the directory and those above it; what root makes for a service belongs to the service's user.

@@ -4,7 +4,7 @@ use crate::command::{Answer, Command};
 use crate::config::{Config, Places};
 use crate::daemon;
 use crate::daemon::client::ControlClient;
-use crate::report::{EventQuery, EventRow, HoldRow, PlanRow, ProblemRow, Reports, Status, Why};
+use crate::report::{EventQuery, EventRow, HoldRow, PlanRow, ProblemRow, Reports, Status, Versions, Why};
 
 use crate::store::{Reader, SCHEMA};
 
@@ -74,6 +74,14 @@ impl Agent {
         match self {
             Self::Running(client) => Ok(client.problems(folder).await?),
             Self::Offline(reports) => Ok(reports.problems(folder)?),
+        }
+    }
+
+    /// `agent versions`.
+    pub async fn versions(&self, path: &str) -> Outcome<Versions> {
+        match self {
+            Self::Running(client) => Ok(client.versions(path).await?),
+            Self::Offline(reports) => Ok(reports.versions(path)?),
         }
     }
 

@@ -5,19 +5,14 @@ use std::sync::Arc;
 
 use super::failure::{Failure, Outcome};
 use crate::config::Config;
-use crate::provider::box_com::BoxCom;
+use crate::daemon::world::make_provider;
 use crate::provider::http::CallCounter;
-use crate::provider::{Provider, ProviderError, ProviderErrorKind};
-use crate::settings::{AccountSettings, ProviderName};
+use crate::provider::{Provider, ProviderError};
+use crate::settings::AccountSettings;
 
 /// The adapter of an account, with the tokens of a directory.
 pub fn connect(account: &AccountSettings, credentials: PathBuf) -> Result<Arc<dyn Provider>, ProviderError> {
-    match account.provider {
-        ProviderName::Box => Ok(Arc::new(BoxCom::new(account, credentials, Arc::new(CallCounter::default()))?)),
-        ProviderName::Egnyte => {
-            Err(ProviderError::new(ProviderErrorKind::Local, "egnyte accounts are not yet supported in this version"))
-        }
-    }
+    make_provider(account, credentials, Arc::new(CallCounter::default()))
 }
 
 /// The account that a command means: the named one, else the only one.

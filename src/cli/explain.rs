@@ -84,7 +84,7 @@ pub async fn why(args: &WhyArgs, places: &Places, around: &Surroundings, screen:
 }
 
 /// The path without `.` and `..`. The file need not exist, so the system cannot be asked.
-fn plain(path: &Path) -> PathBuf {
+pub(super) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {
         match component {

@@ -28,7 +28,8 @@ pub enum CloudArg {
 }
 
 impl CloudArg {
-    fn name(self) -> ProviderName {
+    /// The provider meant.
+    pub fn name(self) -> ProviderName {
         match self {
             Self::Box => ProviderName::Box,
             Self::Egnyte => ProviderName::Egnyte,
@@ -45,6 +46,7 @@ impl CloudArg {
 #[command(after_long_help = "Examples:
   agent login box --token-stdin < token
   agent login box --account work --token-stdin < tokens.json
+  agent login egnyte --domain acme.egnyte.com --token-stdin < tokens.json
   agent login box --account test --api-url http://127.0.0.1:8080 --token-stdin < token")]
 pub struct LoginArgs {
     /// The cloud

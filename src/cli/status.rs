@@ -166,6 +166,10 @@ fn show_account(account: &AccountStatus, screen: &mut Screen) -> io::Result<()> 
         let _ = write!(text, " · the provider asked for a pause, over {}", age(closed, now));
     }
     screen.line(text)?;
+    if let (Some(shares), Some(resets)) = (&account.budget.shares, account.budget.resets_at) {
+        let kept = format!("{} kept for listening, {} for news, {} free", shares.listening, shares.news, shares.free);
+        screen.line(format_args!("  calls left today: {kept} · a new day {}", age(resets, now)))?;
+    }
     if let Some(forecast) = &account.budget.forecast {
         screen.line(format_args!("  {}", harmless(forecast)))?;
     }

@@ -31,12 +31,6 @@ const DEFAULT_TRANSFERS: u32 = 8;
 const MAX_TRANSFERS: u32 = 64;
 const DEFAULT_KEEP_VERSIONS: u32 = 10;
 const DEFAULT_MIN_FREE_BYTES: u64 = 64 << 20;
-/// What Box lets one user call, on its own hosts.
-const BOX_CALLS_PER_MINUTE: u32 = 1_000;
-/// What Egnyte lets one token call, on its own hosts.
-const EGNYTE_CALLS_PER_MINUTE: u32 = 120;
-/// What Egnyte lets one token call in a day, unless it was raised.
-const EGNYTE_CALLS_PER_DAY: u32 = 1_000;
 
 /// Modes that this version can carry out.
 pub fn is_supported(mode: Mode) -> bool {
@@ -128,7 +122,6 @@ fn account(mut block: Block<'_, '_>) -> Read<AccountSettings> {
     }
     block.finish();
 
-    let own_hosts = api_url.is_none();
     let settings = name.clone().zip(provider).map(|(name, provider)| AccountSettings {
         name,
         provider,
@@ -137,11 +130,8 @@ fn account(mut block: Block<'_, '_>) -> Read<AccountSettings> {
         suppress: suppress.unwrap_or_default(),
         poll_min,
         poll_max,
-        calls_per_day: calls_per_day.or((provider == ProviderName::Egnyte).then_some(EGNYTE_CALLS_PER_DAY)),
-        calls_per_minute: calls_per_minute.or(own_hosts.then_some(match provider {
-            ProviderName::Box => BOX_CALLS_PER_MINUTE,
-            ProviderName::Egnyte => EGNYTE_CALLS_PER_MINUTE,
-        })),
+        calls_per_day,
+        calls_per_minute,
         transfers: transfers.unwrap_or(DEFAULT_TRANSFERS),
         bandwidth_down,
         bandwidth_up,

@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use super::control::ErrorBody;
 use super::socket::Way;
 use crate::command::{Answer, Command};
-use crate::report::{EventQuery, EventRow, HoldRow, Listing, PlanRow, ProblemRow, Status, Why};
+use crate::report::{EventQuery, EventRow, HoldRow, Listing, PlanRow, ProblemRow, Status, Versions, Why};
 
 /// How long one answer may take. The agent itself gives up earlier.
 const ANSWER_LIMIT: Duration = Duration::from_mins(1);
@@ -110,6 +110,11 @@ impl ControlClient {
     /// `agent why`.
     pub async fn why(&self, path: &str) -> Result<Why, ClientError> {
         self.get("why", &[("path", path)]).await
+    }
+
+    /// `agent versions`.
+    pub async fn versions(&self, path: &str) -> Result<Versions, ClientError> {
+        self.get("versions", &[("path", path)]).await
     }
 
     /// Has a command carried out.

@@ -148,6 +148,7 @@ pub async fn serve(
         .route("/v1/held", get(held))
         .route("/v1/problems", get(problems))
         .route("/v1/why", get(why))
+        .route("/v1/versions", get(versions))
         .route("/v1/command", post(command))
         .route("/v1/reload", post(reload))
         .layer(middleware::from_fn(only_owners_change))
@@ -225,6 +226,10 @@ async fn problems(State(control): State<Control>, Query(of): Query<OfFolder>) ->
 
 async fn why(State(control): State<Control>, Query(of): Query<OfPath>) -> Response {
     control.report(move |reports| reports.why(&of.path)).await
+}
+
+async fn versions(State(control): State<Control>, Query(of): Query<OfPath>) -> Response {
+    control.report(move |reports| reports.versions(&of.path)).await
 }
 
 async fn command(State(control): State<Control>, Json(command): Json<Command>) -> Response {

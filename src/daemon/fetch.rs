@@ -99,9 +99,13 @@ pub async fn fetch(
     loop {
         let mut fetch =
             Fetch { provider, order: &order, pace, progress: &progress, got: 0, furthest: 0, cuts: 0, waits: 0 };
-        let mut sink = Sink::new(&folder, &order);
+        let content = tokio::select! {
+            content = fetch.open() => content?,
+            () = cancel.cancelled() => return Err(FetchError::Cancelled),
+        };
+        let mut sink = Sink::new(&folder, &told_by(&order, &content));
         let received = tokio::select! {
-            received = fetch.receive(&mut sink) => received,
+            received = fetch.receive(content, &mut sink) => received,
             () = cancel.cancelled() => Err(Stop::Fetch(FetchError::Cancelled)),
         };
         let staged = match received {
@@ -129,6 +133,17 @@ pub async fn fetch(
     }
 }
 
+/// The order with what the answer tells and we were not told before: where an event names a version without describing it, the download
+/// itself brings the digest to verify it against.
+fn told_by(order: &FetchOrder, content: &Content) -> FetchOrder {
+    FetchOrder {
+        size: order.size.or(content.total),
+        hash: order.hash.clone().or_else(|| content.hash.clone()),
+        modified: order.modified.or(content.modified),
+        ..order.clone()
+    }
+}
+
 /// Why receiving stopped.
 enum Stop {
     /// The disk side ended; it knows why.
@@ -142,6 +157,12 @@ enum Stop {
 impl From<ProviderError> for Stop {
     fn from(why: ProviderError) -> Self {
         Self::Fetch(why.into())
+    }
+}
+
+impl From<FetchError> for Stop {
+    fn from(why: FetchError) -> Self {
+        Self::Fetch(why)
     }
 }
 
@@ -159,24 +180,29 @@ struct Fetch<'a, P> {
 
 impl<P: Fn(u64) + Send + Sync> Fetch<'_, P> {
     /// Receives the whole content, resuming after cuts.
-    async fn receive(&mut self, sink: &mut Sink) -> Result<(), Stop> {
+    async fn receive(&mut self, first: Content, sink: &mut Sink) -> Result<(), Stop> {
+        let mut content = first;
         loop {
-            let content = match self.open().await {
-                Ok(content) => content,
-                Err(why) => {
-                    self.pause_after(why, true).await?;
-                    continue;
-                }
-            };
             match self.read(content, sink).await {
                 Ok(()) => return Ok(()),
                 Err(Stop::Fetch(FetchError::Provider(why))) => self.pause_after(why, false).await?,
                 Err(stop) => return Err(stop),
             }
+            content = self.open().await?;
         }
     }
 
-    async fn open(&self) -> Result<Content, ProviderError> {
+    /// Asks for what is missing until an answer begins, or there is no use in waiting.
+    async fn open(&mut self) -> Result<Content, FetchError> {
+        loop {
+            match self.open_once().await {
+                Ok(content) => return Ok(content),
+                Err(why) => self.pause_after(why, true).await?,
+            }
+        }
+    }
+
+    async fn open_once(&self) -> Result<Content, ProviderError> {
         let call = self.provider.content(&self.order.item, &self.order.version, self.got);
         match tokio::time::timeout(OPEN_MAX, call).await {
             Ok(answer) => answer,
@@ -186,7 +212,7 @@ impl<P: Fn(u64) + Send + Sync> Fetch<'_, P> {
 
     /// Reads one answer to its end.
     async fn read(&mut self, content: Content, sink: &mut Sink) -> Result<(), Stop> {
-        let Content { offset, total, mut stream } = content;
+        let Content { offset, total, mut stream, .. } = content;
         if let (Some(expected), Some(found)) = (self.order.size, total)
             && expected != found
         {
@@ -227,7 +253,7 @@ impl<P: Fn(u64) + Send + Sync> Fetch<'_, P> {
     }
 
     /// Waits before the next try, if there is to be one.
-    async fn pause_after(&mut self, why: ProviderError, at_opening: bool) -> Result<(), Stop> {
+    async fn pause_after(&mut self, why: ProviderError, at_opening: bool) -> Result<(), FetchError> {
         let pause = match why.kind {
             ProviderErrorKind::NotReady => self.wait_for(&why),
             // The adapter has tried to open several times; with nothing in hand the engine may as well decide.

@@ -4,18 +4,20 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::recall;
 use super::thread::Shared;
 use super::unstarted::Unstarted;
 use super::world::{Counters, Transfers};
 use crate::config::{Config, Places};
 use crate::engine::health::Health;
 use crate::engine::reconcile::{name_on_disk, remote_side, synced_side};
+use crate::events::budget::forecast;
 use crate::id::{ItemKind, NodeId};
 use crate::path::LocalName;
 use crate::plan::{self, Action};
 use crate::report::{
-    AccountStatus, Budget, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow, ProblemRow, ReportError,
-    Reports, SCHEMA_VERSION, Status, Why,
+    AccountStatus, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow, ProblemRow, ReportError, Reports,
+    SCHEMA_VERSION, Status, Versions, Why,
 };
 use crate::store::folders::{FolderRow, ScanStage};
 use crate::store::items::{ItemRow, Presence};
@@ -133,6 +135,14 @@ impl Running {
     }
 }
 
+/// The calls that a folder's first sync still takes, as far as can be told.
+fn calls_left(row: &FolderRow, folder: &FolderStatus) -> u64 {
+    let Some(whole) = row.whole.filter(|_| row.verified_at.is_none()) else { return folder.pending };
+    let files = whole.files.saturating_sub(folder.files);
+    let folders = whole.folders.saturating_sub(folder.folders);
+    (files + folders).max(folder.pending)
+}
+
 /// A folder's state in one word: the worst thing that is true of it.
 fn state(row: &FolderRow, pending: &Pending, degraded: bool, caught_up: bool) -> FolderState {
     if degraded {
@@ -182,7 +192,17 @@ impl Reports for Running {
             .filter(known)
             .map(|account| {
                 let own = health.as_ref().and_then(|health| health.accounts.get(&account.account)).cloned();
-                let spent = self.alive.as_ref().map(|alive| alive.counters.of(&account.name).counts().calls());
+                let mut budget = own.as_ref().map(|own| own.budget.clone()).unwrap_or_default();
+                if budget.per_day.is_none() {
+                    // Without a limit the calls of this run are shown; they are not kept.
+                    let counters = self.alive.as_ref().map(|alive| alive.counters.of(&account.name));
+                    budget.spent_today = counters.map_or(0, |counter| counter.counts().calls());
+                }
+                budget.forecast = budget.per_day.and_then(|per_day| {
+                    let calls = rows.iter().zip(&folders).filter(|(row, _)| row.account == account.account);
+                    forecast(&account.provider, per_day, calls.map(|(row, folder)| calls_left(row, folder)).sum())
+                });
+                budget.closed_until = own.as_ref().and_then(|own| own.closed_until);
                 AccountStatus {
                     provider: account.provider.clone(),
                     login: account.login.clone(),
@@ -191,11 +211,7 @@ impl Reports for Running {
                     last_poll: account.polled_at,
                     next_poll: own.as_ref().and_then(|own| own.next_poll),
                     events: account.counts,
-                    budget: Budget {
-                        spent_today: spent.unwrap_or(0),
-                        closed_until: own.and_then(|own| own.closed_until),
-                        ..Budget::default()
-                    },
+                    budget,
                     name: account.name,
                 }
             })
@@ -261,20 +277,35 @@ impl Reports for Running {
         self.read(|rows| rows.problems(folder.map(|folder| folder.folder)))
     }
 
+    fn versions(&self, path: &str) -> Result<Versions> {
+        let (folder, below) = self.folder_of(path)?;
+        let accounts = self.read(|rows| rows.accounts())?;
+        let account = accounts.into_iter().find(|account| account.account == folder.account);
+        let account = account.map(|account| account.name).unwrap_or_default();
+        self.read(|rows| recall::versions(rows, &account, path, &folder, &below))?
+            .ok_or_else(|| ReportError::NotFound(format!("nothing is known of a file at {path}")))
+    }
+
     fn why(&self, path: &str) -> Result<Why> {
+        let (folder, below) = self.folder_of(path)?;
+        let filter = self.filtered_by(&folder, &below);
+        self.read(|rows| why(rows, path, &folder, &below, filter))
+    }
+}
+
+impl Running {
+    /// The folder that a path lies in, and the path below it.
+    fn folder_of(&self, path: &str) -> Result<(FolderRow, PathBuf)> {
         let asked = Path::new(path);
         let folders = self.read(|rows| rows.folders())?;
         let folder = folders
             .into_iter()
             .find(|folder| asked.starts_with(&folder.local))
             .ok_or_else(|| ReportError::NotFound(format!("{path} lies in no watched folder")))?;
-        let below = asked.strip_prefix(&folder.local).unwrap_or(asked);
-        let filter = self.filtered_by(&folder, below);
-        self.read(|rows| why(rows, path, &folder, below, filter))
+        let below = asked.strip_prefix(&folder.local).unwrap_or(asked).to_owned();
+        Ok((folder, below))
     }
-}
 
-impl Running {
     /// The pattern that keeps a path out, if one does.
     fn filtered_by(&self, folder: &FolderRow, below: &Path) -> Option<String> {
         let text = std::fs::read_to_string(&self.config).ok()?;
@@ -346,7 +377,9 @@ fn why(
         });
     };
     let row = plan_row(rows, &name, &item, false, None)?;
+    let away = item.synced.is_none() && rows.tombstone(item.node)?.is_some();
     let plan = match rows.work_of(item.node)? {
+        None if away => "nothing: it is kept off the disk until a new version arrives, or `agent restore`".to_owned(),
         None => "nothing: both sides agree".to_owned(),
         Some(work) => match work.state {
             WorkState::Held => format!("{}, once a person approves: see `agent held`", row.action),

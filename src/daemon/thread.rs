@@ -224,6 +224,9 @@ impl Control {
             }
             next = self.queue.try_recv().ok();
         }
+        if batch.iter().any(|input| matches!(input, Input::Done { .. })) {
+            batch.extend(self.world.usage());
+        }
         true
     }
 

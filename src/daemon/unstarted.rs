@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::config::Config;
 use crate::report::{
     AccountStatus, Budget, EventCounts, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow, ProblemRow,
-    ReportError, Reports, SCHEMA_VERSION, Status, Why,
+    ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
 };
 
 /// See the module.
@@ -94,6 +94,12 @@ impl Reports for Unstarted {
 
     fn problems(&self, folder: Option<&str>) -> Result<Vec<ProblemRow>, ReportError> {
         self.check_folder(folder).map(|()| Vec::new())
+    }
+
+    fn versions(&self, path: &str) -> Result<Versions, ReportError> {
+        Err(ReportError::NotFound(format!(
+            "nothing is known of {path}: the agent has not run since its folder was added"
+        )))
     }
 
     fn why(&self, path: &str) -> Result<Why, ReportError> {

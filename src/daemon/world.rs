@@ -27,6 +27,7 @@ use crate::local::{LocalFolder, LocalOptions, Watching};
 use crate::local_news::UploadFailure;
 use crate::path::Name;
 use crate::provider::box_com::BoxCom;
+use crate::provider::egnyte::Egnyte;
 use crate::provider::http::CallCounter;
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, Result as ProviderResult};
 use crate::report::Transfer;
@@ -38,6 +39,7 @@ const NOTICES_KEPT: usize = 4_096;
 
 /// What the control thread is told.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "most messages are inputs")]
 pub enum Message {
     /// An input of the engine.
     Input(Input),
@@ -105,9 +107,7 @@ pub fn make_provider(
 ) -> ProviderResult<Arc<dyn Provider>> {
     match settings.provider {
         ProviderName::Box => Ok(Arc::new(BoxCom::new(settings, credentials, counter)?)),
-        ProviderName::Egnyte => {
-            Err(ProviderError::new(ProviderErrorKind::Local, "this version of the agent does not speak to Egnyte yet"))
-        }
+        ProviderName::Egnyte => Ok(Arc::new(Egnyte::new(settings, credentials, counter)?)),
     }
 }
 
@@ -135,6 +135,7 @@ pub struct World {
 struct Account {
     provider: ProviderResult<Arc<dyn Provider>>,
     bandwidth: Arc<Bandwidth>,
+    counter: Arc<CallCounter>,
     cancel: CancellationToken,
 }
 
@@ -192,6 +193,14 @@ impl World {
         self.jobs.remove(&job);
     }
 
+    /// What the calls of each account have cost so far.
+    pub fn usage(&self) -> impl Iterator<Item = Input> + '_ {
+        self.accounts.iter().map(|(id, account)| {
+            let counts = account.counter.counts();
+            Input::Usage { account: *id, calls: counts.calls() + counts.events, quota: account.counter.quota() }
+        })
+    }
+
     /// Stops everything that is under way and forgets it, as a crash would; for a new engine over the same database.
     pub fn reset(&mut self) {
         self.everything.cancel();
@@ -225,10 +234,10 @@ impl World {
         match effect {
             Effect::UseAccount(id, settings) => {
                 let counter = self.counters.of(&settings.name);
-                let provider = make_provider(&settings, self.credentials.clone(), counter);
+                let provider = make_provider(&settings, self.credentials.clone(), Arc::clone(&counter));
                 let cancel = self.everything.child_token();
                 let bandwidth = Arc::new(Bandwidth::of(&settings));
-                if let Some(old) = self.accounts.insert(id, Account { provider, bandwidth, cancel }) {
+                if let Some(old) = self.accounts.insert(id, Account { provider, bandwidth, counter, cancel }) {
                     old.cancel.cancel();
                 }
             }
@@ -298,7 +307,7 @@ impl World {
         // Looking at a root that is open needs no new handle.
         if let (Some(local), None) = (self.root(id), &order.keep_staged) {
             let look = move || {
-                let facts = RootFacts { stamp: local.identity(), empty: false };
+                let facts = RootFacts { stamp: local.identity(), empty: false, disk_bytes: local.disk_bytes() };
                 post(&inputs, job, Outcome::Opened(local.check_root().map(|()| facts)));
             };
             self.tasks.spawn_blocking_on(look, &self.runtime);
@@ -420,7 +429,7 @@ fn open_root(order: &OpenOrder) -> Result<(LocalFolder, RootFacts), DiskError> {
     let local = LocalFolder::open(&order.path, &order.mark, options)?;
     let keep: BTreeSet<Name> = order.keep_staged.iter().flatten().cloned().collect();
     local.sweep_staging(&keep)?;
-    let facts = RootFacts { stamp: local.identity(), empty: local.is_empty()? };
+    let facts = RootFacts { stamp: local.identity(), empty: local.is_empty()?, disk_bytes: local.disk_bytes() };
     Ok((local, facts))
 }
 
@@ -449,9 +458,11 @@ async fn ask(provider: &dyn Provider, task: &Task) -> Outcome {
     match task {
         Task::Identify => Outcome::Identified(provider.whoami().await),
         Task::TakeCursor => Outcome::CursorTaken(provider.newest_cursor().await),
+        Task::RestartCursor => Outcome::CursorTaken(provider.restart_cursor().await),
         Task::Poll(cursor) => Outcome::Polled(provider.events(cursor).await),
         Task::Wait { cursor, limit } => Outcome::Woken(provider.wait_for_news(cursor, *limit).await),
         Task::Resolve(place) => Outcome::Resolved(provider.resolve(place).await),
+        Task::Size(item) => Outcome::Sized(provider.size_of(item).await),
         Task::List { item, page } => Outcome::Listed(provider.list(item, page.as_ref()).await),
         Task::Look(item) => Outcome::Looked(provider.item(item).await),
         Task::Dispose { item, name, etag, how } => {
@@ -484,10 +495,11 @@ fn unwanted(task: &Task) -> ProviderError {
 fn failed(task: &Task, error: ProviderError) -> Outcome {
     match task {
         Task::Identify => Outcome::Identified(Err(error)),
-        Task::TakeCursor => Outcome::CursorTaken(Err(error)),
+        Task::TakeCursor | Task::RestartCursor => Outcome::CursorTaken(Err(error)),
         Task::Poll(_) => Outcome::Polled(Err(error)),
         Task::Wait { .. } => Outcome::Woken(Err(error)),
         Task::Resolve(_) => Outcome::Resolved(Err(error)),
+        Task::Size(_) => Outcome::Sized(Err(error)),
         Task::List { .. } => Outcome::Listed(Err(error)),
         Task::Look(_) => Outcome::Looked(Err(error)),
         Task::Dispose { .. } => Outcome::Disposed(Err(error)),

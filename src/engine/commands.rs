@@ -28,6 +28,8 @@ impl Engine {
             Command::DeleteQuarantined { number } => self.decide_quarantine(number, Some(State::Deleted), None),
             Command::RescanQuarantined { number } => self.decide_quarantine(number, None, None),
             Command::ReplayHooks { run, hook } => self.replay(run, hook.as_deref()),
+            Command::Restore { path } => self.restore(&path),
+            Command::Repair(repair) => self.repair(&repair),
             Command::RetryProblems { folder } => self.on_folders(folder.as_deref(), |engine, id| {
                 engine.store.wake_all(Some(id))?;
                 engine.listings_loaded = 0;

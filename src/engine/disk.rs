@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::effect::{Effect, Notice};
 use super::reconcile::{DRIFT, LOCAL_IN_THE_WAY, id_hash};
 use super::{Engine, Job, PLACES_REMEMBERED, Phase};
-use crate::deed::{Base, Deed, DeedOrder, DeedResult, DiskErrorKind, Displaced, Expect, OnEdit, Place};
+use crate::deed::{Base, Deed, DeedOrder, DeedResult, DiskErrorKind, Expect, OnEdit, Place};
 use crate::id::{FolderId, JobId, NodeId};
 use crate::path::{Name, RelPath, mapped_name};
 use crate::settings::OnDrift;
@@ -17,7 +17,6 @@ use crate::store::Result;
 use crate::store::folders::FolderCounts;
 use crate::store::intents::{IntentRow, NewSeat};
 use crate::store::items::{ItemRow, Presence, SeatRow, SyncedRow};
-use crate::store::versions::{Kept, Reason};
 use crate::store::work::{Lane, WorkRow};
 use crate::tree::{Stamp, SyncedContent};
 
@@ -371,7 +370,7 @@ impl Engine {
                     self.no_adopt.insert(node);
                 }
                 // What we had put there was taken away: the disk does not have it.
-                _ => self.put_synced(&item, None)?,
+                _ => self.missing_on_disk(&item)?,
             },
             DeedResult::Different if self.is_drift(&item)? => return self.drifted(id, node),
             DeedResult::Different => {
@@ -390,6 +389,7 @@ impl Engine {
                 self.drop_staged(id, node);
                 return self.item_failed(node, LOCAL_IN_THE_WAY, text, None);
             }
+            DeedResult::Edited { .. } if self.spare_edited(&item)? => {}
             DeedResult::Edited { .. } => return self.drifted(id, node),
             DeedResult::NotEmpty { .. }
                 if matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Parked(_))) =>
@@ -451,7 +451,8 @@ impl Engine {
                 if !item.id.is_folder() && item.remote.presence == Presence::Absent && !approved {
                     self.store.count_deletion(item.folder, self.now.wall)?;
                 }
-                self.done(item, intent, "removed")?;
+                let expired = item.remote.presence == Presence::Present && self.store.tombstone(item.node)?.is_some();
+                self.done(item, intent, if expired { "expired" } else { "removed" })?;
                 // The directory above may now be empty, and wait for that.
                 if let Some(SeatRow::At { parent, .. }) = kept.map(|synced| synced.seat.clone()) {
                     self.wake_waiters(parent);
@@ -485,6 +486,9 @@ impl Engine {
                 if matches!(intent.order.deed, Deed::Publish { .. }) {
                     // The staged file is the published one now.
                     self.forget_staged(item.folder, item.node);
+                }
+                if matches!(intent.order.deed, Deed::Publish { .. } | Deed::Adopt { .. }) {
+                    self.note_arrival(item.folder, item.node)?;
                 }
                 self.done(item, intent, what)?;
             }
@@ -535,43 +539,6 @@ impl Engine {
         self.tell_of(item, intent, what, &path, from.clone(), work.as_ref())?;
         let (folder, what) = (item.folder, what.to_owned());
         self.notice(Notice::Outcome { folder, journal, what, path, from, took_ms });
-        Ok(())
-    }
-
-    /// A deed moved content into the version store.
-    fn keep(&mut self, intent: &IntentRow, item: &ItemRow, displaced: Displaced) -> Result<()> {
-        let synced = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
-        let reason = match intent.seat {
-            _ if displaced.edited => Reason::Edited,
-            NewSeat::Nowhere => Reason::Deleted,
-            _ => Reason::Superseded,
-        };
-        let ours = if displaced.edited { None } else { synced };
-        let path = match &intent.order.deed {
-            Deed::Publish { at, .. } | Deed::RemoveFile { at, .. } => at.path.to_string(),
-            _ => self.shown_path(item)?,
-        };
-        self.store.keep_version(&Kept {
-            job: intent.order.job,
-            folder: item.folder,
-            id: &item.id,
-            path: &path,
-            reason,
-            version: ours.map(|content| &content.version),
-            sha256: ours.and_then(|content| content.sha256),
-            size: displaced.size,
-            at: self.now.wall,
-        })?;
-        let Some(keep) = self.folders.get(&item.folder).map(|folder| folder.settings.keep_versions) else {
-            return Ok(());
-        };
-        let surplus = self.store.surplus_versions(item.folder, &item.id, keep)?;
-        if !surplus.is_empty() {
-            for job in &surplus {
-                self.store.drop_version(*job)?;
-            }
-            self.outbox.push(Effect::DropVersions(item.folder, surplus));
-        }
         Ok(())
     }
 }

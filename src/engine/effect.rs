@@ -21,6 +21,8 @@ pub enum Task {
     Identify,
     /// Ask for the newest position of the stream.
     TakeCursor,
+    /// Ask where to read on after the place in the stream was lost.
+    RestartCursor,
     /// Read the stream.
     Poll(Cursor),
     /// Wait for news.
@@ -32,6 +34,8 @@ pub enum Task {
     },
     /// Look up a remote place.
     Resolve(RemotePlace),
+    /// Ask how much a remote folder holds.
+    Size(ItemId),
     /// List one page of a folder's children.
     List {
         /// The remote folder.

@@ -6,7 +6,7 @@ use crate::settings::FolderSettings;
 
 /// The patterns of one folder.
 #[derive(Debug, Default)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     exclude: Option<Gitignore>,
     include: Option<Gitignore>,
     text: String,

@@ -11,6 +11,7 @@ use super::learn::Source;
 use super::listen::QUESTIONS_MOST;
 use super::{Engine, Job, Phase, ROWS_PER_STEP, millis};
 use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
+use crate::events::budget::Share;
 use crate::events::interval::backoff;
 use crate::id::{AccountId, FolderId, ItemId, JobId, NodeId, PageToken};
 use crate::path::Name;
@@ -24,6 +25,7 @@ use crate::store::work::Lane;
 use crate::tree::{RemoteItem, SyncedContent};
 
 mod compare;
+mod size;
 
 /// The name of the state of a folder whose remote root cannot be listed.
 const REMOTE_GONE: &str = "remote_gone";
@@ -50,6 +52,7 @@ pub(super) struct Listing {
     folder: FolderId,
     /// Which of all listings it is.
     number: u64,
+    lane: Lane,
     page: Option<PageToken>,
 }
 
@@ -87,6 +90,10 @@ pub(super) struct Folder {
     resolving: bool,
     resolve_due: u64,
     resolve_failures: u32,
+    /// The cloud was asked how much it holds.
+    pub sized: bool,
+    /// There may be paths of events that lead to no place yet.
+    pub has_unplaced: bool,
     /// The poll that must have been drained before absences are believed.
     settle_after: Option<u64>,
     touched: bool,
@@ -115,6 +122,8 @@ impl Folder {
             resolving: false,
             resolve_due: 0,
             resolve_failures: 0,
+            sized: false,
+            has_unplaced: true,
             settle_after: None,
             touched: false,
             stuck: false,
@@ -175,6 +184,8 @@ impl Engine {
         for settings in wishes.folders {
             self.wish_folder(settings)?;
         }
+        // There may be room for more now, or for less.
+        self.prune_at = 0;
         self.reload();
         Ok(())
     }
@@ -315,6 +326,7 @@ impl Engine {
         for id in ids {
             self.drive_root(id)?;
             self.drive_resolve(id)?;
+            self.drive_size(id)?;
             self.drive_scan(id)?;
         }
         Ok(())
@@ -375,6 +387,7 @@ impl Engine {
                         row.adopt = !facts.empty;
                     });
                 }
+                self.opened_for_retention(id, facts.disk_bytes, !was_open)?;
                 if !was_open {
                     self.recover(id)?;
                     self.reload();
@@ -420,8 +433,13 @@ impl Engine {
         if !usable || !due {
             return Ok(());
         }
+        if !self.may_call(folder.account, Share::News) {
+            return Ok(());
+        }
+        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
         let (account, place) = (folder.account, folder.settings.remote.clone());
         let Some(job) = self.start(Job::Resolve(account, id))? else { return Ok(()) };
+        self.spend_call(account, Share::News)?;
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.resolving = true;
         }
@@ -468,6 +486,9 @@ impl Engine {
         folder.resolve_failures = 0;
         folder.degraded = None;
         folder.root_item = Some(item.id.clone());
+        if folder.row.root_path != item.path {
+            folder.change(|row| row.root_path.clone_from(&item.path));
+        }
         if folder.row.root.is_none() {
             let remote = RemoteRow {
                 presence: Presence::Present,
@@ -532,6 +553,7 @@ impl Engine {
             | Job::Resolve(..)
             | Job::Quarantine { .. }
             | Job::Dispose { .. }
+            | Job::Size(..)
             | Job::Deeds { .. } => {}
             Job::Ask { hook, .. } | Job::Tell { hook, .. } => self.hooks.release(&hook.name),
         }
@@ -542,6 +564,7 @@ fn job_folder(job: &Job) -> Option<FolderId> {
     match job {
         Job::Open(folder)
         | Job::Resolve(_, folder)
+        | Job::Size(_, folder)
         | Job::List { listing: Listing { folder, .. }, .. }
         | Job::Fetch { folder, .. }
         | Job::Deeds { folder, .. }
@@ -568,6 +591,7 @@ fn job_nodes(job: &Job) -> Vec<NodeId> {
         | Job::Wait(_)
         | Job::Open(_)
         | Job::Resolve(..)
+        | Job::Size(..)
         | Job::Dispose { .. }
         | Job::Tell { .. } => Vec::new(),
     }

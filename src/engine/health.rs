@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Engine, Job};
 use crate::id::{AccountId, FolderId};
-use crate::report::Degraded;
+use crate::report::{Budget, Degraded};
 use crate::store::Result;
 use crate::tree::Wall;
 
@@ -21,6 +21,8 @@ pub struct AccountHealth {
     pub next_poll: Option<Wall>,
     /// No calls before this moment.
     pub closed_until: Option<Wall>,
+    /// Its budget.
+    pub budget: Budget,
 }
 
 /// How the engine is.
@@ -41,8 +43,9 @@ impl Engine {
                 degraded: account.degraded.clone(),
                 caught_up: account.drained > 0,
                 long_poll: account.is_waiting(),
-                next_poll: account.asks_at().filter(|_| account.usable()).map(wall),
+                next_poll: account.asks_at(self.now.mono).filter(|_| account.usable()).map(wall),
                 closed_until: (account.closed_until > self.now.mono).then(|| wall(account.closed_until)),
+                budget: account.budget(self.now),
             };
             (*id, health)
         });

@@ -1,6 +1,7 @@
 //! The brakes: deletions that look like an accident wait for a person, and the person's answer.
 
 use super::hooks::Story;
+use super::retention::VERSIONS_FULL;
 use super::{Engine, ROWS_PER_STEP};
 use crate::command::Answer;
 use crate::hook::HookKind;
@@ -89,7 +90,7 @@ impl Engine {
     pub(super) fn approve(&mut self, id: HoldId) -> Result<Answer> {
         let Some(hold) = self.store.find_hold(id)? else { return Ok(no_such_hold(id)) };
         let message = match hold.reason.as_str() {
-            MASS_DELETE => self.approve_deletions(&hold)?,
+            MASS_DELETE | VERSIONS_FULL => self.approve_deletions(&hold)?,
             ACCOUNT_CHANGED => return self.approve_account(&hold),
             FOLDER_MOVED => {
                 let settings = hold.folder.and_then(|id| self.folders.get(&id)).map(|folder| folder.settings.clone());

@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::disk::Want;
 use super::effect::{Effect, HookOrder, Notice, Task};
 use super::{Engine, Job, Phase, millis};
 use crate::command::Answer;
@@ -193,8 +194,24 @@ impl Engine {
         Ok(self.judges(item)?.is_empty())
     }
 
+    /// Publishes a staged version, or asks who must allow it.
+    pub(super) fn publish_if_allowed(
+        &mut self,
+        item: &ItemRow,
+        work: &WorkRow,
+        parent: NodeId,
+        name: Name,
+    ) -> Result<()> {
+        // Without a place for it there is no publication either: that is found out on the way.
+        let is_allowed = match self.place(parent)? {
+            Some(above) => self.is_allowed(item, work, &above.path.join(&name))?,
+            None => true,
+        };
+        if is_allowed { self.want(item, work, Want::Publish { parent, name }) } else { Ok(()) }
+    }
+
     /// Whether a staged version may be published. If not, a hook is being asked, or the item was put off.
-    pub(super) fn is_allowed(&mut self, item: &ItemRow, work: &WorkRow, place: &RelPath) -> Result<bool> {
+    fn is_allowed(&mut self, item: &ItemRow, work: &WorkRow, place: &RelPath) -> Result<bool> {
         let judges = self.judges(item)?;
         if judges.is_empty() {
             return Ok(true);

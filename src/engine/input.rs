@@ -6,11 +6,12 @@ use std::time::Duration;
 use crate::command::Command;
 use crate::deed::{DeedResult, DiskError, Staged};
 use crate::events::EventPage;
+use crate::events::budget::Quota;
 use crate::hook::HookSettings;
-use crate::id::{Cursor, FolderId, JobId};
+use crate::id::{AccountId, Cursor, FolderId, JobId};
 use crate::local_news::{DirScan, HashedFile, LocalMiss, News, ScanFailure, UploadFailure, Uploaded};
 use crate::path::Name;
-use crate::provider::{Capabilities, Identity, ListPage, ProviderError, Resolved, Wake};
+use crate::provider::{Capabilities, Identity, ListPage, ProviderError, Resolved, TreeSize, Wake};
 use crate::settings::{AccountSettings, FolderSettings};
 use crate::tree::{ItemState, RemoteItem, Stamp, Wall};
 
@@ -41,6 +42,8 @@ pub struct RootFacts {
     pub stamp: Stamp,
     /// It held nothing but our own directory.
     pub empty: bool,
+    /// The size of its disk in bytes.
+    pub disk_bytes: u64,
 }
 
 /// Why a fetch failed.
@@ -65,6 +68,8 @@ pub enum Outcome {
     Woken(Result<Wake, ProviderError>),
     /// A remote place was looked up.
     Resolved(Result<Resolved, ProviderError>),
+    /// How much a remote folder holds, if its cloud tells.
+    Sized(Result<Option<TreeSize>, ProviderError>),
     /// A local root was opened, or looked at again.
     Opened(Result<RootFacts, DiskError>),
     /// One page of a listing.
@@ -97,6 +102,7 @@ pub enum Outcome {
 
 /// Something that happened.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "most inputs are outcomes, and each is moved a few times only")]
 pub enum Input {
     /// The first input: what makes this run differ from another one.
     Start {
@@ -107,6 +113,15 @@ pub enum Input {
     Tick(Now),
     /// The configuration was read, for the first time or again.
     Config(Box<Wishes>),
+    /// What an account's calls have cost so far.
+    Usage {
+        /// The account.
+        account: AccountId,
+        /// Requests that this process has made for it.
+        calls: u64,
+        /// What the provider's newest answer said of the quota.
+        quota: Option<Quota>,
+    },
     /// A job is done.
     Done {
         /// The job.

@@ -30,8 +30,8 @@ pub(super) enum Source {
     },
     /// The path that an event gives to something below it.
     Mention,
-    /// A listing of its parent.
-    Listing,
+    /// A listing of its parent, and for whom that was made.
+    Listing(Lane),
     /// A look at it.
     Look {
         /// The event that asked for the look.
@@ -43,7 +43,7 @@ impl Source {
     pub fn journal(self) -> Option<JournalId> {
         match self {
             Self::Event { journal, .. } | Self::Look { journal } => journal,
-            Self::Listing | Self::Mention => None,
+            Self::Listing(_) | Self::Mention => None,
         }
     }
 
@@ -52,19 +52,19 @@ impl Source {
     fn look(self) -> u8 {
         match self {
             Self::Event { late: true, .. } | Self::Mention => LOOK,
-            Self::Event { .. } | Self::Listing | Self::Look { .. } => 0,
+            Self::Event { .. } | Self::Listing(_) | Self::Look { .. } => 0,
         }
     }
 
     /// Whether the cloud showed the item itself, as it is.
     fn is_sight(self) -> bool {
-        matches!(self, Self::Listing | Self::Look { .. })
+        matches!(self, Self::Listing(_) | Self::Look { .. })
     }
 
     fn lane(self) -> Lane {
         match self {
             Self::Event { .. } | Self::Mention | Self::Look { .. } => Lane::News,
-            Self::Listing => Lane::Bulk,
+            Self::Listing(lane) => lane,
         }
     }
 }
@@ -86,13 +86,15 @@ pub(super) enum Learned {
 
 /// The folder that holds an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Above {
+pub(super) enum Above {
     /// It is one of ours.
     Wanted(NodeId),
     /// A pattern keeps it, or one above it, out.
     FilteredOut,
     /// It is not in the watched folder, or we cannot say.
     Outside,
+    /// It is in the watched folder, in a folder that we do not know yet and that is now looked for.
+    Unlisted,
 }
 
 impl Engine {
@@ -117,10 +119,12 @@ impl Engine {
                 return Ok(Learned::Stale);
             }
         }
+        self.note_root_path(folder, item);
         let parent = match self.parent_of(folder, item, source)? {
             Above::Wanted(parent) => parent,
             Above::FilteredOut => return self.learn_filtered(known.as_ref(), item, source),
             Above::Outside => return self.learn_outside(folder, known.as_ref(), item, source),
+            Above::Unlisted => return Ok(Learned::Same),
         };
         if !self.wanted(folder, parent, item)? {
             return self.learn_filtered(known.as_ref(), item, source);
@@ -137,12 +141,41 @@ impl Engine {
         let Some(known) = known else {
             let node = self.store.add_item(folder, &item.id, &row)?;
             if item.id.is_folder() && !self.is_empty(folder, source) {
-                self.store.want_listing(node, folder)?;
+                self.want_listing(node, folder, source.lane())?;
             }
             self.store.mark(node, folder, source.lane(), source.look(), source.journal(), self.now.wall)?;
+            self.order_by_age(node, folder, item, source)?;
             return Ok(Learned::Marked);
         };
         self.learn_again(&known, row, source)
+    }
+
+    /// Whether the events of a folder's cloud do not describe their items.
+    fn is_tight_lipped(&self, folder: FolderId) -> bool {
+        let account = self.folders.get(&folder).and_then(|folder| self.accounts.get(&folder.account));
+        account.is_some_and(|account| !account.capabilities.events_carry_items)
+    }
+
+    fn want_listing(&mut self, node: NodeId, folder: FolderId, lane: Lane) -> Result<()> {
+        match lane {
+            Lane::News => self.store.want_listing_now(node, folder),
+            Lane::Bulk => self.store.want_listing(node, folder),
+        }
+    }
+
+    /// Where a first sync may take days, the newest files come first.
+    fn order_by_age(&mut self, node: NodeId, folder: FolderId, item: &RemoteItem, source: Source) -> Result<()> {
+        let modified = item.content.as_ref().and_then(|content| content.modified);
+        let (Source::Listing(Lane::Bulk), Some(modified)) = (source, modified) else { return Ok(()) };
+        let is_tight = self
+            .folders
+            .get(&folder)
+            .and_then(|folder| self.accounts.get(&folder.account))
+            .is_some_and(|account| account.limits().per_day.is_some());
+        if is_tight {
+            self.store.order_by_age(node, modified)?;
+        }
+        Ok(())
     }
 
     /// Whether a folder that is told of is known to be empty: it was just created, and what is put into it will be told. That is not
@@ -158,6 +191,9 @@ impl Engine {
         let is_folder = known.id.is_folder();
         let placed = returned || row.parent != known.remote.parent || row.name != known.remote.name;
         let differs = placed || row.content != known.remote.content;
+        if row.content != known.remote.content {
+            self.remember_version(known)?;
+        }
         if differs || row.etag != known.remote.etag || row.sequence != known.remote.sequence {
             self.store.set_remote(known.node, &row)?;
         }
@@ -172,8 +208,10 @@ impl Engine {
             self.store.leave_holds(known.node)?;
             self.store.swept(known.node)?;
         }
-        if is_folder && returned && !self.is_empty(known.folder, source) {
-            self.store.want_listing(known.node, known.folder)?;
+        // Events may have named what is in it by a path that led to no place.
+        let found = placed && source.is_sight() && row.parent.is_some() && self.is_tight_lipped(known.folder);
+        if is_folder && (found || returned) && !self.is_empty(known.folder, source) {
+            self.want_listing(known.node, known.folder, source.lane())?;
         }
         // Marked also when nothing differs and there is a deed under way: its outcome is compared with the newest facts anyway.
         let agreed = !differs && known.synced.is_some() && self.settled(known.node)?;
@@ -227,10 +265,10 @@ impl Engine {
         match source {
             // An event may be old, and a removal is destructive: the item's own state decides, and "not found" agrees with the event.
             Source::Event { .. } => {
-                self.store.mark(known.node, folder, Lane::News, LOOK_AFTER_TRASH, source.journal(), self.now.wall)?;
+                self.mark_look(known.node, folder, LOOK_AFTER_TRASH, source)?;
             }
-            Source::Mention => self.store.mark(known.node, folder, Lane::News, LOOK, None, self.now.wall)?,
-            Source::Look { .. } | Source::Listing => {
+            Source::Mention => self.mark_look(known.node, folder, LOOK, source)?,
+            Source::Look { .. } | Source::Listing(_) => {
                 self.store.set_sequence(known.node, item.sequence)?;
                 self.gone(known, Presence::Absent, source)?;
             }
@@ -289,13 +327,18 @@ impl Engine {
                 Presence::Absent => {}
             }
         }
+        if let (None, Some(path), true) = (&item.ancestors, &item.path, source.is_sight())
+            && self.folders.get(&folder).is_some_and(|folder| folder.row.root_path.is_some())
+        {
+            return self.look_for_parent(folder, path);
+        }
         let root = self.folders.get(&folder).and_then(|folder| folder.root_item.clone());
         let (Some(ancestors), Some(root)) = (&item.ancestors, root) else { return Ok(Above::Outside) };
         let Some(start) = ancestors.iter().position(|ancestor| ancestor.id == root) else { return Ok(Above::Outside) };
         // An event may be old, and so may be the path that it gives.
         let source = match source {
             Source::Event { .. } | Source::Mention => Source::Mention,
-            Source::Listing | Source::Look { .. } => Source::Look { journal: None },
+            Source::Listing(_) | Source::Look { .. } => Source::Look { journal: None },
         };
         let mut above = root;
         for ancestor in &ancestors[start + 1..] {
@@ -307,6 +350,7 @@ impl Engine {
                 etag: None,
                 sequence: None,
                 ancestors: None,
+                path: None,
             };
             match self.store.item_by_id(folder, &ancestor.id)?.map(|row| (row.node, row.remote.presence)) {
                 Some((_, Presence::Present)) => {}
@@ -411,6 +455,6 @@ fn is_stale(known: &ItemRow, item: &RemoteItem, source: Source) -> bool {
     let (Some(had), Some(has)) = (known.remote.sequence, item.sequence) else { return false };
     match source {
         Source::Event { .. } | Source::Mention => has <= had,
-        Source::Listing | Source::Look { .. } => has < had,
+        Source::Listing(_) | Source::Look { .. } => has < had,
     }
 }

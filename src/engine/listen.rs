@@ -1,17 +1,19 @@
 //! Accounts: who we are, where we are in the stream, when to ask again, and what a page obliges us to look at.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::effect::{Effect, Notice, Task};
 use super::hooks::Story;
 use super::input::WAIT_LIMIT;
 use super::learn::{Learned, Source};
-use super::{Engine, Job, millis};
+use super::purse::CallQueue;
+use super::purse::Purse;
+use super::{Engine, Job, Phase, millis};
+use crate::events::budget::Share;
 use crate::events::interval::{Bounds, Interval, backoff};
 use crate::events::{EventKind, EventPage, RemoteEvent, Subject};
 use crate::hook::HookKind;
-use crate::id::{AccountId, Cursor, FolderId, ItemId, JobId, NodeId};
+use crate::id::{AccountId, Cursor, FolderId, ItemId, JobId, NodeId, VersionId};
 use crate::provider::{Capabilities, Identity, ProviderError, ProviderErrorKind, Wake};
 use crate::report::{Degraded, EventCounts};
 use crate::settings::{AccountSettings, ProviderName};
@@ -22,6 +24,7 @@ use crate::store::journal::NewEvent;
 use crate::store::work::Lane;
 use crate::tree::Wall;
 
+mod paths;
 mod stream;
 
 /// A stream that was not read for this long may have lost events: 13 days, a day below the shortest retention that Box documents.
@@ -30,8 +33,14 @@ const PLACE_KEPT_MS: i64 = 13 * 24 * 3_600 * 1_000;
 const NET_UNDER_LONG_POLL: Duration = Duration::from_mins(30);
 /// The longest interval without a long poll.
 const CEILING: Duration = Duration::from_mins(5);
+/// The shortest interval of a provider that asks for long ones, for a while after activity.
+const ALERT_FLOOR: Duration = Duration::from_secs(30);
 /// The shortest pause between two wake-ups of a long poll that brought nothing new.
 const SPURIOUS_WAKE_PAUSE: Duration = Duration::from_secs(1);
+/// How often a used up quota is tried again where neither the provider nor the day says when it is renewed.
+const QUOTA_RETRIED_EVERY: Duration = Duration::from_hours(1);
+/// The longest wait for a quota; a provider that asks for more is asked again.
+const QUOTA_WAIT_MOST: Duration = Duration::from_hours(24);
 /// Failures in a row before an account counts as offline.
 const FAILURES_UNTIL_OFFLINE: u32 = 3;
 /// Listings and looks under way at once for one account.
@@ -61,7 +70,7 @@ pub(super) struct Account {
     pub fetching: usize,
     pub asking: usize,
     /// Items that wait for a fetch or a look.
-    pub queue: VecDeque<NodeId>,
+    pub queue: CallQueue,
     stage: Stage,
     job: Option<JobId>,
     waiting: Option<JobId>,
@@ -78,11 +87,15 @@ pub(super) struct Account {
     failures: u32,
     /// Since when the stream is known to be read to its end, counted in polls: see the settling of full comparisons.
     pub polls_begun: u64,
+    pub purse: Purse,
+    /// The stream brought something for a folder since it was last read to its end.
+    news_for_us: bool,
 }
 
 impl Account {
     fn new(settings: AccountSettings, capabilities: Capabilities, row: AccountRow) -> Self {
         let bounds = bounds(&settings, &capabilities);
+        let purse = Purse::new(row.spent);
         Self {
             settings,
             capabilities,
@@ -91,7 +104,7 @@ impl Account {
             closed_until: 0,
             fetching: 0,
             asking: 0,
-            queue: VecDeque::new(),
+            queue: CallQueue::default(),
             stage: Stage::New,
             job: None,
             waiting: None,
@@ -104,6 +117,8 @@ impl Account {
             interval: Interval::new(bounds),
             failures: 0,
             polls_begun: 0,
+            purse,
+            news_for_us: false,
         }
     }
 
@@ -127,13 +142,19 @@ impl Account {
         }
         let waits = (self.can_wait() && self.next_wait < u64::MAX).then(|| self.next_wait.max(self.closed_until));
         let opens = (self.closed_until > now).then_some(self.closed_until);
-        self.asks_at().into_iter().chain(waits).chain(opens).min()
+        let refused = self.purse.refused_until(now);
+        self.asks_at(now).into_iter().chain(waits).chain(opens).chain(refused).min()
     }
 
     /// When the next question about the account or its stream is asked; nothing while one is.
-    pub fn asks_at(&self) -> Option<u64> {
+    pub fn asks_at(&self, now: u64) -> Option<u64> {
         let at_once = self.stage == Stage::New || self.row.cursor.is_none();
         let at = if at_once { self.closed_until } else { self.next_poll.max(self.closed_until) };
+        // What is due and was refused for want of budget is asked for when that may have changed.
+        let at = match self.purse.refused_until(now) {
+            Some(refused) if at <= now => refused,
+            _ => at,
+        };
         (self.job.is_none() && self.stage != Stage::Stuck).then_some(at)
     }
 
@@ -148,6 +169,17 @@ impl Account {
         self.waiting.is_some()
     }
 
+    /// The interval of listening while nothing happens.
+    pub fn rest(&self) -> Duration {
+        let bounds = bounds(&self.settings, &self.capabilities);
+        if self.capabilities.long_poll { bounds.ceiling.max(NET_UNDER_LONG_POLL) } else { bounds.ceiling }
+    }
+
+    /// Calls under way, but for long polls.
+    pub fn under_way(&self) -> u64 {
+        (self.asking + self.fetching + usize::from(self.job.is_some())) as u64
+    }
+
     /// Reads the stream as soon as possible.
     pub fn poll_now(&mut self) {
         self.next_poll = 0;
@@ -155,7 +187,12 @@ impl Account {
 }
 
 fn bounds(settings: &AccountSettings, capabilities: &Capabilities) -> Bounds {
-    let floor = settings.poll_min.unwrap_or(capabilities.poll_floor);
+    let shortest = match settings.provider {
+        ProviderName::Box => capabilities.poll_floor,
+        // What Egnyte asks for is the interval at rest; after activity it is shorter, as far as the budget goes.
+        ProviderName::Egnyte => capabilities.poll_floor.min(ALERT_FLOOR),
+    };
+    let floor = settings.poll_min.unwrap_or(shortest);
     Bounds { floor, ceiling: settings.poll_max.unwrap_or(CEILING).max(floor) }
 }
 
@@ -212,7 +249,8 @@ impl Engine {
     /// When one more question can be asked of an account; nothing if that depends on something else than time.
     pub(super) fn ask_at(&self, id: AccountId) -> Option<u64> {
         let account = self.accounts.get(&id)?;
-        (account.usable() && account.asking < QUESTIONS_MOST).then_some(account.closed_until)
+        let open_at = account.closed_until.max(account.purse.refused_until(self.now.mono).unwrap_or(0));
+        (account.usable() && account.asking < QUESTIONS_MOST).then_some(open_at)
     }
 
     /// Drops the questions about an account and its stream that are under way: they were asked with former credentials or settings.
@@ -227,6 +265,9 @@ impl Engine {
     pub(super) fn drive_accounts(&mut self) -> Result<()> {
         let ids: Vec<AccountId> = self.accounts.keys().copied().collect();
         for id in ids {
+            if let Some(account) = self.accounts.get_mut(&id) {
+                account.purse.ask_again();
+            }
             self.drive_account(id)?;
         }
         Ok(())
@@ -242,7 +283,9 @@ impl Engine {
             let (about, task) = if account.stage == Stage::New {
                 (Job::Identify(id), Task::Identify)
             } else if account.row.cursor.is_none() || lost {
-                (Job::TakeCursor(id), Task::TakeCursor)
+                // Whoever had a place in this very stream has lost it.
+                let had_place = account.row.stream.as_ref() == Some(&stream);
+                (Job::TakeCursor(id), if had_place { Task::RestartCursor } else { Task::TakeCursor })
             } else if now.mono >= account.next_poll {
                 match &account.row.cursor {
                     Some(cursor) => (Job::Poll(id), Task::Poll(cursor.clone())),
@@ -252,7 +295,11 @@ impl Engine {
                 return self.drive_wait(id);
             };
             let is_poll = matches!(about, Job::Poll(_));
+            if !self.may_call(id, Share::Listening) {
+                return self.drive_wait(id);
+            }
             let Some(job) = self.start(about)? else { return Ok(()) };
+            self.spend_call(id, Share::Listening)?;
             if let Some(account) = self.accounts.get_mut(&id) {
                 account.job = Some(job);
                 if is_poll {
@@ -295,7 +342,12 @@ impl Engine {
                     next_step: format!("run `agent login {} --account {name}`", account.settings.provider.word()),
                 });
             }
-            ProviderErrorKind::RateLimited | ProviderErrorKind::QuotaExhausted => {
+            ProviderErrorKind::QuotaExhausted => {
+                account.used_up();
+                let wait = error.retry_after.unwrap_or(QUOTA_RETRIED_EVERY).min(QUOTA_WAIT_MOST);
+                account.closed_until = account.closed_until.max(now + millis(wait));
+            }
+            ProviderErrorKind::RateLimited => {
                 account.failures += 1;
                 let wait = backoff(account.failures, error.retry_after, chance);
                 account.closed_until = account.closed_until.max(now + millis(wait));
@@ -489,6 +541,7 @@ impl Engine {
         account.row.polled_at = Some(now.wall);
         add_counts(&mut account.row.counts, counts);
         account.news_since_wake |= counts.relevant + counts.foreign + counts.stale + counts.own > 0;
+        account.news_for_us |= counts.relevant + counts.own > 0;
         if !page.drained {
             account.next_poll = 0;
             return Ok(());
@@ -496,7 +549,9 @@ impl Engine {
         account.drained = account.polls_begun;
         let bounds = bounds(&account.settings, &account.capabilities);
         let news = std::mem::take(&mut account.news_since_wake);
-        let pause = account.interval.next(bounds, news, chance);
+        let for_us = std::mem::take(&mut account.news_for_us);
+        let pause = account.interval.next(bounds, for_us, chance);
+        let pause = account.affordable(pause, now);
         if account.capabilities.long_poll {
             account.next_poll = now.mono + millis(pause.max(NET_UNDER_LONG_POLL));
             let spurious = std::mem::take(&mut account.woken) && !news;
@@ -512,6 +567,9 @@ impl Engine {
 pub(super) const LOOK: u8 = 1;
 /// Ask for the item's state after the stream said that it went to the trash, or elsewhere: "not found" is the second proof.
 pub(super) const LOOK_AFTER_TRASH: u8 = 2;
+
+/// As [`LOOK_AFTER_TRASH`], but the stream had something else to say of the item since.
+pub(super) const LOOK_UNSURE: u8 = 3;
 
 fn add_counts(counts: &mut EventCounts, more: EventCounts) {
     counts.relevant += more.relevant;

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
-use super::hooks::Story;
 use super::input::{FetchFailure, FetchOrder};
 use super::learn::Source;
 use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
+use super::purse::Waiting;
 use super::{Engine, ITEMS_PER_STEP, Job, Phase, ROWS_PER_LOAD, ROWS_PER_STEP, WORKING_SET_ITEMS, millis};
 use crate::deed::{DiskErrorKind, Staged};
+use crate::events::budget::Share;
 use crate::events::interval::backoff;
-use crate::hook::HookKind;
 use crate::id::{AccountId, FolderId, ItemKind, NodeId};
 use crate::path::{LocalName, Name, local_name};
 use crate::plan::{self, Action, RemoteSide, SyncedSide};
@@ -21,6 +21,7 @@ use crate::store::items::{ItemRow, Presence, SeatRow};
 use crate::store::work::{Lane, WorkRow, WorkState};
 use crate::tree::{ItemState, Seat, SyncedContent};
 
+mod below;
 mod calls;
 
 /// Files fetched and not yet published, for one folder: what a slow disk may let pile up.
@@ -86,7 +87,7 @@ impl Engine {
     }
 
     /// Whether a folder's items can be worked on at all.
-    fn can_work(&self, id: FolderId) -> bool {
+    pub(super) fn can_work(&self, id: FolderId) -> bool {
         self.folders.get(&id).is_some_and(|folder| {
             folder.is_open()
                 && !folder.row.paused
@@ -104,11 +105,17 @@ impl Engine {
             self.leave(node);
             return Ok(());
         }
-        if work.look > 0 {
-            self.await_call(&work);
+        if work.look > 0 && !self.follows_its_folder(&work, &item)? {
+            if self.nodes.get(&node) == Some(&Phase::Ready) {
+                self.await_call(&work, &item);
+            }
             return Ok(());
         }
-        match plan_of(&item) {
+        let plan = plan_of(&item);
+        if self.stays_away(&item, &work, &plan)? {
+            return Ok(());
+        }
+        match plan {
             Action::Forget => self.forget(&item, &work),
             Action::Settle => self.settle(&item, &work),
             Action::Release => self.release(&item, &work),
@@ -123,6 +130,9 @@ impl Engine {
                 Ok(())
             }
             Action::Fetch { parent, name } => {
+                if item.synced.is_some() && !work.approved && self.versions_full(&item)? {
+                    return Ok(());
+                }
                 if self.way_is_free(&item, &work, parent, &name)? {
                     self.fetch_or_publish(&item, &work, parent, name)?;
                 }
@@ -161,13 +171,14 @@ impl Engine {
         let what = self.did.get(&item.node).copied().unwrap_or("no change");
         self.drop_staged(item.folder, item.node);
         self.conclude(item, work, what)?;
+        self.remember_version(item)?;
         self.store.drop_item(item.node)?;
         self.leave(item.node);
         Ok(())
     }
 
     /// Cloud and disk agree.
-    fn settle(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
+    pub(super) fn settle(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
         let what = self.did.get(&item.node).copied().unwrap_or("no change");
         self.drop_staged(item.folder, item.node);
         self.conclude(item, work, what)?;
@@ -326,11 +337,7 @@ impl Engine {
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(()) };
         let staged = folder.staged.get(&item.node).map(|(_, content)| content.version.clone());
         if staged.as_ref() == Some(&content.version) {
-            let Some(above) = self.place(parent)? else { return self.want(item, work, Want::Publish { parent, name }) };
-            if self.is_allowed(item, work, &above.path.join(&name))? {
-                return self.want(item, work, Want::Publish { parent, name });
-            }
-            return Ok(());
+            return self.publish_if_allowed(item, work, parent, name);
         }
         if staged.is_some() {
             self.drop_staged(item.folder, item.node);
@@ -342,7 +349,7 @@ impl Engine {
         if may_be_there && content.hash.is_some() && !self.no_adopt.contains(&item.node) && self.may_adopt(item)? {
             return self.want(item, work, Want::Adopt { parent, name });
         }
-        self.await_call(work);
+        self.await_call(work, item);
         Ok(())
     }
 
@@ -354,7 +361,7 @@ impl Engine {
         }
         match kind {
             ItemKind::File => {
-                if work.approved || !self.brake(item)? {
+                if work.approved || !self.brake(item)? && !self.versions_full(item)? {
                     self.want(item, work, Want::RemoveFile)?;
                 }
                 Ok(())
@@ -398,7 +405,7 @@ impl Engine {
 
     /// An item is not where we had put it.
     pub(super) fn lose(&mut self, item: &ItemRow) -> Result<()> {
-        self.put_synced(item, None)?;
+        self.missing_on_disk(item)?;
         self.store.mark(item.node, item.folder, Lane::Bulk, 0, None, self.now.wall)
     }
 
@@ -419,7 +426,7 @@ impl Engine {
             self.sweep_at = children.last().map(|last| (node, last.node));
             for child in children {
                 if child.remote.presence == Presence::Present {
-                    self.gone(&child, presence, Source::Listing)?;
+                    self.gone(&child, presence, Source::Listing(Lane::Bulk))?;
                 }
             }
             if !full {
@@ -530,10 +537,7 @@ impl Engine {
         let due = self.now.wall.plus_ms(millis(wait) as i64);
         self.store.put_off(node, due, attempts, Some((code, text)))?;
         let path = self.shown_path(&item)?;
-        if attempts == 1 {
-            let story = Story::of_item(HookKind::Problem, &item, path.clone()).with_message(format!("{code}: {text}"));
-            self.happened(story, Some(&work))?;
-        }
+        self.problem_happened(&item, &work, &path, code, text)?;
         let (folder, code, text) = (item.folder, code.to_owned(), text.to_owned());
         self.notice(Notice::Problem { folder, path, code, text });
         self.leave(node);

@@ -5,8 +5,11 @@ use std::time::Duration;
 /// How much longer each quiet interval is than the one before, in percent.
 const GROWTH_PERCENT: u64 = 150;
 
-/// How much an interval is varied by chance, in percent to either side.
-const JITTER_PERCENT: u64 = 10;
+/// How much longer chance makes an interval at most, in percent. Never shorter: the number of polls in an hour is a promise.
+const JITTER_PERCENT: u64 = 20;
+
+/// After news, the interval stays at its shortest for this long: one change is often followed by another.
+const ALERT: Duration = Duration::from_mins(2);
 
 /// The bounds of an account's interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,22 +24,27 @@ pub struct Bounds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interval {
     current: Duration,
+    /// How long the alert after the last news still lasts.
+    alert: Duration,
 }
 
 impl Interval {
     /// Starts as after activity.
     pub fn new(bounds: Bounds) -> Self {
-        Self { current: bounds.floor }
+        Self { current: bounds.floor, alert: ALERT }
     }
 
     /// The time until the next poll, given whether the last one brought news. `chance` is any number; it varies the result.
     pub fn next(&mut self, bounds: Bounds, news: bool, chance: u64) -> Duration {
         if news {
-            self.current = bounds.floor;
+            *self = Self::new(bounds);
         }
         let now = self.current.clamp(bounds.floor, bounds.ceiling.max(bounds.floor));
-        self.current = percent(now, GROWTH_PERCENT).min(bounds.ceiling.max(bounds.floor));
-        jitter(now, chance).max(bounds.floor)
+        if self.alert.is_zero() {
+            self.current = percent(now, GROWTH_PERCENT).min(bounds.ceiling.max(bounds.floor));
+        }
+        self.alert = self.alert.saturating_sub(now);
+        jitter(now, chance)
     }
 }
 
@@ -55,8 +63,8 @@ fn percent(span: Duration, percent: u64) -> Duration {
 }
 
 fn jitter(span: Duration, chance: u64) -> Duration {
-    let width = percent(span, 2 * JITTER_PERCENT).as_millis() as u64;
-    percent(span, 100 - JITTER_PERCENT) + Duration::from_millis(if width == 0 { 0 } else { chance % (width + 1) })
+    let width = percent(span, JITTER_PERCENT).as_millis() as u64;
+    span + Duration::from_millis(chance % (width + 1))
 }
 
 #[cfg(test)]
@@ -71,11 +79,11 @@ mod tests {
     fn quiet_makes_it_longer_and_news_short_again() {
         let mut interval = Interval::new(BOUNDS);
         let mut last = Duration::ZERO;
-        for _ in 0..10 {
+        for _ in 0..15 {
             last = interval.next(BOUNDS, false, 0);
         }
-        assert!(last >= Duration::from_secs(270), "{last:?}");
-        assert!(interval.next(BOUNDS, true, 0) <= Duration::from_secs(33));
+        assert!(last >= Duration::from_mins(5), "{last:?}");
+        assert!(interval.next(BOUNDS, true, 0) <= Duration::from_secs(36));
     }
 
     #[test]
@@ -92,7 +100,7 @@ mod tests {
             for (chance, news) in chances {
                 let next = interval.next(BOUNDS, news, chance);
                 prop_assert!(next >= BOUNDS.floor);
-                prop_assert!(next <= BOUNDS.ceiling * 11 / 10);
+                prop_assert!(next <= BOUNDS.ceiling * 12 / 10);
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::deed::{DiskError, DiskErrorKind};
 use crate::path::RESERVED_NAME;
 
 /// The file in our own directory that names the folder.
-const MARK_NAME: &str = "folder";
+pub(super) const MARK_NAME: &str = "folder";
 /// Its name while it is written.
 const NEW_MARK_NAME: &str = "folder.new";
 /// The most that is read of a mark, in bytes.

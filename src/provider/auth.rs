@@ -25,10 +25,11 @@ mod file;
 mod login;
 mod session;
 
+pub(in crate::provider) use endpoint::origin;
 pub use endpoint::{revoke_url, token_url};
 pub use file::{CredentialFile, FileStamp, Pair, Stored};
 pub use login::{Login, parse_login, remove, revoke, save_login};
-pub use session::{Call, Session, Shape};
+pub use session::{Call, ReadQuota, Session, Shape};
 
 use endpoint::{Grant, GrantError};
 

@@ -14,7 +14,7 @@ use super::auth::{Session, TokenSource, token_url};
 use super::http::{CallCounter, Http, HttpOptions, check_origin, content_of};
 use super::{
     Capabilities, Content, Expected, HashKind, Identity, ListPage, Preflight, Provider, ProviderError,
-    ProviderErrorKind, Resolved, Result, UploadBody, UploadOrder, UploadTarget, Wake,
+    ProviderErrorKind, RemoteVersion, Resolved, Result, UploadBody, UploadOrder, UploadTarget, Wake,
 };
 use crate::events::EventPage;
 use crate::id::{Cursor, ItemId, ItemKind, PageToken, VersionId};
@@ -171,6 +171,13 @@ impl Provider for BoxCom {
 
     async fn trash(&self, item: &ItemId, expected: &Expected) -> Result<()> {
         change::trash(&self.api, item, expected).await
+    }
+
+    async fn versions(&self, file: &ItemId) -> Result<Vec<RemoteVersion>> {
+        if file.kind() != ItemKind::File {
+            return Err(not_a("file", file));
+        }
+        self.api.versions(file).await
     }
 
     async fn settle(&self) {

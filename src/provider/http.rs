@@ -23,7 +23,7 @@ pub mod range;
 pub mod retry;
 
 pub use body::{MAX_JSON_BYTES, patient_stream, read_capped, read_text};
-pub use calls::{CallCounter, CallCounts, CallKind};
+pub use calls::{CallCounter, CallCounts, CallKind, Quota};
 pub use range::content_of;
 pub use retry::{MAX_RETRY_AFTER, RetryPolicy, retry_after, retrying};
 

@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Result, Store};
+use crate::events::budget::Spent;
 use crate::id::{AccountId, Cursor};
 use crate::provider::Identity;
 use crate::report::EventCounts;
@@ -29,10 +30,13 @@ pub struct AccountRow {
     pub polled_at: Option<Wall>,
     /// Event counts.
     pub counts: EventCounts,
+    /// Calls reserved on the day that was last counted.
+    pub spent: Spent,
 }
 
 pub(super) const COLUMNS: &str =
-    "account, name, user_id, login, stream, cursor, polled_at, relevant, foreigns, repeated, stale, own, provider";
+    "account, name, user_id, login, stream, cursor, polled_at, relevant, foreigns, repeated, stale, own, provider,
+     day, spent, compared";
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
     Ok(AccountRow {
@@ -51,6 +55,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
             stale: row.get(10)?,
             own: row.get(11)?,
         },
+        spent: Spent { day: row.get(13)?, calls: row.get(14)?, compared: row.get(15)? },
     })
 }
 
@@ -84,6 +89,13 @@ impl Store {
     /// Forgets the place in the stream.
     pub fn drop_cursor(&mut self, account: AccountId) -> Result<()> {
         self.conn.execute("UPDATE account SET cursor = NULL, polled_at = NULL WHERE account = ?1", [account.0])?;
+        Ok(())
+    }
+
+    /// Reserves calls before they are made.
+    pub fn set_spent(&mut self, account: AccountId, spent: Spent) -> Result<()> {
+        let sql = "UPDATE account SET day = ?2, spent = ?3, compared = ?4 WHERE account = ?1";
+        self.conn.prepare_cached(sql)?.execute(params![account.0, spent.day, spent.calls, spent.compared])?;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Result, Store};
 use crate::id::{AccountId, FolderId, NodeId};
+use crate::provider::TreeSize;
 use crate::tree::Wall;
 
 /// How far a full comparison is.
@@ -71,6 +72,10 @@ pub struct FolderRow {
     pub verified_at: Option<Wall>,
     /// The counts.
     pub counts: FolderCounts,
+    /// The remote folder's whole path as last seen, where the provider names paths.
+    pub root_path: Option<String>,
+    /// What the cloud says that the remote folder holds in all.
+    pub whole: Option<TreeSize>,
 }
 
 /// What a folder holds on disk.
@@ -98,7 +103,7 @@ impl FolderCounts {
 
 pub(super) const COLUMNS: &str =
     "folder, name, account, mark, remote, local, filters, root, opened, adopt, paused, unverified,
-     scan, scan_stage, scan_at, verified_at, files, folders, bytes, removals";
+     scan, scan_stage, scan_at, verified_at, files, folders, bytes, removals, root_path, whole_files, whole_folders, whole_bytes";
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<FolderRow> {
     Ok(FolderRow {
@@ -123,6 +128,11 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<FolderRow> {
             folders: row.get(17)?,
             bytes: row.get(18)?,
             removals: row.get(19)?,
+        },
+        root_path: row.get(20)?,
+        whole: match (row.get(21)?, row.get(22)?, row.get(23)?) {
+            (Some(files), Some(folders), Some(bytes)) => Some(TreeSize { files, folders, bytes }),
+            _ => None,
         },
     })
 }
@@ -177,6 +187,7 @@ impl Store {
         self.conn.execute("DELETE FROM sweep WHERE folder = ?1", [folder.0])?;
         self.conn.execute("DELETE FROM hold WHERE folder = ?1", [folder.0])?;
         self.conn.execute("DELETE FROM intent WHERE folder = ?1", [folder.0])?;
+        self.conn.execute("DELETE FROM unplaced WHERE folder = ?1", [folder.0])?;
         Ok(())
     }
 
@@ -197,7 +208,8 @@ impl Store {
     /// Writes back where a folder stands.
     pub fn save_folder(&mut self, row: &FolderRow) -> Result<()> {
         let sql = "UPDATE folder SET filters = ?2, root = ?3, opened = ?4, adopt = ?5, paused = ?6, unverified = ?7, scan = ?8,
-                   scan_stage = ?9, scan_at = ?10, verified_at = ?11, files = ?12, folders = ?13, bytes = ?14, removals = ?15
+                   scan_stage = ?9, scan_at = ?10, verified_at = ?11, files = ?12, folders = ?13, bytes = ?14, removals = ?15,
+                   root_path = ?16, whole_files = ?17, whole_folders = ?18, whole_bytes = ?19
                    WHERE folder = ?1";
         self.conn.prepare_cached(sql)?.execute(params![
             row.folder.0,
@@ -215,6 +227,10 @@ impl Store {
             row.counts.folders,
             row.counts.bytes,
             row.counts.removals,
+            row.root_path,
+            row.whole.map(|whole| whole.files),
+            row.whole.map(|whole| whole.folders),
+            row.whole.map(|whole| whole.bytes),
         ])?;
         Ok(())
     }

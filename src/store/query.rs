@@ -18,7 +18,7 @@ const EVENTS_SHOWN: u32 = 100;
 /// Reads reports from a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'a> {
-    conn: &'a Connection,
+    pub(super) conn: &'a Connection,
 }
 
 /// What is left to do in a folder.
@@ -302,8 +302,8 @@ impl<'a> Rows<'a> {
 
     /// Local versions of an item, newest first: when, why, bytes.
     pub fn versions_of(self, folder: FolderId, id: &ItemId) -> Result<Vec<(Wall, String, u64)>> {
-        let sql =
-            "SELECT at, reason, size FROM version WHERE folder = ?1 AND id = ?2 ORDER BY at DESC, job DESC LIMIT 100";
+        let sql = "SELECT at, reason, size FROM version WHERE folder = ?1 AND id = ?2 AND dropped IS NULL
+             ORDER BY at DESC, job DESC LIMIT 100";
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement
             .query_map(params![folder.0, id.to_string()], |row| Ok((Wall(row.get(0)?), row.get(1)?, row.get(2)?)))?;

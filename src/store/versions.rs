@@ -15,6 +15,8 @@ pub enum Reason {
     Deleted,
     /// It was somebody's own edit or file, in the way of the cloud's version.
     Edited,
+    /// Its time on this disk was over; the cloud has it.
+    Expired,
 }
 
 impl Reason {
@@ -23,6 +25,7 @@ impl Reason {
             Self::Superseded => "superseded",
             Self::Deleted => "deleted",
             Self::Edited => "edited",
+            Self::Expired => "expired",
         }
     }
 }
@@ -70,17 +73,62 @@ impl Store {
     }
 
     /// The superseded versions of an item beyond the newest `keep`.
-    pub fn surplus_versions(&self, folder: FolderId, id: &ItemId, keep: u32) -> Result<Vec<JobId>> {
-        let sql = "SELECT job FROM version WHERE folder = ?1 AND id = ?2 AND reason = 'superseded'
+    pub fn surplus_versions(&self, folder: FolderId, id: &ItemId, keep: u32) -> Result<Vec<Slot>> {
+        let sql = "SELECT job, size, at FROM version WHERE folder = ?1 AND id = ?2 AND reason = 'superseded' AND dropped IS NULL
                    ORDER BY at DESC, job DESC LIMIT -1 OFFSET ?3";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement.query_map(params![folder.0, id.to_string(), keep], |row| Ok(JobId(row.get(0)?)))?;
+        let rows = statement.query_map(params![folder.0, id.to_string(), keep], slot)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// A kept content was removed for good.
-    pub fn drop_version(&mut self, job: JobId) -> Result<()> {
-        self.conn.prepare_cached("DELETE FROM version WHERE job = ?1")?.execute([job.0])?;
+    /// The oldest contents of a folder's version store, at most `limit`.
+    pub fn oldest_versions(&self, folder: FolderId, limit: u32) -> Result<Vec<Slot>> {
+        let sql = "SELECT job, size, at FROM version WHERE folder = ?1 AND dropped IS NULL ORDER BY at, job LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![folder.0, limit], slot)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// How many bytes a folder's version store holds.
+    pub fn kept_bytes(&self, folder: FolderId) -> Result<u64> {
+        let sql = "SELECT coalesce(sum(size), 0) FROM version WHERE folder = ?1 AND dropped IS NULL";
+        let bytes: i64 = self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?;
+        Ok(bytes.max(0) as u64)
+    }
+
+    /// A kept content is given up. The row stays for a while, so that its file is found again if a crash kept it from being removed.
+    pub fn give_up_version(&mut self, job: JobId, now: Wall) -> Result<()> {
+        self.conn.prepare_cached("UPDATE version SET dropped = ?2 WHERE job = ?1")?.execute([job.0, now.0])?;
         Ok(())
     }
+
+    /// Contents that were given up, at most `limit`: their files may still be there.
+    pub fn given_up(&self, folder: FolderId, limit: u32) -> Result<Vec<JobId>> {
+        let sql = "SELECT job FROM version WHERE folder = ?1 AND dropped IS NOT NULL ORDER BY job LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![folder.0, limit], |row| Ok(JobId(row.get(0)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Forgets contents that were given up before a moment, at most `limit`.
+    pub fn forget_given_up(&mut self, before: Wall, limit: u32) -> Result<()> {
+        let sql = "DELETE FROM version WHERE job IN (SELECT job FROM version WHERE dropped < ?1 LIMIT ?2)";
+        self.conn.prepare_cached(sql)?.execute(params![before.0, limit])?;
+        Ok(())
+    }
+}
+
+/// One content of the version store, as retention sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// The job that names it.
+    pub job: JobId,
+    /// Bytes.
+    pub size: u64,
+    /// Since when it is kept.
+    pub at: Wall,
+}
+
+fn slot(row: &rusqlite::Row<'_>) -> rusqlite::Result<Slot> {
+    Ok(Slot { job: JobId(row.get(0)?), size: row.get::<_, i64>(1)?.max(0) as u64, at: Wall(row.get(2)?) })
 }

@@ -188,6 +188,13 @@ impl Store {
         Ok(nodes.len())
     }
 
+    /// Gives bulk work its place in line: the newest content first.
+    pub fn order_by_age(&mut self, node: NodeId, modified: Wall) -> Result<()> {
+        let sql = "UPDATE work SET pos = ?2 WHERE node = ?1 AND lane = 1 AND state = 0";
+        self.conn.prepare_cached(sql)?.execute([node.0, -modified.0.max(0)])?;
+        Ok(())
+    }
+
     /// The earliest moment at which waiting work is due.
     pub fn next_due(&self) -> Result<Option<Wall>> {
         let work: Option<i64> = self
@@ -240,12 +247,14 @@ impl Store {
         Ok(())
     }
 
-    /// Remote folders to list now, after a position: position, node and folder.
-    pub fn listings(&self, after: i64, limit: u32) -> Result<Vec<(i64, NodeId, FolderId)>> {
-        let sql = "SELECT pos, node, folder FROM listing WHERE pos > ?1 AND due = 0 ORDER BY pos LIMIT ?2";
+    /// Remote folders to list now, after a position: position, node, folder, and for whom.
+    pub fn listings(&self, after: i64, limit: u32) -> Result<Vec<(i64, NodeId, FolderId, Lane)>> {
+        let sql = "SELECT pos, node, folder, lane FROM listing WHERE pos > ?1 AND due = 0 ORDER BY pos LIMIT ?2";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement
-            .query_map(params![after, limit], |row| Ok((row.get(0)?, NodeId(row.get(1)?), FolderId(row.get(2)?))))?;
+        let rows = statement.query_map(params![after, limit], |row| {
+            let lane = if row.get::<_, i64>(3)? == 0 { Lane::News } else { Lane::Bulk };
+            Ok((row.get(0)?, NodeId(row.get(1)?), FolderId(row.get(2)?), lane))
+        })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 

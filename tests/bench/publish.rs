@@ -189,6 +189,12 @@ impl Provider for Memory {
             let part = self.part.clone();
             move |_| Ok(Bytes::copy_from_slice(&part))
         });
-        Ok(Content { offset, total: Some(LARGE_BYTES), stream: stream::iter(parts).boxed() })
+        Ok(Content {
+            offset,
+            total: Some(LARGE_BYTES),
+            hash: None,
+            modified: None,
+            stream: stream::iter(parts).boxed(),
+        })
     }
 }

@@ -7,7 +7,7 @@ use folder_sync_agent::daemon::control::{self, ControlSocket, Order};
 use folder_sync_agent::id::{HoldId, JournalId};
 use folder_sync_agent::report::{
     AccountStatus, Budget, Degraded, EventCounts, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow,
-    ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Transfer, Why,
+    ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Transfer, Versions, Why,
 };
 use folder_sync_agent::tree::Wall;
 use tokio::sync::mpsc;
@@ -72,6 +72,10 @@ impl Reports for MadeUp {
 
     fn problems(&self, _folder: Option<&str>) -> Result<Vec<ProblemRow>, ReportError> {
         Ok(vec![])
+    }
+
+    fn versions(&self, path: &str) -> Result<Versions, ReportError> {
+        Err(ReportError::NotFound(format!("{path} has no versions")))
     }
 
     fn why(&self, path: &str) -> Result<Why, ReportError> {

@@ -1,17 +1,22 @@
 //! A sandbox with one account that is signed in, and the adapter under test.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use folder_sync_agent::events::RemoteEvent;
-use folder_sync_agent::id::{Cursor, ItemId};
+use folder_sync_agent::id::{Cursor, ItemId, ItemKind, VersionId};
 use folder_sync_agent::provider::auth::{Credentials, save_login};
 use folder_sync_agent::provider::box_com::BoxCom;
+use folder_sync_agent::provider::egnyte::{Egnyte, Sizes};
 use folder_sync_agent::provider::http::CallCounter;
 use folder_sync_agent::provider::{Content, Provider};
-use folder_sync_agent::sandbox::{ACCESS_TOKEN, Cloud, Options, Sandbox, start};
+use folder_sync_agent::sandbox::{
+    ACCESS_TOKEN, Answer, Cloud, Content as Bytes, Entry, Options, Refusal, Sandbox, User, start,
+};
 use folder_sync_agent::settings::{AccountSettings, BoxStream, ProviderName, Suppress};
 use folder_sync_agent::tree::{ItemState, RemoteItem, Wall};
 use futures_util::TryStreamExt;
@@ -30,6 +35,19 @@ pub trait Face {
     const CONTENT: &'static str;
     /// The request that really brings the bytes.
     const CONTENT_TARGET: &'static str;
+    const TOKEN: &'static str;
+
+    /// Where the tests' trees begin: the part of the cloud that this provider shows.
+    const TOP: &'static str;
+    /// A path below the origin that wants the bearer.
+    const WHOAMI_PATH: &'static str;
+
+    /// The sandbox's numbers as this provider writes them.
+    fn item(kind: ItemKind, number: &str) -> ItemId;
+    fn version(number: &str) -> VersionId;
+
+    /// Every way in which the provider says that there were too many calls, and to wait so many seconds.
+    fn throttles(seconds: &str) -> Vec<Answer>;
 
     fn adapter(settings: &AccountSettings, credentials: &TempDir, counter: Arc<CallCounter>) -> Arc<dyn Provider>;
 
@@ -49,6 +67,22 @@ impl Face for BoxFace {
     const LONG_POLL: &'static str = "realtime";
     const CONTENT: &'static str = "content";
     const CONTENT_TARGET: &'static str = "content_redirect";
+    const TOKEN: &'static str = "token";
+
+    const TOP: &'static str = "";
+    const WHOAMI_PATH: &'static str = "/2.0/users/me";
+
+    fn item(kind: ItemKind, number: &str) -> ItemId {
+        ItemId::new(kind, number)
+    }
+
+    fn version(number: &str) -> VersionId {
+        VersionId::new(number)
+    }
+
+    fn throttles(seconds: &str) -> Vec<Answer> {
+        vec![Answer::too_many(Some(seconds))]
+    }
 
     fn adapter(settings: &AccountSettings, credentials: &TempDir, counter: Arc<CallCounter>) -> Arc<dyn Provider> {
         Arc::new(BoxCom::new(settings, credentials.path().join("credentials"), counter).unwrap())
@@ -59,8 +93,127 @@ impl Face for BoxFace {
     }
 }
 
+pub struct EgnyteFace;
+
+impl EgnyteFace {
+    /// Ids of the sandbox's Egnyte have one form, and tell by their beginning what they belong to.
+    fn id(start: &str, number: &str) -> String {
+        format!("{start}-5a6d-4b0c-8f1e-{:012x}", number.parse::<u64>().unwrap())
+    }
+}
+
+impl Face for EgnyteFace {
+    const NAME: ProviderName = ProviderName::Egnyte;
+
+    const WHOAMI: &'static str = "egnyte_userinfo";
+    const LISTING: &'static str = "egnyte_list";
+    const FILE: &'static str = "egnyte_stat";
+    const EVENTS: &'static str = "egnyte_events";
+    const LONG_POLL: &'static str = "none";
+    const CONTENT: &'static str = "egnyte_download";
+    const CONTENT_TARGET: &'static str = "egnyte_download";
+    const TOKEN: &'static str = "egnyte_token";
+
+    const TOP: &'static str = "/Shared";
+    const WHOAMI_PATH: &'static str = "/pubapi/v1/userinfo";
+
+    fn item(kind: ItemKind, number: &str) -> ItemId {
+        match kind {
+            ItemKind::File => ItemId::file(Self::id("960d9000", number)),
+            ItemKind::Folder => ItemId::folder(Self::id("f01de400", number)),
+        }
+    }
+
+    fn version(number: &str) -> VersionId {
+        VersionId::new(Self::id("e2729000", number))
+    }
+
+    fn throttles(seconds: &str) -> Vec<Answer> {
+        vec![Answer::too_many(Some(seconds)), Answer::gateway_over_qps(seconds)]
+    }
+
+    fn adapter(settings: &AccountSettings, credentials: &TempDir, counter: Arc<CallCounter>) -> Arc<dyn Provider> {
+        let adapter = Egnyte::new(settings, credentials.path().join("credentials"), counter).unwrap();
+        Arc::new(adapter.with_sizes(Sizes { one_piece_max: 10 << 20, chunk: 10 << 20 }))
+    }
+
+    fn lost_cursor() -> Cursor {
+        Cursor::new("1")
+    }
+}
+
+/// The sandbox's cloud, with paths that begin where the provider's part of it begins.
+pub struct Shown {
+    cloud: Cloud,
+    top: &'static str,
+}
+
+impl Deref for Shown {
+    type Target = Cloud;
+
+    fn deref(&self) -> &Cloud {
+        &self.cloud
+    }
+}
+
+type Told<T> = Result<T, Refusal>;
+
+impl Shown {
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.top)
+    }
+
+    pub fn as_user(&self, by: User) -> Self {
+        Self { cloud: self.cloud.as_user(by), top: self.top }
+    }
+
+    pub fn mkdir_p(&self, path: &str) -> Told<String> {
+        self.cloud.mkdir_p(&self.at(path))
+    }
+
+    pub fn write(&self, path: &str, content: impl Into<Bytes>) -> Told<String> {
+        self.cloud.write(&self.at(path), content)
+    }
+
+    pub fn write_at(&self, path: &str, content: impl Into<Bytes>, modified_ms: Option<i64>) -> Told<String> {
+        self.cloud.write_at(&self.at(path), content, modified_ms)
+    }
+
+    pub fn rename(&self, path: &str, new_name: &str) -> Told<()> {
+        self.cloud.rename(&self.at(path), new_name)
+    }
+
+    pub fn move_to(&self, path: &str, new_parent: &str) -> Told<()> {
+        self.cloud.move_to(&self.at(path), &self.at(new_parent))
+    }
+
+    pub fn trash(&self, path: &str) -> Told<String> {
+        self.cloud.trash(&self.at(path))
+    }
+
+    pub fn id_of(&self, path: &str) -> Told<String> {
+        self.cloud.id_of(&self.at(path))
+    }
+
+    pub fn read(&self, path: &str) -> Told<Vec<u8>> {
+        self.cloud.read(&self.at(path))
+    }
+
+    pub fn versions(&self, path: &str) -> Told<Vec<String>> {
+        self.cloud.versions(&self.at(path))
+    }
+
+    pub fn lock(&self, path: &str) -> Told<()> {
+        self.cloud.lock(&self.at(path))
+    }
+
+    pub fn tree(&self, path: &str) -> Told<BTreeMap<String, Entry>> {
+        self.cloud.tree(&self.at(path))
+    }
+}
+
 pub struct Bed<F> {
-    pub cloud: Cloud,
+    pub cloud: Shown,
     pub provider: Arc<dyn Provider>,
     pub counter: Arc<CallCounter>,
     pub sandbox: Sandbox,
@@ -78,7 +231,8 @@ impl<F: Face> Bed<F> {
         let credentials = tempfile::tempdir().unwrap();
         let counter = Arc::new(CallCounter::default());
         let provider = F::adapter(&settings(F::NAME, &sandbox.url()), &credentials, Arc::clone(&counter));
-        let bed = Self { cloud: sandbox.cloud(), provider, counter, sandbox, credentials, face: PhantomData };
+        let cloud = Shown { cloud: sandbox.cloud(), top: F::TOP };
+        let bed = Self { cloud, provider, counter, sandbox, credentials, face: PhantomData };
         bed.sign_in(self::credentials(ACCESS_TOKEN, None, None)).await;
         bed
     }
@@ -97,11 +251,11 @@ impl<F: Face> Bed<F> {
     }
 
     pub fn folder(&self, path: &str) -> ItemId {
-        ItemId::folder(self.cloud.id_of(path).unwrap())
+        F::item(ItemKind::Folder, &self.cloud.id_of(path).unwrap())
     }
 
     pub fn file(&self, path: &str) -> ItemId {
-        ItemId::file(self.cloud.id_of(path).unwrap())
+        F::item(ItemKind::File, &self.cloud.id_of(path).unwrap())
     }
 
     pub async fn item(&self, id: &ItemId) -> RemoteItem {

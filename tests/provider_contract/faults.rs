@@ -25,7 +25,10 @@ pub async fn what_passes_is_tried_again<F: Face>(bed: Bed<F>) {
         Fault::Answer(Answer::too_many(None)),
         Fault::CutBefore,
         Fault::CutAfter,
-    ] {
+    ]
+    .into_iter()
+    .chain(F::throttles("0").into_iter().map(Fault::Answer))
+    {
         for call in [F::WHOAMI, F::LISTING, F::FILE, F::EVENTS, F::CONTENT, F::CONTENT_TARGET] {
             bed.cloud.faults().once(call, fault.clone());
             match call {
@@ -55,13 +58,17 @@ pub async fn trying_again_has_an_end<F: Face>(bed: Bed<F>) {
 pub async fn a_long_wait_is_the_callers<F: Face>(bed: Bed<F>) {
     bed.cloud.write("/in/a.txt", "a").unwrap();
     let folder = bed.folder("/in");
+    let mut asked = 0;
     for (told, wait) in [("60", 60), ("7200", 900)] {
-        bed.cloud.faults().once(F::LISTING, Fault::Answer(Answer::too_many(Some(told))));
-        let error = bed.provider.list(&folder, None).await.unwrap_err();
-        assert_eq!(error.kind, ProviderErrorKind::RateLimited);
-        assert_eq!(error.retry_after, Some(Duration::from_secs(wait)));
+        for throttle in F::throttles(told) {
+            asked += 1;
+            bed.cloud.faults().once(F::LISTING, Fault::Answer(throttle));
+            let error = bed.provider.list(&folder, None).await.unwrap_err();
+            assert_eq!(error.kind, ProviderErrorKind::RateLimited);
+            assert_eq!(error.retry_after, Some(Duration::from_secs(wait)));
+        }
     }
-    assert_eq!(bed.cloud.count(F::LISTING), 2);
+    assert_eq!(bed.cloud.count(F::LISTING), asked);
 }
 
 pub async fn nonsense_is_never_an_empty_answer<F: Face>(bed: Bed<F>) {
@@ -129,7 +136,7 @@ pub async fn a_redirect_into_the_clear_or_in_circles_is_not_followed<F: Face>(be
     bed.cloud.write("/in/a.txt", "a").unwrap();
     let file = bed.file("/in/a.txt");
     let version = bed.item(&file).await.content.unwrap().version;
-    let around = format!("{}/2.0/users/me", bed.sandbox.url());
+    let around = format!("{}{}", bed.sandbox.url(), F::WHOAMI_PATH);
     for location in ["http://192.0.2.1/x", "http://example.com/x", "ftp://127.0.0.1/x"] {
         let redirect = Answer::empty(302).with("location", location);
         bed.cloud.faults().once(F::CONTENT, Fault::Answer(redirect));
@@ -175,11 +182,11 @@ pub async fn a_token_that_dies_midway_costs_one_renewal<F: Face>(bed: Bed<F>) {
     for download in downloads {
         assert_eq!(download.await.unwrap(), 100);
     }
-    assert_eq!(bed.cloud.count("token"), 1);
+    assert_eq!(bed.cloud.count(F::TOKEN), 1);
     // And the account goes on with what it got, also after a restart.
     provider.settle().await;
     bed.anew().whoami().await.unwrap();
-    assert_eq!(bed.cloud.count("token"), 1);
+    assert_eq!(bed.cloud.count(F::TOKEN), 1);
 }
 
 pub async fn a_token_near_its_end_is_renewed_before_it_is_used<F: Face>(bed: Bed<F>) {
@@ -187,7 +194,7 @@ pub async fn a_token_near_its_end_is_renewed_before_it_is_used<F: Face>(bed: Bed
     bed.sign_in(credentials(&pair.access_token, Some(&pair.refresh_token), Some(60))).await;
     let provider = bed.anew();
     provider.whoami().await.unwrap();
-    assert_eq!((bed.cloud.count("token"), bed.cloud.count("unauthorized")), (1, 0));
+    assert_eq!((bed.cloud.count(F::TOKEN), bed.cloud.count("unauthorized")), (1, 0));
 }
 
 pub async fn a_dead_sign_in_is_said_and_healed<F: Face>(bed: Bed<F>) {
@@ -199,7 +206,7 @@ pub async fn a_dead_sign_in_is_said_and_healed<F: Face>(bed: Bed<F>) {
     for _ in 0..5 {
         assert_eq!(provider.whoami().await.unwrap_err().kind, ProviderErrorKind::SignInNeeded);
     }
-    assert_eq!((bed.cloud.count("token"), bed.cloud.count("unauthorized")), (1, 1), "no storm");
+    assert_eq!((bed.cloud.count(F::TOKEN), bed.cloud.count("unauthorized")), (1, 1), "no storm");
     let pair = bed.cloud.issue_pair(User::Agent, 3_600);
     save_login(bed.credentials_dir(), "work", credentials(&pair.access_token, None, None)).await.unwrap();
     provider.whoami().await.unwrap();

@@ -54,6 +54,8 @@ pub struct Habits {
     pub snapshot_at_read: bool,
     /// Descriptions in events name all folders above.
     pub no_ancestors: bool,
+    /// Events name paths, ids and versions and describe nothing, as Egnyte's do; and what is in the trash is not found.
+    pub paths: bool,
     /// One event in so many comes twice, later.
     pub repeat: u64,
     /// One event in so many changes places with the one before.
@@ -277,8 +279,10 @@ impl Cloud {
     pub fn rename(&mut self, id: &ItemId, name: &str) {
         let parent = self.things[id].parent.clone().unwrap();
         assert!(!self.is_taken(&parent, name, Some(id)), "the cloud has a `{name}` there");
+        let from = self.path_of(id);
         self.change(id, |thing| name.clone_into(&mut thing.name));
-        self.tell(EventKind::Renamed, "ITEM_RENAME", id);
+        let subject = self.subject_from(id, Some(from));
+        self.tell_as(EventKind::Renamed, "ITEM_RENAME", id, subject);
     }
 
     /// Moves an item, and perhaps renames it in the same breath.
@@ -286,6 +290,7 @@ impl Cloud {
         assert!(!self.is_below(parent, id), "a folder does not go into itself");
         assert!(!self.is_taken(parent, name, Some(id)), "the cloud has a `{name}` there");
         let was_inside = self.is_below(id, &watched());
+        let from = self.path_of(id);
         self.place(id, parent, name);
         let is_inside = self.is_below(id, &watched());
         match (was_inside, is_inside) {
@@ -293,7 +298,8 @@ impl Cloud {
             (false, true) => self.note_return(id),
             _ => {}
         }
-        self.tell(EventKind::Moved, "ITEM_MOVE", id);
+        let subject = self.subject_from(id, Some(from));
+        self.tell_as(EventKind::Moved, "ITEM_MOVE", id, subject);
     }
 
     fn place(&mut self, id: &ItemId, parent: &ItemId, name: &str) {
@@ -332,7 +338,9 @@ impl Cloud {
             self.note_gone(id);
         }
         self.change(id, |thing| thing.trashed = true);
-        self.tell_as(EventKind::Trashed, "ITEM_TRASH", id, Subject::Gone(id.clone()));
+        let named = self.habits.paths && id.is_folder();
+        let subject = if named { self.subject(id) } else { Subject::Gone(id.clone()) };
+        self.tell_as(EventKind::Trashed, "ITEM_TRASH", id, subject);
     }
 
     /// Takes an item out of the trash, to a place where its name is free.
@@ -364,7 +372,7 @@ impl Cloud {
 
     /// An event that changes nothing.
     pub fn chatter(&mut self, id: &ItemId, kind: EventKind) {
-        let subject = if kind == EventKind::Other { Subject::Id(id.clone()) } else { self.subject(id) };
+        let subject = if kind == EventKind::Other { Subject::id(id.clone()) } else { self.subject(id) };
         self.tell_as(kind, "CHATTER", id, subject);
     }
 
@@ -397,7 +405,35 @@ impl Cloud {
         }
     }
 
+    /// An item's whole path.
+    pub fn path_of(&self, id: &ItemId) -> String {
+        let mut names = Vec::new();
+        let mut at = self.things.get(id);
+        while let Some(thing) = at {
+            names.push(thing.name.as_str());
+            at = thing.parent.as_ref().and_then(|parent| self.things.get(parent));
+        }
+        names.pop();
+        names.reverse();
+        format!("/{}", names.join("/"))
+    }
+
     fn subject(&self, id: &ItemId) -> Subject {
+        self.subject_from(id, None)
+    }
+
+    fn subject_from(&self, id: &ItemId, from: Option<String>) -> Subject {
+        if self.habits.paths {
+            let path = self.path_of(id);
+            return match self.things.get(id) {
+                _ if id.is_folder() => Subject::Path { path, from, is_folder: Some(true) },
+                Some(thing) => {
+                    let version = Some(VersionId::new(format!("v{}", thing.version)));
+                    Subject::Id { id: id.clone(), version, path: Some(path), from }
+                }
+                None => Subject::Gone(id.clone()),
+            };
+        }
         match self.describe(id, !self.habits.no_ancestors) {
             Some(item) if self.is_live(id) => Subject::Item(item),
             _ => Subject::Gone(id.clone()),
@@ -490,8 +526,9 @@ impl Cloud {
             name: thing.name.clone(),
             content,
             etag: None,
-            sequence: Some(thing.sequence),
-            ancestors: with_ancestors.then_some(ancestors),
+            sequence: (!self.habits.paths).then_some(thing.sequence),
+            ancestors: (with_ancestors && !self.habits.paths).then_some(ancestors),
+            path: self.habits.paths.then(|| self.path_of(id)),
         })
     }
 
@@ -555,6 +592,8 @@ impl Cloud {
             ItemState::NotFound
         } else if self.is_live(id) {
             ItemState::Active(Box::new(self.describe(id, true).unwrap()))
+        } else if self.habits.paths {
+            ItemState::NotFound
         } else {
             ItemState::Trashed
         }

@@ -49,6 +49,8 @@ pub struct Swarm {
     pub adopt: bool,
     /// Somebody pauses and resumes, asks for full comparisons, and retries.
     pub commands: bool,
+    /// The day's calls of the account; nothing means no limit.
+    pub calls_per_day: Option<u32>,
     /// The cloud has a long poll.
     pub long_poll: bool,
     /// Items at the start.
@@ -57,6 +59,12 @@ pub struct Swarm {
     pub acts: u64,
     /// The longest time between two of them, in milliseconds.
     pub pause_ms: u64,
+    /// How long local copies stay, in milliseconds.
+    pub keep_for_ms: Option<u64>,
+    /// The most bytes in the version store.
+    pub versions_max: Option<u64>,
+    /// Local deletions are accepted.
+    pub accept_deletions: bool,
 }
 
 impl Swarm {
@@ -80,7 +88,8 @@ impl Swarm {
             let strength = chance.within(2, often);
             if on { strength } else { 0 }
         };
-        let habits = Habits {
+        let mut habits = Habits {
+            paths: false,
             snapshot_at_read: chance.one_in(3),
             no_ancestors: chance.one_in(4),
             repeat: some(chance, 20),
@@ -91,6 +100,11 @@ impl Swarm {
             list_page: chance.within(1, 12) as usize,
             event_page: chance.within(1, 30) as usize,
         };
+        // Drawn from a number of its own, so that histories keep their numbers.
+        if chance.clone().one_in(4) {
+            // A stream of paths makes sense in its order alone, which Egnyte keeps.
+            habits = Habits { paths: true, swap: 0, late: 0, repeat: 0, ..habits };
+        }
         let call_slowness = [1, 50, 2_000, 60_000];
         let disk_slowness = [1, 50, 5_000];
         let pauses = [1, 100, 3_000, 60_000];
@@ -117,10 +131,15 @@ impl Swarm {
             reject: some(chance, 4),
             adopt: chance.one_in(5),
             commands: chance.one_in(4),
+            calls_per_day: None,
             long_poll: !chance.one_in(4),
             items: chance.within(0, 25),
             acts: chance.within(1, 50),
             pause_ms: *chance.pick(&pauses).unwrap(),
+            // Histories that are compared with the cloud's tree keep what the cloud has.
+            keep_for_ms: None,
+            versions_max: None,
+            accept_deletions: false,
         }
     }
 

@@ -36,6 +36,7 @@ pub const EXCLUDED: &str = "x*";
 
 /// Something that will happen.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are only a few at a time")]
 pub enum Happening {
     /// The cloud answers a call.
     Serve { job: JobId, task: Task },
@@ -117,6 +118,8 @@ pub struct World {
     pub notices: Vec<Notice>,
     pub answers: Vec<Answer>,
     pub tally: Tally,
+    /// Calls by UTC day, but for long polls.
+    pub calls: BTreeMap<i64, u64>,
     pub mutant: Option<Mutant>,
     pub aloud: bool,
     steps_now: u32,
@@ -154,6 +157,7 @@ impl World {
             notices: Vec::new(),
             answers: Vec::new(),
             tally: Tally::default(),
+            calls: BTreeMap::new(),
             mutant: None,
             aloud: std::env::var_os("SIM_ALOUD").is_some(),
             steps_now: 0,
@@ -193,7 +197,7 @@ impl World {
     /// The configuration is read (again).
     pub fn configure(&mut self) {
         let wishes = Wishes {
-            accounts: vec![(account(), self.capabilities())],
+            accounts: vec![(account(&self.swarm), self.capabilities())],
             folders: vec![self.settings()],
             ..Wishes::default()
         };
@@ -203,7 +207,7 @@ impl World {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             long_poll: self.swarm.long_poll,
-            events_carry_items: true,
+            events_carry_items: !self.swarm.habits.paths,
             folds_case: true,
             poll_floor: Duration::from_secs(5),
             hash: folder_sync_agent::provider::HashKind::Sha1,
@@ -219,11 +223,11 @@ impl World {
             mode: Mode::Mirror,
             include: Vec::new(),
             exclude: if self.excluding { vec![EXCLUDED.to_owned()] } else { Vec::new() },
-            keep_for: None,
+            keep_for: self.swarm.keep_for_ms.map(Duration::from_millis),
             keep_versions: self.swarm.keep_versions,
-            versions_max: None,
+            versions_max: self.swarm.versions_max,
             on_drift: if self.swarm.keep_drift { OnDrift::Keep } else { OnDrift::Restore },
-            on_local_delete: OnLocalDelete::Restore,
+            on_local_delete: if self.swarm.accept_deletions { OnLocalDelete::Accept } else { OnLocalDelete::Restore },
             file_mode: 0o644,
             dir_mode: 0o755,
             min_free: 0,
@@ -357,6 +361,9 @@ impl World {
     }
 
     fn serve(&mut self, job: JobId, task: Task) {
+        if !matches!(task, Task::Wait { .. }) {
+            *self.calls.entry(self.clock().wall.0.div_euclid(24 * 3_600_000)).or_default() += 1;
+        }
         let failed = self.misfortune && self.chance.one_in(self.swarm.call_errors);
         let error = failed.then(|| self.call_error());
         let outcome = match task {
@@ -365,7 +372,7 @@ impl World {
                 Some(error) => Err(error),
                 None => Ok(Identity { user_id: "u".into(), login: "u@x".into(), name: "U".into() }),
             }),
-            Task::TakeCursor => Outcome::CursorTaken(match error {
+            Task::TakeCursor | Task::RestartCursor => Outcome::CursorTaken(match error {
                 Some(error) => Err(error),
                 None => Ok(self.cloud.newest_cursor()),
             }),
@@ -389,6 +396,7 @@ impl World {
                 Some(error) => Err(error),
                 None => Ok(self.cloud.resolve(&place)),
             }),
+            Task::Size(_) => Outcome::Sized(Ok(None)),
             Task::List { item, page } => {
                 self.tally.lists += 1;
                 Outcome::Listed(match error {
@@ -547,7 +555,8 @@ impl World {
             let intent = intents.iter().find(|intent| intent.order == *order);
             let intent = intent.unwrap_or_else(|| panic!("a deed that is not written down: {order:?}"));
             let removes = matches!(&order.deed, Deed::RemoveFile { expect, .. } if expect.ino != 0);
-            if removes && !self.cloud.lossy && self.swarm.habits.late == 0 {
+            let expires = self.store().tombstone(intent.node).unwrap().is_some();
+            if removes && !expires && !self.cloud.lossy && self.swarm.habits.late == 0 {
                 let item = self.store().item(intent.node).unwrap().expect("an item for each deed");
                 let is_wanted =
                     self.wanted().values().any(|id| *id == item.id) && !self.cloud.ever_gone.contains(&item.id);
@@ -696,7 +705,7 @@ pub fn is_by_design(code: &str) -> bool {
     ["local_in_the_way", "drift"].contains(&code)
 }
 
-fn account() -> AccountSettings {
+fn account(swarm: &Swarm) -> AccountSettings {
     AccountSettings {
         name: "a".into(),
         provider: ProviderName::Box,
@@ -704,9 +713,10 @@ fn account() -> AccountSettings {
         domain: None,
         stream: BoxStream::Changes,
         suppress: Suppress::None,
-        poll_min: None,
-        poll_max: None,
-        calls_per_day: None,
+        // As for Egnyte, where calls are counted.
+        poll_min: swarm.calls_per_day.map(|_| Duration::from_secs(30)),
+        poll_max: swarm.calls_per_day.map(|_| Duration::from_mins(5)),
+        calls_per_day: swarm.calls_per_day,
         calls_per_minute: None,
         transfers: 4,
         bandwidth_down: None,

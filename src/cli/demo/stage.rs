@@ -9,11 +9,16 @@ use crate::config::edit::{Editor, Kind, Setting};
 use crate::config::{Places, Surroundings};
 use crate::provider::auth;
 use crate::sandbox::{self, ACCESS_TOKEN, Options, Sandbox};
+use crate::settings::ProviderName;
 
-/// The watched folder in the cloud.
-pub const REMOTE: &str = "/Projects/Inbox";
+/// The watched folder in the cloud, at a place that every provider shows.
+pub const REMOTE: &str = "/Shared/Inbox";
 /// What the account is called.
 const ACCOUNT: &str = "demo";
+/// How often a cloud without a long poll is asked: the demo's has no allowance to spare, and a person waits.
+const POLL_EVERY: &str = "250ms";
+/// More calls than a demo ever makes in a day.
+const CALLS_PER_DAY: i64 = 10_000_000;
 
 /// Everything that stands.
 pub struct Stage {
@@ -31,7 +36,7 @@ pub struct Stage {
 
 impl Stage {
     /// Sets everything up, with a largest file of this many bytes.
-    pub async fn set_up(dir: Option<&Path>, large: u64, scans: bool) -> Outcome<Self> {
+    pub async fn set_up(dir: Option<&Path>, large: u64, provider: ProviderName, scans: bool) -> Outcome<Self> {
         let failed = |error| Failure::error("cannot make a directory for the demo").because(error);
         let around = Surroundings::of_this_process();
         let (dir, temporary) = if let Some(dir) = dir {
@@ -54,7 +59,7 @@ impl Stage {
         filled.map_err(|error| Failure::error("cannot fill the sandbox").because(error))?.map_err(refused)?;
         let (places, local) = (Places::home(&dir.join("home"), &around), dir.join("inbox"));
         let stage = Self { dir, places, local, sandbox, temporary };
-        stage.sign_in().await?;
+        stage.sign_in(provider).await?;
         stage.add_folder()?;
         if scans {
             let mut editor = Editor::open(&stage.places)?;
@@ -64,16 +69,19 @@ impl Stage {
         Ok(stage)
     }
 
-    async fn sign_in(&self) -> Outcome<()> {
+    async fn sign_in(&self, provider: ProviderName) -> Outcome<()> {
         let failed = |error| Failure::error("cannot make the demo's home").because(error);
         self.places.make_state_dirs().map_err(failed)?;
         let login = auth::parse_login(ACCESS_TOKEN)?;
         auth::save_login(self.places.credentials_dir(), ACCOUNT, login.credentials).await?;
         let mut editor = Editor::open(&self.places)?;
-        editor.add(
-            Kind::Account,
-            &[("name", text(ACCOUNT)), ("provider", text("box")), ("api_url", text(&self.sandbox.url()))],
-        );
+        let mut account =
+            vec![("name", text(ACCOUNT)), ("provider", text(provider.word())), ("api_url", text(&self.sandbox.url()))];
+        if provider == ProviderName::Egnyte {
+            account.extend([("poll_min", text(POLL_EVERY)), ("poll_max", text(POLL_EVERY))]);
+            account.push(("calls_per_day", Setting::Number(CALLS_PER_DAY)));
+        }
+        editor.add(Kind::Account, &account);
         editor.save()?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::sandbox::{Cloud, Content, Refusal};
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 /// A folder that is not watched.
-const ELSEWHERE: &str = "/Projects/Elsewhere";
+const ELSEWHERE: &str = "/Shared/Elsewhere";
 /// Small files, as a camera makes them.
 const PHOTOS: u64 = 24;
 

@@ -46,7 +46,7 @@ impl Summary {
         self.first_files = tree.values().filter(|entry| !entry.is_folder).count() as u64;
         self.first_bytes = tree.values().map(|entry| entry.size).sum();
         self.mirror_calls = cloud.api_calls();
-        self.first_downloads = cloud.count("content");
+        self.first_downloads = downloads(cloud);
         Ok(())
     }
 
@@ -99,6 +99,11 @@ impl Summary {
 }
 
 /// API calls, what they were for, and how many there were of them for each of `things`.
+/// Downloads that a cloud was asked for, in the words of all providers.
+pub fn downloads(cloud: &Cloud) -> u64 {
+    cloud.count("content") + cloud.count("egnyte_download")
+}
+
 fn calls(calls: u64, downloads: u64, things: u64, noun: &str) -> String {
     let each = calls as f64 / things.max(1) as f64;
     let (calls_text, others) = (count(calls, "API call"), calls.saturating_sub(downloads));

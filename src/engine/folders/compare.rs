@@ -114,7 +114,7 @@ impl Engine {
             let Some(item) = self.store.item(node)? else { continue };
             let presence = Presence::Absent;
             if item.remote.presence == Presence::Present {
-                self.gone(&item, presence, Source::Listing)?;
+                self.gone(&item, presence, Source::Listing(Lane::Bulk))?;
             }
         }
         let now = self.now.wall;
@@ -136,13 +136,17 @@ impl Engine {
     /// Hands out listings.
     pub(in crate::engine) fn release_listings(&mut self) -> Result<()> {
         if self.listings.is_empty() {
-            for (pos, node, folder) in self.store.listings(self.listings_loaded, LISTINGS_PER_LOAD)? {
+            for (pos, node, folder, lane) in self.store.listings(self.listings_loaded, LISTINGS_PER_LOAD)? {
                 self.listings_loaded = pos;
                 if self.folder_can_ask(folder) && !self.listing.contains_key(&node) {
                     self.listings_begun += 1;
                     let number = self.listings_begun;
                     self.listing.insert(node, Listed { folder, number });
-                    self.listings.push_back(Listing { node, folder, number, page: None });
+                    let listing = Listing { node, folder, number, lane, page: None };
+                    match lane {
+                        Lane::News => self.listings.push_front(listing),
+                        Lane::Bulk => self.listings.push_back(listing),
+                    }
                 }
             }
         }
@@ -158,7 +162,8 @@ impl Engine {
             let room = self.accounts.get(&account).is_some_and(|account| {
                 account.asking < QUESTIONS_MOST && self.now.mono >= account.closed_until && account.usable()
             });
-            if !room {
+            let share = self.folders.get(&listing.folder).map_or(Share::Bulk, |folder| folder.share(listing.lane));
+            if !room || !self.may_call(account, share) {
                 kept.push_back(listing);
                 continue;
             }
@@ -173,6 +178,7 @@ impl Engine {
                 kept.push_back(listing);
                 break;
             };
+            self.spend_call(account, share)?;
             if let Some(account) = self.accounts.get_mut(&account) {
                 account.asking += 1;
             }
@@ -225,7 +231,7 @@ impl Engine {
             folder.degraded = None;
         }
         for item in &found.items {
-            self.learn(id, item, Source::Listing)?;
+            self.learn(id, item, Source::Listing(listing.lane))?;
         }
         if !self.is_wanted(listing) {
             // One of its own children said that the folder went away.
@@ -236,6 +242,11 @@ impl Engine {
         } else {
             self.store.listed(node)?;
             self.listing.remove(&node);
+            if self.accounts.get(&account).is_some_and(|account| account.limits().per_day.is_some()) {
+                // Newer files than those that are loaded may have been found.
+                self.loaded[Lane::Bulk as usize] = i64::MIN;
+                self.more = true;
+            }
         }
         // Listings that its children asked for are read from the database in this same step.
         Ok(())

@@ -207,6 +207,22 @@ impl Engine {
         Ok(())
     }
 
+    /// An item has a problem; further failures of it are no news.
+    pub(in crate::engine) fn problem_happened(
+        &mut self,
+        item: &ItemRow,
+        work: &WorkRow,
+        path: &str,
+        code: &str,
+        text: &str,
+    ) -> Result<()> {
+        if work.attempts > 0 {
+            return Ok(());
+        }
+        let story = Story::of_item(HookKind::Problem, item, path.to_owned()).with_message(format!("{code}: {text}"));
+        self.happened(story, Some(work))
+    }
+
     /// What was done on disk, for the hooks that want to know.
     pub(in crate::engine) fn tell_of(
         &mut self,

@@ -46,10 +46,14 @@ impl Engine {
     pub(in crate::engine) fn folders_concerned(&self, id: AccountId, subject: &Subject) -> Result<Vec<FolderId>> {
         let item = match subject {
             Subject::Item(item) => &item.id,
-            Subject::Gone(item) | Subject::Id(item) => item,
-            Subject::Path { .. } | Subject::Nothing => return Ok(Vec::new()),
+            Subject::Gone(item) | Subject::Id { id: item, .. } => item,
+            Subject::Path { path, from, .. } => return Ok(self.folders_by_path(id, [Some(path), from.as_deref()])),
+            Subject::Nothing => return Ok(Vec::new()),
         };
         let mut concerned = self.store.folders_knowing(id, item)?;
+        if let Subject::Id { path, from, .. } = subject {
+            concerned.extend(self.folders_by_path(id, [path.as_deref(), from.as_deref()]));
+        }
         if let Subject::Item(item) = subject {
             let above = item.ancestors.iter().flatten().map(|ancestor| &ancestor.id).chain(&item.parent);
             let roots: Vec<FolderId> = above
@@ -81,21 +85,32 @@ impl Engine {
         counts: &mut EventCounts,
     ) -> Result<()> {
         let (item, path) = match &event.subject {
-            Subject::Item(item) => (item.id.clone(), None),
-            Subject::Gone(item) | Subject::Id(item) => (item.clone(), None::<String>),
-            Subject::Path { .. } | Subject::Nothing => return Ok(()),
+            Subject::Item(item) => (Some(item.id.clone()), None),
+            Subject::Gone(item) => (Some(item.clone()), None),
+            Subject::Id { id, path, .. } => {
+                (Some(id.clone()), path.as_deref().and_then(|path| self.path_below_root(folder, path)))
+            }
+            Subject::Path { path, .. } => {
+                (None, Some(self.path_below_root(folder, path).unwrap_or_else(|| path.clone())))
+            }
+            Subject::Nothing => return Ok(()),
         };
-        let path = match path {
-            Some(path) => Some(path),
-            None => self.path_for_people(folder, &item, &event.subject)?,
+        let path = match (path, &item) {
+            (None, Some(item)) => self.path_for_people(folder, item, &event.subject)?,
+            (path, _) => path,
         };
+        let node = match &item {
+            Some(item) => self.store.item_by_id(folder, item)?.map(|row| row.node),
+            None => None,
+        };
+        let item = item.map(|item| item.to_string());
         let kind = event.kind.word();
         let journal = self.store.add_event(&NewEvent {
             account: id,
             event_id: &event.id,
             folder: Some(folder),
-            node: self.store.item_by_id(folder, &item)?.map(|row| row.node),
-            item: Some(item.to_string()),
+            node,
+            item: item.clone(),
             kind,
             provider_kind: &event.provider_kind,
             path: path.clone(),
@@ -112,7 +127,8 @@ impl Engine {
         }
         if journal.is_some()
             && let Some(kind) = HookKind::of_event(event.kind, &event.provider_kind)
-            && let Some(row) = self.store.item_by_id(folder, &item)?
+            && let Some(node) = node
+            && let Some(row) = self.store.item(node)?
         {
             let actor = event.actor_name.clone().or_else(|| event.actor.clone());
             let story = Story::of_item(kind, &row, path.clone().unwrap_or_default()).by(actor, ours);
@@ -122,31 +138,34 @@ impl Engine {
             self.notice(Notice::Event {
                 journal,
                 kind,
-                path: path.clone().unwrap_or_else(|| item.to_string()),
+                path: path.clone().or_else(|| item.clone()).unwrap_or_default(),
                 actor: event.actor_name.clone().or_else(|| event.actor.clone()),
             });
         }
         let newest = self.accounts.get(&id).and_then(|account| account.newest_event);
-        let late = event.at.is_some_and(|at| newest.is_none_or(|newest| at < newest));
+        // A stream of paths is told in order, and where a comparison may have overtaken it, it is not believed anyway.
+        let described = matches!(event.subject, Subject::Item(_));
+        let late = described && event.at.is_some_and(|at| newest.is_none_or(|newest| at < newest));
         let source = Source::Event { journal, created: event.kind == EventKind::Created, late };
         let outcome = match &event.subject {
-            Subject::Item(item) => match self.learn(folder, item, source)? {
-                Learned::Stale => {
-                    counts.stale += 1;
-                    Some("stale")
-                }
-                Learned::Same => Some("no change"),
-                Learned::FilteredOut => Some("filtered out"),
-                Learned::Outside => Some("outside"),
-                Learned::Marked => None,
-            },
+            Subject::Item(item) => {
+                let learned = self.learned(folder, item, source)?;
+                counts.stale += u64::from(learned == Some("stale"));
+                learned
+            }
             Subject::Gone(item) => self.hint(folder, item, LOOK_AFTER_TRASH, source)?,
-            Subject::Id(item) => self.hint(folder, item, LOOK, source)?,
-            Subject::Path { .. } | Subject::Nothing => None,
+            Subject::Id { id, version, path, from } => {
+                let paths = (path.as_deref(), from.as_deref());
+                self.id_event(folder, event.kind, (id, version.as_ref()), paths, source)?
+            }
+            Subject::Path { path, from, is_folder } => {
+                self.path_event(folder, event.kind, (path, from.as_deref()), *is_folder, source)?
+            }
+            Subject::Nothing => None,
         };
         if let (Some(outcome), Some(journal)) = (outcome, journal) {
             self.store.set_outcome(journal, outcome, self.now.wall)?;
-            let path = path.unwrap_or_else(|| item.to_string());
+            let path = path.or(item).unwrap_or_default();
             let what = outcome.to_owned();
             self.notice(Notice::Outcome { folder, journal: Some(journal), what, path, from: None, took_ms: 0 });
         }
@@ -162,14 +181,30 @@ impl Engine {
         source: Source,
     ) -> Result<Option<&'static str>> {
         let Some(known) = self.store.item_by_id(folder, item)? else { return Ok(Some("unknown item")) };
-        if known.remote.presence == Presence::Absent && known.synced.is_none() {
+        let pending = self.store.work(known.node)?.map_or(0, |work| work.look);
+        if known.remote.presence == Presence::Absent && known.synced.is_none() && pending == 0 {
             return Ok(Some("no change"));
         }
         if Some(known.node) == self.folders.get(&folder).and_then(|folder| folder.row.root) {
             self.check_remote_root(folder)?;
             return Ok(Some("watched folder"));
         }
-        self.store.mark(known.node, folder, Lane::News, look, source.journal(), self.now.wall)?;
+        let look = if pending >= LOOK_AFTER_TRASH && look == LOOK { LOOK_UNSURE } else { look };
+        self.mark_look(known.node, folder, look, source)?;
         Ok(None)
+    }
+
+    /// The stream makes it necessary to ask for an item's state. An answer that is on its way may be older than that.
+    pub(in crate::engine) fn mark_look(
+        &mut self,
+        node: NodeId,
+        folder: FolderId,
+        look: u8,
+        source: Source,
+    ) -> Result<()> {
+        if self.nodes.get(&node) == Some(&Phase::Busy) {
+            self.asked_again.insert(node);
+        }
+        self.store.mark(node, folder, Lane::News, look, source.journal(), self.now.wall)
     }
 }

@@ -4,14 +4,17 @@
 use super::*;
 
 impl Engine {
-    pub(in crate::engine) fn await_call(&mut self, work: &WorkRow) {
+    pub(in crate::engine) fn await_call(&mut self, work: &WorkRow, item: &ItemRow) {
         let Some(account) = self.folders.get(&work.folder).map(|folder| folder.account) else { return };
         self.nodes.insert(work.node, Phase::AwaitCall);
         if let Some(account) = self.accounts.get_mut(&account) {
             // News overtakes the first sync here as well.
             match work.lane {
-                Lane::News => account.queue.push_front(work.node),
-                Lane::Bulk => account.queue.push_back(work.node),
+                Lane::News => account.queue.push_news(work.node),
+                Lane::Bulk => {
+                    let modified = item.remote.content.as_ref().and_then(|content| content.modified);
+                    account.queue.push_bulk(work.node, modified.unwrap_or_default());
+                }
             }
         }
     }
@@ -21,9 +24,9 @@ impl Engine {
         let ids: Vec<AccountId> = self.accounts.keys().copied().collect();
         for id in ids {
             let mut put_back = Vec::new();
-            while let Some(node) = self.next_call(id) {
-                if !self.release_call(id, node)? {
-                    put_back.push(node);
+            while let Some(next) = self.next_call(id) {
+                if !self.release_call(id, next.node())? {
+                    put_back.push(next);
                     if self
                         .accounts
                         .get(&id)
@@ -34,22 +37,26 @@ impl Engine {
                 }
             }
             if let Some(account) = self.accounts.get_mut(&id) {
-                for node in put_back.into_iter().rev() {
-                    account.queue.push_front(node);
+                for next in put_back.into_iter().rev() {
+                    account.queue.put_back(next);
                 }
             }
         }
         Ok(())
     }
 
-    pub(in crate::engine) fn next_call(&mut self, id: AccountId) -> Option<NodeId> {
+    pub(in crate::engine) fn next_call(&mut self, id: AccountId) -> Option<Waiting> {
         let now = self.now.mono;
-        let account = self.accounts.get_mut(&id)?;
+        let account = self.accounts.get(&id)?;
         let room = account.fetching < account.settings.transfers as usize || account.asking < QUESTIONS_MOST;
-        if !room || now < account.closed_until || !account.usable() {
+        if !room || now < account.closed_until || !account.usable() || account.queue.len() == 0 {
             return None;
         }
-        account.queue.pop_front()
+        // Where only bulk work waits and the budget has nothing for it, nothing is taken out in vain.
+        if !account.queue.has_news() && !self.may_call(id, Share::Bulk) {
+            return None;
+        }
+        self.accounts.get_mut(&id)?.queue.pop()
     }
 
     /// Starts the call that an item waits for; false if there is no room for its kind of call.
@@ -70,14 +77,20 @@ impl Engine {
             if account.asking >= QUESTIONS_MOST {
                 return Ok(false);
             }
+            let share = self.share_of(work.folder, work.lane);
+            if !self.may_call(id, share) {
+                return Ok(false);
+            }
             let Some(job) = self.start(Job::Look { account: id, node })? else {
                 return Ok(false);
             };
+            self.spend_call(id, share)?;
             if let Some(account) = self.accounts.get_mut(&id) {
                 account.asking += 1;
             }
             self.nodes.insert(node, Phase::Busy);
             self.overtaken.remove(&node);
+            self.asked_again.remove(&node);
             self.outbox.push(Effect::Cloud { job, account: id, task: Task::Look(item.id) });
             return Ok(true);
         }
@@ -92,6 +105,10 @@ impl Engine {
         if account.fetching >= account.settings.transfers as usize || full {
             return Ok(false);
         }
+        let share = self.share_of(work.folder, work.lane);
+        if !self.may_call(id, share) {
+            return Ok(false);
+        }
         let synced = SyncedContent {
             version: content.version.clone(),
             hash: content.hash.clone(),
@@ -100,6 +117,7 @@ impl Engine {
         };
         let about = Job::Fetch { account: id, folder: work.folder, node, content: synced };
         let Some(job) = self.start(about)? else { return Ok(false) };
+        self.spend_call(id, share)?;
         if let Some(account) = self.accounts.get_mut(&id) {
             account.fetching += 1;
         }
@@ -138,8 +156,11 @@ impl Engine {
             return Ok(());
         };
         self.nodes.remove(&node);
-        if self.overtaken.remove(&node) && !matches!(state, ItemState::Active(_)) {
-            // Other news overtook the answer: it may have been restored since, so it is asked about once more.
+        // A description that counts its changes tells by itself whether it is older than what overtook it.
+        let counts = matches!(&state, ItemState::Active(found) if found.sequence.is_some());
+        let is_old = self.overtaken.remove(&node) && !counts;
+        if self.asked_again.remove(&node) || is_old {
+            // Other news overtook the answer, so it is asked about once more.
             self.make_ready(node, work.lane);
             return Ok(());
         }
@@ -152,7 +173,7 @@ impl Engine {
             ItemState::Trashed => self.gone(&item, Presence::Absent, source)?,
             // There is a second proof, or nothing on disk that could be removed for a wrong reason.
             ItemState::NotFound
-                if work.look == LOOK_AFTER_TRASH
+                if work.look >= LOOK_AFTER_TRASH
                     || item.remote.presence == Presence::Absent
                     || item.synced.is_none() =>
             {
@@ -171,6 +192,7 @@ impl Engine {
             }
         }
         self.make_ready(node, work.lane);
+        self.wake_waiters(node);
         Ok(())
     }
 

@@ -70,7 +70,8 @@ pub fn revoke_url(settings: &AccountSettings) -> Result<Url> {
     Ok(http::below(&origin(settings)?, path))
 }
 
-fn origin(settings: &AccountSettings) -> Result<Url> {
+/// The one origin of an account's calls.
+pub(in crate::provider) fn origin(settings: &AccountSettings) -> Result<Url> {
     let wrong = |why: &str| ProviderError::new(ProviderErrorKind::Local, why);
     let url = match (&settings.api_url, settings.provider) {
         (Some(url), _) => url.clone(),

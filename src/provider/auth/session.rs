@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{Bearer, TokenSource};
 use crate::provider::http::{
-    self, ANSWER_TIMEOUT, CallCounter, CallKind, Http, Refusal, RetryPolicy, Translate, read_text, retrying,
+    self, ANSWER_TIMEOUT, CallCounter, CallKind, Http, Quota, Refusal, RetryPolicy, Translate, read_text, retrying,
 };
 use crate::provider::write::WRITE_TIMEOUT;
 use crate::provider::{ProviderError, ProviderErrorKind, Result};
@@ -71,6 +71,9 @@ impl Call {
     }
 }
 
+/// Reads an adapter's own headers about the allowance of the account.
+pub type ReadQuota = fn(&HeaderMap) -> Option<Quota>;
+
 /// An account's way to its provider.
 #[derive(Debug)]
 pub struct Session {
@@ -78,13 +81,21 @@ pub struct Session {
     tokens: TokenSource,
     counter: Arc<CallCounter>,
     translate: Translate,
+    read_quota: Option<ReadQuota>,
     retry: RetryPolicy,
 }
 
 impl Session {
     /// A session that says refusals in the adapter's words.
     pub fn new(http: Arc<Http>, tokens: TokenSource, counter: Arc<CallCounter>, translate: Translate) -> Self {
-        Self { http, tokens, counter, translate, retry: RetryPolicy::default() }
+        Self { http, tokens, counter, translate, read_quota: None, retry: RetryPolicy::default() }
+    }
+
+    /// Looks at every answer for what it says of the allowance.
+    #[must_use]
+    pub fn reading_quota(mut self, read_quota: ReadQuota) -> Self {
+        self.read_quota = Some(read_quota);
+        self
     }
 
     /// The account's tokens.
@@ -130,11 +141,19 @@ impl Session {
 
     /// The same for a body that is not JSON. `limit` is for the answer to begin.
     pub async fn write_shaped(&self, call: &Call, limit: Duration, shape: Shape<'_>) -> Result<String> {
+        let (_, text) = self.write_answered(call, limit, shape).await?;
+        Ok(text)
+    }
+
+    /// The same where the headers of the answer matter too.
+    pub async fn write_answered(&self, call: &Call, limit: Duration, shape: Shape<'_>) -> Result<(HeaderMap, String)> {
         let response = self.once_within(call, limit, shape).await?;
         if !response.status().is_success() || response.status().as_u16() == 202 {
             return Err(self.refused(call, response).await);
         }
-        read_text(response).await.map_err(|error| name(call, error))
+        let headers = response.headers().clone();
+        let text = read_text(response).await.map_err(|error| name(call, error))?;
+        Ok((headers, text))
     }
 
     /// One attempt: sends the request, once more if the token had to be renewed. The answer is a success or a redirect.
@@ -176,12 +195,17 @@ impl Session {
         let began = tokio::time::Instant::now();
         let sent = self.http.send(request, limit).await;
         match &sent {
-            Ok(response) => tracing::trace!(
-                operation = call.operation,
-                status = response.status().as_u16(),
-                ms = began.elapsed().as_millis() as u64,
-                "answered"
-            ),
+            Ok(response) => {
+                tracing::trace!(
+                    operation = call.operation,
+                    status = response.status().as_u16(),
+                    ms = began.elapsed().as_millis() as u64,
+                    "answered"
+                );
+                if let Some(quota) = self.read_quota.and_then(|read| read(response.headers())) {
+                    self.counter.set_quota(quota);
+                }
+            }
             Err(error) => tracing::debug!(operation = call.operation, %error, "no answer"),
         }
         sent.map_err(|error| name(call, error))

@@ -14,7 +14,7 @@ use crate::id::{Cursor, Etag, ItemId, ItemKind, PageToken, VersionId};
 use crate::provider::auth::{Call, Session};
 use crate::provider::http::feed::Span;
 use crate::provider::http::{self, CallKind};
-use crate::provider::{Identity, ListPage, ProviderError, ProviderErrorKind, Result, UploadTarget};
+use crate::provider::{Identity, ListPage, ProviderError, ProviderErrorKind, RemoteVersion, Result, UploadTarget};
 use crate::settings::BoxStream;
 use crate::tree::{ItemState, RemoteItem, Wall};
 
@@ -25,6 +25,8 @@ const LISTING_FIELDS: &str = "type,id,etag,sequence_id,name,sha1,file_version,si
 const FILE_FIELDS: &str = "type,id,etag,sequence_id,name,sha1,file_version,size,content_modified_at,parent,\
                            path_collection,item_status";
 const FOLDER_FIELDS: &str = "type,id,etag,sequence_id,name,parent,path_collection,item_status";
+/// What is asked of an older version.
+const VERSION_FIELDS: &str = "id,sha1,size,modified_at,trashed_at";
 /// The most that Box gives in one page of a folder.
 const LISTING_LIMIT: &str = "1000";
 /// The most that Box gives in one page of events.
@@ -242,6 +244,14 @@ impl BoxApi {
         }
         let text = self.session.text(&Call::get("list", CallKind::Listing, url).about(folder)).await?;
         translate::list_page(&text, folder)
+    }
+
+    /// The older versions of a file that are not deleted, newest first.
+    pub async fn versions(&self, file: &ItemId) -> Result<Vec<RemoteVersion>> {
+        let mut url = self.url(&["files", file.raw(), "versions"]);
+        url.query_pairs_mut().append_pair("fields", VERSION_FIELDS).append_pair("limit", LISTING_LIMIT);
+        let text = self.session.text(&Call::get("versions", CallKind::Metadata, url).about(file)).await?;
+        translate::versions(&text)
     }
 
     pub async fn events(&self, cursor: &Cursor) -> Result<EventPage> {

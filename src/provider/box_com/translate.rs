@@ -9,7 +9,7 @@ use super::wire;
 use crate::events::{EventKind, EventPage, RemoteEvent, Subject};
 use crate::id::{ContentHash, Cursor, Etag, EventId, ItemId, ItemKind, PageToken, VersionId};
 use crate::provider::http::{Refusal, retry_after};
-use crate::provider::{Identity, ListPage, ProviderError, ProviderErrorKind, Result};
+use crate::provider::{Identity, ListPage, ProviderError, ProviderErrorKind, RemoteVersion, Result};
 use crate::tree::{Ancestor, ItemState, RemoteContent, RemoteItem, Wall};
 
 /// The id of the top folder, the same in every account.
@@ -50,17 +50,19 @@ fn wall(text: Option<&str>) -> Option<Wall> {
     text?.parse::<jiff::Timestamp>().ok().map(|moment| Wall(moment.as_millisecond()))
 }
 
+fn sha1(mut hex: String) -> ContentHash {
+    hex.make_ascii_lowercase();
+    if hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        ContentHash::Sha1(hex)
+    } else {
+        ContentHash::Unknown(hex)
+    }
+}
+
 fn content(item: &mut wire::Item<'_>) -> Option<RemoteContent> {
     Some(RemoteContent {
         version: VersionId::new(item.file_version.take()?.id?.0),
-        hash: item.sha1.take().map(|mut hex| {
-            hex.make_ascii_lowercase();
-            if hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                ContentHash::Sha1(hex)
-            } else {
-                ContentHash::Unknown(hex)
-            }
-        }),
+        hash: item.sha1.take().map(sha1),
         size: item.size.map(|size| size.0),
         modified: wall(item.content_modified_at.as_deref()),
     })
@@ -88,6 +90,7 @@ fn live_item(kind: ItemKind, mut item: wire::Item<'_>, parent: Option<&ItemId>) 
         etag: item.etag.take().map(|etag| Etag::new(etag.0)),
         sequence: item.sequence_id.take().and_then(|sequence| sequence.0.parse().ok()),
         ancestors: ancestors(item.path_collection.take(), parent.as_ref()),
+        path: None,
         id,
         parent,
     })
@@ -110,6 +113,24 @@ pub fn list_page(text: &str, folder: &ItemId) -> Result<ListPage> {
     }
     let next = page.next_marker.filter(|marker| !marker.is_empty()).map(PageToken::new);
     Ok(ListPage { items, next })
+}
+
+/// The older versions of a file. What was deleted among them cannot be fetched.
+pub fn versions(text: &str) -> Result<Vec<RemoteVersion>> {
+    let page: wire::VersionPage<'_> = parse(text)?;
+    let mut versions = Vec::with_capacity(page.entries.len());
+    for wire::Object(entry) in page.entries {
+        let id = entry.id.ok_or_else(|| malformed("a version has no id"))?;
+        if entry.trashed_at.is_none() {
+            versions.push(RemoteVersion {
+                version: VersionId::new(id.0),
+                hash: entry.sha1.map(sha1),
+                size: entry.size.map(|size| size.0),
+                modified: wall(entry.modified_at.as_deref()),
+            });
+        }
+    }
+    Ok(versions)
 }
 
 /// The state of one item from its own description.
@@ -286,7 +307,7 @@ fn subject(source: wire::Item<'_>, kind: EventKind) -> Subject {
     };
     let Some(item_kind) = item_kind(Some(word)) else {
         // A comment, task or collaboration names the item that it is about.
-        return source.about.and_then(named).map_or(Subject::Nothing, Subject::Id);
+        return source.about.and_then(named).map_or(Subject::Nothing, Subject::id);
     };
     let Some(id) = source.id.as_ref().map(|id| ItemId::new(item_kind, id.0.as_str())) else {
         return Subject::Nothing;
@@ -297,7 +318,7 @@ fn subject(source: wire::Item<'_>, kind: EventKind) -> Subject {
     match live_item(item_kind, source, None) {
         // Without a parent nobody can tell where it belongs; only the top folder has none.
         Some(item) if item.parent.is_some() => Subject::Item(item),
-        _ => Subject::Id(id),
+        _ => Subject::id(id),
     }
 }
 
@@ -315,7 +336,7 @@ fn enterprise_subject(source: wire::Item<'_>, kind: EventKind) -> Subject {
             (None, None) => return Subject::Nothing,
         },
     };
-    if kind == EventKind::Trashed { Subject::Gone(id) } else { Subject::Id(id) }
+    if kind == EventKind::Trashed { Subject::Gone(id) } else { Subject::id(id) }
 }
 
 /// Our word for Box's. The set is open: what is not listed is `Other`, and its item is looked at like any other.

@@ -287,6 +287,28 @@ pub struct ItemPage<'a> {
     pub next_marker: Option<String>,
 }
 
+/// An older content of a file.
+#[derive(Debug, Deserialize)]
+pub struct Version<'a> {
+    #[serde(default, deserialize_with = "lenient")]
+    pub id: Option<Text>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub sha1: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub size: Option<Bytes>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub modified_at: Option<Str<'a>>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub trashed_at: Option<Str<'a>>,
+}
+
+/// The older contents of a file.
+#[derive(Debug, Deserialize)]
+pub struct VersionPage<'a> {
+    #[serde(borrow)]
+    pub entries: Vec<Object<Version<'a>>>,
+}
+
 /// A page of events; each is read by itself, so that an odd one spoils nothing.
 #[derive(Debug, Deserialize)]
 pub struct EventPage<'a> {

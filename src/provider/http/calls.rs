@@ -1,6 +1,9 @@
 //! How many requests an account has cost, by kind.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+pub use crate::events::budget::Quota;
 
 /// What a request was for. Only the first group counts against an API budget; listening and tokens are counted apart,
 /// and the target of a redirect is no call at all.
@@ -29,6 +32,7 @@ pub struct CallCounter {
     events: AtomicU64,
     long_poll: AtomicU64,
     token: AtomicU64,
+    quota: Mutex<Option<Quota>>,
 }
 
 /// The counts at one moment.
@@ -77,6 +81,16 @@ impl CallCounter {
             long_poll: read(CallKind::LongPoll),
             token: read(CallKind::Token),
         }
+    }
+
+    /// What the newest answer that spoke of an allowance said; nothing until one did.
+    pub fn quota(&self) -> Option<Quota> {
+        *self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what an answer said of our allowance.
+    pub fn set_quota(&self, quota: Quota) {
+        *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = Some(quota);
     }
 
     fn cell(&self, kind: CallKind) -> &AtomicU64 {

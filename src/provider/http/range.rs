@@ -14,15 +14,21 @@ pub fn content_of(response: Response, asked: u64) -> Result<Option<Content>> {
     let length = response.content_length();
     let (range, whole) = content_range(response.headers());
     match (status, range) {
-        (200, _) => Ok(Some(Content { offset: 0, total: length, stream: patient_stream(response) })),
+        (200, _) => {
+            Ok(Some(Content { offset: 0, total: length, hash: None, modified: None, stream: patient_stream(response) }))
+        }
         (206, Some(first)) if first == asked => {
             let total = whole.or_else(|| length.map(|length| asked + length));
-            Ok(Some(Content { offset: asked, total, stream: patient_stream(response) }))
+            Ok(Some(Content { offset: asked, total, hash: None, modified: None, stream: patient_stream(response) }))
         }
         // All of it is there already.
-        (416, _) if whole == Some(asked) => {
-            Ok(Some(Content { offset: asked, total: whole, stream: stream::empty().boxed() }))
-        }
+        (416, _) if whole == Some(asked) => Ok(Some(Content {
+            offset: asked,
+            total: whole,
+            hash: None,
+            modified: None,
+            stream: stream::empty().boxed(),
+        })),
         (416, _) if asked > 0 => Ok(None),
         _ => Err(ProviderError::new(ProviderErrorKind::Malformed, "the server sent another part than was asked for")
             .with_detail(format!("status {status}, asked from {asked}, got from {range:?}"))),

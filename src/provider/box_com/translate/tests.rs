@@ -78,6 +78,7 @@ fn an_event_brings_the_whole_item() {
                 Ancestor { id: ItemId::folder("69"), name: "Contracts".to_owned() },
                 Ancestor { id: ItemId::folder("70"), name: "2026".to_owned() },
             ]),
+            path: None,
         }
     );
 }
@@ -142,7 +143,7 @@ fn what_is_in_the_trash_is_gone() {
 
 #[test]
 fn odd_sources_are_read_as_far_as_they_go() {
-    let id = Subject::Id(ItemId::file("11446498"));
+    let id = Subject::id(ItemId::file("11446498"));
     let subject = |source: Value| one(&event_of("ITEM_RENAME", &source)).subject;
     for source in [
         without(full_file(), "name"),
@@ -187,7 +188,7 @@ fn odd_sources_are_read_as_far_as_they_go() {
     }
     assert_eq!(one(&without(event_of("LOCK_DESTROY", &Value::Null), "source")).subject, Subject::Nothing);
     let comment = json!({"type": "comment", "id": "1", "item": {"type": "file", "id": "2", "name": "n"}});
-    assert_eq!(one(&event_of("COMMENT_CREATE", &comment)).subject, Subject::Id(ItemId::file("2")));
+    assert_eq!(one(&event_of("COMMENT_CREATE", &comment)).subject, Subject::id(ItemId::file("2")));
 }
 
 #[test]
@@ -222,10 +223,10 @@ fn a_size_may_have_an_exponent() {
 fn enterprise_events_name_the_item_only() {
     let source =
         json!({"item_type": "file", "item_id": "9", "item_name": "a.txt", "parent": {"type": "folder", "id": "2"}});
-    assert_eq!(one(&event_of("UPLOAD", &source)).subject, Subject::Id(ItemId::file("9")));
+    assert_eq!(one(&event_of("UPLOAD", &source)).subject, Subject::id(ItemId::file("9")));
     assert_eq!(one(&event_of("DELETE", &source)).subject, Subject::Gone(ItemId::file("9")));
     let collaboration = json!({"folder_id": "5", "folder_name": "f", "user_id": "1", "user_name": "n"});
-    assert_eq!(one(&event_of("COLLABORATION_INVITE", &collaboration)).subject, Subject::Id(ItemId::folder("5")));
+    assert_eq!(one(&event_of("COLLABORATION_INVITE", &collaboration)).subject, Subject::id(ItemId::folder("5")));
     let login = json!({"type": "user", "id": "1", "name": "n", "login": "l"});
     assert_eq!(one(&event_of("LOGIN", &login)).subject, Subject::Nothing);
 }

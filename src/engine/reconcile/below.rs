@@ -1,0 +1,46 @@
+//! Items of a folder that the stream says is gone: one call for the folder tells what became of all of them.
+
+#[allow(clippy::wildcard_imports, reason = "a part of its parent, with the same words")]
+use super::*;
+
+/// Folders above an item that are looked through.
+const ABOVE_MOST: usize = 64;
+
+impl Engine {
+    /// Whether an item of which the stream said that it went needs no look of its own, as the folder that held it went too. While that
+    /// folder's state is being asked for, the item waits.
+    ///
+    /// Only where a folder's events may be followed by one for each descendant, and are told in order.
+    pub(in crate::engine) fn follows_its_folder(&mut self, work: &WorkRow, item: &ItemRow) -> Result<bool> {
+        let carries = self
+            .folders
+            .get(&item.folder)
+            .and_then(|folder| self.accounts.get(&folder.account))
+            .is_none_or(|account| account.capabilities.events_carry_items);
+        if carries || work.look != LOOK_AFTER_TRASH {
+            return Ok(false);
+        }
+        let mut at = item.remote.parent;
+        for _ in 0..ABOVE_MOST {
+            let Some(above) = at.map(|node| self.store.item(node)).transpose()?.flatten() else { return Ok(false) };
+            let asked = self.store.work(above.node)?.filter(|work| work.look == LOOK_AFTER_TRASH);
+            if asked.is_some_and(|theirs| theirs.state == WorkState::Ready) && above.node != item.node {
+                self.await_node(work, &above)?;
+                return Ok(false);
+            }
+            if above.remote.presence == Presence::Absent {
+                if self.store.sweep_left(item.folder)? {
+                    self.await_sweep(item);
+                    return Ok(false);
+                }
+                if item.remote.presence == Presence::Absent {
+                    self.store.looked(item.node)?;
+                    return Ok(true);
+                }
+                return Ok(false);
+            }
+            at = above.remote.parent;
+        }
+        Ok(false)
+    }
+}

@@ -1,0 +1,173 @@
+//! Following Egnyte's event stream: which form of it, and how a place in a quiet stream is kept from growing too old.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::api::{Api, EventsVersion};
+use super::translate::{self, Ends};
+use crate::events::EventPage;
+use crate::id::Cursor;
+use crate::provider::{ProviderError, ProviderErrorKind, Result};
+use crate::settings::Suppress;
+
+/// A place that did not move for so long is moved to the newest one if there is nothing in between. Busy domains keep events for days only.
+const ADVANCE_EVERY: Duration = Duration::from_hours(12);
+/// How long after a position was seen an empty list proves that nothing lies before it: events are listed with some delay.
+const LISTED_AFTER: Duration = Duration::from_mins(1);
+/// How many events before the newest are told at most after the place was lost: 100 calls, a tenth of a day's allowance. What is older is covered
+/// by the full comparison that follows anyway.
+const RESTART_EVENTS: u64 = 10_000;
+
+/// What is known of an account's stream.
+#[derive(Debug)]
+pub struct EventStream {
+    suppress: Suppress,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    form: Form,
+    /// When the place was last known to be a good one.
+    moved_at: Option<Instant>,
+    /// The newest position as it was some time ago, to be adopted as soon as the list says that there is nothing before it.
+    ahead: Option<(u64, Instant)>,
+}
+
+/// Which form of the event list this domain answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Form {
+    /// The newer one, which has not answered yet.
+    #[default]
+    Untried,
+    Newer,
+    Older,
+}
+
+impl EventStream {
+    /// A stream of which nothing is known yet.
+    pub fn new(suppress: Suppress) -> Self {
+        Self { suppress, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place is a good one, and whatever was seen ahead of it is of no use any more.
+    fn moved(&self) {
+        let mut state = self.state();
+        state.moved_at = Some(Instant::now());
+        state.ahead = None;
+    }
+
+    /// Where to go on when nothing is listed: the newest position that was seen long enough ago.
+    fn advance(&self, at: u64) -> u64 {
+        let ahead = self.state().ahead.filter(|(_, seen)| seen.elapsed() >= LISTED_AFTER);
+        match ahead {
+            Some((ahead, _)) => {
+                self.moved();
+                ahead.max(at)
+            }
+            None => at,
+        }
+    }
+
+    /// The newest position.
+    pub async fn newest(&self, api: &Api) -> Result<Cursor> {
+        let ends = api.ends().await?;
+        self.moved();
+        Ok(Cursor::new(ends.latest.to_string()))
+    }
+
+    /// Where to read on after the place was lost: from the oldest event that is kept, as the provider advises, within reason.
+    pub async fn restart(&self, api: &Api) -> Result<Cursor> {
+        let ends = api.ends().await?;
+        self.moved();
+        let from = ends.oldest.max(ends.latest.saturating_sub(RESTART_EVENTS)).min(ends.latest);
+        Ok(Cursor::new(from.to_string()))
+    }
+
+    /// The events after a cursor.
+    pub async fn read(&self, api: &Api, cursor: &Cursor) -> Result<EventPage> {
+        let at = translate::position(cursor).ok_or_else(|| lost("the place in the stream is not one of Egnyte's"))?;
+        let rested = {
+            let state = self.state();
+            state.ahead.is_none() && state.moved_at.is_none_or(|moved| moved.elapsed() >= ADVANCE_EVERY)
+        };
+        if rested {
+            let ends = api.ends().await?;
+            if has_lost(at, ends) {
+                return Err(lost("events after our place in the stream are no longer kept"));
+            }
+            self.state().ahead = Some((ends.latest, Instant::now()));
+        }
+        // A position is adopted only if it was seen before the list was asked for: what happened in between would be skipped.
+        let Some(text) = self.list(api, at).await? else {
+            let next = Cursor::new(self.advance(at).to_string());
+            return Ok(EventPage { events: Vec::new(), next, drained: true });
+        };
+        let page = translate::event_page(&text, at)?;
+        if page.next != *cursor {
+            self.moved();
+        }
+        Ok(page)
+    }
+
+    async fn list(&self, api: &Api, at: u64) -> Result<Option<String>> {
+        let form = self.state().form;
+        if form == Form::Older {
+            return api.events(EventsVersion::V1, at, self.suppress).await;
+        }
+        let refused = match api.events(EventsVersion::V2, at, self.suppress).await {
+            Ok(page) => {
+                self.state().form = Form::Newer;
+                return Ok(page);
+            }
+            Err(error) => error,
+        };
+        // A domain that does not have the newer form may say so in several ways, one of which looks like a lost place.
+        let perhaps_missing = matches!(
+            refused.kind,
+            ProviderErrorKind::CursorLost
+                | ProviderErrorKind::Forbidden
+                | ProviderErrorKind::Conflict
+                | ProviderErrorKind::Refused
+        );
+        if form == Form::Newer || !perhaps_missing {
+            return Err(self.judged(api, at, refused).await);
+        }
+        match api.events(EventsVersion::V1, at, self.suppress).await {
+            Ok(page) => {
+                self.state().form = Form::Older;
+                Ok(page)
+            }
+            Err(error) if error.kind == ProviderErrorKind::CursorLost => Err(error),
+            Err(_) => Err(self.judged(api, at, refused).await),
+        }
+    }
+
+    /// A refusal that is not the documented one for a lost place may still mean it: a place outside of the stream is lost.
+    async fn judged(&self, api: &Api, at: u64, refused: ProviderError) -> ProviderError {
+        if refused.kind != ProviderErrorKind::Refused {
+            return refused;
+        }
+        match api.ends().await {
+            Ok(ends) if has_lost(at, ends) || at > ends.latest => {
+                ProviderError { kind: ProviderErrorKind::CursorLost, ..refused }
+            }
+            _ => refused,
+        }
+    }
+}
+
+/// Whether events after this place may have been dropped.
+fn has_lost(at: u64, ends: Ends) -> bool {
+    at < ends.latest && at.saturating_add(1) < ends.oldest
+}
+
+fn lost(why: &str) -> ProviderError {
+    ProviderError::new(ProviderErrorKind::CursorLost, why).with("operation", "events")
+}

@@ -1,0 +1,118 @@
+//! `agent versions` and `agent restore`.
+
+use crate::support::{Bed, PATIENCE, REMOTE};
+
+fn remote(path: &str) -> String {
+    format!("{REMOTE}/{path}")
+}
+
+/// A file that was replaced twice, and what `agent versions --json` says of it.
+fn replaced_twice(bed: &Bed) {
+    let cloud = bed.cloud();
+    cloud.write(&remote("report.txt"), "first".as_bytes().to_vec()).unwrap();
+    bed.ok(&["run", "--once"]);
+    cloud.write(&remote("report.txt"), "second".as_bytes().to_vec()).unwrap();
+    bed.ok(&["run", "--once"]);
+    cloud.write(&remote("report.txt"), "third".as_bytes().to_vec()).unwrap();
+    bed.ok(&["run", "--once"]);
+}
+
+fn versions(bed: &Bed, more: &[&str]) -> serde_json::Value {
+    let mut args = vec!["versions", "inbox/report.txt", "--json"];
+    args.extend(more);
+    serde_json::from_str(&bed.ok(&args)).unwrap()
+}
+
+fn read(bed: &Bed, path: &str) -> String {
+    std::fs::read_to_string(bed.dir.path().join(path)).unwrap()
+}
+
+#[test]
+fn what_was_replaced_is_listed_and_comes_back_from_the_version_store() {
+    let bed = Bed::new();
+    bed.add_folder(&[]);
+    replaced_twice(&bed);
+    let report = versions(&bed, &[]);
+    let states: Vec<&str> =
+        report["rows"].as_array().unwrap().iter().map(|row| row["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["present", "superseded", "superseded"]);
+    assert_eq!(report["rows"][0]["on_disk"], true);
+    let table = bed.ok(&["versions", "inbox/report.txt"]);
+    assert!(table.contains("kept-") && table.contains("version store"), "{table}");
+
+    // In a mirror an older content cannot stay at its place.
+    let refused = bed.run(&["restore", "inbox/report.txt"]);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert!(text.contains("mirror") && text.contains("--to"), "{text}");
+    assert_eq!(read(&bed, "inbox/report.txt"), "third");
+
+    let dry = bed.ok(&["restore", "inbox/report.txt", "--to", "old.txt", "--dry-run"]);
+    assert!(dry.contains("version store") && !bed.dir.path().join("old.txt").exists(), "{dry}");
+    bed.ok(&["restore", "inbox/report.txt", "--to", "old.txt"]);
+    assert_eq!(read(&bed, "old.txt"), "second", "the newest that is kept");
+    let first = report["rows"][2]["id"].as_str().unwrap();
+    let again = bed.run(&["restore", "inbox/report.txt", "--to", "old.txt", "--version", first]);
+    assert_eq!(again.status.code(), Some(1), "nothing is replaced unasked");
+    assert_eq!(read(&bed, "old.txt"), "second");
+    bed.ok(&["restore", "inbox/report.txt", "--to", "old.txt", "--version", first, "--yes"]);
+    assert_eq!(read(&bed, "old.txt"), "first");
+    // A directory, and the provider's name of the version.
+    let provider = report["rows"][1]["version"].as_str().unwrap();
+    std::fs::create_dir(bed.dir.path().join("out")).unwrap();
+    bed.ok(&["restore", "inbox/report.txt", "--to", "out", "--version", provider]);
+    assert_eq!(read(&bed, "out/report.txt"), "second");
+}
+
+#[test]
+fn what_is_not_kept_here_is_fetched_from_the_cloud() {
+    let bed = Bed::new();
+    bed.add_folder(&[]);
+    bed.ok(&["set-folder", "inbox", "keep_versions=0"]);
+    replaced_twice(&bed);
+    let report = versions(&bed, &[]);
+    let rows = report["rows"].as_array().unwrap();
+    assert!(rows.iter().all(|row| row["kept"].is_null()), "{report}");
+    assert_eq!(rows.len(), 3, "what was seen is remembered: {report}");
+    assert_eq!(bed.ours("versions"), Vec::<String>::new());
+    let asked = versions(&bed, &["--remote"]);
+    assert!(asked["rows"].as_array().unwrap().iter().all(|row| row["in_cloud"] == true), "{asked}");
+    let first = rows[2]["id"].as_str().unwrap();
+    bed.cloud().reset_counters();
+    bed.ok(&["restore", "inbox/report.txt", "--to", "first.txt", "--version", first]);
+    assert_eq!(read(&bed, "first.txt"), "first");
+    assert_eq!(bed.cloud().count("content"), 1);
+    let none = bed.run(&["restore", "inbox/report.txt", "--to", "x", "--version", "no-such"]);
+    assert_eq!(none.status.code(), Some(1));
+    let nothing_kept = bed.run(&["restore", "inbox/report.txt", "--to", "x"]);
+    assert_eq!(nothing_kept.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nothing_kept.stderr).contains("--remote"));
+    assert!(!bed.dir.path().join("x").exists());
+}
+
+#[test]
+fn a_file_that_is_gone_everywhere_comes_back_to_its_place() {
+    let bed = Bed::new();
+    bed.add_folder(&[]);
+    let cloud = bed.cloud();
+    cloud.mkdir_p(&remote("docs")).unwrap();
+    cloud.write(&remote("docs/a.txt"), "precious".as_bytes().to_vec()).unwrap();
+    let agent = bed.start();
+    bed.wait_equal(PATIENCE);
+    cloud.trash(&remote("docs")).unwrap();
+    bed.wait_equal(PATIENCE);
+    bed.wait_in_sync(PATIENCE);
+    let said = bed.ok(&["restore", "inbox/docs/a.txt"]);
+    assert!(said.contains("yours"), "{said}");
+    assert_eq!(read(&bed, "inbox/docs/a.txt"), "precious");
+    let again = bed.run(&["restore", "inbox/docs/a.txt"]);
+    assert_eq!(again.status.code(), Some(1), "what is there is not replaced");
+    // A link in the way is not followed.
+    std::fs::remove_dir_all(bed.local().join("docs")).unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(outside.path(), bed.local().join("docs")).unwrap();
+    assert_eq!(bed.run(&["restore", "inbox/docs/a.txt"]).status.code(), Some(1));
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    assert_eq!(agent.stop(), Some(0));
+    assert_eq!(bed.run(&["versions", "inbox/never-was"]).status.code(), Some(1));
+}

@@ -1,0 +1,101 @@
+//! `agent verify`.
+
+use crate::support::{Bed, PATIENCE, REMOTE, RESERVED};
+
+fn remote(path: &str) -> String {
+    format!("{REMOTE}/{path}")
+}
+
+fn verify(bed: &Bed, code: i32, more: &[&str]) -> serde_json::Value {
+    let mut args = vec!["verify", "--json"];
+    args.extend(more);
+    let output = bed.run(&args);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn the_three_way_difference_is_found_and_mended() {
+    let bed = Bed::new();
+    bed.add_folder(&["--exclude", "*.tmp"]);
+    let cloud = bed.cloud();
+    cloud.mkdir_p(&remote("docs/deep")).unwrap();
+    for name in ["docs/deep/same", "docs/touched", "docs/lost", "docs/deep/edited", "docs/rotten"] {
+        cloud.write(&remote(name), name.as_bytes().to_vec()).unwrap();
+    }
+    cloud.write(&remote("left.tmp"), b"out".to_vec()).unwrap();
+    let missing = bed.run(&["verify"]);
+    assert_eq!(missing.status.code(), Some(1), "nothing was mirrored yet");
+    bed.ok(&["run", "--once"]);
+    let report = verify(&bed, 0, &[]);
+    assert_eq!(report["rows"][0]["files"], 5);
+    assert_eq!(report["rows"][0]["folders"], 3);
+
+    std::fs::remove_file(bed.local().join("docs/lost")).unwrap();
+    std::fs::write(bed.local().join("docs/deep/edited"), "mine, and longer").unwrap();
+    std::fs::write(bed.local().join("own"), "only here").unwrap();
+    // A byte that changed under the same size and time: no stamp shows it.
+    let rotten = bed.local().join("docs/rotten");
+    let stamp = std::fs::metadata(&rotten).unwrap().modified().unwrap();
+    std::fs::write(&rotten, "docs/rottxn").unwrap();
+    std::fs::File::options().append(true).open(&rotten).unwrap().set_modified(stamp).unwrap();
+    // And the cloud goes on without us.
+    cloud.write(&remote("docs/deep/same"), b"another".to_vec()).unwrap();
+    cloud.write(&remote("docs/new"), b"new".to_vec()).unwrap();
+
+    let report = verify(&bed, 3, &[]);
+    let report = &report["rows"][0];
+    let found: std::collections::BTreeMap<&str, &str> = report["differences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["path"].as_str().unwrap(), row["kind"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("docs/deep/edited", "changed on disk"),
+        ("docs/deep/same", "changed in the cloud"),
+        ("docs/lost", "missing on disk"),
+        ("docs/new", "unknown"),
+        ("docs/rotten", "changed on disk"),
+    ];
+    assert_eq!(found, expected.into_iter().collect());
+    assert_eq!(report["only_local"], 1);
+    let text = bed.run(&["verify"]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(text.contains("5 differences") && text.contains("--repair"), "{text}");
+
+    verify(&bed, 3, &["--repair"]);
+    bed.ok(&["run", "--once"]);
+    assert_eq!(bed.difference(), ["left.tmp: only in the cloud", "own: only on disk"]);
+    let report = verify(&bed, 0, &[]);
+    assert_eq!(report["rows"][0]["only_local"], 1);
+    // Nothing that somebody wrote is lost.
+    let versions = bed.local().join(RESERVED).join("versions");
+    let mut kept: Vec<Vec<u8>> =
+        bed.ours("versions").into_iter().map(|name| std::fs::read(versions.join(name)).unwrap()).collect();
+    kept.sort();
+    assert!(kept.contains(&b"mine, and longer".to_vec()) && kept.contains(&b"docs/rottxn".to_vec()), "{kept:?}");
+}
+
+#[test]
+fn a_running_agent_mends_what_was_found() {
+    let bed = Bed::new();
+    bed.add_folder(&[]);
+    let cloud = bed.cloud();
+    cloud.write(&remote("a"), b"a".to_vec()).unwrap();
+    cloud.write(&remote("b"), b"b".to_vec()).unwrap();
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    std::fs::remove_file(bed.local().join("a")).unwrap();
+    std::fs::write(bed.local().join("b"), "edited").unwrap();
+    verify(&bed, 3, &["inbox", "--repair"]);
+    bed.wait_equal(PATIENCE);
+    bed.wait_in_sync(PATIENCE);
+    verify(&bed, 0, &["inbox"]);
+    assert_eq!(bed.run(&["verify", "nobody"]).status.code(), Some(1));
+    // A root that is away is not an empty folder.
+    assert_eq!(agent.stop(), Some(0));
+    std::fs::rename(bed.local(), bed.dir.path().join("elsewhere")).unwrap();
+    assert_eq!(bed.run(&["verify"]).status.code(), Some(1));
+}
