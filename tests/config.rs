@@ -359,7 +359,7 @@ matches = "*"
     17:11: hook.a.timeout: no hook may take longer than a day (it says "2 days")
     19:1: hook.a: both `run` and `url`: a hook is one or the other
     20:8: hook.a.name: another hook above has this name (it says "a")
-    22:7: hook.a.on: nothing waits for a hook here (it says "file.created"); a `before` hook listens to "file.download" or "file.upload"; make it an `after` hook
+    22:7: hook.a.on: nothing waits for a hook here (it says "file.created"); a `before` hook listens to "file.download"; make it an `after` hook
     23:7: hook.a.url: plain http is accepted for loopback addresses only (it says "http://example.com/x"); write https://…
     25:12: hook.a.attempts: this key is for `after` hooks only (it says 3)
     30:6: hook.c.on: the event stream does not carry `comment` events (it says ["file.upload", "comment.created", "collaboration.*"]); set stream = "all" in the account

@@ -9,6 +9,9 @@ use crate::id::{FolderId, ItemId, Sha256, VersionId};
 use crate::report::{MAX_ROWS, QuarantineReport};
 use crate::tree::Wall;
 
+/// How long the content of a released version is kept.
+const RELEASED_KEPT_MS: i64 = 7 * 24 * 3_600 * 1_000;
+
 /// What has become of a rejected version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -184,15 +187,34 @@ impl Store {
 
     /// The numbers of what lies in quarantine.
     pub fn quarantine_contents(&self) -> Result<Vec<i64>> {
-        let mut statement =
-            self.conn.prepare_cached("SELECT quarantine FROM quarantine WHERE state IN ('held', 'moving')")?;
+        let sql = "SELECT quarantine FROM quarantine
+                   WHERE state IN ('held', 'moving') OR (state = 'released' AND expires IS NOT NULL)";
+        let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map([], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// A person lets a version go. Its content stays for a while, until the version is surely published.
+    pub fn release_quarantined(&mut self, id: i64, why: &str, now: Wall) -> Result<()> {
+        self.decide_quarantined(id, State::Released, Some(why), now)?;
+        let sql = "UPDATE quarantine SET expires = ?2 WHERE quarantine = ?1";
+        self.conn.execute(sql, params![id, now.plus_ms(RELEASED_KEPT_MS).0])?;
+        Ok(())
+    }
+
+    /// The time of these is over.
+    pub fn expire_quarantined(&mut self, ids: &[i64], now: Wall) -> Result<()> {
+        for id in ids {
+            let sql = "UPDATE quarantine SET expires = NULL, decided = ?2, state = CASE state WHEN 'held' THEN 'expired' ELSE state END
+                       WHERE quarantine = ?1";
+            self.conn.prepare_cached(sql)?.execute(params![id, now.0])?;
+        }
+        Ok(())
+    }
+
     /// Those whose time is over.
     pub fn expired_quarantine(&self, now: Wall) -> Result<Vec<i64>> {
-        let sql = "SELECT quarantine FROM quarantine WHERE state = 'held' AND expires <= ?1 LIMIT 100";
+        let sql = "SELECT quarantine FROM quarantine WHERE state IN ('held', 'released') AND expires <= ?1 LIMIT 100";
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map([now.0], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -376,3 +376,31 @@ fn a_crash_in_the_middle_of_a_verdict_publishes_nothing_and_asks_again() {
     assert_eq!(bed.ours("staging"), Vec::<String>::new());
     assert_eq!(agent.stop(), Some(0));
 }
+
+#[test]
+fn what_is_no_longer_in_the_cloud_is_not_released_and_quarantine_ends_by_itself() {
+    let bed = Bed::new();
+    let cloud = bed.cloud();
+    bed.add_folder(&[]);
+    let judge = script(&bed, "judge", "exit 1");
+    bed.ok(&["add-hook", "judge", "--when", "before", "--on", "file.download", "--run", &judge]);
+    bed.ok(&["set-hook", "judge", "quarantine_remote=trash", "quarantine_keep=1s"]);
+    let agent = bed.start();
+    cloud.write(&remote("a.bad"), b"bad".to_vec()).unwrap();
+    until("the quarantine, and the trash", || {
+        rows(&bed, &["quarantine", "list", "--json"]).iter().any(|row| row["state"] == "held")
+            && cloud.tree(REMOTE).unwrap().is_empty()
+    });
+    bed.wait_in_sync(PATIENCE);
+    let refused = bed.run(&["quarantine", "release", "1", "--reason", "mine"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no longer has this version"), "{refused:?}");
+    let content = bed.home().join("quarantine/1.content");
+    assert_eq!(fs::read(&content).unwrap(), b"bad", "the only copy here stays");
+    assert_eq!(agent.stop(), Some(0));
+    until("the end of its time", || {
+        // What is over is looked for when an agent starts, and every few minutes.
+        bed.ok(&["run", "--once"]);
+        !content.exists()
+    });
+    assert_eq!(rows(&bed, &["quarantine", "list", "--all", "--json"])[0]["state"], "expired");
+}

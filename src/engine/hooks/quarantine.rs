@@ -2,6 +2,7 @@
 
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
+use crate::store::items::Presence;
 
 impl Engine {
     /// Begins to move a staged version into quarantine. The row is there first: from now on the version is not published.
@@ -132,10 +133,8 @@ impl Engine {
     /// What is in quarantine too long goes.
     pub(in crate::engine) fn expire_quarantine(&mut self) -> Result<()> {
         let expired = self.store.expired_quarantine(self.now.wall)?;
-        for number in &expired {
-            self.store.decide_quarantined(*number, State::Expired, None, self.now.wall)?;
-        }
         if !expired.is_empty() {
+            self.store.expire_quarantined(&expired, self.now.wall)?;
             self.outbox.push(Effect::DropQuarantined(expired));
         }
         Ok(())
@@ -159,13 +158,27 @@ impl Engine {
             );
             return Ok(Answer::Refused { message });
         }
-        let message = if let Some(state) = state {
-            self.store.decide_quarantined(number, state, why, self.now.wall)?;
-            if state == State::Released {
-                format!("`{}` is released, and published when it has been fetched again", row.path)
-            } else {
-                format!("`{}` is deleted from quarantine; this version is not fetched again", row.path)
+        let item = match row.item.parse() {
+            Ok(id) => self.store.item_by_id(row.folder, &id)?,
+            Err(_) => None,
+        };
+        let message = if state == Some(State::Released) {
+            let content = item.as_ref().and_then(|item| item.remote.content.as_ref());
+            let is_there = content.is_some_and(|content| content.version == row.version)
+                && item.as_ref().is_some_and(|item| item.remote.presence == Presence::Present);
+            if !is_there {
+                let message = format!(
+                    "the cloud no longer has this version of `{}` in the folder: bring it back there first; \
+                     `agent quarantine show {number}` says where its content is",
+                    row.path
+                );
+                return Ok(Answer::Refused { message });
             }
+            self.store.release_quarantined(number, why.unwrap_or_default(), self.now.wall)?;
+            format!("`{}` is released, and published when it has been fetched again", row.path)
+        } else if let Some(state) = state {
+            self.store.decide_quarantined(number, state, why, self.now.wall)?;
+            format!("`{}` is deleted from quarantine; this version is not fetched again", row.path)
         } else {
             // New signatures may see it otherwise.
             self.store.forget_quarantined(number)?;
@@ -174,9 +187,10 @@ impl Engine {
             }
             format!("`{}` is fetched and examined again", row.path)
         };
-        self.outbox.push(Effect::DropQuarantined(vec![number]));
-        if let Ok(id) = row.item.parse()
-            && let Some(item) = self.store.item_by_id(row.folder, &id)?
+        if state != Some(State::Released) {
+            self.outbox.push(Effect::DropQuarantined(vec![number]));
+        }
+        if let Some(item) = item
             && state != Some(State::Deleted)
         {
             self.hooks.passed.remove(&item.node);

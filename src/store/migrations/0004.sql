@@ -79,10 +79,10 @@ CREATE TABLE quarantine (
     state    TEXT NOT NULL,                 -- moving, held, released, deleted, expired
     decided  INTEGER,                       -- ms
     why      TEXT,                          -- the reason that a person gave
-    expires  INTEGER,                       -- ms
+    expires  INTEGER,                       -- ms, when the content goes by itself
     UNIQUE (folder, item, version)
 );
-CREATE INDEX quarantine_expires ON quarantine (expires) WHERE state = 'held' AND expires IS NOT NULL;
+CREATE INDEX quarantine_expires ON quarantine (expires) WHERE expires IS NOT NULL;
 
 -- Events of the journal that our own account made: what they tell may be the doing of a hook.
 CREATE TABLE own_event (
