@@ -1,6 +1,6 @@
 //! The price of a hook: small files through an exec hook and through clamd, against the same scanner run by hand.
 //!
-//! `cargo bench --bench hooks -- [--files N]`
+//! `cargo bench --bench hooks -- [--files N] [--concurrency N]`
 
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -66,6 +66,8 @@ fn mirror(what: &str, files: u64, run: &[&str], clamd: Option<u32>) {
         let mut args = vec!["add-hook", "scan", "--when", "before", "--on", "file.download", "--run"];
         args.extend(run);
         bed.ok(&args);
+        let concurrency = format!("concurrency={}", argument("--concurrency", 4));
+        bed.ok(&["set-hook", "scan", &concurrency]);
     }
     let scanner = clamd.map_or(0, |pid| of_process(pid).1);
     let begun = Instant::now();

@@ -208,8 +208,11 @@ fn a_scanner_that_dies_holds_files_back_until_it_lives() {
     add_clamd(&bed, &clamd);
     let agent = bed.start();
     bed.wait_in_sync(PATIENCE);
-    clamd.kill();
+    clamd.freeze();
     cloud.write(&remote("held.txt"), b"waits for the scanner".to_vec()).unwrap();
+    until("the question", || clamd.is_asked());
+    assert!(!bed.local().join("held.txt").exists());
+    clamd.kill();
     until("a failed run", || !rows(&bed, &["hook-runs", "--failed", "--json"]).is_empty());
     let run = &rows(&bed, &["hook-runs", "--failed", "--json"])[0];
     assert_eq!((run["verdict"].as_str(), run["effect"].as_str()), (Some("error"), Some("blocked")));

@@ -49,6 +49,23 @@ impl Clamd {
         self.dir.join("clamd.ctl")
     }
 
+    /// Makes it stand still: whoever asks waits.
+    pub fn freeze(&self) {
+        let pid = rustix::process::Pid::from_child(self.child.as_ref().unwrap());
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    }
+
+    /// Whether somebody is asking it: a program that was given its socket is running.
+    pub fn is_asked(&self) -> bool {
+        let socket = self.socket();
+        let socket = socket.to_str().unwrap().as_bytes();
+        fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let mut words = line.split(|byte| *byte == 0);
+            words.any(|word| word.ends_with(b"clamd-scan")) && line.split(|byte| *byte == 0).any(|word| word == socket)
+        })
+    }
+
     /// Kills it in the middle of whatever it does.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
