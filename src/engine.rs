@@ -226,6 +226,12 @@ impl Engine {
             }
             Input::Config(wishes) => self.take_wishes(*wishes),
             Input::Done { job, outcome } => self.take_outcome(job, outcome),
+            // No row asks for uploads or for a watch yet, so nothing has to be remembered.
+            Input::Local { .. } => Ok(()),
+            Input::Session { job, .. } => {
+                self.outbox.push(Effect::SessionKept(job));
+                Ok(())
+            }
             Input::Command { ticket, command } => {
                 let answer = self.command(command)?;
                 self.outbox.push(Effect::Answer { ticket, answer });

@@ -218,6 +218,16 @@ pub enum ContentHash {
     Unknown(String),
 }
 
+/// Which digest a provider describes content with, and so wants with an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HashKind {
+    /// SHA-1 (Box).
+    Sha1,
+    /// SHA-512 (Egnyte).
+    Sha512,
+}
+
 impl ContentHash {
     /// Whether two digests say that the contents are equal, differ, or cannot be compared.
     pub fn same_content(&self, other: &Self) -> Option<bool> {

@@ -7,7 +7,7 @@
 //!
 //! **Values.** [`tree`]: what the cloud has, the disk has, and both agreed on. [`events`]: what a stream tells us, and when to ask
 //! again. [`plan`]: THE PLANNER, from three trees to a situation and an action, and the brakes. [`deed`]: what is to be done on disk and
-//! what came of it. [`settings`], [`command`], [`report`]: wishes, requests and answers.
+//! what came of it. [`local_news`]: what the disk tells of itself, and the orders for the way up. [`settings`], [`command`], [`report`]: wishes, requests and answers.
 //!
 //! **Engine.** [`engine`]: `step(inputs) -> effects` on one control thread. [`store`]: its memory, one SQLite file, all the SQL.
 //!
@@ -40,6 +40,7 @@ pub mod engine;
 pub mod events;
 pub mod id;
 pub mod local;
+pub mod local_news;
 pub mod path;
 pub mod plan;
 pub mod provider;

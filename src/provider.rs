@@ -27,8 +27,9 @@ pub mod error;
 pub mod http;
 pub mod write;
 
+pub use crate::id::HashKind;
 pub use error::{Cure, ProviderError, ProviderErrorKind};
-pub use write::{Expected, HashKind, Preflight, UploadBody, UploadOrder, UploadTarget};
+pub use write::{Expected, Preflight, UploadBody, UploadOrder, UploadTarget};
 
 /// The result of a provider call.
 pub type Result<T> = std::result::Result<T, ProviderError>;

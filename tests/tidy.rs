@@ -29,6 +29,7 @@ const ENGINE: &[&str] = &[
     "provider",
     "provider/error",
     "hooks",
+    "local_news",
     "store",
     "engine",
 ];
@@ -65,6 +66,7 @@ const RINGS: &[Ring] = &[
         may_use: Some(VALUES),
         never: WORLD,
     },
+    Ring { name: "local news", modules: &["local_news"], may_use: Some(SEAMS), never: WORLD },
     Ring { name: "engine", modules: &["engine"], may_use: Some(ENGINE), never: WORLD },
     Ring { name: "seams", modules: &["provider"], may_use: Some(SEAMS), never: &["rusqlite::", "notify::"] },
     Ring {
@@ -81,6 +83,7 @@ const RINGS: &[Ring] = &[
             "command",
             "report",
             "provider/error",
+            "local_news",
             "local",
             "versions",
             "quarantine",

@@ -17,6 +17,7 @@ use crate::engine::input::{FetchFailure, FetchOrder, OpenOrder, RootFacts};
 use crate::engine::{Effect, Input, Notice, Outcome, Task};
 use crate::id::{AccountId, FolderId, JobId};
 use crate::local::{LocalFolder, LocalOptions};
+use crate::local_news::UploadFailure;
 use crate::path::Name;
 use crate::provider::box_com::BoxCom;
 use crate::provider::http::CallCounter;
@@ -226,6 +227,7 @@ impl World {
                 }
             }
             Effect::Deeds { job, folder, orders } => self.deeds(job, folder, orders),
+            Effect::Local { .. } | Effect::Watch(..) | Effect::SessionKept(_) => {}
             Effect::DropVersions(folder, jobs) => self.in_folder(folder, move |local| {
                 if let Err(error) = Versions::of(&local).prune(&jobs) {
                     tracing::warn!(%error, "superseded versions stay on disk");
@@ -421,8 +423,13 @@ async fn ask(provider: &dyn Provider, task: &Task) -> Outcome {
         Task::Resolve(place) => Outcome::Resolved(provider.resolve(place).await),
         Task::List { item, page } => Outcome::Listed(provider.list(item, page.as_ref()).await),
         Task::Look(item) => Outcome::Looked(provider.item(item).await),
-        Task::Fetch(..) => {
-            failed(task, ProviderError::new(ProviderErrorKind::Local, "fetches have a worker of their own"))
+        Task::MakeFolder { parent, name } => Outcome::FolderMade(provider.make_folder(parent, name).await),
+        Task::Relocate { item, parent, name, expected } => {
+            Outcome::Relocated(provider.relocate(item, parent, name, expected).await)
+        }
+        Task::Trash { item, expected } => Outcome::Trashed(provider.trash(item, expected).await),
+        Task::Fetch(..) | Task::Upload(..) => {
+            failed(task, ProviderError::new(ProviderErrorKind::Local, "transfers have workers of their own"))
         }
     }
 }
@@ -437,6 +444,10 @@ fn failed(task: &Task, error: ProviderError) -> Outcome {
         Task::List { .. } => Outcome::Listed(Err(error)),
         Task::Look(_) => Outcome::Looked(Err(error)),
         Task::Fetch(..) => Outcome::Fetched(Err(FetchFailure::Provider(error))),
+        Task::Upload(..) => Outcome::Uploaded(Err(UploadFailure::Provider(error))),
+        Task::MakeFolder { .. } => Outcome::FolderMade(Err(error)),
+        Task::Relocate { .. } => Outcome::Relocated(Err(error)),
+        Task::Trash { .. } => Outcome::Trashed(Err(error)),
     }
 }
 

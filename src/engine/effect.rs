@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::command::Answer;
 use crate::deed::DeedOrder;
 use crate::id::{AccountId, Cursor, FolderId, ItemId, JobId, JournalId, PageToken};
+use crate::local_news::{HashOrder, ScanOrder, UploadFile};
+use crate::provider::Expected;
 use crate::settings::{AccountSettings, RemotePlace};
 
 use super::input::{FetchOrder, OpenOrder};
@@ -38,6 +40,42 @@ pub enum Task {
     Look(ItemId),
     /// Fetch and verify a version into the staging directory of a folder.
     Fetch(FolderId, Box<FetchOrder>),
+    /// Upload a file of a folder.
+    Upload(FolderId, Box<UploadFile>),
+    /// Make a remote folder.
+    MakeFolder {
+        /// The folder that is to hold it.
+        parent: ItemId,
+        /// Its name.
+        name: String,
+    },
+    /// Rename or move a remote item.
+    Relocate {
+        /// The item.
+        item: ItemId,
+        /// The folder that is to hold it.
+        parent: ItemId,
+        /// Its name there.
+        name: String,
+        /// What it is expected to be.
+        expected: Expected,
+    },
+    /// Put a remote item into the cloud's trash.
+    Trash {
+        /// The item.
+        item: ItemId,
+        /// What it is expected to be.
+        expected: Expected,
+    },
+}
+
+/// A look at the local disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalTask {
+    /// List one page of a directory.
+    Scan(ScanOrder),
+    /// Digest a file.
+    Hash(HashOrder),
 }
 
 /// What became visible, for whoever watches.
@@ -120,6 +158,19 @@ pub enum Effect {
         /// The deeds.
         orders: Vec<DeedOrder>,
     },
+    /// Look at a folder's disk.
+    Local {
+        /// The job.
+        job: JobId,
+        /// The folder.
+        folder: FolderId,
+        /// What to look at.
+        task: LocalTask,
+    },
+    /// Watch a folder's disk from now on, or no longer. What is noticed comes as [`super::input::Input::Local`].
+    Watch(FolderId, bool),
+    /// The session that a job told of ([`super::input::Input::Session`]) is durable: it may go on.
+    SessionKept(JobId),
     /// Remove kept contents for good.
     DropVersions(FolderId, Vec<JobId>),
     /// Remove a staged file that is no longer wanted.

@@ -6,11 +6,12 @@ use std::time::Duration;
 use crate::command::Command;
 use crate::deed::{DeedResult, DiskError, Staged};
 use crate::events::EventPage;
-use crate::id::{Cursor, JobId};
+use crate::id::{Cursor, FolderId, JobId};
+use crate::local_news::{DirScan, HashedFile, LocalMiss, News, ScanFailure, UploadFailure, Uploaded};
 use crate::path::Name;
 use crate::provider::{Capabilities, Identity, ListPage, ProviderError, Resolved, Wake};
 use crate::settings::{AccountSettings, FolderSettings};
-use crate::tree::{ItemState, Stamp, Wall};
+use crate::tree::{ItemState, RemoteItem, Stamp, Wall};
 
 /// The time as the world tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -71,6 +72,18 @@ pub enum Outcome {
     Fetched(Result<Staged, FetchFailure>),
     /// A batch of deeds was carried out: a result for each order, in their order.
     Deeds(Vec<DeedResult>),
+    /// One page of a local directory.
+    Scanned(Result<DirScan, ScanFailure>),
+    /// A local file was digested.
+    Hashed(Result<HashedFile, LocalMiss>),
+    /// A file was uploaded.
+    Uploaded(Result<Box<Uploaded>, UploadFailure>),
+    /// A remote folder was made.
+    FolderMade(Result<RemoteItem, ProviderError>),
+    /// A remote item was renamed or moved.
+    Relocated(Result<RemoteItem, ProviderError>),
+    /// A remote item was put into the trash.
+    Trashed(Result<(), ProviderError>),
 }
 
 /// Something that happened.
@@ -91,6 +104,20 @@ pub enum Input {
         job: JobId,
         /// What came of it.
         outcome: Outcome,
+    },
+    /// A watcher noticed something.
+    Local {
+        /// The folder.
+        folder: FolderId,
+        /// What.
+        news: News,
+    },
+    /// A chunked upload was begun. The job waits for [`super::effect::Effect::SessionKept`].
+    Session {
+        /// The job.
+        job: JobId,
+        /// What to pass on when the same content is uploaded again.
+        session: String,
     },
     /// Somebody asks for something.
     Command {

@@ -10,15 +10,6 @@ use bytes::Bytes;
 use crate::id::{ContentHash, Etag, ItemId, Sha256, VersionId};
 use crate::tree::Wall;
 
-/// Which digest a provider describes content with, and so wants with an upload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HashKind {
-    /// SHA-1 (Box).
-    Sha1,
-    /// SHA-512 (Egnyte).
-    Sha512,
-}
-
 /// What was last known of an item that is to be changed. A provider without conditional writes looks just before it acts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Expected {

@@ -412,6 +412,9 @@ impl World {
                 };
                 Outcome::Fetched(result)
             }
+            task @ (Task::Upload(..) | Task::MakeFolder { .. } | Task::Relocate { .. } | Task::Trash { .. }) => {
+                panic!("a mirror changes nothing in the cloud: {task:?}")
+            }
         };
         let late = self.chance.below(self.swarm.call_ms);
         self.schedule(late, Happening::Deliver { job, outcome });
@@ -501,6 +504,9 @@ impl World {
                 self.check_orders(&orders);
                 let late = self.chance.below(self.swarm.deeds_ms);
                 self.schedule(late, Happening::Deeds { job, orders });
+            }
+            effect @ (Effect::Local { .. } | Effect::Watch(..) | Effect::SessionKept(_)) => {
+                panic!("a mirror does not ask for this: {effect:?}")
             }
             Effect::DropVersions(_, jobs) => {
                 for job in jobs {
