@@ -186,7 +186,7 @@ impl World {
     /// The process starts.
     pub fn start(&mut self) {
         let seed = self.chance.number();
-        self.inbox.push_back(Input::Start { seed });
+        self.inbox.push_back(Input::Start { seed, host: "sim".into() });
         self.configure();
     }
 
