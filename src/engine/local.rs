@@ -470,11 +470,6 @@ impl Engine {
         self.places_changed(&item);
         Ok(())
     }
-
-    /// A job of a scan ends without a result.
-    pub(super) fn scan_cancelled(&mut self, id: FolderId, scan: &Scan) -> Result<()> {
-        self.store.want_scan(scan.row.node, id, scan.row.deep, self.now.wall)
-    }
 }
 
 /// The seat of what the disk has, where the row of an item can say it.
