@@ -1,6 +1,6 @@
 //! Two-way and upload: small stories, and random histories in which both sides change at once.
 
-use super::stories::{ends_as, put, world_like};
+use super::stories::{ends_as, world_like};
 use super::swarm::Swarm;
 use super::world::World;
 use folder_sync_agent::settings::Mode;
