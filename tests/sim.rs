@@ -13,4 +13,6 @@ mod mutants;
 mod seeds;
 mod stories;
 mod swarm;
+mod two_way;
 mod world;
+mod writes;

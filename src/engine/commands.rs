@@ -63,6 +63,9 @@ impl Engine {
         self.more = true;
         if full {
             self.compare(id, "a full comparison was asked for")?;
+            if self.policy(id).sends() {
+                self.scan_all(id)?;
+            }
             return Ok("a full comparison begins");
         }
         Ok("the cloud is asked for news")
