@@ -56,6 +56,12 @@ pub(super) struct Listing {
     page: Option<PageToken>,
 }
 
+impl Listing {
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+}
+
 /// What is remembered of a folder that is being listed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Listed {
@@ -83,6 +89,16 @@ pub(super) struct Folder {
     /// Files that are fetched and not yet published.
     pub staged: BTreeMap<NodeId, (Staged, SyncedContent)>,
     pub fetching: usize,
+    /// Files that wait to be read, and those that are.
+    pub readers: VecDeque<NodeId>,
+    pub reading: usize,
+    /// The disk is watched and scanned.
+    pub watched: bool,
+    /// The disk's turn was last a scan's.
+    pub scanned_last: bool,
+    /// When everything is scanned again, as not all of it can be watched.
+    pub scan_again: u64,
+    pub unwatched: Option<Degraded>,
     root: Root,
     /// The job that opens the root, or looks at it again.
     opening: Option<JobId>,
@@ -116,6 +132,12 @@ impl Folder {
             after_sweep: Vec::new(),
             staged: BTreeMap::new(),
             fetching: 0,
+            readers: VecDeque::new(),
+            reading: 0,
+            watched: false,
+            scanned_last: false,
+            scan_again: u64::MAX,
+            unwatched: None,
             root: Root::Closed,
             opening: None,
             root_due: 0,
@@ -214,6 +236,7 @@ impl Engine {
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.staged.clear();
             folder.batch = None;
+            folder.watched = false;
         }
         self.empty_working_set();
     }
@@ -232,6 +255,7 @@ impl Engine {
         }
         for folder in self.folders.values_mut() {
             folder.queue.clear();
+            folder.readers.clear();
             folder.after_sweep.clear();
         }
         // What is fetched and waits to be published belongs to items that are read again.
@@ -387,6 +411,7 @@ impl Engine {
                 }
                 self.opened_for_retention(id, facts.disk_bytes, !was_open)?;
                 if !was_open {
+                    self.recover_sent(id)?;
                     self.recover(id)?;
                     self.reload();
                 }
@@ -402,6 +427,8 @@ impl Engine {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.root = Root::Closed;
         folder.opening = None;
+        // What happens to the disk meanwhile is not seen: it is scanned when it is back.
+        folder.watched = false;
         folder.root_due = now + millis(ROOT_RETRIED_EVERY);
         let (name, next_step) = match error.kind {
             DiskErrorKind::RootLost => (
@@ -543,6 +570,20 @@ impl Engine {
                     folder.fetching = folder.fetching.saturating_sub(1);
                 }
             }
+            Job::Read { folder, .. } => {
+                if let Some(folder) = self.folders.get_mut(folder) {
+                    folder.reading = folder.reading.saturating_sub(1);
+                }
+            }
+            Job::Write { account, is_upload, .. } => {
+                if let Some(account) = self.accounts.get_mut(account) {
+                    if *is_upload {
+                        account.fetching = account.fetching.saturating_sub(1);
+                    } else {
+                        account.asking = account.asking.saturating_sub(1);
+                    }
+                }
+            }
             Job::Identify(_)
             | Job::TakeCursor(_)
             | Job::Poll(_)
@@ -550,6 +591,7 @@ impl Engine {
             | Job::Open(_)
             | Job::Resolve(..)
             | Job::Size(..)
+            | Job::Scan { .. }
             | Job::Deeds { .. } => {}
         }
     }
@@ -562,6 +604,9 @@ fn job_folder(job: &Job) -> Option<FolderId> {
         | Job::Size(_, folder)
         | Job::List { listing: Listing { folder, .. }, .. }
         | Job::Fetch { folder, .. }
+        | Job::Scan { folder, .. }
+        | Job::Read { folder, .. }
+        | Job::Write { folder, .. }
         | Job::Deeds { folder, .. } => Some(*folder),
         Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Look { .. } => None,
     }
@@ -569,9 +614,12 @@ fn job_folder(job: &Job) -> Option<FolderId> {
 
 fn job_nodes(job: &Job) -> Vec<NodeId> {
     match job {
-        Job::List { listing: Listing { node, .. }, .. } | Job::Look { node, .. } | Job::Fetch { node, .. } => {
-            vec![*node]
-        }
+        Job::List { listing: Listing { node, .. }, .. }
+        | Job::Look { node, .. }
+        | Job::Fetch { node, .. }
+        | Job::Read { node, .. }
+        | Job::Write { node, .. } => vec![*node],
+        Job::Scan { scan, .. } => vec![scan.node()],
         Job::Deeds { intents, .. } => intents.iter().map(|intent| intent.node).collect(),
         Job::Identify(_)
         | Job::TakeCursor(_)

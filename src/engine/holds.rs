@@ -15,6 +15,8 @@ use crate::store::items::{ItemRow, Presence};
 
 /// The reason of a hold on deletions.
 const MASS_DELETE: &str = "mass_delete";
+/// The reason of a hold on deletions that the disk asks the cloud for.
+const MASS_DELETE_UP: &str = "mass_delete_in_cloud";
 /// The reason of a hold on another user under the same account name.
 const ACCOUNT_CHANGED: &str = "account_changed";
 /// The reason of a hold on a folder whose place was changed in the configuration.
@@ -40,6 +42,31 @@ impl Engine {
         );
         let hold = self.store.hold(Some(item.folder), None, MASS_DELETE, &text, None, self.now.wall)?;
         let version = item.synced.as_ref().and_then(|synced| synced.content.as_ref()).map(|content| &content.version);
+        self.store.hold_item(hold, item.node, version)?;
+        self.store.hold_work(item.node)?;
+        self.leave(item.node);
+        Ok(true)
+    }
+
+    /// Whether a file's way into the cloud's trash must wait for a person; puts it on the hold if so.
+    pub(super) fn brake_writes(&mut self, item: &ItemRow) -> Result<bool> {
+        let Some(folder) = self.folders.get(&item.folder) else { return Ok(true) };
+        let files = folder.row.counts.files.max(0) as u64;
+        let max = folder.settings.max_delete;
+        let name = folder.settings.name.clone();
+        let waiting = self.store.local_deletions(item.folder)?;
+        if self.store.open_hold(item.folder, MASS_DELETE_UP)?.is_none() {
+            let done = self.store.deletions(item.folder, self.now.wall)?;
+            let emptied = waiting >= files && files > 1 && max != crate::settings::MaxDelete::Off;
+            if !emptied && !guard::must_ask(max, files, done, waiting) {
+                return Ok(false);
+            }
+        }
+        let text = format!(
+            "{waiting} of {files} files of folder `{name}` are gone from the disk; they stay in the cloud until you approve"
+        );
+        let hold = self.store.hold(Some(item.folder), None, MASS_DELETE_UP, &text, None, self.now.wall)?;
+        let version = item.remote.content.as_ref().map(|content| &content.version);
         self.store.hold_item(hold, item.node, version)?;
         self.store.hold_work(item.node)?;
         self.leave(item.node);
@@ -81,7 +108,7 @@ impl Engine {
     pub(super) fn approve(&mut self, id: HoldId) -> Result<Answer> {
         let Some(hold) = self.store.find_hold(id)? else { return Ok(no_such_hold(id)) };
         let message = match hold.reason.as_str() {
-            MASS_DELETE | VERSIONS_FULL => self.approve_deletions(&hold)?,
+            MASS_DELETE | MASS_DELETE_UP | VERSIONS_FULL => self.approve_deletions(&hold)?,
             ACCOUNT_CHANGED => return self.approve_account(&hold),
             FOLDER_MOVED => {
                 let settings = hold.folder.and_then(|id| self.folders.get(&id)).map(|folder| folder.settings.clone());
@@ -135,7 +162,7 @@ impl Engine {
 
     pub(super) fn reject(&mut self, id: HoldId) -> Result<Answer> {
         let Some(hold) = self.store.find_hold(id)? else { return Ok(no_such_hold(id)) };
-        if hold.reason != MASS_DELETE {
+        if hold.reason != MASS_DELETE && hold.reason != MASS_DELETE_UP {
             let message = "nothing happens until you approve; to end it, put back what was changed".to_owned();
             return Ok(Answer::Refused { message });
         }
@@ -156,13 +183,20 @@ impl Engine {
             self.store.free_dependents(folder)?;
         }
         self.more = true;
-        Ok(Answer::Ok { message: format!("{kept} files stay on disk and are no longer synced") })
+        let message = if hold.reason == MASS_DELETE {
+            format!("{kept} files stay on disk and are no longer synced")
+        } else {
+            format!("{kept} files stay in the cloud and come back to the disk")
+        };
+        Ok(Answer::Ok { message })
     }
 
     /// A file stays on disk as somebody's own, and leaves our books.
     fn release_from_books(&mut self, node: crate::id::NodeId) -> Result<()> {
         let Some(item) = self.store.item(node)? else { return Ok(()) };
-        if item.remote.presence == Presence::Absent {
+        if item.remote.presence == Presence::Present && item.disk_seat().is_none() {
+            self.lose(&item)?;
+        } else if item.remote.presence == Presence::Absent {
             self.put_synced(&item, None)?;
             self.store.unhold(node, false)?;
         }

@@ -99,6 +99,8 @@ pub enum Input {
     Start {
         /// Where chance comes from.
         seed: u64,
+        /// The machine's name.
+        host: String,
     },
     /// Time passed. Every batch begins with one.
     Tick(Now),
