@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use folder_sync_agent::engine::Notice;
 
-use super::cloud::{Habits, watched};
+use super::cloud::{Habits, elsewhere, watched};
 use super::swarm::Swarm;
 use super::world::{FOLDER, World};
 
@@ -124,4 +124,61 @@ fn an_idle_hour_takes_at_most_twelve_calls() {
         .unwrap();
     assert!((6..=12).contains(&most), "{most} calls in one idle hour");
     println!("calls in the busiest idle hour: {most}");
+}
+
+/// The calls that something costs, listening left out.
+fn cost(world: &mut World, what: impl FnOnce(&mut World)) -> (u64, u64, u64) {
+    let before = world.tally.clone();
+    what(world);
+    let end = world.now + HOUR_MS;
+    live_until(world, end);
+    assert_eq!(world.unrest(), None);
+    world.check();
+    let now = &world.tally;
+    (now.fetches - before.fetches, now.lists - before.lists, now.looks - before.looks)
+}
+
+#[test]
+fn what_events_of_paths_cost() {
+    let mut world = counted();
+    let a = world.cloud.add_folder(&watched(), "a");
+    for file in 0..20 {
+        world.cloud.add_file(&a, &format!("{file}"), file);
+    }
+    world.start();
+    live_until(&mut world, HOUR_MS);
+    world.check();
+
+    let mut file = None;
+    let added = cost(&mut world, |world| file = Some(world.cloud.add_file(&a, "new", 77)));
+    assert_eq!(added, (1, 0, 0), "a new file in a folder that we know: its download");
+    let file = file.unwrap();
+    let (edited, renamed) = (
+        cost(&mut world, |world| world.cloud.edit(&file, 78)),
+        cost(&mut world, |world| world.cloud.rename(&file, "newer")),
+    );
+    assert_eq!((edited, renamed), ((1, 0, 0), (0, 0, 0)));
+    let foreign = cost(&mut world, |world| {
+        let other = world.cloud.add_folder(&elsewhere(), "theirs");
+        world.cloud.add_file(&other, "not ours", 5);
+    });
+    assert_eq!(foreign, (0, 0, 0), "events outside of every folder cost nothing");
+    let moved = cost(&mut world, |world| {
+        world.cloud.rename(&a, "b");
+        world.cloud.add_file(&a, "under the new name", 79);
+    });
+    assert_eq!(moved, (1, 0, 0), "a folder that moves takes its paths along");
+    let out_and_in = cost(&mut world, |world| {
+        let copy = world.cloud.copy(&a, &watched(), "copy");
+        world.cloud.shift(&copy, &elsewhere(), "out");
+    });
+    assert_eq!(out_and_in.0, 0, "what is gone again is not fetched: {out_and_in:?}");
+    let trashed = cost(&mut world, |world| {
+        for child in world.cloud.live_children(&a) {
+            world.cloud.trash(&child);
+        }
+        world.cloud.trash(&a);
+    });
+    assert_eq!(trashed, (0, 0, 1), "one look for a folder, however many of its children are named too");
+    assert_eq!(world.disk.tree().len(), 0);
 }

@@ -129,7 +129,9 @@ impl Engine {
             });
         }
         let newest = self.accounts.get(&id).and_then(|account| account.newest_event);
-        let late = event.at.is_some_and(|at| newest.is_none_or(|newest| at < newest));
+        // A stream of paths is told in order, and where a comparison may have overtaken it, it is not believed anyway.
+        let described = matches!(event.subject, Subject::Item(_));
+        let late = described && event.at.is_some_and(|at| newest.is_none_or(|newest| at < newest));
         let source = Source::Event { journal, created: event.kind == EventKind::Created, late };
         let outcome = match &event.subject {
             Subject::Item(item) => {
