@@ -77,5 +77,6 @@ contract! {
         writes::a_session_that_is_forgotten_is_begun_anew,
         writes::a_commit_is_looked_for,
         writes::a_full_or_narrow_account_refuses,
+        writes::the_worker_brings_a_file_from_disk_to_the_cloud,
     }
 }

@@ -10,13 +10,17 @@ use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod upward;
+
+use self::upward::SessionNotes;
+use super::bandwidth::Bandwidth;
 use super::fetch::{self, FetchError};
 use crate::command::Answer;
 use crate::deed::{DeedOrder, DeedResult, DiskError, DiskErrorKind};
 use crate::engine::input::{FetchFailure, FetchOrder, OpenOrder, RootFacts};
 use crate::engine::{Effect, Input, Notice, Outcome, Task};
 use crate::id::{AccountId, FolderId, JobId};
-use crate::local::{LocalFolder, LocalOptions};
+use crate::local::{LocalFolder, LocalOptions, Watching};
 use crate::local_news::UploadFailure;
 use crate::path::Name;
 use crate::provider::box_com::BoxCom;
@@ -115,6 +119,8 @@ pub struct World {
     notices: broadcast::Sender<Notice>,
     accounts: HashMap<AccountId, Account>,
     folders: Arc<Mutex<HashMap<FolderId, Arc<LocalFolder>>>>,
+    watches: HashMap<FolderId, Watching>,
+    sessions: SessionNotes,
     jobs: HashMap<JobId, CancellationToken>,
     answers: HashMap<u64, oneshot::Sender<Answer>>,
     tickets: u64,
@@ -125,6 +131,7 @@ pub struct World {
 struct Account {
     provider: ProviderResult<Arc<dyn Provider>>,
     counter: Arc<CallCounter>,
+    bandwidth: Arc<Bandwidth>,
     cancel: CancellationToken,
 }
 
@@ -151,6 +158,8 @@ impl World {
     ) -> Self {
         Self {
             runtime,
+            watches: HashMap::new(),
+            sessions: SessionNotes::new(inputs.clone()),
             inputs,
             credentials,
             counters,
@@ -191,6 +200,8 @@ impl World {
         self.everything.cancel();
         self.everything = CancellationToken::new();
         self.jobs.clear();
+        self.watches.clear();
+        self.sessions.forget();
         self.accounts.clear();
         self.folders = Arc::default();
         self.answers.clear();
@@ -204,6 +215,9 @@ impl World {
     /// Stops everything; the tracker ends when the last task has.
     pub fn stop(&mut self) -> (TaskTracker, Vec<Arc<dyn Provider>>) {
         self.everything.cancel();
+        self.watches.clear();
+        // What waits for a note would wait for ever.
+        self.sessions.forget();
         self.tasks.close();
         let providers = self.accounts.values().filter_map(|account| account.provider.as_ref().ok().cloned());
         (self.tasks.clone(), providers.collect())
@@ -216,7 +230,8 @@ impl World {
                 let counter = self.counters.of(&settings.name);
                 let provider = make_provider(&settings, self.credentials.clone(), Arc::clone(&counter));
                 let cancel = self.everything.child_token();
-                if let Some(old) = self.accounts.insert(id, Account { provider, counter, cancel }) {
+                let bandwidth = Arc::new(Bandwidth::of(&settings));
+                if let Some(old) = self.accounts.insert(id, Account { provider, counter, bandwidth, cancel }) {
                     old.cancel.cancel();
                 }
             }
@@ -227,6 +242,7 @@ impl World {
             }
             Effect::Open { job, folder, order } => self.open(job, folder, *order),
             Effect::Close(folder) => {
+                self.watches.remove(&folder);
                 self.roots().remove(&folder);
             }
             Effect::Cloud { job, account, task } => self.cloud(job, account, task),
@@ -236,7 +252,9 @@ impl World {
                 }
             }
             Effect::Deeds { job, folder, orders } => self.deeds(job, folder, orders),
-            Effect::Local { .. } | Effect::Watch(..) | Effect::SessionKept(_) => {}
+            Effect::Local { job, folder, task } => self.local(job, folder, task),
+            Effect::Watch(folder, wanted) => self.watch(folder, wanted),
+            Effect::SessionKept(job) => self.sessions.kept(job),
             Effect::DropVersions(folder, jobs) => self.in_folder(folder, move |local| {
                 if let Err(error) = Versions::of(&local).prune(&jobs) {
                     tracing::warn!(%error, "superseded versions stay on disk");
@@ -336,16 +354,16 @@ impl World {
         let cancel = account.cancel.child_token();
         self.jobs.insert(job, cancel.clone());
         let inputs = self.inputs.clone();
-        if let Task::Fetch(folder, order) = task {
-            self.fetch(job, folder, *order, provider, cancel);
-            return;
-        }
+        let bandwidth = Arc::clone(&account.bandwidth);
+        let task = match task {
+            Task::Fetch(folder, order) => return self.fetch(job, folder, *order, provider, bandwidth, cancel),
+            Task::Upload(folder, order) => return self.upload(job, folder, *order, provider, bandwidth, cancel),
+            task => task,
+        };
         let work = async move {
             let outcome = tokio::select! {
                 outcome = ask(&*provider, &task) => outcome,
-                () = cancel.cancelled() => {
-                    failed(&task, ProviderError::new(ProviderErrorKind::Unavailable, "the call is no longer wanted"))
-                }
+                () = cancel.cancelled() => failed(&task, unwanted(&task)),
             };
             post(&inputs, job, outcome);
         };
@@ -358,6 +376,7 @@ impl World {
         id: FolderId,
         order: FetchOrder,
         provider: Arc<dyn Provider>,
+        bandwidth: Arc<Bandwidth>,
         cancel: CancellationToken,
     ) {
         let Some(local) = self.root(id) else {
@@ -379,7 +398,7 @@ impl World {
                 modified: order.modified,
             };
             let count = |bytes| done.store(bytes, Ordering::Relaxed);
-            let fetched = fetch::fetch(&*provider, local, order, count, cancel).await;
+            let fetched = fetch::fetch(&*provider, local, order, &bandwidth.down, count, cancel).await;
             transfers.end(job);
             post(&inputs, job, Outcome::Fetched(fetched.map_err(failure)));
         };
@@ -445,6 +464,17 @@ async fn ask(provider: &dyn Provider, task: &Task) -> Outcome {
             failed(task, ProviderError::new(ProviderErrorKind::Local, "transfers have workers of their own"))
         }
     }
+}
+
+/// What becomes of a call that is no longer wanted: a write may have happened all the same.
+fn unwanted(task: &Task) -> ProviderError {
+    let kind = match task {
+        Task::Upload(..) | Task::MakeFolder { .. } | Task::Relocate { .. } | Task::Trash { .. } => {
+            ProviderErrorKind::OutcomeUnknown
+        }
+        _ => ProviderErrorKind::Unavailable,
+    };
+    ProviderError::new(kind, "the call is no longer wanted")
 }
 
 fn failed(task: &Task, error: ProviderError) -> Outcome {

@@ -2,13 +2,18 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use folder_sync_agent::id::{ContentHash, HashKind, ItemId, Sha256};
+use folder_sync_agent::daemon::bandwidth::Bandwidth;
+use folder_sync_agent::daemon::upload::{Sessions, Upload, upload};
+use folder_sync_agent::id::{ContentHash, HashKind, ItemId, JobId, Sha256};
 use folder_sync_agent::local::hash::hex;
+use folder_sync_agent::local::{LocalFolder, LocalOptions};
+use folder_sync_agent::local_news::{ScanOrder, UploadFile};
+use folder_sync_agent::path::RelPath;
 use folder_sync_agent::provider::{
     Expected, Preflight, ProviderError, ProviderErrorKind, Result, UploadBody, UploadOrder, UploadTarget,
 };
@@ -16,6 +21,7 @@ use folder_sync_agent::sandbox::{Answer, Fault, Options, Rule, User};
 use folder_sync_agent::tree::{ItemState, RemoteItem, Wall};
 use sha1::Sha1;
 use sha2::{Digest, Sha512};
+use tokio_util::sync::CancellationToken;
 
 use super::bed::{Bed, BoxFace, EgnyteFace, Face, credentials};
 
@@ -142,7 +148,7 @@ impl Memory {
         }
     }
 
-    fn session(&self) -> Option<String> {
+    fn told_session(&self) -> Option<String> {
         self.sessions.lock().unwrap().last().cloned()
     }
 }
@@ -475,14 +481,14 @@ pub async fn an_upload_goes_on_after_a_crash<F: WriteFace>(_: Bed<F>) {
     bed.cloud.faults().add(Rule::on(F::PART, Fault::Answer(Answer::error(403, "forbidden"))).skip(2).always());
     put(&bed, new(&folder, "large"), &body).await.unwrap_err();
     bed.cloud.faults().clear();
-    let session = body.session().expect("the session was told");
+    let session = body.told_session().expect("the session was told");
     bed.cloud.reset_counters();
     // Another adapter with nothing in memory, as after a crash.
     let anew = bed.anew();
     let order =
         UploadOrder { session: Some(session.clone()), ..body.order(anew.capabilities().hash, new(&folder, "large")) };
     anew.upload(&order, &body).await.unwrap();
-    assert_eq!(body.session(), Some(session), "no other session was begun");
+    assert_eq!(body.told_session(), Some(session), "no other session was begun");
     assert!(bed.cloud.count(F::PART) >= 1);
     assert!(bed.cloud.read("/in/large").unwrap() == body.bytes);
     let parts = bed.cloud.count(F::PART);
@@ -549,4 +555,43 @@ pub async fn a_full_or_narrow_account_refuses<F: WriteFace>(_: Bed<F>) {
         }
     }
     assert_eq!(bed.list(&folder).await.len(), 1);
+}
+
+/// The worker of the agent and the adapter together: from a file on disk to the same bytes and the same time in the cloud.
+pub async fn the_worker_brings_a_file_from_disk_to_the_cloud<F: WriteFace>(_: Bed<F>) {
+    let bed = bed::<F>().await;
+    let dir = tempfile::tempdir().unwrap();
+    let options = LocalOptions { file_mode: 0o644, dir_mode: 0o755, min_free: 0, create: true };
+    let folder = Arc::new(LocalFolder::open(dir.path(), "mark", options).unwrap());
+    let mut target = new(&bed.folder("/in"), "from disk");
+    for size in [10_000, F::CHUNKED_BYTES] {
+        let content = Memory::pattern(size);
+        std::fs::write(dir.path().join("a"), &content.bytes).unwrap();
+        let scan = folder.scan(&ScanOrder { dir: RelPath::root(), after: None }).unwrap();
+        let stamp = scan.entries[0].stamp;
+        let path = RelPath::root().join(&scan.entries[0].name);
+        let order = UploadFile { path, stamp, target, digests: None, session: None };
+        let with = Upload {
+            provider: &*bed.provider,
+            folder: Arc::clone(&folder),
+            bandwidth: &Bandwidth::default(),
+            sessions: &content,
+            progress: &|_| (),
+            cancel: CancellationToken::new(),
+        };
+        let done = upload(JobId(1), order, with).await.unwrap();
+        assert!(bed.cloud.read("/in/from disk").unwrap() == content.bytes);
+        let told = done.item.content.as_ref().unwrap();
+        assert_eq!((told.size, done.stamp), (Some(size), stamp));
+        let modified = told.modified.unwrap();
+        assert!((modified.0 - stamp.mtime_ns / 1_000_000).abs() < 1_000, "{modified:?}, at least to the second");
+        target = version_of(&done.item);
+    }
+}
+
+#[async_trait]
+impl Sessions for Memory {
+    async fn note(&self, _: JobId, session: &str) -> io::Result<()> {
+        UploadBody::session(self, session).await
+    }
 }
