@@ -132,6 +132,7 @@ impl Provider for Cloud {
             sequence: None,
             path: None,
             ancestors: None,
+            path: None,
         })
     }
 }

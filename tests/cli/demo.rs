@@ -27,3 +27,15 @@ async fn the_demo_ends_with_equal_trees_and_says_what_it_did() {
     let again = bed.run(&["demo", "--dir", kept]).await.failed(1);
     assert!(again.contains("is not empty"), "{again}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_speaks_egnyte_too() {
+    let bed = Bed::new();
+    let shown = bed.run(&["demo", "--provider", "egnyte", "--large", "3 MiB"]).await.fine();
+    assert!(shown.contains("comparison     equal: "), "{shown}");
+    for told in ["First mirror of 35 files", "renamed from 契約書/見積書 2026.xlsx", "→ replaced", "API calls"]
+    {
+        assert!(shown.contains(told), "{told} is missing:\n{shown}");
+    }
+    assert!(!shown.contains("problem"), "{shown}");
+}
