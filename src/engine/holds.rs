@@ -81,7 +81,14 @@ impl Engine {
     pub(super) fn approve(&mut self, id: HoldId) -> Result<Answer> {
         let Some(hold) = self.store.find_hold(id)? else { return Ok(no_such_hold(id)) };
         let message = match hold.reason.as_str() {
-            MASS_DELETE | VERSIONS_FULL => self.approve_deletions(&hold)?,
+            MASS_DELETE => {
+                let message = self.approve_items(&hold)?;
+                if let Some(folder) = hold.folder {
+                    self.store.reset_deletions(folder)?;
+                }
+                message
+            }
+            VERSIONS_FULL => self.approve_items(&hold)?,
             ACCOUNT_CHANGED => return self.approve_account(&hold),
             FOLDER_MOVED => {
                 let settings = hold.folder.and_then(|id| self.folders.get(&id)).map(|folder| folder.settings.clone());
@@ -97,7 +104,7 @@ impl Engine {
         Ok(Answer::Ok { message })
     }
 
-    fn approve_deletions(&mut self, hold: &Hold) -> Result<String> {
+    fn approve_items(&mut self, hold: &Hold) -> Result<String> {
         let mut approved = 0_u64;
         loop {
             let nodes = self.store.held_items(hold.hold, ROWS_PER_STEP)?;
@@ -111,7 +118,6 @@ impl Engine {
             }
         }
         if let Some(folder) = hold.folder {
-            self.store.reset_deletions(folder)?;
             self.store.free_dependents(folder)?;
         }
         self.more = true;
