@@ -319,6 +319,10 @@ impl Engine {
 
     /// The cloud seems to have two items in one place: one description is old, so both are looked at.
     fn same_place(&mut self, item: &ItemRow, work: &WorkRow, occupant: &ItemRow) -> Result<()> {
+        if self.policy(item.folder).sends() && occupant.remote.name != item.remote.name {
+            // The cloud has them under two names, one of which the disk cannot hold and maps to the other.
+            return self.clear_for(work, occupant);
+        }
         if self.store.work(occupant.node)?.is_none_or(|theirs| theirs.state != WorkState::Ready) {
             self.store.mark(occupant.node, occupant.folder, Lane::News, LOOK, None, self.now.wall)?;
         }

@@ -54,6 +54,10 @@ impl Engine {
             if above.remote.presence != Presence::Present {
                 return self.await_node(work, &above);
             }
+            if work.attempts > 0 && self.store.listing_wanted(parent)? {
+                // It was refused, and the listing tells why.
+                return self.wait_quietly(work, LISTING_AWAITED);
+            }
             if !self.not_into_itself_remotely(item, work, parent)? {
                 return Ok(());
             }
@@ -539,7 +543,9 @@ impl Engine {
         };
         let Some(other) = other else {
             // Somebody made it just now, or we did and did not hear of it.
-            self.list_anew(parent, item.folder)?;
+            if !self.store.listing_wanted(parent)? {
+                self.list_anew(parent, item.folder)?;
+            }
             if !item.is_local_only() {
                 self.store.want_look(item.node)?;
             }

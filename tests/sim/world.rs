@@ -691,7 +691,9 @@ impl World {
             if let Some(first) = planned.first() {
                 return Some(format!("planned: {first:?}"));
             }
-            if self.store().scan_left(FOLDER).unwrap() || self.store().sent_left(FOLDER).unwrap() {
+            let unread = self.store().failed_scans(FOLDER, 1).unwrap();
+            if !unread.is_empty() || self.store().scan_left(FOLDER).unwrap() || self.store().sent_left(FOLDER).unwrap()
+            {
                 return Some("scans or writes are left".into());
             }
         }
