@@ -402,7 +402,7 @@ impl Engine {
     }
 
     /// Drops the row of something new that turned out to be known, with those of what was found in it: they are found again.
-    fn drop_found(&mut self, found: &ItemRow) -> Result<()> {
+    pub(super) fn drop_found(&mut self, found: &ItemRow) -> Result<()> {
         let mut todo = vec![found.clone()];
         while let Some(item) = todo.pop() {
             if item.id.is_folder() {

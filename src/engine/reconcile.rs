@@ -422,6 +422,12 @@ impl Engine {
     fn is_vacated(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
         let Some(child) = self.store.item(child)? else { return Ok(true) };
+        if child.is_local_only() && item.remote.presence == Presence::FilteredOut {
+            // It is nobody's business any more, like the folder that holds it.
+            self.drop_found(&child)?;
+            self.make_ready_again(work);
+            return Ok(false);
+        }
         let stays = child.is_local_only() || matches!(self.plan_of(&child), Action::Revive | Action::MoveRemote { .. });
         if stays && self.policy(item.folder).sends() && item.remote.presence == Presence::Absent {
             // Somebody put something into it: it comes back into the cloud with that.
