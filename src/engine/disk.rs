@@ -24,6 +24,9 @@ use crate::tree::{Stamp, SyncedContent};
 /// Deeds in one batch.
 const DEEDS_PER_BATCH: usize = 64;
 
+/// How often a directory that is not empty is scanned before it is left to whoever put things into it.
+const NOT_EMPTY_TRIED: u32 = 3;
+
 /// The stamp of nothing that is ours.
 pub(super) const NOT_OURS: Stamp = Stamp { dev: 0, ino: 0, size: 0, mtime_ns: 0, ctime_ns: 0 };
 
@@ -427,6 +430,18 @@ impl Engine {
             DeedResult::Missing if intent.seat == NewSeat::Nowhere => return Ok(false),
             DeedResult::Missing | DeedResult::Edited { .. } => target.into_iter().chain(Self::dir_of(item)).collect(),
             DeedResult::Occupied { .. } => target.into_iter().collect(),
+            // What is in it may be new. What no scan brings into our books stays where it is, outside of them.
+            DeedResult::NotEmpty { .. } => {
+                let attempts = self.store.work(item.node)?.map_or(0, |work| work.attempts);
+                if attempts >= NOT_EMPTY_TRIED {
+                    return Ok(false);
+                }
+                self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
+                let text = "the folder is gone from the cloud, and local files are in it";
+                self.item_failed(item.node, "not_empty", text, None)?;
+                self.wake_waiters(item.node);
+                return Ok(true);
+            }
             DeedResult::Failed(error) if error.kind == DiskErrorKind::ParentMissing => {
                 let above = match target {
                     Some(target) => self.store.item(target)?,

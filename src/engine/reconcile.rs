@@ -209,6 +209,10 @@ impl Engine {
             return self.want(item, work, want);
         }
         self.drop_staged(item.folder, item.node);
+        if self.policy(item.folder).sends() {
+            // Under a name that no pattern keeps out it is something that only the disk has.
+            self.rescan_around(item)?;
+        }
         self.put_synced(item, None)?;
         self.conclude(item, work, "filtered out; the local copy stays")?;
         self.store.drop_item(item.node)?;

@@ -37,6 +37,10 @@ pub(super) const ECHO_GONE: &str = "gone";
 impl Engine {
     /// Prepares a change of the cloud: waits until it can be believed, and until those that come before it are done.
     pub(super) fn consider_write(&mut self, item: &ItemRow, work: &WorkRow, action: Action) -> Result<()> {
+        if matches!(action, Action::Upload { .. } | Action::MakeRemote { .. }) && !item.is_local_only() {
+            // It came and went in the cloud before both agreed on it.
+            return self.revive(item, work);
+        }
         if self.store.scan_left(item.folder)? && !self.need_not_wait(item, &action) {
             return self.wait_for_scans(work);
         }
