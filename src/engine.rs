@@ -128,6 +128,8 @@ pub struct Engine {
     clear_way: BTreeSet<NodeId>,
     /// Items that step aside in the cloud for another one, as both want each other's place.
     aside_remotely: BTreeSet<NodeId>,
+    /// Folders out of sight that turned out to hold something of somebody's.
+    crowded: BTreeSet<NodeId>,
     /// This machine's name, for conflict copies.
     host: String,
     /// Listings that wait for a call.
@@ -165,6 +167,7 @@ impl Engine {
             no_adopt: BTreeSet::new(),
             clear_way: BTreeSet::new(),
             aside_remotely: BTreeSet::new(),
+            crowded: BTreeSet::new(),
             host: conflict::shown_host(""),
             listings: VecDeque::new(),
             listing: BTreeMap::new(),
@@ -339,6 +342,7 @@ impl Engine {
         self.no_adopt.remove(&node);
         self.clear_way.remove(&node);
         self.aside_remotely.remove(&node);
+        self.crowded.remove(&node);
         self.wake_waiters(node);
     }
 

@@ -432,6 +432,12 @@ impl Engine {
             DeedResult::Occupied { .. } => target.into_iter().collect(),
             // What is in it may be new. What no scan brings into our books stays where it is, outside of them.
             DeedResult::NotEmpty { .. } => {
+                if matches!(item.disk_seat(), Some(SeatRow::Parked(_))) {
+                    // Out of sight nobody would find it.
+                    self.crowded.insert(item.node);
+                    self.make_ready(item.node, Lane::News);
+                    return Ok(true);
+                }
                 let attempts = self.store.work(item.node)?.map_or(0, |work| work.attempts);
                 if attempts >= NOT_EMPTY_TRIED {
                     return Ok(false);
@@ -490,6 +496,11 @@ impl Engine {
     ) -> Result<()> {
         let kept = item.synced.as_ref();
         let stamp = stamp.or(kept.map(|synced| synced.stamp)).unwrap_or(NOT_OURS);
+        let is_moved = item.id.is_folder() && matches!(intent.order.deed, Deed::Relocate { .. });
+        if is_moved && self.policy(item.folder).sends() {
+            // News of what is in it may have come under its former name.
+            self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
+        }
         match &intent.seat {
             NewSeat::Unchanged => {}
             NewSeat::Parted { parent, name } => {

@@ -413,6 +413,7 @@ impl Engine {
                 }
                 Ok(())
             }
+            ItemKind::Folder if self.crowded.contains(&item.node) => self.bring_back(item, work),
             ItemKind::Folder => {
                 if self.is_vacated(item, work)? {
                     self.want(item, work, Want::RemoveFolder)?;
