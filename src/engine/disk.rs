@@ -496,9 +496,9 @@ impl Engine {
     ) -> Result<()> {
         let kept = item.synced.as_ref();
         let stamp = stamp.or(kept.map(|synced| synced.stamp)).unwrap_or(NOT_OURS);
-        let is_moved = item.id.is_folder() && matches!(intent.order.deed, Deed::Relocate { .. });
-        if is_moved && self.policy(item.folder).sends() {
-            // News of what is in it may have come under its former name.
+        let is_new_place = matches!(intent.order.deed, Deed::Relocate { .. } | Deed::MakeFolder { .. });
+        if item.id.is_folder() && is_new_place && self.policy(item.folder).sends() {
+            // News of what is in it may have come under its former name, or before we knew it.
             self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
         }
         match &intent.seat {
