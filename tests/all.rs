@@ -12,3 +12,4 @@ mod sandbox;
 mod sim;
 mod support;
 mod tidy;
+mod upload;

@@ -79,9 +79,9 @@ pub enum Outcome {
     /// A file was uploaded.
     Uploaded(Result<Box<Uploaded>, UploadFailure>),
     /// A remote folder was made.
-    FolderMade(Result<RemoteItem, ProviderError>),
+    FolderMade(Result<Box<RemoteItem>, ProviderError>),
     /// A remote item was renamed or moved.
-    Relocated(Result<RemoteItem, ProviderError>),
+    Relocated(Result<Box<RemoteItem>, ProviderError>),
     /// A remote item was put into the trash.
     Trashed(Result<(), ProviderError>),
 }

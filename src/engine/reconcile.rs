@@ -25,6 +25,8 @@ mod calls;
 const STAGED_MOST: usize = 256;
 /// A reconsideration of something that waits for an item that is itself put off.
 const WAIT_AGAIN: Duration = Duration::from_secs(5);
+/// How often an item is looked at that waits for a change of its folder's mode to be approved.
+const PREVIEWED_AGAIN: Duration = Duration::from_mins(10);
 /// The code of what waits for another item, and has not failed.
 const WAITS: &str = "waits";
 /// Items that may wait in one circle; more are not looked for.
@@ -118,6 +120,9 @@ impl Engine {
         }
         if item.local.is_some() && !self.local_settled(&item, &work)? {
             return Ok(());
+        }
+        if self.only_previews(item.folder, &action) {
+            return self.wait_quietly(&work, PREVIEWED_AGAIN);
         }
         match action {
             Action::Forget => self.forget(&item, &work),

@@ -315,7 +315,7 @@ impl Engine {
         &mut self,
         account: AccountId,
         node: NodeId,
-        result: std::result::Result<RemoteItem, ProviderError>,
+        result: std::result::Result<Box<RemoteItem>, ProviderError>,
     ) -> Result<()> {
         self.write_ended(account, node, false);
         let Some(sent) = self.store.sent_of(node)? else { return self.reconsider(node) };

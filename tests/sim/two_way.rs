@@ -206,3 +206,24 @@ fn editors_save_dances_are_one_new_version() {
     ends_as(&mut world, "a.txt=401");
     assert_eq!((world.cloud.at("a.txt"), world.tally.uploads), (a, 1));
 }
+
+#[test]
+fn another_mode_shows_its_plan_and_waits() {
+    let mut world = world_like(Swarm::calm(), "a=1 b=2");
+    world.disk.write("own", 500);
+    world.swarm.mode = Mode::TwoWay;
+    world.configure();
+    while world.store().open_hold(FOLDER, "mode_changed").unwrap().is_none() {
+        assert!(world.step());
+    }
+    for _ in 0..200 {
+        world.step();
+    }
+    assert_eq!((world.tally.writes, world.disk.tree().len()), (0, 3));
+    let planned = world.store().reader().planned(FOLDER).unwrap();
+    assert_eq!(planned.len(), 1, "what only the disk has would go up: {planned:?}");
+    let hold = world.store().open_hold(FOLDER, "mode_changed").unwrap().unwrap();
+    world.command(Command::Approve { hold });
+    ends_as(&mut world, "a=1 b=2 own=500");
+    assert_eq!(world.tally.uploads, 1);
+}

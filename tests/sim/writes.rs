@@ -154,8 +154,12 @@ impl World {
         let told = self.cloud.told();
         let outcome = match task {
             Task::Upload(_, file) => Outcome::Uploaded(self.upload(file)),
-            Task::MakeFolder { parent, name } => Outcome::FolderMade(self.cloud.make_folder(parent, name)),
-            Task::Relocate { item, parent, name, .. } => Outcome::Relocated(self.cloud.relocate(item, parent, name)),
+            Task::MakeFolder { parent, name } => {
+                Outcome::FolderMade(self.cloud.make_folder(parent, name).map(Box::new))
+            }
+            Task::Relocate { item, parent, name, .. } => {
+                Outcome::Relocated(self.cloud.relocate(item, parent, name).map(Box::new))
+            }
             Task::Trash { item, expected } => Outcome::Trashed(self.cloud.discard(item, expected)),
             other => panic!("not a write: {other:?}"),
         };
