@@ -12,6 +12,7 @@ use crate::config::{Config, Places};
 use crate::engine::Notice;
 use crate::report::{Reports, Status};
 
+pub mod bandwidth;
 mod checkpoint;
 pub mod client;
 pub mod control;
@@ -23,6 +24,7 @@ mod reports;
 mod socket;
 mod thread;
 mod unstarted;
+pub mod upload;
 pub mod verify;
 mod watch;
 pub mod world;

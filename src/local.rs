@@ -4,7 +4,8 @@
 //! - [`LocalFolder::open`] proves that the root is the directory that we know (`root`).
 //! - [`LocalFolder::stage`] writes a file out of sight and checks it (`stage`, `hash`).
 //! - [`LocalFolder::execute`] carries out [deeds](crate::deed), each of which may be carried out again (`deeds`, `publish`).
-//! - [`LocalFolder::walk`] looks at the visible tree (`walk`).
+//! - [`LocalFolder::walk`] looks at the visible tree (`walk`), [`LocalFolder::scan`] at one directory of it (`scan`).
+//! - [`LocalFolder::open_file`] reads a file for the way up (`read`); [`watch()`] tells where something changed (`watch`).
 //!
 //! Every call blocks; the callers run them on threads that may.
 
@@ -15,13 +16,16 @@ mod fault;
 pub mod hash;
 mod lookup;
 mod publish;
+mod read;
 pub mod recall;
 mod refusal;
 mod root;
+mod scan;
 mod stage;
 pub mod survey;
 mod sweep;
 mod walk;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -37,10 +41,12 @@ use crate::deed::{DiskError, DiskErrorKind};
 use crate::tree::Stamp;
 
 pub use disk::Kind;
+pub use read::OpenFile;
 pub use root::resolve_root;
 pub use stage::{SMALL_MAX_BYTES, StageError, StageOrder, StagedWriter};
 pub use sweep::SweptParked;
 pub use walk::Found;
+pub use watch::{Watching, watch};
 
 /// How a folder is to be treated on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

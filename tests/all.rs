@@ -13,3 +13,4 @@ mod sim;
 mod support;
 mod tidy;
 mod undo;
+mod upload;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use folder_sync_agent::daemon::bandwidth::Pace;
 use folder_sync_agent::daemon::fetch::{FetchError, FetchOrder, fetch};
 use folder_sync_agent::deed::Staged;
 use folder_sync_agent::events::EventPage;
@@ -205,7 +206,7 @@ impl Disk {
 }
 
 async fn run(cloud: &Cloud, disk: &Disk, order: FetchOrder) -> std::result::Result<Staged, FetchError> {
-    fetch(cloud, Arc::clone(&disk.folder), order, |_| {}, CancellationToken::new()).await
+    fetch(cloud, Arc::clone(&disk.folder), order, &Pace::default(), |_| {}, CancellationToken::new()).await
 }
 
 fn assert_staged(cloud: &Cloud, disk: &Disk, staged: &Staged) {
@@ -237,7 +238,10 @@ async fn files_of_every_size_are_staged_whole() {
             }
             let progress = AtomicU64::new(0);
             let count = |bytes| progress.store(bytes, Ordering::Relaxed);
-            let staged = fetch(&cloud, Arc::clone(&disk.folder), order, count, CancellationToken::new()).await.unwrap();
+            let staged =
+                fetch(&cloud, Arc::clone(&disk.folder), order, &Pace::default(), count, CancellationToken::new())
+                    .await
+                    .unwrap();
             assert_staged(&cloud, &disk, &staged);
             assert_eq!(staged.flushed, size > 256 * 1024);
             assert_eq!(progress.into_inner(), size as u64);
@@ -361,7 +365,8 @@ async fn a_cancelled_fetch_leaves_nothing() {
                 cancel.cancel();
             }
         };
-        let fetching = fetch(&cloud, Arc::clone(&disk.folder), cloud.order(), halfway, cancel.clone());
+        let pace = Pace::default();
+        let fetching = fetch(&cloud, Arc::clone(&disk.folder), cloud.order(), &pace, halfway, cancel.clone());
         assert!(matches!(fetching.await, Err(FetchError::Cancelled)));
         assert_eq!(disk.staged(), 0);
     }
@@ -390,4 +395,16 @@ async fn many_at_once() {
     assert_eq!(disk.folder.sweep_staging(&names).unwrap(), 0);
     assert_eq!(disk.folder.sweep_staging(&names.into_iter().take(20).collect()).unwrap(), 30);
     assert_eq!(disk.staged(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn downloads_keep_to_the_allowance() {
+    let (cloud, disk) = (Cloud::new(SMALL, &[]), Disk::new());
+    let pace = Pace::new(Some(SMALL as u64 / 10));
+    let began = tokio::time::Instant::now();
+    let folder = Arc::clone(&disk.folder);
+    let staged = fetch(&cloud, folder, cloud.order(), &pace, |_| {}, CancellationToken::new()).await.unwrap();
+    assert_staged(&cloud, &disk, &staged);
+    // The time is simulated: ten seconds, less what a pause may be made up for.
+    assert!(began.elapsed() >= Duration::from_millis(9_700), "{:?}", began.elapsed());
 }

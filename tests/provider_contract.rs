@@ -7,6 +7,7 @@ mod content;
 mod events;
 mod faults;
 mod items;
+mod writes;
 
 /// Makes a test of each function, for each face.
 macro_rules! contract {
@@ -56,5 +57,25 @@ contract! {
         faults::odd_positions_cost_time_and_no_event,
         faults::a_listing_that_goes_in_circles_ends_in_an_error,
         faults::a_bad_realtime_server_is_borne,
+        writes::a_file_goes_up_and_comes_back,
+        writes::a_new_version_replaces_only_the_expected_one,
+        writes::a_taken_name_is_a_conflict,
+        writes::a_lost_answer_is_found_again,
+        writes::what_did_not_happen_is_sent_again_whole,
+        writes::a_token_that_dies_under_an_upload_costs_a_second_sending,
+        writes::sending_again_has_an_end,
+        writes::what_nobody_can_tell_is_said_to_be_unknown,
+        writes::somebody_elses_file_is_not_taken_for_ours,
+        writes::a_body_that_changes_leaves_nothing_behind,
+        writes::a_wrong_digest_is_never_kept,
+        writes::places_change_and_the_rest_stays,
+        writes::the_trash_takes_what_was_expected,
+        writes::a_large_file_goes_up_in_parts,
+        writes::lost_parts_are_made_good,
+        writes::an_upload_goes_on_after_a_crash,
+        writes::a_session_that_is_forgotten_is_begun_anew,
+        writes::a_commit_is_looked_for,
+        writes::a_full_or_narrow_account_refuses,
+        writes::the_worker_brings_a_file_from_disk_to_the_cloud,
     }
 }

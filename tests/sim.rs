@@ -13,5 +13,7 @@ mod mutants;
 mod seeds;
 mod stories;
 mod swarm;
+mod two_way;
 mod undo;
 mod world;
+mod writes;

@@ -33,6 +33,9 @@ const CA_PLACES: [&str; 5] = [
 const CLOCK_FLOOR: Wall = Wall(1_735_689_600_000);
 /// Fewer inotify watches than this are soon used up.
 const FEW_WATCHES: u64 = 65_536;
+/// How many watchers a user may have; each watched folder is one.
+const MAX_WATCHERS: &str = "/proc/sys/fs/inotify/max_user_instances";
+const FEW_WATCHERS: u64 = 128;
 const MAX_WATCHES: &str = "/proc/sys/fs/inotify/max_user_watches";
 
 /// Check everything that the agent needs, and say what to do about what is wrong
@@ -383,15 +386,22 @@ fn filesystem(magic: u64) -> &'static str {
 }
 
 /// Watching local changes needs watches; where `/proc` hides the limit there is nothing to say.
+/// What the system lets us watch. Where it is too little, changes on disk are still found, by scans at an interval.
 fn watches(list: &mut Checklist) {
-    let Some(limit) = fs::read_to_string(MAX_WATCHES).ok().and_then(|text| text.trim().parse::<u64>().ok()) else {
-        return;
-    };
-    let text = format!("{limit} directories can be watched");
-    if limit < FEW_WATCHES {
-        list.warning("inotify", text, "for large folders: sysctl fs.inotify.max_user_watches=524288");
-    } else {
-        list.fine("inotify", text);
+    let limits = [
+        (MAX_WATCHES, FEW_WATCHES, "directories can be watched", "fs.inotify.max_user_watches=524288"),
+        (MAX_WATCHERS, FEW_WATCHERS, "folders can be watched", "fs.inotify.max_user_instances=1024"),
+    ];
+    for (file, few, what, raise) in limits {
+        let Some(limit) = fs::read_to_string(file).ok().and_then(|text| text.trim().parse::<u64>().ok()) else {
+            continue;
+        };
+        let text = format!("{limit} {what}");
+        if limit < few {
+            list.warning("inotify", text, format!("for large or many two-way folders: sysctl {raise}"));
+        } else {
+            list.fine("inotify", text);
+        }
     }
 }
 

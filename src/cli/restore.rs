@@ -16,6 +16,7 @@ use super::render::{Screen, harmless, size};
 use super::versions::ask_cloud;
 use crate::command::Command;
 use crate::config::{Config, Places, Surroundings};
+use crate::daemon::bandwidth::Pace;
 use crate::daemon::fetch::{self, FetchError, FetchOrder};
 use crate::id::{JobId, VersionId};
 use crate::local::recall::{self, Dress, PutError, Target};
@@ -211,7 +212,8 @@ async fn fetched(row: &VersionRow, report: &Versions, config: &Config, places: &
         hash: row.hash.clone(),
         modified: row.modified,
     };
-    let fetched = fetch::fetch(&*provider, Arc::clone(&folder), order, |_| {}, CancellationToken::new()).await;
+    let pace = Pace::new(account.bandwidth_down);
+    let fetched = fetch::fetch(&*provider, Arc::clone(&folder), order, &pace, |_| {}, CancellationToken::new()).await;
     provider.settle().await;
     let staged = fetched.map_err(|error| match error {
         FetchError::Provider(error) => Failure::from(error),

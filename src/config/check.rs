@@ -36,14 +36,6 @@ const EGNYTE_CALLS_PER_MINUTE: u32 = 120;
 /// What Egnyte lets one token call in a day, unless it was raised.
 const EGNYTE_CALLS_PER_DAY: u32 = 1_000;
 
-/// Modes that this version can carry out.
-pub fn is_supported(mode: Mode) -> bool {
-    match mode {
-        Mode::Mirror => true,
-        Mode::TwoWay | Mode::Upload => false,
-    }
-}
-
 /// See [`Config::check`].
 pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     let source = Source::new(text);
@@ -160,16 +152,7 @@ fn folder(mut block: Block<'_, '_>, places: &Places) -> Read<FolderSettings> {
     let account = block.required("account", value::name);
     let remote = block.required("remote", value::remote);
     let local = block.required("local", value::local);
-    let mode = block
-        .text("mode", |text| {
-            let mode = value::word(text, &MODES)?;
-            if is_supported(mode) {
-                Ok(mode)
-            } else {
-                Err(Wrong::new("this mode is not yet supported in this version").hint("write \"mirror\""))
-            }
-        })
-        .unwrap_or_default();
+    let mode = block.text("mode", |text| value::word(text, &MODES)).unwrap_or_default();
     let include = block.texts("include", value::pattern);
     let exclude = block.texts("exclude", value::pattern);
     let keep_for = block.text("keep_for", value::duration);

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::bandwidth::Pace;
 use crate::deed::{DiskError, DiskErrorKind, Staged};
 use crate::id::{ContentHash, ItemId, JobId, VersionId};
 use crate::local::{LocalFolder, SMALL_MAX_BYTES, StageError, StageOrder};
@@ -90,12 +91,14 @@ pub async fn fetch(
     provider: &dyn Provider,
     folder: Arc<LocalFolder>,
     order: FetchOrder,
+    pace: &Pace,
     progress: impl Fn(u64) + Send + Sync,
     cancel: CancellationToken,
 ) -> Result<Staged, FetchError> {
     let mut corrupt = 0;
     loop {
-        let mut fetch = Fetch { provider, order: &order, progress: &progress, got: 0, furthest: 0, cuts: 0, waits: 0 };
+        let mut fetch =
+            Fetch { provider, order: &order, pace, progress: &progress, got: 0, furthest: 0, cuts: 0, waits: 0 };
         let mut sink = Sink::new(&folder, &order);
         let received = tokio::select! {
             received = fetch.receive(&mut sink) => received,
@@ -146,6 +149,7 @@ impl From<ProviderError> for Stop {
 struct Fetch<'a, P> {
     provider: &'a dyn Provider,
     order: &'a FetchOrder,
+    pace: &'a Pace,
     progress: &'a P,
     got: u64,
     furthest: u64,
@@ -209,8 +213,10 @@ impl<P: Fn(u64) + Send + Sync> Fetch<'_, P> {
             if let Some(expected) = expected.filter(|expected| self.got > *expected) {
                 return Err(Stop::TooLong { expected });
             }
+            let length = bytes.len();
             sink.push(bytes).await?;
             (self.progress)(self.got);
+            self.pace.take(length).await;
         }
         match expected {
             Some(expected) if self.got < expected => {

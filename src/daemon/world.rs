@@ -10,13 +10,17 @@ use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod upward;
+
+use self::upward::SessionNotes;
+use super::bandwidth::Bandwidth;
 use super::fetch::{self, FetchError};
 use crate::command::Answer;
 use crate::deed::{DeedOrder, DeedResult, DiskError, DiskErrorKind};
 use crate::engine::input::{FetchFailure, FetchOrder, OpenOrder, RootFacts};
 use crate::engine::{Effect, Input, Notice, Outcome, Task};
 use crate::id::{AccountId, FolderId, JobId};
-use crate::local::{LocalFolder, LocalOptions};
+use crate::local::{LocalFolder, LocalOptions, Watching};
 use crate::local_news::UploadFailure;
 use crate::path::Name;
 use crate::provider::box_com::BoxCom;
@@ -115,6 +119,8 @@ pub struct World {
     notices: broadcast::Sender<Notice>,
     accounts: HashMap<AccountId, Account>,
     folders: Arc<Mutex<HashMap<FolderId, Arc<LocalFolder>>>>,
+    watches: HashMap<FolderId, Watching>,
+    sessions: SessionNotes,
     jobs: HashMap<JobId, CancellationToken>,
     answers: HashMap<u64, oneshot::Sender<Answer>>,
     tickets: u64,
@@ -124,6 +130,7 @@ pub struct World {
 
 struct Account {
     provider: ProviderResult<Arc<dyn Provider>>,
+    bandwidth: Arc<Bandwidth>,
     cancel: CancellationToken,
 }
 
@@ -150,6 +157,8 @@ impl World {
     ) -> Self {
         Self {
             runtime,
+            watches: HashMap::new(),
+            sessions: SessionNotes::new(inputs.clone()),
             inputs,
             credentials,
             counters,
@@ -182,6 +191,8 @@ impl World {
         self.everything.cancel();
         self.everything = CancellationToken::new();
         self.jobs.clear();
+        self.watches.clear();
+        self.sessions.forget();
         self.accounts.clear();
         self.folders = Arc::default();
         self.answers.clear();
@@ -195,6 +206,9 @@ impl World {
     /// Stops everything; the tracker ends when the last task has.
     pub fn stop(&mut self) -> (TaskTracker, Vec<Arc<dyn Provider>>) {
         self.everything.cancel();
+        self.watches.clear();
+        // What waits for a note would wait for ever.
+        self.sessions.forget();
         self.tasks.close();
         let providers = self.accounts.values().filter_map(|account| account.provider.as_ref().ok().cloned());
         (self.tasks.clone(), providers.collect())
@@ -207,7 +221,8 @@ impl World {
                 let counter = self.counters.of(&settings.name);
                 let provider = make_provider(&settings, self.credentials.clone(), counter);
                 let cancel = self.everything.child_token();
-                if let Some(old) = self.accounts.insert(id, Account { provider, cancel }) {
+                let bandwidth = Arc::new(Bandwidth::of(&settings));
+                if let Some(old) = self.accounts.insert(id, Account { provider, bandwidth, cancel }) {
                     old.cancel.cancel();
                 }
             }
@@ -218,6 +233,7 @@ impl World {
             }
             Effect::Open { job, folder, order } => self.open(job, folder, *order),
             Effect::Close(folder) => {
+                self.watches.remove(&folder);
                 self.roots().remove(&folder);
             }
             Effect::Cloud { job, account, task } => self.cloud(job, account, task),
@@ -227,7 +243,9 @@ impl World {
                 }
             }
             Effect::Deeds { job, folder, orders } => self.deeds(job, folder, orders),
-            Effect::Local { .. } | Effect::Watch(..) | Effect::SessionKept(_) => {}
+            Effect::Local { job, folder, task } => self.local(job, folder, task),
+            Effect::Watch(folder, wanted) => self.watch(folder, wanted),
+            Effect::SessionKept(job) => self.sessions.kept(job),
             Effect::DropVersions(folder, jobs) => self.in_folder(folder, move |local| {
                 if let Err(error) = Versions::of(&local).prune(&jobs) {
                     tracing::warn!(%error, "superseded versions stay on disk");
@@ -327,16 +345,16 @@ impl World {
         let cancel = account.cancel.child_token();
         self.jobs.insert(job, cancel.clone());
         let inputs = self.inputs.clone();
-        if let Task::Fetch(folder, order) = task {
-            self.fetch(job, folder, *order, provider, cancel);
-            return;
-        }
+        let bandwidth = Arc::clone(&account.bandwidth);
+        let task = match task {
+            Task::Fetch(folder, order) => return self.fetch(job, folder, *order, provider, bandwidth, cancel),
+            Task::Upload(folder, order) => return self.upload(job, folder, *order, provider, bandwidth, cancel),
+            task => task,
+        };
         let work = async move {
             let outcome = tokio::select! {
                 outcome = ask(&*provider, &task) => outcome,
-                () = cancel.cancelled() => {
-                    failed(&task, ProviderError::new(ProviderErrorKind::Unavailable, "the call is no longer wanted"))
-                }
+                () = cancel.cancelled() => failed(&task, unwanted(&task)),
             };
             post(&inputs, job, outcome);
         };
@@ -349,6 +367,7 @@ impl World {
         id: FolderId,
         order: FetchOrder,
         provider: Arc<dyn Provider>,
+        bandwidth: Arc<Bandwidth>,
         cancel: CancellationToken,
     ) {
         let Some(local) = self.root(id) else {
@@ -370,7 +389,7 @@ impl World {
                 modified: order.modified,
             };
             let count = |bytes| done.store(bytes, Ordering::Relaxed);
-            let fetched = fetch::fetch(&*provider, local, order, count, cancel).await;
+            let fetched = fetch::fetch(&*provider, local, order, &bandwidth.down, count, cancel).await;
             transfers.end(job);
             post(&inputs, job, Outcome::Fetched(fetched.map_err(failure)));
         };
@@ -423,15 +442,28 @@ async fn ask(provider: &dyn Provider, task: &Task) -> Outcome {
         Task::Resolve(place) => Outcome::Resolved(provider.resolve(place).await),
         Task::List { item, page } => Outcome::Listed(provider.list(item, page.as_ref()).await),
         Task::Look(item) => Outcome::Looked(provider.item(item).await),
-        Task::MakeFolder { parent, name } => Outcome::FolderMade(provider.make_folder(parent, name).await),
+        Task::MakeFolder { parent, name } => {
+            Outcome::FolderMade(provider.make_folder(parent, name).await.map(Box::new))
+        }
         Task::Relocate { item, parent, name, expected } => {
-            Outcome::Relocated(provider.relocate(item, parent, name, expected).await)
+            Outcome::Relocated(provider.relocate(item, parent, name, expected).await.map(Box::new))
         }
         Task::Trash { item, expected } => Outcome::Trashed(provider.trash(item, expected).await),
         Task::Fetch(..) | Task::Upload(..) => {
             failed(task, ProviderError::new(ProviderErrorKind::Local, "transfers have workers of their own"))
         }
     }
+}
+
+/// What becomes of a call that is no longer wanted: a write may have happened all the same.
+fn unwanted(task: &Task) -> ProviderError {
+    let kind = match task {
+        Task::Upload(..) | Task::MakeFolder { .. } | Task::Relocate { .. } | Task::Trash { .. } => {
+            ProviderErrorKind::OutcomeUnknown
+        }
+        _ => ProviderErrorKind::Unavailable,
+    };
+    ProviderError::new(kind, "the call is no longer wanted")
 }
 
 fn failed(task: &Task, error: ProviderError) -> Outcome {

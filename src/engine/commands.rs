@@ -21,7 +21,7 @@ impl Engine {
                     message: format!("there is no account `{account}`; there are: {}", names.join(", ")),
                 }
             }),
-            Command::Restore { path } => self.restore(&path),
+            Command::Restore { path } => self.lift_tombstone(&path),
             Command::Repair(repair) => self.repair(&repair),
             Command::RetryProblems { folder } => self.on_folders(folder.as_deref(), |engine, id| {
                 engine.store.wake_all(Some(id))?;
@@ -65,6 +65,9 @@ impl Engine {
         self.more = true;
         if full {
             self.compare(id, "a full comparison was asked for")?;
+            if self.policy(id).sends() {
+                self.scan_all(id)?;
+            }
             return Ok("a full comparison begins");
         }
         Ok("the cloud is asked for news")

@@ -16,15 +16,18 @@ use crate::settings::OnDrift;
 use crate::store::Result;
 use crate::store::folders::FolderCounts;
 use crate::store::intents::{IntentRow, NewSeat};
-use crate::store::items::{ItemRow, Presence, SeatRow, SyncedRow};
+use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow, SyncedRow};
 use crate::store::work::{Lane, WorkRow};
 use crate::tree::{Stamp, SyncedContent};
 
 /// Deeds in one batch.
 const DEEDS_PER_BATCH: usize = 64;
 
+/// How often a directory that is not empty is scanned before it is left to whoever put things into it.
+const NOT_EMPTY_TRIED: u32 = 3;
+
 /// The stamp of nothing that is ours.
-const NOT_OURS: Stamp = Stamp { dev: 0, ino: 0, size: 0, mtime_ns: 0, ctime_ns: 0 };
+pub(super) const NOT_OURS: Stamp = Stamp { dev: 0, ino: 0, size: 0, mtime_ns: 0, ctime_ns: 0 };
 
 /// What an item wants of the disk.
 #[derive(Debug, Clone)]
@@ -43,6 +46,10 @@ pub(super) enum Want {
     RemoveFile,
     /// Off the disk, if it is empty.
     RemoveFolder,
+    /// Beside the cloud's version, as a file of its own.
+    Part { parent: NodeId, name: Name },
+    /// Another name on disk, as the cloud has something else under its own.
+    Aside { parent: NodeId, name: Name },
 }
 
 /// A batch that is being put together.
@@ -55,6 +62,12 @@ pub(super) struct Building {
     closed: bool,
 }
 
+impl Building {
+    pub fn is_empty(&self) -> bool {
+        self.intents.is_empty()
+    }
+}
+
 impl Engine {
     /// Puts what an item wants into the batch of its folder, or the item into the queue for the next one.
     pub(super) fn want(&mut self, item: &ItemRow, work: &WorkRow, want: Want) -> Result<()> {
@@ -62,7 +75,9 @@ impl Engine {
             Want::MakeFolder { parent, name }
             | Want::Publish { parent, name }
             | Want::Adopt { parent, name }
-            | Want::Move { parent, name } => Some((*parent, name.clone())),
+            | Want::Move { parent, name }
+            | Want::Part { parent, name }
+            | Want::Aside { parent, name } => Some((*parent, name.clone())),
             Want::Park | Want::RemoveFile | Want::RemoveFolder => None,
         };
         if self.nodes.get(&item.node) == Some(&Phase::Busy) {
@@ -110,16 +125,26 @@ impl Engine {
     }
 
     fn deed(&mut self, item: &ItemRow, job: JobId, want: &Want) -> Result<Option<(Deed, NewSeat)>> {
+        let sends = self.policy(item.folder).sends();
         let on_edit = match self.folders.get(&item.folder).map(|folder| folder.settings.on_drift) {
+            _ if sends => OnEdit::Keep,
             Some(OnDrift::Keep) => OnEdit::Keep,
             Some(OnDrift::Restore) | None => OnEdit::Displace,
         };
-        let stamp = item.synced.as_ref().map_or(NOT_OURS, |synced| synced.stamp);
+        let is_removal = matches!(want, Want::Publish { .. } | Want::RemoveFile);
+        let stamp = match item.disk_stamp() {
+            // A mirror takes for ours only what it put there itself: an edit is to go to the version store as one.
+            _ if is_removal && !sends => item.synced.as_ref().map(|synced| synced.stamp),
+            stamp => stamp,
+        };
+        let stamp = stamp.unwrap_or(NOT_OURS);
         let target = match want {
             Want::MakeFolder { parent, name }
             | Want::Publish { parent, name }
             | Want::Adopt { parent, name }
-            | Want::Move { parent, name } => {
+            | Want::Move { parent, name }
+            | Want::Part { parent, name }
+            | Want::Aside { parent, name } => {
                 let Some(at) = self.place(*parent)? else { return Ok(None) };
                 Some((at.join(name), *parent, name.clone()))
             }
@@ -127,7 +152,12 @@ impl Engine {
         };
         let here = match want {
             Want::MakeFolder { .. } | Want::Publish { .. } | Want::Adopt { .. } => None,
-            Want::Move { .. } | Want::Park | Want::RemoveFile | Want::RemoveFolder => match self.place(item.node)? {
+            Want::Move { .. }
+            | Want::Park
+            | Want::RemoveFile
+            | Want::RemoveFolder
+            | Want::Part { .. }
+            | Want::Aside { .. } => match self.place(item.node)? {
                 Some(place) => Some(place),
                 None => return Ok(None),
             },
@@ -168,6 +198,12 @@ impl Engine {
                 let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder() };
                 Some((deed, NewSeat::At { parent, name, content: None }))
             }
+            (Want::Part { .. } | Want::Aside { .. }, Some((to, parent, name)), Some(from)) => {
+                let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder() };
+                let parts = matches!(want, Want::Part { .. });
+                let seat = if parts { NewSeat::Parted { parent, name } } else { NewSeat::Aside { parent, name } };
+                Some((deed, seat))
+            }
             (Want::Park, _, Some(from)) => {
                 let to = Place { base: Base::Parked(job), path: RelPath::root() };
                 let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder() };
@@ -198,11 +234,11 @@ impl Engine {
             if at == node {
                 is_folder = item.id.is_folder();
             }
-            let Some(synced) = item.synced else { return Ok(None) };
-            match synced.seat {
-                SeatRow::Root => break Place::tree(RelPath::root()),
-                SeatRow::Parked(job) => break Place { base: Base::Parked(job), path: RelPath::root() },
-                SeatRow::At { parent, name } => {
+            match item.disk_seat() {
+                None => return Ok(None),
+                Some(SeatRow::Root) => break Place::tree(RelPath::root()),
+                Some(SeatRow::Parked(job)) => break Place { base: Base::Parked(job), path: RelPath::root() },
+                Some(SeatRow::At { parent, name }) => {
                     names.push(name);
                     at = parent;
                 }
@@ -357,6 +393,9 @@ impl Engine {
             return Ok(());
         };
         self.nodes.remove(&node);
+        if self.policy(id).sends() && self.surprised(intent, &item, &result)? {
+            return Ok(());
+        }
         match result {
             DeedResult::Done { stamp, displaced } => {
                 if let Some(displaced) = displaced {
@@ -409,6 +448,54 @@ impl Engine {
         Ok(())
     }
 
+    /// Where the disk's own changes count, something unexpected is not cleared away: a scan says what it is. False if the result is
+    /// one that was expected.
+    fn surprised(&mut self, intent: &IntentRow, item: &ItemRow, result: &DeedResult) -> Result<bool> {
+        let target = match &intent.seat {
+            NewSeat::At { parent, .. } | NewSeat::Parted { parent, .. } | NewSeat::Aside { parent, .. } => {
+                Some(*parent)
+            }
+            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged => None,
+        };
+        let is_adoption = matches!(intent.order.deed, Deed::Adopt { .. });
+        let dirs: Vec<NodeId> = match result {
+            DeedResult::Missing | DeedResult::Different if is_adoption => return Ok(false),
+            DeedResult::Missing if intent.seat == NewSeat::Nowhere => return Ok(false),
+            DeedResult::Missing | DeedResult::Edited { .. } => target.into_iter().chain(Self::dir_of(item)).collect(),
+            DeedResult::Occupied { .. } => target.into_iter().collect(),
+            // What is in it may be new. What no scan brings into our books stays where it is, outside of them.
+            DeedResult::NotEmpty { .. } => {
+                if matches!(item.disk_seat(), Some(SeatRow::Parked(_))) {
+                    // Out of sight nobody would find it.
+                    self.crowded.insert(item.node);
+                    self.make_ready(item.node, Lane::News);
+                    return Ok(true);
+                }
+                let attempts = self.store.work(item.node)?.map_or(0, |work| work.attempts);
+                if attempts >= NOT_EMPTY_TRIED {
+                    return Ok(false);
+                }
+                self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
+                let text = "the folder is gone from the cloud, and local files are in it";
+                self.item_failed(item.node, "not_empty", text, None)?;
+                self.wake_waiters(item.node);
+                return Ok(true);
+            }
+            DeedResult::Failed(error) if error.kind == DiskErrorKind::ParentMissing => {
+                let above = match target {
+                    Some(target) => self.store.item(target)?,
+                    None => None,
+                };
+                above.iter().filter_map(Self::dir_of).collect()
+            }
+            _ => return Ok(false),
+        };
+        self.drop_staged(item.folder, item.node);
+        self.look_around(item.node, &dirs)?;
+        self.wake_waiters(item.node);
+        Ok(true)
+    }
+
     /// Whether a file was found edited before, and edits are kept.
     fn is_drift(&self, item: &ItemRow) -> Result<bool> {
         let keeps = self.folders.get(&item.folder).is_some_and(|folder| folder.settings.on_drift == OnDrift::Keep);
@@ -442,10 +529,24 @@ impl Engine {
     ) -> Result<()> {
         let kept = item.synced.as_ref();
         let stamp = stamp.or(kept.map(|synced| synced.stamp)).unwrap_or(NOT_OURS);
+        let is_new_place = matches!(intent.order.deed, Deed::Relocate { .. } | Deed::MakeFolder { .. });
+        if item.id.is_folder() && is_new_place && self.policy(item.folder).sends() {
+            // News of what is in it may have come under its former name, or before we knew it.
+            self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
+        }
         match &intent.seat {
             NewSeat::Unchanged => {}
+            NewSeat::Parted { parent, name } => {
+                self.parted(item, *parent, name, stamp)?;
+                self.done(item, intent, "kept beside the cloud's version")?;
+            }
+            NewSeat::Aside { parent, name } => {
+                self.went_aside(item, *parent, name, stamp)?;
+                self.done(item, intent, "kept under another name")?;
+            }
             NewSeat::Nowhere => {
                 self.put_synced(item, None)?;
+                self.store.set_local(item.node, None)?;
                 // What a person approved, or what was replaced, does not count towards the next question.
                 let approved = self.store.work(item.node)?.is_some_and(|work| work.approved);
                 if !item.id.is_folder() && item.remote.presence == Presence::Absent && !approved {
@@ -454,14 +555,17 @@ impl Engine {
                 let expired = item.remote.presence == Presence::Present && self.store.tombstone(item.node)?.is_some();
                 self.done(item, intent, if expired { "expired" } else { "removed" })?;
                 // The directory above may now be empty, and wait for that.
-                if let Some(SeatRow::At { parent, .. }) = kept.map(|synced| synced.seat.clone()) {
+                if let Some(parent) = Self::dir_of(item) {
                     self.wake_waiters(parent);
                 }
             }
             NewSeat::Parked => {
                 let content = kept.and_then(|synced| synced.content.clone());
+                let own = kept.map_or(stamp, |synced| synced.stamp);
+                let stamp = if item.local.is_some() { own } else { stamp };
                 let synced = SyncedRow { seat: SeatRow::Parked(intent.order.job), content, stamp };
                 self.put_synced(item, Some(&synced))?;
+                self.reseat(item, None)?;
             }
             NewSeat::At { parent, name, content } => {
                 let moved = matches!(intent.order.deed, Deed::Relocate { .. });
@@ -481,8 +585,16 @@ impl Engine {
                     }
                     _ => "moved",
                 };
-                let synced = SyncedRow { seat: SeatRow::At { parent: *parent, name: name.clone() }, content, stamp };
+                let carries_edit = moved && item.local.as_ref().and_then(LocalRow::edit).is_some();
+                let stamp = kept.filter(|_| carries_edit).map_or(stamp, |synced| synced.stamp);
+                let seat = SeatRow::At { parent: *parent, name: name.clone() };
+                let synced = SyncedRow { seat: seat.clone(), content, stamp };
                 self.put_synced(item, Some(&synced))?;
+                if moved {
+                    self.reseat(item, Some(&seat))?;
+                } else if item.local.is_some() {
+                    self.store.set_local(item.node, None)?;
+                }
                 if matches!(intent.order.deed, Deed::Publish { .. }) {
                     // The staged file is the published one now.
                     self.forget_staged(item.folder, item.node);
@@ -494,6 +606,15 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// A deed moved what the disk has, with whatever edit it carries.
+    fn reseat(&mut self, item: &ItemRow, seat: Option<&SeatRow>) -> Result<()> {
+        if item.local.is_none() {
+            return Ok(());
+        }
+        let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
+        self.rebase(item.node, seat, edit)
     }
 
     /// The staged file is gone: published, or lost.

@@ -14,6 +14,7 @@ use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
 use crate::events::interval::backoff;
 use crate::id::{AccountId, FolderId, ItemId, JobId, NodeId, PageToken};
 use crate::path::Name;
+use crate::plan::Policy;
 use crate::provider::{ListPage, ProviderError, ProviderErrorKind, Resolved};
 use crate::report::Degraded;
 use crate::settings::FolderSettings;
@@ -53,6 +54,12 @@ pub(super) struct Listing {
     page: Option<PageToken>,
 }
 
+impl Listing {
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+}
+
 /// What is remembered of a folder that is being listed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Listed {
@@ -80,6 +87,18 @@ pub(super) struct Folder {
     /// Files that are fetched and not yet published.
     pub staged: BTreeMap<NodeId, (Staged, SyncedContent)>,
     pub fetching: usize,
+    /// Files that wait to be read, and those that are.
+    pub readers: VecDeque<NodeId>,
+    pub reading: usize,
+    /// The disk is watched and scanned.
+    pub watched: bool,
+    /// The disk's turn was last a scan's.
+    pub scanned_last: bool,
+    /// When everything is scanned again, as not all of it can be watched.
+    pub scan_again: u64,
+    pub unwatched: Option<Degraded>,
+    /// The mode was changed and nobody has approved that: what would be done is found out, and not done.
+    pub preview: bool,
     root: Root,
     /// The job that opens the root, or looks at it again.
     opening: Option<JobId>,
@@ -109,6 +128,13 @@ impl Folder {
             after_sweep: Vec::new(),
             staged: BTreeMap::new(),
             fetching: 0,
+            readers: VecDeque::new(),
+            reading: 0,
+            watched: false,
+            scanned_last: false,
+            scan_again: u64::MAX,
+            unwatched: None,
+            preview: false,
             root: Root::Closed,
             opening: None,
             root_due: 0,
@@ -205,6 +231,7 @@ impl Engine {
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.staged.clear();
             folder.batch = None;
+            folder.watched = false;
         }
         self.empty_working_set();
     }
@@ -223,6 +250,7 @@ impl Engine {
         }
         for folder in self.folders.values_mut() {
             folder.queue.clear();
+            folder.readers.clear();
             folder.after_sweep.clear();
         }
         // What is fetched and waits to be published belongs to items that are read again.
@@ -246,6 +274,8 @@ impl Engine {
                 return self.folder_was_moved(account, &settings, row);
             }
             let refiltered = row.filters != filters.text();
+            let (id, before) = (row.folder, row.policy.unwrap_or_default());
+            let policy = Policy::of(&settings);
             if let Some(folder) = self.folders.get_mut(&row.folder) {
                 let relook = folder.settings != settings;
                 folder.settings = settings;
@@ -267,7 +297,7 @@ impl Engine {
             if refiltered {
                 self.refilter(row.folder)?;
             }
-            return Ok(());
+            return self.policy_wished(id, before, policy);
         }
         let mark = self.new_mark();
         let new = NewFolder {
@@ -278,7 +308,9 @@ impl Engine {
             local: &settings.local,
             filters: filters.text(),
         };
-        let row = self.store.add_folder(&new)?;
+        let mut row = self.store.add_folder(&new)?;
+        row.policy = Some(Policy::of(&settings));
+        self.store.save_folder(&row)?;
         self.folders.insert(row.folder, Folder::new(account, settings, row));
         Ok(())
     }
@@ -300,6 +332,9 @@ impl Engine {
         let text = folder.filter.text().to_owned();
         folder.change(|row| row.filters = text);
         if folder.row.root.is_some() {
+            if self.policy(id).sends() {
+                self.scan_all(id)?;
+            }
             self.compare(id, "the include and exclude patterns changed")?;
         }
         Ok(())
@@ -377,6 +412,7 @@ impl Engine {
                 }
                 self.opened_for_retention(id, facts.disk_bytes, !was_open)?;
                 if !was_open {
+                    self.recover_sent(id)?;
                     self.recover(id)?;
                     self.reload();
                 }
@@ -392,6 +428,8 @@ impl Engine {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.root = Root::Closed;
         folder.opening = None;
+        // What happens to the disk meanwhile is not seen: it is scanned when it is back.
+        folder.watched = false;
         folder.root_due = now + millis(ROOT_RETRIED_EVERY);
         let (name, next_step) = match error.kind {
             DiskErrorKind::RootLost => (
@@ -525,12 +563,27 @@ impl Engine {
                     folder.fetching = folder.fetching.saturating_sub(1);
                 }
             }
+            Job::Read { folder, .. } => {
+                if let Some(folder) = self.folders.get_mut(folder) {
+                    folder.reading = folder.reading.saturating_sub(1);
+                }
+            }
+            Job::Write { account, is_upload, .. } => {
+                if let Some(account) = self.accounts.get_mut(account) {
+                    if *is_upload {
+                        account.fetching = account.fetching.saturating_sub(1);
+                    } else {
+                        account.asking = account.asking.saturating_sub(1);
+                    }
+                }
+            }
             Job::Identify(_)
             | Job::TakeCursor(_)
             | Job::Poll(_)
             | Job::Wait(_)
             | Job::Open(_)
             | Job::Resolve(..)
+            | Job::Scan { .. }
             | Job::Deeds { .. } => {}
         }
     }
@@ -542,6 +595,9 @@ fn job_folder(job: &Job) -> Option<FolderId> {
         | Job::Resolve(_, folder)
         | Job::List { listing: Listing { folder, .. }, .. }
         | Job::Fetch { folder, .. }
+        | Job::Scan { folder, .. }
+        | Job::Read { folder, .. }
+        | Job::Write { folder, .. }
         | Job::Deeds { folder, .. } => Some(*folder),
         Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Look { .. } => None,
     }
@@ -549,9 +605,12 @@ fn job_folder(job: &Job) -> Option<FolderId> {
 
 fn job_nodes(job: &Job) -> Vec<NodeId> {
     match job {
-        Job::List { listing: Listing { node, .. }, .. } | Job::Look { node, .. } | Job::Fetch { node, .. } => {
-            vec![*node]
-        }
+        Job::List { listing: Listing { node, .. }, .. }
+        | Job::Look { node, .. }
+        | Job::Fetch { node, .. }
+        | Job::Read { node, .. }
+        | Job::Write { node, .. } => vec![*node],
+        Job::Scan { scan, .. } => vec![scan.node()],
         Job::Deeds { intents, .. } => intents.iter().map(|intent| intent.node).collect(),
         Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Open(_) | Job::Resolve(..) => {
             Vec::new()

@@ -81,9 +81,9 @@ pub enum Outcome {
     /// A file was uploaded.
     Uploaded(Result<Box<Uploaded>, UploadFailure>),
     /// A remote folder was made.
-    FolderMade(Result<RemoteItem, ProviderError>),
+    FolderMade(Result<Box<RemoteItem>, ProviderError>),
     /// A remote item was renamed or moved.
-    Relocated(Result<RemoteItem, ProviderError>),
+    Relocated(Result<Box<RemoteItem>, ProviderError>),
     /// A remote item was put into the trash.
     Trashed(Result<(), ProviderError>),
 }
@@ -95,6 +95,8 @@ pub enum Input {
     Start {
         /// Where chance comes from.
         seed: u64,
+        /// The machine's name.
+        host: String,
     },
     /// Time passed. Every batch begins with one.
     Tick(Now),

@@ -5,7 +5,7 @@ use std::io::Read;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256 as Sha256Hasher, Sha512};
 
-use crate::id::{ContentHash, Sha256};
+use crate::id::{ContentHash, HashKind, Sha256};
 
 /// How much of a file is read at a time.
 pub(crate) const READ_BYTES: usize = 256 * 1024;
@@ -112,6 +112,46 @@ impl Digests {
             Expected::Chunks(chunks) => chunks.finish(),
         };
         Digest { size: self.size, sha256: Sha256(self.sha256.finalize().into()), provider }
+    }
+}
+
+/// Makes our digest and the provider's in one reading.
+pub(crate) struct Maker {
+    sha256: Sha256Hasher,
+    provider: Making,
+}
+
+enum Making {
+    Sha1(Sha1),
+    Sha512(Box<Sha512>),
+}
+
+impl Maker {
+    /// Starts SHA-256 and what the provider speaks.
+    pub fn new(kind: HashKind) -> Self {
+        let provider = match kind {
+            HashKind::Sha1 => Making::Sha1(Sha1::new()),
+            HashKind::Sha512 => Making::Sha512(Box::new(Sha512::new())),
+        };
+        Self { sha256: Sha256Hasher::new(), provider }
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        match &mut self.provider {
+            Making::Sha1(hasher) => hasher.update(bytes),
+            Making::Sha512(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// The digests of everything taken so far.
+    pub fn finish(self) -> (Sha256, ContentHash) {
+        let hash = match self.provider {
+            Making::Sha1(hasher) => ContentHash::Sha1(hex(&hasher.finalize())),
+            Making::Sha512(hasher) => ContentHash::Sha512(hex(&hasher.finalize())),
+        };
+        (Sha256(self.sha256.finalize().into()), hash)
     }
 }
 

@@ -28,7 +28,7 @@ mod session;
 pub use endpoint::{revoke_url, token_url};
 pub use file::{CredentialFile, FileStamp, Pair, Stored};
 pub use login::{Login, parse_login, remove, revoke, save_login};
-pub use session::{Call, Session};
+pub use session::{Call, Session, Shape};
 
 use endpoint::{Grant, GrantError};
 

@@ -1,6 +1,7 @@
 //! The Box adapter: Box's REST API and event stream behind [`Provider`].
 //!
 //! - `api`: one function for each request. `wire`: the JSON as it comes. `translate`: into our words, pure.
+//! - `upload`, `chunked`, `change`: what is written, each looked for before it is sent again.
 //! - `realtime`: the long poll. `resolve`: a path walked name by name.
 
 use std::path::PathBuf;
@@ -8,29 +9,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use url::Url;
 
 use super::auth::{Session, TokenSource, token_url};
 use super::http::{CallCounter, Http, HttpOptions, check_origin, content_of};
 use super::{
-    Capabilities, Content, HashKind, Identity, ListPage, Provider, ProviderError, ProviderErrorKind, RemoteVersion,
-    Resolved, Result, Wake,
+    Capabilities, Content, Expected, HashKind, Identity, ListPage, Preflight, Provider, ProviderError,
+    ProviderErrorKind, RemoteVersion, Resolved, Result, UploadBody, UploadOrder, UploadTarget, Wake,
 };
 use crate::events::EventPage;
 use crate::id::{Cursor, ItemId, ItemKind, PageToken, VersionId};
 use crate::settings::{AccountSettings, BoxStream, RemotePlace};
-use crate::tree::ItemState;
+use crate::tree::{ItemState, RemoteItem};
 
 mod api;
+mod change;
+mod chunked;
 mod realtime;
 mod resolve;
 mod translate;
+mod upload;
 mod wire;
 
 use api::BoxApi;
 use realtime::Realtime;
 
-const API_ORIGIN: &str = "https://api.box.com";
 /// Box asks for no interval; a long poll wakes us, and polls are the net below it.
 const POLL_FLOOR_USER: Duration = Duration::from_secs(10);
 /// Box holds events of this stream back by about twelve seconds.
@@ -49,12 +51,9 @@ pub struct BoxCom {
 impl BoxCom {
     /// The account of these settings, with its tokens in `credentials`. Makes no call and reads no file yet.
     pub fn new(settings: &AccountSettings, credentials: PathBuf, counter: Arc<CallCounter>) -> Result<Self> {
-        let origin = match &settings.api_url {
-            Some(url) => url.clone(),
-            None => Url::parse(API_ORIGIN)
-                .map_err(|_| ProviderError::new(ProviderErrorKind::Local, "the address of Box is not a URL"))?,
-        };
-        check_origin(&origin)?;
+        if let Some(origin) = &settings.api_url {
+            check_origin(origin)?;
+        }
         let http = Arc::new(Http::new(HttpOptions::of(settings)));
         let tokens = TokenSource::new(
             credentials,
@@ -65,7 +64,7 @@ impl BoxCom {
         )?;
         let session = Arc::new(Session::new(http, tokens, counter, translate::refusal));
         Ok(Self {
-            api: BoxApi::new(session, &origin, settings.stream),
+            api: BoxApi::new(session, settings.api_url.as_ref(), settings.stream)?,
             realtime: Realtime::default(),
             stream: settings.stream,
         })
@@ -137,11 +136,7 @@ impl Provider for BoxCom {
     }
 
     async fn item(&self, id: &ItemId) -> Result<ItemState> {
-        match self.api.item(id).await {
-            Err(error) if translate::says_trashed(&error) => Ok(ItemState::Trashed),
-            Err(error) if error.kind == ProviderErrorKind::NotFound => Ok(ItemState::NotFound),
-            other => other,
-        }
+        change::state_of(&self.api, id).await
     }
 
     async fn content(&self, file: &ItemId, version: &VersionId, offset: u64) -> Result<Content> {
@@ -163,6 +158,26 @@ impl Provider for BoxCom {
             return Err(not_a("file", file));
         }
         self.api.versions(file).await
+    }
+
+    async fn preflight(&self, target: &UploadTarget, size: u64) -> Result<Preflight> {
+        upload::preflight(&self.api, target, size).await
+    }
+
+    async fn upload(&self, order: &UploadOrder, body: &dyn UploadBody) -> Result<RemoteItem> {
+        upload::upload(&self.api, order, body).await
+    }
+
+    async fn make_folder(&self, parent: &ItemId, name: &str) -> Result<RemoteItem> {
+        change::make_folder(&self.api, parent, name).await
+    }
+
+    async fn relocate(&self, item: &ItemId, parent: &ItemId, name: &str, expected: &Expected) -> Result<RemoteItem> {
+        change::relocate(&self.api, item, parent, name, expected).await
+    }
+
+    async fn trash(&self, item: &ItemId, expected: &Expected) -> Result<()> {
+        change::trash(&self.api, item, expected).await
     }
 
     async fn settle(&self) {

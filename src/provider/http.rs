@@ -17,6 +17,8 @@ use crate::settings::AccountSettings;
 
 pub mod body;
 pub mod calls;
+pub mod careful;
+pub mod feed;
 pub mod range;
 pub mod retry;
 

@@ -66,6 +66,10 @@ pub trait UploadBody: Send + Sync {
     /// Told of a chunked upload as soon as it exists; returns when it is durable, so that a restart can go on with it.
     async fn session(&self, session: &str) -> io::Result<()>;
 
+    /// Waits until the account may send so many bytes more. An adapter asks just before it hands bytes to the network, and not when it
+    /// only digests them.
+    async fn pace(&self, _bytes: usize) {}
+
     /// Told how many bytes the provider has.
     fn progress(&self, sent: u64);
 }

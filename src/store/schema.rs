@@ -13,7 +13,11 @@ const APPLICATION_ID: i64 = 0x4653_4167;
 const SQLITE_FLOOR: i32 = 3_051_003;
 
 /// Every step from an empty database to the newest schema. Steps are only ever added.
-const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001.sql"), include_str!("migrations/0005_undo.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0003.sql"),
+    include_str!("migrations/0005_undo.sql"),
+];
 
 /// The schema that this program writes.
 pub const NEWEST: i64 = MIGRATIONS.len() as i64;

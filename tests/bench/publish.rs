@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use folder_sync_agent::daemon::bandwidth::Pace;
 use folder_sync_agent::daemon::fetch::{FetchOrder, fetch};
 use folder_sync_agent::deed::{Deed, DeedOrder, DeedResult, Expect, OnEdit, Place};
 use folder_sync_agent::events::EventPage;
@@ -122,7 +123,8 @@ fn large_file(folder: &Arc<LocalFolder>, dir: &Path) {
     let before = peak_kib();
     let begun = Instant::now();
     let cloud = Memory { part };
-    let fetching = fetch(&cloud, Arc::clone(folder), order, |_| {}, CancellationToken::new());
+    let pace = Pace::default();
+    let fetching = fetch(&cloud, Arc::clone(folder), order, &pace, |_| {}, CancellationToken::new());
     let staged = runtime.block_on(fetching).expect("a staged file");
     println!("2 GiB, fetched, digested twice and flushed: {:.0} MB/s", rate(begun));
     println!("peak memory: {before} KiB before, {} KiB after", peak_kib());

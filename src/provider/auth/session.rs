@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
-use reqwest::{Method, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use url::Url;
 
 use super::{Bearer, TokenSource};
 use crate::provider::http::{
     self, ANSWER_TIMEOUT, CallCounter, CallKind, Http, Refusal, RetryPolicy, Translate, read_text, retrying,
 };
+use crate::provider::write::WRITE_TIMEOUT;
 use crate::provider::{ProviderError, ProviderErrorKind, Result};
 
-/// One request that may be repeated without looking: it changes nothing.
+/// One request. [`Session::text`] may repeat it and is for what changes nothing; a write goes through [`Session::write`].
 #[derive(Debug, Clone)]
 pub struct Call {
     /// Our name of the operation, for logs and errors.
@@ -26,14 +27,40 @@ pub struct Call {
     pub url: Url,
     /// The value of the Range header.
     pub range: Option<String>,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// A JSON body.
+    pub json: Option<serde_json::Value>,
     /// What it is about, for errors.
     pub item: Option<String>,
 }
 
+/// Gives a request its body. It is asked again if the request must be sent again.
+pub type Shape<'a> = &'a (dyn Fn(RequestBuilder) -> RequestBuilder + Send + Sync);
+
 impl Call {
     /// A GET.
     pub fn get(operation: &'static str, kind: CallKind, url: Url) -> Self {
-        Self { operation, kind, method: Method::GET, url, range: None, item: None }
+        Self::new(operation, kind, Method::GET, url)
+    }
+
+    /// A request of any method.
+    pub fn new(operation: &'static str, kind: CallKind, method: Method, url: Url) -> Self {
+        Self { operation, kind, method, url, range: None, headers: Vec::new(), json: None, item: None }
+    }
+
+    /// Gives it a JSON body.
+    #[must_use]
+    pub fn json(mut self, body: serde_json::Value) -> Self {
+        self.json = Some(body);
+        self
+    }
+
+    /// Gives it a header, if there is a value for it.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: Option<impl Into<String>>) -> Self {
+        self.headers.extend(value.map(|value| (name, value.into())));
+        self
     }
 
     /// Names the item that it is about.
@@ -96,10 +123,28 @@ impl Session {
         .await
     }
 
+    /// One attempt at a write, and the text of its answer. 202 is [`ProviderErrorKind::NotReady`].
+    pub async fn write(&self, call: &Call) -> Result<String> {
+        self.write_shaped(call, WRITE_TIMEOUT, &|request| request).await
+    }
+
+    /// The same for a body that is not JSON. `limit` is for the answer to begin.
+    pub async fn write_shaped(&self, call: &Call, limit: Duration, shape: Shape<'_>) -> Result<String> {
+        let response = self.once_within(call, limit, shape).await?;
+        if !response.status().is_success() || response.status().as_u16() == 202 {
+            return Err(self.refused(call, response).await);
+        }
+        read_text(response).await.map_err(|error| name(call, error))
+    }
+
     /// One attempt: sends the request, once more if the token had to be renewed. The answer is a success or a redirect.
     pub async fn once(&self, call: &Call) -> Result<Response> {
+        self.once_within(call, ANSWER_TIMEOUT, &|request| request).await
+    }
+
+    async fn once_within(&self, call: &Call, limit: Duration, shape: Shape<'_>) -> Result<Response> {
         let bearer = self.tokens.bearer().await?;
-        let response = self.send(call, &bearer).await?;
+        let response = self.send_within(call, &bearer, limit, shape).await?;
         if response.status().as_u16() != 401 {
             return self.judge(call, &bearer, response).await;
         }
@@ -110,20 +155,23 @@ impl Session {
         );
         drop(response);
         let renewed = self.tokens.renew(&bearer).await?;
-        let response = self.send(call, &renewed).await?;
+        let response = self.send_within(call, &renewed, limit, shape).await?;
         self.judge(call, &renewed, response).await
     }
 
-    async fn send(&self, call: &Call, bearer: &Bearer) -> Result<Response> {
-        self.send_within(call, bearer, ANSWER_TIMEOUT).await
-    }
-
-    async fn send_within(&self, call: &Call, bearer: &Bearer, limit: Duration) -> Result<Response> {
+    async fn send_within(&self, call: &Call, bearer: &Bearer, limit: Duration, shape: Shape<'_>) -> Result<Response> {
         let mut request =
             self.http.client()?.request(call.method.clone(), call.url.clone()).header(AUTHORIZATION, bearer.header());
         if let Some(range) = &call.range {
             request = request.header(reqwest::header::RANGE, range.as_str());
         }
+        for (name, value) in &call.headers {
+            request = request.header(*name, value);
+        }
+        if let Some(body) = &call.json {
+            request = request.json(body);
+        }
+        request = shape(request);
         self.counter.count(call.kind);
         let began = tokio::time::Instant::now();
         let sent = self.http.send(request, limit).await;

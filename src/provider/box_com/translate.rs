@@ -4,6 +4,7 @@ use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use super::chunked::StoredPart;
 use super::wire;
 use crate::events::{EventKind, EventPage, RemoteEvent, Subject};
 use crate::id::{ContentHash, Cursor, Etag, EventId, ItemId, ItemKind, PageToken, VersionId};
@@ -142,6 +143,65 @@ pub fn item_state(text: &str, kind: ItemKind) -> Result<ItemState> {
     }
     let item = live_item(kind, item, None).ok_or_else(|| malformed("the description of the item is incomplete"))?;
     Ok(ItemState::Active(Box::new(item)))
+}
+
+/// The item that a change answers with.
+pub fn changed(text: &str, kind: ItemKind) -> Result<RemoteItem> {
+    match item_state(text, kind)? {
+        ItemState::Active(item) => Ok(*item),
+        ItemState::Trashed | ItemState::NotFound => Err(malformed("the changed item is said to be gone")),
+    }
+}
+
+/// The file that an upload answers with.
+pub fn uploaded(text: &str) -> Result<RemoteItem> {
+    let page: wire::ItemPage<'_> = parse(text)?;
+    let file = page.entries.into_iter().next().and_then(|wire::Object(file)| live_item(ItemKind::File, file, None));
+    file.ok_or_else(|| malformed("the answer to the upload does not tell of the file"))
+}
+
+/// An upload session, with the addresses that Box tells for it.
+pub struct ToldSession {
+    pub id: String,
+    pub part_size: u64,
+    pub upload_part: Option<String>,
+    pub list_parts: Option<String>,
+    pub commit: Option<String>,
+}
+
+/// An upload session.
+pub fn upload_session(text: &str) -> Result<ToldSession> {
+    let session: wire::UploadSession = parse(text)?;
+    let (Some(id), Some(part_size)) = (session.id, session.part_size) else {
+        return Err(malformed("the upload session has no id or no size of parts"));
+    };
+    let endpoints = session.session_endpoints.unwrap_or_default();
+    Ok(ToldSession {
+        id: id.0,
+        part_size: part_size.0,
+        upload_part: endpoints.upload_part,
+        list_parts: endpoints.list_parts,
+        commit: endpoints.commit,
+    })
+}
+
+fn part(part: wire::Part) -> Result<StoredPart> {
+    let (Some(id), Some(offset), Some(size)) = (part.id, part.offset, part.size) else {
+        return Err(malformed("the description of a part is incomplete"));
+    };
+    Ok(StoredPart { id: id.0, offset: offset.0, size: size.0 })
+}
+
+/// The part that Box stored.
+pub fn stored_part(text: &str) -> Result<StoredPart> {
+    let answer: wire::PartAnswer = parse(text)?;
+    part(answer.part.ok_or_else(|| malformed("the answer to a part does not tell of it"))?)
+}
+
+/// A page of the parts that Box has.
+pub fn stored_parts(text: &str) -> Result<Vec<StoredPart>> {
+    let page: wire::PartPage = parse(text)?;
+    page.entries.into_iter().map(part).collect()
 }
 
 fn is_active(item: &wire::Item<'_>) -> bool {
@@ -341,13 +401,14 @@ pub fn refusal(refusal: &Refusal<'_>) -> ProviderError {
         (_, "operation_blocked_temporary" | "name_temporarily_reserved") => {
             (Kind::Unavailable, "the item is busy with another operation")
         }
+        (400, "bad_digest") => (Kind::Corrupt, "the content did not arrive as it was sent"),
         (401, _) => (Kind::SignInNeeded, "Box does not accept the sign-in"),
         (403, "access_denied_item_locked" | "file_size_limit_exceeded" | "storage_limit_exceeded") => {
             (Kind::Refused, "Box refuses this for the item as it is")
         }
         (403, _) => (Kind::Forbidden, "the account may not do this"),
         // 405 is what an id of the wrong form gets.
-        (404 | 405, _) => (Kind::NotFound, "the item is not there, or may not be seen"),
+        (404 | 405 | 410, _) => (Kind::NotFound, "the item is not there, or may not be seen"),
         (408, _) => (Kind::Unavailable, "Box gave up waiting for the request"),
         (409 | 412, _) => (Kind::Conflict, "the item is not in the expected state"),
         (429, _) => (Kind::RateLimited, "Box asks us to wait"),
@@ -365,6 +426,11 @@ pub fn refusal(refusal: &Refusal<'_>) -> ProviderError {
     if !code.is_empty() {
         error = error.with(CODE, code);
     }
+    if let Some(wire::TakenBy { kind, id: Some(id) }) = body.context_info.and_then(|context| context.conflicts)
+        && let Some(kind) = item_kind(kind.as_deref())
+    {
+        error = error.with(TAKEN_BY, ItemId::new(kind, id));
+    }
     match body.request_id.as_deref().or_else(|| request_id(refusal.headers)) {
         Some(id) => error.with("request_id", id),
         None => error,
@@ -372,14 +438,30 @@ pub fn refusal(refusal: &Refusal<'_>) -> ProviderError {
 }
 
 const CODE: &str = "code";
+/// Names the item that has the name already, in an error.
+pub const TAKEN_BY: &str = "taken_by";
 
 fn request_id(headers: &HeaderMap) -> Option<&str> {
     headers.get("box-request-id")?.to_str().ok()
 }
 
+fn fact<'a>(error: &'a ProviderError, key: &str) -> Option<&'a str> {
+    error.context.iter().find(|(known, _)| *known == key).map(|(_, value)| value.as_str())
+}
+
+/// Box's own code for a refusal; empty if there is none.
+pub fn code(error: &ProviderError) -> &str {
+    fact(error, CODE).unwrap_or_default()
+}
+
+/// The item that has the name already, if a refusal tells.
+pub fn taken_by(error: &ProviderError) -> Option<ItemId> {
+    fact(error, TAKEN_BY)?.parse().ok()
+}
+
 /// Whether a refusal says that the item is in the trash, which a plain "not found" does not.
 pub fn says_trashed(error: &ProviderError) -> bool {
-    error.context.iter().any(|(key, value)| *key == CODE && value == "trashed")
+    code(error) == "trashed"
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ macro_rules! lenient_objects {
     )*};
 }
 
-lenient_objects!(User, Mini<'de>, FileVersion, PathCollection<'de>, Item<'de>);
+lenient_objects!(User, Mini<'de>, FileVersion, PathCollection<'de>, Item<'de>, ErrorContext, SessionEndpoints, Part);
 
 /// What must be an object: a list in its place is no list of its fields.
 #[derive(Debug)]
@@ -371,4 +371,82 @@ pub struct ErrorBody {
     pub message: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     pub request_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub context_info: Option<ErrorContext>,
+}
+
+/// What an error is about.
+#[derive(Debug, Deserialize)]
+pub struct ErrorContext {
+    #[serde(default, deserialize_with = "lenient")]
+    pub conflicts: Option<TakenBy>,
+}
+
+/// The item that has the name already: one object for files, a list for folders.
+#[derive(Debug)]
+pub struct TakenBy {
+    /// `file` or `folder`.
+    pub kind: Option<String>,
+    pub id: Option<String>,
+}
+
+impl<'de> Lenient<'de> for TakenBy {
+    fn from_list<A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {
+        let mut first = None;
+        while let Some(Maybe(entry)) = list.next_element()? {
+            first = first.or(entry);
+        }
+        Ok(first)
+    }
+
+    fn from_object<A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
+        let mini = Mini::deserialize(MapAccessDeserializer::new(object))?;
+        Ok(Some(Self { kind: mini.kind.map(|kind| kind.0.into_owned()), id: mini.id.map(|id| id.0) }))
+    }
+}
+
+/// An upload session.
+#[derive(Debug, Deserialize)]
+pub struct UploadSession {
+    #[serde(default, deserialize_with = "lenient")]
+    pub id: Option<Text>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub part_size: Option<Bytes>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub session_endpoints: Option<SessionEndpoints>,
+}
+
+/// Where the requests of an upload session go.
+#[derive(Debug, Default, Deserialize)]
+pub struct SessionEndpoints {
+    #[serde(default, deserialize_with = "lenient")]
+    pub upload_part: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub list_parts: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub commit: Option<String>,
+}
+
+/// A part that Box has.
+#[derive(Debug, Deserialize)]
+pub struct Part {
+    #[serde(rename = "part_id", default, deserialize_with = "lenient")]
+    pub id: Option<Text>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub offset: Option<Bytes>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub size: Option<Bytes>,
+}
+
+/// The answer to a part.
+#[derive(Debug, Deserialize)]
+pub struct PartAnswer {
+    #[serde(default, deserialize_with = "lenient")]
+    pub part: Option<Part>,
+}
+
+/// A page of parts.
+#[derive(Debug, Deserialize)]
+pub struct PartPage {
+    pub entries: Vec<Part>,
 }
