@@ -140,6 +140,8 @@ pub struct Engine {
     put_back: BTreeSet<NodeId>,
     /// Items that step aside in the cloud for another one, as both want each other's place.
     aside_remotely: BTreeSet<NodeId>,
+    /// Folders out of sight that turned out to hold something of somebody's.
+    crowded: BTreeSet<NodeId>,
     /// This machine's name, for conflict copies.
     host: String,
     /// Listings that wait for a call.
@@ -180,6 +182,7 @@ impl Engine {
             clear_way: BTreeSet::new(),
             put_back: BTreeSet::new(),
             aside_remotely: BTreeSet::new(),
+            crowded: BTreeSet::new(),
             host: conflict::shown_host(""),
             listings: VecDeque::new(),
             listing: BTreeMap::new(),
@@ -298,7 +301,7 @@ impl Engine {
             (Job::Read { folder, node }, Outcome::Hashed(result)) => self.was_read(folder, node, result),
             (Job::Write { account, node, .. }, Outcome::Uploaded(result)) => self.uploaded(account, node, result),
             (Job::Write { account, node, .. }, Outcome::FolderMade(result) | Outcome::Relocated(result)) => {
-                self.changed_remotely(account, node, result.map(|item| *item))
+                self.changed_remotely(account, node, result)
             }
             (Job::Write { account, node, .. }, Outcome::Trashed(result)) => self.trashed(account, node, result),
             // The world answered a job with the outcome of another kind; the job is redone from its row.
@@ -323,8 +326,8 @@ impl Engine {
         self.sweep()?;
         self.find_absences()?;
         self.release_listings()?;
-        self.expire()?;
         self.drive_scans()?;
+        self.expire()?;
         self.reconcile()?;
         self.release_reads()?;
         self.flush_batches()?;
@@ -365,6 +368,7 @@ impl Engine {
         self.clear_way.remove(&node);
         self.put_back.remove(&node);
         self.aside_remotely.remove(&node);
+        self.crowded.remove(&node);
         self.wake_waiters(node);
     }
 

@@ -118,7 +118,7 @@ name = "a"
 account = "wrok"
 remote = "/A"
 local = "/srv/a"
-mode = "two-way"
+mode = "tow-way"
 keep_for = "1 month"
 keep_versions = "many"
 file_mode = 640
@@ -149,7 +149,7 @@ name = "scan"
     18:10: folder[1].remote: a remote path begins with `/` (it says "Projects"); write "/Projects", or "id:…"
     19:9: folder[1].local: a local directory is an absolute path (it says "inbox"); write the whole path, beginning with `/`; `agent add-folder` also takes relative ones
     23:11: folder.a.account: there is no such account (it says "wrok"); did you mean "work"?
-    26:8: folder.a.mode: this mode is not yet supported in this version (it says "two-way"); write "mirror"
+    26:8: folder.a.mode: expected one of `mirror`, `two-way` and `upload` (it says "tow-way"); did you mean "two-way"?
     27:12: folder.a.keep_for: months and years have no fixed length (it says "1 month"); write days, such as "365d"
     28:17: folder.a.keep_versions: expected a whole number from 0 to 100000 (it says "many")
     29:13: folder.a.file_mode: expected a text in quotes, found an integer (it says 640)

@@ -21,7 +21,7 @@ impl Engine {
                     message: format!("there is no account `{account}`; there are: {}", names.join(", ")),
                 }
             }),
-            Command::Restore { path } => self.bring_back(&path),
+            Command::Restore { path } => self.lift_tombstone(&path),
             Command::Repair(repair) => self.repair(&repair),
             Command::RetryProblems { folder } => self.on_folders(folder.as_deref(), |engine, id| {
                 engine.store.wake_all(Some(id))?;

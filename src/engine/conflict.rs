@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::disk::Want;
 use super::effect::{Effect, LocalTask};
 use super::local::seat_of;
-use super::reconcile::DRIFT;
+use super::reconcile::{DRIFT, name_on_disk};
 use super::{Engine, Job, Phase, millis};
 use crate::deed::{Base, DiskErrorKind, Place};
 use crate::id::{FolderId, NodeId};
@@ -224,6 +224,19 @@ impl Engine {
         }
     }
 
+    /// A folder that is out of sight and is to go holds something that somebody put into it: it is brought back into sight.
+    pub(super) fn bring_back(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
+        let Some(root) = self.folders.get(&item.folder).and_then(|folder| folder.row.root) else { return Ok(()) };
+        let name = name_on_disk(item).name().clone();
+        for number in 1..=COPIES_MOST {
+            let copy = copy_name(&name, &self.host, self.now.wall, number);
+            if self.store.seated_at(root, &copy)?.is_none() {
+                return self.want(item, work, Want::Aside { parent: root, name: copy });
+            }
+        }
+        Ok(())
+    }
+
     /// A free place for a conflict copy beside an item.
     fn copy_place(&mut self, item: &ItemRow) -> Result<Option<(NodeId, Name)>> {
         let Some((parent, name)) = seat_of(item) else { return Ok(None) };
@@ -256,6 +269,7 @@ impl Engine {
     /// The deed of [`Want::Aside`] is done.
     pub(super) fn went_aside(&mut self, item: &ItemRow, parent: NodeId, name: &Name, stamp: Stamp) -> Result<()> {
         let path = self.shown_path(item)?;
+        self.crowded.remove(&item.node);
         let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
         let edit = edit.or_else(|| item.is_local_only().then_some(LocalEdit { stamp, digests: None }));
         let seat = Some((parent, name.clone()));
@@ -320,6 +334,10 @@ impl Engine {
     /// Both differ, and it stays so until one of them changes.
     fn leave_alone(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
         self.drop_staged(item.folder, item.node);
+        if matches!(item.local, Some(LocalRow::Absent { .. })) && self.accept_deletion(item)? {
+            // The tombstone keeps it away from now on.
+            return self.restore(item, work);
+        }
         self.conclude(item, work, "left as it is")?;
         if item.local.as_ref().and_then(LocalRow::edit).is_some() {
             let text = "the local file was edited, and `on_drift = \"keep\"` keeps the edit";

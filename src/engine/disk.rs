@@ -23,6 +23,9 @@ use crate::tree::{Stamp, SyncedContent};
 /// Deeds in one batch.
 const DEEDS_PER_BATCH: usize = 64;
 
+/// How often a directory that is not empty is scanned before it is left to whoever put things into it.
+const NOT_EMPTY_TRIED: u32 = 3;
+
 /// The stamp of nothing that is ours.
 pub(super) const NOT_OURS: Stamp = Stamp { dev: 0, ino: 0, size: 0, mtime_ns: 0, ctime_ns: 0 };
 
@@ -460,6 +463,24 @@ impl Engine {
             DeedResult::Missing if intent.seat == NewSeat::Nowhere => return Ok(false),
             DeedResult::Missing | DeedResult::Edited { .. } => target.into_iter().chain(Self::dir_of(item)).collect(),
             DeedResult::Occupied { .. } => target.into_iter().collect(),
+            // What is in it may be new. What no scan brings into our books stays where it is, outside of them.
+            DeedResult::NotEmpty { .. } => {
+                if matches!(item.disk_seat(), Some(SeatRow::Parked(_))) {
+                    // Out of sight nobody would find it.
+                    self.crowded.insert(item.node);
+                    self.make_ready(item.node, Lane::News);
+                    return Ok(true);
+                }
+                let attempts = self.store.work(item.node)?.map_or(0, |work| work.attempts);
+                if attempts >= NOT_EMPTY_TRIED {
+                    return Ok(false);
+                }
+                self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
+                let text = "the folder is gone from the cloud, and local files are in it";
+                self.item_failed(item.node, "not_empty", text, None)?;
+                self.wake_waiters(item.node);
+                return Ok(true);
+            }
             DeedResult::Failed(error) if error.kind == DiskErrorKind::ParentMissing => {
                 let above = match target {
                     Some(target) => self.store.item(target)?,
@@ -508,6 +529,11 @@ impl Engine {
     ) -> Result<()> {
         let kept = item.synced.as_ref();
         let stamp = stamp.or(kept.map(|synced| synced.stamp)).unwrap_or(NOT_OURS);
+        let is_new_place = matches!(intent.order.deed, Deed::Relocate { .. } | Deed::MakeFolder { .. });
+        if item.id.is_folder() && is_new_place && self.policy(item.folder).sends() {
+            // News of what is in it may have come under its former name, or before we knew it.
+            self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
+        }
         match &intent.seat {
             NewSeat::Unchanged => {}
             NewSeat::Parted { parent, name } => {

@@ -15,6 +15,7 @@ use crate::events::budget::Share;
 use crate::events::interval::backoff;
 use crate::id::{AccountId, FolderId, ItemId, JobId, NodeId, PageToken};
 use crate::path::Name;
+use crate::plan::Policy;
 use crate::provider::{ListPage, ProviderError, ProviderErrorKind, Resolved};
 use crate::report::Degraded;
 use crate::settings::FolderSettings;
@@ -99,6 +100,8 @@ pub(super) struct Folder {
     /// When everything is scanned again, as not all of it can be watched.
     pub scan_again: u64,
     pub unwatched: Option<Degraded>,
+    /// The mode was changed and nobody has approved that: what would be done is found out, and not done.
+    pub preview: bool,
     root: Root,
     /// The job that opens the root, or looks at it again.
     opening: Option<JobId>,
@@ -138,6 +141,7 @@ impl Folder {
             scanned_last: false,
             scan_again: u64::MAX,
             unwatched: None,
+            preview: false,
             root: Root::Closed,
             opening: None,
             root_due: 0,
@@ -279,6 +283,8 @@ impl Engine {
                 return self.folder_was_moved(account, &settings, row);
             }
             let refiltered = row.filters != filters.text();
+            let (id, before) = (row.folder, row.policy.unwrap_or_default());
+            let policy = Policy::of(&settings);
             if let Some(folder) = self.folders.get_mut(&row.folder) {
                 let relook = folder.settings != settings;
                 folder.settings = settings;
@@ -300,7 +306,7 @@ impl Engine {
             if refiltered {
                 self.refilter(row.folder)?;
             }
-            return Ok(());
+            return self.policy_wished(id, before, policy);
         }
         let mark = self.new_mark();
         let new = NewFolder {
@@ -311,7 +317,9 @@ impl Engine {
             local: &settings.local,
             filters: filters.text(),
         };
-        let row = self.store.add_folder(&new)?;
+        let mut row = self.store.add_folder(&new)?;
+        row.policy = Some(Policy::of(&settings));
+        self.store.save_folder(&row)?;
         self.folders.insert(row.folder, Folder::new(account, settings, row));
         Ok(())
     }
@@ -333,6 +341,9 @@ impl Engine {
         let text = folder.filter.text().to_owned();
         folder.change(|row| row.filters = text);
         if folder.row.root.is_some() {
+            if self.policy(id).sends() {
+                self.scan_all(id)?;
+            }
             self.compare(id, "the include and exclude patterns changed")?;
         }
         Ok(())

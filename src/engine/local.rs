@@ -3,7 +3,7 @@
 //! A scan takes the folder's one place for deeds, so that it never sees a deed half done; the hints of a watcher only ask for scans.
 //! What is not found is absent only if the directory was read to its end and did not change meanwhile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::effect::{Effect, LocalTask};
@@ -248,8 +248,36 @@ impl Engine {
                 self.missing(item)?;
             }
         }
+        self.changed_names(&expected, &page.entries)?;
         for entry in &page.entries {
             self.entry(dir, entry, scan.row.deep)?;
+        }
+        Ok(())
+    }
+
+    /// Items that changed names among themselves: each is first taken for missing and then found by its inode. A file whose inode has
+    /// a new name is not meant: that is how editors keep a backup.
+    fn changed_names(&mut self, expected: &[ItemRow], entries: &[LocalEntry]) -> Result<()> {
+        let by_ino: BTreeMap<u64, &LocalEntry> = entries.iter().map(|entry| (entry.stamp.ino, entry)).collect();
+        let by_name: BTreeMap<&Name, &LocalEntry> = entries.iter().map(|entry| (&entry.name, entry)).collect();
+        let known: BTreeSet<Name> = expected.iter().filter_map(|item| seat_of(item).map(|(_, name)| name)).collect();
+        for item in expected.iter().filter(|item| !item.is_local_only()) {
+            let (Some((_, name)), Some(stamp)) = (seat_of(item), item.disk_stamp()) else { continue };
+            let (Some(here), Some(there)) = (by_name.get(&name), by_ino.get(&stamp.ino)) else { continue };
+            let moved = stamp.ino != 0 && !here.stamp.same_inode(&stamp) && there.stamp.same_inode(&stamp);
+            let is_it = match there.kind {
+                EntryKind::Folder => item.id.is_folder(),
+                EntryKind::File => {
+                    !item.id.is_folder()
+                        && there.links == 1
+                        && known.contains(&there.name)
+                        && item.synced.as_ref().is_some_and(|synced| synced.stamp.same_content(&there.stamp))
+                }
+                EntryKind::Link | EntryKind::Special | EntryKind::Mount => false,
+            };
+            if moved && is_it {
+                self.missing(item)?;
+            }
         }
         Ok(())
     }
@@ -402,7 +430,7 @@ impl Engine {
     }
 
     /// Drops the row of something new that turned out to be known, with those of what was found in it: they are found again.
-    fn drop_found(&mut self, found: &ItemRow) -> Result<()> {
+    pub(super) fn drop_found(&mut self, found: &ItemRow) -> Result<()> {
         let mut todo = vec![found.clone()];
         while let Some(item) = todo.pop() {
             if item.id.is_folder() {

@@ -28,6 +28,8 @@ mod calls;
 const STAGED_MOST: usize = 256;
 /// A reconsideration of something that waits for an item that is itself put off.
 const WAIT_AGAIN: Duration = Duration::from_secs(5);
+/// How often an item is looked at that waits for a change of its folder's mode to be approved.
+const PREVIEWED_AGAIN: Duration = Duration::from_mins(10);
 /// The code of what waits for another item, and has not failed.
 const WAITS: &str = "waits";
 /// Items that may wait in one circle; more are not looked for.
@@ -118,13 +120,16 @@ impl Engine {
             return Ok(());
         }
         let action = self.plan_of(&item);
-        if self.stays_away(&item, &work, &action)? {
-            return Ok(());
-        }
         if self.policy(item.folder).sends() && !self.is_sure(&item, &work)? {
             return Ok(());
         }
         if item.local.is_some() && !self.local_settled(&item, &work)? {
+            return Ok(());
+        }
+        if self.only_previews(item.folder, &action) {
+            return self.wait_quietly(&work, PREVIEWED_AGAIN);
+        }
+        if self.stays_away(&item, &work, &action)? {
             return Ok(());
         }
         match action {
@@ -221,6 +226,10 @@ impl Engine {
             return self.want(item, work, want);
         }
         self.drop_staged(item.folder, item.node);
+        if self.policy(item.folder).sends() {
+            // Under a name that no pattern keeps out it is something that only the disk has.
+            self.rescan_around(item)?;
+        }
         self.put_synced(item, None)?;
         self.conclude(item, work, "filtered out; the local copy stays")?;
         self.store.drop_item(item.node)?;
@@ -331,6 +340,10 @@ impl Engine {
 
     /// The cloud seems to have two items in one place: one description is old, so both are looked at.
     fn same_place(&mut self, item: &ItemRow, work: &WorkRow, occupant: &ItemRow) -> Result<()> {
+        if self.policy(item.folder).sends() && occupant.remote.name != item.remote.name {
+            // The cloud has them under two names, one of which the disk cannot hold and maps to the other.
+            return self.clear_for(work, occupant);
+        }
         if self.store.work(occupant.node)?.is_none_or(|theirs| theirs.state != WorkState::Ready) {
             self.store.mark(occupant.node, occupant.folder, Lane::News, LOOK, None, self.now.wall)?;
         }
@@ -417,6 +430,7 @@ impl Engine {
                 }
                 Ok(())
             }
+            ItemKind::Folder if self.crowded.contains(&item.node) => self.bring_back(item, work),
             ItemKind::Folder => {
                 if self.is_vacated(item, work)? {
                     self.want(item, work, Want::RemoveFolder)?;
@@ -430,6 +444,12 @@ impl Engine {
     fn is_vacated(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
         let Some(child) = self.store.item(child)? else { return Ok(true) };
+        if child.is_local_only() && item.remote.presence == Presence::FilteredOut {
+            // It is nobody's business any more, like the folder that holds it.
+            self.drop_found(&child)?;
+            self.make_ready_again(work);
+            return Ok(false);
+        }
         let stays = child.is_local_only() || matches!(self.plan_of(&child), Action::Revive | Action::MoveRemote { .. });
         if stays && self.policy(item.folder).sends() && item.remote.presence == Presence::Absent {
             // Somebody put something into it: it comes back into the cloud with that.

@@ -37,6 +37,10 @@ pub(super) const ECHO_GONE: &str = "gone";
 impl Engine {
     /// Prepares a change of the cloud: waits until it can be believed, and until those that come before it are done.
     pub(super) fn consider_write(&mut self, item: &ItemRow, work: &WorkRow, action: Action) -> Result<()> {
+        if matches!(action, Action::Upload { .. } | Action::MakeRemote { .. }) && !item.is_local_only() {
+            // It came and went in the cloud before both agreed on it.
+            return self.revive(item, work);
+        }
         if self.store.scan_left(item.folder)? && !self.need_not_wait(item, &action) {
             return self.wait_for_scans(work);
         }
@@ -53,6 +57,10 @@ impl Engine {
             };
             if above.remote.presence != Presence::Present {
                 return self.await_node(work, &above);
+            }
+            if work.attempts > 0 && self.store.listing_wanted(parent)? {
+                // It was refused, and the listing tells why.
+                return self.wait_quietly(work, LISTING_AWAITED);
             }
             if !self.not_into_itself_remotely(item, work, parent)? {
                 return Ok(());
@@ -312,7 +320,7 @@ impl Engine {
         &mut self,
         account: AccountId,
         node: NodeId,
-        result: std::result::Result<RemoteItem, ProviderError>,
+        result: std::result::Result<Box<RemoteItem>, ProviderError>,
     ) -> Result<()> {
         self.write_ended(account, node, false);
         let Some(sent) = self.store.sent_of(node)? else { return self.reconsider(node) };
@@ -370,6 +378,9 @@ impl Engine {
             self.leave(node);
             return Ok(());
         };
+        let known = self.store.item_by_id(item.folder, &made.id)?;
+        let told =
+            known.is_some_and(|known| known.remote.sequence == made.sequence && known.remote.content == made.content);
         if item.id != made.id {
             if let Some(other) = self.store.item_by_id(item.folder, &made.id)? {
                 return self.known_twice(&item, &other, made);
@@ -377,7 +388,8 @@ impl Engine {
             self.store.set_id(node, &made.id)?;
         }
         let learned = self.learn(item.folder, made, Source::Look { journal: None })?;
-        if learned != super::learn::Learned::Stale {
+        // An event that overtook the answer was recognised by the write that was under way.
+        if learned != super::learn::Learned::Stale && !(told && made.sequence.is_some()) {
             self.store.expect_echo(item.folder, &made.id, &echo_of(made), self.now.wall)?;
         }
         let Some(item) = self.store.item(node)? else {
@@ -544,7 +556,9 @@ impl Engine {
         };
         let Some(other) = other else {
             // Somebody made it just now, or we did and did not hear of it.
-            self.list_anew(parent, item.folder)?;
+            if !self.store.listing_wanted(parent)? {
+                self.list_anew(parent, item.folder)?;
+            }
             if !item.is_local_only() {
                 self.store.want_look(item.node)?;
             }
@@ -642,9 +656,39 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether an event tells of what we did ourselves.
+    /// Whether an event tells of what we did ourselves: of a write that ended, or of one whose answer is still to come.
     pub(super) fn is_echo(&mut self, folder: FolderId, item: &RemoteItem) -> Result<bool> {
-        self.store.take_echo(folder, &item.id, &echo_of(item))
+        Ok(self.policy(folder).sends()
+            && (self.store.take_echo(folder, &item.id, &echo_of(item))? || self.is_under_way(folder, item)?))
+    }
+
+    fn is_under_way(&mut self, folder: FolderId, item: &RemoteItem) -> Result<bool> {
+        if !self.store.sent_left(folder)? {
+            return Ok(false);
+        }
+        let parent = match &item.parent {
+            Some(parent) => self.store.item_by_id(folder, parent)?.map(|row| row.node),
+            None => None,
+        };
+        let row = match (self.store.item_by_id(folder, &item.id)?, parent) {
+            (None, Some(parent)) => match self.met_on_disk(folder, parent, item)? {
+                Some(node) => self.store.item(node)?,
+                None => None,
+            },
+            (row, _) => row,
+        };
+        let Some(row) = row else { return Ok(false) };
+        let Some(sent) = self.store.sent_of(row.node)? else { return Ok(false) };
+        Ok(match sent.write {
+            Write::Upload { .. } | Write::Update { .. } => {
+                let theirs = item.content.as_ref().and_then(|content| content.hash.as_ref());
+                let ours = row.local.as_ref().and_then(LocalRow::edit).and_then(|edit| edit.digests.as_ref());
+                theirs.zip(ours).is_some_and(|(theirs, (_, ours))| theirs.same_content(ours) == Some(true))
+            }
+            Write::MakeFolder { .. } => row.is_local_only(),
+            Write::Relocate { parent: at, name, .. } => parent == Some(at) && name.as_bytes() == item.name.as_bytes(),
+            Write::Trash => false,
+        })
     }
 
     /// Events of our own that never came: the items are looked at instead.

@@ -101,7 +101,7 @@ impl Engine {
     }
 
     /// Brings back a file that is kept off the disk.
-    pub(super) fn bring_back(&mut self, path: &str) -> Result<Answer> {
+    pub(super) fn lift_tombstone(&mut self, path: &str) -> Result<Answer> {
         let asked = Path::new(path);
         let found = self.folders.iter().find(|(_, folder)| asked.starts_with(&folder.settings.local));
         let Some((id, root, below)) = found.and_then(|(id, folder)| {
@@ -158,12 +158,12 @@ mod tests {
                 sequence: None,
                 seen: 0,
             },
-            local: None,
             synced: synced.map(|version| SyncedRow {
                 seat: SeatRow::At { parent: NodeId(1), name: Name::new(b"a").unwrap() },
                 content: Some(SyncedContent { version: VersionId::new(version), hash: None, sha256: None, size: 1 }),
                 stamp,
             }),
+            local: None,
         }
     }
 

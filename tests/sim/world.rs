@@ -698,10 +698,12 @@ impl World {
         }
         if self.swarm.mode != Mode::Mirror {
             let planned = self.store().reader().planned(FOLDER).unwrap();
-            if let Some(first) = planned.first() {
-                return Some(format!("planned: {first:?}"));
+            if !planned.is_empty() {
+                return Some(format!("planned: {planned:#?}"));
             }
-            if self.store().scan_left(FOLDER).unwrap() || self.store().sent_left(FOLDER).unwrap() {
+            let unread = self.store().failed_scans(FOLDER, 1).unwrap();
+            if !unread.is_empty() || self.store().scan_left(FOLDER).unwrap() || self.store().sent_left(FOLDER).unwrap()
+            {
                 return Some("scans or writes are left".into());
             }
         }
