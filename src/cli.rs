@@ -15,6 +15,7 @@ mod add_folder;
 mod agent;
 mod cloud;
 mod config;
+mod conflicts;
 mod demo;
 mod doctor;
 mod events;
@@ -101,6 +102,7 @@ enum Command {
     Held(holds::HeldArgs),
     Approve(holds::ApproveArgs),
     Reject(holds::RejectArgs),
+    Conflicts(conflicts::ConflictsArgs),
     Why(explain::WhyArgs),
     Problems(explain::ProblemsArgs),
     Config(config::ConfigArgs),
@@ -117,7 +119,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Set up", &["login", "logout", "accounts", "add-folder", "folders", "set-folder", "remove-folder", "config"]),
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
     ("Look", &["status", "events", "plan", "why", "problems", "doctor"]),
-    ("Decide", &["held", "approve", "reject"]),
+    ("Decide", &["held", "approve", "reject", "conflicts"]),
     ("More", &["demo", "sandbox", "completions", "man"]),
 ];
 
@@ -223,6 +225,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Held(args) => holds::held(&args, &places, screen).await,
         Command::Approve(args) => holds::approve(&args, &places, screen).await,
         Command::Reject(args) => holds::reject(&args, &places, screen).await,
+        Command::Conflicts(args) => conflicts::conflicts(&args, &places, screen).await,
         Command::Why(args) => explain::why(&args, &places, around, screen).await,
         Command::Problems(args) => explain::problems(&args, &places, screen).await,
         Command::Config(args) => config::config(&args, &places, screen),

@@ -29,6 +29,7 @@ pub mod learn;
 pub mod listen;
 mod local;
 pub mod reconcile;
+mod resolve;
 mod send;
 
 pub use effect::{Effect, Notice, Task};

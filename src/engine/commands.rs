@@ -21,6 +21,7 @@ impl Engine {
                     message: format!("there is no account `{account}`; there are: {}", names.join(", ")),
                 }
             }),
+            Command::Resolve { path, folder, keep } => self.resolve(path.as_deref(), folder.as_deref(), keep),
             Command::RetryProblems { folder } => self.on_folders(folder.as_deref(), |engine, id| {
                 engine.store.wake_all(Some(id))?;
                 engine.listings_loaded = 0;
