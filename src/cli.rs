@@ -15,6 +15,7 @@ mod add_folder;
 mod agent;
 mod cloud;
 mod config;
+mod conflicts;
 mod demo;
 mod doctor;
 mod events;
@@ -104,6 +105,7 @@ enum Command {
     Held(holds::HeldArgs),
     Approve(holds::ApproveArgs),
     Reject(holds::RejectArgs),
+    Conflicts(conflicts::ConflictsArgs),
     Why(explain::WhyArgs),
     Versions(versions::VersionsArgs),
     Restore(restore::RestoreArgs),
@@ -124,7 +126,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
     ("Look", &["status", "events", "plan", "why", "problems", "doctor"]),
     ("Undo", &["versions", "restore", "verify"]),
-    ("Decide", &["held", "approve", "reject"]),
+    ("Decide", &["held", "approve", "reject", "conflicts"]),
     ("More", &["demo", "sandbox", "completions", "man"]),
 ];
 
@@ -230,6 +232,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Held(args) => holds::held(&args, &places, screen).await,
         Command::Approve(args) => holds::approve(&args, &places, screen).await,
         Command::Reject(args) => holds::reject(&args, &places, screen).await,
+        Command::Conflicts(args) => conflicts::conflicts(&args, &places, screen).await,
         Command::Why(args) => explain::why(&args, &places, around, screen).await,
         Command::Versions(args) => versions::versions(&args, &places, around, screen).await,
         Command::Verify(args) => verify::verify(&args, &places, screen).await,

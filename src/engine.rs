@@ -31,6 +31,7 @@ pub mod listen;
 mod local;
 mod purse;
 pub mod reconcile;
+mod resolve;
 mod retention;
 mod send;
 mod undo;

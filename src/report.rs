@@ -271,6 +271,21 @@ pub struct HoldRow {
     pub examples: Vec<String>,
 }
 
+/// One conflict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictRow {
+    /// The folder.
+    pub folder: String,
+    /// The path that both sides wanted.
+    pub path: String,
+    /// The path of the conflict copy.
+    pub copy: String,
+    /// `edited_on_both_sides` or `name_taken`.
+    pub reason: String,
+    /// Since when.
+    pub since: Wall,
+}
+
 /// One problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProblemRow {
@@ -490,6 +505,8 @@ pub trait Reports: Send + Sync {
     fn plan(&self, folder: Option<&str>) -> Result<Vec<PlanRow>, ReportError>;
     /// `agent held`.
     fn held(&self) -> Result<Vec<HoldRow>, ReportError>;
+    /// `agent conflicts`, of one folder or all.
+    fn conflicts(&self, folder: Option<&str>) -> Result<Vec<ConflictRow>, ReportError>;
     /// `agent problems`, of one folder or all.
     fn problems(&self, folder: Option<&str>) -> Result<Vec<ProblemRow>, ReportError>;
     /// `agent why`, of an absolute local path.

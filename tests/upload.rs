@@ -130,7 +130,6 @@ impl Provider for Cloud {
             }),
             etag: Some(Etag::new("0")),
             sequence: None,
-            path: None,
             ancestors: None,
             path: None,
         })

@@ -16,8 +16,8 @@ use crate::id::{ItemKind, NodeId};
 use crate::path::LocalName;
 use crate::plan::{Action, Policy};
 use crate::report::{
-    AccountStatus, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow, ProblemRow, ReportError, Reports,
-    SCHEMA_VERSION, Status, Versions, Why,
+    AccountStatus, ConflictRow, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow, ProblemRow,
+    ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
 };
 use crate::store::folders::{FolderRow, ScanStage};
 use crate::store::items::{ItemRow, Presence};
@@ -270,6 +270,24 @@ impl Reports for Running {
 
     fn held(&self) -> Result<Vec<HoldRow>> {
         self.read(|rows| rows.holds())
+    }
+
+    fn conflicts(&self, folder: Option<&str>) -> Result<Vec<ConflictRow>> {
+        let mut conflicts = Vec::new();
+        for folder in self.chosen(folder)? {
+            let name = folder.name.clone().unwrap_or_default();
+            for row in self.read(|rows| rows.conflicts(Some(folder.folder)))? {
+                let folder = name.clone();
+                conflicts.push(ConflictRow {
+                    folder,
+                    path: row.path,
+                    copy: row.kept,
+                    reason: row.reason,
+                    since: row.at,
+                });
+            }
+        }
+        Ok(conflicts)
     }
 
     fn problems(&self, folder: Option<&str>) -> Result<Vec<ProblemRow>> {

@@ -23,6 +23,7 @@ impl Engine {
             }),
             Command::Restore { path } => self.lift_tombstone(&path),
             Command::Repair(repair) => self.repair(&repair),
+            Command::Resolve { path, folder, keep } => self.resolve(path.as_deref(), folder.as_deref(), keep),
             Command::RetryProblems { folder } => self.on_folders(folder.as_deref(), |engine, id| {
                 engine.store.wake_all(Some(id))?;
                 engine.listings_loaded = 0;

@@ -294,7 +294,7 @@ impl Engine {
         Ok(())
     }
 
-    fn hand_out(&mut self, id: FolderId, intents: Vec<IntentRow>, again: bool) -> Result<()> {
+    pub(super) fn hand_out(&mut self, id: FolderId, intents: Vec<IntentRow>, again: bool) -> Result<()> {
         let orders = intents.iter().map(|intent| intent.order.clone()).collect();
         // A folder's one batch always has room: the limit on jobs leaves a place for each folder.
         let job = self.store.next_job()?;
@@ -535,6 +535,7 @@ impl Engine {
             self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
         }
         match &intent.seat {
+            NewSeat::Unchanged if self.policy(item.folder).sends() => self.rescan_around(item)?,
             NewSeat::Unchanged => {}
             NewSeat::Parted { parent, name } => {
                 self.parted(item, *parent, name, stamp)?;

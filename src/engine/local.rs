@@ -153,6 +153,7 @@ impl Engine {
                 folder.scan_again = now + millis(UNWATCHED_EVERY);
                 self.scan_all(id)?;
             }
+            self.drive_decisions(id)?;
             self.begin_scan(id)?;
         }
         Ok(())

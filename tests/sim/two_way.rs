@@ -1,6 +1,6 @@
 //! Two-way and upload: small stories, and random histories in which both sides change at once.
 
-use folder_sync_agent::command::Command;
+use folder_sync_agent::command::{Command, Keep};
 use folder_sync_agent::settings::Mode;
 
 use super::cloud::watched;
@@ -226,4 +226,20 @@ fn another_mode_shows_its_plan_and_waits() {
     world.command(Command::Approve { hold });
     ends_as(&mut world, "a=1 b=2 own=500");
     assert_eq!(world.tally.uploads, 1);
+}
+
+#[test]
+fn a_person_decides_a_conflict() {
+    for (keep, left) in [(Keep::Local, 205), (Keep::Remote, 2)] {
+        let mut world = both("a=1");
+        let a = world.cloud.at("a");
+        world.cloud.edit(&a, 2);
+        world.disk.write("a", 205);
+        world.rest();
+        world.command(Command::Resolve { path: Some("a".into()), folder: None, keep });
+        ends_as(&mut world, &format!("a={left}"));
+        assert_eq!((world.cloud.at("a"), world.cloud.thing(&a).content), (a, left));
+        assert!(world.store().conflicts(FOLDER).unwrap().is_empty());
+        assert!(world.disk.findable().contains(&if left == 2 { 205 } else { 2 }), "what went is kept");
+    }
 }
