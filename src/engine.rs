@@ -25,12 +25,14 @@ pub mod folders;
 pub mod health;
 pub mod holds;
 pub mod input;
+mod jobs;
 pub mod learn;
 pub mod listen;
 mod local;
 pub mod reconcile;
 mod resolve;
 mod send;
+mod sides;
 
 pub use effect::{Effect, Notice, Task};
 use folders::{Folder, Listed, Listing};
