@@ -26,6 +26,7 @@ pub mod folders;
 pub mod health;
 pub mod holds;
 pub mod input;
+mod jobs;
 pub mod learn;
 pub mod listen;
 mod local;
@@ -34,6 +35,7 @@ pub mod reconcile;
 mod resolve;
 mod retention;
 mod send;
+mod sides;
 mod undo;
 mod verify;
 

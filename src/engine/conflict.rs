@@ -36,7 +36,7 @@ impl Engine {
         let Some(local) = &item.local else { return Ok(true) };
         let quiet = self.now.wall.since(local.at());
         // A clock that went back must not block for ever.
-        if quiet < 0 || quiet >= SETTLE_MS {
+        if !(0..SETTLE_MS).contains(&quiet) {
             return Ok(true);
         }
         let wait = Duration::from_millis((SETTLE_MS - quiet) as u64);
@@ -84,8 +84,7 @@ impl Engine {
     pub(super) fn release_reads(&mut self) -> Result<()> {
         let ids: Vec<FolderId> = self.folders.keys().copied().collect();
         for id in ids {
-            loop {
-                let Some(folder) = self.folders.get_mut(&id) else { break };
+            while let Some(folder) = self.folders.get_mut(&id) {
                 if folder.reading >= READS_AT_ONCE || !folder.is_open() {
                     break;
                 }
@@ -235,6 +234,16 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Somebody stands on disk where the cloud has another item: he gets another name.
+    pub(super) fn clear_for(&mut self, work: &WorkRow, occupant: &ItemRow) -> Result<()> {
+        self.await_node(work, occupant)?;
+        let busy = matches!(self.nodes.get(&occupant.node), Some(Phase::Busy));
+        match self.store.work(occupant.node)? {
+            Some(theirs) if !busy => self.step_aside(occupant, &theirs),
+            _ => Ok(()),
+        }
     }
 
     /// A free place for a conflict copy beside an item.

@@ -7,6 +7,7 @@ use super::disk::Building;
 use super::effect::{Effect, Task};
 use super::filter::Filter;
 use super::input::{OpenOrder, RootFacts, Wishes};
+use super::jobs::{job_folder, job_nodes};
 use super::learn::Source;
 use super::listen::QUESTIONS_MOST;
 use super::{Engine, Job, Phase, ROWS_PER_STEP, millis};
@@ -51,18 +52,12 @@ enum Root {
 /// The listing of one remote folder, page by page.
 #[derive(Debug, Clone)]
 pub(super) struct Listing {
-    node: NodeId,
-    folder: FolderId,
+    pub node: NodeId,
+    pub folder: FolderId,
     /// Which of all listings it is.
     number: u64,
     lane: Lane,
     page: Option<PageToken>,
-}
-
-impl Listing {
-    pub fn node(&self) -> NodeId {
-        self.node
-    }
 }
 
 /// What is remembered of a folder that is being listed.
@@ -568,81 +563,5 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    /// Gives back what a job held, when the job is dropped before it ended.
-    pub(super) fn release_slot(&mut self, job: &Job) {
-        match job {
-            Job::List { account, .. } | Job::Look { account, .. } => {
-                if let Some(account) = self.accounts.get_mut(account) {
-                    account.asking = account.asking.saturating_sub(1);
-                }
-            }
-            Job::Fetch { account, folder, .. } => {
-                if let Some(account) = self.accounts.get_mut(account) {
-                    account.fetching = account.fetching.saturating_sub(1);
-                }
-                if let Some(folder) = self.folders.get_mut(folder) {
-                    folder.fetching = folder.fetching.saturating_sub(1);
-                }
-            }
-            Job::Read { folder, .. } => {
-                if let Some(folder) = self.folders.get_mut(folder) {
-                    folder.reading = folder.reading.saturating_sub(1);
-                }
-            }
-            Job::Write { account, is_upload, .. } => {
-                if let Some(account) = self.accounts.get_mut(account) {
-                    if *is_upload {
-                        account.fetching = account.fetching.saturating_sub(1);
-                    } else {
-                        account.asking = account.asking.saturating_sub(1);
-                    }
-                }
-            }
-            Job::Identify(_)
-            | Job::TakeCursor(_)
-            | Job::Poll(_)
-            | Job::Wait(_)
-            | Job::Open(_)
-            | Job::Resolve(..)
-            | Job::Size(..)
-            | Job::Scan { .. }
-            | Job::Deeds { .. } => {}
-        }
-    }
-}
-
-fn job_folder(job: &Job) -> Option<FolderId> {
-    match job {
-        Job::Open(folder)
-        | Job::Resolve(_, folder)
-        | Job::Size(_, folder)
-        | Job::List { listing: Listing { folder, .. }, .. }
-        | Job::Fetch { folder, .. }
-        | Job::Scan { folder, .. }
-        | Job::Read { folder, .. }
-        | Job::Write { folder, .. }
-        | Job::Deeds { folder, .. } => Some(*folder),
-        Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Look { .. } => None,
-    }
-}
-
-fn job_nodes(job: &Job) -> Vec<NodeId> {
-    match job {
-        Job::List { listing: Listing { node, .. }, .. }
-        | Job::Look { node, .. }
-        | Job::Fetch { node, .. }
-        | Job::Read { node, .. }
-        | Job::Write { node, .. } => vec![*node],
-        Job::Scan { scan, .. } => vec![scan.node()],
-        Job::Deeds { intents, .. } => intents.iter().map(|intent| intent.node).collect(),
-        Job::Identify(_)
-        | Job::TakeCursor(_)
-        | Job::Poll(_)
-        | Job::Wait(_)
-        | Job::Open(_)
-        | Job::Resolve(..)
-        | Job::Size(..) => Vec::new(),
     }
 }

@@ -13,16 +13,19 @@ use crate::deed::{DiskErrorKind, Staged};
 use crate::events::budget::Share;
 use crate::events::interval::backoff;
 use crate::id::{AccountId, FolderId, ItemKind, NodeId};
-use crate::path::{LocalName, Name, local_name};
-use crate::plan::{self, Action, LocalContent, LocalSide, Policy, RemoteSide, SyncedSide};
+use crate::path::Name;
+use crate::plan::{Action, Policy};
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
-use crate::store::items::{ItemRow, LocalEdit, LocalRow, Presence, SeatRow};
+use crate::store::items::{ItemRow, Presence, SeatRow};
 use crate::store::work::{Lane, WorkRow, WorkState};
-use crate::tree::{ItemState, Seat, SyncedContent};
+use crate::tree::{ItemState, SyncedContent};
+
+pub(crate) use super::sides::{name_on_disk, plan_under};
 
 mod below;
 mod calls;
+mod waits;
 
 /// Files fetched and not yet published, for one folder: what a slow disk may let pile up.
 const STAGED_MOST: usize = 256;
@@ -262,7 +265,7 @@ impl Engine {
     }
 
     /// Whether an item can go to a place: its directory is on disk, and nobody else sits there. If not, arranges for it.
-    fn way_is_free(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId, name: &Name) -> Result<bool> {
+    pub(super) fn way_is_free(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId, name: &Name) -> Result<bool> {
         let Some(above) = self.store.item(parent)? else {
             self.put_off(work, WAIT_AGAIN, WAITS, "waits for its folder")?;
             return Ok(false);
@@ -326,16 +329,6 @@ impl Engine {
             _ => self.same_place(item, work, &occupant)?,
         }
         Ok(false)
-    }
-
-    /// Somebody stands on disk where the cloud has another item: he gets another name.
-    fn clear_for(&mut self, work: &WorkRow, occupant: &ItemRow) -> Result<()> {
-        self.await_node(work, occupant)?;
-        let busy = matches!(self.nodes.get(&occupant.node), Some(Phase::Busy));
-        match self.store.work(occupant.node)? {
-            Some(theirs) if !busy => self.step_aside(occupant, &theirs),
-            _ => Ok(()),
-        }
     }
 
     /// The cloud seems to have two items in one place: one description is old, so both are looked at.
@@ -538,80 +531,8 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn await_sweep(&mut self, item: &ItemRow) {
-        self.nodes.insert(item.node, Phase::AwaitSweep);
-        if let Some(folder) = self.folders.get_mut(&item.folder) {
-            folder.after_sweep.push(item.node);
-        }
-    }
-
-    /// An item waits until another one has moved on.
-    pub(super) fn await_node(&mut self, work: &WorkRow, other: &ItemRow) -> Result<()> {
-        match self.store.work(other.node)?.map(|theirs| theirs.state) {
-            None => {
-                // Nothing was to be done there, as far as we knew; its plan is made again.
-                self.store.mark(other.node, other.folder, work.lane, 0, None, self.now.wall)?;
-            }
-            Some(WorkState::Ready) => {}
-            Some(WorkState::Waiting) => {
-                self.put_off(work, WAIT_AGAIN, WAITS, "waits for another item")?;
-                self.waits_for.insert(work.node, other.node);
-                return self.break_circle(work);
-            }
-            Some(WorkState::Held) => {
-                // It is held with what it waits for; the decision frees both.
-                self.store.hold_work(work.node)?;
-                self.leave(work.node);
-                return Ok(());
-            }
-        }
-        self.nodes.insert(work.node, Phase::AwaitNode);
-        self.awaiting.entry(other.node).or_default().push(work.node);
-        self.waits_for.insert(work.node, other.node);
-        self.break_circle(work)
-    }
-
-    /// Items that wait for one another in a circle would wait for ever: one of them that is on disk and is to move steps aside.
-    fn break_circle(&mut self, work: &WorkRow) -> Result<()> {
-        let mut circle = vec![work.node];
-        let mut at = work.node;
-        loop {
-            let stands = self.nodes.get(&at).is_none_or(|phase| *phase == Phase::AwaitNode);
-            let next = self.waits_for.get(&at).filter(|_| stands);
-            match next {
-                Some(next) if *next == work.node => break,
-                Some(next) if circle.len() < CIRCLE_MOST => {
-                    circle.push(*next);
-                    at = *next;
-                }
-                _ => return Ok(()),
-            }
-        }
-        for node in circle {
-            let (Some(theirs), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else { continue };
-            let waits = match theirs.state {
-                WorkState::Ready => true,
-                WorkState::Waiting => theirs.problem.as_ref().is_some_and(|(code, _)| code == WAITS),
-                WorkState::Held => false,
-            };
-            if waits && matches!(self.plan_of(&item), Action::MoveRemote { .. }) {
-                self.aside_remotely.insert(node);
-                self.nodes.remove(&node);
-                self.waits_for.remove(&node);
-                self.store.unwait(node)?;
-                self.make_ready(node, Lane::News);
-                return Ok(());
-            }
-            let is_seated = matches!(item.disk_seat(), Some(SeatRow::At { .. }));
-            if is_seated && waits && matches!(self.plan_of(&item), Action::Move { .. }) {
-                return self.want(&item, &theirs, Want::Park);
-            }
-        }
-        self.put_off(work, WAIT_AGAIN, WAITS, "waits for items that wait for it")
-    }
-
     /// An item is tried again later, by itself and not for a failure of its own.
-    fn put_off(&mut self, work: &WorkRow, wait: Duration, code: &str, text: &str) -> Result<()> {
+    pub(super) fn put_off(&mut self, work: &WorkRow, wait: Duration, code: &str, text: &str) -> Result<()> {
         let due = self.now.wall.plus_ms(millis(wait) as i64);
         self.store.put_off(work.node, due, work.attempts, Some((code, text)))?;
         self.leave(work.node);
@@ -643,69 +564,4 @@ impl Engine {
         let above = self.remote_path(parent)?;
         Ok(if above.is_empty() { item.remote.name.clone() } else { format!("{above}/{}", item.remote.name) })
     }
-}
-
-/// What the planner says of an item now.
-pub(crate) fn plan_under(policy: Policy, item: &ItemRow) -> Action {
-    plan::decide(policy, item.id.kind(), &remote_side(item), &local_side(item), synced_side(item).as_ref())
-}
-
-/// What the disk has of an item.
-fn local_side(item: &ItemRow) -> LocalSide {
-    match &item.local {
-        None => LocalSide::AsSynced,
-        Some(LocalRow::Absent { .. }) => LocalSide::Absent,
-        Some(LocalRow::Present { edit, .. }) => match item.disk_seat() {
-            Some(SeatRow::At { parent, name }) => LocalSide::Present {
-                parent,
-                name,
-                content: match edit {
-                    Some(_) if item.id.is_folder() => LocalContent::Synced,
-                    Some(LocalEdit { digests: Some((_, hash)), .. }) => LocalContent::Read(hash.clone()),
-                    Some(LocalEdit { digests: None, .. }) => LocalContent::Unread,
-                    None => LocalContent::Synced,
-                },
-            },
-            // What is out of sight is nobody's to change; an edit that it carries is seen when it is back.
-            Some(SeatRow::Root | SeatRow::Parked(_)) | None => LocalSide::AsSynced,
-        },
-    }
-}
-
-/// What the cloud has of an item, in local terms.
-pub(crate) fn remote_side(item: &ItemRow) -> RemoteSide {
-    match (item.remote.presence, item.remote.parent) {
-        (Presence::Absent, _) => RemoteSide::Absent,
-        (Presence::Present, Some(parent)) => RemoteSide::Present {
-            parent,
-            name: name_on_disk(item).name().clone(),
-            content: item.remote.content.as_ref().map(|content| (content.version.clone(), content.hash.clone())),
-        },
-        // The watched root has no place to be moved to; nothing is ever planned for it.
-        (Presence::FilteredOut, _) | (Presence::Present, None) => RemoteSide::FilteredOut,
-    }
-}
-
-/// What an item is called on disk.
-pub(crate) fn name_on_disk(item: &ItemRow) -> LocalName {
-    match Name::new(item.remote.name.as_bytes()) {
-        Ok(name) => LocalName::Same(name),
-        Err(_) => local_name(&item.remote.name, &id_hash(&item.id)),
-    }
-}
-
-/// Ten hex digits and more of the SHA-256 of an item's id.
-pub(super) fn id_hash(id: &crate::id::ItemId) -> String {
-    use sha2::Digest;
-    let digest: [u8; 32] = sha2::Sha256::digest(id.to_string().as_bytes()).into();
-    crate::id::Sha256(digest).to_string()
-}
-
-pub(crate) fn synced_side(item: &ItemRow) -> Option<SyncedSide> {
-    let synced = item.synced.as_ref()?;
-    let seat = match &synced.seat {
-        SeatRow::At { parent, name } => Seat::At { parent: *parent, name: name.clone() },
-        SeatRow::Root | SeatRow::Parked(_) => Seat::Parked,
-    };
-    Some(SyncedSide { seat, content: synced.content.clone() })
 }

@@ -17,6 +17,7 @@ use folder_sync_agent::settings::{
     Suppress,
 };
 use folder_sync_agent::store::Store;
+use folder_sync_agent::store::intents::NewSeat;
 use folder_sync_agent::tree::Wall;
 
 use super::chance::Chance;
@@ -579,8 +580,10 @@ impl World {
         for order in orders {
             let intent = intents.iter().find(|intent| intent.order == *order);
             let intent = intent.unwrap_or_else(|| panic!("a deed that is not written down: {order:?}"));
-            let removes = matches!(&order.deed, Deed::RemoveFile { expect, .. } if expect.ino != 0);
             let expires = self.store().tombstone(intent.node).unwrap().is_some();
+            // What a person decides about a conflict removes one of the two.
+            let decided = intent.seat == NewSeat::Unchanged;
+            let removes = !decided && matches!(&order.deed, Deed::RemoveFile { expect, .. } if expect.ino != 0);
             if removes && !expires && !self.cloud.lossy && self.swarm.habits.late == 0 {
                 let item = self.store().item(intent.node).unwrap().expect("an item for each deed");
                 let is_wanted =

@@ -41,7 +41,7 @@ impl Engine {
                 Subject::Item(item) => self.is_echo(*folder, item)?,
                 Subject::Gone(item) => self.store.take_echo(*folder, item, crate::engine::send::ECHO_GONE)?,
                 Subject::Id { id, version: Some(version), .. } => {
-                    self.store.take_echo(*folder, id, &crate::engine::send::echo_of_version(version))?
+                    self.store.take_echo(*folder, id, &crate::engine::send::echoes::echo_of_version(version))?
                 }
                 Subject::Id { .. } | Subject::Path { .. } | Subject::Nothing => false,
             };
