@@ -15,6 +15,7 @@ mod add_folder;
 mod agent;
 mod cloud;
 mod config;
+mod conflicts;
 mod demo;
 mod doctor;
 mod events;
@@ -107,6 +108,7 @@ enum Command {
     Held(holds::HeldArgs),
     Approve(holds::ApproveArgs),
     Reject(holds::RejectArgs),
+    Conflicts(conflicts::ConflictsArgs),
     Why(explain::WhyArgs),
     Versions(versions::VersionsArgs),
     Restore(restore::RestoreArgs),
@@ -136,7 +138,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("Look", &["status", "events", "plan", "why", "problems", "doctor"]),
     ("Undo", &["versions", "restore", "verify"]),
     ("Hooks", &["add-hook", "hooks", "set-hook", "remove-hook", "test-hook", "hook-runs", "replay"]),
-    ("Decide", &["held", "approve", "reject", "quarantine"]),
+    ("Decide", &["held", "approve", "reject", "conflicts", "quarantine"]),
     ("More", &["demo", "sandbox", "completions", "man"]),
 ];
 
@@ -242,6 +244,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Held(args) => holds::held(&args, &places, screen).await,
         Command::Approve(args) => holds::approve(&args, &places, screen).await,
         Command::Reject(args) => holds::reject(&args, &places, screen).await,
+        Command::Conflicts(args) => conflicts::conflicts(&args, &places, screen).await,
         Command::Why(args) => explain::why(&args, &places, around, screen).await,
         Command::Versions(args) => versions::versions(&args, &places, around, screen).await,
         Command::Verify(args) => verify::verify(&args, &places, screen).await,

@@ -71,6 +71,15 @@ pub enum Command {
     },
     /// Mend what `agent verify` found to differ.
     Repair(Repair),
+    /// Decide conflicts.
+    Resolve {
+        /// The path of the item or of its conflict copy, below the folder's root; nothing means all conflicts.
+        path: Option<String>,
+        /// The folder; nothing means all.
+        folder: Option<String>,
+        /// What to keep.
+        keep: Keep,
+    },
     /// Try everything that failed again now.
     RetryProblems {
         /// The folder; nothing means all.
@@ -93,6 +102,18 @@ pub struct Repair {
 
 /// The most items that one [`Repair`] names; the control socket takes no longer requests.
 pub const REPAIRED_AT_ONCE: usize = 500;
+
+/// What a person keeps of a conflict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// The content under the name: the conflict copy goes.
+    Remote,
+    /// The content of the conflict copy: it becomes a new version under the name.
+    Local,
+    /// Both, as they are.
+    Both,
+}
 
 /// The answer to a [`Command`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,13 +5,14 @@
 //!
 //! Where to look: [`mod@listen`] reads the stream, [`mod@learn`] turns what the cloud says into rows, [`mod@folders`] opens
 //! roots and runs full comparisons, [`mod@purse`] counts calls, [`mod@reconcile`] decides what to do about one item, [`mod@disk`] hands deeds out and
-//! records what came of them, [`mod@hooks`] asks who must allow and tells who wants to know, [`mod@holds`] has the brakes, `retention` gives up what was kept long enough, `undo` keeps
-//! files away and brings them back, and [`mod@commands`] answers people.
+//! records what came of them, [`mod@local`] scans the disk, [`mod@send`] changes the cloud, [`mod@conflict`] keeps both,
+//! [`mod@hooks`] asks who must allow and tells who wants to know, [`mod@holds`] has the brakes,
+//! `retention` gives up what was kept long enough, `undo` keeps files away and brings them back, and [`mod@commands`] answers people.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::deed::Place;
-use crate::hook::{HookSettings, QuarantineRemote};
+use crate::hook::{HookKind, HookSettings, QuarantineRemote};
 use crate::id::{AccountId, FolderId, JobId, NodeId, Sha256};
 use crate::store::intents::IntentRow;
 use crate::store::work::Lane;
@@ -19,6 +20,7 @@ use crate::store::{Result, Store};
 use crate::tree::SyncedContent;
 
 pub mod commands;
+mod conflict;
 pub mod disk;
 pub mod effect;
 pub(crate) mod filter;
@@ -27,11 +29,16 @@ pub mod health;
 pub mod holds;
 pub mod hooks;
 pub mod input;
+mod jobs;
 pub mod learn;
 pub mod listen;
+mod local;
 mod purse;
 pub mod reconcile;
+mod resolve;
 mod retention;
+mod send;
+mod sides;
 mod undo;
 mod verify;
 
@@ -68,6 +75,8 @@ enum Phase {
     AwaitDisk,
     /// In the queue of a hook.
     AwaitHook,
+    /// In its folder's queue to be read.
+    AwaitRead,
     /// Until another item has moved on.
     AwaitNode,
     /// Until its folder's subtrees were told what became of them.
@@ -90,10 +99,13 @@ enum Job {
     Look { account: AccountId, node: NodeId },
     Fetch { account: AccountId, folder: FolderId, node: NodeId, content: SyncedContent },
     Deeds { folder: FolderId, intents: Vec<IntentRow>, again: bool },
-    Ask { folder: FolderId, node: NodeId, hook: Box<HookSettings>, sha256: Sha256 },
+    Ask { folder: FolderId, node: NodeId, hook: Box<HookSettings>, kind: HookKind, sha256: Sha256 },
     Quarantine { folder: FolderId, node: NodeId, number: i64, remote: QuarantineRemote },
     Dispose { folder: FolderId, node: NodeId },
     Tell { delivery: i64, hook: Box<HookSettings> },
+    Scan { folder: FolderId, scan: local::Scan },
+    Read { folder: FolderId, node: NodeId },
+    Write { account: AccountId, folder: FolderId, node: NodeId, is_upload: bool },
 }
 
 /// A small generator of chance (SplitMix64), seeded by the first input.
@@ -138,6 +150,12 @@ pub struct Engine {
     clear_way: BTreeSet<NodeId>,
     /// Parked folders that are to go and hold somebody's own files: they become visible again under another name.
     put_back: BTreeSet<NodeId>,
+    /// Items that step aside in the cloud for another one, as both want each other's place.
+    aside_remotely: BTreeSet<NodeId>,
+    /// Folders out of sight that turned out to hold something of somebody's.
+    crowded: BTreeSet<NodeId>,
+    /// This machine's name, for conflict copies.
+    host: String,
     /// Listings that wait for a call.
     listings: VecDeque<Listing>,
     /// Folders being listed; the result of a listing that is not in here is not wanted.
@@ -176,6 +194,9 @@ impl Engine {
             no_adopt: BTreeSet::new(),
             clear_way: BTreeSet::new(),
             put_back: BTreeSet::new(),
+            aside_remotely: BTreeSet::new(),
+            crowded: BTreeSet::new(),
+            host: conflict::shown_host(""),
             listings: VecDeque::new(),
             listing: BTreeMap::new(),
             listings_begun: 0,
@@ -213,8 +234,9 @@ impl Engine {
         }
         let accounts = self.accounts.values().filter_map(|account| account.deadline(self.now.mono));
         let folders = self.folders.values().filter_map(|folder| folder.deadline(self.ask_at(folder.account)));
+        let scans = self.folders.keys().filter_map(|id| self.scan_deadline(*id));
         let due = self.next_due_mono();
-        accounts.chain(folders).chain(due).chain(self.hooks.wake_at).min()
+        accounts.chain(folders).chain(scans).chain(due).chain(self.hooks.wake_at).min()
     }
 
     fn next_due_mono(&self) -> Option<u64> {
@@ -242,8 +264,9 @@ impl Engine {
 
     fn take(&mut self, input: Input) -> Result<()> {
         match input {
-            Input::Start { seed } => {
+            Input::Start { seed, host } => {
                 self.chance = Chance(seed);
+                self.host = conflict::shown_host(&host);
                 Ok(())
             }
             Input::Tick(now) => {
@@ -253,12 +276,8 @@ impl Engine {
             Input::Config(wishes) => self.take_wishes(*wishes),
             Input::Usage { account, calls, quota } => self.take_usage(account, calls, quota),
             Input::Done { job, outcome } => self.take_outcome(job, outcome),
-            // No row asks for uploads or for a watch yet, so nothing has to be remembered.
-            Input::Local { .. } => Ok(()),
-            Input::Session { job, .. } => {
-                self.outbox.push(Effect::SessionKept(job));
-                Ok(())
-            }
+            Input::Local { folder, news } => self.local_news(folder, news),
+            Input::Session { job, session } => self.session_begun(job, &session),
             Input::Command { ticket, command } => {
                 let answer = self.command(command)?;
                 self.outbox.push(Effect::Answer { ticket, answer });
@@ -292,14 +311,21 @@ impl Engine {
             (Job::Deeds { folder, intents, again }, Outcome::Deeds(results)) => {
                 self.deeds_done(folder, intents, results, again)
             }
-            (Job::Ask { folder, node, hook, sha256 }, Outcome::Hooked(outcome)) => {
-                self.asked(folder, node, &hook, sha256, &outcome)
+            (Job::Ask { folder, node, hook, kind, sha256 }, Outcome::Hooked(outcome)) => {
+                self.asked(folder, node, &hook, kind, sha256, &outcome)
             }
             (Job::Tell { delivery, hook }, Outcome::Hooked(outcome)) => self.told_hook(delivery, &hook, &outcome),
             (Job::Quarantine { folder, node, number, remote }, Outcome::Quarantined(result)) => {
                 self.quarantine_done(folder, node, number, &remote, result)
             }
             (Job::Dispose { folder, node }, Outcome::Disposed(result)) => self.disposed(folder, node, result),
+            (Job::Scan { folder, scan }, Outcome::Scanned(result)) => self.scanned(folder, scan, result),
+            (Job::Read { folder, node }, Outcome::Hashed(result)) => self.was_read(folder, node, result),
+            (Job::Write { account, node, .. }, Outcome::Uploaded(result)) => self.uploaded(account, node, result),
+            (Job::Write { account, node, .. }, Outcome::FolderMade(result) | Outcome::Relocated(result)) => {
+                self.changed_remotely(account, node, result)
+            }
+            (Job::Write { account, node, .. }, Outcome::Trashed(result)) => self.trashed(account, node, result),
             // The world answered a job with the outcome of another kind; the job is redone from its row.
             (about, _) => {
                 debug_assert!(false, "an outcome that does not fit its job: {about:?}");
@@ -322,8 +348,10 @@ impl Engine {
         self.sweep()?;
         self.find_absences()?;
         self.release_listings()?;
+        self.drive_scans()?;
         self.expire()?;
         self.reconcile()?;
+        self.release_reads()?;
         self.tell()?;
         self.flush_batches()?;
         if self.now.mono >= self.prune_at {
@@ -332,6 +360,7 @@ impl Engine {
             self.store.prune_hooks(self.now.wall, ROWS_PER_STEP)?;
             self.expire_quarantine()?;
             self.tend_all_versions()?;
+            self.expire_echoes()?;
         }
         self.save_folders()
     }
@@ -364,6 +393,8 @@ impl Engine {
         self.clear_way.remove(&node);
         self.hooks.forget(node);
         self.put_back.remove(&node);
+        self.aside_remotely.remove(&node);
+        self.crowded.remove(&node);
         self.wake_waiters(node);
     }
 

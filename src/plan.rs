@@ -2,9 +2,13 @@
 
 use crate::id::{ContentHash, ItemKind, NodeId, VersionId};
 use crate::path::Name;
+use crate::settings::{FolderSettings, Mode, OnDrift, OnLocalDelete};
 use crate::tree::{Seat, SyncedContent};
 
+pub mod drift;
 pub mod guard;
+pub mod two_way;
+pub mod upload;
 
 /// What the cloud has of an item, in local terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +35,35 @@ pub struct SyncedSide {
     pub seat: Seat<NodeId>,
     /// What it holds; nothing for folders.
     pub content: Option<SyncedContent>,
+}
+
+/// What the disk has of an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalSide {
+    /// What the synced side says: all of it, or nothing if there is no synced side.
+    AsSynced,
+    /// Nothing, though the synced side says otherwise.
+    Absent,
+    /// Something else.
+    Present {
+        /// The directory that holds it.
+        parent: NodeId,
+        /// Its name there.
+        name: Name,
+        /// What it holds.
+        content: LocalContent,
+    },
+}
+
+/// What a file on disk holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalContent {
+    /// The synced content; directories always.
+    Synced,
+    /// Something that was not read yet.
+    Unread,
+    /// Something with this digest, in the provider's terms.
+    Read(ContentHash),
 }
 
 /// What the trees say of one item. Every combination that can occur has a name.
@@ -88,6 +121,92 @@ pub enum Action {
     },
     /// Take it off the disk.
     Remove(ItemKind),
+    /// Read the local file, so that it is known whether its content is another one.
+    Read,
+    /// Take the cloud's place and version and the disk's stamp for what both agree on: they hold the same.
+    Agree,
+    /// Bring a file into the cloud that it does not have.
+    Upload {
+        /// The directory that holds it on disk.
+        parent: NodeId,
+        /// Its name there.
+        name: Name,
+    },
+    /// Bring a new version of a file into the cloud.
+    Update,
+    /// Make a folder in the cloud.
+    MakeRemote {
+        /// The directory that holds it on disk.
+        parent: NodeId,
+        /// Its name there.
+        name: Name,
+    },
+    /// Give it the disk's place in the cloud.
+    MoveRemote {
+        /// The directory that holds it on disk.
+        parent: NodeId,
+        /// Its name there.
+        name: Name,
+    },
+    /// Put it into the cloud's trash.
+    Trash(ItemKind),
+    /// Both sides wrote something: the disk's content goes aside under another name, as a file of its own.
+    Part,
+    /// The cloud deleted what the disk changed: it is the disk's alone from now on.
+    Revive,
+    /// The disk lost what the cloud has and is to have again.
+    Restore,
+    /// They differ, and it is to stay so for now; people are told.
+    Leave,
+}
+
+impl Action {
+    /// Whether it changes the cloud.
+    pub fn writes(&self) -> bool {
+        matches!(
+            self,
+            Self::Upload { .. } | Self::Update | Self::MakeRemote { .. } | Self::MoveRemote { .. } | Self::Trash(_)
+        )
+    }
+}
+
+/// Who decides in a folder, and what a mirror makes of drift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Policy {
+    /// Who decides.
+    pub mode: Mode,
+    /// What becomes of edited files in a mirror.
+    pub on_drift: OnDrift,
+    /// What becomes of locally deleted files in a mirror.
+    pub on_local_delete: OnLocalDelete,
+}
+
+impl Policy {
+    /// What a folder's settings ask for.
+    pub fn of(settings: &FolderSettings) -> Self {
+        Self { mode: settings.mode, on_drift: settings.on_drift, on_local_delete: settings.on_local_delete }
+    }
+
+    /// Whether local changes travel to the cloud.
+    pub fn sends(self) -> bool {
+        self.mode != Mode::Mirror
+    }
+}
+
+/// What is to be done about one item.
+pub fn decide(
+    policy: Policy,
+    kind: ItemKind,
+    remote: &RemoteSide,
+    local: &LocalSide,
+    synced: Option<&SyncedSide>,
+) -> Action {
+    match policy.mode {
+        Mode::Mirror if *local == LocalSide::AsSynced => mirror(kind, remote, synced),
+        Mode::Mirror => drift::drifted(kind, remote, local, synced, policy.on_drift, policy.on_local_delete),
+        Mode::TwoWay => two_way::two_way(kind, remote, local, synced),
+        Mode::Upload => upload::upload(kind, remote, local, synced),
+    }
 }
 
 /// Names the situation of one item.
@@ -125,6 +244,7 @@ pub fn situation(remote: &RemoteSide, synced: Option<&SyncedSide>) -> Situation 
 }
 
 /// What a mirror does: the cloud decides.
+/// Nobody touched the disk; [`drift`] has the rest.
 pub fn mirror(kind: ItemKind, remote: &RemoteSide, synced: Option<&SyncedSide>) -> Action {
     let situation = situation(remote, synced);
     let RemoteSide::Present { parent, name, .. } = remote else {

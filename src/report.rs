@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ContentHash, HoldId, ItemId, JobId, JournalId, VersionId};
 use crate::tree::{Stamp, Wall};
 
+mod hooks;
+
+pub use hooks::{HookRunQuery, HookRunRow, QuarantineReport};
+
 /// The version of the JSON documents below; it grows when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -274,6 +278,21 @@ pub struct HoldRow {
     pub examples: Vec<String>,
 }
 
+/// One conflict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictRow {
+    /// The folder.
+    pub folder: String,
+    /// The path that both sides wanted.
+    pub path: String,
+    /// The path of the conflict copy.
+    pub copy: String,
+    /// `edited_on_both_sides` or `name_taken`.
+    pub reason: String,
+    /// Since when.
+    pub since: Wall,
+}
+
 /// One problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProblemRow {
@@ -293,101 +312,6 @@ pub struct ProblemRow {
     pub attempts: u32,
     /// When it will be tried again.
     pub next_try: Option<Wall>,
-}
-
-/// One line of `agent hook-runs`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HookRunRow {
-    /// Its number, for `agent replay`.
-    pub run: i64,
-    /// The hook.
-    pub hook: String,
-    /// `before` or `after`.
-    pub when: String,
-    /// The kind of event.
-    pub event: String,
-    /// The folder.
-    pub folder: Option<String>,
-    /// The path.
-    pub path: Option<String>,
-    /// The content.
-    pub sha256: Option<String>,
-    /// Which attempt.
-    pub attempt: u32,
-    /// When it ended.
-    pub at: Wall,
-    /// How long it took.
-    pub took_ms: u64,
-    /// `allow`, `reject`, `unscannable`, `error` or `timed_out`.
-    pub verdict: String,
-    /// How a program ended by itself.
-    pub exit_code: Option<i32>,
-    /// Which signal ended it.
-    pub signal: Option<i32>,
-    /// What a server answered.
-    pub status: Option<u16>,
-    /// Why.
-    pub reason: Option<String>,
-    /// The end of what was printed or answered.
-    pub output: String,
-    /// More was printed than is kept.
-    pub output_cut: bool,
-    /// What followed: `allowed`, `blocked`, `quarantined`, `delivered`, `again`, `dead`.
-    pub effect: String,
-    /// The idempotency key, of an `after` hook.
-    pub delivery: Option<String>,
-    /// How many hooks led here.
-    pub depth: u32,
-}
-
-/// Which runs are asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HookRunQuery {
-    /// Only this hook's.
-    pub hook: Option<String>,
-    /// Only this folder's.
-    pub folder: Option<String>,
-    /// Only this one.
-    pub run: Option<i64>,
-    /// Only those that did not allow.
-    pub failed: bool,
-    /// At most this many, the newest.
-    pub limit: Option<u32>,
-}
-
-/// One rejected version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QuarantineReport {
-    /// Its number.
-    pub id: i64,
-    /// The folder.
-    pub folder: String,
-    /// Where it would have appeared.
-    pub path: String,
-    /// The item.
-    pub item: String,
-    /// The version.
-    pub version: String,
-    /// Its content.
-    pub sha256: String,
-    /// Its length in bytes.
-    pub size: u64,
-    /// The hook that rejected it.
-    pub hook: String,
-    /// The verdict.
-    pub verdict: String,
-    /// Why.
-    pub reason: String,
-    /// When.
-    pub at: Wall,
-    /// `held`, `released`, `deleted`, `expired`, or `moving`.
-    pub state: String,
-    /// When somebody decided.
-    pub decided: Option<Wall>,
-    /// The reason that was given.
-    pub why: Option<String>,
-    /// When it goes by itself.
-    pub expires: Option<Wall>,
 }
 
 /// `agent why PATH`.
@@ -591,6 +515,8 @@ pub trait Reports: Send + Sync {
     fn plan(&self, folder: Option<&str>) -> Result<Vec<PlanRow>, ReportError>;
     /// `agent held`.
     fn held(&self) -> Result<Vec<HoldRow>, ReportError>;
+    /// `agent conflicts`, of one folder or all.
+    fn conflicts(&self, folder: Option<&str>) -> Result<Vec<ConflictRow>, ReportError>;
     /// `agent problems`, of one folder or all.
     fn problems(&self, folder: Option<&str>) -> Result<Vec<ProblemRow>, ReportError>;
     /// `agent why`, of an absolute local path.

@@ -8,6 +8,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 pub mod accounts;
+pub mod conflicts;
 pub mod folders;
 pub mod holds;
 pub mod hooks;
@@ -18,7 +19,9 @@ mod paths;
 pub mod quarantine;
 pub mod query;
 pub mod recall;
+pub mod scans;
 mod schema;
+pub mod sent;
 pub mod undo;
 pub mod versions;
 pub mod work;
@@ -105,7 +108,8 @@ impl Store {
     fn new(conn: Connection) -> Result<Self> {
         let work: i64 = conn.query_row("SELECT coalesce(max(pos), 0) FROM work", [], |row| row.get(0))?;
         let listing: i64 = conn.query_row("SELECT coalesce(max(pos), 0) FROM listing", [], |row| row.get(0))?;
-        Ok(Self { conn, jobs: Block { next: 0, end: 0 }, next_pos: work.max(listing) + 1 })
+        let scan: i64 = conn.query_row("SELECT coalesce(max(pos), 0) FROM local_scan", [], |row| row.get(0))?;
+        Ok(Self { conn, jobs: Block { next: 0, end: 0 }, next_pos: work.max(listing).max(scan) + 1 })
     }
 
     /// The same database as a new process would find it: what was counted in memory is read anew.

@@ -119,7 +119,7 @@ name = "a"
 account = "wrok"
 remote = "/A"
 local = "/srv/a"
-mode = "two-way"
+mode = "tow-way"
 keep_for = "1 month"
 keep_versions = "many"
 file_mode = 640
@@ -150,7 +150,7 @@ name = "scan"
     18:10: folder[1].remote: a remote path begins with `/` (it says "Projects"); write "/Projects", or "id:…"
     19:9: folder[1].local: a local directory is an absolute path (it says "inbox"); write the whole path, beginning with `/`; `agent add-folder` also takes relative ones
     23:11: folder.a.account: there is no such account (it says "wrok"); did you mean "work"?
-    26:8: folder.a.mode: this mode is not yet supported in this version (it says "two-way"); write "mirror"
+    26:8: folder.a.mode: expected one of `mirror`, `two-way` and `upload` (it says "tow-way"); did you mean "two-way"?
     27:12: folder.a.keep_for: months and years have no fixed length (it says "1 month"); write days, such as "365d"
     28:17: folder.a.keep_versions: expected a whole number from 0 to 100000 (it says "many")
     29:13: folder.a.file_mode: expected a text in quotes, found an integer (it says 640)
@@ -359,7 +359,7 @@ matches = "*"
     17:11: hook.a.timeout: no hook may take longer than a day (it says "2 days")
     19:1: hook.a: both `run` and `url`: a hook is one or the other
     20:8: hook.a.name: another hook above has this name (it says "a")
-    22:7: hook.a.on: nothing waits for a hook here (it says "file.created"); a `before` hook listens to "file.download"; make it an `after` hook
+    22:7: hook.a.on: nothing waits for a hook here (it says "file.created"); a `before` hook listens to "file.download" or "file.upload"; make it an `after` hook
     23:7: hook.a.url: plain http is accepted for loopback addresses only (it says "http://example.com/x"); write https://…
     25:12: hook.a.attempts: this key is for `after` hooks only (it says 3)
     30:6: hook.c.on: the event stream does not carry `comment` events (it says ["file.upload", "comment.created", "collaboration.*"]); set stream = "all" in the account

@@ -10,7 +10,8 @@ use folder_sync_agent::daemon::client::{ClientError, ControlClient};
 use folder_sync_agent::daemon::control::{self, BindError, ControlSocket, Order, Ordered};
 use folder_sync_agent::id::{HoldId, JournalId};
 use folder_sync_agent::report::{
-    EventQuery, EventRow, HoldRow, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
+    ConflictRow, EventQuery, EventRow, HoldRow, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status,
+    Versions, Why,
 };
 use folder_sync_agent::tree::Wall;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -62,6 +63,10 @@ impl Reports for MadeUp {
             Some(folder) => Err(ReportError::NotFound(format!("there is no folder `{folder}`; there is `inbox`"))),
             None => Ok(vec![]),
         }
+    }
+
+    fn conflicts(&self, _folder: Option<&str>) -> Result<Vec<ConflictRow>, ReportError> {
+        Ok(Vec::new())
     }
 
     fn held(&self) -> Result<Vec<HoldRow>, ReportError> {

@@ -3,3 +3,4 @@
 mod crash;
 mod refusals;
 mod stories;
+mod two_way;

@@ -60,12 +60,14 @@ struct Cloud {
     content: Bytes,
     answers: Mutex<VecDeque<Answer>>,
     offsets: Mutex<Vec<u64>>,
+    /// The digest that a download itself tells.
+    told: Option<ContentHash>,
 }
 
 impl Cloud {
     fn new(size: usize, answers: &[Answer]) -> Self {
         let content = (0..size).map(|at| (at * 7 + at / 251) as u8).collect::<Vec<_>>().into();
-        Self { content, answers: Mutex::new(answers.iter().copied().collect()), offsets: Mutex::default() }
+        Self { content, answers: Mutex::new(answers.iter().copied().collect()), offsets: Mutex::default(), told: None }
     }
 
     fn order(&self) -> FetchOrder {
@@ -138,8 +140,8 @@ impl Provider for Cloud {
         let of = |offset, items: Vec<Result<Bytes>>| Content {
             offset,
             total: Some(total),
-            hash: None,
-            modified: None,
+            hash: self.told.clone(),
+            modified: Some(Wall(1_600_000_000_123)),
             stream: stream::iter(items).boxed(),
         };
         Ok(match answer {
@@ -313,6 +315,24 @@ async fn a_wrong_content_is_fetched_again_and_given_up_after_three() {
         let why = run(&cloud, &disk, cloud.order()).await.unwrap_err();
         let (expected, found) = (size as u64, size as u64 + 3);
         assert!(matches!(why, FetchError::Changed { expected: e, found: f } if (e, f) == (expected, found)), "{why:?}");
+        assert_eq!(disk.staged(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_nobody_described_is_verified_by_what_its_download_tells() {
+    for size in [0, SMALL, LARGE] {
+        let mut cloud = Cloud::new(size, &[]);
+        let right = cloud.order().hash;
+        let undescribed = FetchOrder { size: None, hash: None, modified: None, ..cloud.order() };
+        cloud.told = right;
+        let disk = Disk::new();
+        let staged = run(&cloud, &disk, undescribed.clone()).await.unwrap();
+        assert_staged(&cloud, &disk, &staged);
+        cloud.told = Some(ContentHash::Sha512("0".repeat(128)));
+        let disk = Disk::new();
+        let Err(FetchError::Provider(why)) = run(&cloud, &disk, undescribed).await else { panic!("staged") };
+        assert_eq!(why.kind, ProviderErrorKind::Corrupt);
         assert_eq!(disk.staged(), 0);
     }
 }

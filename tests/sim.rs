@@ -14,5 +14,7 @@ mod mutants;
 mod seeds;
 mod stories;
 mod swarm;
+mod two_way;
 mod undo;
 mod world;
+mod writes;

@@ -130,8 +130,8 @@ impl Provider for Cloud {
             }),
             etag: Some(Etag::new("0")),
             sequence: None,
-            path: None,
             ancestors: None,
+            path: None,
         })
     }
 }

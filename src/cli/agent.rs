@@ -4,7 +4,7 @@ use crate::command::{Answer, Command};
 use crate::config::{Config, Places};
 use crate::daemon;
 use crate::daemon::client::ControlClient;
-use crate::report::{EventQuery, EventRow, HoldRow, PlanRow, ProblemRow, Reports, Status, Versions, Why};
+use crate::report::{ConflictRow, EventQuery, EventRow, HoldRow, PlanRow, ProblemRow, Reports, Status, Versions, Why};
 
 use crate::store::{Reader, SCHEMA};
 
@@ -66,6 +66,14 @@ impl Agent {
         match self {
             Self::Running(client) => Ok(client.held().await?),
             Self::Offline(reports) => Ok(reports.held()?),
+        }
+    }
+
+    /// `agent conflicts`.
+    pub async fn conflicts(&self, folder: Option<&str>) -> Outcome<Vec<ConflictRow>> {
+        match self {
+            Self::Running(client) => Ok(client.conflicts(folder).await?),
+            Self::Offline(reports) => Ok(reports.conflicts(folder)?),
         }
     }
 

@@ -212,8 +212,7 @@ async fn fetched(row: &VersionRow, report: &Versions, config: &Config, places: &
         hash: row.hash.clone(),
         modified: row.modified,
     };
-    // One file that a person waits for is not slowed down.
-    let pace = Pace::default();
+    let pace = Pace::new(account.bandwidth_down);
     let fetched = fetch::fetch(&*provider, Arc::clone(&folder), order, &pace, |_| {}, CancellationToken::new()).await;
     provider.settle().await;
     let staged = fetched.map_err(|error| match error {

@@ -16,6 +16,8 @@ use crate::store::Reader;
 
 /// How often progress is shown.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// How far it steps back behind other programs.
+const NICE: i32 = 10;
 /// Differences that are shown to people; `--json` has them all.
 const SHOWN_MOST: usize = 50;
 /// Local files that are named as examples.
@@ -43,6 +45,8 @@ pub struct VerifyArgs {
 
 /// Runs `agent verify`.
 pub async fn verify(args: &VerifyArgs, places: &Places, screen: &mut Screen) -> Outcome {
+    // Whatever else this machine does comes first; without the right to step back it goes on as it is.
+    let _ = rustix::process::nice(NICE);
     let config = Config::load(places)?;
     if !places.database().exists() {
         return Err(Failure::error("nothing was mirrored yet").hint("start the agent with `agent run`"));

@@ -32,14 +32,6 @@ const MAX_TRANSFERS: u32 = 64;
 const DEFAULT_KEEP_VERSIONS: u32 = 10;
 const DEFAULT_MIN_FREE_BYTES: u64 = 64 << 20;
 
-/// Modes that this version can carry out.
-pub fn is_supported(mode: Mode) -> bool {
-    match mode {
-        Mode::Mirror => true,
-        Mode::TwoWay | Mode::Upload => false,
-    }
-}
-
 /// See [`Config::check`].
 pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     let source = Source::new(text);
@@ -151,16 +143,7 @@ fn folder(mut block: Block<'_, '_>, places: &Places) -> Read<FolderSettings> {
     let account = block.required("account", value::name);
     let remote = block.required("remote", value::remote);
     let local = block.required("local", value::local);
-    let mode = block
-        .text("mode", |text| {
-            let mode = value::word(text, &MODES)?;
-            if is_supported(mode) {
-                Ok(mode)
-            } else {
-                Err(Wrong::new("this mode is not yet supported in this version").hint("write \"mirror\""))
-            }
-        })
-        .unwrap_or_default();
+    let mode = block.text("mode", |text| value::word(text, &MODES)).unwrap_or_default();
     let include = block.texts("include", value::pattern);
     let exclude = block.texts("exclude", value::pattern);
     let keep_for = block.text("keep_for", value::duration);

@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use super::control::ErrorBody;
 use super::socket::Way;
 use crate::command::{Answer, Command};
-use crate::report::{EventQuery, EventRow, HoldRow, Listing, PlanRow, ProblemRow, Status, Versions, Why};
+use crate::report::{ConflictRow, EventQuery, EventRow, HoldRow, Listing, PlanRow, ProblemRow, Status, Versions, Why};
 
 /// How long one answer may take. The agent itself gives up earlier.
 const ANSWER_LIMIT: Duration = Duration::from_mins(1);
@@ -100,6 +100,11 @@ impl ControlClient {
     /// `agent held`.
     pub async fn held(&self) -> Result<Vec<HoldRow>, ClientError> {
         self.rows("held", &()).await
+    }
+
+    /// `agent conflicts`.
+    pub async fn conflicts(&self, folder: Option<&str>) -> Result<Vec<ConflictRow>, ClientError> {
+        self.rows("conflicts", &[("folder", folder)]).await
     }
 
     /// `agent problems`.

@@ -146,6 +146,7 @@ pub async fn serve(
         .route("/v1/events", get(events))
         .route("/v1/plan", get(plan))
         .route("/v1/held", get(held))
+        .route("/v1/conflicts", get(conflicts))
         .route("/v1/problems", get(problems))
         .route("/v1/why", get(why))
         .route("/v1/versions", get(versions))
@@ -218,6 +219,10 @@ async fn plan(State(control): State<Control>, Query(of): Query<OfFolder>) -> Res
 
 async fn held(State(control): State<Control>) -> Response {
     control.report(|reports| reports.held().map(Listing::new)).await
+}
+
+async fn conflicts(State(control): State<Control>, Query(of): Query<OfFolder>) -> Response {
+    control.report(move |reports| reports.conflicts(of.folder.as_deref()).map(Listing::new)).await
 }
 
 async fn problems(State(control): State<Control>, Query(of): Query<OfFolder>) -> Response {

@@ -10,14 +10,14 @@ use super::unstarted::Unstarted;
 use super::world::{Counters, Transfers};
 use crate::config::{Config, Places};
 use crate::engine::health::Health;
-use crate::engine::reconcile::{name_on_disk, remote_side, synced_side};
+use crate::engine::reconcile::{name_on_disk, plan_under};
 use crate::events::budget::forecast;
 use crate::id::{ItemKind, NodeId};
 use crate::path::LocalName;
-use crate::plan::{self, Action};
+use crate::plan::{Action, Policy};
 use crate::report::{
-    AccountStatus, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow, ProblemRow, ReportError, Reports,
-    SCHEMA_VERSION, Status, Versions, Why,
+    AccountStatus, ConflictRow, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow, ProblemRow,
+    ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
 };
 use crate::store::folders::{FolderRow, ScanStage};
 use crate::store::items::{ItemRow, Presence};
@@ -248,6 +248,7 @@ impl Reports for Running {
         let mut plan = Vec::new();
         for folder in self.chosen(folder)? {
             let name = folder.name.clone().unwrap_or_default();
+            let policy = folder.policy.unwrap_or_default();
             self.read(|rows| {
                 for (node, failed) in rows.unlisted(folder.folder)? {
                     plan.push(PlanRow {
@@ -260,7 +261,7 @@ impl Reports for Running {
                     });
                 }
                 for planned in rows.planned(folder.folder)? {
-                    plan.push(plan_row(rows, &name, &planned.item, planned.look, planned.waits_for)?);
+                    plan.push(plan_row(rows, &name, policy, &planned.item, planned.look, planned.waits_for)?);
                 }
                 Ok(())
             })?;
@@ -270,6 +271,24 @@ impl Reports for Running {
 
     fn held(&self) -> Result<Vec<HoldRow>> {
         self.read(|rows| rows.holds())
+    }
+
+    fn conflicts(&self, folder: Option<&str>) -> Result<Vec<ConflictRow>> {
+        let mut conflicts = Vec::new();
+        for folder in self.chosen(folder)? {
+            let name = folder.name.clone().unwrap_or_default();
+            for row in self.read(|rows| rows.conflicts(Some(folder.folder)))? {
+                let folder = name.clone();
+                conflicts.push(ConflictRow {
+                    folder,
+                    path: row.path,
+                    copy: row.kept,
+                    reason: row.reason,
+                    since: row.at,
+                });
+            }
+        }
+        Ok(conflicts)
     }
 
     fn problems(&self, folder: Option<&str>) -> Result<Vec<ProblemRow>> {
@@ -376,7 +395,8 @@ fn why(
             hooks: Vec::new(),
         });
     };
-    let row = plan_row(rows, &name, &item, false, None)?;
+    let policy = folder.policy.unwrap_or_default();
+    let row = plan_row(rows, &name, policy, &item, false, None)?;
     let away = item.synced.is_none() && rows.tombstone(item.node)?.is_some();
     let plan = match rows.work_of(item.node)? {
         None if away => "nothing: it is kept off the disk until a new version arrives, or `agent restore`".to_owned(),
@@ -444,11 +464,12 @@ fn synced_words(rows: Rows<'_>, item: &ItemRow) -> std::result::Result<Option<St
 fn plan_row(
     rows: Rows<'_>,
     folder: &str,
+    policy: Policy,
     item: &ItemRow,
     look: bool,
     waits_for: Option<String>,
 ) -> std::result::Result<PlanRow, StoreError> {
-    let action = plan::mirror(item.id.kind(), &remote_side(item), synced_side(item).as_ref());
+    let action = plan_under(policy, item);
     let word = match &action {
         _ if look => "look",
         Action::Forget | Action::Settle => "nothing",
@@ -459,6 +480,17 @@ fn plan_row(
         Action::Fetch { .. } => "download",
         Action::Move { .. } => "move",
         Action::Remove(ItemKind::File | ItemKind::Folder) => "remove",
+        Action::Read => "read",
+        Action::Agree => "note that both agree",
+        Action::Upload { .. } => "upload",
+        Action::Update => "upload a version",
+        Action::MakeRemote { .. } => "make folder in the cloud",
+        Action::MoveRemote { .. } => "move in the cloud",
+        Action::Trash(ItemKind::File | ItemKind::Folder) => "trash in the cloud",
+        Action::Part => "keep both",
+        Action::Revive => "keep the local one",
+        Action::Restore => "bring back",
+        Action::Leave => "leave as it is",
     };
     let from = if matches!(action, Action::Move { .. }) { rows.path_on_disk(item.node)? } else { None };
     let bytes = match action {

@@ -166,7 +166,7 @@ impl Control {
 
     fn run_engine(&mut self, mut engine: Engine, started: Instant) -> End {
         let seed = u64::from_le_bytes(uuid::Uuid::new_v4().into_bytes()[..8].try_into().unwrap_or_default());
-        let mut batch = vec![Input::Start { seed }, Input::Config(Box::new(self.wishes()))];
+        let mut batch = vec![Input::Start { seed, host: host_name() }, Input::Config(Box::new(self.wishes()))];
         loop {
             let now = Now { mono: started.elapsed().as_millis() as u64, wall: wall() };
             let effects = match engine.step(std::iter::once(Input::Tick(now)).chain(batch.drain(..))) {
@@ -282,7 +282,7 @@ pub fn one_command(
     let (wishes, _) = wishes(config, credentials);
     let now = Now { mono: 0, wall: wall() };
     let inputs = [
-        Input::Start { seed: wall().0 as u64 },
+        Input::Start { seed: wall().0 as u64, host: host_name() },
         Input::Tick(now),
         Input::Config(Box::new(wishes)),
         Input::Command { ticket: 0, command },
@@ -305,4 +305,9 @@ fn wall() -> Wall {
         Ok(since) => Wall(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
         Err(before) => Wall(-i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX)),
     }
+}
+
+/// What the machine is called, for the names of conflict copies.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::report::{
-    AccountStatus, Budget, EventCounts, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow, ProblemRow,
-    ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
+    AccountStatus, Budget, ConflictRow, EventCounts, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow,
+    ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
 };
 
 /// See the module.
@@ -90,6 +90,10 @@ impl Reports for Unstarted {
 
     fn held(&self) -> Result<Vec<HoldRow>, ReportError> {
         Ok(Vec::new())
+    }
+
+    fn conflicts(&self, folder: Option<&str>) -> Result<Vec<ConflictRow>, ReportError> {
+        self.check_folder(folder).map(|()| Vec::new())
     }
 
     fn problems(&self, folder: Option<&str>) -> Result<Vec<ProblemRow>, ReportError> {

@@ -28,8 +28,9 @@ impl Engine {
             Command::DeleteQuarantined { number } => self.decide_quarantine(number, Some(State::Deleted), None),
             Command::RescanQuarantined { number } => self.decide_quarantine(number, None, None),
             Command::ReplayHooks { run, hook } => self.replay(run, hook.as_deref()),
-            Command::Restore { path } => self.restore(&path),
+            Command::Restore { path } => self.lift_tombstone(&path),
             Command::Repair(repair) => self.repair(&repair),
+            Command::Resolve { path, folder, keep } => self.resolve(path.as_deref(), folder.as_deref(), keep),
             Command::RetryProblems { folder } => self.on_folders(folder.as_deref(), |engine, id| {
                 engine.store.wake_all(Some(id))?;
                 engine.listings_loaded = 0;
@@ -72,6 +73,9 @@ impl Engine {
         self.more = true;
         if full {
             self.compare(id, "a full comparison was asked for")?;
+            if self.policy(id).sends() {
+                self.scan_all(id)?;
+            }
             return Ok("a full comparison begins");
         }
         Ok("the cloud is asked for news")

@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 
 use super::effect::{Effect, Notice};
-use super::reconcile::{DRIFT, LOCAL_IN_THE_WAY, id_hash};
+use super::reconcile::{DRIFT, LOCAL_IN_THE_WAY};
+use super::sides::id_hash;
 use super::{Engine, Job, PLACES_REMEMBERED, Phase};
 use crate::deed::{Base, Deed, DeedOrder, DeedResult, DiskErrorKind, Expect, OnEdit, Place};
 use crate::id::{FolderId, JobId, NodeId};
@@ -16,15 +17,20 @@ use crate::settings::OnDrift;
 use crate::store::Result;
 use crate::store::folders::FolderCounts;
 use crate::store::intents::{IntentRow, NewSeat};
-use crate::store::items::{ItemRow, Presence, SeatRow, SyncedRow};
+use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow, SyncedRow};
 use crate::store::work::{Lane, WorkRow};
 use crate::tree::{Stamp, SyncedContent};
+
+mod surprise;
 
 /// Deeds in one batch.
 const DEEDS_PER_BATCH: usize = 64;
 
+/// How often a directory that is not empty is scanned before it is left to whoever put things into it.
+const NOT_EMPTY_TRIED: u32 = 3;
+
 /// The stamp of nothing that is ours.
-const NOT_OURS: Stamp = Stamp { dev: 0, ino: 0, size: 0, mtime_ns: 0, ctime_ns: 0 };
+pub(super) const NOT_OURS: Stamp = Stamp { dev: 0, ino: 0, size: 0, mtime_ns: 0, ctime_ns: 0 };
 
 /// What an item wants of the disk.
 #[derive(Debug, Clone)]
@@ -43,6 +49,10 @@ pub(super) enum Want {
     RemoveFile,
     /// Off the disk, if it is empty.
     RemoveFolder,
+    /// Beside the cloud's version, as a file of its own.
+    Part { parent: NodeId, name: Name },
+    /// Another name on disk, as the cloud has something else under its own.
+    Aside { parent: NodeId, name: Name },
 }
 
 /// A batch that is being put together.
@@ -55,6 +65,12 @@ pub(super) struct Building {
     closed: bool,
 }
 
+impl Building {
+    pub fn is_empty(&self) -> bool {
+        self.intents.is_empty()
+    }
+}
+
 impl Engine {
     /// Puts what an item wants into the batch of its folder, or the item into the queue for the next one.
     pub(super) fn want(&mut self, item: &ItemRow, work: &WorkRow, want: Want) -> Result<()> {
@@ -62,7 +78,9 @@ impl Engine {
             Want::MakeFolder { parent, name }
             | Want::Publish { parent, name }
             | Want::Adopt { parent, name }
-            | Want::Move { parent, name } => Some((*parent, name.clone())),
+            | Want::Move { parent, name }
+            | Want::Part { parent, name }
+            | Want::Aside { parent, name } => Some((*parent, name.clone())),
             Want::Park | Want::RemoveFile | Want::RemoveFolder => None,
         };
         if self.nodes.get(&item.node) == Some(&Phase::Busy) {
@@ -110,16 +128,26 @@ impl Engine {
     }
 
     fn deed(&mut self, item: &ItemRow, job: JobId, want: &Want) -> Result<Option<(Deed, NewSeat)>> {
+        let sends = self.policy(item.folder).sends();
         let on_edit = match self.folders.get(&item.folder).map(|folder| folder.settings.on_drift) {
+            _ if sends => OnEdit::Keep,
             Some(OnDrift::Keep) => OnEdit::Keep,
             Some(OnDrift::Restore) | None => OnEdit::Displace,
         };
-        let stamp = item.synced.as_ref().map_or(NOT_OURS, |synced| synced.stamp);
+        let is_removal = matches!(want, Want::Publish { .. } | Want::RemoveFile);
+        let stamp = match item.disk_stamp() {
+            // A mirror takes for ours only what it put there itself: an edit is to go to the version store as one.
+            _ if is_removal && !sends => item.synced.as_ref().map(|synced| synced.stamp),
+            stamp => stamp,
+        };
+        let stamp = stamp.unwrap_or(NOT_OURS);
         let target = match want {
             Want::MakeFolder { parent, name }
             | Want::Publish { parent, name }
             | Want::Adopt { parent, name }
-            | Want::Move { parent, name } => {
+            | Want::Move { parent, name }
+            | Want::Part { parent, name }
+            | Want::Aside { parent, name } => {
                 let Some(at) = self.place(*parent)? else { return Ok(None) };
                 Some((at.join(name), *parent, name.clone()))
             }
@@ -127,7 +155,12 @@ impl Engine {
         };
         let here = match want {
             Want::MakeFolder { .. } | Want::Publish { .. } | Want::Adopt { .. } => None,
-            Want::Move { .. } | Want::Park | Want::RemoveFile | Want::RemoveFolder => match self.place(item.node)? {
+            Want::Move { .. }
+            | Want::Park
+            | Want::RemoveFile
+            | Want::RemoveFolder
+            | Want::Part { .. }
+            | Want::Aside { .. } => match self.place(item.node)? {
                 Some(place) => Some(place),
                 None => return Ok(None),
             },
@@ -168,6 +201,12 @@ impl Engine {
                 let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder() };
                 Some((deed, NewSeat::At { parent, name, content: None }))
             }
+            (Want::Part { .. } | Want::Aside { .. }, Some((to, parent, name)), Some(from)) => {
+                let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder() };
+                let parts = matches!(want, Want::Part { .. });
+                let seat = if parts { NewSeat::Parted { parent, name } } else { NewSeat::Aside { parent, name } };
+                Some((deed, seat))
+            }
             (Want::Park, _, Some(from)) => {
                 let to = Place { base: Base::Parked(job), path: RelPath::root() };
                 let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder() };
@@ -198,11 +237,11 @@ impl Engine {
             if at == node {
                 is_folder = item.id.is_folder();
             }
-            let Some(synced) = item.synced else { return Ok(None) };
-            match synced.seat {
-                SeatRow::Root => break Place::tree(RelPath::root()),
-                SeatRow::Parked(job) => break Place { base: Base::Parked(job), path: RelPath::root() },
-                SeatRow::At { parent, name } => {
+            match item.disk_seat() {
+                None => return Ok(None),
+                Some(SeatRow::Root) => break Place::tree(RelPath::root()),
+                Some(SeatRow::Parked(job)) => break Place { base: Base::Parked(job), path: RelPath::root() },
+                Some(SeatRow::At { parent, name }) => {
                     names.push(name);
                     at = parent;
                 }
@@ -258,7 +297,7 @@ impl Engine {
         Ok(())
     }
 
-    fn hand_out(&mut self, id: FolderId, intents: Vec<IntentRow>, again: bool) -> Result<()> {
+    pub(super) fn hand_out(&mut self, id: FolderId, intents: Vec<IntentRow>, again: bool) -> Result<()> {
         let orders = intents.iter().map(|intent| intent.order.clone()).collect();
         // A folder's one batch always has room: the limit on jobs leaves a place for each folder.
         let job = self.store.next_job()?;
@@ -268,25 +307,6 @@ impl Engine {
         }
         self.outbox.push(Effect::Deeds { job, folder: id, orders });
         Ok(())
-    }
-
-    /// Deeds whose outcome nobody recorded are carried out again: each of them ends in the same place.
-    pub(super) fn recover(&mut self, id: FolderId) -> Result<()> {
-        let intents = self.store.intents(id)?;
-        if intents.is_empty() {
-            return Ok(());
-        }
-        for intent in &intents {
-            self.nodes.insert(intent.node, Phase::Busy);
-            // What was fetched before the crash is not fetched again, and is dropped if it turns out to be of no use.
-            if let (Deed::Publish { staged, .. }, NewSeat::At { content: Some(content), .. }) =
-                (&intent.order.deed, &intent.seat)
-                && let Some(folder) = self.folders.get_mut(&id)
-            {
-                folder.staged.insert(intent.node, (staged.clone(), content.clone()));
-            }
-        }
-        self.hand_out(id, intents, false)
     }
 
     /// Records what came of a batch. `again`: it was carried out once more because it had failed.
@@ -357,6 +377,9 @@ impl Engine {
             return Ok(());
         };
         self.nodes.remove(&node);
+        if self.policy(id).sends() && self.surprised(intent, &item, &result)? {
+            return Ok(());
+        }
         match result {
             DeedResult::Done { stamp, displaced } => {
                 if let Some(displaced) = displaced {
@@ -409,29 +432,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a file was found edited before, and edits are kept.
-    fn is_drift(&self, item: &ItemRow) -> Result<bool> {
-        let keeps = self.folders.get(&item.folder).is_some_and(|folder| folder.settings.on_drift == OnDrift::Keep);
-        let problem = self.store.work(item.node)?.and_then(|work| work.problem);
-        Ok(keeps && problem.is_some_and(|(code, _)| code == DRIFT))
-    }
-
-    fn drifted(&mut self, id: FolderId, node: NodeId) -> Result<()> {
-        self.drop_staged(id, node);
-        let text = "the local file was edited, and `on_drift = \"keep\"` keeps the edit";
-        self.item_failed(node, DRIFT, text, None)
-    }
-
-    /// The directory that was to hold an item is not on disk, so somebody removed it: it is made again first.
-    fn parent_lost(&mut self, intent: &IntentRow) -> Result<()> {
-        let NewSeat::At { parent, .. } = &intent.seat else { return Ok(()) };
-        let Some(above) = self.store.item(*parent)? else { return Ok(()) };
-        if matches!(above.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Root) | None) {
-            return Ok(());
-        }
-        self.lose(&above)
-    }
-
     /// The synced tree becomes what the deed made of the disk.
     fn seat_changed(
         &mut self,
@@ -442,10 +442,25 @@ impl Engine {
     ) -> Result<()> {
         let kept = item.synced.as_ref();
         let stamp = stamp.or(kept.map(|synced| synced.stamp)).unwrap_or(NOT_OURS);
+        let is_new_place = matches!(intent.order.deed, Deed::Relocate { .. } | Deed::MakeFolder { .. });
+        if item.id.is_folder() && is_new_place && self.policy(item.folder).sends() {
+            // News of what is in it may have come under its former name, or before we knew it.
+            self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
+        }
         match &intent.seat {
+            NewSeat::Unchanged if self.policy(item.folder).sends() => self.rescan_around(item)?,
             NewSeat::Unchanged => {}
+            NewSeat::Parted { parent, name } => {
+                self.parted(item, *parent, name, stamp)?;
+                self.done(item, intent, "kept beside the cloud's version")?;
+            }
+            NewSeat::Aside { parent, name } => {
+                self.went_aside(item, *parent, name, stamp)?;
+                self.done(item, intent, "kept under another name")?;
+            }
             NewSeat::Nowhere => {
                 self.put_synced(item, None)?;
+                self.store.set_local(item.node, None)?;
                 // What a person approved, or what was replaced, does not count towards the next question.
                 let approved = self.store.work(item.node)?.is_some_and(|work| work.approved);
                 if !item.id.is_folder() && item.remote.presence == Presence::Absent && !approved {
@@ -454,14 +469,17 @@ impl Engine {
                 let expired = item.remote.presence == Presence::Present && self.store.tombstone(item.node)?.is_some();
                 self.done(item, intent, if expired { "expired" } else { "removed" })?;
                 // The directory above may now be empty, and wait for that.
-                if let Some(SeatRow::At { parent, .. }) = kept.map(|synced| synced.seat.clone()) {
+                if let Some(parent) = Self::dir_of(item) {
                     self.wake_waiters(parent);
                 }
             }
             NewSeat::Parked => {
                 let content = kept.and_then(|synced| synced.content.clone());
+                let own = kept.map_or(stamp, |synced| synced.stamp);
+                let stamp = if item.local.is_some() { own } else { stamp };
                 let synced = SyncedRow { seat: SeatRow::Parked(intent.order.job), content, stamp };
                 self.put_synced(item, Some(&synced))?;
+                self.reseat(item, None)?;
             }
             NewSeat::At { parent, name, content } => {
                 let moved = matches!(intent.order.deed, Deed::Relocate { .. });
@@ -481,8 +499,16 @@ impl Engine {
                     }
                     _ => "moved",
                 };
-                let synced = SyncedRow { seat: SeatRow::At { parent: *parent, name: name.clone() }, content, stamp };
+                let carries_edit = moved && item.local.as_ref().and_then(LocalRow::edit).is_some();
+                let stamp = kept.filter(|_| carries_edit).map_or(stamp, |synced| synced.stamp);
+                let seat = SeatRow::At { parent: *parent, name: name.clone() };
+                let synced = SyncedRow { seat: seat.clone(), content, stamp };
                 self.put_synced(item, Some(&synced))?;
+                if moved {
+                    self.reseat(item, Some(&seat))?;
+                } else if item.local.is_some() {
+                    self.store.set_local(item.node, None)?;
+                }
                 if matches!(intent.order.deed, Deed::Publish { .. }) {
                     // The staged file is the published one now.
                     self.forget_staged(item.folder, item.node);

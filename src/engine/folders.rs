@@ -7,18 +7,22 @@ use super::disk::Building;
 use super::effect::{Effect, Task};
 use super::filter::Filter;
 use super::input::{OpenOrder, RootFacts, Wishes};
+use super::jobs::{job_folder, job_nodes};
 use super::learn::Source;
 use super::listen::QUESTIONS_MOST;
 use super::{Engine, Job, Phase, ROWS_PER_STEP, millis};
+use crate::command::Keep;
 use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
 use crate::events::budget::Share;
 use crate::events::interval::backoff;
 use crate::id::{AccountId, FolderId, ItemId, JobId, NodeId, PageToken};
 use crate::path::Name;
+use crate::plan::Policy;
 use crate::provider::{ListPage, ProviderError, ProviderErrorKind, Resolved};
 use crate::report::Degraded;
 use crate::settings::FolderSettings;
 use crate::store::Result;
+use crate::store::conflicts::ConflictRow;
 use crate::store::folders::{FolderCounts, FolderRow, NewFolder, ScanStage};
 use crate::store::items::{ItemRow, Presence, RemoteRow, SeatRow, SyncedRow};
 use crate::store::work::Lane;
@@ -48,8 +52,8 @@ enum Root {
 /// The listing of one remote folder, page by page.
 #[derive(Debug, Clone)]
 pub(super) struct Listing {
-    node: NodeId,
-    folder: FolderId,
+    pub node: NodeId,
+    pub folder: FolderId,
     /// Which of all listings it is.
     number: u64,
     lane: Lane,
@@ -83,6 +87,20 @@ pub(super) struct Folder {
     /// Files that are fetched and not yet published.
     pub staged: BTreeMap<NodeId, (Staged, SyncedContent)>,
     pub fetching: usize,
+    /// Files that wait to be read, and those that are.
+    pub readers: VecDeque<NodeId>,
+    pub reading: usize,
+    /// The disk is watched and scanned.
+    pub watched: bool,
+    /// The disk's turn was last a scan's.
+    pub scanned_last: bool,
+    /// When everything is scanned again, as not all of it can be watched.
+    pub scan_again: u64,
+    pub unwatched: Option<Degraded>,
+    /// What a person decided about conflicts.
+    pub decisions: VecDeque<(ConflictRow, Keep)>,
+    /// The mode was changed and nobody has approved that: what would be done is found out, and not done.
+    pub preview: bool,
     root: Root,
     /// The job that opens the root, or looks at it again.
     opening: Option<JobId>,
@@ -116,6 +134,14 @@ impl Folder {
             after_sweep: Vec::new(),
             staged: BTreeMap::new(),
             fetching: 0,
+            readers: VecDeque::new(),
+            reading: 0,
+            watched: false,
+            scanned_last: false,
+            scan_again: u64::MAX,
+            unwatched: None,
+            decisions: VecDeque::new(),
+            preview: false,
             root: Root::Closed,
             opening: None,
             root_due: 0,
@@ -215,6 +241,7 @@ impl Engine {
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.staged.clear();
             folder.batch = None;
+            folder.watched = false;
         }
         self.empty_working_set();
     }
@@ -234,6 +261,7 @@ impl Engine {
         }
         for folder in self.folders.values_mut() {
             folder.queue.clear();
+            folder.readers.clear();
             folder.after_sweep.clear();
         }
         // What is fetched and waits to be published belongs to items that are read again.
@@ -257,6 +285,8 @@ impl Engine {
                 return self.folder_was_moved(account, &settings, row);
             }
             let refiltered = row.filters != filters.text();
+            let (id, before) = (row.folder, row.policy.unwrap_or_default());
+            let policy = Policy::of(&settings);
             if let Some(folder) = self.folders.get_mut(&row.folder) {
                 let relook = folder.settings != settings;
                 folder.settings = settings;
@@ -278,7 +308,7 @@ impl Engine {
             if refiltered {
                 self.refilter(row.folder)?;
             }
-            return Ok(());
+            return self.policy_wished(id, before, policy);
         }
         let mark = self.new_mark();
         let new = NewFolder {
@@ -289,7 +319,9 @@ impl Engine {
             local: &settings.local,
             filters: filters.text(),
         };
-        let row = self.store.add_folder(&new)?;
+        let mut row = self.store.add_folder(&new)?;
+        row.policy = Some(Policy::of(&settings));
+        self.store.save_folder(&row)?;
         self.folders.insert(row.folder, Folder::new(account, settings, row));
         Ok(())
     }
@@ -311,6 +343,9 @@ impl Engine {
         let text = folder.filter.text().to_owned();
         folder.change(|row| row.filters = text);
         if folder.row.root.is_some() {
+            if self.policy(id).sends() {
+                self.scan_all(id)?;
+            }
             self.compare(id, "the include and exclude patterns changed")?;
         }
         Ok(())
@@ -389,6 +424,7 @@ impl Engine {
                 }
                 self.opened_for_retention(id, facts.disk_bytes, !was_open)?;
                 if !was_open {
+                    self.recover_sent(id)?;
                     self.recover(id)?;
                     self.reload();
                 }
@@ -404,6 +440,8 @@ impl Engine {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.root = Root::Closed;
         folder.opening = None;
+        // What happens to the disk meanwhile is not seen: it is scanned when it is back.
+        folder.watched = false;
         folder.root_due = now + millis(ROOT_RETRIED_EVERY);
         let (name, next_step) = match error.kind {
             DiskErrorKind::RootLost => (
@@ -527,72 +565,5 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    /// Gives back what a job held, when the job is dropped before it ended.
-    pub(super) fn release_slot(&mut self, job: &Job) {
-        match job {
-            Job::List { account, .. } | Job::Look { account, .. } => {
-                if let Some(account) = self.accounts.get_mut(account) {
-                    account.asking = account.asking.saturating_sub(1);
-                }
-            }
-            Job::Fetch { account, folder, .. } => {
-                if let Some(account) = self.accounts.get_mut(account) {
-                    account.fetching = account.fetching.saturating_sub(1);
-                }
-                if let Some(folder) = self.folders.get_mut(folder) {
-                    folder.fetching = folder.fetching.saturating_sub(1);
-                }
-            }
-            Job::Identify(_)
-            | Job::TakeCursor(_)
-            | Job::Poll(_)
-            | Job::Wait(_)
-            | Job::Open(_)
-            | Job::Resolve(..)
-            | Job::Quarantine { .. }
-            | Job::Dispose { .. }
-            | Job::Size(..)
-            | Job::Deeds { .. } => {}
-            Job::Ask { hook, .. } | Job::Tell { hook, .. } => self.hooks.release(&hook.name),
-        }
-    }
-}
-
-fn job_folder(job: &Job) -> Option<FolderId> {
-    match job {
-        Job::Open(folder)
-        | Job::Resolve(_, folder)
-        | Job::Size(_, folder)
-        | Job::List { listing: Listing { folder, .. }, .. }
-        | Job::Fetch { folder, .. }
-        | Job::Deeds { folder, .. }
-        | Job::Ask { folder, .. }
-        | Job::Quarantine { folder, .. }
-        | Job::Dispose { folder, .. } => Some(*folder),
-        Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Look { .. } | Job::Tell { .. } => {
-            None
-        }
-    }
-}
-
-fn job_nodes(job: &Job) -> Vec<NodeId> {
-    match job {
-        Job::List { listing: Listing { node, .. }, .. }
-        | Job::Look { node, .. }
-        | Job::Fetch { node, .. }
-        | Job::Ask { node, .. }
-        | Job::Quarantine { node, .. } => vec![*node],
-        Job::Deeds { intents, .. } => intents.iter().map(|intent| intent.node).collect(),
-        Job::Identify(_)
-        | Job::TakeCursor(_)
-        | Job::Poll(_)
-        | Job::Wait(_)
-        | Job::Open(_)
-        | Job::Resolve(..)
-        | Job::Size(..)
-        | Job::Dispose { .. }
-        | Job::Tell { .. } => Vec::new(),
     }
 }

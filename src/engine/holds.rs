@@ -6,7 +6,7 @@ use super::{Engine, ROWS_PER_STEP};
 use crate::command::Answer;
 use crate::hook::HookKind;
 use crate::id::{AccountId, FolderId, HoldId};
-use crate::plan::guard;
+use crate::plan::{Action, Policy, guard};
 use crate::provider::Identity;
 use crate::report::Degraded;
 use crate::settings::FolderSettings;
@@ -17,6 +17,10 @@ use crate::store::items::{ItemRow, Presence};
 
 /// The reason of a hold on deletions.
 const MASS_DELETE: &str = "mass_delete";
+/// The reason of a hold on deletions that the disk asks the cloud for.
+const MASS_DELETE_UP: &str = "mass_delete_in_cloud";
+/// The reason of a hold on a folder whose mode was changed.
+const MODE_CHANGED: &str = "mode_changed";
 /// The reason of a hold on another user under the same account name.
 const ACCOUNT_CHANGED: &str = "account_changed";
 /// The reason of a hold on a folder whose place was changed in the configuration.
@@ -46,6 +50,92 @@ impl Engine {
             let story = Story::at_large(HookKind::Hold, None, Some(item.folder), text);
             self.happened(story, None)?;
         }
+        self.store.hold_item(hold, item.node, version)?;
+        self.store.hold_work(item.node)?;
+        self.leave(item.node);
+        Ok(true)
+    }
+
+    /// The configuration says who decides in a folder. Where that changes, what would follow is found out first and waits for a person.
+    pub(super) fn policy_wished(&mut self, id: FolderId, before: Policy, now: Policy) -> Result<()> {
+        let open = match self.store.open_hold(id, MODE_CHANGED)? {
+            Some(hold) => self.store.find_hold(hold)?,
+            None => None,
+        };
+        let approved =
+            open.as_ref().and_then(|hold| serde_json::from_str(hold.detail.as_deref()?).ok()).unwrap_or(before);
+        let name = self.folders.get(&id).map(|folder| folder.settings.name.clone()).unwrap_or_default();
+        if approved.mode == now.mode {
+            if let Some(hold) = open {
+                self.store.drop_hold(hold.hold)?;
+            }
+        } else if open.is_none() {
+            let text = format!(
+                "folder `{name}` was `{}` and is to be `{}`: `agent plan {name}` shows what follows; nothing is done until you approve",
+                approved.mode.word(),
+                now.mode.word()
+            );
+            let detail = serde_json::to_string(&approved).unwrap_or_default();
+            self.store.hold(Some(id), None, MODE_CHANGED, &text, Some(&detail), self.now.wall)?;
+        }
+        let changed = before.mode != now.mode;
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.preview = approved.mode != now.mode;
+            if !now.sends() && folder.watched {
+                folder.watched = false;
+                self.outbox.push(super::effect::Effect::Watch(id, false));
+            }
+            if folder.row.policy != Some(now) {
+                folder.change(|row| row.policy = Some(now));
+            }
+        }
+        if changed && now.sends() {
+            self.scan_all(id)?;
+        }
+        if changed {
+            self.compare(id, "the mode changed")?;
+        }
+        Ok(())
+    }
+
+    /// Whether an item must wait, as it is only being found out what a change of the mode would bring. What changes nothing goes on.
+    pub(super) fn only_previews(&self, folder: FolderId, action: &Action) -> bool {
+        let harmless = matches!(
+            action,
+            Action::Settle | Action::Read | Action::Agree | Action::Acknowledge | Action::Forget | Action::Leave
+        );
+        !harmless && self.folders.get(&folder).is_some_and(|folder| folder.preview)
+    }
+
+    fn approve_mode(&mut self, folder: Option<FolderId>) -> Result<String> {
+        let Some(id) = folder else { return Ok("the folder is gone".to_owned()) };
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.preview = false;
+        }
+        self.store.wake_all(Some(id))?;
+        self.reload();
+        Ok("the folder works in its new mode now".to_owned())
+    }
+
+    /// Whether a file's way into the cloud's trash must wait for a person; puts it on the hold if so.
+    pub(super) fn brake_writes(&mut self, item: &ItemRow) -> Result<bool> {
+        let Some(folder) = self.folders.get(&item.folder) else { return Ok(true) };
+        let files = folder.row.counts.files.max(0) as u64;
+        let max = folder.settings.max_delete;
+        let name = folder.settings.name.clone();
+        let waiting = self.store.local_deletions(item.folder)?;
+        if self.store.open_hold(item.folder, MASS_DELETE_UP)?.is_none() {
+            let done = self.store.deletions(item.folder, self.now.wall)?;
+            let emptied = waiting >= files && files > 1 && max != crate::settings::MaxDelete::Off;
+            if !emptied && !guard::must_ask(max, files, done, waiting) {
+                return Ok(false);
+            }
+        }
+        let text = format!(
+            "{waiting} of {files} files of folder `{name}` are gone from the disk; they stay in the cloud until you approve"
+        );
+        let hold = self.store.hold(Some(item.folder), None, MASS_DELETE_UP, &text, None, self.now.wall)?;
+        let version = item.remote.content.as_ref().map(|content| &content.version);
         self.store.hold_item(hold, item.node, version)?;
         self.store.hold_work(item.node)?;
         self.leave(item.node);
@@ -90,7 +180,15 @@ impl Engine {
     pub(super) fn approve(&mut self, id: HoldId) -> Result<Answer> {
         let Some(hold) = self.store.find_hold(id)? else { return Ok(no_such_hold(id)) };
         let message = match hold.reason.as_str() {
-            MASS_DELETE | VERSIONS_FULL => self.approve_deletions(&hold)?,
+            MASS_DELETE | MASS_DELETE_UP => {
+                let message = self.approve_items(&hold)?;
+                if let Some(folder) = hold.folder {
+                    self.store.reset_deletions(folder)?;
+                }
+                message
+            }
+            VERSIONS_FULL => self.approve_items(&hold)?,
+            MODE_CHANGED => self.approve_mode(hold.folder)?,
             ACCOUNT_CHANGED => return self.approve_account(&hold),
             FOLDER_MOVED => {
                 let settings = hold.folder.and_then(|id| self.folders.get(&id)).map(|folder| folder.settings.clone());
@@ -106,7 +204,7 @@ impl Engine {
         Ok(Answer::Ok { message })
     }
 
-    fn approve_deletions(&mut self, hold: &Hold) -> Result<String> {
+    fn approve_items(&mut self, hold: &Hold) -> Result<String> {
         let mut approved = 0_u64;
         loop {
             let nodes = self.store.held_items(hold.hold, ROWS_PER_STEP)?;
@@ -120,7 +218,6 @@ impl Engine {
             }
         }
         if let Some(folder) = hold.folder {
-            self.store.reset_deletions(folder)?;
             self.store.free_dependents(folder)?;
         }
         self.more = true;
@@ -144,7 +241,7 @@ impl Engine {
 
     pub(super) fn reject(&mut self, id: HoldId) -> Result<Answer> {
         let Some(hold) = self.store.find_hold(id)? else { return Ok(no_such_hold(id)) };
-        if hold.reason != MASS_DELETE {
+        if hold.reason != MASS_DELETE && hold.reason != MASS_DELETE_UP {
             let message = "nothing happens until you approve; to end it, put back what was changed".to_owned();
             return Ok(Answer::Refused { message });
         }
@@ -165,13 +262,20 @@ impl Engine {
             self.store.free_dependents(folder)?;
         }
         self.more = true;
-        Ok(Answer::Ok { message: format!("{kept} files stay on disk and are no longer synced") })
+        let message = if hold.reason == MASS_DELETE {
+            format!("{kept} files stay on disk and are no longer synced")
+        } else {
+            format!("{kept} files stay in the cloud and come back to the disk")
+        };
+        Ok(Answer::Ok { message })
     }
 
     /// A file stays on disk as somebody's own, and leaves our books.
     fn release_from_books(&mut self, node: crate::id::NodeId) -> Result<()> {
         let Some(item) = self.store.item(node)? else { return Ok(()) };
-        if item.remote.presence == Presence::Absent {
+        if item.remote.presence == Presence::Present && item.disk_seat().is_none() {
+            self.lose(&item)?;
+        } else if item.remote.presence == Presence::Absent {
             self.put_synced(&item, None)?;
             self.store.unhold(node, false)?;
         }

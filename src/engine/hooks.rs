@@ -18,12 +18,12 @@ use crate::events::interval::backoff;
 use crate::hook::document::{AccountPart, Document, FolderPart, ItemPart, SCHEMA};
 use crate::hook::select::Happening;
 use crate::hook::{self, HookKind, HookSettings, Policy, QuarantineRemote, Selector, Verdict, When};
-use crate::id::{FolderId, NodeId, Sha256};
+use crate::id::{FolderId, NodeId, Sha256, VersionId};
 use crate::path::{Name, RESERVED_NAME, RelPath};
 use crate::provider::ProviderError;
 use crate::store::Result;
 use crate::store::hooks::{NewRun, said};
-use crate::store::items::ItemRow;
+use crate::store::items::{ItemRow, LocalRow};
 use crate::store::quarantine::{NewQuarantine, State};
 use crate::store::work::{Lane, WorkRow};
 use crate::tree::Wall;
@@ -48,7 +48,18 @@ const MINUTE_MS: u64 = 60_000;
 /// The code of an item whose version was rejected.
 pub(super) const QUARANTINED: &str = "quarantined";
 
-/// What a staged content has passed so far.
+/// A content that hooks are to decide about.
+#[derive(Debug)]
+struct Candidate {
+    kind: HookKind,
+    sha256: Sha256,
+    version: Option<VersionId>,
+    size: u64,
+    file: PathBuf,
+    place: RelPath,
+}
+
+/// What a content has passed so far.
 #[derive(Debug)]
 struct Passed {
     sha256: Sha256,
@@ -142,15 +153,18 @@ impl Engine {
         Ok(())
     }
 
-    /// The hooks that must allow a version of an item.
-    fn judges(&mut self, item: &ItemRow) -> Result<Vec<HookSettings>> {
+    /// The hooks that must allow a version of an item to come down, or the content of a file to go up from a place.
+    fn judges(&mut self, item: &ItemRow, up: Option<&RelPath>) -> Result<Vec<HookSettings>> {
         if self.hooks.selector.is_empty() {
             return Ok(Vec::new());
         }
-        let path = self.shown_path(item)?;
+        let path = match up {
+            Some(place) => place.to_string(),
+            None => self.shown_path(item)?,
+        };
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(Vec::new()) };
         let what = Happening {
-            kind: HookKind::FileDownload,
+            kind: if up.is_some() { HookKind::FileUpload } else { HookKind::FileDownload },
             account: &folder.settings.account,
             folder: Some(&folder.settings.name),
             path: Some(&path),
@@ -176,7 +190,7 @@ impl Engine {
         if is_staged {
             return Ok(true);
         }
-        for hook in self.judges(item)? {
+        for hook in self.judges(item, None)? {
             let failures = self.hooks.failing.get(&hook.name).copied().unwrap_or(0);
             // What is staged already, and every try of an item that waited its time, shows when it works again.
             let mine = work.attempts > 0;
@@ -191,7 +205,7 @@ impl Engine {
 
     /// Whether files found on disk may be taken for the cloud's without a look at their content.
     pub(super) fn may_adopt(&mut self, item: &ItemRow) -> Result<bool> {
-        Ok(self.judges(item)?.is_empty())
+        Ok(self.judges(item, None)?.is_empty())
     }
 
     /// Publishes a staged version, or asks who must allow it.
@@ -212,20 +226,60 @@ impl Engine {
 
     /// Whether a staged version may be published. If not, a hook is being asked, or the item was put off.
     fn is_allowed(&mut self, item: &ItemRow, work: &WorkRow, place: &RelPath) -> Result<bool> {
-        let judges = self.judges(item)?;
+        let judges = self.judges(item, None)?;
         if judges.is_empty() {
             return Ok(true);
         }
-        let Some((sha256, version)) = self.folders.get(&item.folder).and_then(|folder| {
+        let Some(candidate) = self.folders.get(&item.folder).and_then(|folder| {
             let (staged, content) = folder.staged.get(&item.node)?;
-            Some((staged.sha256, content.version.clone()))
+            Some(Candidate {
+                kind: HookKind::FileDownload,
+                sha256: staged.sha256,
+                version: Some(content.version.clone()),
+                size: content.size,
+                file: staged_path(&folder.settings.local, &staged.name),
+                place: place.clone(),
+            })
         }) else {
             return Ok(false);
         };
-        let decided = self.store.quarantined_version(item.folder, &item.id, &version)?;
-        if decided.is_some_and(|row| row.state == State::Released && row.sha256 == Some(sha256)) {
+        if let Some(version) = &candidate.version
+            && let Some(row) = self.store.quarantined_version(item.folder, &item.id, version)?
+            && row.state == State::Released
+            && row.sha256 == Some(candidate.sha256)
+        {
             return Ok(true);
         }
+        self.passes(item, work, judges, &candidate)
+    }
+
+    /// Whether a local content may leave for the cloud. If not, a hook is being asked, or the item was put off. The upload
+    /// compares the digest with what was examined.
+    pub(super) fn may_upload(
+        &mut self,
+        item: &ItemRow,
+        work: &WorkRow,
+        place: &RelPath,
+        sha256: Sha256,
+        size: u64,
+    ) -> Result<bool> {
+        let judges = self.judges(item, Some(place))?;
+        let Some(folder) = self.folders.get(&item.folder).filter(|_| !judges.is_empty()) else { return Ok(true) };
+        let file = folder.settings.local.join(place.to_path());
+        let kind = HookKind::FileUpload;
+        let candidate = Candidate { kind, sha256, version: None, size, file, place: place.clone() };
+        self.passes(item, work, judges, &candidate)
+    }
+
+    /// Whether every hook allows a content; if not, the first that has not is asked, or its answer acted upon.
+    fn passes(
+        &mut self,
+        item: &ItemRow,
+        work: &WorkRow,
+        judges: Vec<HookSettings>,
+        candidate: &Candidate,
+    ) -> Result<bool> {
+        let sha256 = candidate.sha256;
         for hook in judges {
             let basis = hook.verdict_basis();
             let passed =
@@ -251,11 +305,11 @@ impl Engine {
                     let mut outcome = hook::Outcome::failed("remembered", Duration::ZERO);
                     outcome.verdict = verdict;
                     outcome.output = reason.unwrap_or_default();
-                    self.ruled(item, work, &hook, &outcome, sha256)?;
+                    self.ruled(item, work, &hook, &outcome, candidate.kind, sha256)?;
                     return Ok(false);
                 }
                 None => {
-                    self.ask(item, work, hook, sha256, place)?;
+                    self.ask(item, work, hook, candidate)?;
                     return Ok(false);
                 }
             }
@@ -270,34 +324,26 @@ impl Engine {
         }
     }
 
-    /// Asks a hook about a staged version, or waits until there is room to.
-    fn ask(
-        &mut self,
-        item: &ItemRow,
-        work: &WorkRow,
-        hook: HookSettings,
-        sha256: Sha256,
-        place: &RelPath,
-    ) -> Result<()> {
+    /// Asks a hook about a content, or waits until there is room to.
+    fn ask(&mut self, item: &ItemRow, work: &WorkRow, hook: HookSettings, candidate: &Candidate) -> Result<()> {
         if !self.hooks.has_room(&hook, self.now.mono) {
             self.hooks.waiting.entry(hook.name).or_default().push_back(item.node);
             self.nodes.insert(item.node, Phase::AwaitHook);
             return Ok(());
         }
-        let about = Job::Ask { folder: item.folder, node: item.node, hook: Box::new(hook.clone()), sha256 };
+        let Candidate { kind, sha256, .. } = *candidate;
+        let about = Job::Ask { folder: item.folder, node: item.node, hook: Box::new(hook.clone()), kind, sha256 };
         let Some(job) = self.start(about)? else {
             return self.put_off(work, ROOM_AWAITED, "waits", "waits for room to ask a hook");
         };
-        let Some(folder) = self.folders.get(&item.folder) else { return Ok(()) };
-        let Some((staged, content)) = folder.staged.get(&item.node) else { return Ok(()) };
-        let file = staged_path(&folder.settings.local, &staged.name);
+        let file = candidate.file.clone();
         let part = ItemPart {
             kind: item.id.kind().word().into(),
             id: Some(item.id.raw().to_owned()),
-            version: Some(content.version.to_string()),
-            path: place.to_string(),
+            version: candidate.version.as_ref().map(ToString::to_string),
+            path: candidate.place.to_string(),
             path_before: None,
-            size: Some(content.size),
+            size: Some(candidate.size),
             sha256: Some(sha256.to_string()),
         };
         let actor = self.actor_of(work)?;
@@ -305,7 +351,7 @@ impl Engine {
             schema: SCHEMA,
             hook: hook.name.clone(),
             when: When::Before,
-            event: HookKind::FileDownload,
+            event: kind,
             delivery: format!("{}-{}-{}", item.folder, content_key(item), sha256),
             attempt: work.attempts + 1,
             at: self.now.wall,
@@ -320,8 +366,12 @@ impl Engine {
         };
         self.hooks.begin(&hook, self.now.mono);
         self.nodes.insert(item.node, Phase::Busy);
-        let order =
-            HookOrder { settings: hook, document, path: Some(OsString::from(place.to_path())), file: Some(file) };
+        let order = HookOrder {
+            settings: hook,
+            document,
+            path: Some(OsString::from(candidate.place.to_path())),
+            file: Some(file),
+        };
         self.outbox.push(Effect::Hook { job, order: Box::new(order) });
         Ok(())
     }
@@ -332,6 +382,7 @@ impl Engine {
         id: FolderId,
         node: NodeId,
         hook: &HookSettings,
+        kind: HookKind,
         sha256: Sha256,
         outcome: &hook::Outcome,
     ) -> Result<()> {
@@ -351,18 +402,20 @@ impl Engine {
             return Ok(());
         };
         self.nodes.remove(&node);
-        let is_current = self
-            .folders
-            .get(&id)
-            .and_then(|folder| folder.staged.get(&node))
-            .is_some_and(|(staged, _)| staged.sha256 == sha256);
+        let current = if kind == HookKind::FileUpload {
+            let edit = item.local.as_ref().and_then(LocalRow::edit);
+            edit.and_then(|edit| edit.digests.as_ref()).map(|(sha256, _)| *sha256)
+        } else {
+            self.folders.get(&id).and_then(|folder| folder.staged.get(&node)).map(|(staged, _)| staged.sha256)
+        };
+        let is_current = current == Some(sha256);
         if !is_current {
             // Another version was staged meanwhile; it is asked about by itself.
-            self.record(&item, &work, hook, outcome, sha256, "overtaken")?;
+            self.record(&item, &work, hook, outcome, (kind, sha256), "overtaken")?;
             self.make_ready(node, Lane::News);
             return Ok(());
         }
-        self.ruled(&item, &work, hook, outcome, sha256)
+        self.ruled(&item, &work, hook, outcome, kind, sha256)
     }
 
     /// Does what follows from a verdict.
@@ -372,16 +425,21 @@ impl Engine {
         work: &WorkRow,
         hook: &HookSettings,
         outcome: &hook::Outcome,
+        kind: HookKind,
         sha256: Sha256,
     ) -> Result<()> {
-        let policy = hook.policies.of(outcome.verdict);
+        let policy = match hook.policies.of(outcome.verdict) {
+            // What lies on this disk is the user's own: it stays where it is, and does not leave.
+            Some(Policy::Quarantine) if kind == HookKind::FileUpload => Some(Policy::Block),
+            policy => policy,
+        };
         let effect = match policy {
             None => "allowed",
             Some(Policy::Allow) => "allowed by policy",
             Some(Policy::Block) => "blocked",
             Some(Policy::Quarantine) => "quarantined",
         };
-        self.record(item, work, hook, outcome, sha256, effect)?;
+        self.record(item, work, hook, outcome, (kind, sha256), effect)?;
         let text = told(hook, outcome);
         match policy {
             None | Some(Policy::Allow) => {
@@ -413,7 +471,7 @@ impl Engine {
         work: &WorkRow,
         hook: &HookSettings,
         outcome: &hook::Outcome,
-        sha256: Sha256,
+        (kind, sha256): (HookKind, Sha256),
         effect: &str,
     ) -> Result<()> {
         let path = self.shown_path(item)?;
@@ -423,7 +481,7 @@ impl Engine {
             delivery: None,
             hook: &hook.name,
             when: When::Before,
-            event: HookKind::FileDownload.word(),
+            event: kind.word(),
             folder: folder.as_deref(),
             path: Some(&path),
             item: Some(&id),

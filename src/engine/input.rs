@@ -108,6 +108,8 @@ pub enum Input {
     Start {
         /// Where chance comes from.
         seed: u64,
+        /// The machine's name.
+        host: String,
     },
     /// Time passed. Every batch begins with one.
     Tick(Now),

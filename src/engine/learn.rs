@@ -138,6 +138,17 @@ impl Engine {
             sequence: item.sequence.or(known.as_ref().and_then(|known| known.remote.sequence)),
             seen: scan,
         };
+        let known = match known {
+            Some(known) => Some(known),
+            // The disk had it first.
+            None => match self.met_on_disk(folder, parent, item)? {
+                Some(node) => {
+                    self.store.set_id(node, &item.id)?;
+                    self.store.item(node)?
+                }
+                None => None,
+            },
+        };
         let Some(known) = known else {
             let node = self.store.add_item(folder, &item.id, &row)?;
             if item.id.is_folder() && !self.is_empty(folder, source) {

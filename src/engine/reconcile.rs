@@ -13,21 +13,26 @@ use crate::deed::{DiskErrorKind, Staged};
 use crate::events::budget::Share;
 use crate::events::interval::backoff;
 use crate::id::{AccountId, FolderId, ItemKind, NodeId};
-use crate::path::{LocalName, Name, local_name};
-use crate::plan::{self, Action, RemoteSide, SyncedSide};
+use crate::path::Name;
+use crate::plan::{Action, Policy};
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
 use crate::store::items::{ItemRow, Presence, SeatRow};
 use crate::store::work::{Lane, WorkRow, WorkState};
-use crate::tree::{ItemState, Seat, SyncedContent};
+use crate::tree::{ItemState, SyncedContent};
+
+pub(crate) use super::sides::{name_on_disk, plan_under};
 
 mod below;
 mod calls;
+mod waits;
 
 /// Files fetched and not yet published, for one folder: what a slow disk may let pile up.
 const STAGED_MOST: usize = 256;
 /// A reconsideration of something that waits for an item that is itself put off.
 const WAIT_AGAIN: Duration = Duration::from_secs(5);
+/// How often an item is looked at that waits for a change of its folder's mode to be approved.
+const PREVIEWED_AGAIN: Duration = Duration::from_mins(10);
 /// The code of what waits for another item, and has not failed.
 const WAITS: &str = "waits";
 /// Items that may wait in one circle; more are not looked for.
@@ -95,6 +100,12 @@ impl Engine {
         })
     }
 
+    /// What the planner says of an item now.
+    pub(super) fn plan_of(&self, item: &ItemRow) -> Action {
+        let policy = self.folders.get(&item.folder).map(|folder| Policy::of(&folder.settings)).unwrap_or_default();
+        plan_under(policy, item)
+    }
+
     /// Decides about one item.
     pub(super) fn consider(&mut self, node: NodeId) -> Result<()> {
         let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
@@ -111,11 +122,20 @@ impl Engine {
             }
             return Ok(());
         }
-        let plan = plan_of(&item);
-        if self.stays_away(&item, &work, &plan)? {
+        let action = self.plan_of(&item);
+        if self.policy(item.folder).sends() && !self.is_sure(&item, &work)? {
             return Ok(());
         }
-        match plan {
+        if item.local.is_some() && !self.local_settled(&item, &work)? {
+            return Ok(());
+        }
+        if self.only_previews(item.folder, &action) {
+            return self.wait_quietly(&work, PREVIEWED_AGAIN);
+        }
+        if self.stays_away(&item, &work, &action)? {
+            return Ok(());
+        }
+        match action {
             Action::Forget => self.forget(&item, &work),
             Action::Settle => self.settle(&item, &work),
             Action::Release => self.release(&item, &work),
@@ -145,6 +165,7 @@ impl Engine {
                 Ok(())
             }
             Action::Remove(kind) => self.remove(&item, &work, kind),
+            action => self.consider_local(&item, &work, action),
         }
     }
 
@@ -154,7 +175,7 @@ impl Engine {
             return Ok(false);
         }
         match self.store.item(node)? {
-            Some(item) => Ok(plan_of(&item) == Action::Settle),
+            Some(item) => Ok(self.plan_of(&item) == Action::Settle),
             None => Ok(false),
         }
     }
@@ -170,6 +191,13 @@ impl Engine {
         }
         let what = self.did.get(&item.node).copied().unwrap_or("no change");
         self.drop_staged(item.folder, item.node);
+        if item.synced.is_some() {
+            // Both deleted it.
+            self.put_synced(item, None)?;
+        }
+        if self.policy(item.folder).sends() {
+            self.store.drop_sent(item.node)?;
+        }
         self.conclude(item, work, what)?;
         self.remember_version(item)?;
         self.store.drop_item(item.node)?;
@@ -201,6 +229,10 @@ impl Engine {
             return self.want(item, work, want);
         }
         self.drop_staged(item.folder, item.node);
+        if self.policy(item.folder).sends() {
+            // Under a name that no pattern keeps out it is something that only the disk has.
+            self.rescan_around(item)?;
+        }
         self.put_synced(item, None)?;
         self.conclude(item, work, "filtered out; the local copy stays")?;
         self.store.drop_item(item.node)?;
@@ -233,12 +265,23 @@ impl Engine {
     }
 
     /// Whether an item can go to a place: its directory is on disk, and nobody else sits there. If not, arranges for it.
-    fn way_is_free(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId, name: &Name) -> Result<bool> {
+    pub(super) fn way_is_free(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId, name: &Name) -> Result<bool> {
         let Some(above) = self.store.item(parent)? else {
             self.put_off(work, WAIT_AGAIN, WAITS, "waits for its folder")?;
             return Ok(false);
         };
-        if above.synced.is_none() {
+        if above.disk_seat().is_none() {
+            if above.synced.is_some() {
+                // It went missing on disk, and something is to be in it: it comes back.
+                if let Some(theirs) = self.store.work(above.node)? {
+                    self.restore(&above, &theirs)?;
+                } else {
+                    self.lose(&above)?;
+                }
+                let Some(above) = self.store.item(parent)? else { return Ok(false) };
+                self.await_node(work, &above)?;
+                return Ok(false);
+            }
             self.await_node(work, &above)?;
             return Ok(false);
         }
@@ -246,7 +289,7 @@ impl Engine {
             return Ok(true);
         };
         let Some(occupant) = self.store.item(occupant)? else { return Ok(true) };
-        match plan_of(&occupant) {
+        match self.plan_of(&occupant) {
             // The cloud has another item in its place: what stood there was replaced, not deleted.
             Action::Remove(ItemKind::File) => {
                 self.store.leave_holds(occupant.node)?;
@@ -270,6 +313,19 @@ impl Engine {
                     _ => self.await_node(work, &occupant)?,
                 }
             }
+            // What only the disk has, or has there, gives way: the cloud's place wins.
+            Action::Upload { .. } | Action::MakeRemote { .. } | Action::MoveRemote { .. } => {
+                self.clear_for(work, &occupant)?;
+            }
+            Action::Read | Action::Revive
+                if occupant.is_local_only() || occupant.remote.presence == Presence::Absent =>
+            {
+                self.clear_for(work, &occupant)?;
+            }
+            Action::Leave => {
+                let text = "a local file that is to stay has the name of an item";
+                self.item_failed(item.node, LOCAL_IN_THE_WAY, text, None)?;
+            }
             _ => self.same_place(item, work, &occupant)?,
         }
         Ok(false)
@@ -277,6 +333,10 @@ impl Engine {
 
     /// The cloud seems to have two items in one place: one description is old, so both are looked at.
     fn same_place(&mut self, item: &ItemRow, work: &WorkRow, occupant: &ItemRow) -> Result<()> {
+        if self.policy(item.folder).sends() && occupant.remote.name != item.remote.name {
+            // The cloud has them under two names, one of which the disk cannot hold and maps to the other.
+            return self.clear_for(work, occupant);
+        }
         if self.store.work(occupant.node)?.is_none_or(|theirs| theirs.state != WorkState::Ready) {
             self.store.mark(occupant.node, occupant.folder, Lane::News, LOOK, None, self.now.wall)?;
         }
@@ -304,7 +364,7 @@ impl Engine {
                 // The cloud's tree has no circle, so somebody on the way from there to here is to be moved as well.
                 for other in chain {
                     if let Some(other) = self.store.item(other)?
-                        && matches!(plan_of(&other), Action::Move { .. })
+                        && matches!(self.plan_of(&other), Action::Move { .. })
                     {
                         self.await_node(work, &other)?;
                         return Ok(false);
@@ -314,7 +374,7 @@ impl Engine {
                 return Ok(false);
             }
             chain.push(node);
-            at = match self.store.item(node)?.and_then(|row| row.synced).map(|synced| synced.seat) {
+            at = match self.store.item(node)?.and_then(|row| row.disk_seat()) {
                 Some(SeatRow::At { parent, .. }) => Some(parent),
                 Some(SeatRow::Root | SeatRow::Parked(_)) | None => None,
             };
@@ -366,6 +426,7 @@ impl Engine {
                 }
                 Ok(())
             }
+            ItemKind::Folder if self.crowded.contains(&item.node) => self.bring_back(item, work),
             ItemKind::Folder => {
                 if self.is_vacated(item, work)? {
                     self.want(item, work, Want::RemoveFolder)?;
@@ -379,9 +440,21 @@ impl Engine {
     fn is_vacated(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
         let Some(child) = self.store.item(child)? else { return Ok(true) };
+        if child.is_local_only() && item.remote.presence == Presence::FilteredOut {
+            // It is nobody's business any more, like the folder that holds it.
+            self.drop_found(&child)?;
+            self.make_ready_again(work);
+            return Ok(false);
+        }
+        let stays = child.is_local_only() || matches!(self.plan_of(&child), Action::Revive | Action::MoveRemote { .. });
+        if stays && self.policy(item.folder).sends() && item.remote.presence == Presence::Absent {
+            // Somebody put something into it: it comes back into the cloud with that.
+            self.revive(item, work)?;
+            return Ok(false);
+        }
         if self.store.work(child.node)?.is_none() {
             // One that believes to be where it should be, in a folder that is gone, is asked about.
-            let look = if plan_of(&child) == Action::Settle { LOOK } else { 0 };
+            let look = if self.plan_of(&child) == Action::Settle { LOOK } else { 0 };
             self.store.mark(child.node, child.folder, Lane::Bulk, look, None, self.now.wall)?;
         }
         self.await_node(work, &child)?;
@@ -396,7 +469,11 @@ impl Engine {
         for _ in 0..ITEMS_PER_STEP {
             let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
             let Some(child) = self.store.item(child)? else { return Ok(true) };
-            self.lose(&child)?;
+            if self.policy(item.folder).sends() {
+                self.missing(&child)?;
+            } else {
+                self.lose(&child)?;
+            }
         }
         self.nodes.remove(&item.node);
         self.make_ready(item.node, Lane::Bulk);
@@ -406,6 +483,9 @@ impl Engine {
     /// An item is not where we had put it.
     pub(super) fn lose(&mut self, item: &ItemRow) -> Result<()> {
         self.missing_on_disk(item)?;
+        if item.local.is_some() {
+            self.store.set_local(item.node, None)?;
+        }
         self.store.mark(item.node, item.folder, Lane::Bulk, 0, None, self.now.wall)
     }
 
@@ -454,70 +534,6 @@ impl Engine {
         Ok(())
     }
 
-    fn await_sweep(&mut self, item: &ItemRow) {
-        self.nodes.insert(item.node, Phase::AwaitSweep);
-        if let Some(folder) = self.folders.get_mut(&item.folder) {
-            folder.after_sweep.push(item.node);
-        }
-    }
-
-    /// An item waits until another one has moved on.
-    fn await_node(&mut self, work: &WorkRow, other: &ItemRow) -> Result<()> {
-        match self.store.work(other.node)?.map(|theirs| theirs.state) {
-            None => {
-                // Nothing was to be done there, as far as we knew; its plan is made again.
-                self.store.mark(other.node, other.folder, work.lane, 0, None, self.now.wall)?;
-            }
-            Some(WorkState::Ready) => {}
-            Some(WorkState::Waiting) => {
-                self.put_off(work, WAIT_AGAIN, WAITS, "waits for another item")?;
-                self.waits_for.insert(work.node, other.node);
-                return self.break_circle(work);
-            }
-            Some(WorkState::Held) => {
-                // It is held with what it waits for; the decision frees both.
-                self.store.hold_work(work.node)?;
-                self.leave(work.node);
-                return Ok(());
-            }
-        }
-        self.nodes.insert(work.node, Phase::AwaitNode);
-        self.awaiting.entry(other.node).or_default().push(work.node);
-        self.waits_for.insert(work.node, other.node);
-        self.break_circle(work)
-    }
-
-    /// Items that wait for one another in a circle would wait for ever: one of them that is on disk and is to move steps aside.
-    fn break_circle(&mut self, work: &WorkRow) -> Result<()> {
-        let mut circle = vec![work.node];
-        let mut at = work.node;
-        loop {
-            let stands = self.nodes.get(&at).is_none_or(|phase| *phase == Phase::AwaitNode);
-            let next = self.waits_for.get(&at).filter(|_| stands);
-            match next {
-                Some(next) if *next == work.node => break,
-                Some(next) if circle.len() < CIRCLE_MOST => {
-                    circle.push(*next);
-                    at = *next;
-                }
-                _ => return Ok(()),
-            }
-        }
-        for node in circle {
-            let (Some(theirs), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else { continue };
-            let waits = match theirs.state {
-                WorkState::Ready => true,
-                WorkState::Waiting => theirs.problem.as_ref().is_some_and(|(code, _)| code == WAITS),
-                WorkState::Held => false,
-            };
-            let is_seated = matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::At { .. }));
-            if is_seated && waits && matches!(plan_of(&item), Action::Move { .. }) {
-                return self.want(&item, &theirs, Want::Park);
-            }
-        }
-        self.put_off(work, WAIT_AGAIN, WAITS, "waits for items that wait for it")
-    }
-
     /// An item is tried again later, by itself and not for a failure of its own.
     pub(super) fn put_off(&mut self, work: &WorkRow, wait: Duration, code: &str, text: &str) -> Result<()> {
         let due = self.now.wall.plus_ms(millis(wait) as i64);
@@ -546,51 +562,10 @@ impl Engine {
 
     /// The path that people know an item by.
     pub(super) fn shown_path(&mut self, item: &ItemRow) -> Result<String> {
-        let Some(parent) = item.remote.parent else { return Ok(String::new()) };
+        let Some(parent) = item.remote.parent else {
+            return Ok(self.place(item.node)?.map_or_else(String::new, |place| place.path.to_string()));
+        };
         let above = self.remote_path(parent)?;
         Ok(if above.is_empty() { item.remote.name.clone() } else { format!("{above}/{}", item.remote.name) })
     }
-}
-
-/// What the planner says of an item now.
-pub(super) fn plan_of(item: &ItemRow) -> Action {
-    plan::mirror(item.id.kind(), &remote_side(item), synced_side(item).as_ref())
-}
-
-/// What the cloud has of an item, in local terms.
-pub(crate) fn remote_side(item: &ItemRow) -> RemoteSide {
-    match (item.remote.presence, item.remote.parent) {
-        (Presence::Absent, _) => RemoteSide::Absent,
-        (Presence::Present, Some(parent)) => RemoteSide::Present {
-            parent,
-            name: name_on_disk(item).name().clone(),
-            content: item.remote.content.as_ref().map(|content| (content.version.clone(), content.hash.clone())),
-        },
-        // The watched root has no place to be moved to; nothing is ever planned for it.
-        (Presence::FilteredOut, _) | (Presence::Present, None) => RemoteSide::FilteredOut,
-    }
-}
-
-/// What an item is called on disk.
-pub(crate) fn name_on_disk(item: &ItemRow) -> LocalName {
-    match Name::new(item.remote.name.as_bytes()) {
-        Ok(name) => LocalName::Same(name),
-        Err(_) => local_name(&item.remote.name, &id_hash(&item.id)),
-    }
-}
-
-/// Ten hex digits and more of the SHA-256 of an item's id.
-pub(super) fn id_hash(id: &crate::id::ItemId) -> String {
-    use sha2::Digest;
-    let digest: [u8; 32] = sha2::Sha256::digest(id.to_string().as_bytes()).into();
-    crate::id::Sha256(digest).to_string()
-}
-
-pub(crate) fn synced_side(item: &ItemRow) -> Option<SyncedSide> {
-    let synced = item.synced.as_ref()?;
-    let seat = match &synced.seat {
-        SeatRow::At { parent, name } => Seat::At { parent: *parent, name: name.clone() },
-        SeatRow::Root | SeatRow::Parked(_) => Seat::Parked,
-    };
-    Some(SyncedSide { seat, content: synced.content.clone() })
 }

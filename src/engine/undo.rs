@@ -101,7 +101,7 @@ impl Engine {
     }
 
     /// Brings back a file that is kept off the disk.
-    pub(super) fn restore(&mut self, path: &str) -> Result<Answer> {
+    pub(super) fn lift_tombstone(&mut self, path: &str) -> Result<Answer> {
         let asked = Path::new(path);
         let found = self.folders.iter().find(|(_, folder)| asked.starts_with(&folder.settings.local));
         let Some((id, root, below)) = found.and_then(|(id, folder)| {
@@ -163,6 +163,7 @@ mod tests {
                 content: Some(SyncedContent { version: VersionId::new(version), hash: None, sha256: None, size: 1 }),
                 stamp,
             }),
+            local: None,
         }
     }
 

@@ -153,6 +153,13 @@ impl Provider for BoxCom {
         })
     }
 
+    async fn versions(&self, file: &ItemId) -> Result<Vec<RemoteVersion>> {
+        if file.kind() != ItemKind::File {
+            return Err(not_a("file", file));
+        }
+        self.api.versions(file).await
+    }
+
     async fn preflight(&self, target: &UploadTarget, size: u64) -> Result<Preflight> {
         upload::preflight(&self.api, target, size).await
     }
@@ -171,13 +178,6 @@ impl Provider for BoxCom {
 
     async fn trash(&self, item: &ItemId, expected: &Expected) -> Result<()> {
         change::trash(&self.api, item, expected).await
-    }
-
-    async fn versions(&self, file: &ItemId) -> Result<Vec<RemoteVersion>> {
-        if file.kind() != ItemKind::File {
-            return Err(not_a("file", file));
-        }
-        self.api.versions(file).await
     }
 
     async fn settle(&self) {

@@ -252,6 +252,11 @@ impl Cloud {
         })
     }
 
+    /// Whether a content with this SHA-1 is kept somewhere: as a current or former version, or in the trash.
+    pub fn keeps(&self, sha1: &str) -> bool {
+        self.shared.look(|model| model.contents().any(|stored| &**stored.sha1() == sha1))
+    }
+
     /// What happened after the event with the number `after`, oldest first; 0 is before the first.
     pub fn history(&self, after: u64) -> Vec<Happening> {
         self.shared.look(|model| model.events_after(after).iter().map(|event| happening_of(event)).collect())

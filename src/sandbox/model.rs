@@ -216,6 +216,11 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// Every content that is kept: current ones, former ones, and those in the trash.
+    pub fn contents(&self) -> impl Iterator<Item = &Arc<Stored>> {
+        self.items.values().flat_map(|item| &item.versions).map(|version| &version.stored)
+    }
+
     /// A cloud with nothing but its root folder.
     pub fn new(seed: u64, now: i64) -> Self {
         let mut random = seed;

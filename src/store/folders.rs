@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Result, Store};
 use crate::id::{AccountId, FolderId, NodeId};
+use crate::plan::Policy;
 use crate::provider::TreeSize;
 use crate::tree::Wall;
 
@@ -70,6 +71,8 @@ pub struct FolderRow {
     pub scan_at: NodeId,
     /// When a full comparison last ended.
     pub verified_at: Option<Wall>,
+    /// The policy that the rows were made under; nothing for rows of before there was a choice.
+    pub policy: Option<Policy>,
     /// The counts.
     pub counts: FolderCounts,
     /// The remote folder's whole path as last seen, where the provider names paths.
@@ -103,7 +106,8 @@ impl FolderCounts {
 
 pub(super) const COLUMNS: &str =
     "folder, name, account, mark, remote, local, filters, root, opened, adopt, paused, unverified,
-     scan, scan_stage, scan_at, verified_at, files, folders, bytes, removals, root_path, whole_files, whole_folders, whole_bytes";
+     scan, scan_stage, scan_at, verified_at, files, folders, bytes, removals, root_path, whole_files, whole_folders, whole_bytes,
+     mode";
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<FolderRow> {
     Ok(FolderRow {
@@ -123,6 +127,8 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<FolderRow> {
         scan_stage: row.get::<_, Option<String>>(13)?.and_then(|word| ScanStage::parse(&word)),
         scan_at: NodeId(row.get(14)?),
         verified_at: row.get::<_, Option<i64>>(15)?.map(Wall),
+        // A policy that cannot be read is asked for anew, like one that was never written.
+        policy: row.get::<_, Option<String>>(24)?.and_then(|text| serde_json::from_str(&text).ok()),
         counts: FolderCounts {
             files: row.get(16)?,
             folders: row.get(17)?,
@@ -187,7 +193,9 @@ impl Store {
         self.conn.execute("DELETE FROM sweep WHERE folder = ?1", [folder.0])?;
         self.conn.execute("DELETE FROM hold WHERE folder = ?1", [folder.0])?;
         self.conn.execute("DELETE FROM intent WHERE folder = ?1", [folder.0])?;
-        self.conn.execute("DELETE FROM unplaced WHERE folder = ?1", [folder.0])?;
+        for table in ["unplaced", "local_scan", "vanished", "sent", "echo", "conflict"] {
+            self.conn.execute(&format!("DELETE FROM {table} WHERE folder = ?1"), [folder.0])?;
+        }
         Ok(())
     }
 
@@ -209,7 +217,7 @@ impl Store {
     pub fn save_folder(&mut self, row: &FolderRow) -> Result<()> {
         let sql = "UPDATE folder SET filters = ?2, root = ?3, opened = ?4, adopt = ?5, paused = ?6, unverified = ?7, scan = ?8,
                    scan_stage = ?9, scan_at = ?10, verified_at = ?11, files = ?12, folders = ?13, bytes = ?14, removals = ?15,
-                   root_path = ?16, whole_files = ?17, whole_folders = ?18, whole_bytes = ?19
+                   root_path = ?16, whole_files = ?17, whole_folders = ?18, whole_bytes = ?19, mode = ?20
                    WHERE folder = ?1";
         self.conn.prepare_cached(sql)?.execute(params![
             row.folder.0,
@@ -231,6 +239,7 @@ impl Store {
             row.whole.map(|whole| whole.files),
             row.whole.map(|whole| whole.folders),
             row.whole.map(|whole| whole.bytes),
+            row.policy.and_then(|policy| serde_json::to_string(&policy).ok()),
         ])?;
         Ok(())
     }

@@ -36,6 +36,20 @@ pub enum NewSeat {
     Parked,
     /// Off the disk.
     Nowhere,
+    /// Under another name, as a file of its own; the item itself is no longer on disk.
+    Parted {
+        /// The directory.
+        parent: NodeId,
+        /// The name.
+        name: crate::path::Name,
+    },
+    /// Under another name on disk; what both agreed on stays.
+    Aside {
+        /// The directory.
+        parent: NodeId,
+        /// The name.
+        name: crate::path::Name,
+    },
     /// As it was: the deed cleared the way for another one.
     Unchanged,
 }

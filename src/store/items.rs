@@ -7,6 +7,10 @@ use crate::id::{AccountId, ContentHash, Etag, FolderId, ItemId, JobId, NodeId, S
 use crate::path::Name;
 use crate::tree::{RemoteContent, Stamp, SyncedContent, Wall};
 
+pub mod local;
+
+pub use local::{LocalEdit, LocalRow};
+
 /// Whether the cloud has an item in the watched folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
@@ -96,12 +100,47 @@ pub struct ItemRow {
     pub remote: RemoteRow,
     /// What both agreed on.
     pub synced: Option<SyncedRow>,
+    /// What the disk has, where that is something else.
+    pub local: Option<LocalRow>,
+}
+
+impl ItemRow {
+    /// Where the disk has it; nothing if it does not.
+    pub fn disk_seat(&self) -> Option<SeatRow> {
+        match &self.local {
+            Some(LocalRow::Absent { .. }) => None,
+            Some(LocalRow::Present { seat: Some((parent, name)), .. }) => {
+                Some(SeatRow::At { parent: *parent, name: name.clone() })
+            }
+            Some(LocalRow::Present { seat: None, .. }) | None => self.synced.as_ref().map(|synced| synced.seat.clone()),
+        }
+    }
+
+    /// The stamp of what the disk has, as far as we know.
+    pub fn disk_stamp(&self) -> Option<Stamp> {
+        let edit = self.local.as_ref().and_then(LocalRow::edit);
+        edit.map(|edit| edit.stamp).or(self.synced.as_ref().map(|synced| synced.stamp))
+    }
+
+    /// Whether only the disk has it: its id is one of ours, until the cloud gives it another.
+    pub fn is_local_only(&self) -> bool {
+        self.id.raw().starts_with(LOCAL_ID_MARK)
+    }
+}
+
+/// How the ids begin that we give to what only the disk has. No provider's id begins so.
+const LOCAL_ID_MARK: char = '~';
+
+/// An id for something that only the disk has.
+pub fn local_id(kind: crate::id::ItemKind, job: JobId) -> ItemId {
+    ItemId::new(kind, format!("{LOCAL_ID_MARK}{job}"))
 }
 
 const COLUMNS: &str = "node, folder, id, r, r_parent, r_name, r_version, r_hash, r_size, r_mtime, r_etag, r_seq, seen,
-     s, s_parent, s_name, s_job, s_version, s_hash, s_sha256, s_size, dev, ino, size, mtime, ctime";
+     s, s_parent, s_name, s_job, s_version, s_hash, s_sha256, s_size, dev, ino, size, mtime, ctime,
+     l, l_parent, l_name, l_dev, l_ino, l_size, l_mtime, l_ctime, l_sha256, l_hash, l_at";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Result<ItemRow>> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<ItemRow>> {
     Ok(read_checked(row))
 }
 
@@ -129,7 +168,11 @@ fn read_checked(row: &Row<'_>) -> Result<ItemRow> {
         0 => None,
         state => Some(read_synced(row, state)?),
     };
-    Ok(ItemRow { node: NodeId(row.get(0)?), folder: FolderId(row.get(1)?), id, remote, synced })
+    let local = match row.get::<_, i64>(26)? {
+        0 => None,
+        state => Some(local::read(row, state)?),
+    };
+    Ok(ItemRow { node: NodeId(row.get(0)?), folder: FolderId(row.get(1)?), id, remote, synced, local })
 }
 
 fn read_synced(row: &Row<'_>, state: i64) -> Result<SyncedRow> {
@@ -300,14 +343,16 @@ impl Store {
 
     /// Who sits at a place on disk.
     pub fn seated_at(&self, parent: NodeId, name: &Name) -> Result<Option<NodeId>> {
-        let sql = "SELECT node FROM item WHERE s = 1 AND s_parent = ?1 AND s_name = ?2";
+        let sql = "SELECT node FROM item WHERE s = 1 AND away = 0 AND s_parent = ?1 AND s_name = ?2
+                   UNION ALL SELECT node FROM item WHERE l_parent = ?1 AND l_name = ?2 LIMIT 1";
         let found = self.conn.prepare_cached(sql)?.query_row(params![parent.0, name.as_bytes()], |row| row.get(0));
         Ok(found.optional()?.map(NodeId))
     }
 
     /// Somebody who still sits in a directory, if anybody does.
     pub fn seated_in(&self, parent: NodeId) -> Result<Option<NodeId>> {
-        let sql = "SELECT node FROM item WHERE s = 1 AND s_parent = ?1 LIMIT 1";
+        let sql = "SELECT node FROM item WHERE s = 1 AND away = 0 AND s_parent = ?1
+                   UNION ALL SELECT node FROM item WHERE l_parent = ?1 LIMIT 1";
         Ok(self.conn.prepare_cached(sql)?.query_row([parent.0], |row| row.get(0)).optional()?.map(NodeId))
     }
 

@@ -261,7 +261,8 @@ impl<'a> Rows<'a> {
     /// The item that sits at a path on disk, as far as the path leads; `names` are the components below the root.
     pub fn item_on_disk(self, root: NodeId, names: &[Vec<u8>]) -> Result<Option<NodeId>> {
         let mut at = root;
-        let sql = "SELECT node FROM item WHERE s = 1 AND s_parent = ?1 AND s_name = ?2";
+        let sql = "SELECT node FROM item WHERE s = 1 AND away = 0 AND s_parent = ?1 AND s_name = ?2
+                   UNION ALL SELECT node FROM item WHERE l_parent = ?1 AND l_name = ?2";
         for name in names {
             let found = self.conn.prepare_cached(sql)?.query_row(params![at.0, name], |row| row.get(0)).optional()?;
             match found {
@@ -319,6 +320,10 @@ impl<'a> Rows<'a> {
             at = item.remote.parent;
             if at.is_some() {
                 names.push(item.remote.name);
+            } else if let Some(SeatRow::At { parent, name }) = item.disk_seat() {
+                // Only the disk has it.
+                names.push(name.to_text());
+                at = Some(parent);
             }
         }
         names.reverse();
@@ -330,11 +335,10 @@ impl<'a> Rows<'a> {
         let mut names = Vec::new();
         let mut at = node;
         loop {
-            let Some(synced) = items::load(self.conn, at)?.and_then(|item| item.synced) else { return Ok(None) };
-            match synced.seat {
-                SeatRow::Root => break,
-                SeatRow::Parked(_) => return Ok(None),
-                SeatRow::At { parent, name } => {
+            match items::load(self.conn, at)?.and_then(|item| item.disk_seat()) {
+                Some(SeatRow::Root) => break,
+                Some(SeatRow::Parked(_)) | None => return Ok(None),
+                Some(SeatRow::At { parent, name }) => {
                     names.push(name.to_text());
                     at = parent;
                 }

@@ -218,6 +218,14 @@ impl Store {
         Ok(())
     }
 
+    /// Makes one item's waiting work ready.
+    pub fn unwait(&mut self, node: NodeId) -> Result<()> {
+        let pos = self.take_pos();
+        let sql = "UPDATE work SET state = 0, due = 0, pos = ?2 WHERE node = ?1 AND state = 1";
+        self.conn.prepare_cached(sql)?.execute([node.0, pos])?;
+        Ok(())
+    }
+
     /// Approves what is held, or makes it ready again.
     pub fn unhold(&mut self, node: NodeId, approved: bool) -> Result<()> {
         let pos = self.take_pos();
@@ -285,6 +293,11 @@ impl Store {
         let attempts =
             self.conn.prepare_cached(sql)?.query_row(params![node.0, due.0, text], |row| row.get(0)).optional()?;
         Ok(attempts.unwrap_or(0))
+    }
+
+    /// Whether a remote folder's children are still to be asked for.
+    pub fn listing_wanted(&self, node: NodeId) -> Result<bool> {
+        Ok(self.conn.prepare_cached("SELECT 1 FROM listing WHERE node = ?1")?.exists([node.0])?)
     }
 
     /// How often a listing has failed.

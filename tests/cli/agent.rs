@@ -6,8 +6,8 @@ use folder_sync_agent::command::{Answer, Command};
 use folder_sync_agent::daemon::control::{self, ControlSocket, Order};
 use folder_sync_agent::id::{HoldId, JournalId};
 use folder_sync_agent::report::{
-    AccountStatus, Budget, Degraded, EventCounts, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow,
-    ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Transfer, Versions, Why,
+    AccountStatus, Budget, ConflictRow, Degraded, EventCounts, EventQuery, EventRow, FolderState, FolderStatus,
+    HoldRow, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Transfer, Versions, Why,
 };
 use folder_sync_agent::tree::Wall;
 use tokio::sync::mpsc;
@@ -68,6 +68,10 @@ impl Reports for MadeUp {
             items: 40,
             examples: vec!["a".into(), "b".into()],
         }])
+    }
+
+    fn conflicts(&self, _: Option<&str>) -> Result<Vec<ConflictRow>, ReportError> {
+        Ok(Vec::new())
     }
 
     fn problems(&self, _folder: Option<&str>) -> Result<Vec<ProblemRow>, ReportError> {

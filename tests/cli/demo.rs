@@ -38,3 +38,15 @@ async fn the_demo_catches_an_infected_upload() {
         assert!(shown.contains(told), "{told} is missing:\n{shown}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_speaks_egnyte_too() {
+    let bed = Bed::new();
+    let shown = bed.run(&["demo", "--provider", "egnyte", "--large", "3 MiB"]).await.fine();
+    assert!(shown.contains("comparison     equal: "), "{shown}");
+    for told in ["First mirror of 35 files", "renamed from 契約書/見積書 2026.xlsx", "→ replaced", "API calls"]
+    {
+        assert!(shown.contains(told), "{told} is missing:\n{shown}");
+    }
+    assert!(!shown.contains("problem"), "{shown}");
+}

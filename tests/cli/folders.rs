@@ -144,12 +144,10 @@ async fn names_come_from_the_cloud_and_are_free() {
 }
 
 #[tokio::test]
-async fn other_modes_are_not_promised() {
+async fn a_folder_can_be_two_way() {
     let bed = with_projects().await;
-    insta::assert_snapshot!(bed.run(&["add-folder", "/Projects", "a", "--mode", "two-way"]).await.failed(1), @r#"
-    error: this would make the configuration wrong; nothing was changed
-    cause: folder.Projects.mode: this mode is not yet supported in this version (it says "two-way"); write "mirror"
-    "#);
+    bed.run(&["add-folder", "/Projects", "a", "--mode", "two-way"]).await.fine();
+    assert!(bed.config().contains("mode = \"two-way\""), "{}", bed.config());
 }
 
 #[tokio::test]

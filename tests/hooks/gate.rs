@@ -407,3 +407,26 @@ fn what_is_no_longer_in_the_cloud_is_not_released_and_quarantine_ends_by_itself(
     });
     assert_eq!(rows(&bed, &["quarantine", "list", "--all", "--json"])[0]["state"], "expired");
 }
+
+#[test]
+fn nothing_leaves_for_the_cloud_that_a_hook_has_not_allowed() {
+    let bed = Bed::new();
+    let cloud = bed.cloud();
+    bed.add_folder(&["--mode", "two-way"]);
+    let judge = script(&bed, "judge", "! grep -q secret \"$AGENT_FILE\"");
+    bed.ok(&["add-hook", "dlp", "--when", "before", "--on", "file.upload", "--run", &judge]);
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    fs::write(bed.local().join("plans.txt"), "secret plans").unwrap();
+    fs::write(bed.local().join("public.txt"), "for everybody").unwrap();
+    let names = || cloud.tree(REMOTE).unwrap().into_keys().collect::<Vec<_>>();
+    until("the upload, and the refusal", || {
+        names() == ["public.txt"] && !rows(&bed, &["hook-runs", "--failed", "--json"]).is_empty()
+    });
+    let run = &rows(&bed, &["hook-runs", "--failed", "--json"])[0];
+    assert_eq!((run["event"].as_str(), run["effect"].as_str()), (Some("file.upload"), Some("blocked")));
+    assert_eq!(fs::read_to_string(bed.local().join("plans.txt")).unwrap(), "secret plans", "it stays here");
+    fs::write(bed.local().join("plans.txt"), "open plans").unwrap();
+    until("the other content", || names() == ["plans.txt", "public.txt"]);
+    assert_eq!(agent.stop(), Some(0));
+}

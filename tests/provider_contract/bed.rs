@@ -15,7 +15,7 @@ use folder_sync_agent::provider::egnyte::{Egnyte, Sizes};
 use folder_sync_agent::provider::http::CallCounter;
 use folder_sync_agent::provider::{Content, Provider};
 use folder_sync_agent::sandbox::{
-    ACCESS_TOKEN, Answer, Cloud, Content as Bytes, Entry, Options, Refusal, Sandbox, User, start,
+    ACCESS_TOKEN, Answer, Cloud, Content as Bytes, Entry, Fault, Options, Refusal, Sandbox, User, start,
 };
 use folder_sync_agent::settings::{AccountSettings, BoxStream, ProviderName, Suppress};
 use folder_sync_agent::tree::{ItemState, RemoteItem, Wall};
@@ -45,6 +45,14 @@ pub trait Face {
     /// The sandbox's numbers as this provider writes them.
     fn item(kind: ItemKind, number: &str) -> ItemId;
     fn version(number: &str) -> VersionId;
+
+    /// What makes a listing go round in circles.
+    async fn circle(_bed: &Bed<Self>, _folder: &ItemId) -> Fault
+    where
+        Self: Sized,
+    {
+        Fault::LoopMarker
+    }
 
     /// Every way in which the provider says that there were too many calls, and to wait so many seconds.
     fn throttles(seconds: &str) -> Vec<Answer>;
@@ -126,6 +134,14 @@ impl Face for EgnyteFace {
 
     fn version(number: &str) -> VersionId {
         VersionId::new(Self::id("e2729000", number))
+    }
+
+    /// The first page again, whatever page is asked for.
+    async fn circle(bed: &Bed<Self>, folder: &ItemId) -> Fault {
+        bed.provider.whoami().await.unwrap();
+        let url = format!("{}/pubapi/v1/fs/ids/folder/{}?count=1000", bed.sandbox.url(), folder.raw());
+        let page = reqwest::Client::new().get(url).bearer_auth(ACCESS_TOKEN).send().await.unwrap();
+        Fault::Answer(Answer { body: page.text().await.unwrap(), ..Answer::empty(200) })
     }
 
     fn throttles(seconds: &str) -> Vec<Answer> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use folder_sync_agent::command::Command;
 use folder_sync_agent::id::ItemId;
+use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::items::{Presence, SeatRow};
 
 use super::cloud::{Content, size_of, watched};
@@ -19,7 +20,7 @@ impl World {
             self.command(Command::Sync { folder: None, full: true });
             self.rest();
         }
-        if self.disk.meddled {
+        if self.disk.meddled && self.is_mirror() {
             self.confront();
         }
         self.check();
@@ -41,8 +42,15 @@ impl World {
         self.check_calls();
     }
 
+    fn is_mirror(&self) -> bool {
+        self.swarm.mode == Mode::Mirror
+    }
+
     /// Whether local files that the cloud does not have are as they should be.
     fn may_have_more(&self) -> bool {
+        if !self.is_mirror() {
+            return self.swarm.exclude || self.swarm.refilter;
+        }
         self.disk.meddled || self.refused || self.swarm.exclude || self.swarm.refilter
     }
 
@@ -76,7 +84,7 @@ impl World {
             .collect();
         let disk = self.disk.tree();
         for (path, (id, content)) in &wanted {
-            if self.disk.meddled && id.is_folder() {
+            if self.disk.meddled && id.is_folder() && self.is_mirror() {
                 continue;
             }
             let there = disk.get(path);
@@ -172,7 +180,11 @@ impl World {
 
     /// V1, law 5: no byte that a local user wrote is lost.
     fn check_bytes(&self) {
-        let findable = self.disk.findable();
+        let mut findable = self.disk.findable();
+        if !self.is_mirror() {
+            // The cloud keeps former versions, and what is in its trash.
+            findable.extend(self.cloud.versions.values().map(|(_, content)| *content));
+        }
         for content in &self.disk.written {
             assert!(findable.contains(content), "a local user's content {content} is lost");
         }
@@ -192,14 +204,15 @@ impl World {
 
     /// V11: comparing everything again finds nothing to do.
     fn check_second_plan(&mut self) {
-        if self.disk.meddled || !self.blocked().is_empty() {
+        if self.disk.meddled && self.is_mirror() || !self.blocked().is_empty() {
             return;
         }
-        let (deeds, fetches) = (self.tally.deeds, self.tally.fetches);
+        let (deeds, fetches, writes) = (self.tally.deeds, self.tally.fetches, self.tally.writes);
         let command = Command::Sync { folder: None, full: true };
         self.command(command);
         self.rest();
-        assert_eq!((deeds, fetches), (self.tally.deeds, self.tally.fetches), "a second comparison found work");
+        let after = (self.tally.deeds, self.tally.fetches, self.tally.writes);
+        assert_eq!((deeds, fetches, writes), after, "a second comparison found work");
         self.check();
     }
 

@@ -90,6 +90,8 @@ pub struct Cloud {
     pub ever_gone: BTreeSet<ItemId>,
     /// Versions of files that existed: what may be fetched.
     pub versions: BTreeMap<u64, (ItemId, Content)>,
+    /// Versions that the agent made.
+    pub own_versions: BTreeSet<u64>,
     /// Every item that there ever was.
     pub all_ids: Vec<ItemId>,
 }
@@ -130,6 +132,7 @@ impl Cloud {
             lossy: false,
             ever_gone: BTreeSet::new(),
             versions: BTreeMap::new(),
+            own_versions: BTreeSet::new(),
             all_ids: Vec::new(),
         };
         cloud.insert(top(), None, "All Files", 0);
@@ -504,7 +507,7 @@ impl Cloud {
         self.epoch += 1;
     }
 
-    fn describe(&self, id: &ItemId, with_ancestors: bool) -> Option<RemoteItem> {
+    pub fn describe(&self, id: &ItemId, with_ancestors: bool) -> Option<RemoteItem> {
         let thing = self.things.get(id)?;
         let content = (!id.is_folder()).then(|| RemoteContent {
             version: VersionId::new(format!("v{}", thing.version)),

@@ -7,10 +7,13 @@ use folder_sync_agent::deed::{
 };
 use folder_sync_agent::engine::input::{FetchOrder, OpenOrder, RootFacts};
 use folder_sync_agent::id::{JobId, Sha256};
+use folder_sync_agent::local_news::{
+    DirScan, EntryKind, HashOrder, HashedFile, LocalEntry, LocalMiss, SETTLE_MS, ScanFailure, ScanOrder,
+};
 use folder_sync_agent::path::{Name, RelPath};
 use folder_sync_agent::tree::Stamp;
 
-use super::cloud::{Content, content_of, size_of};
+use super::cloud::{Content, content_of, hash_of, size_of};
 
 type Ino = u64;
 
@@ -38,6 +41,11 @@ pub struct Disk {
     pub written: BTreeSet<Content>,
     /// A local user had a hand in the tree.
     pub meddled: bool,
+    /// The world's time, and when each file was last written.
+    pub now: u64,
+    written_at: BTreeMap<Ino, u64>,
+    /// Directories in which something changed since the watcher was last asked.
+    pub hints: Vec<RelPath>,
 }
 
 /// Where a crash cuts a batch of deeds off.
@@ -53,7 +61,7 @@ pub fn disk_error(kind: DiskErrorKind, text: &str) -> DiskError {
     DiskError { kind, text: text.to_owned() }
 }
 
-fn sha256_of(content: Content) -> Sha256 {
+pub fn sha256_of(content: Content) -> Sha256 {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&content.to_be_bytes());
     Sha256(bytes)
@@ -74,6 +82,9 @@ impl Disk {
             away: false,
             written: BTreeSet::new(),
             meddled: false,
+            now: 0,
+            written_at: BTreeMap::new(),
+            hints: Vec::new(),
         };
         disk.inodes.insert(1, Inode::Dir(BTreeMap::new()));
         disk
@@ -159,6 +170,7 @@ impl Disk {
     }
 
     fn unlink(&mut self, place: &Place) {
+        self.hint(place);
         if let Some(job) = Self::is_parked_top(place) {
             self.parked.remove(&job);
             return;
@@ -169,7 +181,17 @@ impl Disk {
         self.entries_mut(dir).remove(&name);
     }
 
+    /// A watcher would notice that something changed here.
+    fn hint(&mut self, place: &Place) {
+        if place.base == Base::Tree
+            && let Some((dir, _)) = place.path.split_last()
+        {
+            self.hints.push(dir);
+        }
+    }
+
     fn link(&mut self, place: &Place, ino: Ino) {
+        self.hint(place);
         if let Some(job) = Self::is_parked_top(place) {
             self.parked.insert(job, ino);
             return;
@@ -432,6 +454,51 @@ impl Disk {
         found
     }
 
+    /// A page of a directory, as a scan finds it.
+    pub fn scan(&self, order: &ScanOrder, page: usize) -> Result<DirScan, ScanFailure> {
+        if self.away {
+            return Err(ScanFailure::Unreadable(disk_error(DiskErrorKind::RootLost, "the root is not there")));
+        }
+        let dir = if order.dir.is_root() { Some(self.root) } else { self.find(&Place::tree(order.dir.clone())) };
+        let dir = dir.ok_or(ScanFailure::Missing)?;
+        if !self.is_dir(dir) {
+            return Err(ScanFailure::NotAFolder);
+        }
+        let rest = self.entries(dir).iter().filter(|(name, _)| order.after.as_ref().is_none_or(|after| *name > after));
+        let mut entries: Vec<LocalEntry> = rest
+            .take(page + 1)
+            .map(|(name, ino)| LocalEntry {
+                name: name.clone(),
+                kind: if self.is_dir(*ino) { EntryKind::Folder } else { EntryKind::File },
+                stamp: self.stamp(*ino),
+                links: 1,
+            })
+            .collect();
+        let more = entries.len() > page;
+        entries.truncate(page);
+        let next = entries.last().filter(|_| more).map(|last| last.name.clone());
+        Ok(DirScan { stamp: self.stamp(dir), steady: true, entries, unreadable: Vec::new(), next })
+    }
+
+    /// The content of a file that is as expected.
+    pub fn read(&self, path: &RelPath, stamp: &Stamp) -> Result<Content, LocalMiss> {
+        if self.away {
+            return Err(LocalMiss::Failed(disk_error(DiskErrorKind::RootLost, "the root is not there")));
+        }
+        let ino = self.find(&Place::tree(path.clone())).ok_or(LocalMiss::Missing)?;
+        let content = self.content(ino).ok_or(LocalMiss::NotAFile)?;
+        let now = self.stamp(ino);
+        if now.same_content(stamp) { Ok(content) } else { Err(LocalMiss::Changed { stamp: now }) }
+    }
+
+    /// Digests a file.
+    pub fn hash(&self, order: &HashOrder) -> Result<HashedFile, LocalMiss> {
+        let content = self.read(&order.path, &order.stamp)?;
+        let written = self.written_at.get(&order.stamp.ino).copied().unwrap_or(0);
+        let settled = self.now >= written + SETTLE_MS as u64;
+        Ok(HashedFile { sha256: sha256_of(content), hash: hash_of(content), stamp: order.stamp, settled })
+    }
+
     /// Contents in the version store.
     pub fn kept(&self) -> BTreeSet<Content> {
         self.versions.values().filter_map(|ino| self.content(*ino)).collect()
@@ -458,9 +525,12 @@ impl Disk {
             // In place, or as editors do, with a new inode under the old name.
             Some(ino) if content.is_multiple_of(2) => {
                 self.inodes.insert(ino, inode);
+                self.written_at.insert(ino, self.now);
+                self.hint(&place);
             }
             _ => {
                 let ino = self.make(inode);
+                self.written_at.insert(ino, self.now);
                 self.link(&place, ino);
             }
         }

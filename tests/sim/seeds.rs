@@ -18,9 +18,9 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Lives through one history.
-fn live(seed: u64, mutant: Option<Mutant>, aloud: bool) -> Tally {
+fn live(seed: u64, draw: Draw, mutant: Option<Mutant>, aloud: bool) -> Tally {
     let mut chance = Chance::new(seed ^ 0x5eed);
-    let mut swarm = Swarm::draw(&mut chance);
+    let mut swarm = draw(&mut chance);
     if mutant.is_some() {
         swarm.crash = 20;
     }
@@ -38,8 +38,11 @@ fn live(seed: u64, mutant: Option<Mutant>, aloud: bool) -> Tally {
     world.tally
 }
 
-fn survives(seed: u64, mutant: Option<Mutant>) -> Result<Tally, String> {
-    catch_unwind(AssertUnwindSafe(|| live(seed, mutant, false))).map_err(|panic| {
+/// What draws the misfortunes of a history.
+type Draw = fn(&mut Chance) -> Swarm;
+
+fn survives(seed: u64, draw: Draw, mutant: Option<Mutant>) -> Result<Tally, String> {
+    catch_unwind(AssertUnwindSafe(|| live(seed, draw, mutant, false))).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
     })
@@ -47,8 +50,17 @@ fn survives(seed: u64, mutant: Option<Mutant>) -> Result<Tally, String> {
 
 #[test]
 fn histories_end_well() {
+    histories(Swarm::draw);
+}
+
+#[test]
+fn two_way_histories_end_well() {
+    histories(Swarm::draw_two_way);
+}
+
+fn histories(draw: Draw) {
     if let Some(seed) = number("SIM_SEED") {
-        live(seed, None, true);
+        live(seed, draw, None, true);
         return;
     }
     let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
@@ -64,7 +76,7 @@ fn histories_end_well() {
             break;
         }
         lived += 1;
-        match survives(seed, None) {
+        match survives(seed, draw, None) {
             Ok(tally) => sum.add(&tally),
             Err(text) => {
                 println!("SIM_SEED={seed}: {}", text.chars().take(300).collect::<String>());
@@ -85,7 +97,7 @@ fn histories_end_well() {
 fn broken_laws_are_noticed() {
     const HISTORIES: u64 = 60;
     for mutant in [Mutant::CursorAhead, Mutant::IntentsForgotten] {
-        let noticed = (0..HISTORIES).find(|seed| survives(*seed, Some(mutant)).is_err());
+        let noticed = (0..HISTORIES).find(|seed| survives(*seed, Swarm::draw, Some(mutant)).is_err());
         let noticed = noticed.unwrap_or_else(|| panic!("{mutant:?} went unnoticed in {HISTORIES} histories"));
         println!("{mutant:?} is noticed by history {noticed}");
     }

@@ -10,7 +10,7 @@ use super::swarm::Swarm;
 use super::world::{FOLDER, World};
 
 /// The visible tree, one line an entry.
-fn tree(world: &World) -> String {
+pub fn tree(world: &World) -> String {
     let lines = world.disk.tree().into_iter().map(|(path, content)| match content {
         Some(content) => format!("{path}={content}"),
         None => path,
@@ -19,7 +19,7 @@ fn tree(world: &World) -> String {
 }
 
 /// Puts these files (`path=content`) and folders (`path/`) into the cloud, parents first.
-fn put(world: &mut World, paths: &str) {
+pub fn put(world: &mut World, paths: &str) {
     for path in paths.split_whitespace() {
         let (path, content) = match path.split_once('=') {
             Some((path, content)) => (path, Some(content.parse().unwrap())),
@@ -35,11 +35,11 @@ fn put(world: &mut World, paths: &str) {
 }
 
 /// A world at rest with these files and folders.
-fn world_with(paths: &str) -> World {
+pub fn world_with(paths: &str) -> World {
     world_like(Swarm::calm(), paths)
 }
 
-fn world_like(swarm: Swarm, paths: &str) -> World {
+pub fn world_like(swarm: Swarm, paths: &str) -> World {
     let mut world = World::new(1, swarm);
     world.misfortune = false;
     put(&mut world, paths);
@@ -49,7 +49,7 @@ fn world_like(swarm: Swarm, paths: &str) -> World {
 }
 
 /// Comes to rest and compares the visible tree; everything else must be true as well.
-fn ends_as(world: &mut World, expected: &str) {
+pub fn ends_as(world: &mut World, expected: &str) {
     world.rest();
     assert_eq!(tree(world), expected);
     world.check();
@@ -207,7 +207,7 @@ fn names_that_the_disk_cannot_hold_are_mapped() {
 
 const FIVE: &str = "d/ d/a=1 d/b=2 d/c=3 d/e=4 d/f=5";
 
-fn world_with_a_brake() -> World {
+pub fn world_with_a_brake() -> World {
     world_like(Swarm { max_delete: Some(2), ..Swarm::calm() }, FIVE)
 }
 

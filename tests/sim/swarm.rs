@@ -1,5 +1,7 @@
 //! Which misfortunes one history has. A history with all of them at once finds less than one with a few, so each seed draws its own.
 
+use folder_sync_agent::settings::Mode;
+
 use super::chance::Chance;
 use super::cloud::Habits;
 
@@ -53,6 +55,16 @@ pub struct Swarm {
     pub calls_per_day: Option<u32>,
     /// The cloud has a long poll.
     pub long_poll: bool,
+    /// Who decides.
+    pub mode: Mode,
+    /// Writes whose answer is lost; some of them happen later, some never.
+    pub answers_lost: u64,
+    /// Hints of the watcher that get lost, so that it says that everything must be scanned.
+    pub hints_lost: u64,
+    /// Scans that fail.
+    pub scan_errors: u64,
+    /// Entries on one page of a scan.
+    pub scan_page: u64,
     /// Items at the start.
     pub items: u64,
     /// Things that happen.
@@ -77,8 +89,29 @@ impl Swarm {
             batch: 8,
             keep_versions: 1_000,
             long_poll: true,
+            scan_page: 100,
             ..Self::default()
         }
+    }
+
+    /// What a seed draws for a folder that both sides may change.
+    pub fn draw_two_way(chance: &mut Chance) -> Self {
+        let mut swarm = Self::draw(chance);
+        swarm.mode = Mode::TwoWay;
+        swarm.local_share = chance.within(10, 90);
+        swarm.refilter = false;
+        swarm.keep_drift = false;
+        swarm.reject = 0;
+        let some = |chance: &mut Chance, often: u64| {
+            let on = chance.one_in(3);
+            let strength = chance.within(2, often);
+            if on { strength } else { 0 }
+        };
+        swarm.answers_lost = some(chance, 12);
+        swarm.hints_lost = some(chance, 20);
+        swarm.scan_errors = some(chance, 20);
+        swarm.scan_page = chance.within(1, 8);
+        swarm
     }
 
     /// What a seed draws.
@@ -133,6 +166,11 @@ impl Swarm {
             commands: chance.one_in(4),
             calls_per_day: None,
             long_poll: !chance.one_in(4),
+            mode: Mode::Mirror,
+            answers_lost: 0,
+            hints_lost: 0,
+            scan_errors: 0,
+            scan_page: 100,
             items: chance.within(0, 25),
             acts: chance.within(1, 50),
             pause_ms: *chance.pick(&pauses).unwrap(),

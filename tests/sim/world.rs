@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use folder_sync_agent::command::{Answer, Command};
 use folder_sync_agent::deed::{Deed, DeedOrder, DeedResult, DiskErrorKind};
+use folder_sync_agent::engine::effect::LocalTask;
 use folder_sync_agent::engine::input::{FetchFailure, OpenOrder, Wishes};
 use folder_sync_agent::engine::{Effect, Engine, Input, JOBS_MOST, Notice, Now, Outcome, Task};
 use folder_sync_agent::id::{Cursor, FolderId, HoldId, JobId};
+use folder_sync_agent::local_news::{News, Rescan};
 use folder_sync_agent::path::Name;
 use folder_sync_agent::provider::{Capabilities, Identity, ProviderError, ProviderErrorKind, Wake};
 use folder_sync_agent::settings::{
@@ -15,6 +17,7 @@ use folder_sync_agent::settings::{
     Suppress,
 };
 use folder_sync_agent::store::Store;
+use folder_sync_agent::store::intents::NewSeat;
 use folder_sync_agent::tree::Wall;
 
 use super::chance::Chance;
@@ -54,11 +57,25 @@ pub enum Happening {
     Command(Command),
     /// The root is back.
     RootBack,
+    /// The local disk answers a question.
+    Local { job: JobId, task: LocalTask },
+    /// The watcher tells what it noticed.
+    Hints(News),
+    /// A write whose answer was lost happens after all.
+    LateWrite(Task),
 }
 
 impl Happening {
     fn dies_with_the_process(&self) -> bool {
-        matches!(self, Self::Serve { .. } | Self::Deliver { .. } | Self::Deeds { .. } | Self::Open { .. })
+        matches!(
+            self,
+            Self::Serve { .. }
+                | Self::Deliver { .. }
+                | Self::Deeds { .. }
+                | Self::Open { .. }
+                | Self::Local { .. }
+                | Self::Hints(_)
+        )
     }
 }
 
@@ -75,6 +92,8 @@ pub struct Tally {
     pub looks: u64,
     pub polls: u64,
     pub holds: u64,
+    pub writes: u64,
+    pub uploads: u64,
     pub most_jobs: usize,
 }
 
@@ -90,6 +109,8 @@ impl Tally {
         self.looks += more.looks;
         self.polls += more.polls;
         self.holds += more.holds;
+        self.writes += more.writes;
+        self.uploads += more.uploads;
         self.most_jobs = self.most_jobs.max(more.most_jobs);
     }
 }
@@ -126,6 +147,8 @@ pub struct World {
     pub acts_left: u64,
     /// Holds are approved as soon as they are seen.
     pub approving: bool,
+    /// The agent listens to the disk.
+    pub watching: bool,
 }
 
 impl World {
@@ -163,6 +186,7 @@ impl World {
             steps_now: 0,
             acts_left,
             approving: false,
+            watching: false,
         }
     }
 
@@ -190,7 +214,7 @@ impl World {
     /// The process starts.
     pub fn start(&mut self) {
         let seed = self.chance.number();
-        self.inbox.push_back(Input::Start { seed });
+        self.inbox.push_back(Input::Start { seed, host: "sim".into() });
         self.configure();
     }
 
@@ -220,7 +244,7 @@ impl World {
             account: "a".into(),
             remote: RemotePlace::Id(watched().raw().to_owned()),
             local: "/f".into(),
-            mode: Mode::Mirror,
+            mode: self.swarm.mode,
             include: Vec::new(),
             exclude: if self.excluding { vec![EXCLUDED.to_owned()] } else { Vec::new() },
             keep_for: self.swarm.keep_for_ms.map(Duration::from_millis),
@@ -257,6 +281,7 @@ impl World {
         let at = if self.inbox.is_empty() { world.into_iter().chain(engine).min() } else { Some(self.now) };
         let Some(at) = at.filter(|at| *at < u64::MAX / 2) else { return false };
         self.now = self.now.max(at);
+        self.disk.now = self.now;
         self.steps_now = if self.now == before { self.steps_now + 1 } else { 0 };
         if self.steps_now >= STEPS_AT_ONE_MOMENT_MOST {
             self.say(|| format!("{:?}", self.engine()));
@@ -272,6 +297,7 @@ impl World {
             self.happen(happening);
         }
         self.wake_waits();
+        self.watch();
         let mut inputs = vec![Input::Tick(self.clock())];
         let taken = self.inbox.len().min(most);
         inputs.extend(self.inbox.drain(..taken));
@@ -318,6 +344,9 @@ impl World {
             Happening::Act => self.act(),
             Happening::Late => self.release_late(),
             Happening::Command(command) => self.command(command),
+            Happening::Local { job, task } => self.look_at_disk(job, &task),
+            Happening::Hints(news) => self.inbox.push_back(Input::Local { folder: FOLDER, news }),
+            Happening::LateWrite(task) => self.write_late(&task),
             Happening::RootBack => {
                 self.say(|| "the root is back".into());
                 self.disk.away = false;
@@ -426,7 +455,7 @@ impl World {
                 Outcome::Fetched(result)
             }
             task @ (Task::Upload(..) | Task::MakeFolder { .. } | Task::Relocate { .. } | Task::Trash { .. }) => {
-                panic!("a mirror changes nothing in the cloud: {task:?}")
+                self.serve_write(task, error)
             }
         };
         let late = self.chance.below(self.swarm.call_ms);
@@ -523,9 +552,16 @@ impl World {
                 let late = self.chance.below(self.swarm.deeds_ms);
                 self.schedule(late, Happening::Deeds { job, orders });
             }
-            effect @ (Effect::Local { .. } | Effect::Watch(..) | Effect::SessionKept(_)) => {
-                panic!("a mirror does not ask for this: {effect:?}")
+            Effect::Local { job, task, .. } => {
+                self.begin(job);
+                let late = self.chance.below(self.swarm.deeds_ms);
+                self.schedule(late, Happening::Local { job, task });
             }
+            Effect::Watch(_, on) => {
+                self.watching = on;
+                self.schedule(0, Happening::Hints(News::Rescan(Rescan::Began)));
+            }
+            Effect::SessionKept(_) => {}
             Effect::DropVersions(_, jobs) => {
                 for job in jobs {
                     self.disk.versions.remove(&job);
@@ -554,8 +590,10 @@ impl World {
         for order in orders {
             let intent = intents.iter().find(|intent| intent.order == *order);
             let intent = intent.unwrap_or_else(|| panic!("a deed that is not written down: {order:?}"));
-            let removes = matches!(&order.deed, Deed::RemoveFile { expect, .. } if expect.ino != 0);
             let expires = self.store().tombstone(intent.node).unwrap().is_some();
+            // What a person decides about a conflict removes one of the two.
+            let decided = intent.seat == NewSeat::Unchanged;
+            let removes = !decided && matches!(&order.deed, Deed::RemoveFile { expect, .. } if expect.ino != 0);
             if removes && !expires && !self.cloud.lossy && self.swarm.habits.late == 0 {
                 let item = self.store().item(intent.node).unwrap().expect("an item for each deed");
                 let is_wanted =
@@ -578,7 +616,8 @@ impl World {
     }
 
     pub fn open_hold(&self) -> Option<HoldId> {
-        self.store().open_hold(FOLDER, "mass_delete").unwrap()
+        let down = self.store().open_hold(FOLDER, "mass_delete").unwrap();
+        down.or_else(|| self.store().open_hold(FOLDER, "mass_delete_in_cloud").unwrap())
     }
 
     /// The process dies: what is under way may or may not have reached the disk, and nobody hears of it.
@@ -603,11 +642,14 @@ impl World {
                     }
                 }
                 Happening::Serve { task: Task::Fetch(..), .. } if self.chance.one_in(2) => self.disk.stage_half(),
+                Happening::Serve { task, .. } if self.chance.one_in(2) => self.write_late(&task),
                 _ => {}
             }
         }
         self.waits.clear();
         self.inbox.clear();
+        self.watching = false;
+        self.disk.hints.clear();
         let mut store = self.engine.take().unwrap().into_store().unwrap();
         if let Some(mutant) = self.mutant {
             mutant.spoil(&mut store, ahead.as_ref());
@@ -666,6 +708,17 @@ impl World {
         }
         if self.store().busy(FOLDER).unwrap() || !self.store().intents(FOLDER).unwrap().is_empty() {
             return Some(format!("busy: {:?}", self.work()));
+        }
+        if self.swarm.mode != Mode::Mirror {
+            let planned = self.store().reader().planned(FOLDER).unwrap();
+            if !planned.is_empty() {
+                return Some(format!("planned: {planned:#?}"));
+            }
+            let unread = self.store().failed_scans(FOLDER, 1).unwrap();
+            if !unread.is_empty() || self.store().scan_left(FOLDER).unwrap() || self.store().sent_left(FOLDER).unwrap()
+            {
+                return Some("scans or writes are left".into());
+            }
         }
         let work = self.work();
         if !work.is_empty() {

@@ -236,7 +236,7 @@ pub fn read_tree(root: &Path) -> BTreeMap<String, String> {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 tree.insert(shown, "folder".into());
                 todo.push(path);
-            } else if let Ok(hash) = sha1_of(&path) {
+            } else if let Ok(hash) = sha1_of_file(&path) {
                 tree.insert(shown, hash);
             }
         }
@@ -244,7 +244,12 @@ pub fn read_tree(root: &Path) -> BTreeMap<String, String> {
     tree
 }
 
-fn sha1_of(path: &Path) -> std::io::Result<String> {
+/// The SHA-1 of a content, as the cloud shows it.
+pub fn sha1_of(content: &[u8]) -> String {
+    folder_sync_agent::local::hash::hex(&Sha1::digest(content))
+}
+
+fn sha1_of_file(path: &Path) -> std::io::Result<String> {
     let mut file = std::fs::File::open(path)?;
     let mut hasher = Sha1::new();
     let mut buffer = vec![0; 256 << 10];

@@ -1,5 +1,8 @@
 //! `keep_for`, `versions_max` and `on_local_delete`.
 
+use folder_sync_agent::id::FolderId;
+use folder_sync_agent::store::Store;
+
 use crate::support::{Bed, PATIENCE, REMOTE, until};
 
 fn remote(path: &str) -> String {
@@ -60,6 +63,26 @@ fn an_edited_file_that_expires_is_kept() {
     bed.ok(&["restore", "inbox/a.txt", "--to", "edit.txt", "--version", &format!("kept-{}", bed.ours("versions")[0])]);
     assert_eq!(std::fs::read(bed.dir.path().join("edit.txt")).unwrap(), b"mine, and longer");
     assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn what_was_given_up_is_removed_even_after_a_crash_in_between() {
+    let bed = Bed::new();
+    bed.add_folder(&[]);
+    bed.ok(&["set-folder", "inbox", "keep_versions=0"]);
+    for content in ["one", "two"] {
+        bed.cloud().write(&remote("a.txt"), content.as_bytes().to_vec()).unwrap();
+        bed.ok(&["run", "--once"]);
+    }
+    assert_eq!(bed.ours("versions"), Vec::<String>::new());
+    let given_up = Store::open(&bed.home().join("state.db")).unwrap().given_up(FolderId(1), 10).unwrap();
+    assert_eq!(given_up.len(), 1);
+    // As if the program had died after it decided and before it removed the file; and a file that nobody knows.
+    let versions = bed.local().join(crate::support::RESERVED).join("versions");
+    std::fs::write(versions.join(given_up[0].to_string()), "one").unwrap();
+    std::fs::write(versions.join("rescued"), "somebody's").unwrap();
+    bed.ok(&["run", "--once"]);
+    assert_eq!(bed.ours("versions"), ["rescued"]);
 }
 
 #[test]

@@ -127,12 +127,8 @@ fn listen(text: &str, when: Option<When>) -> Result<Listen, Wrong> {
     };
     let covered = |decided: bool| HookKind::ALL.iter().any(|kind| kind.is_decided() == decided && listen.covers(*kind));
     match when {
-        // Said here, so that nobody believes in a scan that does not happen.
-        Some(When::Before) if listen == Listen::Kind(HookKind::FileUpload) => {
-            Err(Wrong::new("uploads cannot be examined in this version").hint("listen to \"file.download\""))
-        }
         Some(When::Before) if !covered(true) => Err(Wrong::new("nothing waits for a hook here")
-            .hint("a `before` hook listens to \"file.download\"; make it an `after` hook")),
+            .hint("a `before` hook listens to \"file.download\" or \"file.upload\"; make it an `after` hook")),
         Some(When::After) if !covered(false) => Err(Wrong::new("an `after` hook cannot decide")
             .hint("listen to \"file.created\" and \"file.updated\", or make it a `before` hook")),
         _ => Ok(listen),

@@ -35,7 +35,23 @@ impl Engine {
             counts.repeated += 1;
             return Ok(());
         }
-        counts.relevant += 1;
+        let mut own = false;
+        for folder in &folders {
+            own |= match &event.subject {
+                Subject::Item(item) => self.is_echo(*folder, item)?,
+                Subject::Gone(item) => self.store.take_echo(*folder, item, crate::engine::send::ECHO_GONE)?,
+                Subject::Id { id, version: Some(version), .. } => {
+                    self.store.take_echo(*folder, id, &crate::engine::send::echoes::echo_of_version(version))?
+                }
+                Subject::Id { .. } | Subject::Path { .. } | Subject::Nothing => false,
+            };
+        }
+        // An echo is taken in like any news: what it says is known already, and if it is not, it is no echo.
+        if own {
+            counts.own += 1;
+        } else {
+            counts.relevant += 1;
+        }
         for folder in folders {
             self.apply_event(id, folder, event, counts)?;
         }

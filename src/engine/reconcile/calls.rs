@@ -94,7 +94,11 @@ impl Engine {
             self.outbox.push(Effect::Cloud { job, account: id, task: Task::Look(item.id) });
             return Ok(true);
         }
-        let fetch = matches!(plan_of(&item), Action::Fetch { .. });
+        let action = self.plan_of(&item);
+        if action.writes() {
+            return self.release_write(id, &item, &work);
+        }
+        let fetch = matches!(action, Action::Fetch { .. });
         let Some(content) = item.remote.content.clone().filter(|_| fetch) else {
             // What is to be done changed while it waited.
             self.make_ready(node, work.lane);

@@ -13,7 +13,6 @@ use super::change::{Changes, look_for};
 use super::names;
 use super::upload::{Upload, holds, written};
 use crate::id::ContentHash;
-use crate::local::hash::hex;
 use crate::provider::auth::Call;
 use crate::provider::http::CallKind;
 use crate::provider::http::careful::{Careful, Look, carefully};
@@ -216,6 +215,14 @@ async fn digest(body: &dyn UploadBody, span: Span) -> Result<String> {
         done += length;
     }
     Ok(hex(&hasher.finalize()))
+}
+
+/// Lower-case hex, in which digests of digests are made.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        text.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
+        text
+    })
 }
 
 impl Progress {

@@ -128,7 +128,8 @@ pub fn lock(entry: &Object) -> Option<String> {
     entry.flag("locked").unwrap_or(false).then(|| owner.unwrap_or_else(|| "somebody".to_owned()))
 }
 
-/// Where the next page of a listing starts. The next page begins with one of the last entries of this one: if it does not, the listing has
+/// Where the next page of a listing starts. The next page begins with the last entry of this one, which is a folder or a
+/// file: if it does not, the listing has
 /// moved under our feet, and an entry may have slipped from the next page into this one unseen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
@@ -152,7 +153,7 @@ pub fn list_page(text: &str, folder: &ItemId, place: Option<&Place>) -> Result<L
     if answer.text("folder_id").as_deref() != Some(folder.raw()) {
         return Err(malformed("the answer is not a listing of the folder that was asked for"));
     }
-    let mut last = Vec::new();
+    let (mut first, mut last) = (Vec::new(), Vec::new());
     let mut items: Vec<RemoteItem> = Vec::new();
     let mut met = HashSet::new();
     for key in ["folders", "files"] {
@@ -161,6 +162,7 @@ pub fn list_page(text: &str, folder: &ItemId, place: Option<&Place>) -> Result<L
             None | Some(Value::Null) => &[],
             Some(_) => return Err(malformed("a listing holds something that is no list")),
         };
+        let begin = items.len();
         for entry in entries {
             let described = entry.as_object().and_then(|entry| item(entry, Some(folder)));
             let described = described.ok_or_else(|| {
@@ -171,20 +173,21 @@ pub fn list_page(text: &str, folder: &ItemId, place: Option<&Place>) -> Result<L
                 items.push(described);
             }
         }
+        first.extend(items.get(begin).map(|item| item.id.clone()));
         last.extend(items.last().map(|item| item.id.clone()));
     }
     last.dedup();
     let count = items.len() as u64;
     let from = place.map_or(0, |place| place.offset);
     if let Some(place) = place {
-        let before = items.len();
-        items.retain(|item| !place.last.contains(&item.id));
-        if items.len() == before {
+        first.retain(|id| place.last.contains(id));
+        if first.is_empty() {
             return Err(ProviderError::new(
                 ProviderErrorKind::Unavailable,
                 "the folder changed while it was listed; the listing begins again",
             ));
         }
+        items.retain(|item| !first.contains(&item.id));
     }
     let seen = from + count;
     let total = answer.number("total_count");

@@ -1,90 +1,81 @@
--- Hooks: what is to be delivered, what was run, what was ruled, and what was rejected.
+-- Two-way: what the disk has where it differs from what both agreed on, the scans that find it out, and our own writes to the cloud.
 
--- Deliveries of `after` hooks: written with the change that they tell of, kept until they are told and some time longer, so
--- that they can be told again.
-CREATE TABLE delivery (
-    delivery INTEGER PRIMARY KEY AUTOINCREMENT,
-    key      TEXT NOT NULL UNIQUE,          -- the idempotency key
-    hook     TEXT NOT NULL,
-    chain    TEXT NOT NULL,                 -- deliveries of one chain to one hook keep their order: one file, mostly
-    event    TEXT NOT NULL,
-    folder   TEXT,
-    path     TEXT,
-    raw_path BLOB,                          -- the local path inside the folder, as its bytes are
-    file     BLOB,                          -- where the content is on disk
-    document TEXT NOT NULL,                 -- JSON
-    depth    INTEGER NOT NULL,
-    at       INTEGER NOT NULL,              -- ms
-    due      INTEGER NOT NULL,              -- ms
+-- What the disk has of an item. Columns are filled only where the disk differs from the synced side, so that cost follows the changes.
+ALTER TABLE item ADD COLUMN l INTEGER NOT NULL DEFAULT 0;    -- 0 as synced, 1 there but different, 2 not there
+ALTER TABLE item ADD COLUMN away INTEGER NOT NULL DEFAULT 0; -- the disk does not have it where the synced side says
+ALTER TABLE item ADD COLUMN l_parent INTEGER;                -- where it is, if it is elsewhere
+ALTER TABLE item ADD COLUMN l_name BLOB;
+ALTER TABLE item ADD COLUMN l_dev INTEGER;                   -- its stamp, if its content is (or may be) another one
+ALTER TABLE item ADD COLUMN l_ino INTEGER;
+ALTER TABLE item ADD COLUMN l_size INTEGER;
+ALTER TABLE item ADD COLUMN l_mtime INTEGER;                 -- ns
+ALTER TABLE item ADD COLUMN l_ctime INTEGER;                 -- ns
+ALTER TABLE item ADD COLUMN l_sha256 BLOB;                   -- its digests, once it was read
+ALTER TABLE item ADD COLUMN l_hash TEXT;
+ALTER TABLE item ADD COLUMN l_at INTEGER;                    -- when that was first seen, ms
+
+-- No two items of a folder share a place on disk: where the synced side says, or where a scan found them.
+DROP INDEX item_seat;
+CREATE UNIQUE INDEX item_seat ON item (s_parent, s_name) WHERE s = 1 AND away = 0 AND s_parent IS NOT NULL;
+CREATE UNIQUE INDEX item_found ON item (l_parent, l_name) WHERE l_parent IS NOT NULL;
+-- How a rename on disk is recognised: a file that is missing here, and one that is new there.
+CREATE INDEX item_missing ON item (folder, ino) WHERE l = 2;
+-- What the cloud has and the disk has not, by its place: the same may be made on disk.
+CREATE INDEX item_unplaced ON item (r_parent, r_name) WHERE s = 0 AND r = 1;
+CREATE INDEX item_new ON item (folder, l_ino) WHERE l = 1 AND l_ino IS NOT NULL;
+
+-- Local directories to be scanned.
+CREATE TABLE local_scan (
+    node   INTEGER PRIMARY KEY REFERENCES item (node) ON DELETE CASCADE,
+    folder INTEGER NOT NULL,
+    pos    INTEGER NOT NULL,
+    due    INTEGER NOT NULL DEFAULT 0,      -- ms
+    deep   INTEGER NOT NULL DEFAULT 0,      -- everything below as well
     attempts INTEGER NOT NULL DEFAULT 0,
-    state    INTEGER NOT NULL DEFAULT 0,    -- 0 to be told, 1 told, 2 dead
-    why      TEXT                           -- why it is dead, or not yet told
+    text   TEXT                             -- why it failed last
 );
-CREATE INDEX delivery_due ON delivery (hook, due) WHERE state = 0;
-CREATE INDEX delivery_chain ON delivery (hook, chain, delivery) WHERE state = 0;
-CREATE INDEX delivery_at ON delivery (at);
+CREATE INDEX local_scan_order ON local_scan (folder, pos);
 
--- Every run of a hook.
-CREATE TABLE hook_run (
-    run       INTEGER PRIMARY KEY AUTOINCREMENT,
-    delivery  INTEGER,                      -- of an `after` hook
-    hook      TEXT NOT NULL,
-    stage     TEXT NOT NULL,                -- before, after
-    event     TEXT NOT NULL,
-    folder    TEXT,
-    path      TEXT,
-    item      TEXT,
-    sha256    BLOB,
-    attempt   INTEGER NOT NULL,
-    depth     INTEGER NOT NULL DEFAULT 0,
-    at        INTEGER NOT NULL,             -- ms, when it ended
-    took      INTEGER NOT NULL,             -- ms
-    verdict   TEXT NOT NULL,
-    exit_code INTEGER,
-    signal    INTEGER,
-    status    INTEGER,
-    reason    TEXT,
-    output    TEXT NOT NULL,
-    output_cut INTEGER NOT NULL DEFAULT 0,
-    effect    TEXT NOT NULL                 -- what followed: allowed, blocked, quarantined, delivered, again, dead
+-- Directories that are missing on disk: what is in them is missing as well, a few thousand rows at a time.
+CREATE TABLE vanished (
+    node   INTEGER PRIMARY KEY REFERENCES item (node) ON DELETE CASCADE,
+    folder INTEGER NOT NULL
 );
-CREATE INDEX hook_run_at ON hook_run (at);
-CREATE INDEX hook_run_path ON hook_run (folder, path) WHERE path IS NOT NULL;
 
--- Verdicts that are remembered, of content and of everything that they depend on.
-CREATE TABLE verdict (
-    sha256  BLOB NOT NULL,
-    basis   TEXT NOT NULL,                  -- the hook's program, arguments and settings
-    verdict TEXT NOT NULL,
-    reason  TEXT,
-    at      INTEGER NOT NULL,               -- ms
-    PRIMARY KEY (sha256, basis)
+-- Writes to the cloud that were decided and whose outcome is not known: written before the call, so that after a crash or a lost
+-- answer we look whether it happened.
+CREATE TABLE sent (
+    job    INTEGER PRIMARY KEY,
+    node   INTEGER NOT NULL,
+    folder INTEGER NOT NULL,
+    write  TEXT NOT NULL,                   -- JSON of what was sent
+    unsure INTEGER NOT NULL DEFAULT 0,      -- no answer came: look before anything else
+    session TEXT,                           -- a chunked upload that can go on
+    at     INTEGER NOT NULL                 -- ms
+);
+CREATE INDEX sent_node ON sent (node);
+
+-- Events that our own writes will cause, by identity: the item and the state that the write made of it.
+CREATE TABLE echo (
+    folder INTEGER NOT NULL,
+    id     TEXT NOT NULL,
+    state  TEXT NOT NULL,                   -- the version, the count of changes, or `gone`
+    at     INTEGER NOT NULL,                -- ms
+    PRIMARY KEY (folder, id, state)
 ) WITHOUT ROWID;
-CREATE INDEX verdict_at ON verdict (at);
 
--- Versions that were rejected. While a row is here, the version is not fetched again.
-CREATE TABLE quarantine (
-    quarantine INTEGER PRIMARY KEY AUTOINCREMENT,
-    folder   INTEGER NOT NULL,
-    folder_name TEXT NOT NULL,
-    item     TEXT NOT NULL,
-    version  TEXT NOT NULL,
-    path     TEXT NOT NULL,
-    sha256   BLOB NOT NULL,
-    size     INTEGER NOT NULL,
-    hook     TEXT NOT NULL,
-    verdict  TEXT NOT NULL,
-    reason   TEXT NOT NULL,
-    at       INTEGER NOT NULL,              -- ms
-    state    TEXT NOT NULL,                 -- moving, held, released, deleted, expired
-    decided  INTEGER,                       -- ms
-    why      TEXT,                          -- the reason that a person gave
-    expires  INTEGER,                       -- ms, when the content goes by itself
-    UNIQUE (folder, item, version)
+-- Items of which both sides had something to say, until a person looked at them.
+CREATE TABLE conflict (
+    conflict INTEGER PRIMARY KEY,
+    folder INTEGER NOT NULL,
+    node   INTEGER NOT NULL,                -- the item that kept the name
+    copy   INTEGER NOT NULL,                -- the item of the conflict copy
+    path   TEXT NOT NULL,
+    kept   TEXT NOT NULL,                   -- the path of the copy
+    reason TEXT NOT NULL,
+    at     INTEGER NOT NULL                 -- ms
 );
-CREATE INDEX quarantine_expires ON quarantine (expires) WHERE expires IS NOT NULL;
+CREATE INDEX conflict_folder ON conflict (folder);
 
--- Events of the journal that our own account made: what they tell may be the doing of a hook.
-CREATE TABLE own_event (
-    journal INTEGER PRIMARY KEY
-);
+-- The mode that a folder's rows were made in, and how far its local scans are.
+ALTER TABLE folder ADD COLUMN mode TEXT;

@@ -523,3 +523,18 @@ proptest! {
         prop_assert_eq!(whole_number(&digits), Some(digits));
     }
 }
+
+#[test]
+fn older_versions_that_were_deleted_cannot_be_fetched() {
+    let text = r#"{"total_count":3,"entries":[
+        {"type":"file_version","id":"3","sha1":"A9993E364706816ABA3E25717850C26C9CD0D89D","size":3,
+         "modified_at":"1970-01-01T01:00:01+01:00","trashed_at":null},
+        {"type":"file_version","id":"2","sha1":null,"trashed_at":"2026-01-01T00:00:00Z"},
+        {"type":"file_version","id":"1"}]}"#;
+    let versions = versions(text).unwrap();
+    assert_eq!(versions.iter().map(|version| version.version.as_str()).collect::<Vec<_>>(), ["3", "1"]);
+    assert_eq!(versions[0].hash, Some(ContentHash::Sha1("a9993e364706816aba3e25717850c26c9cd0d89d".into())));
+    assert_eq!((versions[0].size, versions[0].modified), (Some(3), Some(Wall(1_000))));
+    assert_eq!((versions[1].size, versions[1].modified), (None, None));
+    assert!(super::versions(r#"{"entries":[{"sha1":"x"}]}"#).is_err(), "a version without an id is no version");
+}

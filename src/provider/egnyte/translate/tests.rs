@@ -104,6 +104,10 @@ fn pages_overlap_by_one_entry() {
     assert_eq!(moved.kind, ProviderErrorKind::Unavailable);
     // A page that begins at the top again is a circle.
     assert!(listed(&page(0..999, "1500"), Some(&place)).is_err());
+    assert!(
+        listed(&page(0..1_000, "1500"), Some(&place)).is_err(),
+        "also if it ends with the entry that is looked for"
+    );
 }
 
 #[test]

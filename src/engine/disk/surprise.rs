@@ -1,0 +1,110 @@
+//! Deeds whose outcome nobody recorded, and those that found something else than they expected.
+
+#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
+use super::*;
+
+impl Engine {
+    /// Deeds whose outcome nobody recorded are carried out again: each of them ends in the same place.
+    pub(in crate::engine) fn recover(&mut self, id: FolderId) -> Result<()> {
+        let intents = self.store.intents(id)?;
+        if intents.is_empty() {
+            return Ok(());
+        }
+        for intent in &intents {
+            self.nodes.insert(intent.node, Phase::Busy);
+            // What was fetched before the crash is not fetched again, and is dropped if it turns out to be of no use.
+            if let (Deed::Publish { staged, .. }, NewSeat::At { content: Some(content), .. }) =
+                (&intent.order.deed, &intent.seat)
+                && let Some(folder) = self.folders.get_mut(&id)
+            {
+                folder.staged.insert(intent.node, (staged.clone(), content.clone()));
+            }
+        }
+        self.hand_out(id, intents, false)
+    }
+
+    /// Where the disk's own changes count, something unexpected is not cleared away: a scan says what it is. False if the result is
+    /// one that was expected.
+    pub(in crate::engine) fn surprised(
+        &mut self,
+        intent: &IntentRow,
+        item: &ItemRow,
+        result: &DeedResult,
+    ) -> Result<bool> {
+        let target = match &intent.seat {
+            NewSeat::At { parent, .. } | NewSeat::Parted { parent, .. } | NewSeat::Aside { parent, .. } => {
+                Some(*parent)
+            }
+            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged => None,
+        };
+        let is_adoption = matches!(intent.order.deed, Deed::Adopt { .. });
+        let dirs: Vec<NodeId> = match result {
+            DeedResult::Missing | DeedResult::Different if is_adoption => return Ok(false),
+            DeedResult::Missing if intent.seat == NewSeat::Nowhere => return Ok(false),
+            DeedResult::Missing | DeedResult::Edited { .. } => target.into_iter().chain(Self::dir_of(item)).collect(),
+            DeedResult::Occupied { .. } => target.into_iter().collect(),
+            // What is in it may be new. What no scan brings into our books stays where it is, outside of them.
+            DeedResult::NotEmpty { .. } => {
+                if matches!(item.disk_seat(), Some(SeatRow::Parked(_))) {
+                    // Out of sight nobody would find it.
+                    self.crowded.insert(item.node);
+                    self.make_ready(item.node, Lane::News);
+                    return Ok(true);
+                }
+                let attempts = self.store.work(item.node)?.map_or(0, |work| work.attempts);
+                if attempts >= NOT_EMPTY_TRIED {
+                    return Ok(false);
+                }
+                self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
+                let text = "the folder is gone from the cloud, and local files are in it";
+                self.item_failed(item.node, "not_empty", text, None)?;
+                self.wake_waiters(item.node);
+                return Ok(true);
+            }
+            DeedResult::Failed(error) if error.kind == DiskErrorKind::ParentMissing => {
+                let above = match target {
+                    Some(target) => self.store.item(target)?,
+                    None => None,
+                };
+                above.iter().filter_map(Self::dir_of).collect()
+            }
+            _ => return Ok(false),
+        };
+        self.drop_staged(item.folder, item.node);
+        self.look_around(item.node, &dirs)?;
+        self.wake_waiters(item.node);
+        Ok(true)
+    }
+
+    /// Whether a file was found edited before, and edits are kept.
+    pub(in crate::engine) fn is_drift(&self, item: &ItemRow) -> Result<bool> {
+        let keeps = self.folders.get(&item.folder).is_some_and(|folder| folder.settings.on_drift == OnDrift::Keep);
+        let problem = self.store.work(item.node)?.and_then(|work| work.problem);
+        Ok(keeps && problem.is_some_and(|(code, _)| code == DRIFT))
+    }
+
+    pub(in crate::engine) fn drifted(&mut self, id: FolderId, node: NodeId) -> Result<()> {
+        self.drop_staged(id, node);
+        let text = "the local file was edited, and `on_drift = \"keep\"` keeps the edit";
+        self.item_failed(node, DRIFT, text, None)
+    }
+
+    /// The directory that was to hold an item is not on disk, so somebody removed it: it is made again first.
+    pub(in crate::engine) fn parent_lost(&mut self, intent: &IntentRow) -> Result<()> {
+        let NewSeat::At { parent, .. } = &intent.seat else { return Ok(()) };
+        let Some(above) = self.store.item(*parent)? else { return Ok(()) };
+        if matches!(above.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Root) | None) {
+            return Ok(());
+        }
+        self.lose(&above)
+    }
+
+    /// A deed moved what the disk has, with whatever edit it carries.
+    pub(in crate::engine) fn reseat(&mut self, item: &ItemRow, seat: Option<&SeatRow>) -> Result<()> {
+        if item.local.is_none() {
+            return Ok(());
+        }
+        let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
+        self.rebase(item.node, seat, edit)
+    }
+}

@@ -1,0 +1,541 @@
+//! What the disk has: which directories are scanned when, and what a scan says of the items in them.
+//!
+//! A scan takes the folder's one place for deeds, so that it never sees a deed half done; the hints of a watcher only ask for scans.
+//! What is not found is absent only if the directory was read to its end and did not change meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::effect::{Effect, LocalTask};
+use super::{Engine, Job, ROWS_PER_STEP, millis};
+use crate::deed::{Base, DiskErrorKind, Place};
+use crate::events::interval::backoff;
+use crate::id::{FolderId, ItemKind, NodeId};
+use crate::local_news::{DirScan, EntryKind, LocalEntry, News, Rescan, SCAN_PAGE_ENTRIES, ScanFailure, ScanOrder};
+use crate::path::{Name, RelPath};
+use crate::plan::Policy;
+use crate::report::Degraded;
+use crate::store::Result;
+use crate::store::items::{ItemRow, LocalEdit, LocalRow, SeatRow, local_id};
+use crate::store::scans::ScanRow;
+use crate::store::work::Lane;
+use crate::tree::Stamp;
+
+/// How long a hint waits for others of the same directory.
+const HINTS_GATHERED: Duration = Duration::from_millis(300);
+/// How soon a directory that changed while it was read is read again.
+const UNSTEADY_AGAIN: Duration = Duration::from_secs(1);
+/// How often everything is scanned where not every directory can be watched.
+const UNWATCHED_EVERY: Duration = Duration::from_mins(10);
+/// Rows of a directory that are compared with one page of its scan; what is beyond is found by another scan.
+const ROWS_PER_PAGE: u32 = 4 * SCAN_PAGE_ENTRIES as u32;
+/// Rows of one directory that turned out to be another one's.
+const REPLACED_MOST: u32 = 10_000;
+
+/// One scan under way.
+#[derive(Debug, Clone)]
+pub(super) struct Scan {
+    row: ScanRow,
+    after: Option<Name>,
+    attempts: u32,
+    /// The directory changed while one of its pages was read.
+    unsteady: bool,
+}
+
+impl Scan {
+    pub fn node(&self) -> NodeId {
+        self.row.node
+    }
+}
+
+impl Engine {
+    /// What a folder's settings say of who decides.
+    pub(super) fn policy(&self, id: FolderId) -> Policy {
+        self.folders.get(&id).map(|folder| Policy::of(&folder.settings)).unwrap_or_default()
+    }
+
+    /// A watcher noticed something.
+    pub(super) fn local_news(&mut self, id: FolderId, news: News) -> Result<()> {
+        let Some(root) = self.folders.get(&id).and_then(|folder| folder.row.root) else { return Ok(()) };
+        match news {
+            News::Dirs(dirs) => {
+                let due = self.now.wall.plus_ms(millis(HINTS_GATHERED) as i64);
+                for dir in dirs {
+                    let node = self.deepest_known(root, &dir)?;
+                    self.store.want_scan(node, id, false, due)?;
+                }
+            }
+            News::Rescan(why) => {
+                self.scan_all(id)?;
+                let again = self.now.mono + millis(UNWATCHED_EVERY);
+                let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+                if let Rescan::Unwatched { text } = why {
+                    folder.scan_again = again;
+                    folder.unwatched = Some(Degraded {
+                        name: "unwatched".into(),
+                        cause: text,
+                        next_step: "the folder is scanned every ten minutes; `agent doctor` says what to raise".into(),
+                    });
+                } else if why == Rescan::Began {
+                    folder.scan_again = u64::MAX;
+                    folder.unwatched = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Scans a folder from its root down.
+    pub(super) fn scan_all(&mut self, id: FolderId) -> Result<()> {
+        match self.folders.get(&id).and_then(|folder| folder.row.root) {
+            Some(root) => self.store.want_scan(root, id, true, self.now.wall),
+            None => Ok(()),
+        }
+    }
+
+    /// A directory and, from now on, what is in it is looked at again.
+    pub(super) fn rescan_around(&mut self, item: &ItemRow) -> Result<()> {
+        if let Some(SeatRow::At { parent, .. }) = item.disk_seat() {
+            self.store.want_scan(parent, item.folder, false, self.now.wall)?;
+        }
+        Ok(())
+    }
+
+    fn deepest_known(&self, root: NodeId, dir: &RelPath) -> Result<NodeId> {
+        let mut at = root;
+        for name in dir.names() {
+            match self.store.seated_at(at, name)? {
+                Some(node) if self.store.item(node)?.is_some_and(|item| item.id.is_folder()) => at = node,
+                _ => break,
+            }
+        }
+        Ok(at)
+    }
+
+    /// Begins to watch a folder whose mode listens to the disk.
+    pub(super) fn watch(&mut self, id: FolderId) -> Result<()> {
+        if !self.policy(id).sends() {
+            return Ok(());
+        }
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        if folder.row.root.is_none() || !folder.is_open() || std::mem::replace(&mut folder.watched, true) {
+            return Ok(());
+        }
+        // The watcher begins before the scan, so that nothing falls between them.
+        self.outbox.push(Effect::Watch(id, true));
+        self.scan_all(id)
+    }
+
+    /// When a folder's next scan can begin, on the clock that never jumps.
+    pub(super) fn scan_deadline(&self, id: FolderId) -> Option<u64> {
+        let folder = self.folders.get(&id)?;
+        if !folder.is_open() || folder.row.paused || folder.batch.is_some() || !folder.watched {
+            return None;
+        }
+        // A database that cannot answer will fail the next step, which says so.
+        let due = self.store.next_scan_due(id).ok().flatten();
+        let due = due.map(|due| self.now.mono.saturating_add(due.since(self.now.wall).max(0) as u64));
+        due.into_iter().chain((folder.scan_again < u64::MAX).then_some(folder.scan_again)).min()
+    }
+
+    /// Hands out scans, one for each folder, in turn with its deeds.
+    pub(super) fn drive_scans(&mut self) -> Result<()> {
+        let ids: Vec<FolderId> = self.folders.keys().copied().collect();
+        for id in ids {
+            self.watch(id)?;
+            if !self.folders.get(&id).is_some_and(|folder| folder.watched) {
+                continue;
+            }
+            self.tell_vanished(id)?;
+            let now = self.now.mono;
+            let Some(folder) = self.folders.get_mut(&id) else { continue };
+            if folder.scan_again <= now {
+                folder.scan_again = now + millis(UNWATCHED_EVERY);
+                self.scan_all(id)?;
+            }
+            self.drive_decisions(id)?;
+            self.begin_scan(id)?;
+        }
+        Ok(())
+    }
+
+    fn begin_scan(&mut self, id: FolderId) -> Result<()> {
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        if !folder.is_open() || folder.row.paused || folder.batch.is_some() || !folder.building.is_empty() {
+            return Ok(());
+        }
+        if std::mem::take(&mut folder.scanned_last) && !folder.queue.is_empty() {
+            return Ok(());
+        }
+        while let Some(row) = self.store.next_scan(id, self.now.wall)? {
+            let attempts = self.store.scan_attempts(row.node)?;
+            self.store.scan_begun(row.node)?;
+            if let Some(Place { base: Base::Tree, path }) = self.place(row.node)? {
+                let scan = Scan { row, after: None, attempts, unsteady: false };
+                return self.order_scan(id, path, scan);
+            }
+        }
+        Ok(())
+    }
+
+    fn order_scan(&mut self, id: FolderId, dir: RelPath, scan: Scan) -> Result<()> {
+        // Like a folder's one batch of deeds it always has room.
+        let job = self.store.next_job()?;
+        let order = ScanOrder { dir, after: scan.after.clone() };
+        self.jobs.insert(job, Job::Scan { folder: id, scan });
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.batch = Some(job);
+        }
+        self.outbox.push(Effect::Local { job, folder: id, task: LocalTask::Scan(order) });
+        Ok(())
+    }
+
+    /// Takes one page of a scan.
+    pub(super) fn scanned(
+        &mut self,
+        id: FolderId,
+        mut scan: Scan,
+        result: std::result::Result<DirScan, ScanFailure>,
+    ) -> Result<()> {
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        folder.batch = None;
+        folder.scanned_last = true;
+        let Some(item) = self.store.item(scan.row.node)? else { return Ok(()) };
+        let page = match result {
+            Ok(page) => page,
+            Err(ScanFailure::Missing | ScanFailure::NotAFolder) => return self.rescan_around(&item),
+            Err(ScanFailure::Unreadable(error)) => {
+                let wait = backoff(scan.attempts + 3, None, self.chance.next());
+                let due = self.now.wall.plus_ms(millis(wait) as i64);
+                let root_is_lost = matches!(error.kind, DiskErrorKind::RootLost);
+                let attempts = if root_is_lost { 0 } else { scan.attempts + 1 };
+                self.store.scan_failed(scan.row, id, due, attempts, &error.to_string())?;
+                if root_is_lost {
+                    self.root_failed(id, &error);
+                }
+                return Ok(());
+            }
+        };
+        scan.unsteady |= !page.steady;
+        self.take_page(&item, &scan, &page)?;
+        if let Some(next) = page.next {
+            scan.after = Some(next);
+            if let Some(Place { base: Base::Tree, path }) = self.place(item.node)? {
+                return self.order_scan(id, path, scan);
+            }
+        } else if scan.unsteady {
+            let due = self.now.wall.plus_ms(millis(UNSTEADY_AGAIN) as i64);
+            self.store.want_scan(item.node, id, scan.row.deep, due)?;
+        }
+        Ok(())
+    }
+
+    fn take_page(&mut self, dir: &ItemRow, scan: &Scan, page: &DirScan) -> Result<()> {
+        let here = |item: &ItemRow| match item.disk_seat() {
+            Some(SeatRow::At { name, .. }) => Some(name),
+            _ => None,
+        };
+        let mut expected = self.store.seated_children(dir.node, scan.after.as_ref(), ROWS_PER_PAGE)?;
+        if expected.len() == ROWS_PER_PAGE as usize {
+            self.store.want_scan(dir.node, dir.folder, scan.row.deep, self.now.wall)?;
+        }
+        if let Some(next) = &page.next {
+            expected.retain(|item| here(item).is_some_and(|name| name <= *next));
+        }
+        if page.steady {
+            let entries = page.entries.iter().map(|entry| &entry.name);
+            let seen: BTreeSet<&Name> = entries.chain(page.unreadable.iter().map(|entry| &entry.name)).collect();
+            for item in expected.iter().filter(|item| here(item).is_some_and(|name| !seen.contains(&name))) {
+                self.missing(item)?;
+            }
+        }
+        self.changed_names(&expected, &page.entries)?;
+        for entry in &page.entries {
+            self.entry(dir, entry, scan.row.deep)?;
+        }
+        Ok(())
+    }
+
+    /// Items that changed names among themselves: each is first taken for missing and then found by its inode. A file whose inode has
+    /// a new name is not meant: that is how editors keep a backup.
+    fn changed_names(&mut self, expected: &[ItemRow], entries: &[LocalEntry]) -> Result<()> {
+        let by_ino: BTreeMap<u64, &LocalEntry> = entries.iter().map(|entry| (entry.stamp.ino, entry)).collect();
+        let by_name: BTreeMap<&Name, &LocalEntry> = entries.iter().map(|entry| (&entry.name, entry)).collect();
+        let known: BTreeSet<Name> = expected.iter().filter_map(|item| seat_of(item).map(|(_, name)| name)).collect();
+        for item in expected.iter().filter(|item| !item.is_local_only()) {
+            let (Some((_, name)), Some(stamp)) = (seat_of(item), item.disk_stamp()) else { continue };
+            let (Some(here), Some(there)) = (by_name.get(&name), by_ino.get(&stamp.ino)) else { continue };
+            let moved = stamp.ino != 0 && !here.stamp.same_inode(&stamp) && there.stamp.same_inode(&stamp);
+            let is_it = match there.kind {
+                EntryKind::Folder => item.id.is_folder(),
+                EntryKind::File => {
+                    !item.id.is_folder()
+                        && there.links == 1
+                        && known.contains(&there.name)
+                        && item.synced.as_ref().is_some_and(|synced| synced.stamp.same_content(&there.stamp))
+                }
+                EntryKind::Link | EntryKind::Special | EntryKind::Mount => false,
+            };
+            if moved && is_it {
+                self.missing(item)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One entry of a directory.
+    fn entry(&mut self, dir: &ItemRow, entry: &LocalEntry, deep: bool) -> Result<()> {
+        let kind = match entry.kind {
+            EntryKind::File => ItemKind::File,
+            EntryKind::Folder => ItemKind::Folder,
+            // What is neither file nor folder of this disk hides what may be below it, and proves nothing.
+            EntryKind::Link | EntryKind::Special | EntryKind::Mount => return Ok(()),
+        };
+        let known = match self.store.seated_at(dir.node, &entry.name)? {
+            Some(node) => self.store.item(node)?,
+            None => None,
+        };
+        match known {
+            Some(known) if known.id.kind() != kind => {
+                self.missing(&known)?;
+                self.new_entry(dir, entry, kind)
+            }
+            Some(known) if kind == ItemKind::File => self.known_file(&known, entry),
+            Some(known) => self.known_folder(dir, &known, entry, deep),
+            None => self.new_entry(dir, entry, kind),
+        }
+    }
+
+    /// A file has the name that we know it by; whether it is the same inode does not matter, as editors write a new one and rename it
+    /// over the old one.
+    fn known_file(&mut self, known: &ItemRow, entry: &LocalEntry) -> Result<()> {
+        if known.disk_stamp().is_some_and(|stamp| stamp.same_content(&entry.stamp)) {
+            return Ok(());
+        }
+        let seat = seat_of(known);
+        let edit = Some(LocalEdit { stamp: entry.stamp, digests: None });
+        self.observe(known, Some(LocalRow::Present { seat, edit, at: self.now.wall }))
+    }
+
+    fn known_folder(&mut self, dir: &ItemRow, known: &ItemRow, entry: &LocalEntry, deep: bool) -> Result<()> {
+        let stamp = known.disk_stamp().filter(|stamp| stamp.ino != 0);
+        let is_same = stamp.is_none_or(|stamp| stamp.same_inode(&entry.stamp));
+        if !is_same && self.store.missing_inode(known.folder, &entry.stamp)?.is_some() {
+            // Another directory that we know was moved over this one's name.
+            self.missing(known)?;
+            return self.new_entry(dir, entry, ItemKind::Folder);
+        }
+        if !is_same && let Some(mut synced) = known.synced.clone() {
+            synced.stamp = entry.stamp;
+            self.put_synced(known, Some(&synced))?;
+        }
+        if deep || !is_same {
+            self.store.want_scan(known.node, known.folder, true, self.now.wall)?;
+        }
+        Ok(())
+    }
+
+    /// An entry where we knew of none: something that moved, something that the cloud has and the disk had not, or something new.
+    fn new_entry(&mut self, dir: &ItemRow, entry: &LocalEntry, kind: ItemKind) -> Result<()> {
+        let seat = (dir.node, entry.name.clone());
+        let at = self.now.wall;
+        if let Some(moved) = self.moved_here(dir.folder, entry, kind)? {
+            self.observe(&moved, Some(LocalRow::Present { seat: Some(seat), edit: None, at }))?;
+            if kind == ItemKind::Folder {
+                self.store.vanished_told(moved.node)?;
+                self.store.want_scan(moved.node, dir.folder, true, at)?;
+            }
+            return Ok(());
+        }
+        if !self.policy(dir.folder).sends() || !self.wanted_here(dir, entry, kind)? {
+            return Ok(());
+        }
+        let local =
+            LocalRow::Present { seat: Some(seat), edit: Some(LocalEdit { stamp: entry.stamp, digests: None }), at };
+        let there = self.store.unplaced(dir.node, &entry.name.to_text())?;
+        let there = match there {
+            Some(node) => self.store.item(node)?,
+            None => None,
+        };
+        let node = if let Some(there) = there.filter(|there| there.id.kind() == kind && there.local.is_none()) {
+            // Both made it; the planner compares them.
+            self.observe(&there, Some(local))?;
+            there.node
+        } else {
+            let id = local_id(kind, self.store.next_job()?);
+            let node = self.store.add_local(dir.folder, &id, &local)?;
+            self.store.mark(node, dir.folder, Lane::News, 0, None, at)?;
+            node
+        };
+        if kind == ItemKind::Folder {
+            self.store.want_scan(node, dir.folder, true, at)?;
+        }
+        Ok(())
+    }
+
+    /// The item that was missing elsewhere and is what is found here.
+    fn moved_here(&self, folder: FolderId, entry: &LocalEntry, kind: ItemKind) -> Result<Option<ItemRow>> {
+        if kind == ItemKind::File && entry.links > 1 {
+            return Ok(None);
+        }
+        let found = self.store.missing_inode(folder, &entry.stamp)?.filter(|item| item.id.kind() == kind);
+        Ok(found.filter(|item| {
+            // An inode that is used again has another content.
+            kind == ItemKind::Folder
+                || item.synced.as_ref().is_some_and(|synced| synced.stamp.same_content(&entry.stamp))
+        }))
+    }
+
+    /// Whether the patterns want a local entry.
+    fn wanted_here(&mut self, dir: &ItemRow, entry: &LocalEntry, kind: ItemKind) -> Result<bool> {
+        if self.folders.get(&dir.folder).is_none_or(|folder| folder.filter.is_empty()) {
+            return Ok(true);
+        }
+        let Some(place) = self.place(dir.node)? else { return Ok(false) };
+        let path = place.path.join(&entry.name).to_string();
+        let is_folder = kind == ItemKind::Folder;
+        Ok(self.folders.get(&dir.folder).is_some_and(|folder| folder.filter.wants(&path, is_folder)))
+    }
+
+    /// A complete scan did not find an item where it was.
+    pub(super) fn missing(&mut self, item: &ItemRow) -> Result<()> {
+        if let Some(found) = self.found_elsewhere(item)? {
+            let seat = seat_of(&found);
+            let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
+            self.drop_found(&found)?;
+            self.observe(item, Some(LocalRow::Present { seat, edit, at: self.now.wall }))?;
+            if item.id.is_folder() {
+                self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
+            }
+            return Ok(());
+        }
+        self.observe(item, Some(LocalRow::Absent { at: self.now.wall }))?;
+        if item.id.is_folder() {
+            self.store.vanish(item.node, item.folder)?;
+            self.more = true;
+        }
+        Ok(())
+    }
+
+    /// What is missing here was already met as something new elsewhere.
+    fn found_elsewhere(&self, item: &ItemRow) -> Result<Option<ItemRow>> {
+        let Some(stamp) = item.disk_stamp().filter(|stamp| stamp.ino != 0 && !item.is_local_only()) else {
+            return Ok(None);
+        };
+        let Some(found) = self.store.new_inode(item.folder, &stamp)? else { return Ok(None) };
+        let is_same = found.id.kind() == item.id.kind()
+            && found.is_local_only()
+            && self.store.sent_of(found.node)?.is_none()
+            && (item.id.is_folder() || found.disk_stamp().is_some_and(|theirs| theirs.same_content(&stamp)));
+        Ok(is_same.then_some(found))
+    }
+
+    /// Drops the row of something new that turned out to be known, with those of what was found in it: they are found again.
+    pub(super) fn drop_found(&mut self, found: &ItemRow) -> Result<()> {
+        let mut todo = vec![found.clone()];
+        while let Some(item) = todo.pop() {
+            if item.id.is_folder() {
+                todo.extend(self.store.seated_children(item.node, None, REPLACED_MOST)?);
+            }
+            if item.is_local_only() && self.store.sent_of(item.node)?.is_none() {
+                self.store.set_local(item.node, None)?;
+                self.store.drop_item(item.node)?;
+                self.leave(item.node);
+            } else {
+                // It is known from elsewhere, and is met again where it is now.
+                self.observe(&item, Some(LocalRow::Absent { at: self.now.wall }))?;
+            }
+        }
+        self.places.clear();
+        Ok(())
+    }
+
+    /// What is in a directory that is missing is missing as well.
+    fn tell_vanished(&mut self, id: FolderId) -> Result<()> {
+        let Some(node) = self.store.next_vanished(id)? else { return Ok(()) };
+        let children = self.store.seated_children(node, None, ROWS_PER_STEP)?;
+        for child in &children {
+            self.missing(child)?;
+        }
+        if children.len() < ROWS_PER_STEP as usize {
+            self.store.vanished_told(node)?;
+        }
+        self.more = true;
+        Ok(())
+    }
+
+    /// Writes down what the disk has of an item, and marks it if that is news.
+    pub(super) fn observe(&mut self, item: &ItemRow, local: Option<LocalRow>) -> Result<()> {
+        let local = local.and_then(|local| differing(item, local));
+        if same_but_when(item.local.as_ref(), local.as_ref()) {
+            return Ok(());
+        }
+        self.store.set_local(item.node, local.as_ref())?;
+        self.places_changed(item);
+        if local.is_none() && item.is_local_only() {
+            return Ok(());
+        }
+        self.store.mark(item.node, item.folder, Lane::News, 0, None, self.now.wall)
+    }
+
+    fn places_changed(&mut self, item: &ItemRow) {
+        if item.id.is_folder() {
+            self.places.clear();
+        } else {
+            self.places.remove(&item.node);
+        }
+    }
+
+    /// The synced side of an item changed: what the disk has of it is compared with that again.
+    pub(super) fn rebase(&mut self, node: NodeId, was: Option<&SeatRow>, edit: Option<LocalEdit>) -> Result<()> {
+        let Some(item) = self.store.item(node)? else { return Ok(()) };
+        let seat = match was {
+            Some(SeatRow::At { parent, name }) => Some((*parent, name.clone())),
+            Some(SeatRow::Root | SeatRow::Parked(_)) | None => None,
+        };
+        let at = item.local.as_ref().map_or(self.now.wall, LocalRow::at);
+        let local = differing(&item, LocalRow::Present { seat, edit, at });
+        self.store.set_local(node, local.as_ref())?;
+        self.places_changed(&item);
+        Ok(())
+    }
+}
+
+/// The seat of what the disk has, where the row of an item can say it.
+pub(super) fn seat_of(item: &ItemRow) -> Option<(NodeId, Name)> {
+    match item.disk_seat() {
+        Some(SeatRow::At { parent, name }) => Some((parent, name)),
+        Some(SeatRow::Root | SeatRow::Parked(_)) | None => None,
+    }
+}
+
+/// What is left of an observation when that which equals the synced side is taken out of it.
+fn differing(item: &ItemRow, local: LocalRow) -> Option<LocalRow> {
+    let LocalRow::Present { seat, edit, at } = local else { return Some(local) };
+    let Some(synced) = &item.synced else { return Some(LocalRow::Present { seat, edit, at }) };
+    let seat = seat.filter(|(parent, name)| {
+        !matches!(&synced.seat, SeatRow::At { parent: there, name: called } if there == parent && called == name)
+    });
+    let is_edited = |stamp: &Stamp| !item.id.is_folder() && !synced.stamp.same_content(stamp);
+    let edit = edit.filter(|edit| is_edited(&edit.stamp));
+    (seat.is_some() || edit.is_some()).then_some(LocalRow::Present { seat, edit, at })
+}
+
+/// Whether two observations say the same, whenever they were made.
+fn same_but_when(one: Option<&LocalRow>, other: Option<&LocalRow>) -> bool {
+    match (one, other) {
+        (Some(LocalRow::Absent { .. }), Some(LocalRow::Absent { .. })) | (None, None) => true,
+        (
+            Some(LocalRow::Present { seat, edit, .. }),
+            Some(LocalRow::Present { seat: other_seat, edit: other_edit, .. }),
+        ) => {
+            let same_content = match (edit, other_edit) {
+                (Some(one), Some(other)) => one.stamp.same_content(&other.stamp),
+                (None, None) => true,
+                _ => false,
+            };
+            seat == other_seat && same_content
+        }
+        _ => false,
+    }
+}

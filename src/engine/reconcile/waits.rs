@@ -1,0 +1,78 @@
+//! Items that wait for one another, and circles of them.
+
+#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
+use super::*;
+
+impl Engine {
+    pub(in crate::engine) fn await_sweep(&mut self, item: &ItemRow) {
+        self.nodes.insert(item.node, Phase::AwaitSweep);
+        if let Some(folder) = self.folders.get_mut(&item.folder) {
+            folder.after_sweep.push(item.node);
+        }
+    }
+
+    /// An item waits until another one has moved on.
+    pub(in crate::engine) fn await_node(&mut self, work: &WorkRow, other: &ItemRow) -> Result<()> {
+        match self.store.work(other.node)?.map(|theirs| theirs.state) {
+            None => {
+                // Nothing was to be done there, as far as we knew; its plan is made again.
+                self.store.mark(other.node, other.folder, work.lane, 0, None, self.now.wall)?;
+            }
+            Some(WorkState::Ready) => {}
+            Some(WorkState::Waiting) => {
+                self.put_off(work, WAIT_AGAIN, WAITS, "waits for another item")?;
+                self.waits_for.insert(work.node, other.node);
+                return self.break_circle(work);
+            }
+            Some(WorkState::Held) => {
+                // It is held with what it waits for; the decision frees both.
+                self.store.hold_work(work.node)?;
+                self.leave(work.node);
+                return Ok(());
+            }
+        }
+        self.nodes.insert(work.node, Phase::AwaitNode);
+        self.awaiting.entry(other.node).or_default().push(work.node);
+        self.waits_for.insert(work.node, other.node);
+        self.break_circle(work)
+    }
+
+    /// Items that wait for one another in a circle would wait for ever: one of them that is on disk and is to move steps aside.
+    pub(in crate::engine) fn break_circle(&mut self, work: &WorkRow) -> Result<()> {
+        let mut circle = vec![work.node];
+        let mut at = work.node;
+        loop {
+            let stands = self.nodes.get(&at).is_none_or(|phase| *phase == Phase::AwaitNode);
+            let next = self.waits_for.get(&at).filter(|_| stands);
+            match next {
+                Some(next) if *next == work.node => break,
+                Some(next) if circle.len() < CIRCLE_MOST => {
+                    circle.push(*next);
+                    at = *next;
+                }
+                _ => return Ok(()),
+            }
+        }
+        for node in circle {
+            let (Some(theirs), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else { continue };
+            let waits = match theirs.state {
+                WorkState::Ready => true,
+                WorkState::Waiting => theirs.problem.as_ref().is_some_and(|(code, _)| code == WAITS),
+                WorkState::Held => false,
+            };
+            if waits && matches!(self.plan_of(&item), Action::MoveRemote { .. }) {
+                self.aside_remotely.insert(node);
+                self.nodes.remove(&node);
+                self.waits_for.remove(&node);
+                self.store.unwait(node)?;
+                self.make_ready(node, Lane::News);
+                return Ok(());
+            }
+            let is_seated = matches!(item.disk_seat(), Some(SeatRow::At { .. }));
+            if is_seated && waits && matches!(self.plan_of(&item), Action::Move { .. }) {
+                return self.want(&item, &theirs, Want::Park);
+            }
+        }
+        self.put_off(work, WAIT_AGAIN, WAITS, "waits for items that wait for it")
+    }
+}

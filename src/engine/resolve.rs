@@ -1,0 +1,99 @@
+//! What a person decides about conflicts.
+
+use super::Engine;
+use super::local::seat_of;
+use crate::command::{Answer, Keep};
+use crate::deed::{Deed, DeedOrder, OnEdit};
+use crate::id::FolderId;
+use crate::store::Result;
+use crate::store::conflicts::ConflictRow;
+use crate::store::intents::{IntentRow, NewSeat};
+use crate::store::items::ItemRow;
+
+impl Engine {
+    /// Takes a decision about one conflict, or about all.
+    pub(super) fn resolve(&mut self, path: Option<&str>, folder: Option<&str>, keep: Keep) -> Result<Answer> {
+        let ids: Vec<FolderId> = self
+            .folders
+            .iter()
+            .filter(|(_, known)| folder.is_none_or(|folder| known.settings.name == folder))
+            .map(|(id, _)| *id)
+            .collect();
+        let mut decided = 0;
+        for id in ids {
+            for conflict in self.store.conflicts(id)? {
+                if path.is_some_and(|path| path != conflict.path && path != conflict.kept) {
+                    continue;
+                }
+                if keep == Keep::Local && conflict.node == conflict.copy {
+                    let message = format!(
+                        "`{}` and `{}` are two items; rename one of them, or keep both",
+                        conflict.path, conflict.kept
+                    );
+                    return Ok(Answer::Refused { message });
+                }
+                decided += 1;
+                if keep == Keep::Both {
+                    self.store.drop_conflict(conflict.conflict)?;
+                } else if let Some(folder) = self.folders.get_mut(&id) {
+                    folder.decisions.push_back((conflict, keep));
+                }
+            }
+        }
+        self.more = true;
+        Ok(match (decided, path) {
+            (0, Some(path)) => {
+                Answer::NotFound { message: format!("there is no conflict at `{path}`; `agent conflicts` lists them") }
+            }
+            (0, None) => Answer::Ok { message: "there are no conflicts".into() },
+            (1, _) => Answer::Ok { message: "the conflict is being resolved".into() },
+            (many, _) => Answer::Ok { message: format!("{many} conflicts are being resolved") },
+        })
+    }
+
+    /// Carries out decisions when the disk is free. The deeds only change the disk: the scan that follows finds a file that was
+    /// edited and one that was deleted, and these go their usual way.
+    pub(super) fn drive_decisions(&mut self, id: FolderId) -> Result<()> {
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        if folder.batch.is_some() || !folder.building.is_empty() || !folder.is_open() {
+            return Ok(());
+        }
+        let Some((conflict, keep)) = folder.decisions.pop_front() else { return Ok(()) };
+        self.more |= !folder.decisions.is_empty();
+        let (Some(kept), Some(copy)) = (self.store.item(conflict.node)?, self.store.item(conflict.copy)?) else {
+            // Somebody removed one of them: there is nothing left to decide.
+            return self.store.drop_conflict(conflict.conflict);
+        };
+        let goes = if keep == Keep::Local { &kept } else { &copy };
+        let Some((intent, at)) = self.removal(goes)? else { return self.store.drop_conflict(conflict.conflict) };
+        let mut intents = vec![intent];
+        if keep == Keep::Local {
+            let (Some(from), Some(expect)) = (self.place(copy.node)?, copy.disk_stamp()) else {
+                return self.store.drop_conflict(conflict.conflict);
+            };
+            let deed = Deed::Relocate { from, to: at, expect, is_folder: false };
+            let order = DeedOrder { job: self.store.next_job()?, deed };
+            intents.push(IntentRow { node: copy.node, folder: id, order, seat: NewSeat::Unchanged });
+        }
+        self.decide(id, &conflict, intents)
+    }
+
+    fn removal(&mut self, item: &ItemRow) -> Result<Option<(IntentRow, crate::deed::Place)>> {
+        if item.id.is_folder() || seat_of(item).is_none() {
+            return Ok(None);
+        }
+        let (Some(at), Some(expect)) = (self.place(item.node)?, item.disk_stamp()) else { return Ok(None) };
+        let deed = Deed::RemoveFile { at: at.clone(), expect, on_edit: OnEdit::Keep };
+        let order = DeedOrder { job: self.store.next_job()?, deed };
+        let intent = IntentRow { node: item.node, folder: item.folder, order, seat: NewSeat::Unchanged };
+        Ok(Some((intent, at)))
+    }
+
+    fn decide(&mut self, id: FolderId, conflict: &ConflictRow, intents: Vec<IntentRow>) -> Result<()> {
+        for intent in &intents {
+            self.store.add_intent(intent)?;
+        }
+        self.store.drop_conflict(conflict.conflict)?;
+        self.hand_out(id, intents, false)
+    }
+}

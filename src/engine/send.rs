@@ -1,0 +1,292 @@
+//! Our own writes to the cloud: each is written down before it is sent, recognised when it comes back as an event, and looked up when no
+//! answer came.
+
+use std::time::Duration;
+
+use super::disk::Want;
+use super::effect::{Effect, Notice, Task};
+use super::learn::Source;
+use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
+use super::local::seat_of;
+use super::reconcile::name_on_disk;
+use super::{Engine, Job, Phase};
+use crate::deed::{Base, Place};
+use crate::id::{AccountId, FolderId, ItemId, ItemKind, JobId, NodeId};
+use crate::local_news::{UploadFailure, UploadFile, Uploaded};
+use crate::path::Name;
+use crate::plan::Action;
+use crate::provider::{Expected, ProviderError, ProviderErrorKind, UploadTarget};
+use crate::store::Result;
+use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow, SyncedRow};
+use crate::store::sent::{SentRow, Write};
+use crate::store::work::{Lane, WorkRow};
+use crate::tree::{RemoteItem, SyncedContent};
+
+mod answers;
+pub(super) mod echoes;
+
+use echoes::echo_of;
+
+/// How long something new waits for scans that may show that it was only moved.
+const MOVES_AWAITED_MS: i64 = 10_000;
+/// How long we wait for the listing that tells whether a write happened.
+const LISTING_AWAITED: Duration = Duration::from_secs(2);
+/// How long an event of our own is awaited before the item is looked at instead, in milliseconds.
+const ECHO_AWAITED_MS: i64 = 3_600_000;
+/// Expired expectations looked at in one step.
+const ECHOES_PER_STEP: u32 = 100;
+/// What an echo says of an item that we put into the trash.
+pub(super) const ECHO_GONE: &str = "gone";
+
+impl Engine {
+    /// Prepares a change of the cloud: waits until it can be believed, and until those that come before it are done.
+    pub(super) fn consider_write(&mut self, item: &ItemRow, work: &WorkRow, action: Action) -> Result<()> {
+        if matches!(action, Action::Upload { .. } | Action::MakeRemote { .. }) && !item.is_local_only() {
+            // It came and went in the cloud before both agreed on it.
+            return self.revive(item, work);
+        }
+        if self.store.scan_left(item.folder)? && !self.need_not_wait(item, &action) {
+            return self.wait_for_scans(work);
+        }
+        let parent = match &action {
+            Action::Upload { parent, .. } | Action::MakeRemote { parent, .. } | Action::MoveRemote { parent, .. } => {
+                Some(*parent)
+            }
+            _ => None,
+        };
+        if let Some(parent) = parent {
+            let Some(above) = self.store.item(parent)? else {
+                self.rescan_around(item)?;
+                return self.wait_for_scans(work);
+            };
+            if above.remote.presence != Presence::Present {
+                return self.await_node(work, &above);
+            }
+            if work.attempts > 0 && self.store.listing_wanted(parent)? {
+                // It was refused, and the listing tells why.
+                return self.wait_quietly(work, LISTING_AWAITED);
+            }
+            if !self.not_into_itself_remotely(item, work, parent)? {
+                return Ok(());
+            }
+        }
+        if let Action::Trash(kind) = action
+            && !self.may_trash(item, work, kind)?
+        {
+            return Ok(());
+        }
+        if matches!(action, Action::Upload { .. } | Action::MakeRemote { .. } | Action::MoveRemote { .. })
+            && self.remote_name(item, &action).is_none()
+        {
+            let text = "the name is not UTF-8, which the cloud cannot hold; rename the file";
+            return self.item_failed(item.node, "name_not_utf8", text, None);
+        }
+        self.await_call(work, item);
+        Ok(())
+    }
+
+    /// Whether something may go on though directories are still to be scanned.
+    fn need_not_wait(&self, item: &ItemRow, action: &Action) -> bool {
+        let since = item.local.as_ref().map_or(i64::MAX, |local| self.now.wall.since(local.at()));
+        // A clock that went back must not block for ever; a deletion waits until nothing can show that it was a move.
+        !matches!(action, Action::Trash(_)) && (since < 0 || since > MOVES_AWAITED_MS)
+    }
+
+    /// What an item is to be called in the cloud; nothing if the cloud cannot call it so.
+    fn remote_name(&self, item: &ItemRow, action: &Action) -> Option<String> {
+        let (Action::Upload { name, .. } | Action::MakeRemote { name, .. } | Action::MoveRemote { name, .. }) = action
+        else {
+            return Some(item.remote.name.clone());
+        };
+        // One whose name the disk cannot hold keeps the cloud's when it only moves.
+        if item.remote.presence == Presence::Present && name_on_disk(item).name() == name {
+            return Some(item.remote.name.clone());
+        }
+        std::str::from_utf8(name.as_bytes()).ok().map(str::to_owned)
+    }
+
+    /// Whether a folder's new place in the cloud does not (still) lie below it.
+    fn not_into_itself_remotely(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId) -> Result<bool> {
+        if !item.id.is_folder() || item.is_local_only() {
+            return Ok(true);
+        }
+        let mut chain = Vec::new();
+        let mut at = Some(parent);
+        while let Some(node) = at {
+            if node == item.node {
+                for other in chain {
+                    if let Some(other) = self.store.item(other)?
+                        && matches!(self.plan_of(&other), Action::MoveRemote { .. })
+                    {
+                        self.await_node(work, &other)?;
+                        return Ok(false);
+                    }
+                }
+                // The disk put it into what the cloud put into it: the cloud's place wins.
+                let name = name_on_disk(item).name().clone();
+                match item.remote.parent {
+                    Some(parent) if self.way_is_free(item, work, parent, &name)? => {
+                        self.want(item, work, Want::Move { parent, name })?;
+                    }
+                    _ => {}
+                }
+                return Ok(false);
+            }
+            chain.push(node);
+            at = self.store.item(node)?.and_then(|row| row.remote.parent);
+        }
+        Ok(true)
+    }
+
+    /// Whether an item may go to the trash now: a person need not be asked, and nothing that stays is in it.
+    fn may_trash(&mut self, item: &ItemRow, work: &WorkRow, kind: ItemKind) -> Result<bool> {
+        if self.store.sweep_left(item.folder)? {
+            self.await_sweep(item);
+            return Ok(false);
+        }
+        if kind == ItemKind::File {
+            return Ok(work.approved || !self.brake_writes(item)?);
+        }
+        let Some(child) = self.store.remote_child(item.node)? else { return Ok(true) };
+        let Some(child) = self.store.item(child)? else { return Ok(true) };
+        match self.plan_of(&child) {
+            Action::Fetch { .. }
+            | Action::MakeFolder { .. }
+            | Action::Move { .. }
+            | Action::Restore
+            | Action::Agree
+            | Action::Settle
+            | Action::Update
+            | Action::Leave => {
+                // Somebody changed what is in it: the folder comes back for it.
+                self.restore(item, work)?;
+            }
+            _ => self.await_node(work, &child)?,
+        }
+        Ok(false)
+    }
+
+    /// Starts the write that an item waits for; false if there is no room for its kind of call.
+    pub(super) fn release_write(&mut self, id: AccountId, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+        let action = self.plan_of(item);
+        let Some(account) = self.accounts.get(&id) else { return Ok(true) };
+        let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
+        let room = if is_upload {
+            account.fetching < account.settings.transfers as usize
+        } else {
+            account.asking < QUESTIONS_MOST
+        };
+        if !room {
+            return Ok(false);
+        }
+        let session = match self.store.sent_of(item.node)? {
+            Some(sent) if !sent.unsure => {
+                self.nodes.insert(item.node, Phase::Busy);
+                return Ok(true);
+            }
+            Some(sent) => sent.session,
+            None => None,
+        };
+        let Some((write, task)) = self.write_of(item, &action, session.clone())? else {
+            self.make_ready_again(work);
+            return Ok(true);
+        };
+        if let Task::Upload(_, file) = &task
+            && let Some((sha256, _)) = &file.digests
+            && !self.may_upload(item, work, &file.path, *sha256, file.stamp.size)?
+        {
+            return Ok(true);
+        }
+        let share = self.share_of(item.folder, work.lane);
+        if !self.may_call(id, share) {
+            return Ok(false);
+        }
+        let Some(job) = self.start(Job::Write { account: id, folder: item.folder, node: item.node, is_upload })? else {
+            return Ok(false);
+        };
+        self.spend_call(id, share)?;
+        if let Some(account) = self.accounts.get_mut(&id) {
+            if is_upload {
+                account.fetching += 1;
+            } else {
+                account.asking += 1;
+            }
+        }
+        self.nodes.insert(item.node, Phase::Busy);
+        let sent = SentRow { job, node: item.node, folder: item.folder, write, unsure: false, session };
+        self.store.drop_sent(item.node)?;
+        self.store.add_sent(&sent, self.now.wall)?;
+        self.outbox.push(Effect::Cloud { job, account: id, task });
+        Ok(true)
+    }
+
+    /// What is sent for an action; nothing if it cannot be sent now.
+    fn write_of(&mut self, item: &ItemRow, action: &Action, session: Option<String>) -> Result<Option<(Write, Task)>> {
+        let Some(called) = self.remote_name(item, action) else { return Ok(None) };
+        let expected = Expected {
+            version: item.remote.content.as_ref().map(|content| content.version.clone()),
+            etag: item.remote.etag.clone(),
+        };
+        let above = |engine: &Self, parent: NodeId| -> Result<Option<ItemId>> {
+            let above = engine.store.item(parent)?;
+            Ok(above.filter(|above| above.remote.presence == Presence::Present).map(|above| above.id))
+        };
+        Ok(match action {
+            Action::Upload { parent, name } => {
+                let Some(above) = above(self, *parent)? else { return Ok(None) };
+                let target = UploadTarget::New { parent: above, name: called };
+                self.upload_of(item, target, session)?.map(|(file, sha256)| {
+                    let stamp = file.stamp;
+                    let write = Write::Upload { parent: *parent, name: name.clone(), sha256, stamp };
+                    (write, Task::Upload(item.folder, Box::new(file)))
+                })
+            }
+            Action::Update => {
+                let after = expected.version.clone();
+                let target = UploadTarget::Version { file: item.id.clone(), expected };
+                self.upload_of(item, target, session)?.map(|(file, sha256)| {
+                    let stamp = file.stamp;
+                    (Write::Update { after, sha256, stamp }, Task::Upload(item.folder, Box::new(file)))
+                })
+            }
+            Action::MakeRemote { parent, name } => above(self, *parent)?.map(|above| {
+                let write = Write::MakeFolder { parent: *parent, name: name.clone() };
+                (write, Task::MakeFolder { parent: above, name: called })
+            }),
+            Action::MoveRemote { parent, name } => {
+                let Some(above) = above(self, *parent)? else { return Ok(None) };
+                let aside = self.aside_remotely.remove(&item.node);
+                let (name, called) = if aside {
+                    let text = format!(".~{}", self.store.next_job()?);
+                    (Name::new(text.as_bytes()).unwrap_or_else(|_| name.clone()), text)
+                } else {
+                    (name.clone(), called)
+                };
+                let write = Write::Relocate { parent: *parent, name, aside };
+                Some((write, Task::Relocate { item: item.id.clone(), parent: above, name: called, expected }))
+            }
+            Action::Trash(_) => Some((Write::Trash, Task::Trash { item: item.id.clone(), expected })),
+            _ => None,
+        })
+    }
+
+    fn upload_of(
+        &mut self,
+        item: &ItemRow,
+        target: UploadTarget,
+        session: Option<String>,
+    ) -> Result<Option<(UploadFile, crate::id::Sha256)>> {
+        let Some(edit) = item.local.as_ref().and_then(LocalRow::edit) else { return Ok(None) };
+        let Some((sha256, hash)) = edit.digests.clone() else { return Ok(None) };
+        let Some(Place { base: Base::Tree, path }) = self.place(item.node)? else { return Ok(None) };
+        let file = UploadFile { path, stamp: edit.stamp, target, digests: Some((sha256, hash)), session };
+        Ok(Some((file, sha256)))
+    }
+
+    /// A chunked upload exists: it is durable before its first part is sent.
+    pub(super) fn session_begun(&mut self, job: JobId, session: &str) -> Result<()> {
+        self.store.set_session(job, session)?;
+        self.outbox.push(Effect::SessionKept(job));
+        Ok(())
+    }
+}

@@ -1,0 +1,338 @@
+//! What came of our writes: both agree on what was done, and what was refused is compared with what is there.
+
+#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
+use super::*;
+
+impl Engine {
+    pub(in crate::engine) fn write_ended(&mut self, account: AccountId, node: NodeId, is_upload: bool) {
+        if let Some(account) = self.accounts.get_mut(&account) {
+            if is_upload {
+                account.fetching = account.fetching.saturating_sub(1);
+            } else {
+                account.asking = account.asking.saturating_sub(1);
+            }
+        }
+        self.nodes.remove(&node);
+    }
+
+    /// An upload ended.
+    pub(in crate::engine) fn uploaded(
+        &mut self,
+        account: AccountId,
+        node: NodeId,
+        result: std::result::Result<Box<Uploaded>, UploadFailure>,
+    ) -> Result<()> {
+        self.write_ended(account, node, true);
+        let Some(sent) = self.store.sent_of(node)? else { return self.reconsider(node) };
+        let (done, miss) = match result {
+            Ok(done) => (done, None),
+            Err(UploadFailure::ChangedAfter(done, miss)) => (done, Some(miss)),
+            Err(UploadFailure::Provider(error)) => return self.write_failed(account, &sent, &error),
+            Err(UploadFailure::Local(miss)) => {
+                self.store.drop_sent(node)?;
+                let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+                    self.leave(node);
+                    return Ok(());
+                };
+                return self.local_miss(&item, &work, &miss);
+            }
+        };
+        self.wrote(account, &sent, &done.item, Some((done.sha256, done.stamp)))?;
+        if miss.is_some()
+            && let Some(item) = self.store.item(node)?
+        {
+            self.rescan_around(&item)?;
+        }
+        Ok(())
+    }
+
+    /// A remote folder was made, or an item moved.
+    pub(in crate::engine) fn changed_remotely(
+        &mut self,
+        account: AccountId,
+        node: NodeId,
+        result: std::result::Result<Box<RemoteItem>, ProviderError>,
+    ) -> Result<()> {
+        self.write_ended(account, node, false);
+        let Some(sent) = self.store.sent_of(node)? else { return self.reconsider(node) };
+        match result {
+            Ok(item) => self.wrote(account, &sent, &item, None),
+            Err(error) => self.write_failed(account, &sent, &error),
+        }
+    }
+
+    /// An item was put into the trash.
+    pub(in crate::engine) fn trashed(
+        &mut self,
+        account: AccountId,
+        node: NodeId,
+        result: std::result::Result<(), ProviderError>,
+    ) -> Result<()> {
+        self.write_ended(account, node, false);
+        let Some(sent) = self.store.sent_of(node)? else { return self.reconsider(node) };
+        if let Err(error) = result {
+            return self.write_failed(account, &sent, &error);
+        }
+        self.account_worked(account);
+        self.store.drop_sent(node)?;
+        let Some(item) = self.store.item(node)? else {
+            self.leave(node);
+            return Ok(());
+        };
+        self.store.expect_echo(item.folder, &item.id, ECHO_GONE, self.now.wall)?;
+        if !item.id.is_folder() {
+            let approved = self.store.work(node)?.is_some_and(|work| work.approved);
+            if !approved {
+                self.store.count_deletion(item.folder, self.now.wall)?;
+            }
+        }
+        self.sent_done(&item, "trashed in the cloud")?;
+        self.gone(&item, Presence::Absent, Source::Look { journal: None })?;
+        if let Some(parent) = item.remote.parent {
+            self.wake_waiters(parent);
+        }
+        self.reconsider(node)
+    }
+
+    /// A write is done: the cloud has what we sent, and both agree on that.
+    pub(in crate::engine) fn wrote(
+        &mut self,
+        account: AccountId,
+        sent: &SentRow,
+        made: &RemoteItem,
+        content: Option<(crate::id::Sha256, crate::tree::Stamp)>,
+    ) -> Result<()> {
+        self.account_worked(account);
+        let node = sent.node;
+        self.store.drop_sent(node)?;
+        let Some(item) = self.store.item(node)? else {
+            self.leave(node);
+            return Ok(());
+        };
+        let known = self.store.item_by_id(item.folder, &made.id)?;
+        let told =
+            known.is_some_and(|known| known.remote.sequence == made.sequence && known.remote.content == made.content);
+        if item.id != made.id {
+            if let Some(other) = self.store.item_by_id(item.folder, &made.id)? {
+                return self.known_twice(&item, &other, made);
+            }
+            self.store.set_id(node, &made.id)?;
+        }
+        let learned = self.learn(item.folder, made, Source::Look { journal: None })?;
+        // An event that overtook the answer was recognised by the write that was under way.
+        if learned != crate::engine::learn::Learned::Stale && !(told && made.sequence.is_some()) {
+            self.store.expect_echo(item.folder, &made.id, &echo_of(made), self.now.wall)?;
+        }
+        let Some(item) = self.store.item(node)? else {
+            self.leave(node);
+            return Ok(());
+        };
+        let was = item.disk_seat();
+        let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
+        let what = self.now_agreed(&item, sent, made, content)?;
+        // What went missing on disk meanwhile stays missing.
+        if !matches!(item.local, Some(LocalRow::Absent { .. })) {
+            self.rebase(node, was.as_ref(), edit)?;
+        }
+        self.sent_done(&item, what)?;
+        self.reconsider(node)
+    }
+
+    /// The synced tree becomes what a write made of the cloud.
+    pub(in crate::engine) fn now_agreed(
+        &mut self,
+        item: &ItemRow,
+        sent: &SentRow,
+        made: &RemoteItem,
+        content: Option<(crate::id::Sha256, crate::tree::Stamp)>,
+    ) -> Result<&'static str> {
+        let held = made.content.as_ref().zip(content).map(|(theirs, (sha256, stamp))| {
+            let content = SyncedContent {
+                version: theirs.version.clone(),
+                hash: theirs.hash.clone(),
+                sha256: Some(sha256),
+                size: stamp.size,
+            };
+            (content, stamp)
+        });
+        let stamp = item.disk_stamp().unwrap_or(crate::engine::disk::NOT_OURS);
+        let at = |parent: &NodeId, name: &Name| SeatRow::At { parent: *parent, name: name.clone() };
+        let (synced, what) = match (&sent.write, &item.synced) {
+            (Write::Upload { parent, name, .. }, _) => {
+                let (content, stamp) = held.map_or((None, stamp), |(content, stamp)| (Some(content), stamp));
+                (SyncedRow { seat: at(parent, name), content, stamp }, "uploaded")
+            }
+            (Write::Update { .. }, known) => {
+                let seat = known.as_ref().map(|synced| synced.seat.clone()).or(item.disk_seat());
+                let Some(seat) = seat else { return Ok("uploaded") };
+                let (content, stamp) = held.map_or((None, stamp), |(content, stamp)| (Some(content), stamp));
+                (SyncedRow { seat, content, stamp }, "new version uploaded")
+            }
+            (Write::MakeFolder { parent, name }, _) => {
+                (SyncedRow { seat: at(parent, name), content: None, stamp }, "folder created in the cloud")
+            }
+            (Write::Relocate { parent, name, .. }, Some(synced)) => {
+                (SyncedRow { seat: at(parent, name), ..synced.clone() }, "moved in the cloud")
+            }
+            (Write::Relocate { .. }, None) | (Write::Trash, _) => return Ok("changed in the cloud"),
+        };
+        self.put_synced(item, Some(&synced))?;
+        Ok(what)
+    }
+
+    /// The cloud's answer names an item that we know under another row: an event overtook the answer, and the file had moved.
+    pub(in crate::engine) fn known_twice(&mut self, item: &ItemRow, other: &ItemRow, made: &RemoteItem) -> Result<()> {
+        self.learn(item.folder, made, Source::Look { journal: None })?;
+        self.store.mark(other.node, other.folder, Lane::News, 0, None, self.now.wall)?;
+        self.reconsider(item.node)
+    }
+
+    /// For the history, and whoever watches.
+    pub(in crate::engine) fn sent_done(&mut self, item: &ItemRow, what: &'static str) -> Result<()> {
+        self.did.insert(item.node, what);
+        let path = self.shown_path(item)?;
+        self.store.add_action(item.folder, &path, what, None, self.now.wall)?;
+        let took_ms = self.store.work(item.node)?.map_or(0, |work| self.now.wall.since(work.since).max(0));
+        let (folder, what) = (item.folder, what.to_owned());
+        self.notice(Notice::Outcome { folder, journal: None, what, path, from: None, took_ms });
+        Ok(())
+    }
+
+    /// The plan of an item is made again, if there is anything to plan.
+    pub(in crate::engine) fn reconsider(&mut self, node: NodeId) -> Result<()> {
+        match self.store.work(node)? {
+            Some(work) => self.make_ready_again(&work),
+            None => self.leave(node),
+        }
+        self.wake_waiters(node);
+        Ok(())
+    }
+
+    pub(in crate::engine) fn write_failed(
+        &mut self,
+        account: AccountId,
+        sent: &SentRow,
+        error: &ProviderError,
+    ) -> Result<()> {
+        let node = sent.node;
+        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+            self.leave(node);
+            return Ok(());
+        };
+        match error.kind {
+            ProviderErrorKind::Conflict => {
+                self.store.drop_sent(node)?;
+                self.account_worked(account);
+                self.name_conflict(account, sent, &item, &work)
+            }
+            ProviderErrorKind::OutcomeUnknown
+            | ProviderErrorKind::Network
+            | ProviderErrorKind::Unavailable
+            | ProviderErrorKind::Malformed => {
+                self.account_failed(account, error);
+                self.unsure(sent)
+            }
+            ProviderErrorKind::NotFound => {
+                self.store.drop_sent(node)?;
+                // What it was to change, or the folder that was to hold it, is not there (for us): its own state is asked for.
+                let asked = match &sent.write {
+                    Write::Upload { parent, .. } | Write::MakeFolder { parent, .. } => *parent,
+                    Write::Relocate { parent, .. } => {
+                        self.look_at(*parent)?;
+                        node
+                    }
+                    Write::Update { .. } | Write::Trash => node,
+                };
+                let text = "the cloud does not find what is to be changed; it is looked at";
+                self.item_failed(node, "version_gone", text, None)?;
+                self.look_at(asked)
+            }
+            ProviderErrorKind::Corrupt => {
+                self.store.drop_sent(node)?;
+                self.rescan_around(&item)?;
+                self.item_failed(node, "corrupt", &error.to_string(), error.retry_after)
+            }
+            _ => {
+                self.store.drop_sent(node)?;
+                self.call_failed(account, node, error)
+            }
+        }
+    }
+
+    /// Asks for an item's state; the watched folder's own is not asked for so.
+    pub(in crate::engine) fn look_at(&mut self, node: NodeId) -> Result<()> {
+        let Some(item) = self.store.item(node)?.filter(|item| !item.is_local_only()) else { return Ok(()) };
+        if self.folders.get(&item.folder).is_some_and(|folder| folder.row.root == Some(node)) {
+            return self.check_remote_root(item.folder);
+        }
+        match self.store.work(node)? {
+            // One that waits for its turn after a failure keeps its waiting time.
+            Some(work) if work.attempts > 0 => self.store.want_look(node),
+            _ => self.store.mark(node, item.folder, Lane::News, LOOK, None, self.now.wall),
+        }
+    }
+
+    /// The cloud refused a write because something else is there than we believed.
+    pub(in crate::engine) fn name_conflict(
+        &mut self,
+        account: AccountId,
+        sent: &SentRow,
+        item: &ItemRow,
+        work: &WorkRow,
+    ) -> Result<()> {
+        let (parent, name) = match &sent.write {
+            Write::Upload { parent, name, .. }
+            | Write::MakeFolder { parent, name }
+            | Write::Relocate { parent, name, .. } => (*parent, name.clone()),
+            Write::Update { .. } | Write::Trash => {
+                // Another version than ours is there: it is looked at, and compared.
+                self.store.want_look(item.node)?;
+                return self.wait_quietly(work, LISTING_AWAITED);
+            }
+        };
+        let folds = self.accounts.get(&account).is_some_and(|account| account.capabilities.folds_case);
+        let other = self.store.remote_named(parent, &name.to_text(), folds)?.filter(|other| *other != item.node);
+        let other = match other {
+            Some(other) => self.store.item(other)?,
+            None => None,
+        };
+        let Some(other) = other else {
+            // Somebody made it just now, or we did and did not hear of it.
+            if !self.store.listing_wanted(parent)? {
+                self.list_anew(parent, item.folder)?;
+            }
+            if !item.is_local_only() {
+                self.store.want_look(item.node)?;
+            }
+            let attempts = work.attempts + 1;
+            let wait = crate::events::interval::backoff(attempts.min(6), None, self.chance.next()).max(LISTING_AWAITED);
+            let due = self.now.wall.plus_ms(crate::engine::millis(wait) as i64);
+            self.store.put_off(
+                item.node,
+                due,
+                attempts,
+                Some(("name_taken", "the cloud has the name already; it is listed")),
+            )?;
+            self.leave(item.node);
+            return Ok(());
+        };
+        match self.plan_of(&other) {
+            // It is about to leave the name.
+            Action::MoveRemote { .. } | Action::Trash(_) | Action::Move { .. } | Action::Remove(_) => {
+                self.nodes.remove(&item.node);
+                self.await_node(work, &other)
+            }
+            // The cloud's place wins: what the disk has under the name gets another one.
+            _ => self.step_aside(item, work),
+        }
+    }
+
+    /// Asks for a remote folder's children as they are from now on.
+    pub(in crate::engine) fn list_anew(&mut self, parent: NodeId, folder: FolderId) -> Result<()> {
+        self.listing.remove(&parent);
+        self.listings.retain(|listing| listing.node != parent);
+        self.listings_loaded = 0;
+        self.store.listed(parent)?;
+        self.store.want_listing(parent, folder)
+    }
+}

@@ -1,0 +1,167 @@
+//! Our own writes as they come back: looked up when no answer came, recognised by identity when an event tells of them.
+
+#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
+use super::*;
+
+impl Engine {
+    /// No answer came: whether the write happened is looked up before anything else is decided.
+    pub(in crate::engine) fn unsure(&mut self, sent: &SentRow) -> Result<()> {
+        let node = sent.node;
+        match &sent.write {
+            Write::Upload { parent, .. } | Write::MakeFolder { parent, .. } => {
+                self.store.set_unsure(node)?;
+                self.list_anew(*parent, sent.folder)?;
+                self.store.mark(node, sent.folder, Lane::News, 0, None, self.now.wall)?;
+            }
+            Write::Update { .. } | Write::Relocate { .. } => {
+                self.store.drop_sent(node)?;
+                self.store.mark(node, sent.folder, Lane::News, LOOK, None, self.now.wall)?;
+            }
+            Write::Trash => {
+                self.store.drop_sent(node)?;
+                self.store.mark(node, sent.folder, Lane::News, LOOK_AFTER_TRASH, None, self.now.wall)?;
+            }
+        }
+        self.nodes.remove(&node);
+        self.make_ready(node, Lane::News);
+        Ok(())
+    }
+
+    /// Whether an item's last write is known to have ended. If not, waits for the look or the listing that tells.
+    pub(in crate::engine) fn is_sure(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+        let Some(sent) = self.store.sent_of(item.node)? else { return Ok(true) };
+        if !sent.unsure {
+            // It is under way.
+            self.nodes.insert(item.node, Phase::Busy);
+            return Ok(false);
+        }
+        let parent = match &sent.write {
+            Write::Upload { parent, .. } | Write::MakeFolder { parent, .. } => Some(*parent),
+            Write::Update { .. } | Write::Relocate { .. } | Write::Trash => None,
+        };
+        if let Some(parent) = parent
+            && item.is_local_only()
+            && self.store.listing_wanted(parent)?
+        {
+            self.wait_quietly(work, LISTING_AWAITED)?;
+            return Ok(false);
+        }
+        // It did not happen, or it did and the listing told of it; a chunked upload goes on where it was.
+        if sent.session.is_none() || !item.is_local_only() {
+            self.store.drop_sent(item.node)?;
+        }
+        Ok(true)
+    }
+
+    /// Writes of a former life: nobody knows what came of them.
+    pub(in crate::engine) fn recover_sent(&mut self, id: FolderId) -> Result<()> {
+        for node in self.store.sent_nodes(id)? {
+            let under_way = self.jobs.values().any(|job| matches!(job, Job::Write { node: at, .. } if *at == node));
+            if let Some(sent) = self.store.sent_of(node)?
+                && !under_way
+            {
+                self.unsure(&sent)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an event tells of what we did ourselves: of a write that ended, or of one whose answer is still to come.
+    pub(in crate::engine) fn is_echo(&mut self, folder: FolderId, item: &RemoteItem) -> Result<bool> {
+        Ok(self.policy(folder).sends()
+            && (self.store.take_echo(folder, &item.id, &echo_of(item))? || self.is_under_way(folder, item)?))
+    }
+
+    pub(in crate::engine) fn is_under_way(&mut self, folder: FolderId, item: &RemoteItem) -> Result<bool> {
+        if !self.store.sent_left(folder)? {
+            return Ok(false);
+        }
+        let parent = match &item.parent {
+            Some(parent) => self.store.item_by_id(folder, parent)?.map(|row| row.node),
+            None => None,
+        };
+        let row = match (self.store.item_by_id(folder, &item.id)?, parent) {
+            (None, Some(parent)) => match self.met_on_disk(folder, parent, item)? {
+                Some(node) => self.store.item(node)?,
+                None => None,
+            },
+            (row, _) => row,
+        };
+        let Some(row) = row else { return Ok(false) };
+        let Some(sent) = self.store.sent_of(row.node)? else { return Ok(false) };
+        Ok(match sent.write {
+            Write::Upload { .. } | Write::Update { .. } => {
+                let theirs = item.content.as_ref().and_then(|content| content.hash.as_ref());
+                let ours = row.local.as_ref().and_then(LocalRow::edit).and_then(|edit| edit.digests.as_ref());
+                theirs.zip(ours).is_some_and(|(theirs, (_, ours))| theirs.same_content(ours) == Some(true))
+            }
+            Write::MakeFolder { .. } => row.is_local_only(),
+            Write::Relocate { parent: at, name, .. } => parent == Some(at) && name.as_bytes() == item.name.as_bytes(),
+            Write::Trash => false,
+        })
+    }
+
+    /// Events of our own that never came: the items are looked at instead.
+    pub(in crate::engine) fn expire_echoes(&mut self) -> Result<()> {
+        let before = self.now.wall.plus_ms(-ECHO_AWAITED_MS);
+        for (folder, id) in self.store.expired_echoes(before, ECHOES_PER_STEP)? {
+            let Ok(id) = id.parse::<ItemId>() else { continue };
+            if let Some(item) = self.store.item_by_id(folder, &id)? {
+                self.look_at(item.node)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The row of something that only the disk has and that is what the cloud now tells of: the same place and kind, or our own upload.
+    pub(in crate::engine) fn met_on_disk(
+        &mut self,
+        folder: FolderId,
+        parent: NodeId,
+        item: &RemoteItem,
+    ) -> Result<Option<NodeId>> {
+        if !self.policy(folder).sends() {
+            return Ok(None);
+        }
+        let Ok(name) = Name::new(item.name.as_bytes()) else { return Ok(None) };
+        let under_way: Vec<NodeId> = self
+            .jobs
+            .values()
+            .filter_map(|job| match job {
+                Job::Write { folder: at, node, .. } if *at == folder => Some(*node),
+                _ => None,
+            })
+            .collect();
+        for node in under_way {
+            let (Some(sent), Some(row)) = (self.store.sent_of(node)?, self.store.item(node)?) else { continue };
+            let sent_there = match &sent.write {
+                Write::Upload { parent: at, name: called, .. } | Write::MakeFolder { parent: at, name: called } => {
+                    *at == parent && *called == name
+                }
+                _ => false,
+            };
+            if sent_there && row.is_local_only() && row.id.kind() == item.id.kind() {
+                return Ok(Some(node));
+            }
+        }
+        let Some(node) = self.store.seated_at(parent, &name)? else { return Ok(None) };
+        let Some(row) = self.store.item(node)? else { return Ok(None) };
+        let is_it = row.is_local_only() && row.id.kind() == item.id.kind() && seat_of(&row).is_some();
+        Ok(is_it.then_some(node))
+    }
+}
+
+/// The state by which an event is recognised that names no more than a version.
+pub(in crate::engine) fn echo_of_version(version: &crate::id::VersionId) -> String {
+    format!("version:{version}")
+}
+
+/// The state of an item as an echo tells it: the count of changes where the provider has one, else the version, else the place.
+pub(in crate::engine) fn echo_of(item: &RemoteItem) -> String {
+    match (item.sequence, &item.content, &item.etag) {
+        (Some(sequence), ..) => format!("seq:{sequence}"),
+        (None, Some(content), _) => echo_of_version(&content.version),
+        (None, None, Some(etag)) => format!("etag:{etag}"),
+        (None, None, None) => "folder".to_owned(),
+    }
+}

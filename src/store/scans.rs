@@ -1,0 +1,101 @@
+//! Local directories that are to be scanned, and those that were found missing.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Result, Store};
+use crate::id::{FolderId, NodeId};
+use crate::tree::Wall;
+
+/// A directory that is to be scanned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScanRow {
+    /// The directory.
+    pub node: NodeId,
+    /// Everything below as well.
+    pub deep: bool,
+}
+
+impl Store {
+    /// Asks for a directory to be scanned, not before `due`. One that is asked for already keeps its place in the line.
+    pub fn want_scan(&mut self, node: NodeId, folder: FolderId, deep: bool, due: Wall) -> Result<()> {
+        let pos = self.take_pos();
+        let sql = "INSERT INTO local_scan (node, folder, pos, due, deep) VALUES (?1, ?2, ?3, ?4, ?5)
+                   ON CONFLICT (node) DO UPDATE SET deep = max(deep, excluded.deep), due = min(due, excluded.due)";
+        self.conn.prepare_cached(sql)?.execute(params![node.0, folder.0, pos, due.0, deep])?;
+        Ok(())
+    }
+
+    /// The next directory of a folder to be scanned now.
+    pub fn next_scan(&self, folder: FolderId, now: Wall) -> Result<Option<ScanRow>> {
+        let sql = "SELECT node, deep FROM local_scan WHERE folder = ?1 AND due <= ?2 ORDER BY pos LIMIT 1";
+        let found = self
+            .conn
+            .prepare_cached(sql)?
+            .query_row(params![folder.0, now.0], |row| Ok(ScanRow { node: NodeId(row.get(0)?), deep: row.get(1)? }));
+        Ok(found.optional()?)
+    }
+
+    /// When a directory of a folder is next to be scanned.
+    pub fn next_scan_due(&self, folder: FolderId) -> Result<Option<Wall>> {
+        let due: Option<i64> = self
+            .conn
+            .prepare_cached("SELECT min(due) FROM local_scan WHERE folder = ?1")?
+            .query_row([folder.0], |row| row.get(0))?;
+        Ok(due.map(Wall))
+    }
+
+    /// A directory is being scanned: news of it from now on asks for another scan.
+    pub fn scan_begun(&mut self, node: NodeId) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM local_scan WHERE node = ?1")?.execute([node.0])?;
+        Ok(())
+    }
+
+    /// A scan failed; says how often it did.
+    pub fn scan_failed(&mut self, scan: ScanRow, folder: FolderId, due: Wall, attempts: u32, text: &str) -> Result<()> {
+        self.want_scan(scan.node, folder, scan.deep, due)?;
+        let sql = "UPDATE local_scan SET due = max(due, ?2), attempts = ?3, text = ?4 WHERE node = ?1";
+        self.conn.prepare_cached(sql)?.execute(params![scan.node.0, due.0, attempts, text])?;
+        Ok(())
+    }
+
+    /// How often the scan of a directory failed, and whether it is wanted at all.
+    pub fn scan_attempts(&self, node: NodeId) -> Result<u32> {
+        let sql = "SELECT attempts FROM local_scan WHERE node = ?1";
+        Ok(self.conn.prepare_cached(sql)?.query_row([node.0], |row| row.get(0)).optional()?.unwrap_or(0))
+    }
+
+    /// Whether a folder has directories to be scanned that could be scanned: the others cannot be read, and wait for somebody to
+    /// change that.
+    pub fn scan_left(&self, folder: FolderId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM local_scan WHERE folder = ?1 AND attempts = 0)
+                   OR EXISTS (SELECT 1 FROM vanished WHERE folder = ?1)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?)
+    }
+
+    /// Directories that cannot be scanned, and why.
+    pub fn failed_scans(&self, folder: FolderId, limit: u32) -> Result<Vec<(NodeId, String)>> {
+        let sql = "SELECT node, text FROM local_scan WHERE folder = ?1 AND attempts > 0 AND text IS NOT NULL LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![folder.0, limit], |row| Ok((NodeId(row.get(0)?), row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// A directory is missing: what is in it is to be told.
+    pub fn vanish(&mut self, node: NodeId, folder: FolderId) -> Result<()> {
+        let sql = "INSERT INTO vanished (node, folder) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        self.conn.prepare_cached(sql)?.execute([node.0, folder.0])?;
+        Ok(())
+    }
+
+    /// A missing directory of a folder whose children are to be told, if there is one.
+    pub fn next_vanished(&self, folder: FolderId) -> Result<Option<NodeId>> {
+        let sql = "SELECT node FROM vanished WHERE folder = ?1 LIMIT 1";
+        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0)).optional()?.map(NodeId))
+    }
+
+    /// A missing directory's children were told, or it is there again.
+    pub fn vanished_told(&mut self, node: NodeId) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM vanished WHERE node = ?1")?.execute([node.0])?;
+        Ok(())
+    }
+}

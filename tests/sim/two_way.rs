@@ -1,0 +1,245 @@
+//! Two-way and upload: small stories, and random histories in which both sides change at once.
+
+use folder_sync_agent::command::{Command, Keep};
+use folder_sync_agent::settings::Mode;
+
+use super::cloud::watched;
+use super::stories::{ends_as, world_like};
+use super::swarm::Swarm;
+use super::world::{FOLDER, World};
+
+fn calm(mode: Mode) -> Swarm {
+    Swarm { mode, ..Swarm::calm() }
+}
+
+fn both(paths: &str) -> World {
+    world_like(calm(Mode::TwoWay), paths)
+}
+
+#[test]
+fn a_new_file_and_folder_go_up_and_nothing_comes_back() {
+    let mut world = both("a=1");
+    let fetched = world.tally.fetches;
+    assert!(world.disk.mkdir("d") && world.disk.write("d/new", 201) && world.disk.write("b", 202));
+    ends_as(&mut world, "a=1 b=202 d/ d/new=201");
+    assert_eq!(world.cloud.thing(&world.cloud.at("d/new")).content, 201);
+    assert_eq!((world.tally.fetches, world.tally.uploads), (fetched, 2));
+}
+
+#[test]
+fn an_edit_goes_up_as_a_version_and_a_deletion_to_the_trash() {
+    let mut world = both("a=1 b=2");
+    let (a, b) = (world.cloud.at("a"), world.cloud.at("b"));
+    world.disk.write("a", 203);
+    world.disk.remove("b");
+    ends_as(&mut world, "a=203");
+    assert_eq!(world.cloud.at("a"), a);
+    assert!(world.cloud.thing(&b).trashed);
+}
+
+#[test]
+fn renames_on_disk_are_renames_in_the_cloud() {
+    let mut world = both("a=1 d/ d/b=2 e/");
+    let (a, d) = (world.cloud.at("a"), world.cloud.at("d"));
+    world.disk.rename("a", "A2");
+    world.disk.rename("d", "e/d2");
+    ends_as(&mut world, "A2=1 e/ e/d2/ e/d2/b=2");
+    assert_eq!((world.cloud.at("A2"), world.cloud.at("e/d2")), (a, d));
+    assert_eq!(world.tally.uploads, 0);
+}
+
+fn names(world: &World) -> Vec<String> {
+    world.disk.tree().into_keys().collect()
+}
+
+#[test]
+fn edited_on_both_sides_both_are_kept_and_the_cloud_keeps_the_name() {
+    let mut world = both("a.txt=1");
+    let a = world.cloud.at("a.txt");
+    world.cloud.edit(&a, 2);
+    world.disk.write("a.txt", 205);
+    world.rest();
+    world.check();
+    let copy = names(&world).into_iter().find(|name| name.contains("conflicted copy sim")).unwrap();
+    assert_eq!(world.disk.tree()["a.txt"], Some(2));
+    assert_eq!(world.disk.tree()[&copy], Some(205));
+    assert!(copy.starts_with("a (conflicted copy") && copy.ends_with(".txt"), "{copy}");
+    assert_eq!(world.cloud.thing(&world.cloud.at(&copy)).content, 205);
+    let conflicts = world.store().conflicts(FOLDER).unwrap();
+    assert_eq!((conflicts.len(), conflicts[0].path.as_str(), &conflicts[0].kept), (1, "a.txt", &copy));
+}
+
+#[test]
+fn equal_content_is_no_conflict() {
+    let mut world = both("a=1");
+    let a = world.cloud.at("a");
+    world.cloud.edit(&a, 9);
+    world.disk.write("a", 9);
+    world.cloud.add_file(&watched(), "new", 11);
+    world.disk.write("new", 11);
+    ends_as(&mut world, "a=9 new=11");
+    assert_eq!(world.tally.uploads, 0);
+    assert!(world.store().conflicts(FOLDER).unwrap().is_empty());
+}
+
+#[test]
+fn an_edit_beats_a_deletion_whoever_made_it() {
+    let mut world = both("a=1 b=2 d/ d/c=3 e/ e/f=4");
+    let (a, d) = (world.cloud.at("a"), world.cloud.at("d"));
+    world.cloud.trash(&a);
+    world.disk.write("a", 207);
+    let b = world.cloud.at("b");
+    world.disk.remove("b");
+    world.cloud.edit(&b, 8);
+    world.cloud.trash(&d);
+    world.disk.write("d/new", 209);
+    let f = world.cloud.at("e/f");
+    world.disk.remove("e/");
+    world.cloud.edit(&f, 10);
+    ends_as(&mut world, "a=207 b=8 d/ d/new=209 e/ e/f=10");
+    assert!(world.disk.findable().contains(&3), "what the cloud deleted is in the version store");
+}
+
+#[test]
+fn of_two_moves_the_clouds_place_wins_and_a_move_and_an_edit_merge() {
+    let mut world = both("a=1 b=2 d/");
+    let (a, b) = (world.cloud.at("a"), world.cloud.at("b"));
+    world.cloud.rename(&a, "theirs");
+    world.disk.rename("a", "ours");
+    world.cloud.rename(&b, "b2");
+    world.disk.write("b", 210);
+    ends_as(&mut world, "b2=210 d/ theirs=1");
+    assert_eq!(world.cloud.at("b2"), b);
+}
+
+#[test]
+fn files_and_folders_that_change_names_on_disk_change_them_in_the_cloud() {
+    let mut world = both("a/ a/x=1 b/ b/y=2");
+    let (a, b) = (world.cloud.at("a"), world.cloud.at("b"));
+    world.disk.rename("a", "t");
+    world.disk.rename("b", "a");
+    world.disk.rename("t", "b");
+    ends_as(&mut world, "a/ a/y=2 b/ b/x=1");
+    assert_eq!((world.cloud.at("a"), world.cloud.at("b")), (b, a));
+    assert_eq!(world.tally.uploads, 0);
+}
+
+#[test]
+fn names_that_differ_only_in_case_are_both_kept() {
+    let mut world = both("docs/ docs/a=1 f=2");
+    world.disk.write("F", 211);
+    world.rest();
+    world.check();
+    let copy = names(&world).into_iter().find(|name| name.contains("conflicted copy")).unwrap();
+    assert_eq!(world.disk.tree()[&copy], Some(211));
+}
+
+#[test]
+fn an_emptied_folder_is_held_and_comes_back_when_a_person_says_so() {
+    let mut world = world_like(Swarm { max_delete: Some(3), ..calm(Mode::TwoWay) }, "a=1 b=2 c=3 d=4 e=5");
+    for name in ["a", "b", "c", "d"] {
+        world.disk.remove(name);
+    }
+    while world.open_hold().is_none() {
+        assert!(world.step());
+    }
+    assert!(["a", "b", "c", "d"].iter().all(|name| world.cloud.is_live(&world.cloud.at(name))));
+    let hold = world.open_hold().unwrap();
+    world.command(Command::Reject { hold });
+    ends_as(&mut world, "a=1 b=2 c=3 d=4 e=5");
+}
+
+#[test]
+fn a_thousand_own_writes_come_back_as_nothing_and_foreign_ones_among_them_pass() {
+    let mut world = both("d/ e/");
+    let (fetched, files) = (world.tally.fetches, 1_000);
+    let e = world.cloud.at("e");
+    let mut foreign = Vec::new();
+    for number in 0..files {
+        assert!(world.disk.write(&format!("d/f{number}"), 10_000 + number));
+        if number % 100 == 0 {
+            foreign.push(world.cloud.add_file(&e, &format!("theirs{number}"), 20_000 + number));
+        }
+    }
+    world.rest();
+    world.check();
+    assert_eq!(world.tally.uploads, files, "each goes up once");
+    assert_eq!(world.tally.fetches - fetched, foreign.len() as u64, "only the foreign ones come down");
+    let own = world.store().reader().accounts().unwrap()[0].counts.own;
+    assert_eq!(own, files, "each echo is recognised");
+    assert_eq!(world.disk.tree().len(), 2 + files as usize + foreign.len());
+}
+
+#[test]
+fn what_others_do_to_an_upload_folder_leaves_the_disk_alone() {
+    let mut world = world_like(calm(Mode::Upload), "theirs=1");
+    world.disk.write("a", 300);
+    world.disk.write("b", 301);
+    world.rest();
+    let (a, b) = (world.cloud.at("a"), world.cloud.at("b"));
+    world.cloud.edit(&a, 5);
+    world.cloud.trash(&b);
+    world.rest();
+    assert_eq!(world.disk.tree().len(), 2);
+    assert_eq!(world.disk.tree()["a"], Some(300));
+    assert_eq!(world.tally.fetches, 0);
+    // The disk's next word counts.
+    world.disk.write("a", 302);
+    world.disk.write("b", 303);
+    world.rest();
+    assert_eq!(world.cloud.thing(&world.cloud.at("a")).content, 302);
+    assert_eq!(world.cloud.thing(&world.cloud.at("b")).content, 303);
+    world.disk.remove("a");
+    world.rest();
+    assert!(world.cloud.thing(&a).trashed);
+    assert!(world.cloud.is_live(&world.cloud.at("theirs")));
+}
+
+#[test]
+fn editors_save_dances_are_one_new_version() {
+    let mut world = both("a.txt=1");
+    let a = world.cloud.at("a.txt");
+    // A new file beside it, renamed over it; and the former one kept as a backup.
+    world.disk.rename("a.txt", "a.txt~");
+    world.disk.write("a.txt", 401);
+    world.disk.remove("a.txt~");
+    ends_as(&mut world, "a.txt=401");
+    assert_eq!((world.cloud.at("a.txt"), world.tally.uploads), (a, 1));
+}
+
+#[test]
+fn another_mode_shows_its_plan_and_waits() {
+    let mut world = world_like(Swarm::calm(), "a=1 b=2");
+    world.disk.write("own", 500);
+    world.swarm.mode = Mode::TwoWay;
+    world.configure();
+    while world.store().open_hold(FOLDER, "mode_changed").unwrap().is_none() {
+        assert!(world.step());
+    }
+    for _ in 0..200 {
+        world.step();
+    }
+    assert_eq!((world.tally.writes, world.disk.tree().len()), (0, 3));
+    let planned = world.store().reader().planned(FOLDER).unwrap();
+    assert_eq!(planned.len(), 1, "what only the disk has would go up: {planned:?}");
+    let hold = world.store().open_hold(FOLDER, "mode_changed").unwrap().unwrap();
+    world.command(Command::Approve { hold });
+    ends_as(&mut world, "a=1 b=2 own=500");
+    assert_eq!(world.tally.uploads, 1);
+}
+
+#[test]
+fn a_person_decides_a_conflict() {
+    for (keep, left) in [(Keep::Local, 205), (Keep::Remote, 2)] {
+        let mut world = both("a=1");
+        let a = world.cloud.at("a");
+        world.cloud.edit(&a, 2);
+        world.disk.write("a", 205);
+        world.rest();
+        world.command(Command::Resolve { path: Some("a".into()), folder: None, keep });
+        ends_as(&mut world, &format!("a={left}"));
+        assert_eq!((world.cloud.at("a"), world.cloud.thing(&a).content), (a, left));
+        assert!(world.store().conflicts(FOLDER).unwrap().is_empty());
+        assert!(world.disk.findable().contains(&if left == 2 { 205 } else { 2 }), "what went is kept");
+    }
+}
