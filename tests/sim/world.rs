@@ -527,7 +527,8 @@ impl World {
             | Effect::Close(_)
             | Effect::Cancel(_)
             | Effect::SweepQuarantine(_)
-            | Effect::DropQuarantined(_) => {}
+            | Effect::DropQuarantined(_)
+            | Effect::SessionKept(_) => {}
             Effect::Open { job, order, .. } => {
                 self.begin(job);
                 let late = self.chance.below(self.swarm.deeds_ms);
@@ -561,7 +562,6 @@ impl World {
                 self.watching = on;
                 self.schedule(0, Happening::Hints(News::Rescan(Rescan::Began)));
             }
-            Effect::SessionKept(_) => {}
             Effect::DropVersions(_, jobs) => {
                 for job in jobs {
                     self.disk.versions.remove(&job);
