@@ -1,6 +1,7 @@
 //! Hooks against real guests: the scanners that we ship, and the scanner behind them.
 
 mod gate;
+mod kinds;
 mod outbox;
 mod scanners;
 mod setup;
