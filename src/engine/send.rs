@@ -76,7 +76,7 @@ impl Engine {
             return Ok(());
         }
         if matches!(action, Action::Upload { .. } | Action::MakeRemote { .. } | Action::MoveRemote { .. })
-            && self.remote_name(item, &action).is_none()
+            && Self::remote_name(item, &action).is_none()
         {
             let text = "the name is not UTF-8, which the cloud cannot hold; rename the file";
             return self.item_failed(item.node, "name_not_utf8", text, None);
@@ -89,11 +89,11 @@ impl Engine {
     fn need_not_wait(&self, item: &ItemRow, action: &Action) -> bool {
         let since = item.local.as_ref().map_or(i64::MAX, |local| self.now.wall.since(local.at()));
         // A clock that went back must not block for ever; a deletion waits until nothing can show that it was a move.
-        !matches!(action, Action::Trash(_)) && (since < 0 || since > MOVES_AWAITED_MS)
+        !matches!(action, Action::Trash(_)) && !(0..=MOVES_AWAITED_MS).contains(&since)
     }
 
     /// What an item is to be called in the cloud; nothing if the cloud cannot call it so.
-    fn remote_name(&self, item: &ItemRow, action: &Action) -> Option<String> {
+    fn remote_name(item: &ItemRow, action: &Action) -> Option<String> {
         let (Action::Upload { name, .. } | Action::MakeRemote { name, .. } | Action::MoveRemote { name, .. }) = action
         else {
             return Some(item.remote.name.clone());
@@ -211,7 +211,7 @@ impl Engine {
 
     /// What is sent for an action; nothing if it cannot be sent now.
     fn write_of(&mut self, item: &ItemRow, action: &Action, session: Option<String>) -> Result<Option<(Write, Task)>> {
-        let Some(called) = self.remote_name(item, action) else { return Ok(None) };
+        let Some(called) = Self::remote_name(item, action) else { return Ok(None) };
         let expected = Expected {
             version: item.remote.content.as_ref().map(|content| content.version.clone()),
             etag: item.remote.etag.clone(),

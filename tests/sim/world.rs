@@ -509,7 +509,11 @@ impl World {
             self.say(|| format!("  < {}", text.chars().take(400).collect::<String>()));
         }
         match effect {
-            Effect::UseAccount(..) | Effect::DropAccount(_) | Effect::Close(_) | Effect::Cancel(_) => {}
+            Effect::UseAccount(..)
+            | Effect::DropAccount(_)
+            | Effect::Close(_)
+            | Effect::Cancel(_)
+            | Effect::SessionKept(_) => {}
             Effect::Open { job, order, .. } => {
                 self.begin(job);
                 let late = self.chance.below(self.swarm.deeds_ms);
@@ -543,7 +547,6 @@ impl World {
                 self.watching = on;
                 self.schedule(0, Happening::Hints(News::Rescan(Rescan::Began)));
             }
-            Effect::SessionKept(_) => {}
             Effect::DropVersions(_, jobs) => {
                 for job in jobs {
                     self.disk.versions.remove(&job);
