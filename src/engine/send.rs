@@ -54,6 +54,8 @@ impl Engine {
             }
             _ => None,
         };
+        // One that steps aside does so where it is in the cloud.
+        let parent = parent.filter(|_| !self.aside_remotely.contains(&item.node));
         if let Some(parent) = parent {
             let Some(above) = self.store.item(parent)? else {
                 self.rescan_around(item)?;
@@ -243,8 +245,9 @@ impl Engine {
                 (write, Task::MakeFolder { parent: above, name: called })
             }),
             Action::MoveRemote { parent, name } => {
-                let Some(above) = above(self, *parent)? else { return Ok(None) };
                 let aside = self.aside_remotely.remove(&item.node);
+                let parent = item.remote.parent.as_ref().filter(|_| aside).unwrap_or(parent);
+                let Some(above) = above(self, *parent)? else { return Ok(None) };
                 let (name, called) = if aside {
                     let text = format!(".~{}", self.store.next_job()?);
                     (Name::new(text.as_bytes()).unwrap_or_else(|_| name.clone()), text)
