@@ -518,7 +518,11 @@ impl World {
             self.say(|| format!("  < {}", text.chars().take(400).collect::<String>()));
         }
         match effect {
-            Effect::UseAccount(..) | Effect::DropAccount(_) | Effect::Close(_) | Effect::Cancel(_) => {}
+            Effect::UseAccount(..)
+            | Effect::DropAccount(_)
+            | Effect::Close(_)
+            | Effect::Cancel(_)
+            | Effect::SessionKept(_) => {}
             Effect::Open { job, order, .. } => {
                 self.begin(job);
                 let late = self.chance.below(self.swarm.deeds_ms);
@@ -552,7 +556,6 @@ impl World {
                 self.watching = on;
                 self.schedule(0, Happening::Hints(News::Rescan(Rescan::Began)));
             }
-            Effect::SessionKept(_) => {}
             Effect::DropVersions(_, jobs) => {
                 for job in jobs {
                     self.disk.versions.remove(&job);
@@ -699,15 +702,14 @@ impl World {
         if self.store().busy(FOLDER).unwrap() || !self.store().intents(FOLDER).unwrap().is_empty() {
             return Some(format!("busy: {:?}", self.work()));
         }
+        let unread = self.store().failed_scans(FOLDER, 1).unwrap();
+        if !unread.is_empty() || self.store().scan_left(FOLDER).unwrap() || self.store().sent_left(FOLDER).unwrap() {
+            return Some("scans or writes are left".into());
+        }
         if self.swarm.mode != Mode::Mirror {
             let planned = self.store().reader().planned(FOLDER).unwrap();
             if !planned.is_empty() {
                 return Some(format!("planned: {planned:#?}"));
-            }
-            let unread = self.store().failed_scans(FOLDER, 1).unwrap();
-            if !unread.is_empty() || self.store().scan_left(FOLDER).unwrap() || self.store().sent_left(FOLDER).unwrap()
-            {
-                return Some("scans or writes are left".into());
             }
         }
         let work = self.work();
