@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::effect::{Effect, Notice, Task};
 use super::input::WAIT_LIMIT;
 use super::learn::{Learned, Source};
-use super::purse::CallQueue;
+use super::purse::CallQueues;
 use super::purse::Purse;
 use super::{Engine, Job, Phase, millis};
 use crate::events::budget::Share;
@@ -68,7 +68,7 @@ pub(super) struct Account {
     pub fetching: usize,
     pub asking: usize,
     /// Items that wait for a fetch or a look.
-    pub queue: CallQueue,
+    pub queues: CallQueues,
     stage: Stage,
     job: Option<JobId>,
     waiting: Option<JobId>,
@@ -102,7 +102,7 @@ impl Account {
             closed_until: 0,
             fetching: 0,
             asking: 0,
-            queue: CallQueue::default(),
+            queues: CallQueues::default(),
             stage: Stage::New,
             job: None,
             waiting: None,

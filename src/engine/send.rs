@@ -8,6 +8,7 @@ use super::effect::{Effect, Notice, Task};
 use super::learn::Source;
 use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
 use super::local::seat_of;
+use super::purse::CallKind;
 use super::reconcile::name_on_disk;
 use super::{Engine, Job, Phase};
 use crate::deed::{Base, Place};
@@ -83,7 +84,8 @@ impl Engine {
             let text = "the name is not UTF-8, which the cloud cannot hold; rename the file";
             return self.item_failed(item.node, "name_not_utf8", text, None);
         }
-        self.await_call(work, item);
+        let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
+        self.await_call(work, item, if is_upload { CallKind::Upload } else { CallKind::Question });
         Ok(())
     }
 
