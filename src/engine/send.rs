@@ -190,7 +190,8 @@ impl Engine {
             None => None,
         };
         let Some((write, task)) = self.write_of(item, &action, session.clone())? else {
-            self.make_ready_again(work);
+            // What it needs is out of sight, or changed while it waited: its plan is made again a little later.
+            self.wait_for_scans(work)?;
             return Ok(true);
         };
         let Some(job) = self.start(Job::Write { account: id, folder: item.folder, node: item.node, is_upload })? else {
