@@ -192,7 +192,8 @@ impl Engine {
             None => None,
         };
         let Some((write, task)) = self.write_of(item, &action, session.clone())? else {
-            self.make_ready_again(work);
+            // What it needs is out of sight, or changed while it waited: its plan is made again a little later.
+            self.wait_for_scans(work)?;
             return Ok(true);
         };
         let share = self.share_of(item.folder, work.lane);
