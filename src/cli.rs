@@ -22,8 +22,11 @@ mod events;
 mod explain;
 mod failure;
 mod folders;
+mod history;
 mod holds;
+mod hooks;
 mod login;
+mod quarantine;
 mod render;
 mod restore;
 mod run;
@@ -111,6 +114,14 @@ enum Command {
     Restore(restore::RestoreArgs),
     Verify(verify::VerifyArgs),
     Problems(explain::ProblemsArgs),
+    AddHook(Box<hooks::AddHookArgs>),
+    Hooks(hooks::HooksArgs),
+    SetHook(hooks::SetHookArgs),
+    RemoveHook(hooks::RemoveHookArgs),
+    TestHook(history::TestHookArgs),
+    HookRuns(history::HookRunsArgs),
+    Replay(history::ReplayArgs),
+    Quarantine(quarantine::QuarantineArgs),
     Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
     Service(service::ServiceArgs),
@@ -121,12 +132,13 @@ enum Command {
 }
 
 /// The commands as `agent --help` groups them. A test holds every command to exactly one group.
-const GROUPS: [(&str, &[&str]); 6] = [
+const GROUPS: [(&str, &[&str]); 7] = [
     ("Set up", &["login", "logout", "accounts", "add-folder", "folders", "set-folder", "remove-folder", "config"]),
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
     ("Look", &["status", "events", "plan", "why", "problems", "doctor"]),
     ("Undo", &["versions", "restore", "verify"]),
-    ("Decide", &["held", "approve", "reject", "conflicts"]),
+    ("Hooks", &["add-hook", "hooks", "set-hook", "remove-hook", "test-hook", "hook-runs", "replay"]),
+    ("Decide", &["held", "approve", "reject", "conflicts", "quarantine"]),
     ("More", &["demo", "sandbox", "completions", "man"]),
 ];
 
@@ -238,6 +250,14 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Verify(args) => verify::verify(&args, &places, screen).await,
         Command::Restore(args) => restore::restore(&args, &places, around, screen).await,
         Command::Problems(args) => explain::problems(&args, &places, screen).await,
+        Command::AddHook(args) => hooks::add_hook(*args, &places, screen).await,
+        Command::Hooks(args) => hooks::hooks(&args, &places, screen),
+        Command::SetHook(args) => hooks::set_hook(args, &places, screen).await,
+        Command::RemoveHook(args) => hooks::remove_hook(&args, &places, screen).await,
+        Command::TestHook(args) => history::test_hook(args, &places, around, screen).await,
+        Command::HookRuns(args) => history::hook_runs(args, &places, screen),
+        Command::Replay(args) => history::replay(args, &places, screen).await,
+        Command::Quarantine(args) => quarantine::quarantine(args, &places, screen).await,
         Command::Config(args) => config::config(&args, &places, screen),
         Command::Doctor(args) => doctor::doctor(&args, &places, screen).await,
         Command::Service(_) | Command::Demo(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => {

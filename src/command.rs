@@ -40,6 +40,30 @@ pub enum Command {
         /// The account.
         account: String,
     },
+    /// Let a rejected version out of quarantine: it is published.
+    ReleaseQuarantined {
+        /// Its number.
+        number: i64,
+        /// Why.
+        reason: String,
+    },
+    /// Delete a rejected version from quarantine.
+    DeleteQuarantined {
+        /// Its number.
+        number: i64,
+    },
+    /// Fetch and examine a rejected version again.
+    RescanQuarantined {
+        /// Its number.
+        number: i64,
+    },
+    /// Tell `after` hooks again.
+    ReplayHooks {
+        /// The delivery of this run; nothing means everything that was given up.
+        run: Option<i64>,
+        /// Only this hook's.
+        hook: Option<String>,
+    },
     /// Bring back a file that is kept off the disk, because it expired or because its local deletion was accepted.
     Restore {
         /// The absolute local path.

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::hook::HookSettings;
 use crate::settings::{AccountSettings, FolderSettings};
 
 mod check;
@@ -27,6 +28,8 @@ pub struct Config {
     pub accounts: Vec<AccountSettings>,
     /// The watched pairs.
     pub folders: Vec<FolderSettings>,
+    /// The hooks, in the order in which they are called.
+    pub hooks: Vec<HookSettings>,
     /// What to log, as a filter such as `info` or `warn,folder_sync_agent::engine=debug`.
     pub log: Option<String>,
 }
@@ -40,6 +43,11 @@ impl Config {
     /// The folder of a name.
     pub fn folder(&self, name: &str) -> Option<&FolderSettings> {
         self.folders.iter().find(|folder| folder.name == name)
+    }
+
+    /// The hook of a name.
+    pub fn hook(&self, name: &str) -> Option<&HookSettings> {
+        self.hooks.iter().find(|hook| hook.name == name)
     }
 
     /// The folder whose local directory holds a path.

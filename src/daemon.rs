@@ -108,6 +108,7 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
             options.counters.clone(),
             transfers.clone(),
             notices,
+            world::HookKit::new(places),
         ),
         shared: Arc::clone(&shared),
         once: options.once,
@@ -174,6 +175,10 @@ fn judge_status(status: &Status) -> RunEnd {
     }
     if status.held > 0 {
         return RunEnd::Held("a hold waits for you: see `agent held`".into());
+    }
+    let quarantined: u64 = status.folders.iter().map(|folder| folder.quarantined).sum();
+    if quarantined > 0 && quarantined == status.problems {
+        return RunEnd::Held(format!("{quarantined} in quarantine: see `agent quarantine list`"));
     }
     let pending: Vec<String> = status
         .folders

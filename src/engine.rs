@@ -5,13 +5,15 @@
 //!
 //! Where to look: [`mod@listen`] reads the stream, [`mod@learn`] turns what the cloud says into rows, [`mod@folders`] opens
 //! roots and runs full comparisons, [`mod@purse`] counts calls, [`mod@reconcile`] decides what to do about one item, [`mod@disk`] hands deeds out and
-//! records what came of them, [`mod@local`] scans the disk, [`mod@send`] changes the cloud, [`mod@conflict`] keeps both, [`mod@holds`] has the brakes,
+//! records what came of them, [`mod@local`] scans the disk, [`mod@send`] changes the cloud, [`mod@conflict`] keeps both,
+//! [`mod@hooks`] asks who must allow and tells who wants to know, [`mod@holds`] has the brakes,
 //! `retention` gives up what was kept long enough, `undo` keeps files away and brings them back, and [`mod@commands`] answers people.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::deed::Place;
-use crate::id::{AccountId, FolderId, JobId, NodeId};
+use crate::hook::{HookKind, HookSettings, QuarantineRemote};
+use crate::id::{AccountId, FolderId, JobId, NodeId, Sha256};
 use crate::store::intents::IntentRow;
 use crate::store::work::Lane;
 use crate::store::{Result, Store};
@@ -25,6 +27,7 @@ pub(crate) mod filter;
 pub mod folders;
 pub mod health;
 pub mod holds;
+pub mod hooks;
 pub mod input;
 mod jobs;
 pub mod learn;
@@ -70,6 +73,8 @@ enum Phase {
     AwaitCall,
     /// In its folder's queue for the disk.
     AwaitDisk,
+    /// In the queue of a hook.
+    AwaitHook,
     /// In its folder's queue to be read.
     AwaitRead,
     /// Until another item has moved on.
@@ -94,6 +99,10 @@ enum Job {
     Look { account: AccountId, node: NodeId },
     Fetch { account: AccountId, folder: FolderId, node: NodeId, content: SyncedContent },
     Deeds { folder: FolderId, intents: Vec<IntentRow>, again: bool },
+    Ask { folder: FolderId, node: NodeId, hook: Box<HookSettings>, kind: HookKind, sha256: Sha256 },
+    Quarantine { folder: FolderId, node: NodeId, number: i64, remote: QuarantineRemote },
+    Dispose { folder: FolderId, node: NodeId },
+    Tell { delivery: i64, hook: Box<HookSettings> },
     Scan { folder: FolderId, scan: local::Scan },
     Read { folder: FolderId, node: NodeId },
     Write { account: AccountId, folder: FolderId, node: NodeId, is_upload: bool },
@@ -156,6 +165,7 @@ pub struct Engine {
     sweep_at: Option<(NodeId, NodeId)>,
     places: BTreeMap<NodeId, Place>,
     remote_paths: BTreeMap<NodeId, String>,
+    hooks: hooks::Hooks,
     prune_at: u64,
     retention: retention::Retention,
     more: bool,
@@ -194,6 +204,7 @@ impl Engine {
             sweep_at: None,
             places: BTreeMap::new(),
             remote_paths: BTreeMap::new(),
+            hooks: hooks::Hooks::default(),
             prune_at: 0,
             retention: retention::Retention::default(),
             more: false,
@@ -225,7 +236,7 @@ impl Engine {
         let folders = self.folders.values().filter_map(|folder| folder.deadline(self.ask_at(folder.account)));
         let scans = self.folders.keys().filter_map(|id| self.scan_deadline(*id));
         let due = self.next_due_mono();
-        accounts.chain(folders).chain(scans).chain(due).min()
+        accounts.chain(folders).chain(scans).chain(due).chain(self.hooks.wake_at).min()
     }
 
     fn next_due_mono(&self) -> Option<u64> {
@@ -300,6 +311,14 @@ impl Engine {
             (Job::Deeds { folder, intents, again }, Outcome::Deeds(results)) => {
                 self.deeds_done(folder, intents, results, again)
             }
+            (Job::Ask { folder, node, hook, kind, sha256 }, Outcome::Hooked(outcome)) => {
+                self.asked(folder, node, &hook, kind, sha256, &outcome)
+            }
+            (Job::Tell { delivery, hook }, Outcome::Hooked(outcome)) => self.told_hook(delivery, &hook, &outcome),
+            (Job::Quarantine { folder, node, number, remote }, Outcome::Quarantined(result)) => {
+                self.quarantine_done(folder, node, number, &remote, result)
+            }
+            (Job::Dispose { folder, node }, Outcome::Disposed(result)) => self.disposed(folder, node, result),
             (Job::Scan { folder, scan }, Outcome::Scanned(result)) => self.scanned(folder, scan, result),
             (Job::Read { folder, node }, Outcome::Hashed(result)) => self.was_read(folder, node, result),
             (Job::Write { account, node, .. }, Outcome::Uploaded(result)) => self.uploaded(account, node, result),
@@ -333,10 +352,13 @@ impl Engine {
         self.expire()?;
         self.reconcile()?;
         self.release_reads()?;
+        self.tell()?;
         self.flush_batches()?;
         if self.now.mono >= self.prune_at {
             self.prune_at = self.now.mono + PRUNE_EVERY_MS;
             self.store.prune_journal(self.now.wall, ROWS_PER_STEP)?;
+            self.store.prune_hooks(self.now.wall, ROWS_PER_STEP)?;
+            self.expire_quarantine()?;
             self.tend_all_versions()?;
             self.expire_echoes()?;
         }
@@ -369,6 +391,7 @@ impl Engine {
         self.did.remove(&node);
         self.no_adopt.remove(&node);
         self.clear_way.remove(&node);
+        self.hooks.forget(node);
         self.put_back.remove(&node);
         self.aside_remotely.remove(&node);
         self.crowded.remove(&node);

@@ -7,12 +7,14 @@
 //!
 //! **Values.** [`tree`]: what the cloud has, the disk has, and both agreed on. [`events`]: what a stream tells us, and when to ask
 //! again. [`plan`]: THE PLANNER, from three trees to a situation and an action, and the brakes. [`deed`]: what is to be done on disk and
-//! what came of it. [`local_news`]: what the disk tells of itself, and the orders for the way up. [`settings`], [`command`], [`report`]: wishes, requests and answers.
+//! what came of it. [`local_news`]: what the disk tells of itself, and the orders for the way up. [`hook`]: who is called for what, and
+//! what a verdict leads to. [`settings`], [`command`], [`report`]: wishes, requests and answers.
 //!
 //! **Engine.** [`engine`]: `step(inputs) -> effects` on one control thread. [`store`]: its memory, one SQLite file, all the SQL.
 //!
 //! **Seams and effects.** [`provider`]: what we ask of a cloud, and the adapters. [`local`]: the watched directory by handles:
-//! staging, publishing, walking. [`versions`]: superseded and deleted content.
+//! staging, publishing, walking. [`versions`]: superseded and deleted content. [`quarantine`]: rejected content. [`runner`]: hooks carried out, whatever they do;
+//! [`sys`]: what needs `unsafe`.
 //!
 //! **Assembly.** [`config`]: the file, checked. [`daemon`]: the world of production around the engine. [`service`]: installed under
 //! systemd. [`sandbox`]: a cloud in memory, with scripted faults. [`telemetry`]: logs.
@@ -38,17 +40,21 @@ pub mod daemon;
 pub mod deed;
 pub mod engine;
 pub mod events;
+pub mod hook;
 pub mod id;
 pub mod local;
 pub mod local_news;
 pub mod path;
 pub mod plan;
 pub mod provider;
+pub mod quarantine;
 pub mod report;
+pub mod runner;
 pub mod sandbox;
 pub mod service;
 pub mod settings;
 pub mod store;
+pub mod sys;
 pub mod telemetry;
 pub mod tree;
 pub mod versions;

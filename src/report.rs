@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ContentHash, HoldId, ItemId, JobId, JournalId, VersionId};
 use crate::tree::{Stamp, Wall};
 
+mod hooks;
+
+pub use hooks::{HookRunQuery, HookRunRow, QuarantineReport};
+
 /// The version of the JSON documents below; it grows when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -184,6 +188,9 @@ pub struct FolderStatus {
     pub pending_bytes: u64,
     /// Items with a problem.
     pub problems: u64,
+    /// Those of them that are in quarantine and wait for a person.
+    #[serde(default)]
+    pub quarantined: u64,
     /// Holds.
     pub held: u64,
     /// When a full comparison last ended.
@@ -334,6 +341,9 @@ pub struct Why {
     pub events: Vec<EventRow>,
     /// Local versions kept, newest first, as sentences.
     pub versions: Vec<String>,
+    /// What hooks said of it, newest first, as sentences.
+    #[serde(default)]
+    pub hooks: Vec<String>,
 }
 
 /// `agent versions PATH`.

@@ -6,6 +6,7 @@ mod config;
 mod control;
 mod daemon;
 mod fetch;
+mod hooks;
 mod local;
 mod provider_contract;
 mod sandbox;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use folder_sync_agent::config::{Config, ConfigError, Places, Surroundings};
+use folder_sync_agent::hook::{Call, HeaderText, Policies, Policy, QuarantineRemote, Verdict, When};
 use folder_sync_agent::settings::{MaxDelete, Mode, OnDrift, ProviderName, RemotePlace};
 
 fn places() -> Places {
@@ -158,7 +159,9 @@ name = "scan"
     31:14: folder.a.max_delete: this is no limit for deletions (it says "200%"); write "25%", a number of files, or "off"
     32:12: folder.a.on_drift: expected one of `restore` and `keep` (it says "restor"); did you mean "restore"?
     37:9: folder.b.local: the directory lies in that of folder "a", /srv/a (it says "/srv/a/b")
-    40:1: hook[1]: hooks are not yet supported in this version; remove the block
+    40:1: hook.scan: `when` is missing
+    40:1: hook.scan: `on` is missing; write on = ["file.download"], or "*" for everything
+    40:1: hook.scan: neither `run` nor `url`; add run = ["/path/to/program"], or url = "https://…"
     43:10: account.work.x: there is no such key; the keys here are `name`, `provider`, `api_url`, `stream`, `domain`, `suppress`, `poll_min`, `poll_max`, `calls_per_day`, `calls_per_minute`, `transfers`, `bandwidth_down`, `bandwidth_up`, `ca_file` and `proxy`
     "#);
 }
@@ -241,4 +244,134 @@ fn the_readmes_example_is_right() {
         assert_eq!((config.accounts.len(), config.folders.len()), (1, 1));
     }
     assert!(everything.iter().filter(|line| line.contains(" = ")).count() > 10, "the comments were taken away");
+}
+
+const WITH_FOLDER: &str =
+    "[[account]]\nname='w'\nprovider='box'\n[[folder]]\nname='inbox'\naccount='w'\nremote='/x'\nlocal='/srv/x'\n";
+
+#[test]
+fn every_key_of_a_hook() {
+    let text = format!(
+        "{WITH_FOLDER}{}",
+        r#"
+        [[hook]]
+        name = "clamav"
+        when = "before"
+        on = ["file.download"]
+        folder = "inbox"
+        account = "w"
+        match = ["*.pdf", "!draft*"]
+        run = ["/usr/libexec/folder-sync-agent/hooks/clamd-scan", "--socket", "/run/clamav/clamd.ctl"]
+        timeout = "120s"
+        on_reject = "quarantine"
+        on_error = "block"
+        on_timeout = "allow"
+        on_unscannable = "quarantine"
+        remember = "24h"
+        quarantine_remote = "move:/Quarantine"
+        quarantine_keep = "90d"
+        concurrency = 2
+        per_minute = 600
+
+        [[hook]]
+        name = "crm"
+        when = "after"
+        on = "*"
+        url = "https://crm.example.com/in"
+        expect_status = 204
+        headers = { Authorization = "credential:crm", X-Team = "papers" }
+        sign = "credential:crm-key"
+        attempts = 5
+
+        [[hook]]
+        name = "plain"
+        when = "after"
+        on = ["file.*", "conflict"]
+        run = ["/bin/true"]
+        "#
+    );
+    let config = Config::check(&text, &places()).unwrap();
+    let names: Vec<&str> = config.hooks.iter().map(|hook| hook.name.as_str()).collect();
+    assert_eq!(names, ["clamav", "crm", "plain"], "the order of the file");
+    let clamav = config.hook("clamav").unwrap();
+    assert_eq!((clamav.when, clamav.timeout), (When::Before, Duration::from_mins(2)));
+    assert_eq!(clamav.policies.of(Verdict::TimedOut), Some(Policy::Allow));
+    assert_eq!(clamav.policies.of(Verdict::Unscannable), Some(Policy::Quarantine));
+    assert_eq!(clamav.policies.of(Verdict::Allow), None);
+    assert_eq!(clamav.remember, Some(Duration::from_hours(24)));
+    assert_eq!(clamav.quarantine_remote, QuarantineRemote::Move("/Quarantine".into()));
+    let Call::Http { expect_status, headers, sign, .. } = &config.hook("crm").unwrap().call else { panic!() };
+    assert_eq!((*expect_status, sign.as_deref()), (Some(204), Some("crm-key")));
+    assert!(headers.contains(&("Authorization".into(), HeaderText::Credential("crm".into()))));
+    let plain = config.hook("plain").unwrap();
+    assert_eq!((plain.policies, plain.remember, plain.attempts), (Policies::default(), None, 20));
+}
+
+#[test]
+fn every_complaint_about_hooks_at_once() {
+    let hooks = r#"
+[[hook]]
+name = "a"
+when = "befor"
+on = ["file.downlod", "files.*"]
+folder = "inbx"
+account = "v"
+run = ["clamscan", 7]
+timeout = "2 days"
+
+[[hook]]
+name = "a"
+when = "before"
+on = ["file.created"]
+url = "http://example.com/x"
+run = ["/bin/true"]
+attempts = 3
+
+[[hook]]
+name = "c"
+when = "after"
+on = ["file.upload", "comment.created", "collaboration.*"]
+url = "https://example.com"
+headers = { Authorization = "Bearer T0P", Cookie = "T0P", "X Y" = "a" }
+sign = "T0P"
+on_error = "allow"
+quarantine_remote = "trash"
+
+[[hook]]
+name = "d"
+when = "after"
+on = "hold"
+run = ["/bin/true"]
+expect_status = 204
+quarantine_keep = "soon"
+matches = "*"
+"#;
+    let said = complaints(&format!("{WITH_FOLDER}{hooks}"));
+    assert!(!said.contains("T0P"), "{said}");
+    insta::assert_snapshot!(said, @r#"
+    12:8: hook.a.when: expected one of `before` and `after` (it says "befor"); did you mean "before"?
+    13:7: hook.a.on: there is no such kind of event (it says "file.downlod"); did you mean "file.download"?
+    13:23: hook.a.on: there is no such kind of event (it says "files.*"); write one such as "file.created", a group such as "file.*", or "*"
+    14:10: hook.a.folder: there is no such folder (it says "inbx"); did you mean "inbox"?
+    15:11: hook.a.account: there is no such account (it says "v"); did you mean "w"?
+    16:8: hook.a.run: a program is named by its absolute path (it says "clamscan"); there is no shell and no search; a command line is ["/bin/sh", "-c", "…"]
+    16:20: hook.a.run: expected texts in quotes, found an integer (it says 7)
+    17:11: hook.a.timeout: no hook may take longer than a day (it says "2 days")
+    19:1: hook.a: both `run` and `url`: a hook is one or the other
+    20:8: hook.a.name: another hook above has this name (it says "a")
+    22:7: hook.a.on: nothing waits for a hook here (it says "file.created"); a `before` hook listens to "file.download" or "file.upload"; make it an `after` hook
+    23:7: hook.a.url: plain http is accepted for loopback addresses only (it says "http://example.com/x"); write https://…
+    25:12: hook.a.attempts: this key is for `after` hooks only (it says 3)
+    30:6: hook.c.on: the event stream does not carry `comment` events (it says ["file.upload", "comment.created", "collaboration.*"]); set stream = "all" in the account
+    30:7: hook.c.on: an `after` hook cannot decide (it says "file.upload"); listen to "file.created" and "file.updated", or make it a `before` hook
+    32:29: hook.c.headers.Authorization: secrets are never kept in this file; write "credential:NAME", and put the value into credentials/hooks/NAME of the state directory
+    32:52: hook.c.headers.Cookie: secrets are never kept in this file; write "credential:NAME", and put the value into credentials/hooks/NAME of the state directory
+    32:67: hook.c.headers.X Y: this is no name of a header (it says "a")
+    33:8: hook.c.sign: secrets are never kept in this file; write "credential:NAME", and put the value into credentials/hooks/NAME of the state directory
+    34:12: hook.c.on_error: this key is for `before` hooks only (it says "allow")
+    35:21: hook.c.quarantine_remote: this key is for `before` hooks only (it says "trash")
+    42:17: hook.d.expect_status: this key goes with `url` only (it says 204)
+    43:19: hook.d.quarantine_keep: this key is for `before` hooks only (it says "soon")
+    44:1: hook.d.matches: there is no such key; did you mean `match`?
+    "#);
 }

@@ -15,7 +15,7 @@ struct Ring {
 
 const WORDS: &[&str] = &["id", "path"];
 const VALUES: &[&str] =
-    &["id", "path", "tree", "deed", "plan", "events", "settings", "command", "report", "provider/error"];
+    &["id", "path", "tree", "deed", "plan", "events", "settings", "command", "report", "hook", "provider/error"];
 const ENGINE: &[&str] = &[
     "id",
     "path",
@@ -28,7 +28,7 @@ const ENGINE: &[&str] = &[
     "report",
     "provider",
     "provider/error",
-    "hooks",
+    "hook",
     "local_news",
     "store",
     "engine",
@@ -62,7 +62,7 @@ const RINGS: &[Ring] = &[
     Ring { name: "words", modules: &["id", "path"], may_use: Some(WORDS), never: WORLD },
     Ring {
         name: "values",
-        modules: &["tree", "deed", "plan", "events", "settings", "command", "report", "provider/error"],
+        modules: &["tree", "deed", "plan", "events", "settings", "command", "report", "hook", "provider/error"],
         may_use: Some(VALUES),
         never: WORLD,
     },
@@ -71,7 +71,7 @@ const RINGS: &[Ring] = &[
     Ring { name: "seams", modules: &["provider"], may_use: Some(SEAMS), never: &["rusqlite::", "notify::"] },
     Ring {
         name: "effects",
-        modules: &["local", "versions", "quarantine", "hooks", "sys"],
+        modules: &["local", "versions", "quarantine", "runner", "sys"],
         may_use: Some(&[
             "id",
             "path",
@@ -87,7 +87,8 @@ const RINGS: &[Ring] = &[
             "local",
             "versions",
             "quarantine",
-            "hooks",
+            "hook",
+            "runner",
             "sys",
             "store",
         ]),
@@ -112,7 +113,7 @@ const RINGS: &[Ring] = &[
 /// Crates that only some modules may name.
 const PLACES: &[(&str, &[&str])] = &[
     ("rusqlite::", &["store"]),
-    ("reqwest::", &["provider", "daemon/client", "hooks/post"]),
+    ("reqwest::", &["provider", "daemon/client", "runner/post"]),
     ("axum::", &["sandbox", "daemon/control"]),
     ("notify::", &["local/watch", "daemon"]),
     ("allow(unsafe_code)", &["sys"]),

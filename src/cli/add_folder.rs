@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::failure::{Exit, Failure, Outcome};
 use super::render::{Screen, Tone, count, harmless, size, some_of};
-use super::{agent, cloud, terminal};
+use super::{agent, cloud, hooks, terminal};
 use crate::config::edit::{Editor, Kind, Setting};
 use crate::config::{Config, Installation, Places, Surroundings, parse_remote};
 use crate::daemon::client::ControlClient;
@@ -76,6 +76,9 @@ pub struct AddFolderArgs {
     /// Nothing that matches this gitignore pattern; may be repeated
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
+    /// Have every file scanned before anybody can see it: clamd, clamscan, or the path of a program
+    #[arg(long, value_name = "SCANNER")]
+    scan: Option<String>,
     /// Remove local copies this long after they arrived, such as 30d; kept for later, without effect in this version
     #[arg(long, value_name = "TIME")]
     keep_for: Option<String>,
@@ -116,7 +119,11 @@ pub async fn add_folder(args: AddFolderArgs, places: &Places, around: &Surroundi
         .extend(lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(key, list)| (key, Setting::List(list))));
     settings.extend(args.keep_for.map(|time| ("keep_for", Setting::Text(time))));
     // Tried now and repeated at the end, so that nobody else waits for the file while a person thinks.
-    let after = with_folder(places, &settings)?.check()?;
+    let scan = args.scan.as_deref().map(|scanner| hooks::scan_hook(scanner, &name, &config)).transpose()?;
+    let after = with_folder(places, &settings, scan.as_deref())?.check()?;
+    for hook in after.hooks.iter().filter(|hook| config.hook(&hook.name).is_none()) {
+        hooks::check_program(hook, places)?;
+    }
     let folder = after.folder(&name).ok_or_else(|| Failure::error("the new folder cannot be found again"))?;
 
     let found = Found::look(&local, places)?;
@@ -138,8 +145,13 @@ pub async fn add_folder(args: AddFolderArgs, places: &Places, around: &Surroundi
         return Ok(Exit::Fine);
     }
     make_directory(&local, folder.dir_mode, places)?;
-    with_folder(places, &settings)?.save()?;
+    with_folder(places, &settings, scan.as_deref())?.save()?;
     screen.line(format_args!("Added folder `{name}`."))?;
+    if let Some(scanner) = &args.scan {
+        screen.line(format_args!(
+            "Every file is scanned by {scanner} before anybody can see it; `agent hooks` shows how."
+        ))?;
+    }
     if let Some(drop_in) = drop_in {
         open_to_service(&drop_in, screen)?;
     }
@@ -148,9 +160,16 @@ pub async fn add_folder(args: AddFolderArgs, places: &Places, around: &Surroundi
 }
 
 /// The configuration file with the new folder in it, not yet saved.
-fn with_folder(places: &Places, settings: &[(&str, Setting)]) -> Outcome<Editor> {
+fn with_folder(
+    places: &Places,
+    settings: &[(&str, Setting)],
+    scan: Option<&[(&'static str, Setting)]>,
+) -> Outcome<Editor> {
     let mut editor = Editor::open(places)?;
     editor.add(Kind::Folder, settings);
+    if let Some(scan) = scan {
+        editor.add(Kind::Hook, scan);
+    }
     Ok(editor)
 }
 

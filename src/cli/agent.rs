@@ -6,6 +6,8 @@ use crate::daemon;
 use crate::daemon::client::ControlClient;
 use crate::report::{ConflictRow, EventQuery, EventRow, HoldRow, PlanRow, ProblemRow, Reports, Status, Versions, Why};
 
+use crate::store::{Reader, SCHEMA};
+
 use super::failure::{Exit, Failure, Outcome};
 
 /// Whoever answers.
@@ -98,6 +100,15 @@ impl Agent {
             Self::Offline(reports) => Ok(reports.why(path)?),
         }
     }
+}
+
+/// The database for reading; nothing before the agent's first run, or before its first run after an upgrade.
+pub fn database(places: &Places) -> Outcome<Option<Reader>> {
+    if !places.database().exists() {
+        return Ok(None);
+    }
+    let reader = Reader::open(&places.database())?;
+    Ok((reader.rows().schema()? == SCHEMA).then_some(reader))
 }
 
 /// Has a command carried out by the running agent, or by the engine run for this one command (design §12.29).

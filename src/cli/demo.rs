@@ -18,6 +18,7 @@ use crate::settings::ProviderName;
 
 mod compare;
 mod mirror;
+mod scan;
 mod stage;
 mod story;
 mod summary;
@@ -47,6 +48,7 @@ const SEED_OF_LIFE: u64 = 7;
   agent demo
   agent demo --provider egnyte
   agent demo --seconds 30
+  agent demo --scan
   agent demo --dir ./demo --large '1 GiB'")]
 pub struct DemoArgs {
     /// The provider whose API the cloud and the agent speak
@@ -58,6 +60,9 @@ pub struct DemoArgs {
     /// Let the other user go on for this long
     #[arg(long, value_name = "N", default_value_t = 0)]
     seconds: u32,
+    /// Have every file scanned first, and show an infected upload being caught
+    #[arg(long)]
+    scan: bool,
     /// The size of the largest file
     #[arg(long, value_name = "SIZE", default_value = "300 MB", value_parser = bytes)]
     large: u64,
@@ -71,7 +76,7 @@ fn bytes(text: &str) -> Result<u64, String> {
 
 /// Runs `agent demo`.
 pub async fn demo(args: &DemoArgs, screen: &mut Screen) -> Outcome {
-    let stage = Stage::set_up(args.dir.as_deref(), args.large, args.provider.name()).await?;
+    let stage = Stage::set_up(args.dir.as_deref(), args.large, args.provider.name(), args.scan).await?;
     let stop = CancellationToken::new();
     let interrupted = on_signal(stop.clone());
     let shown = Show { stage: &stage, stop: &stop, disk: Disk::new(&stage.local) }.run(args, screen).await;
@@ -188,6 +193,9 @@ impl Show<'_> {
             screen.line(format_args!("\n  {}", act.title))?;
             screen.flush()?;
             self.until_shown(args, cloud, watch, summary, screen, || (act.deed)(cloud)).await?;
+        }
+        if args.scan && !self.rest(Duration::ZERO).await {
+            self.scan(cloud, watch, screen).await?;
         }
         let mut life = Bustle::new(cloud, REMOTE, SEED_OF_LIFE).map_err(refused)?;
         let until = Instant::now() + Duration::from_secs(args.seconds.into());

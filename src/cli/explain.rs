@@ -126,6 +126,9 @@ fn explain(why: &Why, screen: &mut Screen) -> std::io::Result<()> {
     for version in &why.versions {
         screen.line(format_args!("  {:<9} {}", "version", harmless(version)))?;
     }
+    for said in &why.hooks {
+        screen.line(format_args!("  {:<9} {}", "said", harmless(said)))?;
+    }
     Ok(())
 }
 

@@ -137,6 +137,12 @@ impl From<ConfigError> for Failure {
     }
 }
 
+impl From<crate::store::StoreError> for Failure {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::error("the database cannot be read").because(error)
+    }
+}
+
 impl From<EditError> for Failure {
     fn from(error: EditError) -> Self {
         match error {

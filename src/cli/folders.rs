@@ -69,7 +69,7 @@ pub struct RemoveFolderArgs {
     yes: bool,
 }
 
-fn key_and_value(text: &str) -> Result<(String, String), String> {
+pub(super) fn key_and_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
         _ => Err("expected KEY=VALUE".to_owned()),
@@ -204,7 +204,7 @@ fn delete(folder: &FolderSettings) -> Outcome<()> {
 }
 
 /// A running agent notices by itself; telling it only makes that sooner.
-async fn tell_agent(places: &Places, screen: &Screen) {
+pub(super) async fn tell_agent(places: &Places, screen: &Screen) {
     let told = async {
         let Some(client) = ControlClient::find(&places.socket).await? else { return Ok(()) };
         agent::accepted(client.reload().await?).map(|_| ())

@@ -141,6 +141,10 @@ impl Wish {
             return Look::NotYet(format!("the agent has not taken folder `{name}` yet"));
         }
         for folder in &folders {
+            if folder.state == FolderState::Problems && folder.problems == folder.quarantined {
+                let what = format!("folder `{}` has files in quarantine", folder.name);
+                return Look::Never(Failure::new(Exit::PersonNeeded, what).hint("see `agent quarantine list`"));
+            }
             if folder.state != FolderState::InSync {
                 return Look::NotYet(format!("folder `{}` is {}", folder.name, folder.state.words()));
             }
@@ -177,6 +181,7 @@ mod tests {
             pending: 0,
             pending_bytes: 0,
             problems: 0,
+            quarantined: 0,
             held: 0,
             verified: Some(Wall(50)),
             transfers: vec![],

@@ -11,6 +11,8 @@ use crate::settings::{
     AccountSettings, BoxStream, FolderSettings, Mode, OnDrift, OnLocalDelete, ProviderName, Suppress,
 };
 
+mod hook;
+
 const PROVIDERS: [(&str, ProviderName); 2] = [("box", ProviderName::Box), ("egnyte", ProviderName::Egnyte)];
 const STREAMS: [(&str, BoxStream); 5] = [
     ("all", BoxStream::All),
@@ -39,21 +41,20 @@ pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     let accounts: Vec<Read<AccountSettings>> = top.blocks("account").into_iter().map(account).collect();
     let folders: Vec<Read<FolderSettings>> =
         top.blocks("folder").into_iter().map(|block| folder(block, places)).collect();
-    for hook in top.blocks("hook") {
-        hook.complain(Wrong::new("hooks are not yet supported in this version").hint("remove the block"));
-    }
+    let hooks: Vec<hook::ReadHook> = top.blocks("hook").into_iter().map(hook::hook).collect();
     top.finish();
 
     unique_names("account", &source, &accounts);
     unique_names("folder", &source, &folders);
     references(&source, &accounts, &folders);
     separate_directories(&source, &folders, places);
+    hook::together(&source, &hooks, &accounts, &folders);
 
     let complaints = source.into_complaints();
     if !complaints.is_empty() {
         return Err(complaints);
     }
-    Ok(Config { accounts: settings(accounts), folders: settings(folders), log })
+    Ok(Config { accounts: settings(accounts), folders: settings(folders), hooks: hook::settings(hooks), log })
 }
 
 /// What could be read of a block, with the places of the values that are looked at again. Settings are there only if
@@ -198,13 +199,16 @@ fn references(source: &Source<'_>, accounts: &[Read<AccountSettings>], folders: 
     let known: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
     for folder in folders {
         let Some(account) = folder.account.as_deref().filter(|account| !known.contains(account)) else { continue };
-        let wrong = Wrong::new("there is no such account");
-        let wrong = match did_you_mean(account, known.iter().copied()) {
-            Some(name) => wrong.hint(format!("did you mean \"{name}\"?")),
-            None if known.is_empty() => wrong.hint("sign in first: agent login box --account NAME"),
-            None => wrong.hint(format!("the accounts are {}", list(&known))),
-        };
-        folder.spots["account"].complain(source, wrong);
+        folder.spots["account"].complain(source, unknown_account(account, &known));
+    }
+}
+
+fn unknown_account(account: &str, known: &[&str]) -> Wrong {
+    let wrong = Wrong::new("there is no such account");
+    match did_you_mean(account, known.iter().copied()) {
+        Some(name) => wrong.hint(format!("did you mean \"{name}\"?")),
+        None if known.is_empty() => wrong.hint("sign in first: agent login box --account NAME"),
+        None => wrong.hint(format!("the accounts are {}", list(known))),
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
-use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, RawString, Table, Value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, RawString, Table, Value};
 
 use super::{Complaint, Config, ConfigError, Installation, Places, read};
 
@@ -22,6 +22,8 @@ pub enum Kind {
     Account,
     /// `[[folder]]`
     Folder,
+    /// `[[hook]]`
+    Hook,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
         match self {
             Self::Account => "account",
             Self::Folder => "folder",
+            Self::Hook => "hook",
         }
     }
 }
@@ -43,6 +46,8 @@ pub enum Setting {
     Number(i64),
     /// A list of texts.
     List(Vec<String>),
+    /// A table of texts.
+    Pairs(Vec<(String, String)>),
     /// The key goes away, and the default comes back.
     Default,
 }
@@ -53,6 +58,10 @@ impl Setting {
             Self::Text(text) => Some(text.as_str().into()),
             Self::Number(number) => Some((*number).into()),
             Self::List(texts) => Some(Value::Array(texts.iter().map(String::as_str).collect::<Array>())),
+            Self::Pairs(pairs) => {
+                let pairs = pairs.iter().map(|(name, text)| (name.as_str(), Value::from(text.as_str())));
+                Some(Value::InlineTable(pairs.collect::<InlineTable>()))
+            }
             Self::Default => None,
         }
     }
@@ -387,6 +396,32 @@ local = "/srv/old"
         }
         assert!(text(&bed).contains("name = \"new\""));
         assert_eq!(fs::metadata(&bed.places.config_file).unwrap().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn hooks_are_added_set_and_removed_like_folders() {
+        let bed = bed(Some(WITH_COMMENTS));
+        let mut editor = Editor::open(&bed.places).unwrap();
+        editor.add(
+            Kind::Hook,
+            &[
+                ("name", Setting::Text("scan".into())),
+                ("when", Setting::Text("before".into())),
+                ("on", Setting::List(vec!["file.download".into()])),
+                ("run", Setting::List(vec!["/bin/true".into()])),
+            ],
+        );
+        editor.set(Kind::Hook, "scan", "timeout", &Setting::Text("30s".into())).unwrap();
+        let config = editor.save().unwrap();
+        assert_eq!(config.hook("scan").unwrap().timeout.as_secs(), 30);
+        let mut editor = Editor::open(&bed.places).unwrap();
+        let missing = editor.set(Kind::Hook, "scam", "timeout", &Setting::Default).unwrap_err();
+        assert_eq!(missing.to_string(), "there is no hook named `scam`");
+        editor.remove(Kind::Hook, "scan").unwrap();
+        assert!(editor.save().unwrap().hooks.is_empty());
+        for line in WITH_COMMENTS.lines() {
+            assert!(text(&bed).lines().any(|kept| kept == line), "lost: {line}\n{}", text(&bed));
+        }
     }
 
     #[test]

@@ -212,6 +212,11 @@ impl Places {
         self.config_file.parent().unwrap_or(Path::new("/"))
     }
 
+    /// Whether this is the system service's installation.
+    pub fn is_system(&self) -> bool {
+        self.installation == Installation::System
+    }
+
     /// The options that make another command mean this installation.
     pub fn options(&self) -> Vec<String> {
         match self.installation {

@@ -309,6 +309,31 @@ impl<'s, 'a> Block<'s, 'a> {
         texts
     }
 
+    /// Takes a table of texts, such as `headers = { X-Team = "papers" }`, each checked with its name.
+    pub fn pairs<T>(&mut self, key: &'static str, read: impl Fn(&str, &str) -> Result<T, Wrong>) -> Vec<T> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        let key_path = self.key_path(key);
+        let DeValue::Table(table) = value.get_ref() else {
+            let wrong = Wrong::new(format!("expected a table, found {}", article(value.get_ref())));
+            let wrong = wrong.hint(format!("write {key} = {{ Name = \"value\" }}"));
+            self.source.complain(Some(&value.span()), &key_path, None, wrong);
+            return Vec::new();
+        };
+        let mut pairs = Vec::new();
+        for (name, value) in table {
+            let checked = match value.get_ref() {
+                DeValue::String(text) => read(name.get_ref(), text).map(|pair| pairs.push(pair)),
+                other => Err(Wrong::new(format!("expected a text in quotes, found {}", article(other)))),
+            };
+            if let Err(wrong) = checked {
+                let span = value.span();
+                let key = format!("{key_path}.{}", name.get_ref());
+                self.source.complain(Some(&span), &key, self.source.shown(&span), wrong);
+            }
+        }
+        pairs
+    }
+
     fn value<T>(&mut self, key: &'static str, read: impl FnOnce(&DeValue<'a>) -> Result<T, Wrong>) -> Option<T> {
         let value = self.take(key)?;
         match read(value.get_ref()) {

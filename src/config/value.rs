@@ -156,6 +156,15 @@ pub fn origin(text: &str) -> Result<Url, Wrong> {
     Ok(url)
 }
 
+/// Where deliveries go: https, or http on loopback.
+pub fn delivery_url(text: &str) -> Result<Url, Wrong> {
+    let url = web_address(text)?;
+    if url.scheme() == "http" && !is_loopback(&url) {
+        return Err(Wrong::new("plain http is accepted for loopback addresses only").hint("write https://…"));
+    }
+    Ok(url)
+}
+
 /// A proxy by http or https.
 pub fn proxy(text: &str) -> Result<Url, Wrong> {
     web_address(text)

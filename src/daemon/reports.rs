@@ -127,6 +127,7 @@ impl Running {
             pending: pending.now + pending.waiting + pending.held,
             pending_bytes: pending.bytes,
             problems: pending.problems,
+            quarantined: pending.quarantined,
             held: pending.holds,
             verified: row.verified_at,
             transfers,
@@ -391,6 +392,7 @@ fn why(
             excluded_by,
             events: Vec::new(),
             versions: Vec::new(),
+            hooks: Vec::new(),
         });
     };
     let policy = folder.policy.unwrap_or_default();
@@ -423,7 +425,7 @@ fn why(
     Ok(Why {
         schema: SCHEMA_VERSION,
         path: path.to_owned(),
-        folder: name,
+        folder: name.clone(),
         remote: remote_words(&item, &shown),
         synced: synced_words(rows, &item)?,
         plan,
@@ -432,6 +434,7 @@ fn why(
         excluded_by,
         events: rows.events_of(item.node, WHY_EVENTS)?,
         versions,
+        hooks: rows.hook_words(&name, &shown)?,
         item: Some(item.id),
     })
 }

@@ -60,6 +60,7 @@ impl Reports for Unstarted {
                 pending: 0,
                 pending_bytes: 0,
                 problems: 0,
+                quarantined: 0,
                 held: 0,
                 verified: None,
                 transfers: Vec::new(),
@@ -123,6 +124,7 @@ impl Reports for Unstarted {
             excluded_by: None,
             events: Vec::new(),
             versions: Vec::new(),
+            hooks: Vec::new(),
         })
     }
 }

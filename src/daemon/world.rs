@@ -10,7 +10,10 @@ use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod hooks;
 mod upward;
+
+pub use self::hooks::HookKit;
 
 use self::upward::SessionNotes;
 use super::bandwidth::Bandwidth;
@@ -117,6 +120,7 @@ pub struct World {
     counters: Counters,
     transfers: Transfers,
     notices: broadcast::Sender<Notice>,
+    hooks: HookKit,
     accounts: HashMap<AccountId, Account>,
     folders: Arc<Mutex<HashMap<FolderId, Arc<LocalFolder>>>>,
     watches: HashMap<FolderId, Watching>,
@@ -155,6 +159,7 @@ impl World {
         counters: Counters,
         transfers: Transfers,
         notices: broadcast::Sender<Notice>,
+        hooks: HookKit,
     ) -> Self {
         Self {
             runtime,
@@ -165,6 +170,7 @@ impl World {
             counters,
             transfers,
             notices,
+            hooks,
             accounts: HashMap::new(),
             folders: Arc::default(),
             jobs: HashMap::new(),
@@ -265,6 +271,12 @@ impl World {
                     tracing::debug!(%error, "a staged file stays until the next start");
                 }
             }),
+            Effect::Hook { job, order } => self.hook(job, *order),
+            Effect::Quarantine { job, folder, number, staged, sidecar } => {
+                self.quarantine(job, folder, number, staged, sidecar);
+            }
+            Effect::DropQuarantined(numbers) => self.in_quarantine(move |quarantine| quarantine.remove(&numbers)),
+            Effect::SweepQuarantine(keep) => self.in_quarantine(move |quarantine| quarantine.sweep(&keep)),
             Effect::Answer { ticket, answer } => {
                 // Whoever asked may have gone away.
                 if let Some(back) = self.answers.remove(&ticket) {
@@ -453,6 +465,9 @@ async fn ask(provider: &dyn Provider, task: &Task) -> Outcome {
         Task::Size(item) => Outcome::Sized(provider.size_of(item).await),
         Task::List { item, page } => Outcome::Listed(provider.list(item, page.as_ref()).await),
         Task::Look(item) => Outcome::Looked(provider.item(item).await),
+        Task::Dispose { item, name, etag, how } => {
+            Outcome::Disposed(hooks::dispose(provider, item, name, etag.as_ref(), how).await)
+        }
         Task::MakeFolder { parent, name } => {
             Outcome::FolderMade(provider.make_folder(parent, name).await.map(Box::new))
         }
@@ -487,6 +502,7 @@ fn failed(task: &Task, error: ProviderError) -> Outcome {
         Task::Size(_) => Outcome::Sized(Err(error)),
         Task::List { .. } => Outcome::Listed(Err(error)),
         Task::Look(_) => Outcome::Looked(Err(error)),
+        Task::Dispose { .. } => Outcome::Disposed(Err(error)),
         Task::Fetch(..) => Outcome::Fetched(Err(FetchFailure::Provider(error))),
         Task::Upload(..) => Outcome::Uploaded(Err(UploadFailure::Provider(error))),
         Task::MakeFolder { .. } => Outcome::FolderMade(Err(error)),

@@ -4,6 +4,7 @@ use super::Engine;
 use crate::command::{Answer, Command};
 use crate::id::FolderId;
 use crate::store::Result;
+use crate::store::quarantine::State;
 
 impl Engine {
     pub(super) fn command(&mut self, command: Command) -> Result<Answer> {
@@ -21,6 +22,12 @@ impl Engine {
                     message: format!("there is no account `{account}`; there are: {}", names.join(", ")),
                 }
             }),
+            Command::ReleaseQuarantined { number, reason } => {
+                self.decide_quarantine(number, Some(State::Released), Some(&reason))
+            }
+            Command::DeleteQuarantined { number } => self.decide_quarantine(number, Some(State::Deleted), None),
+            Command::RescanQuarantined { number } => self.decide_quarantine(number, None, None),
+            Command::ReplayHooks { run, hook } => self.replay(run, hook.as_deref()),
             Command::Restore { path } => self.lift_tombstone(&path),
             Command::Repair(repair) => self.repair(&repair),
             Command::Resolve { path, folder, keep } => self.resolve(path.as_deref(), folder.as_deref(), keep),

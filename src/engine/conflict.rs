@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use super::disk::Want;
 use super::effect::{Effect, LocalTask};
+use super::hooks::Story;
 use super::local::seat_of;
 use super::reconcile::{DRIFT, name_on_disk};
 use super::{Engine, Job, Phase, millis};
 use crate::deed::{Base, DiskErrorKind, Place};
+use crate::hook::HookKind;
 use crate::id::{FolderId, NodeId};
 use crate::local_news::{HashOrder, HashedFile, LocalMiss, SETTLE_MS};
 use crate::path::Name;
@@ -300,6 +302,10 @@ impl Engine {
         kept: String,
         reason: &str,
     ) -> Result<()> {
+        if let Some(item) = self.store.item(node)? {
+            let message = format!("{reason}: both are kept, the other as `{kept}`");
+            self.happened(Story::of_item(HookKind::Conflict, &item, path.clone()).with_message(message), None)?;
+        }
         let at = self.now.wall;
         let (reason, conflict) = (reason.to_owned(), 0);
         self.store.add_conflict(&ConflictRow { conflict, folder, node, copy, path, kept, reason, at })

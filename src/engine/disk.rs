@@ -557,11 +557,12 @@ impl Engine {
         let path = self.shown_path(item)?;
         let journal = work.as_ref().and_then(|work| work.journal);
         self.store.add_action(item.folder, &path, what, journal, self.now.wall)?;
-        let took_ms = work.map_or(0, |work| self.now.wall.since(work.since).max(0));
+        let took_ms = work.as_ref().map_or(0, |work| self.now.wall.since(work.since).max(0));
         let from = match &intent.order.deed {
             Deed::Relocate { from, .. } => Some(from.path.to_string()),
             _ => None,
         };
+        self.tell_of(item, intent, what, &path, from.clone(), work.as_ref())?;
         let (folder, what) = (item.folder, what.to_owned());
         self.notice(Notice::Outcome { folder, journal, what, path, from, took_ms });
         Ok(())

@@ -1,10 +1,13 @@
 //! Everything the engine can want of the world.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::command::Answer;
 use crate::deed::DeedOrder;
-use crate::id::{AccountId, Cursor, FolderId, ItemId, JobId, JournalId, PageToken};
+use crate::hook::{Document, HookSettings, QuarantineRemote};
+use crate::id::{AccountId, Cursor, Etag, FolderId, ItemId, JobId, JournalId, PageToken};
 use crate::local_news::{HashOrder, ScanOrder, UploadFile};
 use crate::provider::Expected;
 use crate::settings::{AccountSettings, RemotePlace};
@@ -44,6 +47,17 @@ pub enum Task {
     Look(ItemId),
     /// Fetch and verify a version into the staging directory of a folder.
     Fetch(FolderId, Box<FetchOrder>),
+    /// Do with the cloud's copy of a quarantined file what its hook's settings say.
+    Dispose {
+        /// The file.
+        item: ItemId,
+        /// Its name.
+        name: String,
+        /// Its tag when we last heard of it.
+        etag: Option<Etag>,
+        /// What to do.
+        how: QuarantineRemote,
+    },
     /// Upload a file of a folder.
     Upload(FolderId, Box<UploadFile>),
     /// Make a remote folder.
@@ -124,6 +138,19 @@ pub enum Notice {
     },
 }
 
+/// One run of a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookOrder {
+    /// The hook.
+    pub settings: HookSettings,
+    /// What it is told.
+    pub document: Document,
+    /// The local path inside the folder, as its bytes are.
+    pub path: Option<OsString>,
+    /// Where the content is.
+    pub file: Option<PathBuf>,
+}
+
 /// Something the engine wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -179,6 +206,30 @@ pub enum Effect {
     DropVersions(FolderId, Vec<JobId>),
     /// Remove a staged file that is no longer wanted.
     DropStaged(FolderId, crate::deed::Staged),
+    /// Run a hook.
+    Hook {
+        /// The job.
+        job: JobId,
+        /// What to run, and what to tell.
+        order: Box<HookOrder>,
+    },
+    /// Move a staged file into quarantine.
+    Quarantine {
+        /// The job.
+        job: JobId,
+        /// The folder.
+        folder: FolderId,
+        /// The number in quarantine.
+        number: i64,
+        /// The staged file.
+        staged: crate::deed::Staged,
+        /// Why it is there, as JSON.
+        sidecar: String,
+    },
+    /// Remove from quarantine for good.
+    DropQuarantined(Vec<i64>),
+    /// Remove from quarantine whatever is not one of these.
+    SweepQuarantine(Vec<i64>),
     /// Answer a command.
     Answer {
         /// What the command was addressed from.

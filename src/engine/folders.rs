@@ -195,6 +195,7 @@ impl Engine {
     /// Takes a configuration, for the first time or again.
     pub(super) fn take_wishes(&mut self, wishes: Wishes) -> Result<()> {
         self.wish_accounts(wishes.accounts)?;
+        self.wish_hooks(wishes.hooks)?;
         let known = self.store.folders()?;
         for row in &known {
             let wanted = row.name.as_ref().is_some_and(|name| wishes.folders.iter().any(|folder| folder.name == *name));
@@ -253,6 +254,7 @@ impl Engine {
         self.nodes.retain(|node, phase| *phase == Phase::Busy && busy.contains(node));
         self.ready.iter_mut().for_each(VecDeque::clear);
         self.awaiting.clear();
+        self.hooks.forget_waiting();
         self.waits_for.clear();
         for account in self.accounts.values_mut() {
             account.queues.clear();

@@ -63,6 +63,9 @@ impl Engine {
         if self.accounts.values().any(|account| account.drained == 0 && account.degraded.is_none()) {
             return Ok(false);
         }
+        if self.store.deliveries_left(self.now.wall)? {
+            return Ok(false);
+        }
         for (id, folder) in &self.folders {
             let stuck = folder.degraded.is_some()
                 || folder.row.paused

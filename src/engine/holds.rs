@@ -1,8 +1,10 @@
 //! The brakes: deletions that look like an accident wait for a person, and the person's answer.
 
+use super::hooks::Story;
 use super::retention::VERSIONS_FULL;
 use super::{Engine, ROWS_PER_STEP};
 use crate::command::Answer;
+use crate::hook::HookKind;
 use crate::id::{AccountId, FolderId, HoldId};
 use crate::plan::{Action, Policy, guard};
 use crate::provider::Identity;
@@ -44,6 +46,10 @@ impl Engine {
         );
         let hold = self.store.hold(Some(item.folder), None, MASS_DELETE, &text, None, self.now.wall)?;
         let version = item.synced.as_ref().and_then(|synced| synced.content.as_ref()).map(|content| &content.version);
+        if open.is_none() {
+            let story = Story::at_large(HookKind::Hold, None, Some(item.folder), text);
+            self.happened(story, None)?;
+        }
         self.store.hold_item(hold, item.node, version)?;
         self.store.hold_work(item.node)?;
         self.leave(item.node);
@@ -153,6 +159,9 @@ impl Engine {
             settings.local.display(),
         );
         let id = row.folder;
+        if self.store.open_hold(id, FOLDER_MOVED)?.is_none() {
+            self.hooks.happens_later(Story::at_large(HookKind::Hold, Some(account), Some(id), text.clone()));
+        }
         self.store.hold(Some(id), None, FOLDER_MOVED, &text, None, self.now.wall)?;
         self.halt_folder(
             id,

@@ -7,6 +7,7 @@ use crate::command::Command;
 use crate::deed::{DeedResult, DiskError, Staged};
 use crate::events::EventPage;
 use crate::events::budget::Quota;
+use crate::hook::HookSettings;
 use crate::id::{AccountId, Cursor, FolderId, JobId};
 use crate::local_news::{DirScan, HashedFile, LocalMiss, News, ScanFailure, UploadFailure, Uploaded};
 use crate::path::Name;
@@ -30,6 +31,8 @@ pub struct Wishes {
     pub accounts: Vec<(AccountSettings, Capabilities)>,
     /// The folders.
     pub folders: Vec<FolderSettings>,
+    /// The hooks, in order.
+    pub hooks: Vec<HookSettings>,
 }
 
 /// What was found when a local root was opened.
@@ -75,6 +78,12 @@ pub enum Outcome {
     Looked(Result<ItemState, ProviderError>),
     /// A version was fetched and verified.
     Fetched(Result<Staged, FetchFailure>),
+    /// A hook was run.
+    Hooked(crate::hook::Outcome),
+    /// A staged file was moved into quarantine.
+    Quarantined(Result<(), DiskError>),
+    /// The cloud's copy of a quarantined file was disposed of.
+    Disposed(Result<(), ProviderError>),
     /// A batch of deeds was carried out: a result for each order, in their order.
     Deeds(Vec<DeedResult>),
     /// One page of a local directory.

@@ -43,7 +43,10 @@ impl Engine {
             | Job::Resolve(..)
             | Job::Size(..)
             | Job::Scan { .. }
+            | Job::Quarantine { .. }
+            | Job::Dispose { .. }
             | Job::Deeds { .. } => {}
+            Job::Ask { hook, .. } | Job::Tell { hook, .. } => self.hooks.release(&hook.name),
         }
     }
 }
@@ -59,8 +62,13 @@ pub(super) fn job_folder(job: &Job) -> Option<FolderId> {
         | Job::Scan { folder, .. }
         | Job::Read { folder, .. }
         | Job::Write { folder, .. }
-        | Job::Deeds { folder, .. } => Some(*folder),
-        Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Look { .. } => None,
+        | Job::Deeds { folder, .. }
+        | Job::Ask { folder, .. }
+        | Job::Quarantine { folder, .. }
+        | Job::Dispose { folder, .. } => Some(*folder),
+        Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Look { .. } | Job::Tell { .. } => {
+            None
+        }
     }
 }
 
@@ -71,6 +79,8 @@ pub(super) fn job_nodes(job: &Job) -> Vec<NodeId> {
         | Job::Look { node, .. }
         | Job::Fetch { node, .. }
         | Job::Read { node, .. }
+        | Job::Ask { node, .. }
+        | Job::Quarantine { node, .. }
         | Job::Write { node, .. } => vec![*node],
         Job::Scan { scan, .. } => vec![scan.node()],
         Job::Deeds { intents, .. } => intents.iter().map(|intent| intent.node).collect(),
@@ -80,6 +90,8 @@ pub(super) fn job_nodes(job: &Job) -> Vec<NodeId> {
         | Job::Wait(_)
         | Job::Open(_)
         | Job::Resolve(..)
-        | Job::Size(..) => Vec::new(),
+        | Job::Size(..)
+        | Job::Dispose { .. }
+        | Job::Tell { .. } => Vec::new(),
     }
 }

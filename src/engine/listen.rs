@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::effect::{Effect, Notice, Task};
+use super::hooks::Story;
 use super::input::WAIT_LIMIT;
 use super::learn::{Learned, Source};
 use super::purse::CallQueues;
@@ -11,6 +12,7 @@ use super::{Engine, Job, Phase, millis};
 use crate::events::budget::Share;
 use crate::events::interval::{Bounds, Interval, backoff};
 use crate::events::{EventKind, EventPage, RemoteEvent, Subject};
+use crate::hook::HookKind;
 use crate::id::{AccountId, Cursor, FolderId, ItemId, JobId, NodeId, VersionId};
 use crate::provider::{Capabilities, Identity, ProviderError, ProviderErrorKind, Wake};
 use crate::report::{Degraded, EventCounts};
@@ -329,6 +331,10 @@ impl Engine {
         let name = account.settings.name.clone();
         match error.kind {
             ProviderErrorKind::SignInNeeded => {
+                if account.stage != Stage::Stuck {
+                    let text = format!("account `{name}` needs a sign-in: {error}");
+                    self.hooks.happens_later(Story::at_large(HookKind::SignInNeeded, Some(id), None, text));
+                }
                 account.stage = Stage::Stuck;
                 account.degraded = Some(Degraded {
                     name: "sign_in_needed".into(),
@@ -426,6 +432,7 @@ impl Engine {
                 cause: text.clone(),
                 next_step: "see `agent held`, or sign in as the former user".into(),
             });
+            self.hooks.happens_later(Story::at_large(HookKind::Hold, Some(id), None, text.clone()));
             let detail = serde_json::to_string(&identity).unwrap_or_default();
             self.store.hold(None, Some(id), "account_changed", &text, Some(&detail), self.now.wall)?;
             return Ok(());

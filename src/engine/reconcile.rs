@@ -393,10 +393,13 @@ impl Engine {
                 "the cloud does not say what the file holds",
             );
         };
+        if !self.may_fetch(item, work)? {
+            return Ok(());
+        }
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(()) };
         let staged = folder.staged.get(&item.node).map(|(_, content)| content.version.clone());
         if staged.as_ref() == Some(&content.version) {
-            return self.want(item, work, Want::Publish { parent, name });
+            return self.publish_if_allowed(item, work, parent, name);
         }
         if staged.is_some() {
             self.drop_staged(item.folder, item.node);
@@ -405,7 +408,7 @@ impl Engine {
         // What stood in the way is looked at before anything is fetched in vain.
         let was_blocked = work.problem.as_ref().is_some_and(|(code, _)| [LOCAL_IN_THE_WAY, DRIFT].contains(&&**code));
         let may_be_there = was_blocked || adopts && item.synced.is_none();
-        if may_be_there && content.hash.is_some() && !self.no_adopt.contains(&item.node) {
+        if may_be_there && content.hash.is_some() && !self.no_adopt.contains(&item.node) && self.may_adopt(item)? {
             return self.want(item, work, Want::Adopt { parent, name });
         }
         self.await_call(work, item, CallKind::Fetch);
@@ -552,6 +555,7 @@ impl Engine {
         let due = self.now.wall.plus_ms(millis(wait) as i64);
         self.store.put_off(node, due, attempts, Some((code, text)))?;
         let path = self.shown_path(&item)?;
+        self.problem_happened(&item, &work, &path, code, text)?;
         let (folder, code, text) = (item.folder, code.to_owned(), text.to_owned());
         self.notice(Notice::Problem { folder, path, code, text });
         self.leave(node);

@@ -196,6 +196,12 @@ impl Engine {
             self.wait_for_scans(work)?;
             return Ok(true);
         };
+        if let Task::Upload(_, file) = &task
+            && let Some((sha256, _)) = &file.digests
+            && !self.may_upload(item, work, &file.path, *sha256, file.stamp.size)?
+        {
+            return Ok(true);
+        }
         let share = self.share_of(item.folder, work.lane);
         if !self.may_call(id, share) {
             return Ok(false);

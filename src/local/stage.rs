@@ -126,6 +126,18 @@ impl LocalFolder {
         }
     }
 
+    /// Opens a staged file for reading; nothing if it is gone, or is not the file that was staged.
+    pub fn read_staged(&self, staged: &Staged) -> Result<Option<File>, DiskError> {
+        let refuse = |why| self.refuse("read the staged", &staged.name, why);
+        let at = (self.staging.as_fd(), staged.name.as_os_str());
+        match disk::look(at.0, at.1).map_err(refuse)? {
+            Some(seen) if seen.is_file() && seen.stamp.ino == staged.stamp.ino => {
+                disk::open_file(at.0, at.1).map(Some).map_err(refuse)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Removes a staged file that is no longer wanted; fine if it is gone. What has its name and is not that file was displaced by a
     /// publish that could not be ended: it is somebody's content, and goes into the version store.
     pub fn discard_staged(&self, staged: &Staged) -> Result<(), DiskError> {

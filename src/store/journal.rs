@@ -1,6 +1,6 @@
 //! The journal: events that touched a folder and what became of them, and what was done on disk.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::{Result, Store};
 use crate::id::{AccountId, EventId, FolderId, JournalId, NodeId};
@@ -45,6 +45,20 @@ pub struct NewEvent<'a> {
 }
 
 impl Store {
+    /// An event was made by our own account.
+    pub fn mark_own(&mut self, journal: JournalId) -> Result<()> {
+        self.conn.prepare_cached("INSERT OR IGNORE INTO own_event (journal) VALUES (?1)")?.execute([journal.0])?;
+        Ok(())
+    }
+
+    /// What an event was, who did it, and whether that was our own account.
+    pub fn event_actor(&self, journal: JournalId) -> Result<Option<(String, Option<String>, bool)>> {
+        let sql = "SELECT kind, actor, EXISTS (SELECT 1 FROM own_event o WHERE o.journal = e.journal)
+                   FROM event e WHERE journal = ?1";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        Ok(self.conn.prepare_cached(sql)?.query_row([journal.0], read).optional()?)
+    }
+
     /// Whether an event was written down before.
     pub fn event_seen(&self, account: AccountId, event_id: &EventId) -> Result<bool> {
         let sql = "SELECT 1 FROM event WHERE account = ?1 AND event_id = ?2";

@@ -30,6 +30,8 @@ pub struct Pending {
     pub waiting: u64,
     /// Those of them that have a problem of their own.
     pub problems: u64,
+    /// Those of them whose version is in quarantine.
+    pub quarantined: u64,
     /// Items that wait for a person.
     pub held: u64,
     /// Holds.
@@ -65,6 +67,7 @@ impl<'a> Rows<'a> {
         Self { conn }
     }
 
+    /// The connection, for reports that live beside their rows.
     pub(super) fn conn(self) -> &'a Connection {
         self.conn
     }
@@ -92,6 +95,7 @@ impl<'a> Rows<'a> {
         let sql = "SELECT count(*) FILTER (WHERE w.state = 0),
                           count(*) FILTER (WHERE w.state = 1),
                           count(*) FILTER (WHERE w.state = 1 AND w.code IS NOT NULL AND w.code <> 'waits'),
+                          count(*) FILTER (WHERE w.state = 1 AND w.code = 'quarantined'),
                           count(*) FILTER (WHERE w.state = 2),
                           coalesce(sum(i.r_size) FILTER (WHERE w.state <> 2 AND i.r = 1 AND i.s_version IS NOT i.r_version), 0)
                    FROM work w JOIN item i USING (node) WHERE w.folder = ?1";
@@ -100,9 +104,10 @@ impl<'a> Rows<'a> {
                 now: row.get(0)?,
                 waiting: row.get(1)?,
                 problems: row.get(2)?,
-                held: row.get(3)?,
+                quarantined: row.get(3)?,
+                held: row.get(4)?,
                 holds: 0,
-                bytes: row.get(4)?,
+                bytes: row.get(5)?,
             })
         })?;
         let more =
@@ -392,6 +397,10 @@ fn next_step(code: &str) -> &'static str {
         "hidden" => "if you should still see it, ask its owner; `agent sync --full` compares everything",
         "forbidden" => "ask the item's owner for the right to download it",
         "refused" => "see the cause; a new version of the item will be tried",
+        "quarantined" => "see `agent quarantine list`; release it, or let a clean version arrive",
+        "hook_rejected" | "hook_error" | "hook_timeout" | "hook_unscannable" => {
+            "see `agent hook-runs --failed`; the agent asks the hook again by itself"
+        }
         "disk" => "see the cause; the agent tries again by itself",
         "listing" | "unavailable" | "malformed" | "not_ready" | "corrupt" | "version_gone" | "name_taken" => {
             "the agent tries again by itself"

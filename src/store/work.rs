@@ -212,6 +212,12 @@ impl Store {
         Ok(())
     }
 
+    /// Makes work due that was put off for one reason.
+    pub fn wake_code(&mut self, code: &str) -> Result<()> {
+        self.conn.execute("UPDATE work SET due = 0 WHERE state = 1 AND code = ?1", [code])?;
+        Ok(())
+    }
+
     /// Makes one item's waiting work ready.
     pub fn unwait(&mut self, node: NodeId) -> Result<()> {
         let pos = self.take_pos();

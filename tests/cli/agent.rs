@@ -151,6 +151,7 @@ fn folder(name: &str, state: FolderState) -> FolderStatus {
         pending: 2,
         pending_bytes: 1 << 20,
         problems: 0,
+        quarantined: 0,
         held: 0,
         verified: None,
         transfers: vec![Transfer { path: "big\u{202e}.bin".into(), done: 1 << 19, total: Some(1 << 20) }],

@@ -29,6 +29,17 @@ async fn the_demo_ends_with_equal_trees_and_says_what_it_did() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_demo_catches_an_infected_upload() {
+    let bed = Bed::new();
+    let kept = bed.path("demo");
+    let shown = bed.run(&["demo", "--scan", "--large", "1 MiB", "--dir", kept.to_str().unwrap()]).await.fine();
+    for told in ["caught: hook `scan` says Eicar-Test-String FOUND", "number 1 in quarantine", "comparison     equal: "]
+    {
+        assert!(shown.contains(told), "{told} is missing:\n{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_demo_speaks_egnyte_too() {
     let bed = Bed::new();
     let shown = bed.run(&["demo", "--provider", "egnyte", "--large", "3 MiB"]).await.fine();

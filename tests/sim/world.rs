@@ -220,8 +220,11 @@ impl World {
 
     /// The configuration is read (again).
     pub fn configure(&mut self) {
-        let wishes =
-            Wishes { accounts: vec![(account(&self.swarm), self.capabilities())], folders: vec![self.settings()] };
+        let wishes = Wishes {
+            accounts: vec![(account(&self.swarm), self.capabilities())],
+            folders: vec![self.settings()],
+            ..Wishes::default()
+        };
         self.inbox.push_back(Input::Config(Box::new(wishes)));
     }
 
@@ -393,6 +396,7 @@ impl World {
         let failed = self.misfortune && self.chance.one_in(self.swarm.call_errors);
         let error = failed.then(|| self.call_error());
         let outcome = match task {
+            Task::Dispose { .. } => panic!("the simulation has no hooks"),
             Task::Identify => Outcome::Identified(match error {
                 Some(error) => Err(error),
                 None => Ok(Identity { user_id: "u".into(), login: "u@x".into(), name: "U".into() }),
@@ -522,7 +526,9 @@ impl World {
             | Effect::DropAccount(_)
             | Effect::Close(_)
             | Effect::Cancel(_)
-            | Effect::SessionKept(_) => {}
+            | Effect::SessionKept(_)
+            | Effect::SweepQuarantine(_)
+            | Effect::DropQuarantined(_) => {}
             Effect::Open { job, order, .. } => {
                 self.begin(job);
                 let late = self.chance.below(self.swarm.deeds_ms);
@@ -565,6 +571,7 @@ impl World {
                 assert!(!self.is_ordered(&staged.name), "a staged file is dropped that a deed is to publish");
                 self.disk.staging.remove(&staged.name);
             }
+            Effect::Hook { .. } | Effect::Quarantine { .. } => panic!("the simulation has no hooks"),
             Effect::Answer { answer, .. } => self.answers.push(answer),
             Effect::Notice(notice) => self.notices.push(notice),
         }

@@ -1,5 +1,7 @@
 //! A test bed: the sandbox cloud in this process, and the real program as a process of its own beside it.
 
+pub mod clamd;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::failure::{Failure, Outcome};
-use super::{refused, story};
+use super::{refused, scan, story};
 use crate::config::edit::{Editor, Kind, Setting};
 use crate::config::{Places, Surroundings};
 use crate::provider::auth;
@@ -36,7 +36,7 @@ pub struct Stage {
 
 impl Stage {
     /// Sets everything up, with a largest file of this many bytes.
-    pub async fn set_up(dir: Option<&Path>, large: u64, provider: ProviderName) -> Outcome<Self> {
+    pub async fn set_up(dir: Option<&Path>, large: u64, provider: ProviderName, scans: bool) -> Outcome<Self> {
         let failed = |error| Failure::error("cannot make a directory for the demo").because(error);
         let around = Surroundings::of_this_process();
         let (dir, temporary) = if let Some(dir) = dir {
@@ -61,6 +61,11 @@ impl Stage {
         let stage = Self { dir, places, local, sandbox, temporary };
         stage.sign_in(provider).await?;
         stage.add_folder()?;
+        if scans {
+            let mut editor = Editor::open(&stage.places)?;
+            editor.add(Kind::Hook, &scan::hook(&stage.dir)?);
+            editor.save()?;
+        }
         Ok(stage)
     }
 

@@ -136,6 +136,20 @@ impl Engine {
             outcome: "pending",
             raw: &event.raw,
         })?;
+        let user = self.accounts.get(&id).and_then(|account| account.row.user_id.as_ref());
+        let ours = event.actor.is_some() && event.actor.as_ref() == user;
+        if let Some(journal) = journal.filter(|_| ours) {
+            self.store.mark_own(journal)?;
+        }
+        if journal.is_some()
+            && let Some(kind) = HookKind::of_event(event.kind, &event.provider_kind)
+            && let Some(node) = node
+            && let Some(row) = self.store.item(node)?
+        {
+            let actor = event.actor_name.clone().or_else(|| event.actor.clone());
+            let story = Story::of_item(kind, &row, path.clone().unwrap_or_default()).by(actor, ours);
+            self.happened(story, None)?;
+        }
         if let Some(journal) = journal {
             self.notice(Notice::Event {
                 journal,

@@ -1,0 +1,119 @@
+//! Hooks in the world of production: runs, the way into quarantine, and the cloud's copy of what is rejected.
+
+use std::time::Duration;
+
+#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
+use super::*;
+use crate::config::Places;
+use crate::deed::Staged;
+use crate::engine::effect::HookOrder;
+use crate::hook::{self, QuarantineRemote};
+use crate::id::{Etag, ItemId};
+use crate::provider::{Expected, Resolved};
+use crate::quarantine::{Quarantine, Taken};
+use crate::runner::{Order, Runner, Trust};
+use crate::settings::RemotePlace;
+
+/// What hooks are run with, and where rejected content goes.
+#[derive(Debug, Clone)]
+pub struct HookKit {
+    runner: Result<Runner, String>,
+    quarantine: Quarantine,
+}
+
+impl HookKit {
+    /// The kit of an installation.
+    pub fn new(places: &Places) -> Self {
+        let runner = Runner::new(Trust::of(places.is_system()), &places.credentials_dir());
+        Self { runner: runner.map_err(|error| error.to_string()), quarantine: Quarantine::new(places.quarantine_dir()) }
+    }
+}
+
+impl World {
+    pub(super) fn hook(&mut self, job: JobId, order: HookOrder) {
+        let cancel = self.everything.child_token();
+        self.jobs.insert(job, cancel.clone());
+        let (inputs, kit) = (self.inputs.clone(), self.hooks.clone());
+        let work = async move {
+            let HookOrder { settings, document, path, file } = order;
+            let order = Order { document, path, file };
+            let outcome = match &kit.runner {
+                Ok(runner) => tokio::select! {
+                    outcome = runner.run(&settings, &order) => outcome,
+                    () = cancel.cancelled() => hook::Outcome::failed("the run is no longer wanted", Duration::ZERO),
+                },
+                Err(why) => hook::Outcome::failed(why.clone(), Duration::ZERO),
+            };
+            post(&inputs, job, Outcome::Hooked(outcome));
+        };
+        self.tasks.spawn_on(work, &self.runtime);
+    }
+
+    pub(super) fn quarantine(&mut self, job: JobId, folder: FolderId, number: i64, staged: Staged, sidecar: String) {
+        let Some(local) = self.root(folder) else {
+            let error = DiskError { kind: DiskErrorKind::RootLost, text: "the folder is not open".into() };
+            self.post(job, Outcome::Quarantined(Err(error)));
+            return;
+        };
+        let (inputs, quarantine) = (self.inputs.clone(), self.hooks.quarantine.clone());
+        let act = move || {
+            let result = take(&local, &quarantine, number, &staged, &sidecar);
+            post(&inputs, job, Outcome::Quarantined(result));
+        };
+        self.tasks.spawn_blocking_on(act, &self.runtime);
+    }
+
+    /// Something in quarantine that needs no outcome.
+    pub(super) fn in_quarantine(&self, act: impl FnOnce(&Quarantine) -> std::io::Result<()> + Send + 'static) {
+        let quarantine = self.hooks.quarantine.clone();
+        let act = move || {
+            if let Err(error) = act(&quarantine) {
+                tracing::warn!(%error, "something stays in quarantine until the next start");
+            }
+        };
+        self.tasks.spawn_blocking_on(act, &self.runtime);
+    }
+}
+
+/// Does with a quarantined file's copy in the cloud what its hook's settings say.
+pub(super) async fn dispose(
+    provider: &dyn Provider,
+    item: &ItemId,
+    name: &str,
+    etag: Option<&Etag>,
+    how: &QuarantineRemote,
+) -> ProviderResult<()> {
+    // Another version is another matter: it is examined by itself.
+    let expected = Expected { version: None, etag: etag.cloned() };
+    match how {
+        QuarantineRemote::Leave => Ok(()),
+        QuarantineRemote::Trash => provider.trash(item, &expected).await,
+        QuarantineRemote::Move(path) => match provider.resolve(&RemotePlace::Path(path.clone())).await? {
+            Resolved::Folder(target) => provider.relocate(item, &target.id, name, &expected).await.map(drop),
+            Resolved::NotAFolder { .. } | Resolved::Missing { .. } => {
+                let text = format!("there is no folder {path} in the cloud to move it to");
+                Err(ProviderError::new(ProviderErrorKind::Refused, text))
+            }
+        },
+    }
+}
+
+/// Moves a staged file into quarantine. One that is gone, or that somebody changed after it was examined, leaves its reasons.
+fn take(
+    local: &LocalFolder,
+    quarantine: &Quarantine,
+    number: i64,
+    staged: &Staged,
+    sidecar: &str,
+) -> Result<(), DiskError> {
+    let refused = |error: std::io::Error| DiskError { kind: DiskErrorKind::Item, text: format!("quarantine: {error}") };
+    match local.read_staged(staged)? {
+        Some(file) => {
+            if quarantine.take(number, file, staged.sha256, sidecar).map_err(refused)? == Taken::Altered {
+                tracing::warn!(number, "the content was changed after it was examined, and was not kept");
+            }
+        }
+        None => quarantine.note(number, sidecar).map_err(refused)?,
+    }
+    local.discard_staged(staged)
+}

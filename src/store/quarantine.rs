@@ -1,0 +1,252 @@
+//! Versions that were rejected: which they are, why, and what people decided.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::hooks::sha256;
+use super::query::Rows;
+use super::{Result, Store};
+use crate::id::{FolderId, ItemId, Sha256, VersionId};
+use crate::report::{MAX_ROWS, QuarantineReport};
+use crate::tree::Wall;
+
+/// How long the content of a released version is kept.
+const RELEASED_KEPT_MS: i64 = 7 * 24 * 3_600 * 1_000;
+
+/// What has become of a rejected version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// On its way into quarantine.
+    Moving,
+    /// In quarantine.
+    Held,
+    /// A person let it go.
+    Released,
+    /// A person deleted it.
+    Deleted,
+    /// Its time was over.
+    Expired,
+}
+
+impl State {
+    /// The word of the database and of reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Moving => "moving",
+            Self::Held => "held",
+            Self::Released => "released",
+            Self::Deleted => "deleted",
+            Self::Expired => "expired",
+        }
+    }
+
+    fn parse(word: &str) -> Self {
+        [Self::Moving, Self::Released, Self::Deleted, Self::Expired]
+            .into_iter()
+            .find(|state| state.word() == word)
+            .unwrap_or(Self::Held)
+    }
+}
+
+/// One rejected version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantineRow {
+    /// Its number.
+    pub id: i64,
+    /// The folder.
+    pub folder: FolderId,
+    /// The item.
+    pub item: String,
+    /// The version.
+    pub version: VersionId,
+    /// Where it would have appeared.
+    pub path: String,
+    /// Its content.
+    pub sha256: Option<Sha256>,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The hook that rejected it.
+    pub hook: String,
+    /// Why.
+    pub reason: String,
+    /// What became of it.
+    pub state: State,
+}
+
+/// A rejected version to be written down.
+#[derive(Debug)]
+pub struct NewQuarantine<'a> {
+    /// The folder.
+    pub folder: FolderId,
+    /// Its name.
+    pub folder_name: &'a str,
+    /// The item.
+    pub item: &'a ItemId,
+    /// The version.
+    pub version: &'a VersionId,
+    /// Where it would have appeared.
+    pub path: &'a str,
+    /// Its content.
+    pub sha256: Sha256,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The hook that rejected it.
+    pub hook: &'a str,
+    /// The verdict's word.
+    pub verdict: &'a str,
+    /// Why.
+    pub reason: &'a str,
+    /// Now.
+    pub at: Wall,
+    /// When it goes by itself.
+    pub expires: Option<Wall>,
+}
+
+const COLUMNS: &str = "quarantine, folder, item, version, path, sha256, size, hook, reason, state";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<QuarantineRow> {
+    Ok(QuarantineRow {
+        id: row.get(0)?,
+        folder: FolderId(row.get(1)?),
+        item: row.get(2)?,
+        version: VersionId::new(row.get::<_, String>(3)?),
+        path: row.get(4)?,
+        sha256: sha256(row, 5)?,
+        size: row.get(6)?,
+        hook: row.get(7)?,
+        reason: row.get(8)?,
+        state: State::parse(&row.get::<_, String>(9)?),
+    })
+}
+
+impl Store {
+    /// Writes a rejected version down, before its content is moved.
+    pub fn add_quarantine(&mut self, new: &NewQuarantine<'_>) -> Result<i64> {
+        let sql = "INSERT INTO quarantine (folder, folder_name, item, version, path, sha256, size, hook, verdict, reason, at, state, expires)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'moving', ?12)
+                   ON CONFLICT (folder, item, version) DO UPDATE SET
+                       path = excluded.path, sha256 = excluded.sha256, size = excluded.size, hook = excluded.hook,
+                       verdict = excluded.verdict, reason = excluded.reason, at = excluded.at, state = 'moving',
+                       decided = NULL, why = NULL, expires = excluded.expires
+                   RETURNING quarantine";
+        let id = self.conn.prepare_cached(sql)?.query_row(
+            params![
+                new.folder.0,
+                new.folder_name,
+                new.item.to_string(),
+                new.version.as_str(),
+                new.path,
+                new.sha256.0.to_vec(),
+                new.size,
+                new.hook,
+                new.verdict,
+                new.reason,
+                new.at.0,
+                new.expires.map(|expires| expires.0),
+            ],
+            |row| row.get(0),
+        )?;
+        Ok(id)
+    }
+
+    /// One rejected version, by its number.
+    pub fn quarantined(&self, id: i64) -> Result<Option<QuarantineRow>> {
+        let sql = format!("SELECT {COLUMNS} FROM quarantine WHERE quarantine = ?1");
+        Ok(self.conn.prepare_cached(&sql)?.query_row([id], read).optional()?)
+    }
+
+    /// What is known of a version.
+    pub fn quarantined_version(
+        &self,
+        folder: FolderId,
+        item: &ItemId,
+        version: &VersionId,
+    ) -> Result<Option<QuarantineRow>> {
+        let sql = format!("SELECT {COLUMNS} FROM quarantine WHERE folder = ?1 AND item = ?2 AND version = ?3");
+        let params = params![folder.0, item.to_string(), version.as_str()];
+        Ok(self.conn.prepare_cached(&sql)?.query_row(params, read).optional()?)
+    }
+
+    /// What became of a rejected version, and why.
+    pub fn decide_quarantined(&mut self, id: i64, state: State, why: Option<&str>, now: Wall) -> Result<()> {
+        let sql = "UPDATE quarantine SET state = ?2, why = coalesce(?3, why), decided = ?4 WHERE quarantine = ?1";
+        self.conn.execute(sql, params![id, state.word(), why, now.0])?;
+        Ok(())
+    }
+
+    /// Forgets a rejected version: it is fetched and examined anew.
+    pub fn forget_quarantined(&mut self, id: i64) -> Result<()> {
+        self.conn.execute("DELETE FROM quarantine WHERE quarantine = ?1", [id])?;
+        Ok(())
+    }
+
+    /// Forgets what never arrived in quarantine: it is fetched and examined anew.
+    pub fn forget_half_quarantined(&mut self) -> Result<()> {
+        self.conn.execute("DELETE FROM quarantine WHERE state = 'moving'", [])?;
+        Ok(())
+    }
+
+    /// The numbers of what lies in quarantine.
+    pub fn quarantine_contents(&self) -> Result<Vec<i64>> {
+        let sql = "SELECT quarantine FROM quarantine
+                   WHERE state IN ('held', 'moving') OR (state = 'released' AND expires IS NOT NULL)";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// A person lets a version go. Its content stays for a while, until the version is surely published.
+    pub fn release_quarantined(&mut self, id: i64, why: &str, now: Wall) -> Result<()> {
+        self.decide_quarantined(id, State::Released, Some(why), now)?;
+        let sql = "UPDATE quarantine SET expires = ?2 WHERE quarantine = ?1";
+        self.conn.execute(sql, params![id, now.plus_ms(RELEASED_KEPT_MS).0])?;
+        Ok(())
+    }
+
+    /// The time of these is over.
+    pub fn expire_quarantined(&mut self, ids: &[i64], now: Wall) -> Result<()> {
+        for id in ids {
+            let sql = "UPDATE quarantine SET expires = NULL, decided = ?2, state = CASE state WHEN 'held' THEN 'expired' ELSE state END
+                       WHERE quarantine = ?1";
+            self.conn.prepare_cached(sql)?.execute(params![id, now.0])?;
+        }
+        Ok(())
+    }
+
+    /// Those whose time is over.
+    pub fn expired_quarantine(&self, now: Wall) -> Result<Vec<i64>> {
+        let sql = "SELECT quarantine FROM quarantine WHERE state IN ('held', 'released') AND expires <= ?1 LIMIT 100";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([now.0], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+impl Rows<'_> {
+    /// Rejected versions, the newest last; with `all` also those that somebody decided about.
+    pub fn quarantine(self, id: Option<i64>, all: bool) -> Result<Vec<QuarantineReport>> {
+        let sql = "SELECT quarantine, folder_name, path, item, version, sha256, size, hook, verdict, reason, at, state, decided, why, expires
+                   FROM quarantine WHERE (?1 IS NULL OR quarantine = ?1) AND (?2 OR state IN ('held', 'moving'))
+                   ORDER BY quarantine LIMIT ?3";
+        let mut statement = self.conn().prepare_cached(sql)?;
+        let rows = statement.query_map(params![id, all, MAX_ROWS], |row| {
+            Ok(QuarantineReport {
+                id: row.get(0)?,
+                folder: row.get(1)?,
+                path: row.get(2)?,
+                item: row.get(3)?,
+                version: row.get(4)?,
+                sha256: sha256(row, 5)?.map(|sha256| sha256.to_string()).unwrap_or_default(),
+                size: row.get(6)?,
+                hook: row.get(7)?,
+                verdict: row.get(8)?,
+                reason: row.get(9)?,
+                at: Wall(row.get(10)?),
+                state: row.get(11)?,
+                decided: row.get::<_, Option<i64>>(12)?.map(Wall),
+                why: row.get(13)?,
+                expires: row.get::<_, Option<i64>>(14)?.map(Wall),
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}

@@ -1,0 +1,60 @@
+//! What needs `unsafe`: the few lines between fork and exec, and descriptors by their numbers.
+#![allow(unsafe_code)]
+
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, getrlimit, pidfd_open, setrlimit};
+use tokio::io::unix::AsyncFd;
+
+/// Limits that a child sets for itself before it becomes the program.
+#[derive(Debug, Clone, Copy)]
+pub struct ChildLimits {
+    /// File descriptors.
+    pub open_files: u64,
+    /// Permission bits that new files do not get.
+    pub umask: u32,
+}
+
+/// Makes the child take limits on: no core files, few file descriptors, private files.
+pub fn limit_child(command: &mut Command, limits: ChildLimits) {
+    let apply = move || -> io::Result<()> {
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(limits.umask));
+        let most = getrlimit(Resource::Nofile).maximum.map_or(limits.open_files, |most| most.min(limits.open_files));
+        // A service manager may forbid it, and sets limits of its own then: no reason not to scan.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: Some(most) });
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+        Ok(())
+    };
+    // SAFETY: between fork and exec only system calls are made: nothing is allocated, locked or freed.
+    unsafe {
+        command.pre_exec(apply);
+    }
+}
+
+/// Something that becomes readable when a process has ended, and leaves its exit status where it is; nothing where the
+/// system has no such thing.
+pub fn end_of(pid: Pid) -> Option<AsyncFd<OwnedFd>> {
+    let fd = pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?;
+    // SAFETY: an `OwnedFd` names the same open description from here to its end, and nobody else closes it.
+    unsafe { AsyncFd::register(fd) }.ok()
+}
+
+/// Keeps descriptors from children that were left open by whoever started us; all that we open ourselves are kept from
+/// them anyway.
+pub fn keep_inherited_descriptors() {
+    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return };
+    let numbers: Vec<i32> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.into_iter().filter(|number| *number > 2) {
+        // SAFETY: only the flags of the number are read and set; if another thread closes it meanwhile, the call fails, and if
+        // it opens something else there, that is not for children either.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        if let Ok(flags) = fcntl_getfd(fd) {
+            let _ = fcntl_setfd(fd, flags | FdFlags::CLOEXEC);
+        }
+    }
+}

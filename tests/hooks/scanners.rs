@@ -1,0 +1,170 @@
+//! The scanner scripts that we ship, run by the runner against a real clamd, clamscan and yara.
+
+use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use folder_sync_agent::hook::document::{Document, ItemPart, SCHEMA};
+use folder_sync_agent::hook::{
+    Call, HookKind, HookSettings, Listen, Outcome, Policies, QuarantineRemote, Verdict, When,
+};
+use folder_sync_agent::runner::{Order, Runner, Trust};
+use folder_sync_agent::tree::Wall;
+
+use crate::support::clamd::{Clamd, SIGNATURE, eicar, is_installed};
+
+fn shipped(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/hooks").join(name).to_str().unwrap().to_owned()
+}
+
+fn hook(run: Vec<String>) -> HookSettings {
+    HookSettings {
+        name: "scan".into(),
+        when: When::Before,
+        on: vec![Listen::Everything],
+        folder: None,
+        account: None,
+        patterns: Vec::new(),
+        call: Call::Exec { run },
+        timeout: Duration::from_mins(1),
+        policies: Policies::default(),
+        remember: None,
+        concurrency: 1,
+        per_minute: None,
+        attempts: 1,
+        quarantine_remote: QuarantineRemote::Leave,
+        quarantine_keep: None,
+    }
+}
+
+fn order(file: PathBuf) -> Order {
+    let document = Document {
+        schema: SCHEMA,
+        hook: "scan".into(),
+        when: When::Before,
+        event: HookKind::FileDownload,
+        delivery: "1".into(),
+        attempt: 1,
+        at: Wall(0),
+        account: None,
+        folder: None,
+        item: Some(ItemPart { kind: "file".into(), path: "x".into(), ..ItemPart::default() }),
+        file: Some(file.display().to_string()),
+        actor: None,
+        message: None,
+        depth: 0,
+        causes: Vec::new(),
+    };
+    Order { document, path: Some("x".into()), file: Some(file) }
+}
+
+struct Bench {
+    dir: tempfile::TempDir,
+    runner: Runner,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let trust = Trust { user: Some(rustix::process::geteuid().as_raw()) };
+        let runner = Runner::new(trust, dir.path()).unwrap();
+        Self { dir, runner }
+    }
+
+    fn file(&self, content: &[u8]) -> PathBuf {
+        let path = self.dir.path().join("-a\nname 'of' $(hostile) \u{202e}intent");
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    async fn scan(&self, run: &[String], content: &[u8]) -> Outcome {
+        self.runner.run(&hook(run.to_vec()), &order(self.file(content))).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clamd_says_what_is_infected() {
+    if !is_installed() {
+        return;
+    }
+    let bench = Bench::new();
+    let mut clamd = Clamd::start(bench.dir.path(), &["StreamMaxLength 1M"]);
+    let run = [shipped("clamd-scan"), "--socket".into(), clamd.socket().to_str().unwrap().into()];
+    let clean = bench.scan(&run, b"nothing to see").await;
+    assert_eq!((clean.verdict, clean.output.as_str()), (Verdict::Allow, "OK\n"), "{clean:?}");
+    assert_eq!(bench.scan(&run, b"").await.verdict, Verdict::Allow, "an empty file");
+    let mut long = vec![b'x'; 700_000];
+    long.extend(eicar());
+    for infected in [eicar(), long] {
+        let outcome = bench.scan(&run, &infected).await;
+        assert_eq!(outcome.verdict, Verdict::Reject, "{outcome:?}");
+        assert!(outcome.output.contains(&format!("{SIGNATURE}.UNOFFICIAL FOUND")), "{outcome:?}");
+    }
+    // More than clamd takes: it closes the connection in the middle, and that is neither clean nor a failure of clamd.
+    let outcome = bench.scan(&run, &vec![0; 8 << 20]).await;
+    assert_eq!(outcome.verdict, Verdict::Unscannable, "{outcome:?}");
+
+    clamd.kill();
+    let outcome = bench.scan(&run, b"nothing to see").await;
+    assert_eq!((outcome.verdict, outcome.exit_code), (Verdict::Error, Some(2)), "{outcome:?}");
+    clamd.again();
+    assert_eq!(bench.scan(&run, b"nothing to see").await.verdict, Verdict::Allow);
+    let missing = bench.dir.path().join("missing");
+    assert_eq!(bench.runner.run(&hook(run.to_vec()), &order(missing)).await.verdict, Verdict::Error);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clamd_is_reached_by_tcp_too() {
+    if !is_installed() {
+        return;
+    }
+    let bench = Bench::new();
+    // A port that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let _clamd = Clamd::start(bench.dir.path(), &[&format!("TCPSocket {port}"), "TCPAddr 127.0.0.1"]);
+    let run = [shipped("clamd-scan"), "--tcp".into(), format!("127.0.0.1:{port}")];
+    assert_eq!(bench.scan(&run, b"nothing to see").await.verdict, Verdict::Allow);
+    assert_eq!(bench.scan(&run, &eicar()).await.verdict, Verdict::Reject);
+    let nobody = [shipped("clamd-scan"), "--tcp".into(), "127.0.0.1:1".into()];
+    assert_eq!(bench.scan(&nobody, b"x").await.verdict, Verdict::Error);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clamscan_alone_says_the_same() {
+    if !is_installed() {
+        return;
+    }
+    let bench = Bench::new();
+    drop(Clamd::start(bench.dir.path(), &[]));
+    let database = bench.dir.path().join("db");
+    let run = [shipped("clamscan-scan"), format!("--database={}", database.display())];
+    let clean = bench.scan(&run, b"nothing to see").await;
+    assert_eq!(clean.verdict, Verdict::Allow, "{clean:?}");
+    let outcome = bench.scan(&run, &eicar()).await;
+    assert_eq!(outcome.verdict, Verdict::Reject, "{outcome:?}");
+    assert!(outcome.output.contains(SIGNATURE), "{outcome:?}");
+    let broken = [shipped("clamscan-scan"), "--database=/nonexistent".into()];
+    assert_eq!(bench.scan(&broken, b"x").await.verdict, Verdict::Error);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn yara_rules_reject_what_they_match() {
+    if Command::new("yara").arg("--version").output().is_err() {
+        eprintln!("skipped: yara is not installed (apt-get install yara)");
+        return;
+    }
+    let bench = Bench::new();
+    let rules = bench.dir.path().join("rules.yar");
+    let mut file = fs::File::create(&rules).unwrap();
+    writeln!(file, "rule macro {{ strings: $a = \"AutoOpen\" condition: $a }}").unwrap();
+    let run = [shipped("yara-scan"), rules.to_str().unwrap().into()];
+    assert_eq!(bench.scan(&run, b"nothing to see").await.verdict, Verdict::Allow);
+    let outcome = bench.scan(&run, b"Sub AutoOpen()").await;
+    assert_eq!(outcome.verdict, Verdict::Reject, "{outcome:?}");
+    assert!(outcome.output.starts_with("macro"), "{outcome:?}");
+    let broken = [shipped("yara-scan"), "/nonexistent".into()];
+    assert_eq!(bench.scan(&broken, b"x").await.verdict, Verdict::Error);
+}
