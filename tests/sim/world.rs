@@ -528,7 +528,8 @@ impl World {
             | Effect::Cancel(_)
             | Effect::SessionKept(_)
             | Effect::SweepQuarantine(_)
-            | Effect::DropQuarantined(_) => {}
+            | Effect::DropQuarantined(_)
+            | Effect::SessionKept(_) => {}
             Effect::Open { job, order, .. } => {
                 self.begin(job);
                 let late = self.chance.below(self.swarm.deeds_ms);
