@@ -526,7 +526,6 @@ impl World {
             | Effect::DropAccount(_)
             | Effect::Close(_)
             | Effect::Cancel(_)
-            | Effect::SessionKept(_)
             | Effect::SweepQuarantine(_)
             | Effect::DropQuarantined(_)
             | Effect::SessionKept(_) => {}
