@@ -21,6 +21,8 @@ fn a_folder_at_egnyte_is_mirrored_and_followed_through_kills() {
     let bed = Bed::egnyte();
     fill(&bed, 60, 6);
     bed.add_folder(&[]);
+    // So few files that what the other user deletes would stop for a person.
+    bed.ok(&["set-folder", "inbox", "max_delete=off"]);
     let mut agent = bed.start();
     bed.wait_in_sync(PATIENCE);
     assert_eq!(bed.difference(), Vec::<String>::new());
