@@ -1,6 +1,7 @@
 //! The program by its real process: it starts, syncs, is killed, resumes, refuses, holds, and ends.
 
 mod crash;
+mod egnyte;
 mod refusals;
 mod stories;
 mod two_way;

@@ -141,7 +141,8 @@ impl Wish {
             return Look::NotYet(format!("the agent has not taken folder `{name}` yet"));
         }
         for folder in &folders {
-            if folder.state == FolderState::Problems && folder.problems == folder.quarantined {
+            if folder.state == FolderState::Problems && folder.quarantined > 0 && folder.problems == folder.quarantined
+            {
                 let what = format!("folder `{}` has files in quarantine", folder.name);
                 return Look::Never(Failure::new(Exit::PersonNeeded, what).hint("see `agent quarantine list`"));
             }

@@ -111,7 +111,11 @@ impl Engine {
         let edit = item.local.as_ref().and_then(LocalRow::edit).filter(|edit| edit.digests.is_none());
         let place = self.place(node)?;
         let (Some(edit), Some(Place { base: Base::Tree, path })) = (edit, place) else {
-            self.make_ready(node, crate::store::work::Lane::News);
+            // It is out of sight, or known by now: its plan is made again a little later.
+            match self.store.work(node)? {
+                Some(work) => self.wait_for_scans(&work)?,
+                None => self.leave(node),
+            }
             return Ok(true);
         };
         let account = self.folders.get(&id).and_then(|folder| self.accounts.get(&folder.account));

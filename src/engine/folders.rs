@@ -257,7 +257,7 @@ impl Engine {
         self.hooks.forget_waiting();
         self.waits_for.clear();
         for account in self.accounts.values_mut() {
-            account.queue.clear();
+            account.queues.clear();
         }
         for folder in self.folders.values_mut() {
             folder.queue.clear();

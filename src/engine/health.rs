@@ -49,7 +49,8 @@ impl Engine {
             };
             (*id, health)
         });
-        let folders = self.folders.iter().map(|(id, folder)| (*id, folder.degraded.clone()));
+        let folders =
+            self.folders.iter().map(|(id, folder)| (*id, folder.degraded.clone().or_else(|| folder.unwatched.clone())));
         Health { accounts: accounts.collect(), folders: folders.collect() }
     }
 
@@ -71,6 +72,9 @@ impl Engine {
                 || self.accounts.get(&folder.account).is_none_or(|account| account.degraded.is_some());
             if stuck {
                 continue;
+            }
+            if !folder.preview && self.store.local_left(*id)? {
+                return Ok(false);
             }
             if folder.row.root.is_none() || folder.row.scan_stage.is_some() || self.store.busy(*id)? {
                 return Ok(false);

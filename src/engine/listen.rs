@@ -6,7 +6,7 @@ use super::effect::{Effect, Notice, Task};
 use super::hooks::Story;
 use super::input::WAIT_LIMIT;
 use super::learn::{Learned, Source};
-use super::purse::CallQueue;
+use super::purse::CallQueues;
 use super::purse::Purse;
 use super::{Engine, Job, Phase, millis};
 use crate::events::budget::Share;
@@ -70,7 +70,7 @@ pub(super) struct Account {
     pub fetching: usize,
     pub asking: usize,
     /// Items that wait for a fetch or a look.
-    pub queue: CallQueue,
+    pub queues: CallQueues,
     stage: Stage,
     job: Option<JobId>,
     waiting: Option<JobId>,
@@ -104,7 +104,7 @@ impl Account {
             closed_until: 0,
             fetching: 0,
             asking: 0,
-            queue: CallQueue::default(),
+            queues: CallQueues::default(),
             stage: Stage::New,
             job: None,
             waiting: None,

@@ -114,9 +114,6 @@ impl Engine {
 
     /// Begins to watch a folder whose mode listens to the disk.
     pub(super) fn watch(&mut self, id: FolderId) -> Result<()> {
-        if !self.policy(id).sends() {
-            return Ok(());
-        }
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         if folder.row.root.is_none() || !folder.is_open() || std::mem::replace(&mut folder.watched, true) {
             return Ok(());

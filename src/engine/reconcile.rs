@@ -7,7 +7,7 @@ use super::effect::{Effect, Notice, Task};
 use super::input::{FetchFailure, FetchOrder};
 use super::learn::Source;
 use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
-use super::purse::Waiting;
+use super::purse::{CallKind, Waiting};
 use super::{Engine, ITEMS_PER_STEP, Job, Phase, ROWS_PER_LOAD, ROWS_PER_STEP, WORKING_SET_ITEMS, millis};
 use crate::deed::{DiskErrorKind, Staged};
 use crate::events::budget::Share;
@@ -27,6 +27,8 @@ mod below;
 mod calls;
 mod waits;
 
+/// Items that may find no room for their call, one after the other, before the rest is left for later.
+const REFUSED_MOST: usize = 16;
 /// Files fetched and not yet published, for one folder: what a slow disk may let pile up.
 const STAGED_MOST: usize = 256;
 /// A reconsideration of something that waits for an item that is itself put off.
@@ -118,7 +120,7 @@ impl Engine {
         }
         if work.look > 0 && !self.follows_its_folder(&work, &item)? {
             if self.nodes.get(&node) == Some(&Phase::Ready) {
-                self.await_call(&work, &item);
+                self.await_call(&work, &item, CallKind::Question);
             }
             return Ok(());
         }
@@ -409,7 +411,7 @@ impl Engine {
         if may_be_there && content.hash.is_some() && !self.no_adopt.contains(&item.node) && self.may_adopt(item)? {
             return self.want(item, work, Want::Adopt { parent, name });
         }
-        self.await_call(work, item);
+        self.await_call(work, item, CallKind::Fetch);
         Ok(())
     }
 

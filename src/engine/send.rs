@@ -8,6 +8,7 @@ use super::effect::{Effect, Notice, Task};
 use super::learn::Source;
 use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
 use super::local::seat_of;
+use super::purse::CallKind;
 use super::reconcile::name_on_disk;
 use super::{Engine, Job, Phase};
 use crate::deed::{Base, Place};
@@ -54,6 +55,8 @@ impl Engine {
             }
             _ => None,
         };
+        // One that steps aside does so where it is in the cloud.
+        let parent = parent.filter(|_| !self.aside_remotely.contains(&item.node));
         if let Some(parent) = parent {
             let Some(above) = self.store.item(parent)? else {
                 self.rescan_around(item)?;
@@ -76,12 +79,13 @@ impl Engine {
             return Ok(());
         }
         if matches!(action, Action::Upload { .. } | Action::MakeRemote { .. } | Action::MoveRemote { .. })
-            && self.remote_name(item, &action).is_none()
+            && Self::remote_name(item, &action).is_none()
         {
             let text = "the name is not UTF-8, which the cloud cannot hold; rename the file";
             return self.item_failed(item.node, "name_not_utf8", text, None);
         }
-        self.await_call(work, item);
+        let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
+        self.await_call(work, item, if is_upload { CallKind::Upload } else { CallKind::Question });
         Ok(())
     }
 
@@ -89,11 +93,11 @@ impl Engine {
     fn need_not_wait(&self, item: &ItemRow, action: &Action) -> bool {
         let since = item.local.as_ref().map_or(i64::MAX, |local| self.now.wall.since(local.at()));
         // A clock that went back must not block for ever; a deletion waits until nothing can show that it was a move.
-        !matches!(action, Action::Trash(_)) && (since < 0 || since > MOVES_AWAITED_MS)
+        !matches!(action, Action::Trash(_)) && !(0..=MOVES_AWAITED_MS).contains(&since)
     }
 
     /// What an item is to be called in the cloud; nothing if the cloud cannot call it so.
-    fn remote_name(&self, item: &ItemRow, action: &Action) -> Option<String> {
+    fn remote_name(item: &ItemRow, action: &Action) -> Option<String> {
         let (Action::Upload { name, .. } | Action::MakeRemote { name, .. } | Action::MoveRemote { name, .. }) = action
         else {
             return Some(item.remote.name.clone());
@@ -188,7 +192,8 @@ impl Engine {
             None => None,
         };
         let Some((write, task)) = self.write_of(item, &action, session.clone())? else {
-            self.make_ready_again(work);
+            // What it needs is out of sight, or changed while it waited: its plan is made again a little later.
+            self.wait_for_scans(work)?;
             return Ok(true);
         };
         if let Task::Upload(_, file) = &task
@@ -222,7 +227,7 @@ impl Engine {
 
     /// What is sent for an action; nothing if it cannot be sent now.
     fn write_of(&mut self, item: &ItemRow, action: &Action, session: Option<String>) -> Result<Option<(Write, Task)>> {
-        let Some(called) = self.remote_name(item, action) else { return Ok(None) };
+        let Some(called) = Self::remote_name(item, action) else { return Ok(None) };
         let expected = Expected {
             version: item.remote.content.as_ref().map(|content| content.version.clone()),
             etag: item.remote.etag.clone(),
@@ -254,8 +259,9 @@ impl Engine {
                 (write, Task::MakeFolder { parent: above, name: called })
             }),
             Action::MoveRemote { parent, name } => {
-                let Some(above) = above(self, *parent)? else { return Ok(None) };
                 let aside = self.aside_remotely.remove(&item.node);
+                let parent = item.remote.parent.as_ref().filter(|_| aside).unwrap_or(parent);
+                let Some(above) = above(self, *parent)? else { return Ok(None) };
                 let (name, called) = if aside {
                     let text = format!(".~{}", self.store.next_job()?);
                     (Name::new(text.as_bytes()).unwrap_or_else(|_| name.clone()), text)

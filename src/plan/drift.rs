@@ -28,19 +28,19 @@ pub fn drifted(
     };
     let (parent, name) = (*parent, name.clone());
     match (local, meeting(remote, local, synced)) {
-        (LocalSide::AsSynced, _) => mirror(kind, remote, synced),
+        (LocalSide::AsSynced, _) | (LocalSide::Absent, Meeting::OnlyRemote) => mirror(kind, remote, synced),
         // A tombstone lasts until a new version arrives.
         (LocalSide::Absent, Meeting::DeletedLocally) if on_local_delete == OnLocalDelete::Accept => Action::Leave,
-        (LocalSide::Absent, Meeting::OnlyRemote) => mirror(kind, remote, synced),
         (LocalSide::Absent, _) => Action::Restore,
         (_, Meeting::MovedLocally | Meeting::MovedRemotely | Meeting::MovedApart) => Action::Move { parent, name },
         (_, Meeting::Unread) => Action::Read,
         (_, Meeting::EditedLocally | Meeting::EditedApart) if on_drift == OnDrift::Keep => Action::Leave,
-        (_, Meeting::EditedLocally | Meeting::EditedApart | Meeting::EditedRemotely) => Action::Fetch { parent, name },
+        (_, Meeting::EditedLocally | Meeting::EditedApart | Meeting::EditedRemotely | Meeting::CreatedApart) => {
+            Action::Fetch { parent, name }
+        }
         (_, Meeting::MovedAlike | Meeting::Touched | Meeting::EditedAlike | Meeting::CreatedAlike) => Action::Agree,
         (_, Meeting::SameBytes) => Action::Acknowledge,
         (_, Meeting::Agreed) => Action::Settle,
-        (_, Meeting::CreatedApart) => Action::Fetch { parent, name },
         _ => mirror(kind, remote, synced),
     }
 }

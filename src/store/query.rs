@@ -112,12 +112,18 @@ impl<'a> Rows<'a> {
         })?;
         let more =
             "SELECT (SELECT count(*) FROM listing WHERE folder = ?1) + (SELECT count(*) FROM sweep WHERE folder = ?1)
-                           + (SELECT count(*) FROM intent WHERE folder = ?1),
-                           (SELECT count(*) FROM hold WHERE folder = ?1)";
-        let (listing, holds): (u64, u64) =
-            self.conn.prepare_cached(more)?.query_row([folder.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        pending.now += listing;
+                           + (SELECT count(*) FROM intent WHERE folder = ?1)
+                           + (SELECT count(*) FROM local_scan WHERE folder = ?1 AND attempts = 0)
+                           + (SELECT count(*) FROM vanished WHERE folder = ?1) + (SELECT count(*) FROM sent WHERE folder = ?1),
+                           (SELECT count(*) FROM hold WHERE folder = ?1),
+                           (SELECT count(*) FROM local_scan WHERE folder = ?1 AND attempts > 0)";
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let (now, holds, unread): (u64, u64, u64) = self.conn.prepare_cached(more)?.query_row([folder.0], read)?;
+        pending.now += now;
         pending.holds = holds;
+        // A directory that cannot be read is a problem: what is in it is unknown.
+        pending.waiting += unread;
+        pending.problems += unread;
         Ok(pending)
     }
 
@@ -234,21 +240,26 @@ impl<'a> Rows<'a> {
                 next_try: Some(Wall(row.get(6)?)),
             });
         }
-        let unlisted = "SELECT l.node, f.name, l.text, l.attempts, l.due FROM listing l JOIN folder f USING (folder)
-                        WHERE l.attempts > 0 AND (?1 IS NULL OR l.folder = ?1) ORDER BY l.pos LIMIT ?2";
-        let mut statement = self.conn.prepare_cached(unlisted)?;
-        let mut rows = statement.query(params![folder.map(|folder| folder.0), MAX_ROWS])?;
-        while let Some(row) = rows.next()? {
-            problems.push(ProblemRow {
-                folder: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
-                path: self.path(NodeId(row.get(0)?))?,
-                code: "listing".into(),
-                text: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
-                next_step: next_step("listing").to_owned(),
-                since: Wall(row.get(4)?),
-                attempts: row.get(3)?,
-                next_try: Some(Wall(row.get(4)?)),
-            });
+        // Remote folders that could not be listed, and local directories that could not be read.
+        for (code, table) in [("listing", "listing"), ("unreadable", "local_scan")] {
+            let sql = format!(
+                "SELECT l.node, f.name, l.text, l.attempts, l.due FROM {table} l JOIN folder f USING (folder)
+                 WHERE l.attempts > 0 AND (?1 IS NULL OR l.folder = ?1) ORDER BY l.pos LIMIT ?2"
+            );
+            let mut statement = self.conn.prepare_cached(&sql)?;
+            let mut rows = statement.query(params![folder.map(|folder| folder.0), MAX_ROWS])?;
+            while let Some(row) = rows.next()? {
+                problems.push(ProblemRow {
+                    folder: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
+                    path: self.path(NodeId(row.get(0)?))?,
+                    code: code.into(),
+                    text: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
+                    next_step: next_step(code).to_owned(),
+                    since: Wall(row.get(4)?),
+                    attempts: row.get(3)?,
+                    next_try: Some(Wall(row.get(4)?)),
+                });
+            }
         }
         Ok(problems)
     }

@@ -72,6 +72,13 @@ impl Store {
         Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?)
     }
 
+    /// Whether anything that the disk has to say, or that we had to say to the cloud, is still on its way; a problem is not.
+    pub fn local_left(&self, folder: FolderId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM work WHERE folder = ?1 AND state = 1 AND code IS NULL)";
+        let waits: bool = self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?;
+        Ok(waits || self.scan_left(folder)? || self.sent_left(folder)?)
+    }
+
     /// Directories that cannot be scanned, and why.
     pub fn failed_scans(&self, folder: FolderId, limit: u32) -> Result<Vec<(NodeId, String)>> {
         let sql = "SELECT node, text FROM local_scan WHERE folder = ?1 AND attempts > 0 AND text IS NOT NULL LIMIT ?2";

@@ -1,6 +1,6 @@
 //! The mirror's figures: first mirror, foreign changes, restart, latency and memory, with client and server side by side.
 //!
-//! `cargo bench --bench mirror -- [--files N] [--folders N] [--changes N] [--large MIB] [--events N] [--kills N]`
+//! `cargo bench --bench mirror -- [--files N] [--folders N] [--changes N] [--large MIB] [--events N] [--kills N] [--egnyte]`
 
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -9,7 +9,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use folder_sync_agent::sandbox::{Bustle, Content};
-use support::{Bed, REMOTE, Running};
+use support::{Bed, EGNYTE_REMOTE, REMOTE, Running};
 
 const LONG: Duration = Duration::from_mins(30);
 
@@ -22,19 +22,21 @@ fn main() {
     let (files, folders) = (argument("--files", 10_000), argument("--folders", 500));
     let (changes, large) = (argument("--changes", 1_000), argument("--large", 0));
     let (noise, kills) = (argument("--events", 0), argument("--kills", 0));
-    let bed = Bed::new();
+    let egnyte = std::env::args().any(|arg| arg == "--egnyte");
+    let (bed, remote) = if egnyte { (Bed::egnyte(), EGNYTE_REMOTE) } else { (Bed::new(), REMOTE) };
+    let (listed, fetched) = if egnyte { ("egnyte_list", "egnyte_download") } else { ("folder_items", "content") };
     let cloud = bed.cloud();
     let begun = Instant::now();
     for folder in 0..folders {
-        cloud.mkdir_p(&format!("{REMOTE}/d{:02}/d{folder:04}", folder % 20)).unwrap();
+        cloud.mkdir_p(&format!("{remote}/d{:02}/d{folder:04}", folder % 20)).unwrap();
     }
     for file in 0..files {
         let folder = file % folders;
-        let path = format!("{REMOTE}/d{:02}/d{folder:04}/f{file:06}.bin", folder % 20);
+        let path = format!("{remote}/d{:02}/d{folder:04}/f{file:06}.bin", folder % 20);
         cloud.write(&path, Content::pattern(file + 1, 4_096)).unwrap();
     }
     if large > 0 {
-        cloud.write(&format!("{REMOTE}/large.bin"), Content::pattern(7, large << 20)).unwrap();
+        cloud.write(&format!("{remote}/large.bin"), Content::pattern(7, large << 20)).unwrap();
     }
     println!(
         "cloud: {files} files of 4 KiB in {folders} folders, large file {large} MiB, made in {:.1?}",
@@ -53,7 +55,7 @@ fn main() {
         "first mirror: {took:.2?}, {:.0} files/s, {calls} API calls ({:.3} per file, {} listing pages), peak {} MiB, now {} MiB, CPU {} ms",
         files as f64 / took.as_secs_f64(),
         calls as f64 / (files + u64::from(large > 0)) as f64,
-        cloud.count("folder_items"),
+        cloud.count(listed),
         peak >> 10,
         rss >> 10,
         cpu_ms(&agent),
@@ -61,12 +63,12 @@ fn main() {
     let difference = bed.difference();
     assert!(difference.is_empty(), "{difference:#?}");
 
-    latency(&bed);
+    latency(&bed, remote);
 
     if changes > 0 {
         cloud.reset_counters();
         let begun = Instant::now();
-        let mut bustle = Bustle::new(&cloud, REMOTE, 42).unwrap();
+        let mut bustle = Bustle::new(&cloud, remote, 42).unwrap();
         let mut rng = 0x1234_5678_u64;
         let mut killed = 0;
         for change in 0..changes {
@@ -80,12 +82,12 @@ fn main() {
             }
         }
         bed.wait_equal(LONG);
-        let downloads = cloud.count("content");
+        let downloads = cloud.count(fetched);
         println!(
             "{changes} foreign changes, {killed} SIGKILLs: equal after {:.2?}; {} API calls, {downloads} downloads, {} listing pages",
             begun.elapsed(),
             cloud.api_calls(),
-            cloud.count("folder_items"),
+            cloud.count(listed),
         );
         bed.wait_in_sync(LONG);
         assert!(bed.difference().is_empty());
@@ -116,7 +118,7 @@ fn main() {
     println!(
         "restart with nothing to do: in sync after {:.0?}, listing pages {}, API calls {}, peak {} MiB",
         begun.elapsed(),
-        cloud.count("folder_items"),
+        cloud.count(listed),
         cloud.api_calls(),
         memory_kib(&agent).0 >> 10
     );
@@ -124,13 +126,13 @@ fn main() {
 }
 
 /// From the cloud's change to the visible file.
-fn latency(bed: &Bed) {
+fn latency(bed: &Bed, remote: &str) {
     let mut times: Vec<Duration> = (0..100)
         .map(|round| {
             let name = format!("latency-{round}.txt");
             let local = bed.local().join(&name);
             let begun = Instant::now();
-            bed.cloud().write(&format!("{REMOTE}/{name}"), format!("round {round}").into_bytes()).unwrap();
+            bed.cloud().write(&format!("{remote}/{name}"), format!("round {round}").into_bytes()).unwrap();
             while !local.exists() {
                 std::thread::park_timeout(Duration::from_micros(200));
                 assert!(begun.elapsed() < Duration::from_mins(1), "{}", bed.log());

@@ -709,15 +709,14 @@ impl World {
         if self.store().busy(FOLDER).unwrap() || !self.store().intents(FOLDER).unwrap().is_empty() {
             return Some(format!("busy: {:?}", self.work()));
         }
+        let unread = self.store().failed_scans(FOLDER, 1).unwrap();
+        if !unread.is_empty() || self.store().scan_left(FOLDER).unwrap() || self.store().sent_left(FOLDER).unwrap() {
+            return Some("scans or writes are left".into());
+        }
         if self.swarm.mode != Mode::Mirror {
             let planned = self.store().reader().planned(FOLDER).unwrap();
             if !planned.is_empty() {
                 return Some(format!("planned: {planned:#?}"));
-            }
-            let unread = self.store().failed_scans(FOLDER, 1).unwrap();
-            if !unread.is_empty() || self.store().scan_left(FOLDER).unwrap() || self.store().sent_left(FOLDER).unwrap()
-            {
-                return Some("scans or writes are left".into());
             }
         }
         let work = self.work();

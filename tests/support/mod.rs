@@ -15,6 +15,8 @@ pub const RESERVED: &str = ".folder-sync-agent";
 
 /// The remote folder that the bed watches.
 pub const REMOTE: &str = "/Projects/Inbox";
+/// The same at Egnyte, where nothing lies at the top.
+pub const EGNYTE_REMOTE: &str = "/Shared/Inbox";
 
 /// How long a condition may take before a test gives up. Generous: the machine may be busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(40);
@@ -27,6 +29,10 @@ pub struct Bed {
     pub sandbox: Sandbox,
     /// Where everything is.
     pub dir: tempfile::TempDir,
+    /// The provider of the account.
+    provider: &'static str,
+    /// The watched folder in the cloud.
+    remote: &'static str,
 }
 
 impl Bed {
@@ -37,11 +43,27 @@ impl Bed {
 
     /// A bed over a sandbox with these options.
     pub fn with(options: sandbox::Options) -> Self {
+        Self::of("box", REMOTE, options)
+    }
+
+    /// A bed with an account at Egnyte, whose stream is read every second so that a test need not wait.
+    pub fn egnyte() -> Self {
+        let bed = Self::of("egnyte", EGNYTE_REMOTE, sandbox::Options::default());
+        let path = bed.home().join("config.toml");
+        let config = std::fs::read_to_string(&path).unwrap();
+        let hurried =
+            config.replace("provider = \"egnyte\"\n", "provider = \"egnyte\"\npoll_min = \"1s\"\npoll_max = \"1s\"\n");
+        assert_ne!(hurried, config, "the account is in the configuration");
+        std::fs::write(&path, hurried).unwrap();
+        bed
+    }
+
+    fn of(provider: &'static str, remote: &'static str, options: sandbox::Options) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let sandbox = runtime.block_on(sandbox::start(options)).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let bed = Self { _runtime: runtime, sandbox, dir };
-        bed.cloud().mkdir_p(REMOTE).unwrap();
+        let bed = Self { _runtime: runtime, sandbox, dir, provider, remote };
+        bed.cloud().mkdir_p(remote).unwrap();
         bed.login_with(ACCESS_TOKEN);
         bed
     }
@@ -96,7 +118,7 @@ impl Bed {
     pub fn login_with(&self, token: &str) {
         let mut child = self
             .agent()
-            .args(["login", "box", "--account", "work", "--token-stdin", "--api-url", &self.sandbox.url()])
+            .args(["login", self.provider, "--account", "work", "--token-stdin", "--api-url", &self.sandbox.url()])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -118,7 +140,7 @@ impl Bed {
     pub fn add_folder(&self, more: &[&str]) {
         let local = self.local();
         let mut args =
-            vec!["add-folder", REMOTE, local.to_str().unwrap(), "--account", "work", "--name", "inbox", "--yes"];
+            vec!["add-folder", self.remote, local.to_str().unwrap(), "--account", "work", "--name", "inbox", "--yes"];
         args.extend(more);
         self.ok(&args);
     }
@@ -185,7 +207,7 @@ impl Bed {
     pub fn difference(&self) -> Vec<String> {
         let cloud: BTreeMap<String, String> = self
             .cloud()
-            .tree(REMOTE)
+            .tree(self.remote)
             .unwrap()
             .into_iter()
             .map(|(path, entry)| (path, if entry.is_folder { "folder".into() } else { entry.sha1 }))

@@ -4,59 +4,76 @@
 use super::*;
 
 impl Engine {
-    pub(in crate::engine) fn await_call(&mut self, work: &WorkRow, item: &ItemRow) {
+    pub(in crate::engine) fn await_call(&mut self, work: &WorkRow, item: &ItemRow, kind: CallKind) {
         let Some(account) = self.folders.get(&work.folder).map(|folder| folder.account) else { return };
         self.nodes.insert(work.node, Phase::AwaitCall);
         if let Some(account) = self.accounts.get_mut(&account) {
+            let queue = account.queues.of(kind);
             // News overtakes the first sync here as well.
             match work.lane {
-                Lane::News => account.queue.push_news(work.node),
+                Lane::News => queue.push_news(work.node, work.folder),
                 Lane::Bulk => {
                     let modified = item.remote.content.as_ref().and_then(|content| content.modified);
-                    account.queue.push_bulk(work.node, modified.unwrap_or_default());
+                    queue.push_bulk(work.node, work.folder, modified.unwrap_or_default());
                 }
             }
         }
     }
 
-    /// Hands out fetches and looks as far as there is room.
+    /// Hands out transfers, looks and changes as far as there is room.
     pub(in crate::engine) fn release_calls(&mut self) -> Result<()> {
         let ids: Vec<AccountId> = self.accounts.keys().copied().collect();
         for id in ids {
-            let mut put_back = Vec::new();
-            while let Some(next) = self.next_call(id) {
-                if !self.release_call(id, next.node())? {
-                    put_back.push(next);
-                    if self
-                        .accounts
-                        .get(&id)
-                        .is_none_or(|account| put_back.len() > account.queue.len().min(STAGED_MOST))
-                    {
-                        break;
-                    }
-                }
+            self.release_kind(id, CallKind::Question)?;
+            self.release_kind(id, CallKind::Upload)?;
+            self.release_kind(id, CallKind::Fetch)?;
+        }
+        Ok(())
+    }
+
+    fn release_kind(&mut self, id: AccountId, kind: CallKind) -> Result<()> {
+        let mut put_back = Vec::new();
+        let mut refused = 0;
+        while let Some(next) = self.next_call(id, kind) {
+            let (node, folder) = next.who();
+            if kind == CallKind::Fetch && self.is_staging_full(folder) {
+                // Items of other folders may still find room.
+                put_back.push(next);
+            } else if !self.release_call(id, node)? {
+                put_back.push(next);
+                refused += 1;
             }
-            if let Some(account) = self.accounts.get_mut(&id) {
-                for next in put_back.into_iter().rev() {
-                    account.queue.put_back(next);
-                }
+            if refused > REFUSED_MOST || put_back.len() > STAGED_MOST {
+                break;
+            }
+        }
+        if let Some(account) = self.accounts.get_mut(&id) {
+            for next in put_back.into_iter().rev() {
+                account.queues.of(kind).put_back(next);
             }
         }
         Ok(())
     }
 
-    pub(in crate::engine) fn next_call(&mut self, id: AccountId) -> Option<Waiting> {
+    fn is_staging_full(&self, folder: FolderId) -> bool {
+        self.folders.get(&folder).is_some_and(|folder| folder.staged.len() + folder.fetching >= STAGED_MOST)
+    }
+
+    fn next_call(&mut self, id: AccountId, kind: CallKind) -> Option<Waiting> {
         let now = self.now.mono;
-        let account = self.accounts.get(&id)?;
-        let room = account.fetching < account.settings.transfers as usize || account.asking < QUESTIONS_MOST;
-        if !room || now < account.closed_until || !account.usable() || account.queue.len() == 0 {
+        let account = self.accounts.get_mut(&id)?;
+        let room = match kind {
+            CallKind::Fetch | CallKind::Upload => account.fetching < account.settings.transfers as usize,
+            CallKind::Question => account.asking < QUESTIONS_MOST,
+        };
+        if !room || now < account.closed_until || !account.usable() || account.queues.of(kind).len() == 0 {
             return None;
         }
         // Where only bulk work waits and the budget has nothing for it, nothing is taken out in vain.
-        if !account.queue.has_news() && !self.may_call(id, Share::Bulk) {
+        if !account.queues.of(kind).has_news() && !self.may_call(id, Share::Bulk) {
             return None;
         }
-        self.accounts.get_mut(&id)?.queue.pop()
+        self.accounts.get_mut(&id)?.queues.of(kind).pop()
     }
 
     /// Starts the call that an item waits for; false if there is no room for its kind of call.
@@ -104,9 +121,7 @@ impl Engine {
             self.make_ready(node, work.lane);
             return Ok(true);
         };
-        let Some(folder) = self.folders.get(&work.folder) else { return Ok(true) };
-        let full = folder.staged.len() + folder.fetching >= STAGED_MOST;
-        if account.fetching >= account.settings.transfers as usize || full {
+        if account.fetching >= account.settings.transfers as usize || self.is_staging_full(work.folder) {
             return Ok(false);
         }
         let share = self.share_of(work.folder, work.lane);
