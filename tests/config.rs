@@ -375,3 +375,37 @@ matches = "*"
     44:1: hook.d.matches: there is no such key; did you mean `match`?
     "#);
 }
+
+#[test]
+fn hooks_on_egnyte_hear_of_files_and_folders_only() {
+    let said = complaints(
+        r#"
+[[account]]
+name = "acme"
+provider = "egnyte"
+domain = "acme"
+
+[[hook]]
+name = "notes"
+when = "after"
+on = ["file.created", "folder.*", "problem", "comment.created"]
+run = ["/bin/true"]
+
+[[hook]]
+name = "locks"
+when = "after"
+on = "lock.*"
+run = ["/bin/true"]
+
+[[hook]]
+name = "all"
+when = "after"
+on = "*"
+run = ["/bin/true"]
+"#,
+    );
+    insta::assert_snapshot!(said, @r#"
+    10:6: hook.notes.on: the event stream does not carry `comment` events (it says ["file.created", "folder.*", "problem", "comment.created"]); Egnyte's events tell of files and folders only
+    16:6: hook.locks.on: the event stream does not carry `lock` events (it says "lock.*"); Egnyte's events tell of files and folders only
+    "#);
+}

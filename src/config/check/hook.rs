@@ -278,7 +278,7 @@ fn unheard(source: &Source<'_>, hook: &ReadHook, accounts: &[&AccountSettings]) 
         let wrong = if accounts.iter().any(|account| account.provider == ProviderName::Box) {
             wrong.hint("set stream = \"all\" in the account")
         } else {
-            wrong.hint("Egnyte reports comments only")
+            wrong.hint("Egnyte's events tell of files and folders only")
         };
         hook.spots["on"].complain(source, wrong);
     }
@@ -286,7 +286,8 @@ fn unheard(source: &Source<'_>, hook: &ReadHook, accounts: &[&AccountSettings]) 
 
 fn carries(account: &AccountSettings, group: &str) -> bool {
     match (account.provider, group) {
-        (ProviderName::Egnyte, "lock" | "share" | "collaboration") => false,
+        // Egnyte tells of a comment without the file that it is about, so that no watched folder is concerned.
+        (ProviderName::Egnyte, "comment" | "lock" | "share" | "collaboration") => false,
         (ProviderName::Box, "comment" | "lock" | "share") => {
             !matches!(account.stream, BoxStream::Changes | BoxStream::Sync)
         }
