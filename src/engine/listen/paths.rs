@@ -345,7 +345,7 @@ impl Engine {
             ancestors: None,
             path: None,
         };
-        if self.must_look(folder, &told) {
+        if self.must_look(folder, &told) || self.is_in_doubt(parent)? {
             return match known {
                 Some(_) => self.hint(folder, id, LOOK, source),
                 None => self.look_at_unknown(folder, parent, &told, source),
@@ -358,6 +358,18 @@ impl Engine {
     /// the event, and names may lead to folders that are no longer there.
     fn must_look(&self, folder: FolderId, told: &RemoteItem) -> bool {
         (!told.id.is_folder() && told.content.is_none()) || self.is_compared(folder)
+    }
+
+    /// Whether a folder, or one above it, is being asked about: another one may have taken its place, and its path leads there.
+    fn is_in_doubt(&self, folder: NodeId) -> Result<bool> {
+        let mut at = Some(folder);
+        while let Some(node) = at {
+            if self.store.work(node)?.is_some_and(|work| work.look > 0) {
+                return Ok(true);
+            }
+            at = self.store.item(node)?.and_then(|row| row.remote.parent);
+        }
+        Ok(false)
     }
 
     fn is_compared(&self, folder: FolderId) -> bool {
