@@ -95,3 +95,25 @@ fn a_small_quota_is_not_exceeded_and_the_next_day_goes_on() {
     assert_eq!(cloud.count("throttled"), 0, "nothing is asked for that the provider refuses");
     assert_eq!(agent.stop(), Some(0));
 }
+
+#[test]
+fn what_we_wrote_at_egnyte_is_recognised_and_not_fetched() {
+    let bed = Bed::egnyte();
+    let cloud = bed.cloud();
+    bed.add_folder(&["--mode", "two-way"]);
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    cloud.reset_counters();
+    for file in 0..20 {
+        std::fs::write(bed.local().join(format!("ours{file:02}.txt")), format!("ours {file}")).unwrap();
+    }
+    cloud.write(&format!("{EGNYTE_REMOTE}/theirs.txt"), b"theirs".to_vec()).unwrap();
+    bed.wait_equal(PATIENCE);
+    until("our own events are recognised", || {
+        bed.status().is_some_and(|status| status["accounts"][0]["events"]["own"] == 20)
+    });
+    bed.wait_in_sync(PATIENCE);
+    assert_eq!(cloud.count("egnyte_upload"), 20, "each once");
+    assert_eq!(cloud.count("egnyte_download"), 1, "theirs comes, ours does not come back");
+    assert_eq!(agent.stop(), Some(0));
+}
