@@ -14,7 +14,7 @@ use crate::tree::RemoteItem;
 const REMOTE_PATHS_REMEMBERED: usize = 4_096;
 
 /// Folders above one another; what is deeper is taken for a circle.
-const DEEPEST_PATH: usize = 2_048;
+pub(super) const DEEPEST_PATH: usize = 2_048;
 
 /// Where a description of an item comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 #[allow(clippy::wildcard_imports, reason = "a third file of its parent, with the same words")]
 use super::*;
-use crate::engine::learn::Above;
+use crate::engine::learn::{Above, DEEPEST_PATH};
 use crate::tree::{RemoteContent, RemoteItem};
 
 /// Paths of one folder that lead to no place, before everything is compared instead.
@@ -362,14 +362,16 @@ impl Engine {
 
     /// Whether a folder, or one above it, is being asked about: another one may have taken its place, and its path leads there.
     fn is_in_doubt(&self, folder: NodeId) -> Result<bool> {
-        let mut at = Some(folder);
-        while let Some(node) = at {
-            if self.store.work(node)?.is_some_and(|work| work.look > 0) {
+        let mut at = folder;
+        for _ in 0..DEEPEST_PATH {
+            if self.store.work(at)?.is_some_and(|work| work.look > 0) {
                 return Ok(true);
             }
-            at = self.store.item(node)?.and_then(|row| row.remote.parent);
+            let Some(above) = self.store.item(at)?.and_then(|row| row.remote.parent) else { return Ok(false) };
+            at = above;
         }
-        Ok(false)
+        // Descriptions of different moments can put folders into one another: nothing is sure there.
+        Ok(true)
     }
 
     fn is_compared(&self, folder: FolderId) -> bool {
