@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
-use super::learn::Source;
+use super::learn::{DEEPEST_PATH, Source};
 use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
 use super::local::seat_of;
 use super::purse::CallKind;
@@ -28,6 +28,8 @@ pub(super) mod echoes;
 
 use echoes::echo_of;
 
+/// How long a write rests whose place seems to lie in itself, some way up.
+const CIRCLE_RETRIED_AFTER: Duration = Duration::from_secs(30);
 /// How long something new waits for scans that may show that it was only moved.
 const MOVES_AWAITED_MS: i64 = 10_000;
 /// How long we wait for the listing that tells whether a write happened.
@@ -134,6 +136,11 @@ impl Engine {
                     }
                     _ => {}
                 }
+                return Ok(false);
+            }
+            if chain.len() >= DEEPEST_PATH {
+                // Descriptions of different moments can put folders into one another, until newer ones arrive.
+                self.wait_quietly(work, CIRCLE_RETRIED_AFTER)?;
                 return Ok(false);
             }
             chain.push(node);
