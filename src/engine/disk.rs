@@ -420,6 +420,10 @@ impl Engine {
                 self.put_back.insert(node);
             }
             DeedResult::NotEmpty { entries } => {
+                if self.policy(id).sends() {
+                    // What is in it is met again, as something that only the disk has.
+                    self.rescan_around(&item)?;
+                }
                 self.put_synced(&item, None)?;
                 self.done(&item, intent, if entries > 0 { "removed; local files in it stay" } else { "removed" })?;
             }

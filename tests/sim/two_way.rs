@@ -243,3 +243,33 @@ fn a_person_decides_a_conflict() {
         assert!(world.disk.findable().contains(&if left == 2 { 205 } else { 2 }), "what went is kept");
     }
 }
+
+#[test]
+fn a_folder_that_holds_only_what_patterns_keep_out_is_no_folder_for_the_cloud() {
+    let mut world = world_like(Swarm { exclude: true, ..calm(Mode::TwoWay) }, "d/ d/a=1");
+    let d = world.cloud.at("d");
+    world.disk.write("d/x1", 501);
+    world.rest();
+    world.cloud.trash(&d);
+    world.rest();
+    // A scan of everything meets it again, with the one that only the disk has and one beside it that is like it.
+    assert!(world.disk.mkdir("e") && world.disk.mkdir("e/f") && world.disk.write("e/f/x2", 502));
+    assert!(world.disk.mkdir("empty"));
+    world.command(Command::Sync { folder: None, full: true });
+    world.rest();
+    assert_eq!(world.cloud.tree().into_keys().collect::<Vec<_>>(), ["empty/"]);
+    assert_eq!(world.disk.tree()["d/x1"], Some(501));
+    // As soon as something is in it that is for the cloud, it is too.
+    assert!(world.disk.write("e/f/g", 503));
+    world.rest();
+    assert_eq!(world.cloud.tree().into_keys().collect::<Vec<_>>(), ["e/", "e/f/", "e/f/g", "empty/"]);
+}
+
+#[test]
+fn a_file_moved_to_a_name_that_a_pattern_keeps_out_and_the_cloud_has_gets_another_one() {
+    let mut world = world_like(Swarm { exclude: true, ..calm(Mode::TwoWay) }, "a=1 x1=2");
+    let a = world.cloud.at("a");
+    world.disk.rename("a", "x1");
+    world.rest();
+    assert!(world.cloud.thing(&a).name.starts_with("x1 (conflicted copy"), "{}", world.cloud.thing(&a).name);
+}
