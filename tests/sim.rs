@@ -11,6 +11,7 @@ mod cloud;
 mod day;
 mod disk;
 mod life;
+mod many;
 mod mutants;
 mod seeds;
 mod stories;
