@@ -118,7 +118,7 @@ impl Running {
             account: account.to_owned(),
             remote: row.remote.clone(),
             local: row.local.display().to_string(),
-            mode: "mirror".into(),
+            mode: row.policy.unwrap_or_default().mode.word().into(),
             state,
             degraded,
             files: count(row.counts.files),

@@ -51,6 +51,13 @@ impl Engine {
         if self.store.scan_left(item.folder)? && !self.need_not_wait(item, &action) {
             return self.wait_for_scans(work);
         }
+        if matches!(action, Action::MakeRemote { .. }) && self.awaits_scan(item)? {
+            // Its scan tells whether anything in it is for the cloud.
+            if self.store.scan_attempts(item.node)? > 0 {
+                return self.item_failed(item.node, "unreadable", "the directory cannot be read", None);
+            }
+            return self.wait_for_scans(work);
+        }
         let parent = match &action {
             Action::Upload { parent, .. } | Action::MakeRemote { parent, .. } | Action::MoveRemote { parent, .. } => {
                 Some(*parent)
@@ -270,7 +277,7 @@ impl Engine {
                 let parent = item.remote.parent.as_ref().filter(|_| aside).unwrap_or(parent);
                 let Some(above) = above(self, *parent)? else { return Ok(None) };
                 let (name, called) = if aside {
-                    let text = format!(".~{}", self.store.next_job()?);
+                    let text = aside_name(self.store.next_job()?);
                     (Name::new(text.as_bytes()).unwrap_or_else(|_| name.clone()), text)
                 } else {
                     (name.clone(), called)
@@ -302,4 +309,9 @@ impl Engine {
         self.outbox.push(Effect::SessionKept(job));
         Ok(())
     }
+}
+
+/// A name in the cloud for the moment in which items change names among themselves, which every cloud takes.
+fn aside_name(job: JobId) -> String {
+    format!(".renaming-{}", job.0)
 }

@@ -50,13 +50,16 @@ fn histories_end_well() {
 }
 
 /// Each showed a defect once: a deed repeated by an old path, a folder left out of sight, late news of what was gone, a file
-/// placed in a folder whose place another one had taken.
+/// placed in a folder whose place another one had taken, deeds that expected a directory that another one had replaced, folders that
+/// came back to the cloud empty.
 #[test]
 fn histories_that_failed_once_end_well() {
     for seed in [15_384, 23_878, 24_977, 31_579] {
         live(seed, Swarm::draw, None, false);
     }
-    live(377, Swarm::draw_two_way, None, false);
+    for seed in [224, 377, 5_092, 5_136, 5_187, 5_449, 5_524, 5_695] {
+        live(seed, Swarm::draw_two_way, None, false);
+    }
 }
 
 #[test]

@@ -83,9 +83,10 @@ impl Bed {
         self.dir.path().join("inbox")
     }
 
-    /// The program with its `--home`, ready for arguments.
+    /// The program with its `--home`, ready for arguments. `AGENT_PROGRAM` names another build of it.
     pub fn agent(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agent"));
+        let program = std::env::var_os("AGENT_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_agent").into());
+        let mut command = Command::new(program);
         command
             .arg("--home")
             .arg(self.home())
