@@ -102,6 +102,21 @@ fn an_edit_beats_a_deletion_whoever_made_it() {
 }
 
 #[test]
+fn a_folder_is_not_let_go_while_something_is_put_into_it() {
+    let mut world = world_like(Swarm { exclude: true, deeds_ms: 10_000, ..calm(Mode::TwoWay) }, "d/");
+    let d = world.cloud.at("d");
+    world.cloud.add_folder(&d, "e");
+    while world.store().intents(FOLDER).unwrap().is_empty() {
+        assert!(world.step());
+    }
+    world.cloud.rename(&d, "x1");
+    world.rest();
+    world.conclude();
+    assert_eq!(names(&world), ["d/", "d/e/"]);
+    assert_ne!(world.cloud.at("d"), d, "what the disk has under names that are let in goes up");
+}
+
+#[test]
 fn of_two_moves_the_clouds_place_wins_and_a_move_and_an_edit_merge() {
     let mut world = both("a=1 b=2 d/");
     let (a, b) = (world.cloud.at("a"), world.cloud.at("b"));
