@@ -117,6 +117,19 @@ fn a_folder_is_not_let_go_while_something_is_put_into_it() {
 }
 
 #[test]
+fn what_stands_in_the_way_and_is_in_no_books_waits_for_a_person() {
+    let mut world = world_like(Swarm { exclude: true, ..calm(Mode::TwoWay) }, "a=1");
+    world.disk.mkdir("b");
+    world.disk.write("b/x1", 206);
+    world.rest();
+    world.cloud.add_file(&watched(), "b", 2);
+    world.rest();
+    assert!(world.tally.fetches < 10, "it is not fetched again and again: {:?}", world.tally);
+    world.disk.rename("b", "c");
+    ends_as(&mut world, "a=1 b=2 c/ c/x1=206");
+}
+
+#[test]
 fn of_two_moves_the_clouds_place_wins_and_a_move_and_an_edit_merge() {
     let mut world = both("a=1 b=2 d/");
     let (a, b) = (world.cloud.at("a"), world.cloud.at("b"));
