@@ -102,6 +102,34 @@ fn an_edit_beats_a_deletion_whoever_made_it() {
 }
 
 #[test]
+fn a_folder_is_not_let_go_while_something_is_put_into_it() {
+    let mut world = world_like(Swarm { exclude: true, deeds_ms: 10_000, ..calm(Mode::TwoWay) }, "d/");
+    let d = world.cloud.at("d");
+    world.cloud.add_folder(&d, "e");
+    while world.store().intents(FOLDER).unwrap().is_empty() {
+        assert!(world.step());
+    }
+    world.cloud.rename(&d, "x1");
+    world.rest();
+    world.conclude();
+    assert_eq!(names(&world), ["d/", "d/e/"]);
+    assert_ne!(world.cloud.at("d"), d, "what the disk has under names that are let in goes up");
+}
+
+#[test]
+fn what_stands_in_the_way_and_is_in_no_books_waits_for_a_person() {
+    let mut world = world_like(Swarm { exclude: true, ..calm(Mode::TwoWay) }, "a=1");
+    world.disk.mkdir("b");
+    world.disk.write("b/x1", 206);
+    world.rest();
+    world.cloud.add_file(&watched(), "b", 2);
+    world.rest();
+    assert!(world.tally.fetches < 10, "it is not fetched again and again: {:?}", world.tally);
+    world.disk.rename("b", "c");
+    ends_as(&mut world, "a=1 b=2 c/ c/x1=206");
+}
+
+#[test]
 fn of_two_moves_the_clouds_place_wins_and_a_move_and_an_edit_merge() {
     let mut world = both("a=1 b=2 d/");
     let (a, b) = (world.cloud.at("a"), world.cloud.at("b"));
