@@ -44,8 +44,7 @@ impl<'a> CloudHand<'a> {
             (24..48, Some(path), _) => self.write(&path, &mark),
             (48..56, Some(path), _) => self.rename(&path, &mark, false),
             (56..61, _, Some(path)) => self.rename(&path, &mark, true),
-            (61..69, Some(path), _) => self.relocate(&path, &places),
-            (69..73, _, Some(path)) => self.relocate(&path, &places),
+            (61..69, Some(path), _) | (69..73, _, Some(path)) => self.relocate(&path, &places),
             (73..80, ..) => {
                 let path = new_path(&mut self.chance, &places, true, &mark);
                 if self.cloud.mkdir_p(&self.at(&path)).is_ok() {

@@ -179,7 +179,9 @@ impl<'a> DiskHand<'a> {
         if fs::rename(self.at(path), &away).is_ok() {
             let mut contents = Vec::new();
             read_below(&away, &mut contents);
-            contents.iter().for_each(|content| self.took(content));
+            for content in &contents {
+                self.took(content);
+            }
             self.ledger.did("disk: move folder out", path);
         }
     }
