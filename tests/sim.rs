@@ -4,12 +4,14 @@
 //! A failing seed prints itself. `SIM_SEED=1234` runs that one alone with its whole story on the standard error output;
 //! `SIM_SEEDS=100000` and `SIM_SECONDS=120` make the run longer (whichever ends first), and `SIM_FROM=1000000` starts elsewhere.
 
+mod by_path;
 mod chance;
 mod checker;
 mod cloud;
 mod day;
 mod disk;
 mod life;
+mod many;
 mod mutants;
 mod seeds;
 mod stories;

@@ -40,6 +40,8 @@ pub(super) struct Scan {
     attempts: u32,
     /// The directory changed while one of its pages was read.
     unsteady: bool,
+    /// It holds something, whether we know that or not.
+    holds: bool,
 }
 
 impl Scan {
@@ -168,7 +170,7 @@ impl Engine {
             let attempts = self.store.scan_attempts(row.node)?;
             self.store.scan_begun(row.node)?;
             if let Some(Place { base: Base::Tree, path }) = self.place(row.node)? {
-                let scan = Scan { row, after: None, attempts, unsteady: false };
+                let scan = Scan { row, after: None, attempts, unsteady: false, holds: false };
                 return self.order_scan(id, path, scan);
             }
         }
@@ -214,6 +216,7 @@ impl Engine {
             }
         };
         scan.unsteady |= !page.steady;
+        scan.holds |= !page.entries.is_empty() || !page.unreadable.is_empty();
         self.take_page(&item, &scan, &page)?;
         if let Some(next) = page.next {
             scan.after = Some(next);
@@ -223,8 +226,38 @@ impl Engine {
         } else if scan.unsteady {
             let due = self.now.wall.plus_ms(millis(UNSTEADY_AGAIN) as i64);
             self.store.want_scan(item.node, id, scan.row.deep, due)?;
+        } else if scan.holds {
+            self.drop_hollow(item)?;
         }
         Ok(())
+    }
+
+    /// A directory that only the disk has, and that holds nothing but what patterns keep out, is left alone with it: it is no folder for
+    /// the cloud. So is one that holds only such directories.
+    fn drop_hollow(&mut self, dir: ItemRow) -> Result<()> {
+        let mut at = Some(dir);
+        while let Some(dir) = at {
+            let is_hollow = dir.is_local_only()
+                && self.store.sent_of(dir.node)?.is_none()
+                && !self.awaits_scan(&dir)?
+                && self.store.seated_children(dir.node, None, 1)?.is_empty();
+            if !is_hollow {
+                return Ok(());
+            }
+            let above = seat_of(&dir).map(|(parent, _)| parent);
+            self.drop_found(&dir)?;
+            self.wake_waiters(dir.node);
+            at = above.map(|parent| self.store.item(parent)).transpose()?.flatten();
+        }
+        Ok(())
+    }
+
+    /// Whether a directory is still to be scanned, or is being scanned.
+    pub(super) fn awaits_scan(&self, dir: &ItemRow) -> Result<bool> {
+        let batch = self.folders.get(&dir.folder).and_then(|folder| folder.batch);
+        let job = batch.and_then(|job| self.jobs.get(&job));
+        let is_read = matches!(job, Some(Job::Scan { scan, .. }) if scan.node() == dir.node);
+        Ok(is_read || self.store.scan_wanted(dir.node)?)
     }
 
     fn take_page(&mut self, dir: &ItemRow, scan: &Scan, page: &DirScan) -> Result<()> {
@@ -306,7 +339,9 @@ impl Engine {
     /// A file has the name that we know it by; whether it is the same inode does not matter, as editors write a new one and rename it
     /// over the old one.
     fn known_file(&mut self, known: &ItemRow, entry: &LocalEntry) -> Result<()> {
-        if known.disk_stamp().is_some_and(|stamp| stamp.same_content(&entry.stamp)) {
+        // With only another status change time it may have other permissions, or another content of the same length under a modification
+        // time that was set back: it is read.
+        if known.disk_stamp() == Some(entry.stamp) {
             return Ok(());
         }
         let seat = seat_of(known);
@@ -322,9 +357,8 @@ impl Engine {
             self.missing(known)?;
             return self.new_entry(dir, entry, ItemKind::Folder);
         }
-        if !is_same && let Some(mut synced) = known.synced.clone() {
-            synced.stamp = entry.stamp;
-            self.put_synced(known, Some(&synced))?;
+        if !is_same {
+            self.replaced_folder(known, entry.stamp)?;
         }
         if deep || !is_same {
             self.store.want_scan(known.node, known.folder, true, self.now.wall)?;
@@ -332,12 +366,29 @@ impl Engine {
         Ok(())
     }
 
+    /// Another directory stands where a known one stood: it is that one from now on, and deeds expect its inode.
+    fn replaced_folder(&mut self, known: &ItemRow, stamp: Stamp) -> Result<()> {
+        if let Some(mut synced) = known.synced.clone() {
+            synced.stamp = stamp;
+            return self.put_synced(known, Some(&synced));
+        }
+        match &known.local {
+            Some(LocalRow::Present { seat, edit: Some(edit), at }) => {
+                let edit = Some(LocalEdit { stamp, ..edit.clone() });
+                self.store.set_local(known.node, Some(&LocalRow::Present { seat: seat.clone(), edit, at: *at }))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// An entry where we knew of none: something that moved, something that the cloud has and the disk had not, or something new.
     fn new_entry(&mut self, dir: &ItemRow, entry: &LocalEntry, kind: ItemKind) -> Result<()> {
         let seat = (dir.node, entry.name.clone());
         let at = self.now.wall;
         if let Some(moved) = self.moved_here(dir.folder, entry, kind)? {
-            self.observe(&moved, Some(LocalRow::Present { seat: Some(seat), edit: None, at }))?;
+            // The rename changed the stamp of a file, and hides whether anything else did: it is read once.
+            let edit = (kind == ItemKind::File).then_some(LocalEdit { stamp: entry.stamp, digests: None });
+            self.observe(&moved, Some(LocalRow::Present { seat: Some(seat), edit, at }))?;
             if kind == ItemKind::Folder {
                 self.store.vanished_told(moved.node)?;
                 self.store.want_scan(moved.node, dir.folder, true, at)?;
@@ -385,20 +436,28 @@ impl Engine {
 
     /// Whether the patterns want a local entry.
     fn wanted_here(&mut self, dir: &ItemRow, entry: &LocalEntry, kind: ItemKind) -> Result<bool> {
-        if self.folders.get(&dir.folder).is_none_or(|folder| folder.filter.is_empty()) {
+        self.wanted_as(dir.folder, dir.node, &entry.name, kind == ItemKind::Folder)
+    }
+
+    /// Whether the patterns want an item at another place than its own.
+    pub(super) fn wanted_at(&mut self, item: &ItemRow, parent: NodeId, name: &Name) -> Result<bool> {
+        self.wanted_as(item.folder, parent, name, item.id.is_folder())
+    }
+
+    fn wanted_as(&mut self, id: FolderId, parent: NodeId, name: &Name, is_folder: bool) -> Result<bool> {
+        if self.folders.get(&id).is_none_or(|folder| folder.filter.is_empty()) {
             return Ok(true);
         }
-        let Some(place) = self.place(dir.node)? else { return Ok(false) };
-        let path = place.path.join(&entry.name).to_string();
-        let is_folder = kind == ItemKind::Folder;
-        Ok(self.folders.get(&dir.folder).is_some_and(|folder| folder.filter.wants(&path, is_folder)))
+        let Some(place) = self.place(parent)? else { return Ok(false) };
+        let path = place.path.join(name).to_string();
+        Ok(self.folders.get(&id).is_some_and(|folder| folder.filter.wants(&path, is_folder)))
     }
 
     /// A complete scan did not find an item where it was.
     pub(super) fn missing(&mut self, item: &ItemRow) -> Result<()> {
         if let Some(found) = self.found_elsewhere(item)? {
             let seat = seat_of(&found);
-            let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
+            let edit = found.local.as_ref().and_then(LocalRow::edit).cloned();
             self.drop_found(&found)?;
             self.observe(item, Some(LocalRow::Present { seat, edit, at: self.now.wall }))?;
             if item.id.is_folder() {
@@ -513,7 +572,7 @@ fn differing(item: &ItemRow, local: LocalRow) -> Option<LocalRow> {
     let seat = seat.filter(|(parent, name)| {
         !matches!(&synced.seat, SeatRow::At { parent: there, name: called } if there == parent && called == name)
     });
-    let is_edited = |stamp: &Stamp| !item.id.is_folder() && !synced.stamp.same_content(stamp);
+    let is_edited = |stamp: &Stamp| !item.id.is_folder() && synced.stamp != *stamp;
     let edit = edit.filter(|edit| is_edited(&edit.stamp));
     (seat.is_some() || edit.is_some()).then_some(LocalRow::Present { seat, edit, at })
 }
@@ -527,7 +586,7 @@ fn same_but_when(one: Option<&LocalRow>, other: Option<&LocalRow>) -> bool {
             Some(LocalRow::Present { seat: other_seat, edit: other_edit, .. }),
         ) => {
             let same_content = match (edit, other_edit) {
-                (Some(one), Some(other)) => one.stamp.same_content(&other.stamp),
+                (Some(one), Some(other)) => one.stamp == other.stamp,
                 (None, None) => true,
                 _ => false,
             };

@@ -64,6 +64,12 @@ impl Store {
         Ok(self.conn.prepare_cached(sql)?.query_row([node.0], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
+    /// Whether a directory is to be scanned.
+    pub fn scan_wanted(&self, node: NodeId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM local_scan WHERE node = ?1)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([node.0], |row| row.get(0))?)
+    }
+
     /// Whether a folder has directories to be scanned that could be scanned: the others cannot be read, and wait for somebody to
     /// change that.
     pub fn scan_left(&self, folder: FolderId) -> Result<bool> {

@@ -1,5 +1,6 @@
 //! The world around the engine: time, calls under way, deeds under way, crashes.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -94,6 +95,7 @@ pub struct Tally {
     pub holds: u64,
     pub writes: u64,
     pub uploads: u64,
+    pub hashes: u64,
     pub most_jobs: usize,
 }
 
@@ -111,6 +113,7 @@ impl Tally {
         self.holds += more.holds;
         self.writes += more.writes;
         self.uploads += more.uploads;
+        self.hashes += more.hashes;
         self.most_jobs = self.most_jobs.max(more.most_jobs);
     }
 }
@@ -158,7 +161,7 @@ impl World {
         let excluding = swarm.exclude;
         let acts_left = swarm.acts;
         Self {
-            engine: Some(Engine::new(Store::in_memory().unwrap())),
+            engine: Some(Engine::new(spare_store())),
             cloud,
             disk: Disk::new(),
             swarm,
@@ -755,6 +758,26 @@ impl World {
 /// Problems that last until a person does something.
 pub fn is_by_design(code: &str) -> bool {
     ["local_in_the_way", "drift"].contains(&code)
+}
+
+thread_local! {
+    /// The database of this thread's last history.
+    static SPARE_STORE: RefCell<Option<Store>> = const { RefCell::new(None) };
+}
+
+/// An empty database. To make one and to prepare its statements takes longer than a short history.
+fn spare_store() -> Store {
+    let spare = SPARE_STORE.with(|spare| spare.borrow_mut().take());
+    spare.and_then(|store| store.emptied().unwrap()).unwrap_or_else(|| Store::in_memory().unwrap())
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // What a failed history leaves may be in the middle of something.
+        if let Some(engine) = self.engine.take().filter(|_| !std::thread::panicking()) {
+            let _ = SPARE_STORE.try_with(|spare| *spare.borrow_mut() = engine.into_store().ok());
+        }
+    }
 }
 
 fn account(swarm: &Swarm) -> AccountSettings {

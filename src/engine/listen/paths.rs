@@ -261,8 +261,10 @@ impl Engine {
                 return Ok(None);
             }
             Place::Beyond { nearest } => {
+                // That folder may be gone again before it is found, and what went into it with it.
+                self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
                 self.look_for(folder, path, nearest)?;
-                return Ok(Some("listed"));
+                return Ok(None);
             }
         };
         let Some(above) = self.store.item(parent)? else { return Ok(Some("unknown item")) };
@@ -321,6 +323,9 @@ impl Engine {
             Place::Beyond { nearest } => {
                 let above = path.rsplit_once('/').map_or(path, |(above, _)| above);
                 self.look_for(folder, above, nearest)?;
+                if known.is_some() && matches!(kind, EventKind::Moved | EventKind::Renamed) {
+                    return self.hint(folder, id, LOOK_AFTER_TRASH, source);
+                }
                 return Ok(Some("listed"));
             }
         };

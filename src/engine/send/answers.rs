@@ -3,6 +3,9 @@
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
 
+/// How often a name is tried that the cloud says is taken, and by nothing that it shows.
+const NAME_TRIED_MOST: u32 = 4;
+
 impl Engine {
     pub(in crate::engine) fn write_ended(&mut self, account: AccountId, node: NodeId, is_upload: bool) {
         if let Some(account) = self.accounts.get_mut(&account) {
@@ -297,6 +300,10 @@ impl Engine {
             None => None,
         };
         let Some(other) = other else {
+            if work.attempts >= NAME_TRIED_MOST || !self.wanted_at(item, parent, &name)? {
+                // What has the name is hidden from us: by a pattern, or by the cloud.
+                return self.step_aside(item, work);
+            }
             // Somebody made it just now, or we did and did not hear of it.
             if !self.store.listing_wanted(parent)? {
                 self.list_anew(parent, item.folder)?;
