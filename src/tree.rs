@@ -89,13 +89,13 @@ pub struct Stamp {
     pub size: u64,
     /// Modification time in nanoseconds since 1970.
     pub mtime_ns: i64,
-    /// Status change time in nanoseconds since 1970; a rename moves it on many filesystems.
+    /// Status change time in nanoseconds since 1970. No program can set it; a rename, a link and a change of permissions move it too.
     pub ctime_ns: i64,
 }
 
 impl Stamp {
-    /// Whether two stamps name the same file with the same content. The status change time is left out, as our own
-    /// renames move it.
+    /// Whether two stamps seem to name the same file with the same content, whatever its name and permissions. As the status change time
+    /// is left out, this proves a content only where a rename lies between the two; elsewhere the whole stamps are compared.
     pub fn same_content(&self, other: &Self) -> bool {
         self.dev == other.dev && self.ino == other.ino && self.size == other.size && self.mtime_ns == other.mtime_ns
     }

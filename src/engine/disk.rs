@@ -445,6 +445,7 @@ impl Engine {
         sha256: Option<crate::id::Sha256>,
     ) -> Result<()> {
         let kept = item.synced.as_ref();
+        let reported = stamp;
         let stamp = stamp.or(kept.map(|synced| synced.stamp)).unwrap_or(NOT_OURS);
         let is_new_place = matches!(intent.order.deed, Deed::Relocate { .. } | Deed::MakeFolder { .. });
         if item.id.is_folder() && is_new_place && self.policy(item.folder).sends() {
@@ -483,7 +484,7 @@ impl Engine {
                 let stamp = if item.local.is_some() { own } else { stamp };
                 let synced = SyncedRow { seat: SeatRow::Parked(intent.order.job), content, stamp };
                 self.put_synced(item, Some(&synced))?;
-                self.reseat(item, None)?;
+                self.reseat(item, None, reported)?;
             }
             NewSeat::At { parent, name, content } => {
                 let moved = matches!(intent.order.deed, Deed::Relocate { .. });
@@ -509,7 +510,7 @@ impl Engine {
                 let synced = SyncedRow { seat: seat.clone(), content, stamp };
                 self.put_synced(item, Some(&synced))?;
                 if moved {
-                    self.reseat(item, Some(&seat))?;
+                    self.reseat(item, Some(&seat), reported)?;
                 } else if item.local.is_some() {
                     self.store.set_local(item.node, None)?;
                 }

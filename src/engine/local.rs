@@ -339,7 +339,9 @@ impl Engine {
     /// A file has the name that we know it by; whether it is the same inode does not matter, as editors write a new one and rename it
     /// over the old one.
     fn known_file(&mut self, known: &ItemRow, entry: &LocalEntry) -> Result<()> {
-        if known.disk_stamp().is_some_and(|stamp| stamp.same_content(&entry.stamp)) {
+        // With only another status change time it may have other permissions, or another content of the same length under a modification
+        // time that was set back: it is read.
+        if known.disk_stamp() == Some(entry.stamp) {
             return Ok(());
         }
         let seat = seat_of(known);
@@ -384,7 +386,9 @@ impl Engine {
         let seat = (dir.node, entry.name.clone());
         let at = self.now.wall;
         if let Some(moved) = self.moved_here(dir.folder, entry, kind)? {
-            self.observe(&moved, Some(LocalRow::Present { seat: Some(seat), edit: None, at }))?;
+            // The rename changed the stamp of a file, and hides whether anything else did: it is read once.
+            let edit = (kind == ItemKind::File).then_some(LocalEdit { stamp: entry.stamp, digests: None });
+            self.observe(&moved, Some(LocalRow::Present { seat: Some(seat), edit, at }))?;
             if kind == ItemKind::Folder {
                 self.store.vanished_told(moved.node)?;
                 self.store.want_scan(moved.node, dir.folder, true, at)?;
@@ -453,7 +457,7 @@ impl Engine {
     pub(super) fn missing(&mut self, item: &ItemRow) -> Result<()> {
         if let Some(found) = self.found_elsewhere(item)? {
             let seat = seat_of(&found);
-            let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
+            let edit = found.local.as_ref().and_then(LocalRow::edit).cloned();
             self.drop_found(&found)?;
             self.observe(item, Some(LocalRow::Present { seat, edit, at: self.now.wall }))?;
             if item.id.is_folder() {
@@ -568,7 +572,7 @@ fn differing(item: &ItemRow, local: LocalRow) -> Option<LocalRow> {
     let seat = seat.filter(|(parent, name)| {
         !matches!(&synced.seat, SeatRow::At { parent: there, name: called } if there == parent && called == name)
     });
-    let is_edited = |stamp: &Stamp| !item.id.is_folder() && !synced.stamp.same_content(stamp);
+    let is_edited = |stamp: &Stamp| !item.id.is_folder() && synced.stamp != *stamp;
     let edit = edit.filter(|edit| is_edited(&edit.stamp));
     (seat.is_some() || edit.is_some()).then_some(LocalRow::Present { seat, edit, at })
 }
@@ -582,7 +586,7 @@ fn same_but_when(one: Option<&LocalRow>, other: Option<&LocalRow>) -> bool {
             Some(LocalRow::Present { seat: other_seat, edit: other_edit, .. }),
         ) => {
             let same_content = match (edit, other_edit) {
-                (Some(one), Some(other)) => one.stamp.same_content(&other.stamp),
+                (Some(one), Some(other)) => one.stamp == other.stamp,
                 (None, None) => true,
                 _ => false,
             };

@@ -118,7 +118,7 @@ impl Batch<'_> {
             Some(source) => source.look().map_err(|why| refuse(self, why))?,
             None => None,
         };
-        let Some((source, _)) = source.as_ref().zip(found.filter(is_ours)) else {
+        let Some((source, before)) = source.as_ref().zip(found.filter(is_ours)) else {
             // Moved already, by us before a crash?
             let Some(target) = self.spot(to)? else { return Ok(DeedResult::Missing) };
             let there = target.look().map_err(|why| refuse(self, why))?;
@@ -129,7 +129,8 @@ impl Batch<'_> {
                 self.touch(&source.dir);
             }
             self.touch(&target.dir);
-            return Ok(DeedResult::Done { stamp: there.map(|seen| moved_stamp(&seen, expect)), displaced: None });
+            let stamp = there.map(|seen| moved_stamp(false, &seen, expect));
+            return Ok(DeedResult::Done { stamp, displaced: None });
         };
         let target = self.target(to)?;
         let (old, new) = (source.at(), target.at());
@@ -153,7 +154,7 @@ impl Batch<'_> {
         self.touch(&source.dir);
         self.touch(&target.dir);
         let there = target.look().map_err(|why| refuse(self, why))?;
-        let stamp = there.map_or(*expect, |seen| moved_stamp(&seen, expect));
+        let stamp = there.map_or(*expect, |seen| moved_stamp(before.is_untouched(expect), &seen, expect));
         Ok(DeedResult::Done { stamp: Some(stamp), displaced: None })
     }
 
@@ -269,10 +270,10 @@ pub(super) fn displaced(seen: &Seen, ours: Option<&Stamp>) -> Displaced {
     Displaced { size: seen.stamp.size, edited: !ours.is_some_and(|ours| seen.is_content(ours)) }
 }
 
-/// The stamp to report of what a deed put at a place: what is there now, but never an edit that was made in the same
-/// moment, which the next look at the disk must still find.
-pub(super) fn moved_stamp(seen: &Seen, ours: &Stamp) -> Stamp {
-    if seen.is_folder() || seen.is_content(ours) { seen.stamp } else { *ours }
+/// The stamp to report of what a deed put at a place: what is there now, but never an edit, which the next look at the disk must still
+/// find. As the deed's own rename moves the status change time, only a look just before it tells that it was untouched.
+pub(super) fn moved_stamp(untouched: bool, seen: &Seen, ours: &Stamp) -> Stamp {
+    if seen.is_folder() || untouched && seen.is_content(ours) { seen.stamp } else { *ours }
 }
 
 /// Whether two spots are the same name in other letters.

@@ -63,18 +63,29 @@ impl Seen {
         self.kind == Kind::File
     }
 
-    /// Whether this is the file that `ours` describes, with the same content.
+    /// Whether this is the file that `ours` describes, with the same content, as far as can be told where a rename of ours may lie
+    /// between the two.
     pub(crate) fn is_content(&self, ours: &Stamp) -> bool {
         self.is_file() && same_content(&self.stamp, ours)
     }
+
+    /// Whether this is the file that `ours` describes, and nothing at all happened to it.
+    pub(crate) fn is_untouched(&self, ours: &Stamp) -> bool {
+        self.is_file() && untouched(&self.stamp, ours)
+    }
 }
 
-/// Whether two stamps of one folder name the same file with the same content.
+/// Whether two stamps of one folder seem to name the same file with the same content, whatever its name and permissions.
 ///
 /// Everything below a root is on the root's device, so the device number says nothing; and it may be another one after a
 /// reboot, which must not turn every file into an edit.
 pub(crate) fn same_content(a: &Stamp, b: &Stamp) -> bool {
     a.ino == b.ino && a.size == b.size && a.mtime_ns == b.mtime_ns
+}
+
+/// Whether, of two stamps of one folder, the later one shows that nothing at all happened to the file.
+pub(crate) fn untouched(a: &Stamp, b: &Stamp) -> bool {
+    same_content(a, b) && a.ctime_ns == b.ctime_ns
 }
 
 fn nanoseconds(seconds: i64, rest: i64) -> i64 {

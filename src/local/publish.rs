@@ -130,6 +130,8 @@ struct Publish<'a> {
     spot: Spot,
     ours: Option<&'a Stamp>,
     on_edit: OnEdit,
+    /// The staged file was just looked at, and is what was verified. It was not if it got its name before a crash.
+    verified: bool,
 }
 
 impl Publish<'_> {
@@ -166,7 +168,7 @@ impl Batch<'_> {
             Expect::Absent => None,
             Expect::Ours(stamp) => Some(stamp),
         };
-        let publish = Publish { job, staged, at, spot: self.target(at)?, ours, on_edit };
+        let publish = Publish { job, staged, at, spot: self.target(at)?, ours, on_edit, verified: prepared.is_none() };
         let outcome = match prepared {
             None => self.put(&publish),
             Some(instead) => self.resume(&publish, instead),
@@ -322,7 +324,7 @@ impl Batch<'_> {
         self.touch(&publish.spot.dir);
         self.touch_staging();
         let stamp = match publish.spot.look()? {
-            Some(seen) => moved_stamp(&seen, &publish.staged.stamp),
+            Some(seen) => moved_stamp(publish.verified, &seen, &publish.staged.stamp),
             None => publish.staged.stamp,
         };
         Ok(DeedResult::Done { stamp: Some(stamp), displaced: self.displaced_by(publish)? })

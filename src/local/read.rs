@@ -26,10 +26,10 @@ pub struct OpenFile {
 }
 
 impl LocalFolder {
-    /// Opens a file that has the expected content, as far as its stamp tells: never through a link, never anything but a regular file.
+    /// Opens a file to which nothing happened since it had the expected stamp: never through a link, never anything but a regular file.
     pub fn open_file(&self, path: &RelPath, expected: &Stamp) -> Result<OpenFile, LocalMiss> {
         let (file, stamp) = self.open_any(path)?;
-        if !disk::same_content(&stamp, expected) {
+        if !disk::untouched(&stamp, expected) {
             return Err(LocalMiss::Changed { stamp });
         }
         Ok(OpenFile { file, path: path.clone(), stamp })

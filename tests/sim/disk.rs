@@ -44,6 +44,8 @@ pub struct Disk {
     /// The world's time, and when each file was last written.
     pub now: u64,
     written_at: BTreeMap<Ino, u64>,
+    /// The status change times of files.
+    changed_ns: BTreeMap<Ino, i64>,
     /// Directories in which something changed since the watcher was last asked.
     pub hints: Vec<RelPath>,
 }
@@ -84,6 +86,7 @@ impl Disk {
             meddled: false,
             now: 0,
             written_at: BTreeMap::new(),
+            changed_ns: BTreeMap::new(),
             hints: Vec::new(),
         };
         disk.inodes.insert(1, Inode::Dir(BTreeMap::new()));
@@ -98,15 +101,22 @@ impl Disk {
     fn make(&mut self, inode: Inode) -> Ino {
         self.next_ino += 1;
         self.inodes.insert(self.next_ino, inode);
+        self.touch(self.next_ino);
         self.next_ino
     }
 
+    /// Something happened to an inode: its content, its name or its permissions.
+    fn touch(&mut self, ino: Ino) {
+        let now = self.tick();
+        self.changed_ns.insert(ino, now);
+    }
+
     fn stamp(&self, ino: Ino) -> Stamp {
-        let (size, mtime_ns) = match &self.inodes[&ino] {
-            Inode::File { content, mtime_ns } => (size_of(*content), *mtime_ns),
-            Inode::Dir(_) => (0, 0),
+        let (size, mtime_ns, ctime_ns) = match &self.inodes[&ino] {
+            Inode::File { content, mtime_ns } => (size_of(*content), *mtime_ns, self.changed_ns[&ino]),
+            Inode::Dir(_) => (0, 0, 0),
         };
-        Stamp { dev: 7, ino, size, mtime_ns, ctime_ns: 0 }
+        Stamp { dev: 7, ino, size, mtime_ns, ctime_ns }
     }
 
     fn is_dir(&self, ino: Ino) -> bool {
@@ -192,6 +202,7 @@ impl Disk {
 
     fn link(&mut self, place: &Place, ino: Ino) {
         self.hint(place);
+        self.touch(ino);
         if let Some(job) = Self::is_parked_top(place) {
             self.parked.insert(job, ino);
             return;
@@ -204,6 +215,10 @@ impl Disk {
 
     fn same_content(&self, ino: Ino, stamp: &Stamp) -> bool {
         !self.is_dir(ino) && self.stamp(ino).same_content(stamp)
+    }
+
+    fn untouched(&self, ino: Ino, stamp: &Stamp) -> bool {
+        !self.is_dir(ino) && self.stamp(ino) == *stamp
     }
 
     pub fn open(&mut self, order: &OpenOrder) -> Result<RootFacts, DiskError> {
@@ -308,7 +323,7 @@ impl Disk {
                 self.versions.entry(job).or_insert(other);
             }
             if is_published || holds_the_same {
-                let stamp = self.stamp(there.unwrap());
+                let stamp = if is_published { staged.stamp } else { self.stamp(there.unwrap()) };
                 return DeedResult::Done { stamp: Some(stamp), displaced: self.displaced(job, ours) };
             }
             return DeedResult::StagedLost;
@@ -343,7 +358,7 @@ impl Disk {
         let ours = |disk: &Self, ino: Ino| ino == expect.ino && disk.is_dir(ino) == is_folder;
         let Some(ino) = self.find(from).filter(|ino| ours(self, *ino)) else {
             return match self.find(to).filter(|ino| ours(self, *ino)) {
-                Some(ino) => DeedResult::Done { stamp: Some(self.moved_stamp(ino, expect)), displaced: None },
+                Some(ino) => DeedResult::Done { stamp: Some(self.moved_stamp(false, ino, expect)), displaced: None },
                 None => DeedResult::Missing,
             };
         };
@@ -357,13 +372,14 @@ impl Disk {
             }
             None => {}
         }
+        let untouched = self.untouched(ino, expect);
         self.unlink(from);
         self.link(to, ino);
-        DeedResult::Done { stamp: Some(self.moved_stamp(ino, expect)), displaced: None }
+        DeedResult::Done { stamp: Some(self.moved_stamp(untouched, ino, expect)), displaced: None }
     }
 
-    fn moved_stamp(&self, ino: Ino, ours: &Stamp) -> Stamp {
-        if self.is_dir(ino) || self.same_content(ino, ours) { self.stamp(ino) } else { *ours }
+    fn moved_stamp(&self, untouched: bool, ino: Ino, ours: &Stamp) -> Stamp {
+        if self.is_dir(ino) || untouched { self.stamp(ino) } else { *ours }
     }
 
     fn is_inside(&self, place: &Place, dir: Ino) -> bool {
@@ -488,7 +504,7 @@ impl Disk {
         let ino = self.find(&Place::tree(path.clone())).ok_or(LocalMiss::Missing)?;
         let content = self.content(ino).ok_or(LocalMiss::NotAFile)?;
         let now = self.stamp(ino);
-        if now.same_content(stamp) { Ok(content) } else { Err(LocalMiss::Changed { stamp: now }) }
+        if now == *stamp { Ok(content) } else { Err(LocalMiss::Changed { stamp: now }) }
     }
 
     /// Digests a file.
@@ -525,6 +541,7 @@ impl Disk {
             // In place, or as editors do, with a new inode under the old name.
             Some(ino) if content.is_multiple_of(2) => {
                 self.inodes.insert(ino, inode);
+                self.touch(ino);
                 self.written_at.insert(ino, self.now);
                 self.hint(&place);
             }
@@ -535,6 +552,28 @@ impl Disk {
             }
         }
         true
+    }
+
+    /// A local user changes a file's permissions, or does something else to it that leaves its content as it is.
+    pub fn chmod(&mut self, path: &str) {
+        let place = Self::place(path);
+        let ino = self.find(&place).unwrap();
+        self.touch(ino);
+        self.hint(&place);
+    }
+
+    /// A program writes a file in place and sets the modification time back. The length stays, as the other content has the same one.
+    pub fn write_unnoticed(&mut self, path: &str, content: Content) {
+        let place = Self::place(path);
+        let ino = self.find(&place).unwrap();
+        let mtime_ns = self.stamp(ino).mtime_ns;
+        assert_eq!(size_of(content), self.stamp(ino).size);
+        self.inodes.insert(ino, Inode::File { content, mtime_ns });
+        self.written_at.insert(ino, self.now);
+        self.written.insert(content);
+        self.meddled = true;
+        self.touch(ino);
+        self.hint(&place);
     }
 
     /// A local user makes a directory.

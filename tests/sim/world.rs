@@ -94,6 +94,7 @@ pub struct Tally {
     pub holds: u64,
     pub writes: u64,
     pub uploads: u64,
+    pub hashes: u64,
     pub most_jobs: usize,
 }
 
@@ -111,6 +112,7 @@ impl Tally {
         self.holds += more.holds;
         self.writes += more.writes;
         self.uploads += more.uploads;
+        self.hashes += more.hashes;
         self.most_jobs = self.most_jobs.max(more.most_jobs);
     }
 }

@@ -114,7 +114,10 @@ impl World {
             LocalTask::Scan(_) if fails => Outcome::Scanned(Err(ScanFailure::Unreadable(error()))),
             LocalTask::Scan(order) => Outcome::Scanned(self.disk.scan(order, self.swarm.scan_page.max(1) as usize)),
             LocalTask::Hash(_) if fails => Outcome::Hashed(Err(LocalMiss::Failed(error()))),
-            LocalTask::Hash(order) => Outcome::Hashed(self.disk.hash(order)),
+            LocalTask::Hash(order) => {
+                self.tally.hashes += 1;
+                Outcome::Hashed(self.disk.hash(order))
+            }
         };
         let late = self.chance.below(self.swarm.deeds_ms);
         self.schedule(late, Happening::Deliver { job, outcome });

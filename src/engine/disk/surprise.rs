@@ -99,12 +99,20 @@ impl Engine {
         self.lose(&above)
     }
 
-    /// A deed moved what the disk has, with whatever edit it carries.
-    pub(in crate::engine) fn reseat(&mut self, item: &ItemRow, seat: Option<&SeatRow>) -> Result<()> {
+    /// A deed moved what the disk has, with whatever edit it carries, which has the stamp that the deed reports from now on.
+    pub(in crate::engine) fn reseat(
+        &mut self,
+        item: &ItemRow,
+        seat: Option<&SeatRow>,
+        reported: Option<Stamp>,
+    ) -> Result<()> {
         if item.local.is_none() {
             return Ok(());
         }
-        let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
+        let mut edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
+        if let (Some(edit), Some(reported)) = (&mut edit, reported) {
+            edit.stamp = reported;
+        }
         self.rebase(item.node, seat, edit)
     }
 }
