@@ -95,6 +95,7 @@ pub struct Tally {
     pub writes: u64,
     pub uploads: u64,
     pub hashes: u64,
+    pub trashes: u64,
     pub most_jobs: usize,
 }
 
@@ -113,6 +114,7 @@ impl Tally {
         self.writes += more.writes;
         self.uploads += more.uploads;
         self.hashes += more.hashes;
+        self.trashes += more.trashes;
         self.most_jobs = self.most_jobs.max(more.most_jobs);
     }
 }
