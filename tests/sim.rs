@@ -14,6 +14,7 @@ mod death;
 mod deeds;
 mod disk;
 mod figures;
+mod from_disk;
 mod laws;
 mod life;
 mod many;

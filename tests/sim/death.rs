@@ -14,6 +14,7 @@ impl World {
     pub fn crash(&mut self) {
         self.say(|| "the process dies".into());
         self.tally.crashes += 1;
+        self.died_at = self.now;
         self.tally.hit("crash");
         let ahead = self.heap.values().find_map(|happening| match happening {
             Happening::Deliver { outcome: Outcome::Polled(Ok(page)), .. } => Some(page.next.clone()),

@@ -76,7 +76,13 @@ impl World {
             return Some("scans or writes are left".into());
         }
         if self.swarm.mode != Mode::Mirror {
-            let planned = self.store().reader().planned(FOLDER).unwrap();
+            let mut planned = self.store().reader().planned(FOLDER).unwrap();
+            let code = |node| self.store().work(node).unwrap().and_then(|work| work.problem).map(|(code, _)| code);
+            let by_design = planned.len();
+            planned.retain(|planned| !code(planned.item.node).is_some_and(|code| is_by_design(&code)));
+            let by_design = by_design - planned.len();
+            // What waits for one that waits for a person waits for that person too.
+            planned.retain(|planned| by_design == 0 || code(planned.item.node).as_deref() != Some("waits"));
             if !planned.is_empty() {
                 return Some(format!("planned: {planned:#?}"));
             }

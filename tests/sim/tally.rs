@@ -16,6 +16,7 @@ pub struct Tally {
     pub writes: u64,
     pub uploads: u64,
     pub hashes: u64,
+    pub trashes: u64,
     pub conflicts: u64,
     pub most_jobs: usize,
     /// A digest of everything that went in and out of the engine, where it was kept.
@@ -34,7 +35,20 @@ impl Tally {
 
     pub fn add(&mut self, more: &Self) {
         let Self {
-            steps, crashes, deeds, fetches, lists, looks, polls, holds, writes, uploads, hashes, conflicts, ..
+            steps,
+            crashes,
+            deeds,
+            fetches,
+            lists,
+            looks,
+            polls,
+            holds,
+            writes,
+            uploads,
+            hashes,
+            trashes,
+            conflicts,
+            ..
         } = more;
         let sums = [
             (&mut self.steps, steps),
@@ -48,6 +62,7 @@ impl Tally {
             (&mut self.writes, writes),
             (&mut self.uploads, uploads),
             (&mut self.hashes, hashes),
+            (&mut self.trashes, trashes),
             (&mut self.conflicts, conflicts),
         ];
         for (sum, more) in sums {

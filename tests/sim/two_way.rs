@@ -9,11 +9,11 @@ use super::stories::{ends_as, world_like};
 use super::swarm::Swarm;
 use super::world::{FOLDER, Happening, World};
 
-fn calm(mode: Mode) -> Swarm {
+pub fn calm(mode: Mode) -> Swarm {
     Swarm { mode, ..Swarm::calm() }
 }
 
-fn both(paths: &str) -> World {
+pub fn both(paths: &str) -> World {
     world_like(calm(Mode::TwoWay), paths)
 }
 
@@ -99,6 +99,34 @@ fn an_edit_beats_a_deletion_whoever_made_it() {
     world.cloud.edit(&f, 10);
     ends_as(&mut world, "a=207 b=8 d/ d/new=209 e/ e/f=10");
     assert!(world.disk.findable().contains(&3), "what the cloud deleted is in the version store");
+}
+
+#[test]
+fn a_folder_is_not_let_go_while_something_is_put_into_it() {
+    let mut world = world_like(Swarm { exclude: true, deeds_ms: 10_000, ..calm(Mode::TwoWay) }, "d/");
+    let d = world.cloud.at("d");
+    world.cloud.add_folder(&d, "e");
+    while world.store().intents(FOLDER).unwrap().is_empty() {
+        assert!(world.step());
+    }
+    world.cloud.rename(&d, "x1");
+    world.rest();
+    world.conclude();
+    assert_eq!(names(&world), ["d/", "d/e/"]);
+    assert_ne!(world.cloud.at("d"), d, "what the disk has under names that are let in goes up");
+}
+
+#[test]
+fn what_stands_in_the_way_and_is_in_no_books_waits_for_a_person() {
+    let mut world = world_like(Swarm { exclude: true, ..calm(Mode::TwoWay) }, "a=1");
+    world.disk.mkdir("b");
+    world.disk.write("b/x1", 206);
+    world.rest();
+    world.cloud.add_file(&watched(), "b", 2);
+    world.rest();
+    assert!(world.tally.fetches < 10, "it is not fetched again and again: {:?}", world.tally);
+    world.disk.rename("b", "c");
+    ends_as(&mut world, "a=1 b=2 c/ c/x1=206");
 }
 
 #[test]

@@ -108,6 +108,7 @@ pub struct World {
     pub mutant: Option<Mutant>,
     pub aloud: bool,
     pub steps_now: u32,
+    pub died_at: u64,
     pub acts_left: u64,
     /// Holds are approved as soon as they are seen.
     pub approving: bool,
@@ -161,6 +162,7 @@ impl World {
             mutant: None,
             aloud: std::env::var_os("SIM_ALOUD").is_some(),
             steps_now: 0,
+            died_at: 0,
             acts_left,
             approving: false,
             watching: false,
@@ -315,7 +317,8 @@ impl World {
         if self.approving {
             self.decide_holds(false);
         }
-        if self.misfortune && self.chance.one_in(self.swarm.crash) {
+        // A process that starts takes a while, so that none dies twice at one moment.
+        if self.misfortune && self.died_at < self.now && self.chance.one_in(self.swarm.crash) {
             self.crash();
         }
         true

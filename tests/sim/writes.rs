@@ -185,6 +185,7 @@ impl World {
             }
             Task::Trash { item, expected } => {
                 let files = self.cloud.subtree(item).iter().filter(|id| !id.is_folder()).count() as u64;
+                self.tally.trashes += 1;
                 let was_live = self.cloud.is_live(item);
                 let result = self.cloud.discard(item, expected);
                 if result.is_ok() && was_live {
