@@ -154,6 +154,8 @@ pub struct Engine {
     aside_remotely: BTreeSet<NodeId>,
     /// Folders out of sight that turned out to hold something of somebody's.
     crowded: BTreeSet<NodeId>,
+    /// How folders go into the cloud's trash that the disk lost.
+    going: BTreeMap<NodeId, send::whole::Going>,
     /// This machine's name, for conflict copies.
     host: String,
     /// Listings that wait for a call.
@@ -196,6 +198,7 @@ impl Engine {
             put_back: BTreeSet::new(),
             aside_remotely: BTreeSet::new(),
             crowded: BTreeSet::new(),
+            going: BTreeMap::new(),
             host: conflict::shown_host(""),
             listings: VecDeque::new(),
             listing: BTreeMap::new(),

@@ -10,6 +10,7 @@ mod checker;
 mod cloud;
 mod day;
 mod disk;
+mod from_disk;
 mod life;
 mod many;
 mod mutants;

@@ -345,6 +345,7 @@ impl Engine {
     pub(super) fn restore(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
         self.missing_on_disk(item)?;
         self.store.set_local(item.node, None)?;
+        self.going.remove(&item.node);
         self.places.clear();
         self.make_ready_again(work);
         Ok(())

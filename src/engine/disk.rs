@@ -473,7 +473,7 @@ impl Engine {
                 // What a person approved, or what was replaced, does not count towards the next question.
                 let approved = self.store.work(item.node)?.is_some_and(|work| work.approved);
                 if !item.id.is_folder() && item.remote.presence == Presence::Absent && !approved {
-                    self.store.count_deletion(item.folder, self.now.wall)?;
+                    self.store.count_deletions(item.folder, 1, self.now.wall)?;
                 }
                 let expired = item.remote.presence == Presence::Present && self.store.tombstone(item.node)?.is_some();
                 self.done(item, intent, if expired { "expired" } else { "removed" })?;

@@ -119,18 +119,13 @@ impl Engine {
 
     /// Whether a file's way into the cloud's trash must wait for a person; puts it on the hold if so.
     pub(super) fn brake_writes(&mut self, item: &ItemRow) -> Result<bool> {
+        if !self.asks_before_trash(item.folder)? {
+            return Ok(false);
+        }
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(true) };
         let files = folder.row.counts.files.max(0) as u64;
-        let max = folder.settings.max_delete;
         let name = folder.settings.name.clone();
         let waiting = self.store.local_deletions(item.folder)?;
-        if self.store.open_hold(item.folder, MASS_DELETE_UP)?.is_none() {
-            let done = self.store.deletions(item.folder, self.now.wall)?;
-            let emptied = waiting >= files && files > 1 && max != crate::settings::MaxDelete::Off;
-            if !emptied && !guard::must_ask(max, files, done, waiting) {
-                return Ok(false);
-            }
-        }
         let text = format!(
             "{waiting} of {files} files of folder `{name}` are gone from the disk; they stay in the cloud until you approve"
         );
@@ -140,6 +135,20 @@ impl Engine {
         self.store.hold_work(item.node)?;
         self.leave(item.node);
         Ok(true)
+    }
+
+    /// Whether so many files of a folder are to go into the cloud's trash that a person is asked first.
+    pub(super) fn asks_before_trash(&self, id: FolderId) -> Result<bool> {
+        let Some(folder) = self.folders.get(&id) else { return Ok(true) };
+        if self.store.open_hold(id, MASS_DELETE_UP)?.is_some() {
+            return Ok(true);
+        }
+        let files = folder.row.counts.files.max(0) as u64;
+        let max = folder.settings.max_delete;
+        let waiting = self.store.local_deletions(id)?;
+        let done = self.store.deletions(id, self.now.wall)?;
+        let emptied = waiting >= files && files > 1 && max != crate::settings::MaxDelete::Off;
+        Ok(emptied || guard::must_ask(max, files, done, waiting))
     }
 
     /// The configuration gives a known folder another remote or local place: the same as removing it and adding it, which waits for
@@ -220,6 +229,8 @@ impl Engine {
         if let Some(folder) = hold.folder {
             self.store.free_dependents(folder)?;
         }
+        // Folders whose deletion was in question may go as a whole now.
+        self.going.clear();
         self.more = true;
         Ok(format!("{approved} files go to the version store now"))
     }

@@ -25,6 +25,7 @@ use crate::tree::{RemoteItem, SyncedContent};
 
 mod answers;
 pub(super) mod echoes;
+pub(super) mod whole;
 
 use echoes::echo_of;
 
@@ -162,10 +163,17 @@ impl Engine {
             self.await_sweep(item);
             return Ok(false);
         }
+        if self.goes_with_its_folder(item, work)? {
+            return Ok(false);
+        }
         if kind == ItemKind::File {
             return Ok(work.approved || !self.brake_writes(item)?);
         }
         let Some(child) = self.store.remote_child(item.node)? else { return Ok(true) };
+        match self.goes_as_a_whole(item, work)? {
+            Some(false) => {}
+            whole => return Ok(whole.is_some()),
+        }
         let Some(child) = self.store.item(child)? else { return Ok(true) };
         match self.plan_of(&child) {
             Action::Fetch { .. }
@@ -187,6 +195,10 @@ impl Engine {
     /// Starts the write that an item waits for; false if there is no room for its kind of call.
     pub(super) fn release_write(&mut self, id: AccountId, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let action = self.plan_of(item);
+        if matches!(action, Action::Trash(ItemKind::Folder)) && !self.is_still_whole(item, work)? {
+            self.make_ready_again(work);
+            return Ok(true);
+        }
         let Some(account) = self.accounts.get(&id) else { return Ok(true) };
         let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
         let room = if is_upload {

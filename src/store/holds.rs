@@ -148,12 +148,25 @@ impl Store {
         Ok(self.conn.prepare_cached(sql)?.query_row([folder.0, since], |row| row.get(0))?)
     }
 
-    /// Counts a deletion.
-    pub fn count_deletion(&mut self, folder: FolderId, now: Wall) -> Result<()> {
-        let sql = "INSERT INTO deletion (folder, minute, files) VALUES (?1, ?2, 1)
-                   ON CONFLICT (folder, minute) DO UPDATE SET files = files + 1";
-        self.conn.prepare_cached(sql)?.execute([folder.0, now.0.div_euclid(60_000)])?;
+    /// Counts files that were deleted.
+    pub fn count_deletions(&mut self, folder: FolderId, files: u64, now: Wall) -> Result<()> {
+        if files == 0 {
+            return Ok(());
+        }
+        let sql = "INSERT INTO deletion (folder, minute, files) VALUES (?1, ?2, ?3)
+                   ON CONFLICT (folder, minute) DO UPDATE SET files = files + excluded.files";
+        self.conn.prepare_cached(sql)?.execute([folder.0, now.0.div_euclid(60_000), files as i64])?;
         Ok(())
+    }
+
+    /// How many files the cloud has below a folder whose deletion no person approved.
+    pub fn unapproved_below(&self, node: NodeId) -> Result<u64> {
+        let sql = "WITH RECURSIVE below (node) AS (
+                       SELECT node FROM item WHERE r_parent = ?1 AND r = 1
+                       UNION SELECT item.node FROM item JOIN below ON item.r_parent = below.node WHERE item.r = 1)
+                   SELECT count(*) FROM below JOIN item USING (node) LEFT JOIN work USING (node)
+                   WHERE r_version IS NOT NULL AND coalesce(approved, 0) = 0";
+        Ok(self.conn.prepare_cached(sql)?.query_row([node.0], |row| row.get::<_, i64>(0))? as u64)
     }
 
     /// Starts the count anew: a person approved.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::StoreError;
@@ -80,6 +81,9 @@ fn prepare(conn: &Connection) -> Result<(), StoreError> {
     if version < SQLITE_FLOOR {
         return Err(StoreError::OldSqlite(rusqlite::version().to_owned()));
     }
+    // Without it SQLite prepares a statement anew whenever a bound value changes that its planner might have a use for, which a third
+    // of all time went to. There are no statistics here that would make another plan of another value.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     conn.pragma_update(None, "foreign_keys", true)?;

@@ -2,8 +2,10 @@
 
 mod cloud_hand;
 mod disk_hand;
+mod edits;
 mod history;
 mod ledger;
+mod own;
 
 use std::fs;
 use std::sync::Mutex;

@@ -9,11 +9,11 @@ use super::stories::{ends_as, world_like};
 use super::swarm::Swarm;
 use super::world::{FOLDER, Happening, World};
 
-fn calm(mode: Mode) -> Swarm {
+pub fn calm(mode: Mode) -> Swarm {
     Swarm { mode, ..Swarm::calm() }
 }
 
-fn both(paths: &str) -> World {
+pub fn both(paths: &str) -> World {
     world_like(calm(Mode::TwoWay), paths)
 }
 

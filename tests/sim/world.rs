@@ -96,6 +96,7 @@ pub struct Tally {
     pub writes: u64,
     pub uploads: u64,
     pub hashes: u64,
+    pub trashes: u64,
     pub most_jobs: usize,
 }
 
@@ -114,6 +115,7 @@ impl Tally {
         self.writes += more.writes;
         self.uploads += more.uploads;
         self.hashes += more.hashes;
+        self.trashes += more.trashes;
         self.most_jobs = self.most_jobs.max(more.most_jobs);
     }
 }
@@ -147,6 +149,7 @@ pub struct World {
     pub mutant: Option<Mutant>,
     pub aloud: bool,
     steps_now: u32,
+    died_at: u64,
     pub acts_left: u64,
     /// Holds are approved as soon as they are seen.
     pub approving: bool,
@@ -187,6 +190,7 @@ impl World {
             mutant: None,
             aloud: std::env::var_os("SIM_ALOUD").is_some(),
             steps_now: 0,
+            died_at: 0,
             acts_left,
             approving: false,
             watching: false,
@@ -322,7 +326,8 @@ impl World {
         if self.approving {
             self.decide_holds(false);
         }
-        if self.misfortune && self.chance.one_in(self.swarm.crash) {
+        // A process that starts takes a while, so that none dies twice at one moment.
+        if self.misfortune && self.died_at < self.now && self.chance.one_in(self.swarm.crash) {
             self.crash();
         }
         true
@@ -627,6 +632,7 @@ impl World {
     pub fn crash(&mut self) {
         self.say(|| "the process dies".into());
         self.tally.crashes += 1;
+        self.died_at = self.now;
         let ahead = self.heap.values().find_map(|happening| match happening {
             Happening::Deliver { outcome: Outcome::Polled(Ok(page)), .. } => Some(page.next.clone()),
             _ => None,

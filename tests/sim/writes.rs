@@ -163,7 +163,10 @@ impl World {
             Task::Relocate { item, parent, name, .. } => {
                 Outcome::Relocated(self.cloud.relocate(item, parent, name).map(Box::new))
             }
-            Task::Trash { item, expected } => Outcome::Trashed(self.cloud.discard(item, expected)),
+            Task::Trash { item, expected } => {
+                self.tally.trashes += 1;
+                Outcome::Trashed(self.cloud.discard(item, expected))
+            }
             other => panic!("not a write: {other:?}"),
         };
         self.cloud.disturb(told, self.now, &mut self.chance);

@@ -1,6 +1,7 @@
 //! A test bed: the sandbox cloud in this process, and the real program as a process of its own beside it.
 
 pub mod clamd;
+pub mod edits;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -83,12 +83,13 @@ impl Engine {
             return Ok(());
         };
         self.store.expect_echo(item.folder, &item.id, ECHO_GONE, self.now.wall)?;
-        if !item.id.is_folder() {
-            let approved = self.store.work(node)?.is_some_and(|work| work.approved);
-            if !approved {
-                self.store.count_deletion(item.folder, self.now.wall)?;
-            }
-        }
+        self.going.remove(&node);
+        let files = if item.id.is_folder() {
+            self.store.unapproved_below(node)?
+        } else {
+            u64::from(!self.store.work(node)?.is_some_and(|work| work.approved))
+        };
+        self.store.count_deletions(item.folder, files, self.now.wall)?;
         self.sent_done(&item, "trashed in the cloud")?;
         self.gone(&item, Presence::Absent, Source::Look { journal: None })?;
         if let Some(parent) = item.remote.parent {

@@ -2,7 +2,7 @@
 
 use folder_sync_agent::sandbox::Cloud;
 
-use super::ledger::{Chance, Ledger, Side, new_path};
+use super::ledger::{Chance, Ledger, Side, Sight, new_path};
 
 /// The hand in the cloud.
 pub struct CloudHand<'a> {
@@ -29,25 +29,20 @@ impl<'a> CloudHand<'a> {
         self.deeds += 1;
         let mark = format!("cloud {}", self.deeds);
         let tree = self.cloud.tree(self.root).unwrap();
-        let of_kind = |is_folder: bool| -> Vec<String> {
-            tree.iter().filter(|(_, entry)| entry.is_folder == is_folder).map(|(path, _)| path.clone()).collect()
-        };
-        let (files, folders) = (of_kind(false), of_kind(true));
-        let places: Vec<String> = std::iter::once(String::new()).chain(folders.iter().cloned()).collect();
-        let file = self.chance.pick(&files).cloned();
-        let folder = self.chance.pick(&folders).cloned();
+        let tree = tree.into_iter().map(|(path, entry)| (path, entry.is_folder));
+        let mut sight = Sight::new(tree, &mut self.chance, self.ledger.last_of(Side::Disk));
+        let (file, folder) = (sight.file.clone(), sight.folder.clone());
         match (self.chance.below(100), file, folder) {
             (0..24, ..) => {
-                let path = new_path(&mut self.chance, &places, false, &mark);
+                let path = sight.new_path(&mut self.chance, false, &mark);
                 self.write(&path, &mark);
             }
             (24..48, Some(path), _) => self.write(&path, &mark),
             (48..56, Some(path), _) => self.rename(&path, &mark, false),
             (56..61, _, Some(path)) => self.rename(&path, &mark, true),
-            (61..69, Some(path), _) => self.relocate(&path, &places),
-            (69..73, _, Some(path)) => self.relocate(&path, &places),
+            (61..69, Some(path), _) | (69..73, _, Some(path)) => self.relocate(&path, &sight.places),
             (73..80, ..) => {
-                let path = new_path(&mut self.chance, &places, true, &mark);
+                let path = sight.new_path(&mut self.chance, true, &mark);
                 if self.cloud.mkdir_p(&self.at(&path)).is_ok() {
                     self.ledger.did("cloud: new folder", &path);
                 }
@@ -55,7 +50,7 @@ impl<'a> CloudHand<'a> {
             (80..88, Some(path), _) | (88..92, _, Some(path)) => self.trash(&path),
             (92..95, ..) => self.restore(),
             (95..97, Some(path), _) => {
-                let to = self.chance.pick(&places).cloned().unwrap_or_default();
+                let to = self.chance.pick(&sight.places).cloned().unwrap_or_default();
                 let name = format!("copy {}", self.deeds);
                 if self.cloud.copy(&self.at(&path), &self.at(&to), Some(&name)).is_ok() {
                     self.ledger.did("cloud: copy", &format!("{path} -> {to}/{name}"));
@@ -75,6 +70,7 @@ impl<'a> CloudHand<'a> {
     }
 
     fn write(&mut self, path: &str, mark: &str) {
+        self.ledger.touches(Side::Cloud, path);
         let content = self.chance.content(mark);
         let ours = crate::support::sha1_of(&content);
         if let Ok(id) = self.cloud.write(&self.at(path), content.clone()) {
@@ -86,6 +82,7 @@ impl<'a> CloudHand<'a> {
     }
 
     fn rename(&mut self, path: &str, mark: &str, is_folder: bool) {
+        self.ledger.touches(Side::Cloud, path);
         let name = new_path(&mut self.chance, &[String::new()], is_folder, mark);
         if self.cloud.rename(&self.at(path), &name).is_ok() {
             self.ledger.did("cloud: rename", &format!("{path} -> {name}"));
@@ -93,6 +90,7 @@ impl<'a> CloudHand<'a> {
     }
 
     fn relocate(&mut self, path: &str, places: &[String]) {
+        self.ledger.touches(Side::Cloud, path);
         let to = self.chance.pick(places).cloned().unwrap_or_default();
         if self.cloud.move_to(&self.at(path), &self.at(&to)).is_ok() {
             self.ledger.did("cloud: move", &format!("{path} -> {to}/"));
@@ -100,6 +98,7 @@ impl<'a> CloudHand<'a> {
     }
 
     fn trash(&mut self, path: &str) {
+        self.ledger.touches(Side::Cloud, path);
         if let Ok(id) = self.cloud.trash(&self.at(path)) {
             self.take(self.cloud.hashes_below(&id).unwrap());
             self.ledger.did("cloud: trash", path);

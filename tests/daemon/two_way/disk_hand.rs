@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use folder_sync_agent::sandbox::Cloud;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::ledger::{Chance, Ledger, Side, new_path};
+use super::ledger::{Chance, Ledger, Side, Sight, new_path};
 use crate::support::{RESERVED, read_tree, sha1_of};
 
 /// The hand at the disk.
@@ -19,46 +19,56 @@ pub struct DiskHand<'a> {
     cloud: Cloud,
     ledger: &'a Ledger,
     chance: Chance,
+    /// It takes nothing away that nobody else has, so that nothing that it wrote may ever be missing.
+    careful: bool,
     deeds: u64,
 }
 
 impl<'a> DiskHand<'a> {
     /// A hand that works in `root`; `away` is on the same filesystem.
-    pub fn new(root: PathBuf, away: PathBuf, cloud: Cloud, ledger: &'a Ledger, chance: Chance) -> Self {
+    pub fn new(root: PathBuf, away: PathBuf, cloud: Cloud, ledger: &'a Ledger, mut chance: Chance) -> Self {
         fs::create_dir_all(&away).unwrap();
-        Self { root, away, cloud, ledger, chance, deeds: 0 }
+        let careful = chance.below(2) == 0;
+        Self { root, away, cloud, ledger, chance, careful, deeds: 0 }
+    }
+
+    /// Whether what is at a path may be taken away.
+    fn may_take(&self, path: &str) -> bool {
+        if !self.careful {
+            return true;
+        }
+        let mut contents = Vec::new();
+        match fs::read(self.at(path)) {
+            Ok(content) => contents.push(content),
+            Err(_) => read_below(&self.at(path), &mut contents),
+        }
+        contents.iter().all(|content| self.cloud.keeps(&sha1_of(content)))
     }
 
     /// One change. What the agent took from under the hand meanwhile is not done.
     pub fn step(&mut self) {
         self.deeds += 1;
         let mark = format!("disk {}", self.deeds);
-        let tree = read_tree(&self.root);
-        let is_folder = |hash: &str| hash == "folder";
-        let files: Vec<String> =
-            tree.iter().filter(|(_, hash)| !is_folder(hash)).map(|(path, _)| path.clone()).collect();
-        let folders: Vec<String> =
-            tree.iter().filter(|(_, hash)| is_folder(hash)).map(|(path, _)| path.clone()).collect();
-        let places: Vec<String> = std::iter::once(String::new()).chain(folders.iter().cloned()).collect();
-        let file = self.chance.pick(&files).cloned();
-        let folder = self.chance.pick(&folders).cloned();
+        let tree = read_tree(&self.root).into_iter().map(|(path, hash)| (path, hash == "folder"));
+        let mut sight = Sight::new(tree, &mut self.chance, self.ledger.last_of(Side::Cloud));
+        let (file, folder) = (sight.file.clone(), sight.folder.clone());
         match (self.chance.below(100), file, folder) {
             (0..22, ..) => {
-                let path = new_path(&mut self.chance, &places, false, &mark);
+                let path = sight.new_path(&mut self.chance, false, &mark);
                 self.create(&path, &mark);
             }
             (22..36, Some(path), _) => self.edit_in_place(&path, &mark),
             (36..48, Some(path), _) => self.save(&path, &mark),
             (48..62, Some(path), _) => {
-                let to = new_path(&mut self.chance, &places, false, &mark);
+                let to = sight.new_path(&mut self.chance, false, &mark);
                 self.rename(&path, &to);
             }
             (62..70, _, Some(path)) => {
-                let to = new_path(&mut self.chance, &places, true, &mark);
+                let to = sight.new_path(&mut self.chance, true, &mark);
                 self.rename(&path, &to);
             }
             (70..78, ..) => {
-                let path = new_path(&mut self.chance, &places, true, &mark);
+                let path = sight.new_path(&mut self.chance, true, &mark);
                 if fs::create_dir(self.root.join(&path)).is_ok() {
                     self.ledger.did("disk: new folder", &path);
                 }
@@ -67,11 +77,11 @@ impl<'a> DiskHand<'a> {
             (88..92, _, Some(path)) => self.take_away(&path),
             (92..95, _, Some(path)) => self.delete_folder(&path),
             (95..98, Some(path), _) => {
-                let to = new_path(&mut self.chance, &places, false, &mark);
+                let to = sight.new_path(&mut self.chance, false, &mark);
                 self.copy(&path, &to);
             }
             (_, Some(path), _) => {
-                let other = self.chance.pick(&files).cloned().unwrap_or_default();
+                let other = self.chance.pick(&sight.files).cloned().unwrap_or_default();
                 self.swap(&path, &other);
             }
             _ => {
@@ -91,6 +101,7 @@ impl<'a> DiskHand<'a> {
     }
 
     fn create(&mut self, path: &str, mark: &str) {
+        self.ledger.touches(Side::Disk, path);
         let content = self.chance.content(mark);
         if let Ok(mut file) = OpenOptions::new().write(true).create_new(true).open(self.at(path)) {
             self.ledger.writes(Side::Disk, path, &content);
@@ -109,6 +120,10 @@ impl<'a> DiskHand<'a> {
     }
 
     fn edit_in_place(&mut self, path: &str, mark: &str) {
+        if !self.may_take(path) {
+            return;
+        }
+        self.ledger.touches(Side::Disk, path);
         let Ok(mut file) = OpenOptions::new().read(true).write(true).open(self.at(path)) else { return };
         let mut old = Vec::new();
         file.read_to_end(&mut old).unwrap();
@@ -127,6 +142,10 @@ impl<'a> DiskHand<'a> {
 
     /// As editors save: another file, and then renamed over the old one.
     fn save(&mut self, path: &str, mark: &str) {
+        if !self.may_take(path) {
+            return;
+        }
+        self.ledger.touches(Side::Disk, path);
         let content = self.chance.content(mark);
         let other = format!("{path}.tmp-{}", self.deeds);
         let Ok(mut file) = OpenOptions::new().write(true).create_new(true).open(self.at(&other)) else { return };
@@ -157,15 +176,20 @@ impl<'a> DiskHand<'a> {
     }
 
     fn rename(&mut self, from: &str, to: &str) {
+        self.ledger.touches(Side::Disk, if self.deeds.is_multiple_of(2) { from } else { to });
         if renameat_with(CWD, self.at(from), CWD, self.at(to), RenameFlags::NOREPLACE).is_ok() {
             self.ledger.did("disk: rename", &format!("{from} -> {to}"));
-        } else if self.at(from).is_file() && self.at(to).is_file() && from != to && self.chance.below(2) == 0 {
+        } else if self.at(from).is_file() && self.at(to).is_file() && from != to && self.may_take(to) {
             self.rename_over(from, to);
             self.ledger.did("disk: rename over", &format!("{from} -> {to}"));
         }
     }
 
     fn delete_file(&self, path: &str) {
+        if !self.may_take(path) {
+            return;
+        }
+        self.ledger.touches(Side::Disk, path);
         let old = File::open(self.at(path)).ok();
         if fs::remove_file(self.at(path)).is_ok() {
             self.destroyed(old);
@@ -175,17 +199,24 @@ impl<'a> DiskHand<'a> {
 
     /// Moves a folder out of the watched one, at once.
     fn take_away(&self, path: &str) {
+        self.ledger.touches(Side::Disk, path);
         let away = self.away.join(self.deeds.to_string());
         if fs::rename(self.at(path), &away).is_ok() {
             let mut contents = Vec::new();
             read_below(&away, &mut contents);
-            contents.iter().for_each(|content| self.took(content));
+            for content in &contents {
+                self.took(content);
+            }
             self.ledger.did("disk: move folder out", path);
         }
     }
 
     /// Deletes a folder piece by piece.
     fn delete_folder(&self, path: &str) {
+        if !self.may_take(path) {
+            return;
+        }
+        self.ledger.touches(Side::Disk, path);
         self.ledger.did("disk: delete folder", path);
         let mut todo = vec![self.at(path)];
         let mut dirs = Vec::new();

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::thread::{park_timeout, scope};
 use std::time::{Duration, Instant};
 
+use folder_sync_agent::sandbox::{Chaos, Cloud};
+
 use super::cloud_hand::CloudHand;
 use super::disk_hand::{DiskHand, kept_by_us, read_below};
 use super::ledger::{Chance, Ledger, Side};
@@ -82,6 +84,19 @@ impl History {
         let pause = *chance.pick(&[60, 200, 200, 450]).unwrap();
         let (mut disk_pauses, mut cloud_pauses) = (Chance::new(self.seed, 4), Chance::new(self.seed, 5));
         let kills = 1 + chance.below(3);
+        if chance.below(3) == 0 {
+            bed.cloud().faults().chaos(Chaos {
+                seed: self.seed,
+                error_percent: 4,
+                cut_percent: 4,
+                lost_answer_percent: 15,
+                content_percent: 5,
+                events_percent: 20,
+                events_dropped_percent: 0,
+                delay_percent: 10,
+            });
+            self.tally.add("histories with faults of the cloud", 1);
+        }
         let mut agents = 1;
         let agent = scope(|scope| {
             scope.spawn(|| {
@@ -97,7 +112,11 @@ impl History {
                 }
             });
             for _ in 0..kills {
-                park_timeout(Duration::from_millis(20 + chance.below(2_800)));
+                match chance.below(3) {
+                    0 => park_timeout(Duration::from_millis(20 + chance.below(2_800))),
+                    1 => park_timeout(Duration::from_millis(chance.below(200))),
+                    _ => wait_for_a_write(&bed.cloud(), Duration::from_millis(chance.below(12))),
+                }
                 agent.kill();
                 ledger.note("SIGKILL");
                 park_timeout(Duration::from_millis(chance.below(300)));
@@ -108,6 +127,7 @@ impl History {
             agent
         });
         ledger.note("quiet");
+        bed.cloud().faults().clear();
         let quiet = Instant::now();
         rest(bed, REST)?;
         self.tally.add("milliseconds from quiet to rest", quiet.elapsed().as_millis() as u64);
@@ -136,6 +156,9 @@ impl History {
         }
         let tree = read_tree(&self.bed.local());
         let copies = tree.keys().filter(|path| path.contains("(conflicted copy ")).count();
+        if let Some(faults) = self.bed.cloud().counters().get("fault_injected") {
+            self.tally.add("faults of the cloud", *faults);
+        }
         self.tally.add("conflict copies in the tree", copies as u64);
         self.tally.add("items in the tree", tree.len() as u64);
         let live: BTreeSet<String> = tree.into_values().collect();
@@ -204,6 +227,30 @@ impl History {
     pub fn keep(&mut self) {
         self.bed.dir.disable_cleanup(true);
     }
+}
+
+/// Waits until the agent has written to the cloud, or for a bearable time in vain, and a little longer.
+fn wait_for_a_write(cloud: &Cloud, longer: Duration) {
+    const WRITES: [&str; 12] = [
+        "upload_new",
+        "upload_version",
+        "folder_create",
+        "folder_update",
+        "folder_delete",
+        "file_update",
+        "file_delete",
+        "egnyte_upload",
+        "egnyte_folder_create",
+        "egnyte_move",
+        "egnyte_delete",
+        "egnyte_trash_change",
+    ];
+    let writes = || WRITES.iter().map(|word| cloud.count(word)).sum::<u64>();
+    let (before, until) = (writes(), Instant::now() + Duration::from_secs(3));
+    while writes() == before && Instant::now() < until {
+        park_timeout(Duration::from_millis(1));
+    }
+    park_timeout(longer);
 }
 
 /// Waits until both are equal and the agent says so, and they still are.

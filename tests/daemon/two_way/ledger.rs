@@ -34,6 +34,8 @@ struct Book {
     aside: BTreeSet<String>,
     /// A person overwrote something that he cannot name, for something else took its place at the same moment.
     blind: bool,
+    /// What each hand touched last.
+    hot: BTreeMap<Side, String>,
     deeds: BTreeMap<&'static str, u64>,
     lines: Vec<String>,
 }
@@ -78,6 +80,16 @@ impl Ledger {
     /// Something was overwritten that nobody saw.
     pub fn overwrote_blindly(&self) {
         self.with(|book| book.blind = true);
+    }
+
+    /// A hand is at this path.
+    pub fn touches(&self, by: Side, path: &str) {
+        self.with(|book| book.hot.insert(by, path.to_owned()));
+    }
+
+    /// What a hand touched last.
+    pub fn last_of(&self, side: Side) -> Option<String> {
+        self.with(|book| book.hot.get(&side).cloned())
     }
 
     /// A deed was done.
@@ -168,5 +180,41 @@ pub fn new_path(chance: &mut Chance, folders: &[String], is_folder: bool, mark: 
         (false, _) => (*chance.pick(&NAMES).unwrap()).to_owned(),
         (true, _) => (*chance.pick(&FOLDERS).unwrap()).to_owned(),
     };
+    // The clouds fold case, and the disk does not.
+    let name = if chance.below(16) == 0 { name.to_uppercase() } else { name };
     if above.is_empty() { name } else { format!("{above}/{name}") }
+}
+
+/// What a hand has before it: a tree, and with luck the very place where the other hand is at work.
+pub struct Sight {
+    pub files: Vec<String>,
+    /// The folders and the top.
+    pub places: Vec<String>,
+    pub file: Option<String>,
+    pub folder: Option<String>,
+    /// For something new, if the other hand has just been there and nothing is to be seen of it.
+    hot: Option<String>,
+}
+
+impl Sight {
+    /// A look at a tree, given as paths and whether they are folders.
+    pub fn new(tree: impl Iterator<Item = (String, bool)>, chance: &mut Chance, hot: Option<String>) -> Self {
+        let (folders, files): (Vec<_>, Vec<_>) = tree.partition(|(_, is_folder)| *is_folder);
+        let paths = |entries: Vec<(String, bool)>| entries.into_iter().map(|(path, _)| path).collect::<Vec<_>>();
+        let (files, folders) = (paths(files), paths(folders));
+        let hot = hot.filter(|_| chance.below(4) == 0);
+        let near = |entries: &[String], chance: &mut Chance| {
+            let hot = hot.clone().filter(|hot| entries.contains(hot));
+            hot.or_else(|| chance.pick(entries).cloned())
+        };
+        let (file, folder) = (near(&files, chance), near(&folders, chance));
+        let places = std::iter::once(String::new()).chain(folders.iter().cloned()).collect();
+        let hot = hot.filter(|hot| !files.contains(hot) && !folders.contains(hot));
+        Self { files, places, file, folder, hot }
+    }
+
+    /// A path for something new.
+    pub fn new_path(&mut self, chance: &mut Chance, is_folder: bool, mark: &str) -> String {
+        self.hot.take().unwrap_or_else(|| new_path(chance, &self.places, is_folder, mark))
+    }
 }

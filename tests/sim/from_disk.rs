@@ -1,0 +1,97 @@
+//! Two-way folders: what the disk tells is read no more often than it must be, and goes to the cloud by as few calls as it can.
+
+use folder_sync_agent::command::Command;
+use folder_sync_agent::local_news::{News, Rescan};
+use folder_sync_agent::settings::Mode;
+use folder_sync_agent::tree::Wall;
+
+use super::stories::{ends_as, world_like};
+use super::swarm::Swarm;
+use super::two_way::{both, calm};
+use super::world::{FOLDER, Happening, World};
+
+fn scan_again(world: &mut World) {
+    world.schedule(0, Happening::Hints(News::Rescan(Rescan::Overflow)));
+    world.rest();
+}
+
+#[test]
+fn a_file_is_read_when_anything_happened_to_it_and_sent_when_that_was_its_content() {
+    let mut world = both("a=1 b=2 d/ d/c=3");
+    let (a, b) = (world.cloud.at("a"), world.cloud.at("b"));
+    // The same length and modification time: only the status change time tells.
+    world.disk.write_unnoticed("a", 2_001);
+    world.disk.chmod("b");
+    ends_as(&mut world, "a=2001 b=2 d/ d/c=3");
+    assert_eq!((world.cloud.thing(&a).content, world.tally.uploads), (2_001, 1));
+    assert_eq!(world.tally.hashes, 2, "what was touched is read once");
+    scan_again(&mut world);
+    assert_eq!(world.tally.hashes, 2, "the stamp of what was read is up to date");
+    // Hidden under a rename, too.
+    world.disk.write_unnoticed("b", 1_002);
+    world.disk.rename("b", "d/b2");
+    ends_as(&mut world, "a=2001 d/ d/b2=1002 d/c=3");
+    assert_eq!((world.cloud.at("d/b2"), world.cloud.thing(&b).content), (b, 1_002));
+}
+
+#[test]
+fn what_we_did_to_files_ourselves_is_no_reason_to_read_them_again() {
+    let mut world = both("a=1 b=2 d/ d/c=3");
+    let (a, b, d) = (world.cloud.at("a"), world.cloud.at("b"), world.cloud.at("d"));
+    world.cloud.edit(&a, 11);
+    world.cloud.rename(&b, "b2");
+    world.cloud.rename(&d, "d2");
+    world.cloud.add_file(&d, "new", 12);
+    ends_as(&mut world, "a=11 b2=2 d2/ d2/c=3 d2/new=12");
+    world.disk.write("own", 13);
+    ends_as(&mut world, "a=11 b2=2 d2/ d2/c=3 d2/new=12 own=13");
+    for _ in 0..2 {
+        scan_again(&mut world);
+    }
+    assert_eq!(world.tally.hashes, 1, "only what was written by somebody else is read");
+}
+
+#[test]
+fn a_whole_folder_goes_into_the_trash_by_one_call_and_all_that_was_in_it_counts() {
+    let mut world = both("d/ d/a=1 d/e/ d/e/b=2 d/e/c=3 d/e/f/ x=4 y=5");
+    let (d, b) = (world.cloud.at("d"), world.cloud.at("d/e/b"));
+    world.disk.remove("d/");
+    ends_as(&mut world, "x=4 y=5");
+    assert!(world.cloud.thing(&d).trashed && !world.cloud.thing(&b).trashed && !world.cloud.is_live(&b));
+    assert_eq!(world.tally.trashes, 1);
+    let now = Wall(1_700_000_000_000 + world.now as i64);
+    assert_eq!(world.store().deletions(FOLDER, now).unwrap(), 3);
+}
+
+#[test]
+fn a_folder_goes_in_parts_when_something_in_it_changed_in_the_cloud() {
+    let mut world = both("d/ d/a=1 d/e/ d/e/b=2 d/e/c=3 d/g/ d/g/h=6 d/g/i=7 x=4");
+    let b = world.cloud.at("d/e/b");
+    world.disk.remove("d/");
+    world.cloud.edit(&b, 20);
+    ends_as(&mut world, "d/ d/e/ d/e/b=20 x=4");
+    assert_eq!(world.tally.trashes, 3, "a, c, and g with what was in it");
+}
+
+#[test]
+fn the_brake_sees_what_is_in_a_folder_and_an_approval_lets_it_go_as_a_whole() {
+    let mut world = world_like(Swarm { max_delete: Some(2), ..calm(Mode::TwoWay) }, "d/ d/a=1 d/b=2 d/c=3 x=4 y=5");
+    world.disk.remove("d/");
+    while world.open_hold().is_none() {
+        assert!(world.step());
+    }
+    for _ in 0..200 {
+        world.step();
+    }
+    assert_eq!((world.tally.trashes, world.disk.tree().len()), (0, 2));
+    let hold = world.open_hold().unwrap();
+    assert_eq!(world.store().held_items(hold, 10).unwrap().len(), 3);
+    // The rest goes on.
+    world.disk.write("new", 600);
+    while world.tally.uploads == 0 {
+        assert!(world.step());
+    }
+    world.command(Command::Approve { hold });
+    ends_as(&mut world, "new=600 x=4 y=5");
+    assert_eq!(world.tally.trashes, 1);
+}
