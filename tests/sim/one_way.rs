@@ -11,7 +11,11 @@ impl World {
     /// `spoken`: the local user had the last word on every file.
     pub fn check_upload(&self, spoken: bool) {
         let (disk, cloud, rows) = (self.disk.tree(), self.cloud.tree(), self.rows_by_path());
-        for (path, content) in disk.iter().filter(|(path, _)| !self.is_kept_out(path)) {
+        // What waits for a person to rename it, with everything in it.
+        let planned = self.store().reader().planned(FOLDER).unwrap();
+        let waits: Vec<String> = planned.iter().filter_map(|planned| self.disk_path(&planned.item)).collect();
+        let waits = |path: &str| waits.iter().any(|top| path == top || top.ends_with('/') && path.starts_with(top));
+        for (path, content) in disk.iter().filter(|(path, _)| !self.is_kept_out(path) && !waits(path)) {
             let row =
                 rows.get(path).unwrap_or_else(|| panic!("upload: `{path}` is not in the cloud: {:?}", rows.keys()));
             let foreign = self.cloud.is_foreign(&row.id);

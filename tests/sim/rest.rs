@@ -122,5 +122,5 @@ impl World {
 
 /// Problems that last until a person does something.
 pub fn is_by_design(code: &str) -> bool {
-    ["local_in_the_way", "drift"].contains(&code)
+    ["local_in_the_way", "drift", "name_in_cloud"].contains(&code)
 }
