@@ -73,6 +73,7 @@ impl Engine {
                 return self.wait_for_scans(work);
             };
             if above.remote.presence != Presence::Present {
+                self.revive_above(&above)?;
                 return self.await_node(work, &above);
             }
             if work.attempts > 0 && self.store.listing_wanted(parent)? {
@@ -97,6 +98,19 @@ impl Engine {
         let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
         self.await_call(work, item, if is_upload { CallKind::Upload } else { CallKind::Question });
         Ok(())
+    }
+
+    /// Others deleted a folder in whose directory an upload folder has something for the cloud: the folder goes up again.
+    fn revive_above(&mut self, above: &ItemRow) -> Result<()> {
+        let is_left = above.remote.presence == Presence::Absent && self.plan_of(above) == Action::Leave;
+        if !is_left || matches!(self.nodes.get(&above.node), Some(Phase::Busy)) {
+            return Ok(());
+        }
+        self.store.mark(above.node, above.folder, Lane::News, 0, None, self.now.wall)?;
+        match self.store.work(above.node)? {
+            Some(theirs) => self.revive(above, &theirs),
+            None => Ok(()),
+        }
     }
 
     /// Whether directories are still to be scanned, or are being scanned now.

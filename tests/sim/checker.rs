@@ -275,6 +275,10 @@ impl World {
         if self.disk.meddled && self.is_mirror() || !self.blocked().is_empty() || self.swarm.keep_for_ms.is_some() {
             return;
         }
+        // Something that waits for a person to rename it is tried again.
+        if !self.is_mirror() && !self.store().reader().planned(FOLDER).unwrap().is_empty() {
+            return;
+        }
         let (deeds, fetches, writes) = (self.tally.deeds, self.tally.fetches, self.tally.writes);
         let command = Command::Sync { folder: None, full: true };
         self.command(command);

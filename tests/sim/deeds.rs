@@ -104,7 +104,8 @@ impl World {
             // What a person decides about a conflict removes one of the two.
             let decided = intent.seat == NewSeat::Unchanged;
             let removes = !decided && matches!(&order.deed, Deed::RemoveFile { expect, .. } if expect.ino != 0);
-            if removes && !expires {
+            // What makes room for another item is replaced and not deleted.
+            if removes && !expires && !self.is_replaced(order) {
                 self.removed.insert(order.job);
             }
             if expires {
@@ -117,6 +118,12 @@ impl World {
                 assert!(!is_wanted, "law 5, V9: {} is removed and was never gone from the cloud", item.id);
             }
         }
+    }
+
+    fn is_replaced(&self, order: &DeedOrder) -> bool {
+        let Deed::RemoveFile { at, .. } = &order.deed else { return false };
+        let (path, wanted) = (at.path.to_string(), self.wanted());
+        wanted.contains_key(&path) || wanted.contains_key(&format!("{path}/"))
     }
 
     /// A local copy that `keep_for` removes was there for so long.

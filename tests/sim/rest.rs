@@ -101,7 +101,11 @@ impl World {
     /// Work that is left, but for what waits for a person by design.
     fn work(&self) -> Vec<String> {
         let mut left = Vec::new();
-        let mut by_design = 0;
+        // What only the disk has may wait for a person, too.
+        let planned = self.store().reader().planned(FOLDER).unwrap();
+        let problem = |node| self.store().work(node).unwrap().and_then(|work| work.problem);
+        let waits = |node| problem(node).is_some_and(|(code, _)| is_by_design(&code));
+        let mut by_design = planned.iter().filter(|planned| waits(planned.item.node)).count();
         let mut waiting = Vec::new();
         for id in &self.cloud.all_ids {
             let Some(item) = self.store().item_by_id(FOLDER, id).unwrap() else { continue };

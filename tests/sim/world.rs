@@ -123,6 +123,8 @@ pub struct World {
     pub approved: bool,
     /// Cursors that the engine was told of.
     pub delivered: BTreeSet<Cursor>,
+    /// Jobs whose outcome is no longer wanted.
+    pub cancelled: BTreeSet<JobId>,
     /// When the agent last wrote to the cloud.
     pub written_at: u64,
     /// A digest of everything that goes in and out of the engine is kept.
@@ -171,6 +173,7 @@ impl World {
             trashed: 0,
             approved: false,
             delivered: BTreeSet::new(),
+            cancelled: BTreeSet::new(),
             written_at: 0,
             logging: false,
         }
@@ -337,7 +340,7 @@ impl World {
                     told.news = true;
                     self.delivered.insert(cursor.clone());
                 }
-                Input::Done { outcome: Outcome::Polled(Err(error)), .. } => {
+                Input::Done { job, outcome: Outcome::Polled(Err(error)) } if !self.cancelled.contains(job) => {
                     told.place_lost |= error.kind == ProviderErrorKind::CursorLost;
                 }
                 _ => {}
@@ -399,10 +402,12 @@ impl World {
             Effect::UseAccount(..)
             | Effect::DropAccount(_)
             | Effect::Close(_)
-            | Effect::Cancel(_)
             | Effect::SweepQuarantine(_)
             | Effect::DropQuarantined(_)
             | Effect::SessionKept(_) => {}
+            Effect::Cancel(job) => {
+                self.cancelled.insert(job);
+            }
             Effect::Open { job, order, .. } => {
                 self.begin(job);
                 let late = self.chance.below(self.swarm.deeds_ms);
