@@ -69,6 +69,11 @@ pub enum Command {
         /// The absolute local path.
         path: String,
     },
+    /// Let the mode that the configuration gives a folder take effect, where that waits for a person.
+    AcceptMode {
+        /// The folder.
+        folder: String,
+    },
     /// Mend what `agent verify` found to differ.
     Repair(Repair),
     /// Decide conflicts.

@@ -118,7 +118,7 @@ impl Running {
             account: account.to_owned(),
             remote: row.remote.clone(),
             local: row.local.display().to_string(),
-            mode: "mirror".into(),
+            mode: row.policy.unwrap_or_default().mode.word().to_owned(),
             state,
             degraded,
             files: count(row.counts.files),
@@ -461,7 +461,7 @@ fn synced_words(rows: Rows<'_>, item: &ItemRow) -> std::result::Result<Option<St
     }))
 }
 
-fn plan_row(
+pub(super) fn plan_row(
     rows: Rows<'_>,
     folder: &str,
     policy: Policy,
