@@ -421,6 +421,9 @@ pub struct Verification {
     pub only_local_examples: Vec<String>,
     /// How long it took.
     pub took_ms: u64,
+    /// It was interrupted, and went on where it was.
+    #[serde(default)]
+    pub resumed: bool,
 }
 
 impl Verification {
