@@ -15,6 +15,7 @@ use crate::local_news::{HashOrder, HashedFile, LocalMiss, SETTLE_MS};
 use crate::path::Name;
 use crate::plan::Action;
 use crate::provider::HashKind;
+use crate::settings::Mode;
 use crate::store::Result;
 use crate::store::conflicts::ConflictRow;
 use crate::store::items::{ItemRow, LocalEdit, LocalRow, Presence, RemoteRow, SeatRow, SyncedRow, local_id};
@@ -359,6 +360,11 @@ impl Engine {
             return self.restore(item, work);
         }
         self.conclude(item, work, "left as it is")?;
+        if self.policy(item.folder).mode == Mode::Upload && item.synced.is_some() {
+            let what = if item.remote.presence == Presence::Present { "changed" } else { "deleted" };
+            let text = format!("somebody {what} it in the cloud, and an upload folder leaves the disk as it is");
+            return self.item_failed(item.node, DRIFT, &text, None);
+        }
         if item.local.as_ref().and_then(LocalRow::edit).is_some() {
             let text = "the local file was edited, and `on_drift = \"keep\"` keeps the edit";
             return self.item_failed(item.node, DRIFT, text, None);

@@ -73,6 +73,9 @@ impl Engine {
                 return self.wait_for_scans(work);
             };
             if above.remote.presence != Presence::Present {
+                if matches!(self.plan_of(&above), Action::Leave) {
+                    self.make_again(&above)?;
+                }
                 return self.await_node(work, &above);
             }
             if work.attempts > 0 && self.store.listing_wanted(parent)? {
@@ -97,6 +100,15 @@ impl Engine {
         let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
         self.await_call(work, item, if is_upload { CallKind::Upload } else { CallKind::Question });
         Ok(())
+    }
+
+    /// Others threw a folder of an upload folder away, and the disk has something that is to be in it.
+    fn make_again(&mut self, above: &ItemRow) -> Result<()> {
+        self.store.mark(above.node, above.folder, Lane::News, 0, None, self.now.wall)?;
+        match self.store.work(above.node)? {
+            Some(theirs) => self.revive(above, &theirs),
+            None => Ok(()),
+        }
     }
 
     /// Whether something may go on though directories are still to be scanned.

@@ -718,7 +718,11 @@ impl World {
             return Some("scans or writes are left".into());
         }
         if self.swarm.mode != Mode::Mirror {
-            let planned = self.store().reader().planned(FOLDER).unwrap();
+            let mut planned = self.store().reader().planned(FOLDER).unwrap();
+            planned.retain(|planned| {
+                let problem = self.store().work(planned.item.node).unwrap().and_then(|work| work.problem);
+                !problem.is_some_and(|(code, _)| is_by_design(&code))
+            });
             if !planned.is_empty() {
                 return Some(format!("planned: {planned:#?}"));
             }
