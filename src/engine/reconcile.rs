@@ -17,7 +17,7 @@ use crate::path::Name;
 use crate::plan::{Action, Policy};
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
-use crate::store::items::{ItemRow, Presence, SeatRow};
+use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::{Lane, WorkRow, WorkState};
 use crate::tree::{ItemState, SyncedContent};
 
