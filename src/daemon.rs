@@ -98,19 +98,21 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     let transfers = Transfers::default();
     let notices = options.notices.clone().unwrap_or_else(world::notices);
     let shared = Arc::new(thread::Shared::default());
+    let world = world::World::new(
+        tokio::runtime::Handle::current(),
+        inputs.clone(),
+        places.credentials_dir(),
+        options.counters.clone(),
+        transfers.clone(),
+        notices,
+        world::HookKit::new(places),
+    );
+    let folders = world.open_folders();
     let control = Control {
         store,
         database: places.database(),
         queue,
-        world: world::World::new(
-            tokio::runtime::Handle::current(),
-            inputs.clone(),
-            places.credentials_dir(),
-            options.counters.clone(),
-            transfers.clone(),
-            notices,
-            world::HookKit::new(places),
-        ),
+        world,
         shared: Arc::clone(&shared),
         once: options.once,
         config: config.clone(),
@@ -120,7 +122,8 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
 
     // Whatever ends first ends everything: a signal, the caller, or the control thread.
     let stop = options.stop.child_token();
-    let reports: Arc<dyn Reports> = Arc::new(reports::Running::new(places, &shared, &transfers, &options.counters));
+    let reports: Arc<dyn Reports> =
+        Arc::new(reports::Running::new(places, &shared, &transfers, &options.counters, folders));
     let (orders, ordered) = mpsc::channel(COMMANDS_WAITING);
     let socket = control::ControlSocket::bind(&places.socket)
         .await

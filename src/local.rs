@@ -32,7 +32,7 @@ mod tests;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{Access, AtFlags};
 use rustix::io::Errno;
@@ -94,6 +94,7 @@ pub struct LocalFolder {
     disk: DiskTraits,
     /// Batches are carried out one after another.
     turn: Mutex<()>,
+    digested: Arc<hash::DigestCount>,
 }
 
 impl LocalFolder {
@@ -110,6 +111,11 @@ impl LocalFolder {
     /// What the disk can do.
     pub fn disk(&self) -> DiskTraits {
         self.disk
+    }
+
+    /// The files in it that were read for their digests, and their bytes, since it was opened.
+    pub fn digested(&self) -> (u64, u64) {
+        self.digested.get()
     }
 
     /// The size of the disk in bytes; a disk that does not tell counts as endless.

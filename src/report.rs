@@ -195,8 +195,20 @@ pub struct FolderStatus {
     pub held: u64,
     /// When a full comparison last ended.
     pub verified: Option<Wall>,
+    /// Local files that were read for their digests since the agent opened the folder. Those whose stamps are known are not.
+    #[serde(default)]
+    pub digested: Digested,
     /// Transfers under way.
     pub transfers: Vec<Transfer>,
+}
+
+/// What was read of the disk to find out what is in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digested {
+    /// Files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// A transfer under way.

@@ -12,6 +12,7 @@ mod day;
 mod disk;
 mod from_disk;
 mod life;
+mod many;
 mod mutants;
 mod seeds;
 mod stories;

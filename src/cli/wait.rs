@@ -165,7 +165,7 @@ impl Wish {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{AccountStatus, Budget, Degraded, EventCounts, SCHEMA_VERSION};
+    use crate::report::{AccountStatus, Budget, Degraded, Digested, EventCounts, SCHEMA_VERSION};
 
     fn folder(name: &str, state: FolderState) -> FolderStatus {
         FolderStatus {
@@ -185,6 +185,7 @@ mod tests {
             quarantined: 0,
             held: 0,
             verified: Some(Wall(50)),
+            digested: Digested::default(),
             transfers: vec![],
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::recall;
 use super::thread::Shared;
 use super::unstarted::Unstarted;
-use super::world::{Counters, Transfers};
+use super::world::{Counters, OpenFolders, Transfers};
 use crate::config::{Config, Places};
 use crate::engine::health::Health;
 use crate::engine::reconcile::{name_on_disk, plan_under};
@@ -36,6 +36,7 @@ struct Alive {
     shared: Arc<Shared>,
     transfers: Transfers,
     counters: Counters,
+    folders: OpenFolders,
 }
 
 /// Reads reports from a database.
@@ -67,12 +68,23 @@ fn failed(error: &StoreError) -> ReportError {
 
 impl Running {
     /// Reports of this process's own agent.
-    pub fn new(places: &Places, shared: &Arc<Shared>, transfers: &Transfers, counters: &Counters) -> Self {
+    pub fn new(
+        places: &Places,
+        shared: &Arc<Shared>,
+        transfers: &Transfers,
+        counters: &Counters,
+        folders: OpenFolders,
+    ) -> Self {
         Self {
             database: places.database(),
             reader: Mutex::new(None),
             config: places.config_file.clone(),
-            alive: Some(Alive { shared: Arc::clone(shared), transfers: transfers.clone(), counters: counters.clone() }),
+            alive: Some(Alive {
+                shared: Arc::clone(shared),
+                transfers: transfers.clone(),
+                counters: counters.clone(),
+                folders,
+            }),
         }
     }
 
@@ -112,13 +124,14 @@ impl Running {
         let caught_up = of_account.is_none_or(|account| account.caught_up);
         let state = state(row, &pending, degraded.is_some(), caught_up);
         let transfers = self.alive.as_ref().map(|alive| alive.transfers.of(row.folder)).unwrap_or_default();
+        let digested = self.alive.as_ref().map(|alive| alive.folders.digested(row.folder)).unwrap_or_default();
         let count = |number: i64| number.max(0) as u64;
         Ok(FolderStatus {
             name: row.name.clone().unwrap_or_default(),
             account: account.to_owned(),
             remote: row.remote.clone(),
             local: row.local.display().to_string(),
-            mode: row.policy.unwrap_or_default().mode.word().to_owned(),
+            mode: row.policy.unwrap_or_default().mode.word().into(),
             state,
             degraded,
             files: count(row.counts.files),
@@ -130,6 +143,7 @@ impl Running {
             quarantined: pending.quarantined,
             held: pending.holds,
             verified: row.verified_at,
+            digested,
             transfers,
         })
     }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::report::{
-    AccountStatus, Budget, ConflictRow, EventCounts, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow,
-    ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
+    AccountStatus, Budget, ConflictRow, Digested, EventCounts, EventQuery, EventRow, FolderState, FolderStatus,
+    HoldRow, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
 };
 
 /// See the module.
@@ -63,6 +63,7 @@ impl Reports for Unstarted {
                 quarantined: 0,
                 held: 0,
                 verified: None,
+                digested: Digested::default(),
                 transfers: Vec::new(),
             })
             .collect();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,7 @@ use crate::provider::box_com::BoxCom;
 use crate::provider::egnyte::Egnyte;
 use crate::provider::http::CallCounter;
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, Result as ProviderResult};
-use crate::report::Transfer;
+use crate::report::{Digested, Transfer};
 use crate::settings::{AccountSettings, ProviderName};
 use crate::versions::Versions;
 
@@ -87,6 +87,26 @@ impl Transfers {
     }
 }
 
+/// The roots that are open, by folder.
+#[derive(Debug, Clone, Default)]
+pub struct OpenFolders(Arc<Mutex<HashMap<FolderId, Arc<LocalFolder>>>>);
+
+impl OpenFolders {
+    /// What was read of a folder for digests since it was opened.
+    pub fn digested(&self, folder: FolderId) -> Digested {
+        let (files, bytes) = self.get(folder).map(|local| local.digested()).unwrap_or_default();
+        Digested { files, bytes }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<FolderId, Arc<LocalFolder>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, folder: FolderId) -> Option<Arc<LocalFolder>> {
+        self.locked().get(&folder).cloned()
+    }
+}
+
 /// Call counts of every account, by name; they outlive the engine.
 #[derive(Debug, Clone, Default)]
 pub struct Counters(Arc<Mutex<BTreeMap<String, Arc<CallCounter>>>>);
@@ -122,7 +142,7 @@ pub struct World {
     notices: broadcast::Sender<Notice>,
     hooks: HookKit,
     accounts: HashMap<AccountId, Account>,
-    folders: Arc<Mutex<HashMap<FolderId, Arc<LocalFolder>>>>,
+    folders: OpenFolders,
     watches: HashMap<FolderId, Watching>,
     sessions: SessionNotes,
     jobs: HashMap<JobId, CancellationToken>,
@@ -172,13 +192,18 @@ impl World {
             notices,
             hooks,
             accounts: HashMap::new(),
-            folders: Arc::default(),
+            folders: OpenFolders::default(),
             jobs: HashMap::new(),
             answers: HashMap::new(),
             tickets: 0,
             tasks: TaskTracker::new(),
             everything: CancellationToken::new(),
         }
+    }
+
+    /// The roots that it has opened.
+    pub fn open_folders(&self) -> OpenFolders {
+        self.folders.clone()
     }
 
     /// Remembers where the answer of a command goes.
@@ -209,7 +234,7 @@ impl World {
         self.watches.clear();
         self.sessions.forget();
         self.accounts.clear();
-        self.folders = Arc::default();
+        self.folders.locked().clear();
         self.answers.clear();
     }
 
@@ -249,7 +274,7 @@ impl World {
             Effect::Open { job, folder, order } => self.open(job, folder, *order),
             Effect::Close(folder) => {
                 self.watches.remove(&folder);
-                self.roots().remove(&folder);
+                self.folders.locked().remove(&folder);
             }
             Effect::Cloud { job, account, task } => self.cloud(job, account, task),
             Effect::Cancel(job) => {
@@ -303,7 +328,7 @@ impl World {
     }
 
     fn open(&mut self, job: JobId, id: FolderId, order: OpenOrder) {
-        let (inputs, folders) = (self.inputs.clone(), Arc::clone(&self.folders));
+        let (inputs, folders) = (self.inputs.clone(), self.folders.clone());
         // Looking at a root that is open needs no new handle.
         if let (Some(local), None) = (self.root(id), &order.keep_staged) {
             let look = move || {
@@ -316,7 +341,7 @@ impl World {
         let open = move || {
             let opened = open_root(&order).map(|(local, facts)| {
                 // The handle is known before the engine can ask for anything in it.
-                folders.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(local));
+                folders.locked().insert(id, Arc::new(local));
                 facts
             });
             post(&inputs, job, Outcome::Opened(opened));
@@ -324,12 +349,8 @@ impl World {
         self.tasks.spawn_blocking_on(open, &self.runtime);
     }
 
-    fn roots(&self) -> std::sync::MutexGuard<'_, HashMap<FolderId, Arc<LocalFolder>>> {
-        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn root(&self, id: FolderId) -> Option<Arc<LocalFolder>> {
-        self.roots().get(&id).cloned()
+        self.folders.get(id)
     }
 
     fn deeds(&mut self, job: JobId, id: FolderId, orders: Vec<DeedOrder>) {

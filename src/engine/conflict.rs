@@ -25,7 +25,7 @@ use crate::tree::{Stamp, SyncedContent, Wall};
 /// Files of one folder that are read at the same time.
 const READS_AT_ONCE: usize = 2;
 /// How long something waits for the scans of its folder.
-const SCANS_AWAITED: Duration = Duration::from_millis(500);
+pub(super) const SCANS_AWAITED: Duration = Duration::from_millis(500);
 /// The longest name of a conflict copy, in bytes (design §12.7).
 const COPY_NAME_MAX_BYTES: usize = 240;
 /// The longest extension that a conflict copy keeps, in bytes.
@@ -378,18 +378,6 @@ impl Engine {
     pub(super) fn make_ready_again(&mut self, work: &WorkRow) {
         self.nodes.remove(&work.node);
         self.make_ready(work.node, work.lane);
-    }
-
-    /// Something else than expected stands where a deed wants to act: a scan finds out what it is.
-    pub(super) fn look_around(&mut self, node: NodeId, dirs: &[NodeId]) -> Result<()> {
-        let Some(work) = self.store.work(node)? else {
-            self.leave(node);
-            return Ok(());
-        };
-        for dir in dirs {
-            self.store.want_scan(*dir, work.folder, false, self.now.wall)?;
-        }
-        self.wait_for_scans(&work)
     }
 
     /// The directory that holds an item on disk.

@@ -69,6 +69,10 @@ impl Building {
     pub fn is_empty(&self) -> bool {
         self.intents.is_empty()
     }
+
+    pub fn intents(&self) -> &[IntentRow] {
+        &self.intents
+    }
 }
 
 impl Engine {

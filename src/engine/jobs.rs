@@ -3,6 +3,8 @@
 use super::folders::Listing;
 use super::{Engine, Job};
 use crate::id::{FolderId, NodeId};
+use crate::store::intents::{IntentRow, NewSeat};
+use crate::store::items::ItemRow;
 
 impl Engine {
     /// Gives back what a job held, when the job is dropped before it ended.
@@ -48,6 +50,24 @@ impl Engine {
             | Job::Deeds { .. } => {}
             Job::Ask { hook, .. } | Job::Tell { hook, .. } => self.hooks.release(&hook.name),
         }
+    }
+}
+
+impl Engine {
+    /// An item that a deed under way puts into a directory, if there is one.
+    pub(super) fn comes_into(&self, dir: &ItemRow) -> Option<NodeId> {
+        let folder = self.folders.get(&dir.folder)?;
+        let under_way = match folder.batch.and_then(|job| self.jobs.get(&job)) {
+            Some(Job::Deeds { intents, .. }) => intents.as_slice(),
+            _ => &[],
+        };
+        let comes = |intent: &&IntentRow| match &intent.seat {
+            NewSeat::At { parent, .. } | NewSeat::Parted { parent, .. } | NewSeat::Aside { parent, .. } => {
+                *parent == dir.node
+            }
+            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged => false,
+        };
+        under_way.iter().chain(folder.building.intents()).find(comes).map(|intent| intent.node)
     }
 }
 

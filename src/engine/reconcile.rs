@@ -440,6 +440,11 @@ impl Engine {
 
     /// Whether nobody sits in a directory any more. If somebody does, waits for him to go.
     fn is_vacated(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+        if let Some(comes) = self.comes_into(item).map(|comes| self.store.item(comes)).transpose()?.flatten() {
+            // Whatever is to become of it there, it must find its directory in the books.
+            self.await_node(work, &comes)?;
+            return Ok(false);
+        }
         let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
         let Some(child) = self.store.item(child)? else { return Ok(true) };
         if child.is_local_only() && item.remote.presence == Presence::FilteredOut {

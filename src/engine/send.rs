@@ -301,7 +301,7 @@ impl Engine {
                 let parent = item.remote.parent.as_ref().filter(|_| aside).unwrap_or(parent);
                 let Some(above) = above(self, *parent)? else { return Ok(None) };
                 let (name, called) = if aside {
-                    let text = format!(".~{}", self.store.next_job()?);
+                    let text = aside_name(self.store.next_job()?);
                     (Name::new(text.as_bytes()).unwrap_or_else(|_| name.clone()), text)
                 } else {
                     (name.clone(), called)
@@ -333,4 +333,9 @@ impl Engine {
         self.outbox.push(Effect::SessionKept(job));
         Ok(())
     }
+}
+
+/// A name in the cloud for the moment in which items change names among themselves, which every cloud takes.
+fn aside_name(job: JobId) -> String {
+    format!(".renaming-{}", job.0)
 }

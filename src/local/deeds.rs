@@ -247,6 +247,7 @@ impl Batch<'_> {
             Err(why) => return Err(refuse(self, why)),
         };
         let read = hash::digest(&file, Some(hash)).map_err(|why| refuse(self, super::refusal::errno(&why)))?;
+        self.folder.digested.add(read.size);
         let after = disk::look_at(&file).map_err(|why| refuse(self, why))?;
         if after.stamp != before.stamp || read.provider != hash::Match::Equal {
             return Ok(DeedResult::Different);

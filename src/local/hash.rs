@@ -1,6 +1,7 @@
 //! Digests computed while bytes stream past: always our SHA-256, and beside it whatever the provider speaks.
 
 use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256 as Sha256Hasher, Sha512};
@@ -189,6 +190,26 @@ impl Chunks {
             return Match::CannotTell;
         }
         compare(&hex(&self.whole.finalize()), &self.want)
+    }
+}
+
+/// Local files that were read from beginning to end for their digests, and the bytes of them: what stamps did not spare.
+#[derive(Debug, Default)]
+pub(crate) struct DigestCount {
+    files: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl DigestCount {
+    /// Adds a file.
+    pub fn add(&self, bytes: u64) {
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The files and the bytes.
+    pub fn get(&self) -> (u64, u64) {
+        (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
     }
 }
 

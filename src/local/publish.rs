@@ -136,7 +136,7 @@ struct Publish<'a> {
 
 impl Publish<'_> {
     /// Whether the file at the target has the very content that is staged.
-    fn holds_the_same(&self, there: &Seen) -> bool {
+    fn holds_the_same(&self, there: &Seen, count: &hash::DigestCount) -> bool {
         if !there.is_file() || there.stamp.size != self.staged.stamp.size {
             return false;
         }
@@ -144,6 +144,7 @@ impl Publish<'_> {
         // What cannot be read cannot be shown to be equal, and is treated as an edit.
         let Ok(file) = disk::open_file(dir, name) else { return false };
         let Ok(read) = hash::digest(&file, None) else { return false };
+        count.add(read.size);
         read.sha256 == self.staged.sha256 && disk::look_at(&file).is_ok_and(|after| after.stamp == there.stamp)
     }
 }
@@ -203,7 +204,7 @@ impl Batch<'_> {
                 return Ok(DeedResult::Occupied { by_folder: true });
             }
             let is_ours = publish.ours.is_some_and(|ours| there.is_content(ours));
-            if !is_ours && publish.holds_the_same(&there) {
+            if !is_ours && publish.holds_the_same(&there, &self.folder.digested) {
                 return self.keep_equal(publish);
             }
             if !is_ours && publish.on_edit == OnEdit::Keep {
@@ -241,7 +242,7 @@ impl Batch<'_> {
             return self.published(publish);
         }
         match there {
-            Some(seen) if publish.holds_the_same(&seen) => self.keep_equal(publish),
+            Some(seen) if publish.holds_the_same(&seen, &self.folder.digested) => self.keep_equal(publish),
             _ => Ok(DeedResult::StagedLost),
         }
     }

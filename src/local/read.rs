@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::io::Errno;
 
 use super::LocalFolder;
 use super::disk;
-use super::hash::{Maker, READ_BYTES};
+use super::hash::{DigestCount, Maker, READ_BYTES};
 use super::refusal::{errno, refused};
 use crate::id::HashKind;
 use crate::local_news::{HashOrder, HashedFile, LocalMiss, settles_in_ms};
@@ -23,6 +24,7 @@ pub struct OpenFile {
     file: File,
     path: RelPath,
     stamp: Stamp,
+    count: Arc<DigestCount>,
 }
 
 impl LocalFolder {
@@ -32,7 +34,7 @@ impl LocalFolder {
         if !disk::untouched(&stamp, expected) {
             return Err(LocalMiss::Changed { stamp });
         }
-        Ok(OpenFile { file, path: path.clone(), stamp })
+        Ok(OpenFile { file, path: path.clone(), stamp, count: Arc::clone(&self.digested) })
     }
 
     fn open_any(&self, path: &RelPath) -> Result<(File, Stamp), LocalMiss> {
@@ -108,6 +110,7 @@ impl OpenFile {
                 break;
             }
         }
+        self.count.add(offset);
         self.check()?;
         Ok(maker.finish())
     }

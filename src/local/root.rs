@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{self, Gid, Mode};
 use rustix::io::Errno;
@@ -74,6 +74,7 @@ impl LocalFolder {
             versions,
             disk,
             turn: Mutex::new(()),
+            digested: Arc::default(),
         })
     }
 

@@ -257,6 +257,29 @@ impl Cloud {
         self.shared.look(|model| model.contents().any(|stored| &**stored.sha1() == sha1))
     }
 
+    /// The SHA-1 of every content that a file ever had, oldest first, the current one last.
+    pub fn version_hashes(&self, id: &str) -> Result<Vec<String>, Refusal> {
+        let id = parse_id(id)?;
+        self.shared.look(|model| {
+            let versions = &model.any(id)?.versions;
+            Ok(versions.iter().map(|version| version.stored.sha1().to_string()).collect())
+        })
+    }
+
+    /// The SHA-1 of the current content of a file, or of every file in a folder; also of what is in the trash.
+    pub fn hashes_below(&self, id: &str) -> Result<Vec<String>, Refusal> {
+        let mut todo = vec![parse_id(id)?];
+        self.shared.look(|model| {
+            let mut hashes = Vec::new();
+            while let Some(id) = todo.pop() {
+                let item = model.any(id)?;
+                todo.extend(item.children.values());
+                hashes.extend(item.current().map(|version| version.stored.sha1().to_string()));
+            }
+            Ok(hashes)
+        })
+    }
+
     /// What happened after the event with the number `after`, oldest first; 0 is before the first.
     pub fn history(&self, after: u64) -> Vec<Happening> {
         self.shared.look(|model| model.events_after(after).iter().map(|event| happening_of(event)).collect())

@@ -5,6 +5,25 @@ use rusqlite::{OptionalExtension, params};
 use super::{Result, Store};
 use crate::id::{FolderId, NodeId};
 
+/// Since when a path leads to no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// Since this was the newest item: newer ones were listed when they were found.
+    Node(NodeId),
+    /// Since before this folder was listed for it.
+    Listing(NodeId),
+}
+
+impl Since {
+    /// Whether a folder that we know may not have been listed since.
+    pub fn is_before_listing(self, dir: NodeId) -> bool {
+        match self {
+            Self::Node(newest) => dir <= newest,
+            Self::Listing(listed) => dir != listed,
+        }
+    }
+}
+
 impl Store {
     /// The folders that the cloud has in a folder: their nodes and names.
     pub fn folders_in(&self, parent: NodeId) -> Result<Vec<(NodeId, String)>> {
@@ -29,10 +48,22 @@ impl Store {
         Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?)
     }
 
-    /// Takes the paths of a folder that led to no place, with the newest node at that moment.
-    pub fn take_unplaced(&mut self, folder: FolderId) -> Result<Vec<(String, NodeId)>> {
+    /// Remembers a path for which a known folder on its way is listed once more.
+    pub fn add_unplaced_beyond(&mut self, folder: FolderId, path: &str, listed: NodeId) -> Result<()> {
+        let sql =
+            "INSERT INTO unplaced (folder, path, after) VALUES (?1, ?2, ?3) ON CONFLICT (folder, path) DO NOTHING";
+        self.conn.prepare_cached(sql)?.execute(params![folder.0, path, -listed.0])?;
+        Ok(())
+    }
+
+    /// Takes the paths of a folder that led to no place.
+    pub fn take_unplaced(&mut self, folder: FolderId) -> Result<Vec<(String, Since)>> {
         let mut statement = self.conn.prepare_cached("DELETE FROM unplaced WHERE folder = ?1 RETURNING path, after")?;
-        let rows = statement.query_map([folder.0], |row| Ok((row.get(0)?, NodeId(row.get(1)?))))?;
+        let rows = statement.query_map([folder.0], |row| {
+            let after: i64 = row.get(1)?;
+            let since = if after < 0 { Since::Listing(NodeId(-after)) } else { Since::Node(NodeId(after)) };
+            Ok((row.get(0)?, since))
+        })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 

@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench mirror -- [--files N] [--folders N] [--changes N] [--large MIB] [--events N] [--kills N] [--egnyte]`
 
+#[path = "../support/process.rs"]
+mod process;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod support;
@@ -9,7 +11,8 @@ mod support;
 use std::time::{Duration, Instant};
 
 use folder_sync_agent::sandbox::{Bustle, Content};
-use support::{Bed, EGNYTE_REMOTE, REMOTE, Running};
+use process::{cpu_ms, memory_kib};
+use support::{Bed, EGNYTE_REMOTE, REMOTE};
 
 const LONG: Duration = Duration::from_mins(30);
 
@@ -49,7 +52,7 @@ fn main() {
     let mut agent = bed.start();
     bed.wait_in_sync(LONG);
     let took = begun.elapsed();
-    let (peak, rss) = memory_kib(&agent);
+    let (peak, rss) = memory_kib(agent.pid());
     let calls = cloud.api_calls();
     println!(
         "first mirror: {took:.2?}, {:.0} files/s, {calls} API calls ({:.3} per file, {} listing pages), peak {} MiB, now {} MiB, CPU {} ms",
@@ -58,7 +61,7 @@ fn main() {
         cloud.count(listed),
         peak >> 10,
         rss >> 10,
-        cpu_ms(&agent),
+        cpu_ms(agent.pid()),
     );
     let difference = bed.difference();
     assert!(difference.is_empty(), "{difference:#?}");
@@ -95,14 +98,14 @@ fn main() {
     }
 
     if noise > 0 {
-        let before = cpu_ms(&agent);
+        let before = cpu_ms(agent.pid());
         let begun = Instant::now();
         cloud.foreign_noise(noise);
         let wanted = noise;
         while bed.status().unwrap()["accounts"][0]["events"]["foreign"].as_u64().unwrap() < wanted {
             std::thread::park_timeout(Duration::from_millis(200));
         }
-        let cpu = cpu_ms(&agent) - before;
+        let cpu = cpu_ms(agent.pid()) - before;
         println!(
             "{noise} foreign events: {:.2?}, {:.1} µs of CPU each",
             begun.elapsed(),
@@ -120,7 +123,7 @@ fn main() {
         begun.elapsed(),
         cloud.count(listed),
         cloud.api_calls(),
-        memory_kib(&agent).0 >> 10
+        memory_kib(agent.pid()).0 >> 10
     );
     assert_eq!(agent.stop(), Some(0));
 }
@@ -142,22 +145,4 @@ fn latency(bed: &Bed, remote: &str) {
         .collect();
     times.sort();
     println!("change to visible file: median {:.1?}, p99 {:.1?}", times[50], times[98]);
-}
-
-/// Its most and its present resident memory in KiB.
-fn memory_kib(agent: &Running) -> (u64, u64) {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
-    let field = |name: &str| {
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    };
-    (field("VmHWM:"), field("VmRSS:"))
-}
-
-/// The processor time that it used, in milliseconds.
-fn cpu_ms(agent: &Running) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", agent.pid())).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    ticks * 1_000 / rustix::param::clock_ticks_per_second()
 }

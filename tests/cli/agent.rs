@@ -6,8 +6,8 @@ use folder_sync_agent::command::{Answer, Command};
 use folder_sync_agent::daemon::control::{self, ControlSocket, Order};
 use folder_sync_agent::id::{HoldId, JournalId};
 use folder_sync_agent::report::{
-    AccountStatus, Budget, ConflictRow, Degraded, EventCounts, EventQuery, EventRow, FolderState, FolderStatus,
-    HoldRow, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Transfer, Versions, Why,
+    AccountStatus, Budget, ConflictRow, Degraded, Digested, EventCounts, EventQuery, EventRow, FolderState,
+    FolderStatus, HoldRow, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Transfer, Versions, Why,
 };
 use folder_sync_agent::tree::Wall;
 use tokio::sync::mpsc;
@@ -154,6 +154,7 @@ fn folder(name: &str, state: FolderState) -> FolderStatus {
         quarantined: 0,
         held: 0,
         verified: None,
+        digested: Digested::default(),
         transfers: vec![Transfer { path: "big\u{202e}.bin".into(), done: 1 << 19, total: Some(1 << 20) }],
     }
 }

@@ -1,6 +1,8 @@
 //! Small stories of a cloud whose events name paths.
 
+use folder_sync_agent::command::Command;
 use folder_sync_agent::settings::Mode;
+use folder_sync_agent::store::folders::ScanStage;
 
 use super::cloud::{Habits, watched};
 use super::stories::{ends_as, world_like};
@@ -23,5 +25,36 @@ fn what_moved_into_a_folder_that_came_and_went_is_gone() {
         world.cloud.trash(&one);
         world.cloud.trash(&other);
         ends_as(&mut world, "e/");
+    }
+}
+
+#[test]
+fn what_moved_into_a_folder_that_is_asked_about_goes_with_it() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let mut world = by_path(mode, "a=1 d/ e/");
+        let (a, d) = (world.cloud.at("a"), world.cloud.at("d"));
+        world.cloud.trash(&d);
+        world.cloud.restore(&d, &watched(), "d");
+        world.cloud.shift(&a, &d, "a");
+        world.cloud.trash(&d);
+        ends_as(&mut world, "e/");
+    }
+}
+
+#[test]
+fn new_names_in_a_folder_that_moves_during_a_comparison_are_found() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let mut world = by_path(mode, "d/ d/e/ d/e/f/ d/e/f/g/ d/e/f/g/a=1 k/");
+        world.command(Command::Sync { folder: None, full: true });
+        let (d, f, g) = (world.cloud.at("d"), world.cloud.at("d/e/f"), world.cloud.at("d/e/f/g"));
+        let k = world.cloud.at("k");
+        let stage = |world: &World| world.store().folders().unwrap()[0].scan_stage;
+        while stage(&world) != Some(ScanStage::Settling) {
+            assert!(world.step());
+        }
+        world.cloud.shift(&d, &k, "d");
+        world.cloud.rename(&f, "F2");
+        world.cloud.rename(&g, "G2");
+        ends_as(&mut world, "k/ k/d/ k/d/e/ k/d/e/F2/ k/d/e/F2/G2/ k/d/e/F2/G2/a=1");
     }
 }

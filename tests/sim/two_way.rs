@@ -1,12 +1,13 @@
 //! Two-way and upload: small stories, and random histories in which both sides change at once.
 
 use folder_sync_agent::command::{Command, Keep};
+use folder_sync_agent::local_news::{News, Rescan};
 use folder_sync_agent::settings::Mode;
 
 use super::cloud::watched;
 use super::stories::{ends_as, world_like};
 use super::swarm::Swarm;
-use super::world::{FOLDER, World};
+use super::world::{FOLDER, Happening, World};
 
 pub fn calm(mode: Mode) -> Swarm {
     Swarm { mode, ..Swarm::calm() }
@@ -98,6 +99,34 @@ fn an_edit_beats_a_deletion_whoever_made_it() {
     world.cloud.edit(&f, 10);
     ends_as(&mut world, "a=207 b=8 d/ d/new=209 e/ e/f=10");
     assert!(world.disk.findable().contains(&3), "what the cloud deleted is in the version store");
+}
+
+#[test]
+fn a_folder_is_not_let_go_while_something_is_put_into_it() {
+    let mut world = world_like(Swarm { exclude: true, deeds_ms: 10_000, ..calm(Mode::TwoWay) }, "d/");
+    let d = world.cloud.at("d");
+    world.cloud.add_folder(&d, "e");
+    while world.store().intents(FOLDER).unwrap().is_empty() {
+        assert!(world.step());
+    }
+    world.cloud.rename(&d, "x1");
+    world.rest();
+    world.conclude();
+    assert_eq!(names(&world), ["d/", "d/e/"]);
+    assert_ne!(world.cloud.at("d"), d, "what the disk has under names that are let in goes up");
+}
+
+#[test]
+fn what_stands_in_the_way_and_is_in_no_books_waits_for_a_person() {
+    let mut world = world_like(Swarm { exclude: true, ..calm(Mode::TwoWay) }, "a=1");
+    world.disk.mkdir("b");
+    world.disk.write("b/x1", 206);
+    world.rest();
+    world.cloud.add_file(&watched(), "b", 2);
+    world.rest();
+    assert!(world.tally.fetches < 10, "it is not fetched again and again: {:?}", world.tally);
+    world.disk.rename("b", "c");
+    ends_as(&mut world, "a=1 b=2 c/ c/x1=206");
 }
 
 #[test]
@@ -272,4 +301,45 @@ fn a_file_moved_to_a_name_that_a_pattern_keeps_out_and_the_cloud_has_gets_anothe
     world.disk.rename("a", "x1");
     world.rest();
     assert!(world.cloud.thing(&a).name.starts_with("x1 (conflicted copy"), "{}", world.cloud.thing(&a).name);
+}
+
+fn scan_again(world: &mut World) {
+    world.schedule(0, Happening::Hints(News::Rescan(Rescan::Overflow)));
+    world.rest();
+}
+
+#[test]
+fn a_file_is_read_when_anything_happened_to_it_and_sent_when_that_was_its_content() {
+    let mut world = both("a=1 b=2 d/ d/c=3");
+    let (a, b) = (world.cloud.at("a"), world.cloud.at("b"));
+    // The same length and modification time: only the status change time tells.
+    world.disk.write_unnoticed("a", 2_001);
+    world.disk.chmod("b");
+    ends_as(&mut world, "a=2001 b=2 d/ d/c=3");
+    assert_eq!((world.cloud.thing(&a).content, world.tally.uploads), (2_001, 1));
+    assert_eq!(world.tally.hashes, 2, "what was touched is read once");
+    scan_again(&mut world);
+    assert_eq!(world.tally.hashes, 2, "the stamp of what was read is up to date");
+    // Hidden under a rename, too.
+    world.disk.write_unnoticed("b", 1_002);
+    world.disk.rename("b", "d/b2");
+    ends_as(&mut world, "a=2001 d/ d/b2=1002 d/c=3");
+    assert_eq!((world.cloud.at("d/b2"), world.cloud.thing(&b).content), (b, 1_002));
+}
+
+#[test]
+fn what_we_did_to_files_ourselves_is_no_reason_to_read_them_again() {
+    let mut world = both("a=1 b=2 d/ d/c=3");
+    let (a, b, d) = (world.cloud.at("a"), world.cloud.at("b"), world.cloud.at("d"));
+    world.cloud.edit(&a, 11);
+    world.cloud.rename(&b, "b2");
+    world.cloud.rename(&d, "d2");
+    world.cloud.add_file(&d, "new", 12);
+    ends_as(&mut world, "a=11 b2=2 d2/ d2/c=3 d2/new=12");
+    world.disk.write("own", 13);
+    ends_as(&mut world, "a=11 b2=2 d2/ d2/c=3 d2/new=12 own=13");
+    for _ in 0..2 {
+        scan_again(&mut world);
+    }
+    assert_eq!(world.tally.hashes, 1, "only what was written by somebody else is read");
 }

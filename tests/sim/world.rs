@@ -1,5 +1,6 @@
 //! The world around the engine: time, calls under way, deeds under way, crashes.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -148,6 +149,7 @@ pub struct World {
     pub mutant: Option<Mutant>,
     pub aloud: bool,
     steps_now: u32,
+    died_at: u64,
     pub acts_left: u64,
     /// Holds are approved as soon as they are seen.
     pub approving: bool,
@@ -162,7 +164,7 @@ impl World {
         let excluding = swarm.exclude;
         let acts_left = swarm.acts;
         Self {
-            engine: Some(Engine::new(Store::in_memory().unwrap())),
+            engine: Some(Engine::new(spare_store())),
             cloud,
             disk: Disk::new(),
             swarm,
@@ -188,6 +190,7 @@ impl World {
             mutant: None,
             aloud: std::env::var_os("SIM_ALOUD").is_some(),
             steps_now: 0,
+            died_at: 0,
             acts_left,
             approving: false,
             watching: false,
@@ -323,7 +326,8 @@ impl World {
         if self.approving {
             self.decide_holds(false);
         }
-        if self.misfortune && self.chance.one_in(self.swarm.crash) {
+        // A process that starts takes a while, so that none dies twice at one moment.
+        if self.misfortune && self.died_at < self.now && self.chance.one_in(self.swarm.crash) {
             self.crash();
         }
         true
@@ -628,6 +632,7 @@ impl World {
     pub fn crash(&mut self) {
         self.say(|| "the process dies".into());
         self.tally.crashes += 1;
+        self.died_at = self.now;
         let ahead = self.heap.values().find_map(|happening| match happening {
             Happening::Deliver { outcome: Outcome::Polled(Ok(page)), .. } => Some(page.next.clone()),
             _ => None,
@@ -719,10 +724,12 @@ impl World {
         }
         if self.swarm.mode != Mode::Mirror {
             let mut planned = self.store().reader().planned(FOLDER).unwrap();
-            planned.retain(|planned| {
-                let problem = self.store().work(planned.item.node).unwrap().and_then(|work| work.problem);
-                !problem.is_some_and(|(code, _)| is_by_design(&code))
-            });
+            let code = |node| self.store().work(node).unwrap().and_then(|work| work.problem).map(|(code, _)| code);
+            let by_design = planned.len();
+            planned.retain(|planned| !code(planned.item.node).is_some_and(|code| is_by_design(&code)));
+            let by_design = by_design - planned.len();
+            // What waits for one that waits for a person waits for that person too.
+            planned.retain(|planned| by_design == 0 || code(planned.item.node).as_deref() != Some("waits"));
             if !planned.is_empty() {
                 return Some(format!("planned: {planned:#?}"));
             }
@@ -763,6 +770,26 @@ impl World {
 /// Problems that last until a person does something.
 pub fn is_by_design(code: &str) -> bool {
     ["local_in_the_way", "drift"].contains(&code)
+}
+
+thread_local! {
+    /// The database of this thread's last history.
+    static SPARE_STORE: RefCell<Option<Store>> = const { RefCell::new(None) };
+}
+
+/// An empty database. To make one and to prepare its statements takes longer than a short history.
+fn spare_store() -> Store {
+    let spare = SPARE_STORE.with(|spare| spare.borrow_mut().take());
+    spare.and_then(|store| store.emptied().unwrap()).unwrap_or_else(|| Store::in_memory().unwrap())
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // What a failed history leaves may be in the middle of something.
+        if let Some(engine) = self.engine.take().filter(|_| !std::thread::panicking()) {
+            let _ = SPARE_STORE.try_with(|spare| *spare.borrow_mut() = engine.into_store().ok());
+        }
+    }
 }
 
 fn account(swarm: &Swarm) -> AccountSettings {

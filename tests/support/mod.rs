@@ -1,6 +1,7 @@
 //! A test bed: the sandbox cloud in this process, and the real program as a process of its own beside it.
 
 pub mod clamd;
+pub mod edits;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -83,9 +84,10 @@ impl Bed {
         self.dir.path().join("inbox")
     }
 
-    /// The program with its `--home`, ready for arguments.
+    /// The program with its `--home`, ready for arguments. `AGENT_PROGRAM` names another build of it.
     pub fn agent(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agent"));
+        let program = std::env::var_os("AGENT_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_agent").into());
+        let mut command = Command::new(program);
         command
             .arg("--home")
             .arg(self.home())

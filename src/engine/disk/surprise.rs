@@ -2,6 +2,11 @@
 
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
+use crate::engine::conflict::SCANS_AWAITED;
+use crate::engine::millis;
+
+/// How often a deed that found something else than expected is tried again right after a scan.
+const SURPRISED_MOST: u32 = 3;
 
 impl Engine {
     /// Deeds whose outcome nobody recorded are carried out again: each of them ends in the same place.
@@ -71,9 +76,32 @@ impl Engine {
             _ => return Ok(false),
         };
         self.drop_staged(item.folder, item.node);
-        self.look_around(item.node, &dirs)?;
+        self.look_around(item.node, &dirs, matches!(result, DeedResult::Occupied { .. }))?;
         self.wake_waiters(item.node);
         Ok(true)
+    }
+
+    /// Something else than expected stands where a deed wants to act: a scan finds out what it is. What no scan finds a name for is a
+    /// person's matter: a link, a mount, or what patterns keep out.
+    fn look_around(&mut self, node: NodeId, dirs: &[NodeId], is_occupied: bool) -> Result<()> {
+        let Some(work) = self.store.work(node)? else {
+            self.leave(node);
+            return Ok(());
+        };
+        for dir in dirs {
+            self.store.want_scan(*dir, work.folder, false, self.now.wall)?;
+        }
+        if work.attempts < SURPRISED_MOST {
+            let due = self.now.wall.plus_ms(millis(SCANS_AWAITED) as i64);
+            self.store.put_off(node, due, work.attempts + 1, None)?;
+            self.leave(node);
+            return Ok(());
+        }
+        if is_occupied {
+            let text = "something that is not synced is in the way; move it elsewhere, or rename the item in the cloud";
+            return self.item_failed(node, LOCAL_IN_THE_WAY, text, None);
+        }
+        self.item_failed(node, "unexpected", "the disk is not as its scan found it", None)
     }
 
     /// Whether a file was found edited before, and edits are kept.

@@ -144,12 +144,24 @@ impl Engine {
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.has_unplaced = false;
             }
-            for (path, newest_then) in self.store.take_unplaced(id)? {
-                // What was found since, was listed since.
-                if let Place::Folder(node) = self.place_of(id, &path)?
-                    && node <= newest_then
-                {
-                    self.list_again(node, id)?;
+            for (path, since) in self.store.take_unplaced(id)? {
+                match self.place_of(id, &path)? {
+                    // A known folder on the way took its new place; what it holds has a new name, or is there since.
+                    Place::Folder(node) | Place::Name { parent: node, .. } if since.is_before_listing(node) => {
+                        self.list_again(node, id)?;
+                    }
+                    Place::Beyond { nearest } if since.is_before_listing(nearest) => {
+                        self.store.add_unplaced_beyond(id, &path, nearest)?;
+                        if let Some(folder) = self.folders.get_mut(&id) {
+                            folder.has_unplaced = true;
+                        }
+                        self.list_again(nearest, id)?;
+                    }
+                    Place::Folder(_)
+                    | Place::Name { .. }
+                    | Place::Beyond { .. }
+                    | Place::Outside
+                    | Place::FilteredOut => {}
                 }
             }
         }
@@ -351,6 +363,10 @@ impl Engine {
             path: None,
         };
         if self.must_look(folder, &told) || self.is_in_doubt(parent)? {
+            if known.is_some() && !id.is_folder() && !self.must_look(folder, &told) {
+                // Until it is looked at it counts as there: if that folder turns out to be gone, it went with it.
+                self.learned(folder, &told, source)?;
+            }
             return match known {
                 Some(_) => self.hint(folder, id, LOOK, source),
                 None => self.look_at_unknown(folder, parent, &told, source),
