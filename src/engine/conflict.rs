@@ -330,7 +330,8 @@ impl Engine {
         }
         let at = self.now.wall;
         let (reason, conflict) = (reason.to_owned(), 0);
-        self.store.add_conflict(&ConflictRow { conflict, folder, node, copy, path, kept, reason, at })
+        let decision = None;
+        self.store.add_conflict(&ConflictRow { conflict, folder, node, copy, path, kept, reason, at, decision })
     }
 
     /// The cloud deleted what the disk has changed: it is the disk's alone from now on, and goes up like anything new.
@@ -381,6 +382,11 @@ impl Engine {
             return self.restore(item, work);
         }
         self.conclude(item, work, "left as it is")?;
+        if self.policy(item.folder).mode == Mode::Upload && item.synced.is_some() {
+            let what = if item.remote.presence == Presence::Present { "changed" } else { "deleted" };
+            let text = format!("somebody {what} it in the cloud, and an upload folder leaves the disk as it is");
+            return self.item_failed(item.node, DRIFT, &text, None);
+        }
         if item.local.as_ref().and_then(LocalRow::edit).is_some() {
             let text = "the local file was edited, and `on_drift = \"keep\"` keeps the edit";
             return self.item_failed(item.node, DRIFT, text, None);

@@ -17,7 +17,7 @@ use crate::path::Name;
 use crate::plan::{Action, Policy};
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
-use crate::store::items::{ItemRow, Presence, SeatRow};
+use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::{Lane, WorkRow, WorkState};
 use crate::tree::{ItemState, SyncedContent};
 
@@ -458,8 +458,12 @@ impl Engine {
         }
         let stays = child.is_local_only() || matches!(self.plan_of(&child), Action::Revive | Action::MoveRemote { .. });
         if stays && self.policy(item.folder).sends() && item.remote.presence == Presence::Absent {
-            // Somebody put something into it: it comes back into the cloud with that.
-            self.revive(item, work)?;
+            // Somebody put something into it: it comes back into the cloud with that, and into sight before.
+            if matches!(item.disk_seat(), Some(SeatRow::Parked(_))) {
+                self.bring_back(item, work)?;
+            } else {
+                self.revive(item, work)?;
+            }
             return Ok(false);
         }
         if self.store.work(child.node)?.is_none() {

@@ -73,7 +73,9 @@ impl Engine {
                 return self.wait_for_scans(work);
             };
             if above.remote.presence != Presence::Present {
-                self.revive_above(&above)?;
+                if matches!(self.plan_of(&above), Action::Leave) {
+                    self.make_again(&above)?;
+                }
                 return self.await_node(work, &above);
             }
             if work.attempts > 0 && self.store.listing_wanted(parent)? {
@@ -100,12 +102,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Others deleted a folder in whose directory an upload folder has something for the cloud: the folder goes up again.
-    fn revive_above(&mut self, above: &ItemRow) -> Result<()> {
-        let is_left = above.remote.presence == Presence::Absent && self.plan_of(above) == Action::Leave;
-        if !is_left || matches!(self.nodes.get(&above.node), Some(Phase::Busy)) {
-            return Ok(());
-        }
+    /// Others threw a folder of an upload folder away, and the disk has something that is to be in it.
+    fn make_again(&mut self, above: &ItemRow) -> Result<()> {
         self.store.mark(above.node, above.folder, Lane::News, 0, None, self.now.wall)?;
         match self.store.work(above.node)? {
             Some(theirs) => self.revive(above, &theirs),
