@@ -324,6 +324,11 @@ impl Engine {
             {
                 self.clear_for(work, &occupant)?;
             }
+            // What patterns keep out stays on disk, and a folder only when nothing of ours is in it any more: which may be the item.
+            Action::Release if occupant.id.is_folder() && self.policy(item.folder).sends() => {
+                self.clear_for(work, &occupant)?;
+            }
+            Action::Release => self.await_node(work, &occupant)?,
             Action::Leave => {
                 let text = "a local file that is to stay has the name of an item";
                 self.item_failed(item.node, LOCAL_IN_THE_WAY, text, None)?;
