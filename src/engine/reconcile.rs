@@ -131,6 +131,9 @@ impl Engine {
         if item.local.is_some() && !self.local_settled(&item, &work)? {
             return Ok(());
         }
+        if !self.knows_bytes(&item, &work, &action)? {
+            return Ok(());
+        }
         if self.only_previews(item.folder, &action) {
             return self.wait_quietly(&work, PREVIEWED_AGAIN);
         }
