@@ -120,6 +120,22 @@ pub enum Keep {
     Both,
 }
 
+impl Keep {
+    /// The word of the command line and of the database.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Remote => "remote",
+            Self::Local => "local",
+            Self::Both => "both",
+        }
+    }
+
+    /// Reads it.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Remote, Self::Local, Self::Both].into_iter().find(|keep| keep.word() == word)
+    }
+}
+
 /// The answer to a [`Command`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]

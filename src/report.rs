@@ -303,6 +303,9 @@ pub struct ConflictRow {
     pub reason: String,
     /// Since when.
     pub since: Wall,
+    /// `local` or `remote` once a person decided, until a running agent has carried it out.
+    #[serde(default)]
+    pub decision: Option<String>,
 }
 
 /// One problem.

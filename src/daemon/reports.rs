@@ -299,6 +299,7 @@ impl Reports for Running {
                     copy: row.kept,
                     reason: row.reason,
                     since: row.at,
+                    decision: row.decision.map(|keep| keep.word().to_owned()),
                 });
             }
         }

@@ -309,7 +309,8 @@ impl Engine {
         }
         let at = self.now.wall;
         let (reason, conflict) = (reason.to_owned(), 0);
-        self.store.add_conflict(&ConflictRow { conflict, folder, node, copy, path, kept, reason, at })
+        let decision = None;
+        self.store.add_conflict(&ConflictRow { conflict, folder, node, copy, path, kept, reason, at, decision })
     }
 
     /// The cloud deleted what the disk has changed: it is the disk's alone from now on, and goes up like anything new.

@@ -130,6 +130,42 @@ fn what_stands_in_the_way_and_is_in_no_books_waits_for_a_person() {
 }
 
 #[test]
+fn what_went_with_a_folder_that_is_back_before_we_hear_of_it_comes_back() {
+    let mut world = world_like(Swarm { long_poll: false, ..calm(Mode::TwoWay) }, "d/ d/e/ d/e/a=1");
+    let (d, e) = (world.cloud.at("d"), world.cloud.at("d/e"));
+    let lists = world.tally.lists;
+    world.command(Command::Sync { folder: None, full: true });
+    while world.tally.lists < lists + 2 {
+        assert!(world.step());
+    }
+    world.cloud.trash(&d);
+    while world.store().item_by_id(FOLDER, &e).unwrap().is_some() {
+        assert!(world.step());
+    }
+    world.cloud.restore(&d, &watched(), "d");
+    ends_as(&mut world, "d/ d/e/ d/e/a=1");
+}
+
+#[test]
+fn a_write_whose_folder_is_gone_for_good_is_forgotten_after_a_crash() {
+    let mut world = world_like(Swarm { call_ms: 5_000, ..calm(Mode::TwoWay) }, "a=1 d/");
+    let d = world.cloud.at("d");
+    world.disk.write("d/new", 201);
+    while !world.store().sent_left(FOLDER).unwrap() {
+        assert!(world.step());
+    }
+    world.disk.remove("d");
+    world.cloud.trash(&d);
+    world.crash();
+    while world.store().item_by_id(FOLDER, &d).unwrap().is_some() {
+        assert!(world.step());
+    }
+    assert!(world.store().sent_left(FOLDER).unwrap(), "nobody has asked yet what came of it");
+    world.crash();
+    ends_as(&mut world, "a=1");
+}
+
+#[test]
 fn of_two_moves_the_clouds_place_wins_and_a_move_and_an_edit_merge() {
     let mut world = both("a=1 b=2 d/");
     let (a, b) = (world.cloud.at("a"), world.cloud.at("b"));

@@ -211,9 +211,25 @@ impl Engine {
                 return self.item_failed(node, "hidden", text, Some(HIDDEN_RETRIED_EVERY));
             }
         }
+        if work.look == LOOK {
+            self.question_folder_of(&item)?;
+        }
         self.make_ready(node, work.lane);
         self.wake_waiters(node);
         Ok(())
+    }
+
+    /// An item turned out to be gone of which the stream did not say so: a folder above it may have gone, and may be back before we
+    /// hear of either. Its own folder is listed, or found to be gone.
+    fn question_folder_of(&mut self, was: &ItemRow) -> Result<()> {
+        let is_gone = self.store.item(was.node)?.is_some_and(|item| item.remote.presence == Presence::Absent);
+        if was.remote.presence == Presence::Absent || !is_gone {
+            return Ok(());
+        }
+        let Some(above) = was.remote.parent.map(|parent| self.store.item(parent)).transpose()?.flatten() else {
+            return Ok(());
+        };
+        if above.remote.presence == Presence::Present { self.list_anew(above.node, was.folder) } else { Ok(()) }
     }
 
     pub(in crate::engine) fn fetched(

@@ -337,6 +337,10 @@ impl Engine {
 
     /// Asks for a remote folder's children as they are from now on.
     pub(in crate::engine) fn list_anew(&mut self, parent: NodeId, folder: FolderId) -> Result<()> {
+        if self.store.item(parent)?.is_none() {
+            // It is in no books any more, and nothing that we wrote into it is ours to find.
+            return Ok(());
+        }
         self.listing.remove(&parent);
         self.listings.retain(|listing| listing.node != parent);
         self.listings_loaded = 0;
