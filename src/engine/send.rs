@@ -49,6 +49,11 @@ impl Engine {
             // It came and went in the cloud before both agreed on it.
             return self.revive(item, work);
         }
+        let is_trash = matches!(action, Action::Trash(_));
+        if is_trash && self.store.scan_hoped_for(item.folder)? {
+            // It may only have moved to where nobody could look.
+            return self.wait_for_scans(work);
+        }
         if self.scans_left(item.folder)? && !self.need_not_wait(item, &action) {
             return self.wait_for_scans(work);
         }
