@@ -49,7 +49,7 @@ impl Engine {
             // It came and went in the cloud before both agreed on it.
             return self.revive(item, work);
         }
-        if self.store.scan_left(item.folder)? && !self.need_not_wait(item, &action) {
+        if self.scans_left(item.folder)? && !self.need_not_wait(item, &action) {
             return self.wait_for_scans(work);
         }
         if matches!(action, Action::MakeRemote { .. }) && self.awaits_scan(item)? {
@@ -140,6 +140,12 @@ impl Engine {
             Some(theirs) => self.revive(above, &theirs),
             None => Ok(()),
         }
+    }
+
+    /// Whether directories are still to be scanned, or are being scanned now.
+    fn scans_left(&self, id: FolderId) -> Result<bool> {
+        let scans_now = self.jobs.values().any(|job| matches!(job, Job::Scan { folder, .. } if *folder == id));
+        Ok(scans_now || self.store.scan_left(id)?)
     }
 
     /// Whether something may go on though directories are still to be scanned.
