@@ -244,7 +244,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Held(args) => holds::held(&args, &places, screen).await,
         Command::Approve(args) => holds::approve(&args, &places, screen).await,
         Command::Reject(args) => holds::reject(&args, &places, screen).await,
-        Command::Conflicts(args) => conflicts::conflicts(&args, &places, screen).await,
+        Command::Conflicts(args) => conflicts::conflicts(&args, &places, around, screen).await,
         Command::Why(args) => explain::why(&args, &places, around, screen).await,
         Command::Versions(args) => versions::versions(&args, &places, around, screen).await,
         Command::Verify(args) => verify::verify(&args, &places, screen).await,

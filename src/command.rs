@@ -69,6 +69,11 @@ pub enum Command {
         /// The absolute local path.
         path: String,
     },
+    /// Let the mode that the configuration gives a folder take effect, where that waits for a person.
+    AcceptMode {
+        /// The folder.
+        folder: String,
+    },
     /// Mend what `agent verify` found to differ.
     Repair(Repair),
     /// Decide conflicts.
@@ -113,6 +118,22 @@ pub enum Keep {
     Local,
     /// Both, as they are.
     Both,
+}
+
+impl Keep {
+    /// The word of the command line and of the database.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Remote => "remote",
+            Self::Local => "local",
+            Self::Both => "both",
+        }
+    }
+
+    /// Reads it.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Remote, Self::Local, Self::Both].into_iter().find(|keep| keep.word() == word)
+    }
 }
 
 /// The answer to a [`Command`].

@@ -303,6 +303,9 @@ pub struct ConflictRow {
     pub reason: String,
     /// Since when.
     pub since: Wall,
+    /// `local` or `remote` once a person decided, until a running agent has carried it out.
+    #[serde(default)]
+    pub decision: Option<String>,
 }
 
 /// One problem.
@@ -433,6 +436,9 @@ pub struct Verification {
     pub only_local_examples: Vec<String>,
     /// How long it took.
     pub took_ms: u64,
+    /// It was interrupted, and went on where it was.
+    #[serde(default)]
+    pub resumed: bool,
 }
 
 impl Verification {

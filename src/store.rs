@@ -23,6 +23,7 @@ pub mod scans;
 mod schema;
 pub mod sent;
 pub mod undo;
+pub mod verifying;
 pub mod versions;
 pub mod work;
 

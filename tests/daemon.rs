@@ -2,6 +2,9 @@
 
 mod crash;
 mod egnyte;
+mod local_changes;
+mod modes;
 mod refusals;
 mod stories;
 mod two_way;
+mod uploads;

@@ -44,6 +44,7 @@ contract! {
         events::waiting_ends_without_news,
         content::the_bytes_are_those_of_the_version,
         content::a_part_is_a_part,
+        content::older_versions_are_listed_and_can_be_fetched,
         content::what_is_gone_is_not_found,
         faults::what_passes_is_tried_again,
         faults::trying_again_has_an_end,

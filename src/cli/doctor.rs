@@ -219,6 +219,11 @@ async fn agent(list: &mut Checklist, places: &Places) {
             for degraded in status.degraded {
                 list.wrong("agent", degraded.cause, degraded.next_step);
             }
+            for folder in status.folders {
+                if let Some(degraded) = folder.degraded {
+                    list.warning(&format!("folder `{}`", folder.name), degraded.cause, degraded.next_step);
+                }
+            }
         }
         Err(error) => list.failed("agent", error.into()),
     }

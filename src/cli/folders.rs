@@ -10,16 +10,20 @@ use super::agent::{self, Agent};
 use super::failure::{Exit, Failure, Outcome};
 use super::render::{Screen, Tone, count, size};
 use super::{status, terminal};
-use crate::config::Places;
+use crate::command::Command;
 use crate::config::edit::{Editor, Kind, Setting};
+use crate::config::{Config, Places};
 use crate::daemon::client::ControlClient;
-use crate::report::Listing;
+use crate::daemon::preview::preview;
+use crate::report::{Listing, PlanRow};
 use crate::settings::FolderSettings;
 
 /// How long a running agent may take to let go of a folder.
 const LET_GO_LIMIT: Duration = Duration::from_secs(30);
 /// How often it is asked whether it has.
 const ASK_EVERY: Duration = Duration::from_millis(200);
+/// Lines of a plan that are shown of another mode.
+const PLAN_SHOWN_MOST: usize = 30;
 /// Keys that hold lists.
 const LISTS: [&str; 2] = ["include", "exclude"];
 /// Keys that hold numbers.
@@ -36,11 +40,13 @@ pub struct FoldersArgs {
 /// Change settings of a folder
 ///
 /// The configuration file is edited in place, and a running agent takes the change at once. A key without a value goes
-/// back to its default. A key that holds a list may be given several times.
+/// back to its default. A key that holds a list may be given several times. Another mode changes who decides, so what follows from it
+/// is shown first, and nothing is changed before somebody says yes.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   agent set-folder inbox keep_for=30d max_delete=50%
   agent set-folder inbox exclude='*.tmp' exclude='~$*'
+  agent set-folder inbox mode=two-way --dry-run
   agent set-folder inbox keep_for=")]
 pub struct SetFolderArgs {
     /// The folder
@@ -48,6 +54,12 @@ pub struct SetFolderArgs {
     /// Keys of the configuration file with their new values
     #[arg(value_name = "KEY=VALUE", required = true, value_parser = key_and_value)]
     settings: Vec<(String, String)>,
+    /// Only say what would follow
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Do not ask, also when the mode changes
+    #[arg(short = 'y', long)]
+    yes: bool,
 }
 
 /// Stop mirroring a folder
@@ -98,6 +110,7 @@ pub async fn folders(args: &FoldersArgs, places: &Places, screen: &mut Screen) -
 /// Runs `agent set-folder`.
 pub async fn set_folder(args: SetFolderArgs, places: &Places, screen: &mut Screen) -> Outcome {
     let mut editor = Editor::open(places)?;
+    let before = editor.check()?;
     let mut keys: Vec<&str> = Vec::new();
     for (key, _) in &args.settings {
         if keys.contains(&key.as_str()) {
@@ -116,13 +129,69 @@ pub async fn set_folder(args: SetFolderArgs, places: &Places, screen: &mut Scree
         let values = args.settings.iter().filter(|(other, _)| other == key).map(|(_, value)| value.clone()).collect();
         editor.set(Kind::Folder, &args.name, key, &setting(key, values)?)?;
     }
+    let after = editor.check()?;
+    let mode = |config: &Config| config.folder(&args.name).map(|folder| folder.mode);
+    let new_mode = mode(&after) != mode(&before);
+    if new_mode {
+        show_what_follows(&args.name, &before, &after, places, screen)?;
+    }
+    if args.dry_run {
+        screen.line(format_args!("Would change {} of folder `{}`.", keys.join(", "), args.name))?;
+        return Ok(Exit::Fine);
+    }
+    if new_mode && !args.yes {
+        if !terminal::can_ask() {
+            screen.line("Nothing was changed. The same command with --yes approves it.")?;
+            return Ok(Exit::PersonNeeded);
+        }
+        if !terminal::confirm("Change the mode?")? {
+            screen.line("Nothing was changed.")?;
+            return Ok(Exit::Fine);
+        }
+    }
     editor.save()?;
     screen.line(format_args!("Changed {} of folder `{}`.", keys.join(", "), args.name))?;
     if keys.iter().any(|key| matches!(*key, "remote" | "local" | "account")) {
         screen.line("A changed place counts as another folder: what was mirrored before stays where it is.")?;
     }
     tell_agent(places, screen).await;
+    if new_mode && places.database().exists() {
+        agent::command(places, Command::AcceptMode { folder: args.name }).await?;
+    }
     Ok(Exit::Fine)
+}
+
+/// What another mode brings about, as far as the agent knows the cloud.
+fn show_what_follows(name: &str, before: &Config, after: &Config, places: &Places, screen: &mut Screen) -> Outcome<()> {
+    let (Some(former), Some(settings)) = (before.folder(name), after.folder(name)) else { return Ok(()) };
+    let (former, new) = (former.mode.word(), settings.mode.word());
+    let unread = |error: &dyn std::fmt::Display| Failure::error("the database cannot be read").because(error);
+    let reader = agent::database(places)?;
+    let rows = match &reader {
+        Some(reader) => reader.rows().folders().map_err(|error| unread(&error))?,
+        None => Vec::new(),
+    };
+    let row = rows.iter().find(|row| row.name.as_deref() == Some(name) && row.root.is_some());
+    let (Some(reader), Some(row)) = (&reader, row) else {
+        screen.line(format_args!("Folder `{name}` was `{former}` and has not begun: it begins as `{new}`."))?;
+        return Ok(());
+    };
+    let preview = preview(reader, settings, row).map_err(|error| {
+        Failure::error(format!("what `{new}` would bring about cannot be found out, so nothing was changed"))
+            .because(error)
+    })?;
+    if preview.total() == 0 {
+        screen.line(format_args!("Folder `{name}` is `{former}`. As `{new}` it has nothing to do."))?;
+        return Ok(());
+    }
+    screen.line(format_args!("Folder `{name}` is `{former}`. As `{new}` it would:"))?;
+    let examples = preview.rows.iter().take(PLAN_SHOWN_MOST);
+    let cells = |row: &PlanRow| [row.action.clone(), row.path.clone(), row.bytes.map(size).unwrap_or_default()];
+    screen.table(["ACTION", "PATH", "SIZE"], examples.map(cells))?;
+    for (action, number) in &preview.counts {
+        screen.line(format_args!("  {action}: {}", count(*number, "item")))?;
+    }
+    Ok(())
 }
 
 fn setting(key: &str, values: Vec<String>) -> Outcome<Setting> {

@@ -10,9 +10,10 @@ use super::failure::{Exit, Failure, Outcome};
 use super::render::{Screen, Tone, count, harmless, size, some_of};
 use crate::command::{Command, REPAIRED_AT_ONCE, Repair};
 use crate::config::{Config, Places};
-use crate::daemon::verify::{Verifier, VerifyError};
+use crate::daemon::verify::{Keeping, Verifier, VerifyError};
 use crate::report::{Listing, Mending, Verification};
 use crate::store::Reader;
+use crate::store::verifying::VerifyPlaces;
 
 /// How often progress is shown.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
@@ -27,7 +28,7 @@ const LOCAL_SHOWN: usize = 3;
 ///
 /// Ends with 3 if they differ. Changes that are on their way while the agent runs are looked at twice before they count. Files that are
 /// only on disk are counted and are no difference: in a mirror they are yours. It lists the whole remote folder, one call for each
-/// directory, and reads all that is on disk.
+/// directory, and reads all that is on disk. Interrupted, it goes on where it was when it is run again within a week.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   agent verify
@@ -38,6 +39,9 @@ pub struct VerifyArgs {
     /// Have the agent mend what differs: nothing that somebody wrote is lost
     #[arg(long)]
     repair: bool,
+    /// Begin anew what was interrupted
+    #[arg(long)]
+    anew: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -54,6 +58,11 @@ pub async fn verify(args: &VerifyArgs, places: &Places, screen: &mut Screen) -> 
     let reader = Reader::open(&places.database())
         .map_err(|error| Failure::error("the database cannot be read").because(error))?;
     let rows = reader.rows().folders().map_err(|error| Failure::error("the database cannot be read").because(error))?;
+    let mut verifications = VerifyPlaces::open(&places.verifications()).map_err(|error| {
+        Failure::error("the place of the verification cannot be kept")
+            .because(error)
+            .hint("another `agent verify` may be at work; if none is, the file can be removed")
+    })?;
     let mut reports = Vec::new();
     for settings in config.folders.iter().filter(|folder| args.name.as_ref().is_none_or(|name| *name == folder.name)) {
         let row = rows.iter().find(|row| row.name.as_ref() == Some(&settings.name));
@@ -63,8 +72,9 @@ pub async fn verify(args: &VerifyArgs, places: &Places, screen: &mut Screen) -> 
             Verifier::new(&reader, provider.clone(), settings, row).map_err(|error| failure(error, &settings.name))?;
         let mut shown = Instant::now();
         let (terminal, begun) = (screen.is_terminal() && !args.json, Instant::now());
+        let keeping = Keeping { places: &mut verifications, anew: args.anew };
         let verified = verifier
-            .verify(|files, bytes| {
+            .verify(keeping, |files, bytes| {
                 if terminal && shown.elapsed() >= PROGRESS_EVERY {
                     shown = Instant::now();
                     screen.remark(Tone::Quiet, &settings.name, &format!("{}, {}", count(files, "file"), size(bytes)));
@@ -73,7 +83,6 @@ pub async fn verify(args: &VerifyArgs, places: &Places, screen: &mut Screen) -> 
             .await;
         provider.settle().await;
         let mut report = verified.map_err(|error| failure(error, &settings.name))?;
-        report.folder.clone_from(&settings.name);
         report.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         reports.push(report);
     }
@@ -114,7 +123,7 @@ fn failure(error: VerifyError, folder: &str) -> Failure {
             Failure::error(format!("folder `{folder}` cannot be read, so nothing is said of it")).because(why)
         }
         VerifyError::NotReady(_) => Failure::error(error.to_string()).hint("let the agent run first: agent run"),
-        VerifyError::Store(_) => Failure::error(error.to_string()),
+        VerifyError::Store(_) | VerifyError::Place(_) => Failure::error(error.to_string()),
     }
 }
 
@@ -130,7 +139,8 @@ fn show(report: &Verification, screen: &mut Screen) -> std::io::Result<()> {
     } else {
         screen.tint(Tone::Bad, count(report.differing, "difference"))
     };
-    screen.line(format_args!("{}: {verdict} · {read}", report.folder))?;
+    let resumed = if report.resumed { " · went on where it was interrupted" } else { "" };
+    screen.line(format_args!("{}: {verdict} · {read}{resumed}", report.folder))?;
     let rows = report.differences.iter().take(SHOWN_MOST).map(|difference| {
         let pending = if difference.pending { " (being worked on)" } else { "" };
         let kind = format!("{}{pending}", difference.kind);

@@ -197,6 +197,11 @@ impl Places {
         self.state_dir.join("state.db")
     }
 
+    /// The file in which verifications keep their place.
+    pub fn verifications(&self) -> PathBuf {
+        self.state_dir.join("verify.db")
+    }
+
     /// The directory of tokens.
     pub fn credentials_dir(&self) -> PathBuf {
         self.state_dir.join("credentials")

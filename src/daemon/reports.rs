@@ -299,6 +299,7 @@ impl Reports for Running {
                     copy: row.kept,
                     reason: row.reason,
                     since: row.at,
+                    decision: row.decision.map(|keep| keep.word().to_owned()),
                 });
             }
         }
@@ -475,7 +476,7 @@ fn synced_words(rows: Rows<'_>, item: &ItemRow) -> std::result::Result<Option<St
     }))
 }
 
-fn plan_row(
+pub(super) fn plan_row(
     rows: Rows<'_>,
     folder: &str,
     policy: Policy,

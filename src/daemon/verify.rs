@@ -1,11 +1,13 @@
 //! `agent verify`: every directory three times, as the disk has it (read and digested), as the database says, and as the cloud lists it.
 //!
-//! One directory is looked at at a time, so memory does not grow with the folder. What differs is looked at again at the end: beside a
-//! running agent most differences are changes on their way.
+//! A part of one directory is looked at at a time, so memory does not grow with the folder, and its place is kept: after an interruption
+//! it goes on where it was. What differs is looked at again at the end: beside a running agent most differences are changes on their way.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
 
 use crate::engine::filter::Filter;
 use crate::id::{ItemId, NodeId};
@@ -18,11 +20,17 @@ use crate::report::{Difference, Mending, Verification};
 use crate::settings::FolderSettings;
 use crate::store::folders::FolderRow;
 use crate::store::items::{ItemRow, Presence, SeatRow};
+use crate::store::verifying::{ToDo, VerifyPlaces};
 use crate::store::{Reader, StoreError};
-use crate::tree::RemoteItem;
+use crate::tree::{RemoteItem, Wall};
 
 /// Differences that are named; more are only counted.
 const DIFFERENCES_MOST: usize = 10_000;
+/// Files and bytes that are read of one directory before the place is kept.
+const PART_FILES: u64 = 1_000;
+const PART_BYTES: u64 = 1 << 30;
+/// An interrupted verification that began longer ago begins anew: what it saw says little of today.
+const GOES_ON_WITHIN_MS: i64 = 7 * 24 * 3_600_000;
 /// How long what differed may take to settle before it is looked at again.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -38,18 +46,33 @@ pub enum VerifyError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The place of an interrupted verification cannot be written or read.
+    #[error("the place of the verification cannot be kept: {0}; `--anew` begins it anew")]
+    Place(String),
     /// The folder has not been set up yet.
     #[error("folder `{0}` has not been mirrored yet")]
     NotReady(String),
 }
 
-/// A directory to be looked at.
-#[derive(Debug, Clone)]
+/// A directory to be looked at, or a part of one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Step {
     node: NodeId,
     item: ItemId,
     path: RelPath,
     shown: String,
+    /// Only rows after this one, and up to that one. What nobody knows of belongs to the last part.
+    after: Option<NodeId>,
+    until: Option<NodeId>,
+}
+
+/// Where a verification is kept, and whether one that was interrupted may go on.
+#[derive(Debug)]
+pub struct Keeping<'a> {
+    /// The places.
+    pub places: &'a mut VerifyPlaces,
+    /// Begin anew whatever was interrupted.
+    pub anew: bool,
 }
 
 /// A verification of one folder.
@@ -59,6 +82,8 @@ pub struct Verifier<'a> {
     survey: Survey,
     filter: Filter,
     root: Step,
+    name: String,
+    mark: String,
 }
 
 /// What one directory showed.
@@ -69,6 +94,8 @@ struct Seen {
     below: Vec<Step>,
     files: u64,
     bytes: u64,
+    /// There is more in the directory, after this row.
+    rest: Option<NodeId>,
 }
 
 impl<'a> Verifier<'a> {
@@ -83,40 +110,72 @@ impl<'a> Verifier<'a> {
         let node = row.root.ok_or_else(not_ready)?;
         let item = reader.rows().item(node)?.ok_or_else(not_ready)?.id;
         let survey = Survey::open(&row.local, &row.mark)?;
-        let root = Step { node, item, path: RelPath::root(), shown: String::new() };
-        Ok(Self { reader, provider, survey, filter: Filter::new(settings), root })
+        let root = Step { node, item, path: RelPath::root(), shown: String::new(), after: None, until: None };
+        let (name, mark) = (settings.name.clone(), row.mark.clone());
+        Ok(Self { reader, provider, survey, filter: Filter::new(settings), root, name, mark })
     }
 
-    /// Looks at everything. `progress` hears of files and bytes read so far.
-    pub async fn verify(&self, mut progress: impl FnMut(u64, u64)) -> Result<Verification, VerifyError> {
-        let mut report = Verification::default();
-        let mut todo = vec![self.root.clone()];
-        let mut doubtful = Vec::new();
-        while let Some(step) = todo.pop() {
+    /// Looks at everything, from where an interrupted verification was. `progress` hears of files and bytes read so far.
+    pub async fn verify(
+        &self,
+        keeping: Keeping<'_>,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<Verification, VerifyError> {
+        let Keeping { places, anew } = keeping;
+        let mut report = self.begin(places, anew)?;
+        while let Some((number, text)) = places.next(&self.name, false)? {
+            let step: Step = read(&text)?;
             let mut seen = self.look(&step).await?;
-            report.folders += 1;
+            report.folders += u64::from(step.after.is_none());
             report.files += seen.files;
             report.bytes += seen.bytes;
             progress(report.files, report.bytes);
             report.only_local += seen.only_local.len() as u64;
             let room = Verification::EXAMPLES_MOST.saturating_sub(report.only_local_examples.len());
-            report.only_local_examples.extend(seen.only_local.into_iter().take(room));
-            todo.append(&mut seen.below);
-            if !seen.differences.is_empty() {
-                doubtful.push(step);
+            report.only_local_examples.extend(std::mem::take(&mut seen.only_local).into_iter().take(room));
+            let mut more = Vec::new();
+            if let Some(rest) = seen.rest {
+                more.push(ToDo { doubtful: false, text: write(&Step { after: Some(rest), ..step.clone() })? });
             }
+            for below in &seen.below {
+                more.push(ToDo { doubtful: false, text: write(below)? });
+            }
+            if !seen.differences.is_empty() {
+                more.push(ToDo { doubtful: true, text: write(&Step { until: seen.rest, ..step })? });
+            }
+            places.done(&self.name, number, &write(&report)?, &more)?;
         }
-        if !doubtful.is_empty() {
+        if places.next(&self.name, true)?.is_some() {
             tokio::time::sleep(SETTLE).await;
         }
-        for step in doubtful {
-            for difference in self.look(&step).await?.differences {
-                report.differing += 1;
-                if report.differences.len() < DIFFERENCES_MOST {
-                    report.differences.push(difference);
-                }
-            }
+        while let Some((number, text)) = places.next(&self.name, true)? {
+            let step: Step = read(&text)?;
+            let seen = self.look(&step).await?;
+            report.differing += seen.differences.len() as u64;
+            let room = DIFFERENCES_MOST.saturating_sub(report.differences.len());
+            report.differences.extend(seen.differences.into_iter().take(room));
+            let more = match seen.rest {
+                Some(rest) => vec![ToDo { doubtful: true, text: write(&Step { after: Some(rest), ..step })? }],
+                None => Vec::new(),
+            };
+            places.done(&self.name, number, &write(&report)?, &more)?;
         }
+        places.end(&self.name)?;
+        Ok(report)
+    }
+
+    /// The report of an interrupted verification, or an empty one.
+    fn begin(&self, places: &mut VerifyPlaces, anew: bool) -> Result<Verification, VerifyError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
+        let now = Wall(i64::try_from(now).unwrap_or(i64::MAX));
+        let oldest = if anew { Wall(i64::MAX) } else { now.plus_ms(-GOES_ON_WITHIN_MS) };
+        if let Some(text) = places.unfinished(&self.name, &self.mark, oldest)?
+            && let Ok(report) = read::<Verification>(&text)
+        {
+            return Ok(Verification { resumed: true, ..report });
+        }
+        let report = Verification { folder: self.name.clone(), ..Verification::default() };
+        places.begin(&self.name, &self.mark, now, &write(&report)?, &write(&self.root)?)?;
         Ok(report)
     }
 
@@ -127,9 +186,27 @@ impl<'a> Verifier<'a> {
             None => BTreeMap::new(),
         };
         let mut seen = Seen::default();
-        for row in self.reader.rows().children(step.node)? {
+        let mut rows = self.reader.rows().children(step.node)?;
+        rows.sort_by_key(|row| row.node);
+        for row in rows {
             let theirs = cloud.remove(&row.id);
+            if step.until.is_some_and(|until| row.node > until) {
+                break;
+            }
+            if step.after.is_some_and(|after| row.node <= after) {
+                if let Some(name) = seat_in(&row, step.node) {
+                    disk.remove(&name);
+                }
+                continue;
+            }
             self.compare(step, &row, theirs.as_ref(), &mut disk, &mut seen)?;
+            if seen.files >= PART_FILES || seen.bytes >= PART_BYTES {
+                seen.rest = Some(row.node);
+                return Ok(seen);
+            }
+        }
+        if step.until.is_some() {
+            return Ok(seen);
         }
         for item in cloud.into_values() {
             let shown = join(&step.shown, &item.name);
@@ -180,10 +257,7 @@ impl<'a> Verifier<'a> {
     ) -> Result<(), VerifyError> {
         let rows = self.reader.rows();
         let recorded = row.remote.presence == Presence::Present && row.remote.parent == Some(step.node);
-        let seat = row.synced.as_ref().and_then(|synced| match &synced.seat {
-            SeatRow::At { parent, name } if *parent == step.node => Some(name.clone()),
-            _ => None,
-        });
+        let seat = seat_in(row, step.node);
         let ours = seat.as_ref().and_then(|name| disk.remove(name));
         if row.remote.presence == Presence::FilteredOut {
             return Ok(());
@@ -210,7 +284,8 @@ impl<'a> Verifier<'a> {
             });
         }
         if let (true, Some(path)) = (row.id.is_folder() && theirs.is_some(), path) {
-            seen.below.push(Step { node: row.node, item: row.id.clone(), path, shown });
+            let (node, item) = (row.node, row.id.clone());
+            seen.below.push(Step { node, item, path, shown, after: None, until: None });
         }
         Ok(())
     }
@@ -332,6 +407,22 @@ fn describe(item: &RemoteItem) -> String {
             format!("version {}, {size} bytes", content.version.as_str())
         }
     }
+}
+
+/// The name that an item has on disk in a directory, as both sides last agreed.
+fn seat_in(row: &ItemRow, dir: NodeId) -> Option<Name> {
+    match row.synced.as_ref().map(|synced| &synced.seat) {
+        Some(SeatRow::At { parent, name }) if *parent == dir => Some(name.clone()),
+        _ => None,
+    }
+}
+
+fn write<T: Serialize>(value: &T) -> Result<String, VerifyError> {
+    serde_json::to_string(value).map_err(|error| VerifyError::Place(error.to_string()))
+}
+
+fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, VerifyError> {
+    serde_json::from_str(text).map_err(|error| VerifyError::Place(error.to_string()))
 }
 
 fn join(above: &str, name: &str) -> String {

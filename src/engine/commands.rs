@@ -29,6 +29,7 @@ impl Engine {
             Command::RescanQuarantined { number } => self.decide_quarantine(number, None, None),
             Command::ReplayHooks { run, hook } => self.replay(run, hook.as_deref()),
             Command::Restore { path } => self.lift_tombstone(&path),
+            Command::AcceptMode { folder } => self.accept_mode(&folder),
             Command::Repair(repair) => self.repair(&repair),
             Command::Resolve { path, folder, keep } => self.resolve(path.as_deref(), folder.as_deref(), keep),
             Command::RetryProblems { folder } => self.on_folders(folder.as_deref(), |engine, id| {

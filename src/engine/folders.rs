@@ -11,7 +11,6 @@ use super::jobs::{job_folder, job_nodes};
 use super::learn::Source;
 use super::listen::QUESTIONS_MOST;
 use super::{Engine, Job, Phase, ROWS_PER_STEP, millis};
-use crate::command::Keep;
 use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
 use crate::events::budget::Share;
 use crate::events::interval::backoff;
@@ -22,7 +21,6 @@ use crate::provider::{ListPage, ProviderError, ProviderErrorKind, Resolved};
 use crate::report::Degraded;
 use crate::settings::FolderSettings;
 use crate::store::Result;
-use crate::store::conflicts::ConflictRow;
 use crate::store::folders::{FolderCounts, FolderRow, NewFolder, ScanStage};
 use crate::store::items::{ItemRow, Presence, RemoteRow, SeatRow, SyncedRow};
 use crate::store::work::Lane;
@@ -97,8 +95,8 @@ pub(super) struct Folder {
     /// When everything is scanned again, as not all of it can be watched.
     pub scan_again: u64,
     pub unwatched: Option<Degraded>,
-    /// What a person decided about conflicts.
-    pub decisions: VecDeque<(ConflictRow, Keep)>,
+    /// A person may have decided about conflicts, and the database knows which.
+    pub decided: bool,
     /// The mode was changed and nobody has approved that: what would be done is found out, and not done.
     pub preview: bool,
     root: Root,
@@ -140,7 +138,7 @@ impl Folder {
             scanned_last: false,
             scan_again: u64::MAX,
             unwatched: None,
-            decisions: VecDeque::new(),
+            decided: true,
             preview: false,
             root: Root::Closed,
             opening: None,

@@ -107,6 +107,18 @@ impl Engine {
         !harmless && self.folders.get(&folder).is_some_and(|folder| folder.preview)
     }
 
+    /// A person has seen what a folder's new mode brings about.
+    pub(super) fn accept_mode(&mut self, name: &str) -> Result<Answer> {
+        let found = self.folders.iter().find(|(_, folder)| folder.settings.name == name);
+        let Some((id, mode)) = found.map(|(id, folder)| (*id, folder.settings.mode)) else {
+            return Ok(Answer::NotFound { message: format!("there is no folder `{name}`") });
+        };
+        match self.store.open_hold(id, MODE_CHANGED)? {
+            Some(hold) => self.approve(hold),
+            None => Ok(Answer::Ok { message: format!("the folder works in its mode `{}`", mode.word()) }),
+        }
+    }
+
     fn approve_mode(&mut self, folder: Option<FolderId>) -> Result<String> {
         let Some(id) = folder else { return Ok("the folder is gone".to_owned()) };
         if let Some(folder) = self.folders.get_mut(&id) {

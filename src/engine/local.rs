@@ -240,6 +240,7 @@ impl Engine {
             let is_hollow = dir.is_local_only()
                 && self.store.sent_of(dir.node)?.is_none()
                 && !self.awaits_scan(&dir)?
+                && self.comes_into(&dir).is_none()
                 && self.store.seated_children(dir.node, None, 1)?.is_empty();
             if !is_hollow {
                 return Ok(());

@@ -17,7 +17,7 @@ use crate::path::Name;
 use crate::plan::{Action, Policy};
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
-use crate::store::items::{ItemRow, Presence, SeatRow};
+use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::{Lane, WorkRow, WorkState};
 use crate::tree::{ItemState, SyncedContent};
 
@@ -129,6 +129,9 @@ impl Engine {
             return Ok(());
         }
         if item.local.is_some() && !self.local_settled(&item, &work)? {
+            return Ok(());
+        }
+        if !self.knows_bytes(&item, &work, &action)? {
             return Ok(());
         }
         if self.only_previews(item.folder, &action) {
@@ -324,6 +327,11 @@ impl Engine {
             {
                 self.clear_for(work, &occupant)?;
             }
+            // What patterns keep out stays on disk, and a folder only when nothing of ours is in it any more: which may be the item.
+            Action::Release if occupant.id.is_folder() && self.policy(item.folder).sends() => {
+                self.clear_for(work, &occupant)?;
+            }
+            Action::Release => self.await_node(work, &occupant)?,
             Action::Leave => {
                 let text = "a local file that is to stay has the name of an item";
                 self.item_failed(item.node, LOCAL_IN_THE_WAY, text, None)?;
@@ -455,8 +463,12 @@ impl Engine {
         }
         let stays = child.is_local_only() || matches!(self.plan_of(&child), Action::Revive | Action::MoveRemote { .. });
         if stays && self.policy(item.folder).sends() && item.remote.presence == Presence::Absent {
-            // Somebody put something into it: it comes back into the cloud with that.
-            self.revive(item, work)?;
+            // Somebody put something into it: it comes back into the cloud with that, and into sight before.
+            if matches!(item.disk_seat(), Some(SeatRow::Parked(_))) {
+                self.bring_back(item, work)?;
+            } else {
+                self.revive(item, work)?;
+            }
             return Ok(false);
         }
         if self.store.work(child.node)?.is_none() {

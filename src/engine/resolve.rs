@@ -19,35 +19,47 @@ impl Engine {
             .filter(|(_, known)| folder.is_none_or(|folder| known.settings.name == folder))
             .map(|(id, _)| *id)
             .collect();
-        let mut decided = 0;
+        let (mut decided, mut two_items) = (0, None);
         for id in ids {
             for conflict in self.store.conflicts(id)? {
                 if path.is_some_and(|path| path != conflict.path && path != conflict.kept) {
                     continue;
                 }
                 if keep == Keep::Local && conflict.node == conflict.copy {
-                    let message = format!(
-                        "`{}` and `{}` are two items; rename one of them, or keep both",
-                        conflict.path, conflict.kept
-                    );
-                    return Ok(Answer::Refused { message });
+                    two_items = Some(conflict);
+                    continue;
                 }
                 decided += 1;
                 if keep == Keep::Both {
                     self.store.drop_conflict(conflict.conflict)?;
-                } else if let Some(folder) = self.folders.get_mut(&id) {
-                    folder.decisions.push_back((conflict, keep));
+                } else {
+                    self.store.decide_conflict(conflict.conflict, keep)?;
+                    if let Some(folder) = self.folders.get_mut(&id) {
+                        folder.decided = true;
+                    }
                 }
             }
         }
         self.more = true;
-        Ok(match (decided, path) {
-            (0, Some(path)) => {
+        Ok(match (decided, two_items, path) {
+            (0, Some(conflict), _) => Answer::Refused {
+                message: format!(
+                    "`{}` and `{}` are two items; rename one of them, or keep both",
+                    conflict.path, conflict.kept
+                ),
+            },
+            (0, None, Some(path)) => {
                 Answer::NotFound { message: format!("there is no conflict at `{path}`; `agent conflicts` lists them") }
             }
-            (0, None) => Answer::Ok { message: "there are no conflicts".into() },
-            (1, _) => Answer::Ok { message: "the conflict is being resolved".into() },
-            (many, _) => Answer::Ok { message: format!("{many} conflicts are being resolved") },
+            (0, None, None) => Answer::Ok { message: "there are no conflicts".into() },
+            (1, None, _) => Answer::Ok { message: "the conflict is decided".into() },
+            (many, None, _) => Answer::Ok { message: format!("{many} conflicts are decided") },
+            (some, Some(conflict), _) => Answer::Ok {
+                message: format!(
+                    "{some} decided; the others are two items each, as `{}` and `{}`: rename one of them, or keep both",
+                    conflict.path, conflict.kept
+                ),
+            },
         })
     }
 
@@ -55,11 +67,15 @@ impl Engine {
     /// edited and one that was deleted, and these go their usual way.
     pub(super) fn drive_decisions(&mut self, id: FolderId) -> Result<()> {
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        if folder.batch.is_some() || !folder.building.is_empty() || !folder.is_open() {
+        if !folder.decided || folder.batch.is_some() || !folder.building.is_empty() || !folder.is_open() {
             return Ok(());
         }
-        let Some((conflict, keep)) = folder.decisions.pop_front() else { return Ok(()) };
-        self.more |= !folder.decisions.is_empty();
+        let Some(conflict) = self.store.next_decision(id)? else {
+            folder.decided = false;
+            return Ok(());
+        };
+        self.more = true;
+        let keep = conflict.decision.unwrap_or(Keep::Both);
         let (Some(kept), Some(copy)) = (self.store.item(conflict.node)?, self.store.item(conflict.copy)?) else {
             // Somebody removed one of them: there is nothing left to decide.
             return self.store.drop_conflict(conflict.conflict);

@@ -49,7 +49,7 @@ impl Engine {
             // It came and went in the cloud before both agreed on it.
             return self.revive(item, work);
         }
-        if self.store.scan_left(item.folder)? && !self.need_not_wait(item, &action) {
+        if self.scans_left(item.folder)? && !self.need_not_wait(item, &action) {
             return self.wait_for_scans(work);
         }
         if matches!(action, Action::MakeRemote { .. }) && self.awaits_scan(item)? {
@@ -73,6 +73,9 @@ impl Engine {
                 return self.wait_for_scans(work);
             };
             if above.remote.presence != Presence::Present {
+                if matches!(self.plan_of(&above), Action::Leave) {
+                    self.make_again(&above)?;
+                }
                 return self.await_node(work, &above);
             }
             if work.attempts > 0 && self.store.listing_wanted(parent)? {
@@ -97,6 +100,21 @@ impl Engine {
         let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
         self.await_call(work, item, if is_upload { CallKind::Upload } else { CallKind::Question });
         Ok(())
+    }
+
+    /// Others threw a folder of an upload folder away, and the disk has something that is to be in it.
+    fn make_again(&mut self, above: &ItemRow) -> Result<()> {
+        self.store.mark(above.node, above.folder, Lane::News, 0, None, self.now.wall)?;
+        match self.store.work(above.node)? {
+            Some(theirs) => self.revive(above, &theirs),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether directories are still to be scanned, or are being scanned now.
+    fn scans_left(&self, id: FolderId) -> Result<bool> {
+        let scans_now = self.jobs.values().any(|job| matches!(job, Job::Scan { folder, .. } if *folder == id));
+        Ok(scans_now || self.store.scan_left(id)?)
     }
 
     /// Whether something may go on though directories are still to be scanned.

@@ -4,6 +4,7 @@
 
 mod quiet;
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use crate::path::{Name, RelPath};
 
 /// How many notifications may wait; when more come, everything is scanned.
 const WAITING_MAX: usize = 4_096;
+/// Directories that may not be read, and are watched as soon as they may; more are a complaint.
+const REFUSED_MAX: usize = 1_000;
 /// The watch looks at least this often whether it is still wanted.
 const PULSE: Duration = Duration::from_secs(1);
 
@@ -113,6 +116,8 @@ struct Watch<'a> {
     watched: u64,
     /// Why not every directory is watched, until it is told.
     trouble: Option<String>,
+    /// Directories that we may not read. What is in them is a problem of the scan's to report.
+    refused: BTreeSet<RelPath>,
     /// The system takes no more watches; asking again for each directory would only cost time.
     full: bool,
 }
@@ -123,7 +128,7 @@ impl<'a> Watch<'a> {
         let missed = Arc::new(AtomicBool::new(false));
         let handler = forwarder(sender, Arc::clone(&missed));
         let watcher = RecommendedWatcher::new(handler, Config::default().with_follow_symlinks(false))?;
-        Ok((Self { local, watcher, missed, watched: 0, trouble: None, full: false }, events))
+        Ok((Self { local, watcher, missed, watched: 0, trouble: None, refused: BTreeSet::new(), full: false }, events))
     }
 
     /// Watches a directory and all below it; `found` hears of each.
@@ -146,13 +151,19 @@ impl<'a> Watch<'a> {
             return;
         }
         match self.watcher.watch(&self.path_of(dir), RecursiveMode::NonRecursive) {
-            Ok(()) => self.watched += 1,
+            Ok(()) => {
+                self.watched += 1;
+                self.refused.remove(dir);
+            }
             Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
                 self.full = true;
                 self.trouble = Some(explain(&error, self.watched));
             }
             // It went away just now, and its parent tells of that.
             Err(error) if matches!(error.kind, ErrorKind::PathNotFound) => {}
+            Err(error) if is_refusal(&error) && self.refused.len() < REFUSED_MAX => {
+                self.refused.insert(dir.clone());
+            }
             Err(error) => self.trouble = Some(explain(&error, self.watched)),
         }
     }
@@ -182,8 +193,10 @@ impl<'a> Watch<'a> {
         };
         for path in &event.paths {
             let Some(path) = relative(self.local.root(), path) else { continue };
-            // A directory appeared: it may hold something already, which nobody told of.
-            if may_be_new_folder(event.kind) && self.is_folder(&path) {
+            // A directory appeared, or may be read from now on: it may hold something already, which nobody told of.
+            let was_refused =
+                matches!(event.kind, EventKind::Modify(ModifyKind::Metadata(_))) && self.refused.contains(&path);
+            if (may_be_new_folder(event.kind) || was_refused) && self.is_folder(&path) {
                 quieter.note(path.clone(), now);
                 self.add(&path, &mut |inner| quieter.note(inner.clone(), now));
             }
@@ -232,6 +245,11 @@ fn relative(root: &Path, path: &Path) -> Option<RelPath> {
     let names = path.strip_prefix(root).ok()?.components();
     let names: Option<Vec<Name>> = names.map(|name| Name::new(name.as_os_str().as_encoded_bytes()).ok()).collect();
     names.map(RelPath::from_names)
+}
+
+/// Whether it is for want of rights.
+fn is_refusal(error: &notify::Error) -> bool {
+    matches!(&error.kind, ErrorKind::Io(why) if why.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 fn explain(error: &notify::Error, watched: u64) -> String {

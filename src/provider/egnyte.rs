@@ -14,7 +14,7 @@ use super::auth::{Session, TokenSource, origin, token_url};
 use super::http::{CallCounter, Http, HttpOptions};
 use super::{
     Capabilities, Content, Expected, HashKind, Identity, ListPage, Preflight, Provider, ProviderError,
-    ProviderErrorKind, Resolved, Result, TreeSize, UploadBody, UploadOrder, UploadTarget, Wake,
+    ProviderErrorKind, RemoteVersion, Resolved, Result, TreeSize, UploadBody, UploadOrder, UploadTarget, Wake,
 };
 use crate::events::EventPage;
 use crate::id::{Cursor, ItemId, ItemKind, PageToken, VersionId};
@@ -162,6 +162,13 @@ impl Provider for Egnyte {
             return Err(not_a("file", file));
         }
         self.api.content(file, version, offset).await
+    }
+
+    async fn versions(&self, file: &ItemId) -> Result<Vec<RemoteVersion>> {
+        if file.kind() != ItemKind::File {
+            return Err(not_a("file", file));
+        }
+        Ok(translate::older_versions(&self.api.look(file).await?))
     }
 
     async fn preflight(&self, target: &UploadTarget, _size: u64) -> Result<Preflight> {

@@ -1,10 +1,15 @@
 //! Items of which both sides had something to say, listed until a person looked at them.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Result, Store};
+use crate::command::Keep;
 use crate::id::{FolderId, NodeId};
 use crate::tree::Wall;
+
+/// The most conflicts that are listed or decided at once.
+const CONFLICTS_MOST: u32 = 10_000;
+const COLUMNS: &str = "conflict, folder, node, copy, path, kept, reason, at, decision";
 
 /// One conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +30,8 @@ pub struct ConflictRow {
     pub reason: String,
     /// Since when.
     pub at: Wall,
+    /// What a person decided and is still to be carried out.
+    pub decision: Option<Keep>,
 }
 
 impl Store {
@@ -49,6 +56,21 @@ impl Store {
         super::query::Rows::new(&self.conn).conflicts(Some(folder))
     }
 
+    /// A person decided; it is carried out later.
+    pub fn decide_conflict(&mut self, conflict: i64, keep: Keep) -> Result<()> {
+        let sql = "UPDATE conflict SET decision = ?2 WHERE conflict = ?1";
+        self.conn.prepare_cached(sql)?.execute(params![conflict, keep.word()])?;
+        Ok(())
+    }
+
+    /// The oldest conflict of a folder that was decided.
+    pub fn next_decision(&self, folder: FolderId) -> Result<Option<ConflictRow>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM conflict WHERE folder = ?1 AND decision IS NOT NULL ORDER BY conflict LIMIT 1"
+        );
+        Ok(self.conn.prepare_cached(&sql)?.query_row([folder.0], read).optional()?)
+    }
+
     /// A conflict was looked at.
     pub fn drop_conflict(&mut self, conflict: i64) -> Result<()> {
         self.conn.prepare_cached("DELETE FROM conflict WHERE conflict = ?1")?.execute([conflict])?;
@@ -59,21 +81,26 @@ impl Store {
 impl super::query::Rows<'_> {
     /// The conflicts of a folder or of all, oldest first.
     pub fn conflicts(self, folder: Option<FolderId>) -> Result<Vec<ConflictRow>> {
-        let sql = "SELECT conflict, folder, node, copy, path, kept, reason, at FROM conflict
-                   WHERE ?1 IS NULL OR folder = ?1 ORDER BY conflict LIMIT 10000";
-        let mut statement = self.conn().prepare_cached(sql)?;
-        let rows = statement.query_map([folder.map(|folder| folder.0)], |row| {
-            Ok(ConflictRow {
-                conflict: row.get(0)?,
-                folder: FolderId(row.get(1)?),
-                node: NodeId(row.get(2)?),
-                copy: NodeId(row.get(3)?),
-                path: row.get(4)?,
-                kept: row.get(5)?,
-                reason: row.get(6)?,
-                at: Wall(row.get(7)?),
-            })
-        })?;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM conflict WHERE ?1 IS NULL OR folder = ?1 ORDER BY conflict LIMIT {CONFLICTS_MOST}"
+        );
+        let mut statement = self.conn().prepare_cached(&sql)?;
+        let rows = statement.query_map([folder.map(|folder| folder.0)], read)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<ConflictRow> {
+    let decision: Option<String> = row.get(8)?;
+    Ok(ConflictRow {
+        conflict: row.get(0)?,
+        folder: FolderId(row.get(1)?),
+        node: NodeId(row.get(2)?),
+        copy: NodeId(row.get(3)?),
+        path: row.get(4)?,
+        kept: row.get(5)?,
+        reason: row.get(6)?,
+        at: Wall(row.get(7)?),
+        decision: decision.as_deref().and_then(Keep::parse),
+    })
 }

@@ -1,11 +1,13 @@
 //! A two-way folder by the real process: both sides change at once, and the process is killed in between.
 
 mod cloud_hand;
+mod conflicts;
 mod disk_hand;
 mod edits;
 mod history;
 mod ledger;
 mod own;
+mod person;
 
 use std::fs;
 use std::sync::Mutex;

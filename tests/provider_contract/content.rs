@@ -45,6 +45,28 @@ pub async fn a_part_is_a_part<F: Face>(bed: Bed<F>) {
     assert!(read(content).await == whole);
 }
 
+pub async fn older_versions_are_listed_and_can_be_fetched<F: Face>(bed: Bed<F>) {
+    bed.cloud.write("/in/a.txt", "one").unwrap();
+    let id = bed.file("/in/a.txt");
+    let mut written = vec![bed.item(&id).await.content.unwrap()];
+    assert_eq!(bed.provider.versions(&id).await.unwrap(), [], "the present one is no older one");
+    for text in ["number two", "three"] {
+        bed.cloud.write("/in/a.txt", text).unwrap();
+        written.push(bed.item(&id).await.content.unwrap());
+    }
+    written.pop();
+    let older = bed.provider.versions(&id).await.unwrap();
+    assert_eq!(older.len(), 2);
+    for known in written {
+        let found = older.iter().find(|found| found.version == known.version).unwrap();
+        assert_eq!((&found.hash, found.size), (&known.hash, known.size));
+        let content = bed.provider.content(&id, &found.version, 0).await.unwrap();
+        assert_eq!(read(content).await.len() as u64, known.size.unwrap());
+    }
+    let Err(error) = bed.provider.versions(&ItemId::file("424242424242")).await else { panic!() };
+    assert_eq!(error.kind, ProviderErrorKind::NotFound, "{error}");
+}
+
 pub async fn what_is_gone_is_not_found<F: Face>(bed: Bed<F>) {
     bed.cloud.write("/in/a.txt", "one").unwrap();
     let id = bed.file("/in/a.txt");

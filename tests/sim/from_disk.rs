@@ -95,3 +95,24 @@ fn the_brake_sees_what_is_in_a_folder_and_an_approval_lets_it_go_as_a_whole() {
     ends_as(&mut world, "new=600 x=4 y=5");
     assert_eq!(world.tally.trashes, 1);
 }
+
+#[test]
+fn an_upload_folder_makes_again_what_others_threw_away_once_the_disk_has_something_to_say() {
+    let mut world = world_like(calm(Mode::Upload), "");
+    assert!(world.disk.mkdir("d") && world.disk.write("d/a", 300));
+    world.rest();
+    let d = world.cloud.at("d");
+    world.cloud.trash(&d);
+    world.rest();
+    assert_eq!(world.disk.tree().len(), 2);
+    world.disk.write("d/b", 301);
+    while world.tally.uploads < 2 {
+        assert!(world.step());
+    }
+    assert_eq!(world.cloud.thing(&world.cloud.at("d/b")).content, 301);
+    world.disk.write("d/a", 302);
+    while world.tally.uploads < 3 {
+        assert!(world.step());
+    }
+    assert_eq!(world.cloud.thing(&world.cloud.at("d/a")).content, 302);
+}

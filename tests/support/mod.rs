@@ -149,11 +149,24 @@ impl Bed {
 
     /// Starts `agent run`.
     pub fn start(&self) -> Running {
+        let mut command = self.agent();
+        command.arg("run");
+        self.start_by(command)
+    }
+
+    /// Starts `agent run` by another program that becomes it, such as one that takes rights away.
+    pub fn start_through(&self, program: &str, args: &[&str]) -> Running {
+        let agent = self.agent();
+        let mut command = Command::new(program);
+        command.args(args).arg(agent.get_program()).args(agent.get_args()).arg("run");
+        command.current_dir(self.dir.path()).env_remove("AGENT_HOME").env("NO_COLOR", "1");
+        self.start_by(command)
+    }
+
+    fn start_by(&self, mut command: Command) -> Running {
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(self.dir.path().join("agent.log")).unwrap();
-        let child = self
-            .agent()
-            .arg("run")
+        let child = command
             .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".into()))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

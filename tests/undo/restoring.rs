@@ -1,20 +1,17 @@
 //! `agent versions` and `agent restore`.
 
-use crate::support::{Bed, PATIENCE, REMOTE};
+use crate::support::{Bed, EGNYTE_REMOTE, PATIENCE, REMOTE};
 
 fn remote(path: &str) -> String {
     format!("{REMOTE}/{path}")
 }
 
-/// A file that was replaced twice, and what `agent versions --json` says of it.
-fn replaced_twice(bed: &Bed) {
-    let cloud = bed.cloud();
-    cloud.write(&remote("report.txt"), "first".as_bytes().to_vec()).unwrap();
-    bed.ok(&["run", "--once"]);
-    cloud.write(&remote("report.txt"), "second".as_bytes().to_vec()).unwrap();
-    bed.ok(&["run", "--once"]);
-    cloud.write(&remote("report.txt"), "third".as_bytes().to_vec()).unwrap();
-    bed.ok(&["run", "--once"]);
+/// A file that was replaced twice.
+fn replaced_twice(bed: &Bed, above: &str) {
+    for text in ["first", "second", "third"] {
+        bed.cloud().write(&format!("{above}/report.txt"), text.as_bytes().to_vec()).unwrap();
+        bed.ok(&["run", "--once"]);
+    }
 }
 
 fn versions(bed: &Bed, more: &[&str]) -> serde_json::Value {
@@ -31,7 +28,7 @@ fn read(bed: &Bed, path: &str) -> String {
 fn what_was_replaced_is_listed_and_comes_back_from_the_version_store() {
     let bed = Bed::new();
     bed.add_folder(&[]);
-    replaced_twice(&bed);
+    replaced_twice(&bed, REMOTE);
     let report = versions(&bed, &[]);
     let states: Vec<&str> =
         report["rows"].as_array().unwrap().iter().map(|row| row["state"].as_str().unwrap()).collect();
@@ -65,23 +62,37 @@ fn what_was_replaced_is_listed_and_comes_back_from_the_version_store() {
 }
 
 #[test]
-fn what_is_not_kept_here_is_fetched_from_the_cloud() {
-    let bed = Bed::new();
+fn what_is_not_kept_here_is_fetched_from_box() {
+    not_kept_here(&Bed::new(), REMOTE, "content");
+}
+
+#[test]
+fn what_is_not_kept_here_is_fetched_from_egnyte() {
+    not_kept_here(&Bed::egnyte(), EGNYTE_REMOTE, "egnyte_download");
+}
+
+fn not_kept_here(bed: &Bed, above: &str, download: &str) {
+    // One that the agent never sees is known to the cloud alone.
+    bed.cloud().write(&format!("{above}/report.txt"), "unseen".as_bytes().to_vec()).unwrap();
     bed.add_folder(&[]);
     bed.ok(&["set-folder", "inbox", "keep_versions=0"]);
-    replaced_twice(&bed);
-    let report = versions(&bed, &[]);
+    replaced_twice(bed, above);
+    let report = versions(bed, &[]);
     let rows = report["rows"].as_array().unwrap();
     assert!(rows.iter().all(|row| row["kept"].is_null()), "{report}");
     assert_eq!(rows.len(), 3, "what was seen is remembered: {report}");
     assert_eq!(bed.ours("versions"), Vec::<String>::new());
-    let asked = versions(&bed, &["--remote"]);
-    assert!(asked["rows"].as_array().unwrap().iter().all(|row| row["in_cloud"] == true), "{asked}");
-    let first = rows[2]["id"].as_str().unwrap();
+    let asked = versions(bed, &["--remote"]);
+    let all = asked["rows"].as_array().unwrap();
+    assert!(all.len() == 4 && all.iter().all(|row| row["in_cloud"] == true), "{asked}");
+    let unseen = all.iter().find(|row| row["state"] == "older").unwrap();
     bed.cloud().reset_counters();
-    bed.ok(&["restore", "inbox/report.txt", "--to", "first.txt", "--version", first]);
-    assert_eq!(read(&bed, "first.txt"), "first");
-    assert_eq!(bed.cloud().count("content"), 1);
+    for (row, text) in [(&rows[2], "first"), (unseen, "unseen")] {
+        let to = format!("{text}.txt");
+        bed.ok(&["restore", "inbox/report.txt", "--to", &to, "--version", row["id"].as_str().unwrap()]);
+        assert_eq!(read(bed, &to), text);
+    }
+    assert_eq!(bed.cloud().count(download), 2);
     let none = bed.run(&["restore", "inbox/report.txt", "--to", "x", "--version", "no-such"]);
     assert_eq!(none.status.code(), Some(1));
     let nothing_kept = bed.run(&["restore", "inbox/report.txt", "--to", "x"]);
@@ -115,4 +126,28 @@ fn a_file_that_is_gone_everywhere_comes_back_to_its_place() {
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
     assert_eq!(agent.stop(), Some(0));
     assert_eq!(bed.run(&["versions", "inbox/never-was"]).status.code(), Some(1));
+}
+
+#[test]
+fn in_a_two_way_folder_a_former_content_comes_back_to_its_place_and_travels_up() {
+    let bed = Bed::new();
+    bed.add_folder(&["--mode", "two-way"]);
+    replaced_twice(&bed, REMOTE);
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    let before = bed.cloud().versions(&remote("report.txt")).unwrap().len();
+    bed.ok(&["restore", "inbox/report.txt"]);
+    assert_eq!(read(&bed, "inbox/report.txt"), "second", "the newest that was kept");
+    bed.wait_equal(PATIENCE);
+    bed.wait_in_sync(PATIENCE);
+    assert_eq!(bed.cloud().read(&remote("report.txt")).unwrap(), b"second");
+    assert_eq!(bed.cloud().versions(&remote("report.txt")).unwrap().len(), before + 1, "as a new version");
+    // What it replaced is a version like any other.
+    let report = versions(&bed, &["--remote"]);
+    let third = report["rows"].as_array().unwrap().iter().find(|row| row["size"] == 5 && row["state"] != "superseded");
+    let third = third.and_then(|row| row["id"].as_str()).unwrap_or_else(|| panic!("{report}"));
+    bed.ok(&["restore", "inbox/report.txt", "--version", third]);
+    bed.wait_equal(PATIENCE);
+    assert!(["first", "third"].contains(&read(&bed, "inbox/report.txt").as_str()));
+    assert_eq!(agent.stop(), Some(0));
 }

@@ -1,6 +1,10 @@
 //! `agent verify`.
 
-use crate::support::{Bed, PATIENCE, REMOTE, RESERVED};
+use std::process::Stdio;
+
+use folder_sync_agent::sandbox::{Fault, Rule};
+
+use crate::support::{Bed, PATIENCE, REMOTE, RESERVED, until};
 
 fn remote(path: &str) -> String {
     format!("{REMOTE}/{path}")
@@ -98,4 +102,46 @@ fn a_running_agent_mends_what_was_found() {
     assert_eq!(agent.stop(), Some(0));
     std::fs::rename(bed.local(), bed.dir.path().join("elsewhere")).unwrap();
     assert_eq!(bed.run(&["verify"]).status.code(), Some(1));
+}
+
+#[test]
+fn an_interrupted_verification_goes_on_where_it_was() {
+    const DIRECTORIES: u64 = 12;
+    let bed = Bed::new();
+    bed.add_folder(&[]);
+    let cloud = bed.cloud();
+    for number in 0..DIRECTORIES {
+        cloud.mkdir_p(&remote(&format!("d{number}"))).unwrap();
+        for name in ["a", "b"] {
+            cloud.write(&remote(&format!("d{number}/{name}")), format!("{number}{name}").into_bytes()).unwrap();
+        }
+    }
+    bed.ok(&["run", "--once"]);
+    for number in 0..DIRECTORIES {
+        std::fs::write(bed.local().join(format!("d{number}/b")), "edited").unwrap();
+    }
+    cloud.reset_counters();
+    // The root and five directories are listed at once, and the next one after a minute.
+    cloud.faults().add(Rule::on("folder_items", Fault::Delay { ms: 60_000 }).skip(6).always());
+    let mut first = bed.agent().args(["verify", "--json"]).stdout(Stdio::null()).spawn().unwrap();
+    until("the seventh listing", || cloud.count("folder_items") == 7);
+    let second = bed.run(&["verify"]);
+    assert_eq!(second.status.code(), Some(1), "one at a time");
+    first.kill().unwrap();
+    first.wait().unwrap();
+    cloud.faults().clear();
+    cloud.reset_counters();
+
+    let report = verify(&bed, 3, &[]);
+    let report = &report["rows"][0];
+    assert_eq!(report["resumed"], true);
+    assert_eq!((&report["folders"], &report["files"]), (&(DIRECTORIES + 1).into(), &(2 * DIRECTORIES).into()));
+    assert_eq!(report["differing"], DIRECTORIES, "also what was seen before the interruption");
+    // What differed is looked at twice; what was looked at before is not listed a third time.
+    assert_eq!(cloud.count("folder_items"), DIRECTORIES - 5 + DIRECTORIES);
+    cloud.reset_counters();
+    let anew = verify(&bed, 3, &["--repair"]);
+    assert_eq!(anew["rows"][0]["resumed"], false, "that one came to its end");
+    bed.ok(&["run", "--once"]);
+    assert_eq!(verify(&bed, 0, &[])["rows"][0]["differing"], 0);
 }

@@ -197,7 +197,8 @@ impl Engine {
             ItemState::NotFound
                 if work.look >= LOOK_AFTER_TRASH
                     || item.remote.presence == Presence::Absent
-                    || item.synced.is_none() =>
+                    || item.synced.is_none()
+                    || matches!(item.local, Some(LocalRow::Absent { .. })) =>
             {
                 self.gone(&item, Presence::Absent, source)?;
             }

@@ -10,7 +10,7 @@ use super::names;
 use super::wire::{EventPage as WirePage, Fields, Object};
 use crate::events::{EventKind, EventPage, RemoteEvent, Subject};
 use crate::id::{ContentHash, Cursor, EventId, ItemId, ItemKind, PageToken, VersionId};
-use crate::provider::{Identity, ListPage, ProviderError, ProviderErrorKind, Result, TreeSize};
+use crate::provider::{Identity, ListPage, ProviderError, ProviderErrorKind, RemoteVersion, Result, TreeSize};
 use crate::tree::{RemoteContent, RemoteItem, Wall};
 
 /// The most that Egnyte gives in one page of a folder.
@@ -112,6 +112,22 @@ pub fn item(entry: &Object, parent: Option<&ItemId>) -> Option<RemoteItem> {
         ancestors: None,
         path,
     })
+}
+
+/// The versions before the present one, as the description of a file lists them. One without an id cannot be fetched and is left out.
+pub fn older_versions(file: &Object) -> Vec<RemoteVersion> {
+    let entries = file.get("versions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let present = file.text("entry_id");
+    let older = entries.iter().filter_map(|entry| content(entry.as_object()?));
+    older
+        .filter(|content| present.as_deref() != Some(content.version.as_str()))
+        .map(|content| RemoteVersion {
+            version: content.version,
+            hash: content.hash,
+            size: content.size,
+            modified: content.modified,
+        })
+        .collect()
 }
 
 /// The path that a description names.

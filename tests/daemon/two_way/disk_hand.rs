@@ -29,6 +29,9 @@ impl<'a> DiskHand<'a> {
     pub fn new(root: PathBuf, away: PathBuf, cloud: Cloud, ledger: &'a Ledger, mut chance: Chance) -> Self {
         fs::create_dir_all(&away).unwrap();
         let careful = chance.below(2) == 0;
+        if careful {
+            ledger.did("histories with a careful hand at the disk", "");
+        }
         Self { root, away, cloud, ledger, chance, careful, deeds: 0 }
     }
 
@@ -97,7 +100,8 @@ impl<'a> DiskHand<'a> {
 
     fn took(&self, content: &[u8]) {
         let cloud = &self.cloud;
-        self.ledger.takes(sha1_of(content), |hash| cloud.keeps(hash));
+        // A careful hand has looked, and has no losses of its own.
+        self.ledger.takes(sha1_of(content), |hash| self.careful || cloud.keeps(hash));
     }
 
     fn create(&mut self, path: &str, mark: &str) {
