@@ -6,7 +6,7 @@ use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
 use super::input::{FetchFailure, FetchOrder};
 use super::learn::Source;
-use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
+use super::listen::{LOOK, LOOK_AFTER_TRASH, LOOK_AWAY, QUESTIONS_MOST};
 use super::purse::{CallKind, Waiting};
 use super::{Engine, ITEMS_PER_STEP, Job, Phase, ROWS_PER_LOAD, ROWS_PER_STEP, WORKING_SET_ITEMS, millis};
 use crate::deed::{DiskErrorKind, Staged};
@@ -536,8 +536,16 @@ impl Engine {
             let full = children.len() == ROWS_PER_STEP as usize;
             self.sweep_at = children.last().map(|last| (node, last.node));
             for child in children {
-                if child.remote.presence == Presence::Present {
-                    self.gone(&child, presence, Source::Listing(Lane::Bulk))?;
+                match (child.remote.presence, presence) {
+                    // It was away, and nobody told what became of what it holds.
+                    (Presence::Present, Presence::Present) if child.id.is_folder() => {
+                        self.store.want_listing(child.node, child.folder)?;
+                        self.store.want_sweep(child.node, child.folder, presence)?;
+                    }
+                    (Presence::Present, Presence::Absent | Presence::FilteredOut) => {
+                        self.gone(&child, presence, Source::Listing(Lane::Bulk))?;
+                    }
+                    _ => {}
                 }
             }
             if !full {
