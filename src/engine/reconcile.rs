@@ -6,7 +6,7 @@ use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
 use super::input::{FetchFailure, FetchOrder};
 use super::learn::Source;
-use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
+use super::listen::{LOOK, LOOK_AFTER_TRASH, LOOK_AWAY, QUESTIONS_MOST};
 use super::purse::{CallKind, Waiting};
 use super::{Engine, ITEMS_PER_STEP, Job, Phase, ROWS_PER_LOAD, ROWS_PER_STEP, WORKING_SET_ITEMS, millis};
 use crate::deed::{DiskErrorKind, Staged};
@@ -228,6 +228,9 @@ impl Engine {
         if !self.is_vacated(item, work)? {
             return Ok(());
         }
+        if self.hides_an_edit(item) {
+            return self.bring_back(item, work);
+        }
         if matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Parked(_))) {
             // It was on its way, out of sight: nobody would find it there.
             let want = if item.id.is_folder() { Want::RemoveFolder } else { Want::RemoveFile };
@@ -327,6 +330,11 @@ impl Engine {
             {
                 self.clear_for(work, &occupant)?;
             }
+            // What patterns keep out stays on disk, and a folder only when nothing of ours is in it any more: which may be the item.
+            Action::Release if occupant.id.is_folder() && self.policy(item.folder).sends() => {
+                self.clear_for(work, &occupant)?;
+            }
+            Action::Release => self.await_node(work, &occupant)?,
             Action::Leave => {
                 let text = "a local file that is to stay has the name of an item";
                 self.item_failed(item.node, LOCAL_IN_THE_WAY, text, None)?;
@@ -425,6 +433,7 @@ impl Engine {
             return Ok(());
         }
         match kind {
+            ItemKind::File if self.hides_an_edit(item) => self.bring_back(item, work),
             ItemKind::File => {
                 if work.approved || !self.brake(item)? && !self.versions_full(item)? {
                     self.want(item, work, Want::RemoveFile)?;
@@ -439,6 +448,14 @@ impl Engine {
                 Ok(())
             }
         }
+    }
+
+    /// Whether a file was edited before it was put out of sight. The planner does not see that edit there.
+    fn hides_an_edit(&self, item: &ItemRow) -> bool {
+        self.policy(item.folder).sends()
+            && !item.id.is_folder()
+            && matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Parked(_)))
+            && item.local.as_ref().and_then(LocalRow::edit).is_some()
     }
 
     /// Whether nobody sits in a directory any more. If somebody does, waits for him to go.
@@ -519,8 +536,16 @@ impl Engine {
             let full = children.len() == ROWS_PER_STEP as usize;
             self.sweep_at = children.last().map(|last| (node, last.node));
             for child in children {
-                if child.remote.presence == Presence::Present {
-                    self.gone(&child, presence, Source::Listing(Lane::Bulk))?;
+                match (child.remote.presence, presence) {
+                    // It was away, and nobody told what became of what it holds.
+                    (Presence::Present, Presence::Present) if child.id.is_folder() => {
+                        self.store.want_listing(child.node, child.folder)?;
+                        self.store.want_sweep(child.node, child.folder, presence)?;
+                    }
+                    (Presence::Present, Presence::Absent | Presence::FilteredOut) => {
+                        self.gone(&child, presence, Source::Listing(Lane::Bulk))?;
+                    }
+                    _ => {}
                 }
             }
             if !full {
