@@ -76,9 +76,7 @@ impl Engine {
                 return self.wait_for_scans(work);
             };
             if above.remote.presence != Presence::Present {
-                if matches!(self.plan_of(&above), Action::Leave) {
-                    self.make_again(&above)?;
-                }
+                self.make_again(&above)?;
                 return self.await_node(work, &above);
             }
             if work.attempts > 0 && self.store.listing_wanted(parent)? {
@@ -135,6 +133,10 @@ impl Engine {
 
     /// Others threw a folder of an upload folder away, and the disk has something that is to be in it.
     fn make_again(&mut self, above: &ItemRow) -> Result<()> {
+        let is_left = above.remote.presence == Presence::Absent && self.plan_of(above) == Action::Leave;
+        if !is_left || matches!(self.nodes.get(&above.node), Some(Phase::Busy)) {
+            return Ok(());
+        }
         self.store.mark(above.node, above.folder, Lane::News, 0, None, self.now.wall)?;
         match self.store.work(above.node)? {
             Some(theirs) => self.revive(above, &theirs),
