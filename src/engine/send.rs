@@ -39,6 +39,8 @@ const LISTING_AWAITED: Duration = Duration::from_secs(2);
 const ECHO_AWAITED_MS: i64 = 3_600_000;
 /// Expired expectations looked at in one step.
 const ECHOES_PER_STEP: u32 = 100;
+/// How a name begins that an item has in the cloud while it changes names with others.
+const ASIDE_NAME: &str = ".renaming-";
 /// What an echo says of an item that we put into the trash.
 pub(super) const ECHO_GONE: &str = "gone";
 
@@ -343,5 +345,10 @@ impl Engine {
 
 /// A name in the cloud for the moment in which items change names among themselves, which every cloud takes.
 fn aside_name(job: JobId) -> String {
-    format!(".renaming-{}", job.0)
+    format!("{ASIDE_NAME}{}", job.0)
+}
+
+/// Whether a name in the cloud is one that we gave an item for such a moment.
+pub(super) fn is_aside_name(name: &str) -> bool {
+    name.strip_prefix(ASIDE_NAME).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
 }
