@@ -6,7 +6,7 @@ use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
 use super::input::{FetchFailure, FetchOrder};
 use super::learn::Source;
-use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
+use super::listen::{LOOK, LOOK_AFTER_TRASH, LOOK_AWAY, QUESTIONS_MOST};
 use super::purse::{CallKind, Waiting};
 use super::{Engine, ITEMS_PER_STEP, Job, Phase, ROWS_PER_LOAD, ROWS_PER_STEP, WORKING_SET_ITEMS, millis};
 use crate::deed::{DiskErrorKind, Staged};
@@ -228,6 +228,9 @@ impl Engine {
         if !self.is_vacated(item, work)? {
             return Ok(());
         }
+        if self.hides_an_edit(item) {
+            return self.bring_back(item, work);
+        }
         if matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Parked(_))) {
             // It was on its way, out of sight: nobody would find it there.
             let want = if item.id.is_folder() { Want::RemoveFolder } else { Want::RemoveFile };
@@ -430,6 +433,7 @@ impl Engine {
             return Ok(());
         }
         match kind {
+            ItemKind::File if self.hides_an_edit(item) => self.bring_back(item, work),
             ItemKind::File => {
                 if work.approved || !self.brake(item)? && !self.versions_full(item)? {
                     self.want(item, work, Want::RemoveFile)?;
@@ -446,6 +450,14 @@ impl Engine {
         }
     }
 
+    /// Whether a file was edited before it was put out of sight. The planner does not see that edit there.
+    fn hides_an_edit(&self, item: &ItemRow) -> bool {
+        self.policy(item.folder).sends()
+            && !item.id.is_folder()
+            && matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Parked(_)))
+            && item.local.as_ref().and_then(LocalRow::edit).is_some()
+    }
+
     /// Whether nobody sits in a directory any more. If somebody does, waits for him to go.
     fn is_vacated(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         if let Some(comes) = self.comes_into(item).map(|comes| self.store.item(comes)).transpose()?.flatten() {
@@ -453,14 +465,12 @@ impl Engine {
             self.await_node(work, &comes)?;
             return Ok(false);
         }
-        let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
-        let Some(child) = self.store.item(child)? else { return Ok(true) };
-        if child.is_local_only() && item.remote.presence == Presence::FilteredOut {
-            // It is nobody's business any more, like the folder that holds it.
-            self.drop_found(&child)?;
-            self.make_ready_again(work);
-            return Ok(false);
-        }
+        let child = if self.policy(item.folder).sends() && item.remote.presence == Presence::FilteredOut {
+            self.first_at_home(item)?
+        } else {
+            self.store.seated_in(item.node)?.map(|child| self.store.item(child)).transpose()?.flatten()
+        };
+        let Some(child) = child else { return Ok(true) };
         let stays = child.is_local_only() || matches!(self.plan_of(&child), Action::Revive | Action::MoveRemote { .. });
         if stays && self.policy(item.folder).sends() && item.remote.presence == Presence::Absent {
             // Somebody put something into it: it comes back into the cloud with that, and into sight before.
@@ -524,8 +534,16 @@ impl Engine {
             let full = children.len() == ROWS_PER_STEP as usize;
             self.sweep_at = children.last().map(|last| (node, last.node));
             for child in children {
-                if child.remote.presence == Presence::Present {
-                    self.gone(&child, presence, Source::Listing(Lane::Bulk))?;
+                match (child.remote.presence, presence) {
+                    // It was away, and nobody told what became of what it holds.
+                    (Presence::Present, Presence::Present) if child.id.is_folder() => {
+                        self.store.want_listing(child.node, child.folder)?;
+                        self.store.want_sweep(child.node, child.folder, presence)?;
+                    }
+                    (Presence::Present, Presence::Absent | Presence::FilteredOut) => {
+                        self.gone(&child, presence, Source::Listing(Lane::Bulk))?;
+                    }
+                    _ => {}
                 }
             }
             if !full {
