@@ -251,7 +251,8 @@ impl Engine {
         }
     }
 
-    /// A folder that is out of sight and is to go holds something that somebody put into it: it is brought back into sight.
+    /// A folder that is out of sight and is to go holds something that somebody put into it, or a file has an edit of somebody's: it is
+    /// brought back into sight.
     pub(super) fn bring_back(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
         let Some(root) = self.folders.get(&item.folder).and_then(|folder| folder.row.root) else { return Ok(()) };
         let name = name_on_disk(item).name().clone();

@@ -228,6 +228,9 @@ impl Engine {
         if !self.is_vacated(item, work)? {
             return Ok(());
         }
+        if self.hides_an_edit(item) {
+            return self.bring_back(item, work);
+        }
         if matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Parked(_))) {
             // It was on its way, out of sight: nobody would find it there.
             let want = if item.id.is_folder() { Want::RemoveFolder } else { Want::RemoveFile };
@@ -430,6 +433,7 @@ impl Engine {
             return Ok(());
         }
         match kind {
+            ItemKind::File if self.hides_an_edit(item) => self.bring_back(item, work),
             ItemKind::File => {
                 if work.approved || !self.brake(item)? && !self.versions_full(item)? {
                     self.want(item, work, Want::RemoveFile)?;
@@ -444,6 +448,14 @@ impl Engine {
                 Ok(())
             }
         }
+    }
+
+    /// Whether a file was edited before it was put out of sight. The planner does not see that edit there.
+    fn hides_an_edit(&self, item: &ItemRow) -> bool {
+        self.policy(item.folder).sends()
+            && !item.id.is_folder()
+            && matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Parked(_)))
+            && item.local.as_ref().and_then(LocalRow::edit).is_some()
     }
 
     /// Whether nobody sits in a directory any more. If somebody does, waits for him to go.

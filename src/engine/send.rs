@@ -51,6 +51,11 @@ impl Engine {
             // It came and went in the cloud before both agreed on it.
             return self.revive(item, work);
         }
+        let is_trash = matches!(action, Action::Trash(_));
+        if is_trash && self.store.scan_hoped_for(item.folder)? {
+            // It may only have moved to where nobody could look.
+            return self.wait_for_scans(work);
+        }
         if self.scans_left(item.folder)? && !self.need_not_wait(item, &action) {
             return self.wait_for_scans(work);
         }
@@ -60,6 +65,9 @@ impl Engine {
                 return self.item_failed(item.node, "unreadable", "the directory cannot be read", None);
             }
             return self.wait_for_scans(work);
+        }
+        if matches!(action, Action::Upload { .. }) && self.was_moved_by_copy(item)? {
+            return Ok(());
         }
         let parent = match &action {
             Action::Upload { parent, .. } | Action::MakeRemote { parent, .. } | Action::MoveRemote { parent, .. } => {
@@ -102,6 +110,34 @@ impl Engine {
         let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
         self.await_call(work, item, if is_upload { CallKind::Upload } else { CallKind::Question });
         Ok(())
+    }
+
+    /// Whether something new has the content of a file that is missing: that one was moved by being copied and removed, as between
+    /// filesystems, and goes on under its own id.
+    fn was_moved_by_copy(&mut self, item: &ItemRow) -> Result<bool> {
+        let Some(LocalRow::Present { seat: Some(seat), edit: Some(edit), at }) = item.local.clone() else {
+            return Ok(false);
+        };
+        let Some((sha256, _)) = edit.digests.as_ref().filter(|_| edit.stamp.size > 0) else { return Ok(false) };
+        let Some(gone) = self.store.missing_content(item.folder, sha256)? else { return Ok(false) };
+        let is_free = matches!(self.plan_of(&gone), Action::Trash(_))
+            && self.nodes.get(&gone.node) != Some(&Phase::Busy)
+            && self.store.sent_of(gone.node)?.is_none()
+            && self.store.sent_of(item.node)?.is_none();
+        if !is_free {
+            return Ok(false);
+        }
+        self.drop_found(item)?;
+        self.store.leave_holds(gone.node)?;
+        self.observe(&gone, Some(LocalRow::Present { seat: Some(seat), edit: Some(edit), at }))?;
+        Ok(true)
+    }
+
+    /// Whether a missing file may still be found in something new that was not read yet.
+    pub(super) fn may_turn_up(&self, item: &ItemRow) -> Result<bool> {
+        let length = item.synced.as_ref().and_then(|synced| synced.content.as_ref()).map_or(0, |content| content.size);
+        let since = item.local.as_ref().map_or(i64::MAX, |local| self.now.wall.since(local.at()));
+        Ok(length > 0 && (0..=MOVES_AWAITED_MS).contains(&since) && self.store.new_of_length(item.folder, length)?)
     }
 
     /// Others threw a folder of an upload folder away, and the disk has something that is to be in it.
@@ -184,6 +220,10 @@ impl Engine {
             return Ok(false);
         }
         if self.goes_with_its_folder(item, work)? {
+            return Ok(false);
+        }
+        if self.may_turn_up(item)? {
+            self.wait_for_scans(work)?;
             return Ok(false);
         }
         if kind == ItemKind::File {

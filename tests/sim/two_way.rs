@@ -3,6 +3,7 @@
 use folder_sync_agent::command::{Command, Keep};
 use folder_sync_agent::local_news::{News, Rescan};
 use folder_sync_agent::settings::Mode;
+use folder_sync_agent::store::items::SeatRow;
 
 use super::cloud::watched;
 use super::stories::{ends_as, world_like};
@@ -175,6 +176,29 @@ fn what_was_moved_into_a_folder_that_patterns_keep_out_now_follows_what_the_disk
     world.conclude();
     assert_eq!(names(&world), ["a/", "d/", "d/c/", "d/c/f", "d/own"]);
     assert_eq!(world.cloud.at("d/c"), c, "it moves into the folder that the disk has under that name");
+}
+
+#[test]
+fn an_edit_that_was_put_out_of_sight_outlives_its_file_in_the_cloud() {
+    let mut world = both("a=1");
+    let a = world.cloud.at("a");
+    let known = |world: &World| world.store().item_by_id(FOLDER, &a).unwrap().unwrap();
+    world.disk.write("a", 211);
+    while known(&world).local.is_none() {
+        assert!(world.step());
+    }
+    // Before the edit has settled, the name is another file's: the edited one makes room for it, and then it is deleted.
+    world.cloud.rename(&a, "b");
+    world.cloud.add_file(&watched(), "a", 3);
+    world.command(Command::Sync { folder: None, full: false });
+    while !matches!(known(&world).synced.unwrap().seat, SeatRow::Parked(_)) {
+        assert!(world.step());
+    }
+    world.cloud.trash(&a);
+    world.rest();
+    world.check();
+    let tree = world.disk.tree();
+    assert!(tree["a"] == Some(3) && tree.values().any(|content| *content == Some(211)), "{tree:?}");
 }
 
 #[test]
