@@ -15,7 +15,13 @@ impl World {
         let planned = self.store().reader().planned(FOLDER).unwrap();
         let waits: Vec<String> = planned.iter().filter_map(|planned| self.disk_path(&planned.item)).collect();
         let waits = |path: &str| waits.iter().any(|top| path == top || top.ends_with('/') && path.starts_with(top));
-        for (path, content) in disk.iter().filter(|(path, _)| !self.is_kept_out(path) && !waits(path)) {
+        for (path, content) in &disk {
+            // A directory that holds only what patterns keep out is no folder for the cloud.
+            let mut inside = disk.keys().filter(|other| other.starts_with(path.as_str()) && *other != path).peekable();
+            let is_hollow = path.ends_with('/') && inside.peek().is_some() && inside.all(|path| self.is_kept_out(path));
+            if self.is_kept_out(path) || waits(path) || is_hollow {
+                continue;
+            }
             let row =
                 rows.get(path).unwrap_or_else(|| panic!("upload: `{path}` is not in the cloud: {:?}", rows.keys()));
             let foreign = self.cloud.is_foreign(&row.id);
@@ -30,7 +36,9 @@ impl World {
         }
         for (path, id) in cloud.iter().filter(|(path, _)| !self.is_kept_out(path)) {
             // One that waits for a name may be what keeps another one where it was.
-            let is_there = !planned.is_empty() || self.cloud.is_foreign(id) || disk.contains_key(path);
+            let is_there = !planned.is_empty() || disk.contains_key(path);
+            // A folder stays with what is only in the cloud.
+            let is_there = is_there || self.cloud.subtree(id).iter().any(|id| self.cloud.is_foreign(id));
             assert!(is_there, "upload: `{path}` was deleted on disk");
         }
         self.check_kept_counts();
@@ -79,6 +87,11 @@ impl World {
     pub fn check_upload_trash(&self, item: &ItemId) {
         for id in self.cloud.subtree(item) {
             let Some(row) = self.store().item_by_id(FOLDER, &id).unwrap() else { continue };
+            let above = row.remote.parent.and_then(|parent| self.store().item(parent).unwrap()).map(|above| above.id);
+            if above != self.cloud.thing(&id).parent {
+                // The agent does not know yet that it is in there; in the trash it can be found.
+                continue;
+            }
             assert!(row.synced.is_some(), "upload: {id} is only in the cloud, and goes to the trash with {item}");
         }
     }
