@@ -96,7 +96,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [15_384, 23_878, 24_977, 31_579] {
         live(seed, MIRROR);
     }
-    for seed in [224, 377, 5_092, 5_136, 5_187, 5_449, 5_524, 5_695, 60_362, 60_445] {
+    for seed in [224, 377, 5_092, 5_136, 5_187, 5_449, 5_524, 5_695, 18_652, 60_362, 60_445] {
         live(seed, TWO_WAY);
     }
 }
