@@ -247,6 +247,8 @@ impl Engine {
         }
         match self.copy_place(item)? {
             Some((parent, name)) => self.want(item, work, Want::Aside { parent, name }),
+            // It is not on disk any more: what follows from that is decided like anything else.
+            None if !self.nodes.contains_key(&item.node) => self.wait_for_scans(work),
             None => Ok(()),
         }
     }

@@ -308,7 +308,6 @@ impl Engine {
                 self.store.approve(occupant.node)?;
                 self.await_node(work, &occupant)?;
             }
-            Action::Remove(ItemKind::Folder) => self.await_node(work, &occupant)?,
             Action::Move { .. } => {
                 // Both places may want each other: the one in the way steps aside, so that no order of moves can lock up.
                 let busy = matches!(self.nodes.get(&occupant.node), Some(Phase::Busy));
@@ -334,7 +333,7 @@ impl Engine {
             Action::Release if occupant.id.is_folder() && self.policy(item.folder).sends() => {
                 self.clear_for(work, &occupant)?;
             }
-            Action::Release => self.await_node(work, &occupant)?,
+            Action::Release | Action::Remove(ItemKind::Folder) => self.await_node(work, &occupant)?,
             Action::Leave => {
                 let text = "a local file that is to stay has the name of an item";
                 self.item_failed(item.node, LOCAL_IN_THE_WAY, text, None)?;
@@ -465,14 +464,12 @@ impl Engine {
             self.await_node(work, &comes)?;
             return Ok(false);
         }
-        let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
-        let Some(child) = self.store.item(child)? else { return Ok(true) };
-        if child.is_local_only() && item.remote.presence == Presence::FilteredOut {
-            // It is nobody's business any more, like the folder that holds it.
-            self.drop_found(&child)?;
-            self.make_ready_again(work);
-            return Ok(false);
-        }
+        let child = if self.policy(item.folder).sends() && item.remote.presence == Presence::FilteredOut {
+            self.first_at_home(item)?
+        } else {
+            self.store.seated_in(item.node)?.map(|child| self.store.item(child)).transpose()?.flatten()
+        };
+        let Some(child) = child else { return Ok(true) };
         let stays = child.is_local_only() || matches!(self.plan_of(&child), Action::Revive | Action::MoveRemote { .. });
         if stays && self.policy(item.folder).sends() && item.remote.presence == Presence::Absent {
             // Somebody put something into it: it comes back into the cloud with that, and into sight before.

@@ -39,6 +39,8 @@ const LISTING_AWAITED: Duration = Duration::from_secs(2);
 const ECHO_AWAITED_MS: i64 = 3_600_000;
 /// Expired expectations looked at in one step.
 const ECHOES_PER_STEP: u32 = 100;
+/// How a name begins that an item has in the cloud while it changes names with others.
+const ASIDE_NAME: &str = ".renaming-";
 /// What an echo says of an item that we put into the trash.
 pub(super) const ECHO_GONE: &str = "gone";
 
@@ -81,9 +83,7 @@ impl Engine {
                 return self.wait_for_scans(work);
             };
             if above.remote.presence != Presence::Present {
-                if matches!(self.plan_of(&above), Action::Leave) {
-                    self.make_again(&above)?;
-                }
+                self.make_again(&above)?;
                 return self.await_node(work, &above);
             }
             if work.attempts > 0 && self.store.listing_wanted(parent)? {
@@ -138,8 +138,30 @@ impl Engine {
         Ok(length > 0 && (0..=MOVES_AWAITED_MS).contains(&since) && self.store.new_of_length(item.folder, length)?)
     }
 
+    /// Whether a missing item stands elsewhere on disk as something new: it moved, unless that new one reached the cloud by itself.
+    fn moves_as_new(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+        let as_synced = ItemRow { local: None, ..item.clone() };
+        if let Some(stamp) = as_synced.disk_stamp().filter(|stamp| stamp.ino != 0)
+            && let Some(found) = self.store.new_inode(item.folder, &stamp)?
+            && self.store.sent_of(found.node)?.is_some()
+        {
+            self.await_node(work, &found)?;
+            return Ok(true);
+        }
+        if self.found_elsewhere(&as_synced)?.is_none() {
+            return Ok(false);
+        }
+        self.missing(&as_synced)?;
+        self.make_ready_again(work);
+        Ok(true)
+    }
+
     /// Others threw a folder of an upload folder away, and the disk has something that is to be in it.
     fn make_again(&mut self, above: &ItemRow) -> Result<()> {
+        let is_left = above.remote.presence == Presence::Absent && self.plan_of(above) == Action::Leave;
+        if !is_left || matches!(self.nodes.get(&above.node), Some(Phase::Busy)) {
+            return Ok(());
+        }
         self.store.mark(above.node, above.folder, Lane::News, 0, None, self.now.wall)?;
         match self.store.work(above.node)? {
             Some(theirs) => self.revive(above, &theirs),
@@ -222,6 +244,9 @@ impl Engine {
         }
         if self.may_turn_up(item)? {
             self.wait_for_scans(work)?;
+            return Ok(false);
+        }
+        if self.moves_as_new(item, work)? {
             return Ok(false);
         }
         if kind == ItemKind::File {
@@ -383,5 +408,10 @@ impl Engine {
 
 /// A name in the cloud for the moment in which items change names among themselves, which every cloud takes.
 fn aside_name(job: JobId) -> String {
-    format!(".renaming-{}", job.0)
+    format!("{ASIDE_NAME}{}", job.0)
+}
+
+/// Whether a name in the cloud is one that we gave an item for such a moment.
+pub(super) fn is_aside_name(name: &str) -> bool {
+    name.strip_prefix(ASIDE_NAME).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
 }

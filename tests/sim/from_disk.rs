@@ -91,6 +91,7 @@ fn the_brake_sees_what_is_in_a_folder_and_an_approval_lets_it_go_as_a_whole() {
     while world.tally.uploads == 0 {
         assert!(world.step());
     }
+    world.approved = true;
     world.command(Command::Approve { hold });
     ends_as(&mut world, "new=600 x=4 y=5");
     assert_eq!(world.tally.trashes, 1);
