@@ -59,7 +59,7 @@ fn live_as(seed: u64, kind: Kind, mutant: Option<Mutant>, arrange: impl FnOnce(&
 }
 
 fn live(seed: u64, kind: Kind) -> Tally {
-    if seed % TWICE != 0 {
+    if !seed.is_multiple_of(TWICE) {
         return live_as(seed, kind, None, |_| {});
     }
     let once = live_as(seed, kind, None, |world| world.logging = true);
