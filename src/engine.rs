@@ -142,6 +142,8 @@ pub struct Engine {
     overtaken: BTreeSet<NodeId>,
     /// Items that are to be looked at (again) because of what was heard while a job was under way for them.
     asked_again: BTreeSet<NodeId>,
+    /// Items that were looked at because nothing said what bytes the cloud has.
+    bytes_asked: BTreeSet<NodeId>,
     /// What was last done for an item, for the journal.
     did: BTreeMap<NodeId, &'static str>,
     /// Files at whose place there is no equal file to adopt.
@@ -192,6 +194,7 @@ impl Engine {
             waits_for: BTreeMap::new(),
             overtaken: BTreeSet::new(),
             asked_again: BTreeSet::new(),
+            bytes_asked: BTreeSet::new(),
             did: BTreeMap::new(),
             no_adopt: BTreeSet::new(),
             clear_way: BTreeSet::new(),
@@ -391,6 +394,7 @@ impl Engine {
         self.waits_for.remove(&node);
         self.overtaken.remove(&node);
         self.asked_again.remove(&node);
+        self.bytes_asked.remove(&node);
         self.did.remove(&node);
         self.no_adopt.remove(&node);
         self.clear_way.remove(&node);

@@ -30,6 +30,8 @@ pub(super) const SCANS_AWAITED: Duration = Duration::from_millis(500);
 const COPY_NAME_MAX_BYTES: usize = 240;
 /// The longest extension that a conflict copy keeps, in bytes.
 const COPY_EXTENSION_MAX_BYTES: usize = 20;
+/// The problem of something in an upload folder whose name is not free in the cloud: there the disk is never changed.
+const NAME_IN_CLOUD: &str = "name_in_cloud";
 /// Conflict copies of one name and moment.
 const COPIES_MOST: u32 = 1_000;
 
@@ -213,6 +215,20 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether it is known what bytes the cloud has, if that decides whether both sides wrote the same. Events that name paths tell of
+    /// a version and of no digest: the item is looked at once.
+    pub(super) fn knows_bytes(&mut self, item: &ItemRow, work: &WorkRow, action: &Action) -> Result<bool> {
+        let Some(theirs) = item.remote.content.as_ref().filter(|theirs| theirs.hash.is_none()) else { return Ok(true) };
+        let ours = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
+        let is_ours = ours.is_some_and(|ours| ours.version == theirs.version);
+        if is_ours || !matches!(action, Action::Part | Action::Update) || !self.bytes_asked.insert(item.node) {
+            return Ok(true);
+        }
+        self.store.want_look(item.node)?;
+        self.make_ready_again(work);
+        Ok(false)
+    }
+
     /// What the disk has goes aside under another name, and the item becomes the cloud's.
     fn part(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
         let Some((parent, name)) = self.copy_place(item)? else { return self.wait_for_scans(work) };
@@ -224,8 +240,15 @@ impl Engine {
         if self.store.sent_of(item.node)?.is_some() {
             return Ok(());
         }
+        if self.folders.get(&item.folder).is_some_and(|folder| folder.settings.mode == Mode::Upload) {
+            let text =
+                "the cloud has something else under this name, or one that differs only in case; rename one of the two";
+            return self.item_failed(item.node, NAME_IN_CLOUD, text, None);
+        }
         match self.copy_place(item)? {
             Some((parent, name)) => self.want(item, work, Want::Aside { parent, name }),
+            // It is not on disk any more: what follows from that is decided like anything else.
+            None if !self.nodes.contains_key(&item.node) => self.wait_for_scans(work),
             None => Ok(()),
         }
     }

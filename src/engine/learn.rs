@@ -1,6 +1,6 @@
 //! What the cloud says of an item becomes what we know of the cloud: newer facts win, and what they change is marked as work.
 
-use super::listen::{LOOK, LOOK_AFTER_TRASH};
+use super::listen::{LOOK, LOOK_AWAY};
 use super::{Engine, Phase};
 use crate::events::Subject;
 use crate::id::{FolderId, ItemId, JournalId, NodeId};
@@ -276,7 +276,7 @@ impl Engine {
         match source {
             // An event may be old, and a removal is destructive: the item's own state decides, and "not found" agrees with the event.
             Source::Event { .. } => {
-                self.mark_look(known.node, folder, LOOK_AFTER_TRASH, source)?;
+                self.mark_look(known.node, folder, LOOK_AWAY, source)?;
             }
             Source::Mention => self.mark_look(known.node, folder, LOOK, source)?,
             Source::Look { .. } | Source::Listing(_) => {

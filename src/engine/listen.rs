@@ -571,6 +571,9 @@ pub(super) const LOOK_AFTER_TRASH: u8 = 2;
 /// As [`LOOK_AFTER_TRASH`], but the stream had something else to say of the item since.
 pub(super) const LOOK_UNSURE: u8 = 3;
 
+/// As [`LOOK_AFTER_TRASH`], for what left the watched folder: of what happened in it since, the stream told us nothing.
+pub(super) const LOOK_AWAY: u8 = 4;
+
 fn add_counts(counts: &mut EventCounts, more: EventCounts) {
     counts.relevant += more.relevant;
     counts.foreign += more.foreign;

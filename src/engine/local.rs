@@ -475,7 +475,7 @@ impl Engine {
     }
 
     /// What is missing here was already met as something new elsewhere.
-    fn found_elsewhere(&self, item: &ItemRow) -> Result<Option<ItemRow>> {
+    pub(super) fn found_elsewhere(&self, item: &ItemRow) -> Result<Option<ItemRow>> {
         let Some(stamp) = item.disk_stamp().filter(|stamp| stamp.ino != 0 && !item.is_local_only()) else {
             return Ok(None);
         };

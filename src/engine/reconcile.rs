@@ -6,7 +6,7 @@ use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
 use super::input::{FetchFailure, FetchOrder};
 use super::learn::Source;
-use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
+use super::listen::{LOOK, LOOK_AFTER_TRASH, LOOK_AWAY, QUESTIONS_MOST};
 use super::purse::{CallKind, Waiting};
 use super::{Engine, ITEMS_PER_STEP, Job, Phase, ROWS_PER_LOAD, ROWS_PER_STEP, WORKING_SET_ITEMS, millis};
 use crate::deed::{DiskErrorKind, Staged};
@@ -129,6 +129,9 @@ impl Engine {
             return Ok(());
         }
         if item.local.is_some() && !self.local_settled(&item, &work)? {
+            return Ok(());
+        }
+        if !self.knows_bytes(&item, &work, &action)? {
             return Ok(());
         }
         if self.only_previews(item.folder, &action) {
@@ -305,7 +308,6 @@ impl Engine {
                 self.store.approve(occupant.node)?;
                 self.await_node(work, &occupant)?;
             }
-            Action::Remove(ItemKind::Folder) => self.await_node(work, &occupant)?,
             Action::Move { .. } => {
                 // Both places may want each other: the one in the way steps aside, so that no order of moves can lock up.
                 let busy = matches!(self.nodes.get(&occupant.node), Some(Phase::Busy));
@@ -327,6 +329,11 @@ impl Engine {
             {
                 self.clear_for(work, &occupant)?;
             }
+            // What patterns keep out stays on disk, and a folder only when nothing of ours is in it any more: which may be the item.
+            Action::Release if occupant.id.is_folder() && self.policy(item.folder).sends() => {
+                self.clear_for(work, &occupant)?;
+            }
+            Action::Release | Action::Remove(ItemKind::Folder) => self.await_node(work, &occupant)?,
             Action::Leave => {
                 let text = "a local file that is to stay has the name of an item";
                 self.item_failed(item.node, LOCAL_IN_THE_WAY, text, None)?;
@@ -457,14 +464,12 @@ impl Engine {
             self.await_node(work, &comes)?;
             return Ok(false);
         }
-        let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
-        let Some(child) = self.store.item(child)? else { return Ok(true) };
-        if child.is_local_only() && item.remote.presence == Presence::FilteredOut {
-            // It is nobody's business any more, like the folder that holds it.
-            self.drop_found(&child)?;
-            self.make_ready_again(work);
-            return Ok(false);
-        }
+        let child = if self.policy(item.folder).sends() && item.remote.presence == Presence::FilteredOut {
+            self.first_at_home(item)?
+        } else {
+            self.store.seated_in(item.node)?.map(|child| self.store.item(child)).transpose()?.flatten()
+        };
+        let Some(child) = child else { return Ok(true) };
         let stays = child.is_local_only() || matches!(self.plan_of(&child), Action::Revive | Action::MoveRemote { .. });
         if stays && self.policy(item.folder).sends() && item.remote.presence == Presence::Absent {
             // Somebody put something into it: it comes back into the cloud with that, and into sight before.
@@ -528,8 +533,16 @@ impl Engine {
             let full = children.len() == ROWS_PER_STEP as usize;
             self.sweep_at = children.last().map(|last| (node, last.node));
             for child in children {
-                if child.remote.presence == Presence::Present {
-                    self.gone(&child, presence, Source::Listing(Lane::Bulk))?;
+                match (child.remote.presence, presence) {
+                    // It was away, and nobody told what became of what it holds.
+                    (Presence::Present, Presence::Present) if child.id.is_folder() => {
+                        self.store.want_listing(child.node, child.folder)?;
+                        self.store.want_sweep(child.node, child.folder, presence)?;
+                    }
+                    (Presence::Present, Presence::Absent | Presence::FilteredOut) => {
+                        self.gone(&child, presence, Source::Listing(Lane::Bulk))?;
+                    }
+                    _ => {}
                 }
             }
             if !full {

@@ -39,6 +39,8 @@ const LISTING_AWAITED: Duration = Duration::from_secs(2);
 const ECHO_AWAITED_MS: i64 = 3_600_000;
 /// Expired expectations looked at in one step.
 const ECHOES_PER_STEP: u32 = 100;
+/// How a name begins that an item has in the cloud while it changes names with others.
+const ASIDE_NAME: &str = ".renaming-";
 /// What an echo says of an item that we put into the trash.
 pub(super) const ECHO_GONE: &str = "gone";
 
@@ -49,7 +51,12 @@ impl Engine {
             // It came and went in the cloud before both agreed on it.
             return self.revive(item, work);
         }
-        if self.store.scan_left(item.folder)? && !self.need_not_wait(item, &action) {
+        let is_trash = matches!(action, Action::Trash(_));
+        if is_trash && self.store.scan_hoped_for(item.folder)? {
+            // It may only have moved to where nobody could look.
+            return self.wait_for_scans(work);
+        }
+        if self.scans_left(item.folder)? && !self.need_not_wait(item, &action) {
             return self.wait_for_scans(work);
         }
         if matches!(action, Action::MakeRemote { .. }) && self.awaits_scan(item)? {
@@ -58,6 +65,9 @@ impl Engine {
                 return self.item_failed(item.node, "unreadable", "the directory cannot be read", None);
             }
             return self.wait_for_scans(work);
+        }
+        if matches!(action, Action::Upload { .. }) && self.was_moved_by_copy(item)? {
+            return Ok(());
         }
         let parent = match &action {
             Action::Upload { parent, .. } | Action::MakeRemote { parent, .. } | Action::MoveRemote { parent, .. } => {
@@ -73,9 +83,7 @@ impl Engine {
                 return self.wait_for_scans(work);
             };
             if above.remote.presence != Presence::Present {
-                if matches!(self.plan_of(&above), Action::Leave) {
-                    self.make_again(&above)?;
-                }
+                self.make_again(&above)?;
                 return self.await_node(work, &above);
             }
             if work.attempts > 0 && self.store.listing_wanted(parent)? {
@@ -102,13 +110,69 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether something new has the content of a file that is missing: that one was moved by being copied and removed, as between
+    /// filesystems, and goes on under its own id.
+    fn was_moved_by_copy(&mut self, item: &ItemRow) -> Result<bool> {
+        let Some(LocalRow::Present { seat: Some(seat), edit: Some(edit), at }) = item.local.clone() else {
+            return Ok(false);
+        };
+        let Some((sha256, _)) = edit.digests.as_ref().filter(|_| edit.stamp.size > 0) else { return Ok(false) };
+        let Some(gone) = self.store.missing_content(item.folder, sha256)? else { return Ok(false) };
+        let is_free = matches!(self.plan_of(&gone), Action::Trash(_))
+            && self.nodes.get(&gone.node) != Some(&Phase::Busy)
+            && self.store.sent_of(gone.node)?.is_none()
+            && self.store.sent_of(item.node)?.is_none();
+        if !is_free {
+            return Ok(false);
+        }
+        self.drop_found(item)?;
+        self.store.leave_holds(gone.node)?;
+        self.observe(&gone, Some(LocalRow::Present { seat: Some(seat), edit: Some(edit), at }))?;
+        Ok(true)
+    }
+
+    /// Whether a missing file may still be found in something new that was not read yet.
+    pub(super) fn may_turn_up(&self, item: &ItemRow) -> Result<bool> {
+        let length = item.synced.as_ref().and_then(|synced| synced.content.as_ref()).map_or(0, |content| content.size);
+        let since = item.local.as_ref().map_or(i64::MAX, |local| self.now.wall.since(local.at()));
+        Ok(length > 0 && (0..=MOVES_AWAITED_MS).contains(&since) && self.store.new_of_length(item.folder, length)?)
+    }
+
+    /// Whether a missing item stands elsewhere on disk as something new: it moved, unless that new one reached the cloud by itself.
+    fn moves_as_new(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+        let as_synced = ItemRow { local: None, ..item.clone() };
+        if let Some(stamp) = as_synced.disk_stamp().filter(|stamp| stamp.ino != 0)
+            && let Some(found) = self.store.new_inode(item.folder, &stamp)?
+            && self.store.sent_of(found.node)?.is_some()
+        {
+            self.await_node(work, &found)?;
+            return Ok(true);
+        }
+        if self.found_elsewhere(&as_synced)?.is_none() {
+            return Ok(false);
+        }
+        self.missing(&as_synced)?;
+        self.make_ready_again(work);
+        Ok(true)
+    }
+
     /// Others threw a folder of an upload folder away, and the disk has something that is to be in it.
     fn make_again(&mut self, above: &ItemRow) -> Result<()> {
+        let is_left = above.remote.presence == Presence::Absent && self.plan_of(above) == Action::Leave;
+        if !is_left || matches!(self.nodes.get(&above.node), Some(Phase::Busy)) {
+            return Ok(());
+        }
         self.store.mark(above.node, above.folder, Lane::News, 0, None, self.now.wall)?;
         match self.store.work(above.node)? {
             Some(theirs) => self.revive(above, &theirs),
             None => Ok(()),
         }
+    }
+
+    /// Whether directories are still to be scanned, or are being scanned now.
+    fn scans_left(&self, id: FolderId) -> Result<bool> {
+        let scans_now = self.jobs.values().any(|job| matches!(job, Job::Scan { folder, .. } if *folder == id));
+        Ok(scans_now || self.store.scan_left(id)?)
     }
 
     /// Whether something may go on though directories are still to be scanned.
@@ -176,6 +240,13 @@ impl Engine {
             return Ok(false);
         }
         if self.goes_with_its_folder(item, work)? {
+            return Ok(false);
+        }
+        if self.may_turn_up(item)? {
+            self.wait_for_scans(work)?;
+            return Ok(false);
+        }
+        if self.moves_as_new(item, work)? {
             return Ok(false);
         }
         if kind == ItemKind::File {
@@ -337,5 +408,10 @@ impl Engine {
 
 /// A name in the cloud for the moment in which items change names among themselves, which every cloud takes.
 fn aside_name(job: JobId) -> String {
-    format!(".renaming-{}", job.0)
+    format!("{ASIDE_NAME}{}", job.0)
+}
+
+/// Whether a name in the cloud is one that we gave an item for such a moment.
+pub(super) fn is_aside_name(name: &str) -> bool {
+    name.strip_prefix(ASIDE_NAME).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
 }

@@ -165,9 +165,10 @@ fn place(draft: (BorrowedFd<'_>, &OsStr), at: (BorrowedFd<'_>, &OsStr), target: 
     match (there, target) {
         (Some(seen), Target::AnyFile | Target::This(_)) if !seen.is_file() => Err(PutError::NotAFile),
         (Some(_), Target::AnyFile) => Ok(disk::rename_over(draft, at)?),
+        (Some(seen), Target::This(stamp)) if !seen.is_untouched(&stamp) => Err(PutError::Changed),
         (Some(_), Target::This(stamp)) => {
             disk::exchange(draft, at)?;
-            // What was there is looked at once more when nobody can change it by its name.
+            // What was there is looked at once more when nobody can change it by its name; the exchange itself moved its status change time.
             if !disk::look(draft.0, draft.1)?.is_some_and(|seen| seen.is_content(&stamp)) {
                 disk::exchange(draft, at)?;
                 return Err(PutError::Changed);
@@ -233,6 +234,20 @@ mod tests {
         put(&source, dir.path(), &path("there"), Target::This(stamp_of(&there)), Dress::Folder(0o600)).unwrap();
         assert_eq!(std::fs::read_to_string(&there).unwrap(), "old content");
         assert_eq!(names(&dir.path().join(RESERVED_NAME).join("staging")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_edit_that_only_the_status_change_time_shows_is_not_replaced() {
+        let (dir, source) = bed();
+        let there = dir.path().join("there");
+        std::fs::write(&there, "theirs").unwrap();
+        let known = stamp_of(&there);
+        let modified = std::fs::metadata(&there).unwrap().modified().unwrap();
+        std::fs::write(&there, "edited").unwrap();
+        File::options().append(true).open(&there).unwrap().set_modified(modified).unwrap();
+        let refused = put(&source, dir.path(), &path("there"), Target::This(known), Dress::Folder(0o600));
+        assert!(matches!(refused, Err(PutError::Changed)), "{refused:?}");
+        assert_eq!(std::fs::read_to_string(&there).unwrap(), "edited");
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub fn upload(kind: ItemKind, remote: &RemoteSide, local: &LocalSide, synced: Op
         (Meeting::MovedApart, Some((parent, name))) => Action::MoveRemote { parent, name },
         (Meeting::CreatedApart | Meeting::EditedApart, _) => Action::Update,
         (Meeting::ChangedRemotelyDeletedLocally, _) => Action::Trash(kind),
+        // A folder that the disk moved goes up again, too.
+        (Meeting::ChangedLocallyDeletedRemotely, Some(_)) => Action::Revive,
         _ => two_way(kind, remote, local, synced),
     }
 }

@@ -15,6 +15,9 @@ pub struct ScanRow {
     pub deep: bool,
 }
 
+/// Failed scans of a directory after which nothing waits for the next one.
+const SCANS_HOPED_FOR: u32 = 3;
+
 impl Store {
     /// Asks for a directory to be scanned, not before `due`. One that is asked for already keeps its place in the line.
     pub fn want_scan(&mut self, node: NodeId, folder: FolderId, deep: bool, due: Wall) -> Result<()> {
@@ -76,6 +79,12 @@ impl Store {
         let sql = "SELECT EXISTS (SELECT 1 FROM local_scan WHERE folder = ?1 AND attempts = 0)
                    OR EXISTS (SELECT 1 FROM vanished WHERE folder = ?1)";
         Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?)
+    }
+
+    /// Whether a directory could not be read a few times, and may well be the next time.
+    pub fn scan_hoped_for(&self, folder: FolderId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM local_scan WHERE folder = ?1 AND attempts BETWEEN 1 AND ?2)";
+        Ok(self.conn.prepare_cached(sql)?.query_row((folder.0, SCANS_HOPED_FOR), |row| row.get(0))?)
     }
 
     /// Whether anything that the disk has to say, or that we had to say to the cloud, is still on its way; a problem is not.

@@ -42,7 +42,7 @@ pub struct WorkRow {
     pub folder: FolderId,
     /// Its queue.
     pub lane: Lane,
-    /// Ask the cloud for the item's state first: 0 no, 1 yes, 2 after the stream said that it went to the trash.
+    /// Ask the cloud for the item's state first: 0 no, 1 yes, 2 and more after the stream said that it went.
     pub look: u8,
     /// Whether it can be done.
     pub state: WorkState,

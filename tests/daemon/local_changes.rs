@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::support::edits::digested;
 use crate::support::{Bed, PATIENCE, REMOTE, read_tree, until};
 
 fn remote(path: &str) -> String {
@@ -320,5 +321,53 @@ fn too_few_watches_are_said_with_the_setting_to_raise_and_a_scan_finds_what_nobo
     }
     bed.ok(&["sync", "inbox", "--full"]);
     bed.wait_equal(PATIENCE);
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn files_are_read_again_only_when_something_happened_to_them() {
+    let bed = two_way();
+    let cloud = bed.cloud();
+    for number in 0..10 {
+        cloud.write(&remote(&format!("f{number}")), format!("content {number}").into_bytes()).unwrap();
+    }
+    let agent = bed.start();
+    bed.wait_equal(PATIENCE);
+    fs::write(bed.local().join("own"), "ours").unwrap();
+    cloud.write(&remote("f1"), "from above".as_bytes().to_vec()).unwrap();
+    cloud.rename(&remote("f2"), "renamed").unwrap();
+    bed.wait_equal(PATIENCE);
+    bed.wait_in_sync(PATIENCE);
+    assert_eq!(agent.stop(), Some(0));
+    // Whatever we did to them ourselves, their stamps are known.
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    assert_eq!(digested(&bed).0, 0);
+    assert_eq!(agent.stop(), Some(0));
+
+    let quiet_edit = |name: &str, text: &str| {
+        let path = bed.local().join(name);
+        let before = fs::metadata(&path).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::File::options().append(true).open(&path).unwrap().set_modified(before.modified().unwrap()).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), before.len(), "only the status change time tells");
+    };
+    cloud.reset_counters();
+    quiet_edit("f3", "CONTENT 3");
+    fs::set_permissions(bed.local().join("f4"), fs::Permissions::from_mode(0o600)).unwrap();
+    let agent = bed.start();
+    bed.wait_equal(PATIENCE);
+    bed.wait_in_sync(PATIENCE);
+    assert_eq!((digested(&bed).0, cloud.count("upload_version")), (2, 1), "both are read, and one is sent");
+    // And while it looks on.
+    quiet_edit("f5", "CONTENT 5");
+    fs::set_permissions(bed.local().join("f6"), fs::Permissions::from_mode(0o600)).unwrap();
+    bed.wait_equal(PATIENCE);
+    until("both to be read", || digested(&bed).0 == 4);
+    bed.wait_in_sync(PATIENCE);
+    assert_eq!(agent.stop(), Some(0));
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    assert_eq!((digested(&bed).0, cloud.count("upload_version")), (0, 2), "and their new stamps are known");
     assert_eq!(agent.stop(), Some(0));
 }

@@ -1,10 +1,10 @@
-//! Small stories of a cloud whose events name paths.
+//! Small stories of what a stream does not tell, above all of one whose events name paths.
 
 use folder_sync_agent::command::Command;
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::folders::ScanStage;
 
-use super::cloud::{Habits, watched};
+use super::cloud::{Habits, elsewhere, watched};
 use super::stories::{ends_as, world_like};
 use super::swarm::Swarm;
 use super::world::World;
@@ -57,4 +57,31 @@ fn new_names_in_a_folder_that_moves_during_a_comparison_are_found() {
         world.cloud.rename(&g, "G2");
         ends_as(&mut world, "k/ k/d/ k/d/e/ k/d/e/F2/ k/d/e/F2/G2/ k/d/e/F2/G2/a=1");
     }
+}
+
+#[test]
+fn what_came_into_a_folder_while_it_was_away_is_found() {
+    for (mode, paths) in [(Mode::Mirror, false), (Mode::TwoWay, false), (Mode::Mirror, true), (Mode::TwoWay, true)] {
+        let habits = Habits { paths, list_page: 100, event_page: 100, ..Habits::default() };
+        let mut world = world_like(Swarm { habits, mode, ..Swarm::calm() }, "d/ d/e/ d/e/a=1");
+        let (d, e) = (world.cloud.at("d"), world.cloud.at("d/e"));
+        world.cloud.shift(&d, &elsewhere(), "d");
+        world.cloud.add_file(&e, "new", 5);
+        world.cloud.shift(&d, &watched(), "d");
+        ends_as(&mut world, "d/ d/e/ d/e/a=1 d/e/new=5");
+    }
+}
+
+#[test]
+fn a_file_that_went_into_a_folder_that_we_trashed_meanwhile_is_gone() {
+    let mut world = by_path(Mode::TwoWay, "a=1 d/ e/");
+    let (a, d) = (world.cloud.at("a"), world.cloud.at("d"));
+    world.command(Command::Sync { folder: None, full: true });
+    let stage = |world: &World| world.store().folders().unwrap()[0].scan_stage;
+    while stage(&world) != Some(ScanStage::Settling) {
+        assert!(world.step());
+    }
+    world.cloud.shift(&a, &d, "a");
+    world.cloud.trash(&d);
+    ends_as(&mut world, "e/");
 }

@@ -15,6 +15,9 @@ use super::chance::Chance;
 /// A content. Equal numbers are equal bytes; the number also says how long it is.
 pub type Content = u64;
 
+/// What is no content of anybody: half a download.
+pub const HALF: Content = u64::MAX;
+
 /// The length of a content in bytes; every seventh is empty.
 pub fn size_of(content: Content) -> u64 {
     if content.is_multiple_of(7) { 0 } else { content % 1_000 + 1 }
@@ -92,6 +95,12 @@ pub struct Cloud {
     pub versions: BTreeMap<u64, (ItemId, Content)>,
     /// Versions that the agent made.
     pub own_versions: BTreeSet<u64>,
+    /// The agent is at work, and nobody else.
+    pub by_agent: bool,
+    /// Items that somebody else made or changed.
+    pub foreign: BTreeSet<ItemId>,
+    /// Events that never came, came twice, came late, and changed places.
+    pub disturbed: [u64; 4],
     /// Every item that there ever was.
     pub all_ids: Vec<ItemId>,
 }
@@ -133,6 +142,9 @@ impl Cloud {
             ever_gone: BTreeSet::new(),
             versions: BTreeMap::new(),
             own_versions: BTreeSet::new(),
+            by_agent: false,
+            foreign: BTreeSet::new(),
+            disturbed: [0; 4],
             all_ids: Vec::new(),
         };
         cloud.insert(top(), None, "All Files", 0);
@@ -140,6 +152,7 @@ impl Cloud {
         cloud.insert(elsewhere(), Some(top()), "Elsewhere", 0);
         cloud.next_id = 10;
         cloud.all_ids.clear();
+        cloud.foreign.clear();
         cloud
     }
 
@@ -154,6 +167,9 @@ impl Cloud {
         }
         let thing = Thing { parent, name: name.to_owned(), version, content, sequence: 0, trashed: false, returns: 0 };
         self.things.insert(id.clone(), thing);
+        if !self.by_agent {
+            self.foreign.insert(id.clone());
+        }
         self.all_ids.push(id);
     }
 
@@ -382,10 +398,31 @@ impl Cloud {
     fn change(&mut self, id: &ItemId, change: impl FnOnce(&mut Thing)) {
         let thing = self.things.get_mut(id).unwrap_or_else(|| panic!("{id} is gone"));
         thing.sequence += 1;
+        if !self.by_agent {
+            self.foreign.insert(id.clone());
+        }
         change(thing);
     }
 
-    fn subtree(&self, id: &ItemId) -> Vec<ItemId> {
+    /// Whether others had a hand in an item or in anything above it, inside the watched folder.
+    pub fn is_foreign(&self, id: &ItemId) -> bool {
+        let mut at = Some(id);
+        while let Some(id) = at.filter(|id| **id != watched()) {
+            match self.things.get(id) {
+                Some(thing) if !self.foreign.contains(id) => at = thing.parent.as_ref(),
+                _ => return true,
+            }
+        }
+        false
+    }
+
+    /// Contents that the cloud still has: live, as a former version, or in the trash. What somebody removed there for good is gone.
+    pub fn findable(&self) -> BTreeSet<Content> {
+        let kept = self.versions.values().filter(|(id, _)| self.things.contains_key(id));
+        kept.map(|(_, content)| *content).collect()
+    }
+
+    pub fn subtree(&self, id: &ItemId) -> Vec<ItemId> {
         let mut found = vec![id.clone()];
         let mut next = 0;
         while let Some(id) = found.get(next).cloned() {
@@ -467,18 +504,22 @@ impl Cloud {
         for event in self.log.split_off(from.min(self.log.len())) {
             if chance.one_in(self.habits.lose) {
                 self.lossy = true;
+                self.disturbed[0] += 1;
                 continue;
             }
             if chance.one_in(self.habits.repeat) {
+                self.disturbed[1] += 1;
                 self.late.push((now + chance.below(20_000), event.clone()));
             }
             if chance.one_in(self.habits.late) {
+                self.disturbed[2] += 1;
                 self.late.push((now + chance.below(self.habits.late_ms), event));
                 continue;
             }
             self.log.push(event);
             let length = self.log.len();
             if length >= 2 && length - 1 > from && chance.one_in(self.habits.swap) {
+                self.disturbed[3] += 1;
                 self.log.swap(length - 1, length - 2);
             }
         }

@@ -13,7 +13,8 @@ use folder_sync_agent::local_news::{
 use folder_sync_agent::path::{Name, RelPath};
 use folder_sync_agent::tree::Stamp;
 
-use super::cloud::{Content, content_of, hash_of, size_of};
+use super::chance::Chance;
+use super::cloud::{Content, HALF, content_of, hash_of, size_of};
 
 type Ino = u64;
 
@@ -46,6 +47,8 @@ pub struct Disk {
     written_at: BTreeMap<Ino, u64>,
     /// The status change times of files.
     changed_ns: BTreeMap<Ino, i64>,
+    /// When files came here that the agent put here.
+    pub arrived: BTreeMap<Ino, u64>,
     /// Directories in which something changed since the watcher was last asked.
     pub hints: Vec<RelPath>,
 }
@@ -87,6 +90,7 @@ impl Disk {
             now: 0,
             written_at: BTreeMap::new(),
             changed_ns: BTreeMap::new(),
+            arrived: BTreeMap::new(),
             hints: Vec::new(),
         };
         disk.inodes.insert(1, Inode::Dir(BTreeMap::new()));
@@ -123,7 +127,7 @@ impl Disk {
         matches!(self.inodes[&ino], Inode::Dir(_))
     }
 
-    fn content(&self, ino: Ino) -> Option<Content> {
+    pub fn content(&self, ino: Ino) -> Option<Content> {
         match self.inodes.get(&ino) {
             Some(Inode::File { content, .. }) => Some(*content),
             _ => None,
@@ -250,9 +254,38 @@ impl Disk {
 
     /// Half a download that nobody knows of.
     pub fn stage_half(&mut self) {
-        let ino = self.make(Inode::File { content: 3, mtime_ns: 0 });
+        let ino = self.make(Inode::File { content: HALF, mtime_ns: 0 });
         self.next_staged += 1;
         self.staging.insert(Name::new(format!("s{}", self.next_staged).as_bytes()).unwrap(), ino);
+    }
+
+    /// The power fails: staged files that nobody flushed are gone, or not.
+    pub fn lose_unflushed(&mut self, chance: &mut Chance) -> Vec<String> {
+        let lost: Vec<Name> = self.staging.keys().filter(|_| chance.one_in(2)).cloned().collect();
+        for name in &lost {
+            self.staging.remove(name);
+        }
+        lost.iter().map(Name::to_text).collect()
+    }
+
+    /// The content at a place.
+    pub fn content_at(&self, place: &Place) -> Option<Content> {
+        self.find(place).and_then(|ino| self.content(ino))
+    }
+
+    /// Whether an inode is in the visible tree, or out of sight for a moment.
+    pub fn has_inode(&self, ino: Ino) -> bool {
+        let mut todo: Vec<Ino> = self.parked.values().copied().collect();
+        todo.push(self.root);
+        while let Some(at) = todo.pop() {
+            if at == ino {
+                return true;
+            }
+            if self.is_dir(at) {
+                todo.extend(self.entries(at).values());
+            }
+        }
+        false
     }
 
     /// Carries out one deed.
@@ -331,6 +364,7 @@ impl Disk {
         let Some(there) = there else {
             self.staging.remove(&staged.name);
             self.link(at, staged.stamp.ino);
+            self.arrived.insert(staged.stamp.ino, self.now);
             return DeedResult::Done { stamp: Some(self.stamp(staged.stamp.ino)), displaced: None };
         };
         if self.is_dir(there) {
@@ -345,6 +379,7 @@ impl Disk {
             return DeedResult::Edited { stamp: self.stamp(there) };
         }
         self.link(at, staged.stamp.ino);
+        self.arrived.insert(staged.stamp.ino, self.now);
         self.staging.insert(staged.name.clone(), there);
         if cut == Cut::AfterSwap {
             return DeedResult::Failed(disk_error(DiskErrorKind::Item, "cut off after the swap"));

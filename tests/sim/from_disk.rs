@@ -91,6 +91,7 @@ fn the_brake_sees_what_is_in_a_folder_and_an_approval_lets_it_go_as_a_whole() {
     while world.tally.uploads == 0 {
         assert!(world.step());
     }
+    world.approved = true;
     world.command(Command::Approve { hold });
     ends_as(&mut world, "new=600 x=4 y=5");
     assert_eq!(world.tally.trashes, 1);
@@ -106,9 +107,33 @@ fn an_upload_folder_makes_again_what_others_threw_away_once_the_disk_has_somethi
     world.rest();
     assert_eq!(world.disk.tree().len(), 2);
     world.disk.write("d/b", 301);
-    world.rest();
+    while world.tally.uploads < 2 {
+        assert!(world.step());
+    }
     assert_eq!(world.cloud.thing(&world.cloud.at("d/b")).content, 301);
     world.disk.write("d/a", 302);
-    world.rest();
+    while world.tally.uploads < 3 {
+        assert!(world.step());
+    }
     assert_eq!(world.cloud.thing(&world.cloud.at("d/a")).content, 302);
+}
+
+#[test]
+fn what_was_copied_elsewhere_and_removed_was_moved() {
+    let mut world = both("a=1 d/ d/b=2 d/c=3 e/");
+    let ids = ["a", "d", "d/b", "d/c"].map(|path| world.cloud.at(path));
+    // As between filesystems: new inodes, and another moment for each.
+    assert!(world.disk.write("e/a2", 1) && world.disk.remove("a"));
+    assert!(world.disk.mkdir("e/d") && world.disk.write("e/d/b", 2) && world.disk.write("e/d/c", 3));
+    assert!(world.disk.remove("d/"));
+    ends_as(&mut world, "e/ e/a2=1 e/d/ e/d/b=2 e/d/c=3");
+    assert_eq!(world.tally.uploads, 0, "nothing that the cloud has is sent");
+    let now = ["e/a2", "e/d/b", "e/d/c"].map(|path| world.cloud.at(path));
+    assert_eq!(now, [ids[0].clone(), ids[2].clone(), ids[3].clone()]);
+    assert!(world.cloud.thing(&ids[1]).trashed);
+    // A copy of what stays is a file of its own, and what only has the same length is another one.
+    assert!(world.disk.write("copy", 1) && world.disk.write("other", 1_002) && world.disk.remove("e/d/b"));
+    ends_as(&mut world, "copy=1 e/ e/a2=1 e/d/ e/d/c=3 other=1002");
+    assert_eq!(world.tally.uploads, 2);
+    assert_eq!(world.cloud.at("e/a2"), ids[0]);
 }

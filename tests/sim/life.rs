@@ -78,10 +78,12 @@ impl World {
     fn misfortunes(&mut self) {
         if self.chance.one_in(self.swarm.cursor_lost) {
             self.say(|| "all cursors are lost".into());
+            self.tally.hit("cursors lost");
             self.cloud.lose_cursors();
         }
         if self.chance.one_in(self.swarm.root_away) && !self.disk.away {
             self.say(|| "the root is away".into());
+            self.tally.hit("root away");
             self.disk.away = true;
             let back = self.chance.below(120_000);
             self.schedule(back, Happening::RootBack);
@@ -90,6 +92,7 @@ impl World {
             self.jump_wall();
         }
         if self.swarm.refilter && self.chance.one_in(10) {
+            self.tally.hit("patterns change");
             self.excluding = !self.excluding;
             self.say(|| format!("the pattern is {}", self.excluding));
             self.configure();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::world::Tally;
+use super::tally::Tally;
 
 /// What to live through.
 #[derive(Debug, Clone, Copy)]

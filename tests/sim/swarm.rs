@@ -77,6 +77,8 @@ pub struct Swarm {
     pub versions_max: Option<u64>,
     /// Local deletions are accepted.
     pub accept_deletions: bool,
+    /// The process dies with the power.
+    pub power: bool,
 }
 
 impl Swarm {
@@ -111,6 +113,27 @@ impl Swarm {
         swarm.hints_lost = some(chance, 20);
         swarm.scan_errors = some(chance, 20);
         swarm.scan_page = chance.within(1, 8);
+        swarm
+    }
+
+    /// What a seed draws for a folder whose disk decides.
+    pub fn draw_upload(chance: &mut Chance) -> Self {
+        let mut swarm = Self::draw_two_way(chance);
+        swarm.mode = Mode::Upload;
+        swarm.local_share = chance.within(30, 90);
+        swarm
+    }
+
+    /// What a seed draws for a mirror in which copies do not stay for ever.
+    pub fn draw_passing(chance: &mut Chance) -> Self {
+        let mut swarm = Self::draw(chance);
+        swarm.refilter = false;
+        swarm.power = chance.one_in(2);
+        swarm.accept_deletions = chance.one_in(2);
+        if swarm.accept_deletions {
+            swarm.local_share = chance.within(5, 50);
+        }
+        swarm.keep_for_ms = chance.one_in(2).then(|| chance.within(10_000, 1_800_000));
         swarm
     }
 
@@ -182,7 +205,28 @@ impl Swarm {
             keep_for_ms: None,
             versions_max: None,
             accept_deletions: false,
+            power: false,
         }
+    }
+
+    /// Nothing goes wrong at all; both sides may change.
+    pub fn is_calm(&self) -> bool {
+        let faults = [
+            self.call_errors,
+            self.crash,
+            self.cursor_lost,
+            self.deed_errors,
+            self.root_away,
+            self.staged_lost,
+            self.answers_lost,
+            self.hints_lost,
+            self.scan_errors,
+            self.habits.late,
+            self.habits.lose,
+            self.habits.swap,
+            self.habits.repeat,
+        ];
+        faults.iter().all(|fault| *fault == 0)
     }
 
     /// Nothing goes wrong that would justify a second download of one version.

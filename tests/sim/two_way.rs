@@ -190,6 +190,18 @@ fn an_edit_that_was_put_out_of_sight_outlives_its_file_in_the_cloud() {
 }
 
 #[test]
+fn what_was_moved_into_a_folder_that_patterns_keep_out_now_follows_what_the_disk_has() {
+    let mut world = world_like(Swarm { exclude: true, ..calm(Mode::TwoWay) }, "a/ a/c/ a/c/f=1 d/ d/own=2");
+    let (c, d) = (world.cloud.at("a/c"), world.cloud.at("d"));
+    world.disk.rename("a/c", "d/c");
+    world.cloud.rename(&d, "x1");
+    world.rest();
+    world.conclude();
+    assert_eq!(names(&world), ["a/", "d/", "d/c/", "d/c/f", "d/own"]);
+    assert_eq!(world.cloud.at("d/c"), c, "it moves into the folder that the disk has under that name");
+}
+
+#[test]
 fn of_two_moves_the_clouds_place_wins_and_a_move_and_an_edit_merge() {
     let mut world = both("a=1 b=2 d/");
     let (a, b) = (world.cloud.at("a"), world.cloud.at("b"));

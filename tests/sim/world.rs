@@ -1,31 +1,32 @@
 //! The world around the engine: time, calls under way, deeds under way, crashes.
 
 use std::cell::RefCell;
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use folder_sync_agent::command::{Answer, Command};
-use folder_sync_agent::deed::{Deed, DeedOrder, DeedResult, DiskErrorKind};
+use folder_sync_agent::deed::DeedOrder;
 use folder_sync_agent::engine::effect::LocalTask;
-use folder_sync_agent::engine::input::{FetchFailure, OpenOrder, Wishes};
+use folder_sync_agent::engine::input::{OpenOrder, Wishes};
 use folder_sync_agent::engine::{Effect, Engine, Input, JOBS_MOST, Notice, Now, Outcome, Task};
-use folder_sync_agent::id::{Cursor, FolderId, HoldId, JobId};
+use folder_sync_agent::id::{Cursor, FolderId, JobId};
 use folder_sync_agent::local_news::{News, Rescan};
-use folder_sync_agent::path::Name;
-use folder_sync_agent::provider::{Capabilities, Identity, ProviderError, ProviderErrorKind, Wake};
+use folder_sync_agent::provider::{Capabilities, ProviderErrorKind};
 use folder_sync_agent::settings::{
-    AccountSettings, BoxStream, FolderSettings, MaxDelete, Mode, OnDrift, OnLocalDelete, ProviderName, RemotePlace,
-    Suppress,
+    AccountSettings, BoxStream, FolderSettings, MaxDelete, OnDrift, OnLocalDelete, ProviderName, RemotePlace, Suppress,
 };
 use folder_sync_agent::store::Store;
-use folder_sync_agent::store::intents::NewSeat;
 use folder_sync_agent::tree::Wall;
 
 use super::chance::Chance;
 use super::cloud::{Cloud, watched};
-use super::disk::{Cut, Disk, disk_error};
+use super::disk::Disk;
+use super::laws::Told;
 use super::mutants::Mutant;
 use super::swarm::Swarm;
+use super::tally::Tally;
 
 /// The one folder of the made-up world; the first row of a new database.
 pub const FOLDER: FolderId = FolderId(1);
@@ -33,8 +34,6 @@ pub const FOLDER: FolderId = FolderId(1);
 const STEPS_AT_ONE_MOMENT_MOST: u32 = 3_000;
 /// Steps of a whole history.
 const STEPS_MOST: u64 = 60_000;
-/// How long the world may take to come to rest after the last misfortune.
-const REST_WITHIN_MS: u64 = 12 * 3_600 * 1_000;
 /// The pattern that keeps names out.
 pub const EXCLUDED: &str = "x*";
 
@@ -67,7 +66,7 @@ pub enum Happening {
 }
 
 impl Happening {
-    fn dies_with_the_process(&self) -> bool {
+    pub fn dies_with_the_process(&self) -> bool {
         matches!(
             self,
             Self::Serve { .. }
@@ -80,63 +79,23 @@ impl Happening {
     }
 }
 
-/// What happened in a history, for its figures and for the checks at its end.
-#[derive(Debug, Default, Clone)]
-pub struct Tally {
-    pub steps: u64,
-    pub crashes: u64,
-    pub call_errors: u64,
-    pub deed_errors: u64,
-    pub deeds: u64,
-    pub fetches: u64,
-    pub lists: u64,
-    pub looks: u64,
-    pub polls: u64,
-    pub holds: u64,
-    pub writes: u64,
-    pub uploads: u64,
-    pub hashes: u64,
-    pub trashes: u64,
-    pub most_jobs: usize,
-}
-
-impl Tally {
-    pub fn add(&mut self, more: &Self) {
-        self.steps += more.steps;
-        self.crashes += more.crashes;
-        self.call_errors += more.call_errors;
-        self.deed_errors += more.deed_errors;
-        self.deeds += more.deeds;
-        self.fetches += more.fetches;
-        self.lists += more.lists;
-        self.looks += more.looks;
-        self.polls += more.polls;
-        self.holds += more.holds;
-        self.writes += more.writes;
-        self.uploads += more.uploads;
-        self.hashes += more.hashes;
-        self.trashes += more.trashes;
-        self.most_jobs = self.most_jobs.max(more.most_jobs);
-    }
-}
-
 /// The made-up world with the engine in its middle.
 pub struct World {
-    engine: Option<Engine>,
+    pub engine: Option<Engine>,
     pub cloud: Cloud,
     pub disk: Disk,
     pub swarm: Swarm,
     pub chance: Chance,
     pub now: u64,
-    boot: u64,
-    wall_jump: i64,
-    heap: BTreeMap<(u64, u64), Happening>,
-    serial: u64,
-    inbox: VecDeque<Input>,
-    waits: BTreeMap<JobId, (Cursor, u64)>,
-    jobs_seen: BTreeSet<JobId>,
-    refused_deeds: BTreeSet<JobId>,
-    last_cursor: Option<Cursor>,
+    pub boot: u64,
+    pub wall_jump: i64,
+    pub heap: BTreeMap<(u64, u64), Happening>,
+    pub serial: u64,
+    pub inbox: VecDeque<Input>,
+    pub waits: BTreeMap<JobId, (Cursor, u64)>,
+    pub jobs_seen: BTreeSet<JobId>,
+    pub refused_deeds: BTreeSet<JobId>,
+    pub last_cursor: Option<Cursor>,
     pub misfortune: bool,
     pub excluding: bool,
     pub refused: bool,
@@ -148,13 +107,28 @@ pub struct World {
     pub calls: BTreeMap<i64, u64>,
     pub mutant: Option<Mutant>,
     pub aloud: bool,
-    steps_now: u32,
-    died_at: u64,
+    pub steps_now: u32,
+    pub died_at: u64,
     pub acts_left: u64,
     /// Holds are approved as soon as they are seen.
     pub approving: bool,
     /// The agent listens to the disk.
     pub watching: bool,
+    /// What chance decides that was thought of later: what was decided before stays as it was.
+    pub extra: Chance,
+    /// Deeds that removed local files, and files that the agent put into the trash.
+    pub removed: BTreeSet<JobId>,
+    pub trashed: u64,
+    /// A person approved something.
+    pub approved: bool,
+    /// Cursors that the engine was told of.
+    pub delivered: BTreeSet<Cursor>,
+    /// Jobs whose outcome is no longer wanted.
+    pub cancelled: BTreeSet<JobId>,
+    /// When the agent last wrote to the cloud.
+    pub written_at: u64,
+    /// A digest of everything that goes in and out of the engine is kept.
+    pub logging: bool,
 }
 
 impl World {
@@ -194,6 +168,14 @@ impl World {
             acts_left,
             approving: false,
             watching: false,
+            extra: Chance::new(seed ^ 0xe8_72a0),
+            removed: BTreeSet::new(),
+            trashed: 0,
+            approved: false,
+            delivered: BTreeSet::new(),
+            cancelled: BTreeSet::new(),
+            written_at: 0,
+            logging: false,
         }
     }
 
@@ -275,7 +257,7 @@ impl World {
         self.inbox.push_back(Input::Command { ticket: 1, command });
     }
 
-    fn clock(&self) -> Now {
+    pub fn clock(&self) -> Now {
         let mono = self.now - self.boot;
         Now { mono, wall: Wall(1_700_000_000_000 + self.now as i64 + self.wall_jump) }
     }
@@ -293,9 +275,9 @@ impl World {
         if self.steps_now >= STEPS_AT_ONE_MOMENT_MOST {
             self.say(|| format!("{:?}", self.engine()));
         }
-        assert!(self.steps_now < STEPS_AT_ONE_MOMENT_MOST, "the engine runs in circles");
+        assert!(self.steps_now < STEPS_AT_ONE_MOMENT_MOST, "V15: the engine runs in circles");
         self.tally.steps += 1;
-        assert!(self.tally.steps < STEPS_MOST, "the history does not end");
+        assert!(self.tally.steps < STEPS_MOST, "V2: the history does not end");
 
         let most = self.chance.within(1, self.swarm.batch.max(1)) as usize;
         while self.inbox.len() < most {
@@ -314,14 +296,26 @@ impl World {
                 self.say(|| format!("  > {}", text.chars().take(400).collect::<String>()));
             }
         }
+        let told = self.note_inputs(&inputs);
         let effects = self.engine.as_mut().unwrap().step(inputs).unwrap_or_else(|error| panic!("the store: {error}"));
         self.tally.most_jobs = self.tally.most_jobs.max(self.engine().jobs_under_way());
-        assert!(self.engine().jobs_under_way() <= JOBS_MOST + 1, "more jobs than there may be");
+        assert!(self.engine().jobs_under_way() <= JOBS_MOST + 1, "V14: more jobs than there may be");
+        if self.logging {
+            let mut hasher = DefaultHasher::new();
+            (self.tally.log, self.now, format!("{effects:?}")).hash(&mut hasher);
+            self.tally.log = hasher.finish();
+        }
         for effect in effects {
             self.carry_out(effect);
         }
+        self.check_step(told);
         if self.aloud {
             self.check_kept_counts();
+        }
+        if self.mutant == Some(Mutant::HoldIgnored)
+            && let Some(hold) = self.open_hold()
+        {
+            self.command(Command::Approve { hold });
         }
         if self.approving {
             self.decide_holds(false);
@@ -331,6 +325,33 @@ impl World {
             self.crash();
         }
         true
+    }
+
+    /// Remembers what the engine is told.
+    fn note_inputs(&mut self, inputs: &[Input]) -> Told {
+        let mut told = Told::default();
+        for input in inputs {
+            match input {
+                Input::Done { outcome: Outcome::Polled(Ok(page)), .. } => {
+                    told.news = true;
+                    self.delivered.insert(page.next.clone());
+                }
+                Input::Done { outcome: Outcome::CursorTaken(Ok(cursor)), .. } => {
+                    told.news = true;
+                    self.delivered.insert(cursor.clone());
+                }
+                Input::Done { job, outcome: Outcome::Polled(Err(error)) } if !self.cancelled.contains(job) => {
+                    told.place_lost |= error.kind == ProviderErrorKind::CursorLost;
+                }
+                _ => {}
+            }
+        }
+        if self.logging {
+            let mut hasher = DefaultHasher::new();
+            (self.tally.log, format!("{inputs:?}")).hash(&mut hasher);
+            self.tally.log = hasher.finish();
+        }
+        told
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -354,7 +375,9 @@ impl World {
             Happening::Command(command) => self.command(command),
             Happening::Local { job, task } => self.look_at_disk(job, &task),
             Happening::Hints(news) => self.inbox.push_back(Input::Local { folder: FOLDER, news }),
-            Happening::LateWrite(task) => self.write_late(&task),
+            Happening::LateWrite(task) => {
+                self.write_late(&task);
+            }
             Happening::RootBack => {
                 self.say(|| "the root is back".into());
                 self.disk.away = false;
@@ -366,162 +389,8 @@ impl World {
         self.cloud.release_late(self.now, !self.misfortune);
     }
 
-    fn do_deed(&mut self, order: &DeedOrder) -> DeedResult {
-        self.tally.deeds += 1;
-        // A disk that refuses the same deed twice leaves things behind that only a person can sort out.
-        if self.misfortune && self.chance.one_in(self.swarm.deed_errors) && self.refused_deeds.insert(order.job) {
-            self.tally.deed_errors += 1;
-            let kinds = [
-                DiskErrorKind::Item,
-                DiskErrorKind::Item,
-                DiskErrorKind::Full,
-                DiskErrorKind::NotWritable,
-                DiskErrorKind::UnsafePath,
-            ];
-            let kind = *self.chance.pick(&kinds).unwrap();
-            // The refusal may come when all is done but the flush.
-            if self.chance.one_in(3) {
-                self.disk.carry_out(order, Cut::Never);
-            }
-            return DeedResult::Failed(disk_error(kind, "made up"));
-        }
-        if self.misfortune
-            && let Deed::Publish { staged, .. } = &order.deed
-            && self.chance.one_in(self.swarm.staged_lost)
-            && self.disk.staging.get(&staged.name) == Some(&staged.stamp.ino)
-        {
-            self.disk.staging.remove(&staged.name);
-        }
-        let result = self.disk.carry_out(order, Cut::Never);
-        self.say(|| format!("    {:?} -> {result:?}", order.deed));
-        result
-    }
-
-    fn serve(&mut self, job: JobId, task: Task) {
-        if !matches!(task, Task::Wait { .. }) {
-            *self.calls.entry(self.clock().wall.0.div_euclid(24 * 3_600_000)).or_default() += 1;
-        }
-        let failed = self.misfortune && self.chance.one_in(self.swarm.call_errors);
-        let error = failed.then(|| self.call_error());
-        let outcome = match task {
-            Task::Dispose { .. } => panic!("the simulation has no hooks"),
-            Task::Identify => Outcome::Identified(match error {
-                Some(error) => Err(error),
-                None => Ok(Identity { user_id: "u".into(), login: "u@x".into(), name: "U".into() }),
-            }),
-            Task::TakeCursor | Task::RestartCursor => Outcome::CursorTaken(match error {
-                Some(error) => Err(error),
-                None => Ok(self.cloud.newest_cursor()),
-            }),
-            Task::Poll(cursor) => {
-                self.tally.polls += 1;
-                Outcome::Polled(match error {
-                    Some(error) => Err(error),
-                    None => self.cloud.events(&cursor),
-                })
-            }
-            Task::Wait { cursor, limit } => {
-                if let Some(error) = error {
-                    Outcome::Woken(Err(error))
-                } else {
-                    self.waits.insert(job, (cursor, self.now + limit.as_millis() as u64));
-                    self.schedule(limit.as_millis() as u64, Happening::Late);
-                    return;
-                }
-            }
-            Task::Resolve(place) => Outcome::Resolved(match error {
-                Some(error) => Err(error),
-                None => Ok(self.cloud.resolve(&place)),
-            }),
-            Task::Size(_) => Outcome::Sized(Ok(None)),
-            Task::List { item, page } => {
-                self.tally.lists += 1;
-                Outcome::Listed(match error {
-                    Some(error) => Err(error),
-                    None => self.cloud.list(&item, page.as_ref()),
-                })
-            }
-            Task::Look(item) => {
-                self.tally.looks += 1;
-                Outcome::Looked(match error {
-                    Some(error) => Err(error),
-                    None => Ok(self.cloud.look(&item)),
-                })
-            }
-            Task::Fetch(_, order) => {
-                let missing = || ProviderError::new(ProviderErrorKind::NotFound, "no such version");
-                let result = match error {
-                    Some(error) => Err(FetchFailure::Provider(error)),
-                    None if self.disk.away => {
-                        Err(FetchFailure::Disk(disk_error(DiskErrorKind::RootLost, "the root is away")))
-                    }
-                    None => match self.cloud.fetch(&order.item, &order.version) {
-                        Some(content) => Ok(self.disk.stage(&order, content)),
-                        None => Err(FetchFailure::Provider(missing())),
-                    },
-                };
-                Outcome::Fetched(result)
-            }
-            task @ (Task::Upload(..) | Task::MakeFolder { .. } | Task::Relocate { .. } | Task::Trash { .. }) => {
-                self.serve_write(task, error)
-            }
-        };
-        let late = self.chance.below(self.swarm.call_ms);
-        self.schedule(late, Happening::Deliver { job, outcome });
-    }
-
-    fn call_error(&mut self) -> ProviderError {
-        self.tally.call_errors += 1;
-        let kinds = [
-            ProviderErrorKind::SignInNeeded,
-            ProviderErrorKind::Forbidden,
-            ProviderErrorKind::NotFound,
-            ProviderErrorKind::CursorLost,
-            ProviderErrorKind::Conflict,
-            ProviderErrorKind::RateLimited,
-            ProviderErrorKind::QuotaExhausted,
-            ProviderErrorKind::NotReady,
-            ProviderErrorKind::Corrupt,
-            ProviderErrorKind::Refused,
-            ProviderErrorKind::Malformed,
-            ProviderErrorKind::Unavailable,
-            ProviderErrorKind::Network,
-            ProviderErrorKind::Local,
-        ];
-        let kind = *self.chance.pick(&kinds).unwrap();
-        if kind == ProviderErrorKind::SignInNeeded {
-            let command = Command::CredentialsChanged { account: "a".into() };
-            self.schedule(30_000 + self.swarm.call_ms, Happening::Command(command));
-        }
-        let asked = self.chance.one_in(3).then(|| Duration::from_secs(self.chance.below(20)));
-        ProviderError::new(kind, "made up").with_retry_after(asked)
-    }
-
-    fn wake_waits(&mut self) {
-        let cloud = &self.cloud;
-        let ready: Vec<JobId> = self
-            .waits
-            .iter()
-            .filter(|(_, (cursor, until))| self.now >= *until || cloud.has_news(cursor))
-            .map(|(job, _)| *job)
-            .collect();
-        for job in ready {
-            let (cursor, until) = self.waits.remove(&job).unwrap();
-            let news = self.cloud.has_news(&cursor);
-            if news && self.now < until && self.misfortune && self.chance.one_in(self.swarm.wake_lost) {
-                // It sleeps on until its time is over.
-                let rest = until - self.now;
-                self.schedule(rest, Happening::Deliver { job, outcome: Outcome::Woken(Ok(Wake::Quiet)) });
-                continue;
-            }
-            let wake = if news { Wake::News } else { Wake::Quiet };
-            let late = self.chance.below(self.swarm.call_ms);
-            self.schedule(late, Happening::Deliver { job, outcome: Outcome::Woken(Ok(wake)) });
-        }
-    }
-
     fn begin(&mut self, job: JobId) {
-        assert!(self.jobs_seen.insert(job), "job {job} was handed out twice");
+        assert!(self.jobs_seen.insert(job), "V10: job {job} was handed out twice");
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -533,10 +402,12 @@ impl World {
             Effect::UseAccount(..)
             | Effect::DropAccount(_)
             | Effect::Close(_)
-            | Effect::Cancel(_)
             | Effect::SweepQuarantine(_)
             | Effect::DropQuarantined(_)
             | Effect::SessionKept(_) => {}
+            Effect::Cancel(job) => {
+                self.cancelled.insert(job);
+            }
             Effect::Open { job, order, .. } => {
                 self.begin(job);
                 let late = self.chance.below(self.swarm.deeds_ms);
@@ -549,6 +420,7 @@ impl World {
                     let key = (order.item.to_string(), order.version.to_string());
                     *self.fetched.entry(key).or_default() += 1;
                 }
+                self.check_task(&task);
                 if let Task::Poll(cursor) | Task::Wait { cursor, .. } = &task {
                     self.last_cursor = Some(cursor.clone());
                 }
@@ -576,7 +448,7 @@ impl World {
                 }
             }
             Effect::DropStaged(_, staged) => {
-                assert!(!self.is_ordered(&staged.name), "a staged file is dropped that a deed is to publish");
+                assert!(!self.is_ordered(&staged.name), "law 8: a staged file is dropped that a deed is to publish");
                 self.disk.staging.remove(&staged.name);
             }
             Effect::Hook { .. } | Effect::Quarantine { .. } => panic!("the simulation has no hooks"),
@@ -584,192 +456,6 @@ impl World {
             Effect::Notice(notice) => self.notices.push(notice),
         }
     }
-
-    fn is_ordered(&self, name: &Name) -> bool {
-        self.heap.values().any(|happening| {
-            matches!(happening, Happening::Deeds { orders, .. } if orders.iter().any(
-                |order| matches!(&order.deed, Deed::Publish { staged, .. } if staged.name == *name)))
-        })
-    }
-
-    /// Every deed is written down before it is handed out, and only what is gone from the cloud is removed.
-    fn check_orders(&self, orders: &[DeedOrder]) {
-        let intents = self.store().intents(FOLDER).unwrap();
-        for order in orders {
-            let intent = intents.iter().find(|intent| intent.order == *order);
-            let intent = intent.unwrap_or_else(|| panic!("a deed that is not written down: {order:?}"));
-            let expires = self.store().tombstone(intent.node).unwrap().is_some();
-            // What a person decides about a conflict removes one of the two.
-            let decided = intent.seat == NewSeat::Unchanged;
-            let removes = !decided && matches!(&order.deed, Deed::RemoveFile { expect, .. } if expect.ino != 0);
-            if removes && !expires && !self.cloud.lossy && self.swarm.habits.late == 0 {
-                let item = self.store().item(intent.node).unwrap().expect("an item for each deed");
-                let is_wanted =
-                    self.wanted().values().any(|id| *id == item.id) && !self.cloud.ever_gone.contains(&item.id);
-                assert!(!is_wanted, "{} was never gone from the cloud", item.id);
-            }
-        }
-    }
-
-    /// Answers open holds of mass deletion.
-    pub fn decide_holds(&mut self, may_reject: bool) {
-        let Some(hold) = self.open_hold() else { return };
-        self.tally.holds += 1;
-        if may_reject && self.chance.one_in(self.swarm.reject) {
-            self.refused = true;
-            self.command(Command::Reject { hold });
-        } else {
-            self.command(Command::Approve { hold });
-        }
-    }
-
-    pub fn open_hold(&self) -> Option<HoldId> {
-        let down = self.store().open_hold(FOLDER, "mass_delete").unwrap();
-        down.or_else(|| self.store().open_hold(FOLDER, "mass_delete_in_cloud").unwrap())
-    }
-
-    /// The process dies: what is under way may or may not have reached the disk, and nobody hears of it.
-    pub fn crash(&mut self) {
-        self.say(|| "the process dies".into());
-        self.tally.crashes += 1;
-        self.died_at = self.now;
-        let ahead = self.heap.values().find_map(|happening| match happening {
-            Happening::Deliver { outcome: Outcome::Polled(Ok(page)), .. } => Some(page.next.clone()),
-            _ => None,
-        });
-        let (dead, alive): (BTreeMap<_, _>, _) =
-            std::mem::take(&mut self.heap).into_iter().partition(|(_, happening)| happening.dies_with_the_process());
-        self.heap = alive;
-        for happening in dead.into_values() {
-            match happening {
-                Happening::Deeds { orders, .. } => {
-                    let done = self.chance.below(orders.len() as u64 + 1) as usize;
-                    for (index, order) in orders[..done].iter().enumerate() {
-                        let last = index + 1 == done;
-                        let cut = if last && self.chance.one_in(2) { Cut::AfterSwap } else { Cut::Never };
-                        self.disk.carry_out(order, cut);
-                    }
-                }
-                Happening::Serve { task: Task::Fetch(..), .. } if self.chance.one_in(2) => self.disk.stage_half(),
-                Happening::Serve { task, .. } if self.chance.one_in(2) => self.write_late(&task),
-                _ => {}
-            }
-        }
-        self.waits.clear();
-        self.inbox.clear();
-        self.watching = false;
-        self.disk.hints.clear();
-        let mut store = self.engine.take().unwrap().into_store().unwrap();
-        if let Some(mutant) = self.mutant {
-            mutant.spoil(&mut store, ahead.as_ref());
-        }
-        self.engine = Some(Engine::new(store));
-        if self.swarm.reboot {
-            self.boot = self.now;
-        }
-        self.start();
-    }
-
-    /// Moves the wall clock.
-    pub fn jump_wall(&mut self) {
-        let hour = 3_600_000;
-        self.wall_jump += self.chance.below(4 * hour) as i64 - 2 * hour as i64;
-    }
-
-    /// Runs until nothing is left to do.
-    pub fn rest(&mut self) {
-        let begun = self.now;
-        loop {
-            assert!(self.step(), "nothing will ever happen again");
-            if self.now >= begun + REST_WITHIN_MS {
-                self.say(|| format!("{:?}", self.engine()));
-            }
-            assert!(self.now < begun + REST_WITHIN_MS, "no rest: {}", self.unrest().unwrap_or_default());
-            if self.at_rest() {
-                return;
-            }
-        }
-    }
-
-    fn at_rest(&self) -> bool {
-        if !self.inbox.is_empty() || self.heap.values().any(|happening| !matches!(happening, Happening::Late)) {
-            return false;
-        }
-        self.unrest().is_none()
-    }
-
-    /// What is still to be done.
-    pub fn unrest(&self) -> Option<String> {
-        let mono = self.now - self.boot;
-        if self.engine().deadline().is_none_or(|deadline| deadline <= mono) {
-            return Some(format!("the deadline is {:?} at {mono}", self.engine().deadline()));
-        }
-        let folder = self.store().folders().unwrap().into_iter().find(|folder| folder.folder == FOLDER);
-        let Some(folder) = folder else { return Some("the folder has no row".into()) };
-        if folder.unverified.is_some() || folder.scan_stage.is_some() || folder.verified_at.is_none() {
-            return Some(format!("comparison: {:?} {:?}", folder.unverified, folder.scan_stage));
-        }
-        let health = self.engine().health();
-        let is_well = health.accounts.values().all(|account| account.degraded.is_none())
-            && health.folders.values().all(Option::is_none);
-        if !is_well {
-            return Some(format!("degraded: {health:?}"));
-        }
-        if self.store().busy(FOLDER).unwrap() || !self.store().intents(FOLDER).unwrap().is_empty() {
-            return Some(format!("busy: {:?}", self.work()));
-        }
-        let unread = self.store().failed_scans(FOLDER, 1).unwrap();
-        if !unread.is_empty() || self.store().scan_left(FOLDER).unwrap() || self.store().sent_left(FOLDER).unwrap() {
-            return Some("scans or writes are left".into());
-        }
-        if self.swarm.mode != Mode::Mirror {
-            let mut planned = self.store().reader().planned(FOLDER).unwrap();
-            let code = |node| self.store().work(node).unwrap().and_then(|work| work.problem).map(|(code, _)| code);
-            let by_design = planned.len();
-            planned.retain(|planned| !code(planned.item.node).is_some_and(|code| is_by_design(&code)));
-            let by_design = by_design - planned.len();
-            // What waits for one that waits for a person waits for that person too.
-            planned.retain(|planned| by_design == 0 || code(planned.item.node).as_deref() != Some("waits"));
-            if !planned.is_empty() {
-                return Some(format!("planned: {planned:#?}"));
-            }
-        }
-        let work = self.work();
-        if !work.is_empty() {
-            return Some(format!("work: {work:?}"));
-        }
-        if self.waits.len() != usize::from(self.swarm.long_poll) {
-            return Some("no long poll".into());
-        }
-        let at_end = self.last_cursor.as_ref().is_some_and(|cursor| !self.cloud.has_news(cursor));
-        (!at_end).then(|| "the stream is not read to its end".into())
-    }
-
-    /// Work that is left, but for what waits for a person by design.
-    fn work(&self) -> Vec<String> {
-        let mut left = Vec::new();
-        let mut by_design = 0;
-        let mut waiting = Vec::new();
-        for id in &self.cloud.all_ids {
-            let Some(item) = self.store().item_by_id(FOLDER, id).unwrap() else { continue };
-            let Some(work) = self.store().work(item.node).unwrap() else { continue };
-            match work.problem.as_ref().map(|(code, _)| code.as_str()) {
-                Some(code) if is_by_design(code) => by_design += 1,
-                Some("waits") => waiting.push(format!("{id} {work:?} {item:?}")),
-                _ => left.push(format!("{id} {work:?} {item:?}")),
-            }
-        }
-        // What waits for one that waits for a person waits for that person too.
-        if by_design == 0 {
-            left.append(&mut waiting);
-        }
-        left
-    }
-}
-
-/// Problems that last until a person does something.
-pub fn is_by_design(code: &str) -> bool {
-    ["local_in_the_way", "drift"].contains(&code)
 }
 
 thread_local! {

@@ -9,6 +9,7 @@ use folder_sync_agent::tree::RemoteItem;
 
 use super::cloud::{Cloud, Content};
 use super::disk::{disk_error, sha256_of};
+use super::mutants::Mutant;
 use super::world::{Happening, World};
 
 type Written = Result<RemoteItem, ProviderError>;
@@ -47,6 +48,9 @@ impl Cloud {
 
     fn update(&mut self, id: &ItemId, expected: &Expected, content: Content) -> Written {
         self.check(id, expected)?;
+        let thing = self.thing(id);
+        let again = thing.content == content && self.own_versions.contains(&thing.version);
+        assert!(!again, "law 12, V7: {id} has this content from us, and gets it again");
         self.edit(id, content);
         self.own_versions.insert(self.thing(id).version);
         Ok(self.now(id))
@@ -101,6 +105,9 @@ impl World {
         dirs.sort();
         dirs.dedup();
         let lost = self.misfortune && self.chance.one_in(self.swarm.hints_lost);
+        if lost {
+            self.tally.hit("watcher overflow");
+        }
         let news = if lost { News::Rescan(Rescan::Overflow) } else { News::Dirs(dirs) };
         let late = self.chance.below(100);
         self.schedule(late, Happening::Hints(news));
@@ -109,6 +116,9 @@ impl World {
     /// The disk answers.
     pub fn look_at_disk(&mut self, job: JobId, task: &LocalTask) {
         let fails = self.misfortune && self.chance.one_in(self.swarm.scan_errors);
+        if fails {
+            self.tally.hit(if matches!(task, LocalTask::Scan(_)) { "scan failed" } else { "read failed" });
+        }
         let error = || disk_error(folder_sync_agent::deed::DiskErrorKind::Item, "made up");
         let outcome = match task {
             LocalTask::Scan(_) if fails => Outcome::Scanned(Err(ScanFailure::Unreadable(error()))),
@@ -131,30 +141,40 @@ impl World {
         }
         if self.misfortune && self.chance.one_in(self.swarm.answers_lost) {
             match self.chance.below(3) {
-                0 => self.write_late(&task),
+                0 => {
+                    self.tally.hit("answer lost: it was done");
+                    self.write_late(&task);
+                }
                 1 => {
+                    self.tally.hit("answer lost: it is done later");
                     let late = self.chance.below(30_000);
                     self.schedule(late, Happening::LateWrite(task.clone()));
                 }
-                _ => {}
+                _ => self.tally.hit("answer lost: it is never done"),
+            }
+            if self.mutant == Some(Mutant::RepeatsBlindly) {
+                return self.write(&blind(task));
             }
             return failed(&task, refuse(ProviderErrorKind::OutcomeUnknown));
         }
         self.write(&task)
     }
 
-    /// A write of which nobody hears.
-    pub fn write_late(&mut self, task: &Task) {
+    /// A write of which nobody hears; whether it happened.
+    pub fn write_late(&mut self, task: &Task) -> bool {
         let writes =
             matches!(task, Task::Upload(..) | Task::MakeFolder { .. } | Task::Relocate { .. } | Task::Trash { .. });
         if writes {
             let outcome = self.write(task);
             self.say(|| format!("    unheard: {outcome:?}"));
         }
+        writes
     }
 
     fn write(&mut self, task: &Task) -> Outcome {
         let told = self.cloud.told();
+        self.cloud.by_agent = true;
+        self.written_at = self.now;
         let outcome = match task {
             Task::Upload(_, file) => Outcome::Uploaded(self.upload(file)),
             Task::MakeFolder { parent, name } => {
@@ -164,11 +184,18 @@ impl World {
                 Outcome::Relocated(self.cloud.relocate(item, parent, name).map(Box::new))
             }
             Task::Trash { item, expected } => {
+                let files = self.cloud.subtree(item).iter().filter(|id| !id.is_folder()).count() as u64;
                 self.tally.trashes += 1;
-                Outcome::Trashed(self.cloud.discard(item, expected))
+                let was_live = self.cloud.is_live(item);
+                let result = self.cloud.discard(item, expected);
+                if result.is_ok() && was_live {
+                    self.trashed += files;
+                }
+                Outcome::Trashed(result)
             }
             other => panic!("not a write: {other:?}"),
         };
+        self.cloud.by_agent = false;
         self.cloud.disturb(told, self.now, &mut self.chance);
         if let Some(at) = self.cloud.next_late() {
             self.schedule(at.saturating_sub(self.now), Happening::Late);
@@ -185,6 +212,19 @@ impl World {
         };
         let item = item.map_err(UploadFailure::Provider)?;
         Ok(Box::new(Uploaded { item, sha256: sha256_of(content), stamp: file.stamp }))
+    }
+}
+
+/// A write that takes whatever is there.
+fn blind(task: Task) -> Task {
+    match task {
+        Task::Upload(folder, mut file) => {
+            if let UploadTarget::Version { expected, .. } = &mut file.target {
+                *expected = Expected::default();
+            }
+            Task::Upload(folder, file)
+        }
+        task => task,
     }
 }
 

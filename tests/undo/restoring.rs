@@ -127,3 +127,27 @@ fn a_file_that_is_gone_everywhere_comes_back_to_its_place() {
     assert_eq!(agent.stop(), Some(0));
     assert_eq!(bed.run(&["versions", "inbox/never-was"]).status.code(), Some(1));
 }
+
+#[test]
+fn in_a_two_way_folder_a_former_content_comes_back_to_its_place_and_travels_up() {
+    let bed = Bed::new();
+    bed.add_folder(&["--mode", "two-way"]);
+    replaced_twice(&bed, REMOTE);
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    let before = bed.cloud().versions(&remote("report.txt")).unwrap().len();
+    bed.ok(&["restore", "inbox/report.txt"]);
+    assert_eq!(read(&bed, "inbox/report.txt"), "second", "the newest that was kept");
+    bed.wait_equal(PATIENCE);
+    bed.wait_in_sync(PATIENCE);
+    assert_eq!(bed.cloud().read(&remote("report.txt")).unwrap(), b"second");
+    assert_eq!(bed.cloud().versions(&remote("report.txt")).unwrap().len(), before + 1, "as a new version");
+    // What it replaced is a version like any other.
+    let report = versions(&bed, &["--remote"]);
+    let third = report["rows"].as_array().unwrap().iter().find(|row| row["size"] == 5 && row["state"] != "superseded");
+    let third = third.and_then(|row| row["id"].as_str()).unwrap_or_else(|| panic!("{report}"));
+    bed.ok(&["restore", "inbox/report.txt", "--version", third]);
+    bed.wait_equal(PATIENCE);
+    assert!(["first", "third"].contains(&read(&bed, "inbox/report.txt").as_str()));
+    assert_eq!(agent.stop(), Some(0));
+}

@@ -253,7 +253,8 @@ impl Engine {
     ) -> Result<Option<&'static str>> {
         let Some(known) = self.store.item(node)? else { return Ok(Some("unknown item")) };
         if self.is_compared(folder) {
-            self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
+            let leaves = self.place_of(folder, path)? == Place::Outside;
+            self.mark_look(node, folder, if leaves { LOOK_AWAY } else { LOOK_AFTER_TRASH }, source)?;
             return self.list_place(folder, path, Some(true)).map(|_| None);
         }
         let (parent, name) = match self.place_of(folder, path)? {
@@ -267,8 +268,12 @@ impl Engine {
                 self.gone(&known, Presence::FilteredOut, source)?;
                 return Ok(None);
             }
-            Place::Outside | Place::Folder(_) => {
-                // Its own state decides, at one call; "not found" agrees with the event.
+            // Its own state decides, at one call; "not found" agrees with the event.
+            Place::Outside => {
+                self.mark_look(node, folder, LOOK_AWAY, source)?;
+                return Ok(None);
+            }
+            Place::Folder(_) => {
                 self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
                 return Ok(None);
             }
@@ -363,12 +368,10 @@ impl Engine {
             path: None,
         };
         if self.must_look(folder, &told) || self.is_in_doubt(parent)? {
-            if known.is_some() && !id.is_folder() && !self.must_look(folder, &told) {
-                // Until it is looked at it counts as there: if that folder turns out to be gone, it went with it.
-                self.learned(folder, &told, source)?;
-            }
+            // One that left its place and is not found went into a folder that is gone by now.
+            let leaves = matches!(kind, EventKind::Moved | EventKind::Renamed);
             return match known {
-                Some(_) => self.hint(folder, id, LOOK, source),
+                Some(_) => self.hint(folder, id, if leaves { LOOK_AFTER_TRASH } else { LOOK }, source),
                 None => self.look_at_unknown(folder, parent, &told, source),
             };
         }

@@ -6,7 +6,25 @@ use super::*;
 /// Folders above an item that are looked through.
 const ABOVE_MOST: usize = 64;
 
+/// Rows of one directory that are looked through for those that are at home in it.
+const CHILDREN_MOST: u32 = 10_000;
+
 impl Engine {
+    /// Somebody who sits in a directory that is to be let go and has to be told so first. If only those are left whom a local hand put
+    /// there, the books forget that they are there: what the directory holds is met again under whatever it is from now on.
+    pub(in crate::engine) fn first_at_home(&mut self, dir: &ItemRow) -> Result<Option<ItemRow>> {
+        let children = self.store.seated_children(dir.node, None, CHILDREN_MOST)?;
+        let is_stray =
+            |child: &&ItemRow| child.is_local_only() || matches!(self.plan_of(child), Action::MoveRemote { .. });
+        if let Some(at_home) = children.iter().find(|child| !is_stray(child)) {
+            return Ok(Some(at_home.clone()));
+        }
+        for child in &children {
+            self.drop_found(child)?;
+        }
+        if children.len() == CHILDREN_MOST as usize { self.first_at_home(dir) } else { Ok(None) }
+    }
+
     /// Whether an item of which the stream said that it went needs no look of its own, as the folder that held it went too. While that
     /// folder's state is being asked for, the item waits.
     ///

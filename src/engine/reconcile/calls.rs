@@ -188,6 +188,9 @@ impl Engine {
         match state {
             ItemState::Active(found) => {
                 self.learn(item.folder, &found, source)?;
+                if work.look == LOOK_AWAY {
+                    self.search_returned(&item)?;
+                }
             }
             ItemState::Trashed => self.gone(&item, Presence::Absent, source)?,
             // There is a second proof, or nothing on disk that could be removed for a wrong reason.
@@ -216,6 +219,17 @@ impl Engine {
         }
         self.make_ready(node, work.lane);
         self.wake_waiters(node);
+        Ok(())
+    }
+
+    /// A folder that had left the watched one is back, or never was away in our books: everything in it is listed.
+    fn search_returned(&mut self, was: &ItemRow) -> Result<()> {
+        let is_there = self.store.item(was.node)?.is_some_and(|item| item.remote.presence == Presence::Present);
+        if was.id.is_folder() && was.remote.presence == Presence::Present && is_there {
+            self.store.want_listing(was.node, was.folder)?;
+            self.store.want_sweep(was.node, was.folder, Presence::Present)?;
+            self.more = true;
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
+use crate::engine::send::is_aside_name;
 
 impl Engine {
     pub(in crate::engine) fn await_sweep(&mut self, item: &ItemRow) {
@@ -60,7 +61,9 @@ impl Engine {
                 WorkState::Waiting => theirs.problem.as_ref().is_some_and(|(code, _)| code == WAITS),
                 WorkState::Held => false,
             };
-            if waits && matches!(self.plan_of(&item), Action::MoveRemote { .. }) {
+            // Once is enough: what still waits when it stands aside waits for something else than its place.
+            let stands_aside = is_aside_name(&item.remote.name);
+            if waits && !stands_aside && matches!(self.plan_of(&item), Action::MoveRemote { .. }) {
                 self.aside_remotely.insert(node);
                 self.nodes.remove(&node);
                 self.waits_for.remove(&node);

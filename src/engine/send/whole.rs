@@ -102,6 +102,7 @@ impl Engine {
                     }
                     if theirs.as_ref().is_some_and(|theirs| theirs.look > 0)
                         || self.store.sent_of(child.node)?.is_some()
+                        || self.may_turn_up(child)?
                     {
                         return Ok(Whole::NotYet);
                     }

@@ -161,6 +161,20 @@ impl Store {
         found.optional()?.transpose()
     }
 
+    /// A file that is missing from where it was, by its content.
+    pub fn missing_content(&self, folder: FolderId, sha256: &Sha256) -> Result<Option<ItemRow>> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM item WHERE l = 2 AND folder = ?1 AND s_sha256 = ?2 ORDER BY node LIMIT 1");
+        let found = self.conn.prepare_cached(&sql)?.query_row(params![folder.0, sha256.0], super::read);
+        found.optional()?.transpose()
+    }
+
+    /// Whether the disk has something new of a length.
+    pub fn new_of_length(&self, folder: FolderId, length: u64) -> Result<bool> {
+        let sql = "SELECT 1 FROM item WHERE l = 1 AND s = 0 AND r = 0 AND folder = ?1 AND l_size = ?2";
+        Ok(self.conn.prepare_cached(sql)?.exists(params![folder.0, length as i64])?)
+    }
+
     /// An item that only the disk has, by its inode.
     pub fn new_inode(&self, folder: FolderId, stamp: &Stamp) -> Result<Option<ItemRow>> {
         let sql = format!(

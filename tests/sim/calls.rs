@@ -1,0 +1,168 @@
+//! How the cloud answers calls, late or not at all.
+
+use std::time::Duration;
+
+use folder_sync_agent::command::Command;
+use folder_sync_agent::deed::DiskErrorKind;
+use folder_sync_agent::engine::input::FetchFailure;
+use folder_sync_agent::engine::{Outcome, Task};
+use folder_sync_agent::events::EventPage;
+use folder_sync_agent::id::{Cursor, JobId};
+use folder_sync_agent::provider::{Identity, ProviderError, ProviderErrorKind, Wake};
+
+use super::cloud::HALF;
+use super::disk::disk_error;
+use super::mutants::Mutant;
+use super::world::{Happening, World};
+
+/// How long after a write of its own an agent without law 6 takes all news for its own.
+const OWN_NEWS_MS: u64 = 2_000;
+
+impl World {
+    pub fn serve(&mut self, job: JobId, task: Task) {
+        if !matches!(task, Task::Wait { .. }) {
+            *self.calls.entry(self.clock().wall.0.div_euclid(24 * 3_600_000)).or_default() += 1;
+        }
+        let failed = self.misfortune && self.chance.one_in(self.swarm.call_errors);
+        let error = failed.then(|| self.call_error());
+        let outcome = match task {
+            Task::Dispose { .. } => panic!("the simulation has no hooks"),
+            Task::Identify => Outcome::Identified(match error {
+                Some(error) => Err(error),
+                None => Ok(Identity { user_id: "u".into(), login: "u@x".into(), name: "U".into() }),
+            }),
+            Task::TakeCursor | Task::RestartCursor => Outcome::CursorTaken(match error {
+                Some(error) => Err(error),
+                None => Ok(self.cloud.newest_cursor()),
+            }),
+            Task::Poll(cursor) => {
+                self.tally.polls += 1;
+                Outcome::Polled(match error {
+                    Some(error) => Err(error),
+                    None => self.page(&cursor),
+                })
+            }
+            Task::Wait { cursor, limit } => {
+                if let Some(error) = error {
+                    Outcome::Woken(Err(error))
+                } else {
+                    self.waits.insert(job, (cursor, self.now + limit.as_millis() as u64));
+                    self.schedule(limit.as_millis() as u64, Happening::Late);
+                    return;
+                }
+            }
+            Task::Resolve(place) => Outcome::Resolved(match error {
+                Some(error) => Err(error),
+                None => Ok(self.cloud.resolve(&place)),
+            }),
+            Task::Size(_) => Outcome::Sized(Ok(None)),
+            Task::List { item, page } => {
+                self.tally.lists += 1;
+                Outcome::Listed(match error {
+                    Some(error) => Err(error),
+                    None => self.cloud.list(&item, page.as_ref()).map(|mut page| {
+                        if self.mutant == Some(Mutant::HalfListing) {
+                            page.next = None;
+                        }
+                        page
+                    }),
+                })
+            }
+            Task::Look(item) => {
+                self.tally.looks += 1;
+                Outcome::Looked(match error {
+                    Some(error) => Err(error),
+                    None => Ok(self.cloud.look(&item)),
+                })
+            }
+            Task::Fetch(_, order) => {
+                let missing = || ProviderError::new(ProviderErrorKind::NotFound, "no such version");
+                let result = match error {
+                    Some(error) => Err(FetchFailure::Provider(error)),
+                    None if self.disk.away => {
+                        Err(FetchFailure::Disk(disk_error(DiskErrorKind::RootLost, "the root is away")))
+                    }
+                    None => match self.cloud.fetch(&order.item, &order.version) {
+                        Some(_) if self.mutant == Some(Mutant::Unverified) && self.extra.one_in(10) => {
+                            Ok(self.disk.stage(&order, HALF))
+                        }
+                        Some(content) => Ok(self.disk.stage(&order, content)),
+                        None => Err(FetchFailure::Provider(missing())),
+                    },
+                };
+                Outcome::Fetched(result)
+            }
+            task @ (Task::Upload(..) | Task::MakeFolder { .. } | Task::Relocate { .. } | Task::Trash { .. }) => {
+                self.serve_write(task, error)
+            }
+        };
+        let late = self.chance.below(self.swarm.call_ms);
+        self.schedule(late, Happening::Deliver { job, outcome });
+    }
+
+    /// News, as the cloud tells them, or as an engine without one of the laws takes them.
+    fn page(&self, cursor: &Cursor) -> Result<EventPage, ProviderError> {
+        let page = self.cloud.events(cursor);
+        match (self.mutant, page) {
+            (Some(Mutant::LostPlaceIsNow), Err(_)) => {
+                Ok(EventPage { events: Vec::new(), next: self.cloud.newest_cursor(), drained: true })
+            }
+            (Some(Mutant::OwnByTiming), Ok(mut page)) if self.now < self.written_at + OWN_NEWS_MS => {
+                page.events.clear();
+                Ok(page)
+            }
+            (_, page) => page,
+        }
+    }
+
+    fn call_error(&mut self) -> ProviderError {
+        let kinds = [
+            ProviderErrorKind::SignInNeeded,
+            ProviderErrorKind::Forbidden,
+            ProviderErrorKind::NotFound,
+            ProviderErrorKind::CursorLost,
+            ProviderErrorKind::Conflict,
+            ProviderErrorKind::RateLimited,
+            ProviderErrorKind::QuotaExhausted,
+            ProviderErrorKind::NotReady,
+            ProviderErrorKind::Corrupt,
+            ProviderErrorKind::Refused,
+            ProviderErrorKind::Malformed,
+            ProviderErrorKind::Unavailable,
+            ProviderErrorKind::Network,
+            ProviderErrorKind::Local,
+        ];
+        let kind = *self.chance.pick(&kinds).unwrap();
+        self.tally.hit(format!("call: {kind:?}"));
+        if kind == ProviderErrorKind::SignInNeeded {
+            let command = Command::CredentialsChanged { account: "a".into() };
+            self.schedule(30_000 + self.swarm.call_ms, Happening::Command(command));
+        }
+        let asked = self.chance.one_in(3).then(|| Duration::from_secs(self.chance.below(20)));
+        ProviderError::new(kind, "made up").with_retry_after(asked)
+    }
+
+    pub fn wake_waits(&mut self) {
+        let cloud = &self.cloud;
+        let ready: Vec<JobId> = self
+            .waits
+            .iter()
+            .filter(|(_, (cursor, until))| self.now >= *until || cloud.has_news(cursor))
+            .map(|(job, _)| *job)
+            .collect();
+        for job in ready {
+            let (cursor, until) = self.waits.remove(&job).unwrap();
+            let news = self.cloud.has_news(&cursor);
+            if news && self.now < until && self.misfortune && self.chance.one_in(self.swarm.wake_lost) {
+                self.tally.hit("wake-up lost");
+                // It sleeps on until its time is over.
+                let rest = until - self.now;
+                self.schedule(rest, Happening::Deliver { job, outcome: Outcome::Woken(Ok(Wake::Quiet)) });
+                continue;
+            }
+            let wake = if news { Wake::News } else { Wake::Quiet };
+            let late = self.chance.below(self.swarm.call_ms);
+            self.schedule(late, Happening::Deliver { job, outcome: Outcome::Woken(Ok(wake)) });
+        }
+    }
+}

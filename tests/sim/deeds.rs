@@ -1,0 +1,147 @@
+//! How deeds reach the disk, and what a deed must look like.
+
+use std::collections::BTreeSet;
+
+use folder_sync_agent::deed::{Deed, DeedOrder, DeedResult, DiskErrorKind};
+use folder_sync_agent::path::Name;
+use folder_sync_agent::settings::Mode;
+use folder_sync_agent::store::intents::NewSeat;
+
+use super::cloud::HALF;
+use super::disk::{Cut, disk_error};
+use super::mutants::Mutant;
+use super::world::{FOLDER, Happening, World};
+
+impl World {
+    pub fn do_deed(&mut self, order: &DeedOrder) -> DeedResult {
+        self.tally.deeds += 1;
+        // A disk that refuses the same deed twice leaves things behind that only a person can sort out.
+        if self.misfortune && self.chance.one_in(self.swarm.deed_errors) && self.refused_deeds.insert(order.job) {
+            let kinds = [
+                DiskErrorKind::Item,
+                DiskErrorKind::Item,
+                DiskErrorKind::Full,
+                DiskErrorKind::NotWritable,
+                DiskErrorKind::UnsafePath,
+            ];
+            let kind = *self.chance.pick(&kinds).unwrap();
+            // The refusal may come when all is done but the flush.
+            if self.chance.one_in(3) {
+                self.tally.hit("deed: done and refused");
+                self.carry_out_deed(order, Cut::Never);
+            } else {
+                self.tally.hit(format!("deed: {kind:?}"));
+            }
+            return DeedResult::Failed(disk_error(kind, "made up"));
+        }
+        if self.misfortune
+            && let Deed::Publish { staged, .. } = &order.deed
+            && self.chance.one_in(self.swarm.staged_lost)
+            && self.disk.staging.get(&staged.name) == Some(&staged.stamp.ino)
+        {
+            self.tally.hit("staged file lost");
+            self.disk.staging.remove(&staged.name);
+        }
+        let result = self.carry_out_deed(order, Cut::Never);
+        self.say(|| format!("    {:?} -> {result:?}", order.deed));
+        result
+    }
+
+    /// A deed reaches the disk.
+    pub fn carry_out_deed(&mut self, order: &DeedOrder, cut: Cut) -> DeedResult {
+        let before = (self.swarm.mode == Mode::Upload).then(|| self.disk.tree());
+        self.check_deed(order);
+        let result = self.disk.carry_out(order, cut);
+        if self.mutant == Some(Mutant::DroppedInPlace) {
+            self.disk.versions.remove(&order.job);
+        }
+        if let Some(before) = before {
+            assert_eq!(before, self.disk.tree(), "upload: the agent changed the disk: {:?}", order.deed);
+        }
+        result
+    }
+
+    fn check_deed(&self, order: &DeedOrder) {
+        match &order.deed {
+            Deed::Publish { staged, .. } => {
+                let half = self.disk.staging.get(&staged.name).is_some_and(|ino| self.disk.content(*ino) == Some(HALF));
+                assert!(!half, "law 4, V3: half a file is published");
+            }
+            // V19: what is set aside for the cloud's version is another content.
+            Deed::Relocate { from, to, .. } if self.is_calm() => {
+                let name = |place: &folder_sync_agent::deed::Place| {
+                    place.path.split_last().map(|(_, name)| name.to_text()).unwrap_or_default()
+                };
+                if name(to).contains("conflicted copy") && !name(from).contains("conflicted copy") {
+                    let here = self.disk.content_at(from);
+                    let theirs = self.wanted().get(&from.path.to_string()).map(|id| self.cloud.thing(id).content);
+                    assert!(here.is_none() || here != theirs, "V19: a conflict copy of equal bytes: {from:?} {here:?}");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Nothing goes wrong but that both sides change at once.
+    fn is_calm(&self) -> bool {
+        self.swarm.is_calm() && self.tally.crashes == 0
+    }
+
+    pub fn is_ordered(&self, name: &Name) -> bool {
+        self.heap.values().any(|happening| {
+            matches!(happening, Happening::Deeds { orders, .. } if orders.iter().any(
+                |order| matches!(&order.deed, Deed::Publish { staged, .. } if staged.name == *name)))
+        })
+    }
+
+    /// Every deed is written down before it is handed out, and only what is gone from the cloud is removed.
+    pub fn check_orders(&mut self, orders: &[DeedOrder]) {
+        let intents = self.store().intents(FOLDER).unwrap();
+        for order in orders {
+            let intent = intents.iter().find(|intent| intent.order == *order);
+            let intent = intent.unwrap_or_else(|| panic!("law 7, V5: a deed that is not written down: {order:?}"));
+            let expires = self.store().tombstone(intent.node).unwrap().is_some();
+            // What a person decides about a conflict removes one of the two.
+            let decided = intent.seat == NewSeat::Unchanged;
+            let removes = !decided && matches!(&order.deed, Deed::RemoveFile { expect, .. } if expect.ino != 0);
+            // What makes room for another item is replaced and not deleted.
+            if removes && !expires && !self.is_replaced(order) {
+                self.removed.insert(order.job);
+            }
+            if expires {
+                self.check_expiry(order);
+            }
+            if removes && !expires && !self.cloud.lossy && self.swarm.habits.late == 0 {
+                let item = self.store().item(intent.node).unwrap().expect("an item for each deed");
+                let is_wanted =
+                    self.wanted().values().any(|id| *id == item.id) && !self.cloud.ever_gone.contains(&item.id);
+                assert!(!is_wanted, "law 5, V9: {} is removed and was never gone from the cloud", item.id);
+            }
+        }
+    }
+
+    fn is_replaced(&self, order: &DeedOrder) -> bool {
+        let Deed::RemoveFile { at, .. } = &order.deed else { return false };
+        let (path, wanted) = (at.path.to_string(), self.wanted());
+        wanted.contains_key(&path) || wanted.contains_key(&format!("{path}/"))
+    }
+
+    /// A local copy that `keep_for` removes was there for so long.
+    fn check_expiry(&self, order: &DeedOrder) {
+        let (Deed::RemoveFile { expect, .. }, Some(keep_for)) = (&order.deed, self.swarm.keep_for_ms) else { return };
+        let arrived = self.disk.arrived.get(&expect.ino).copied().unwrap_or(0);
+        let kept = self.now.saturating_sub(arrived);
+        assert!(self.swarm.wall_jumps > 0 || kept >= keep_for, "keep_for: a copy goes after {kept} ms of {keep_for}");
+    }
+
+    /// Law 9: nobody said yes, and no more is deleted than may be without asking.
+    pub fn check_deletions(&self) {
+        let Some(most) = self.swarm.max_delete.filter(|_| !self.approved && !self.swarm.refilter) else { return };
+        if self.swarm.wall_jumps > 0 {
+            return;
+        }
+        let gone: BTreeSet<_> = self.removed.iter().collect();
+        assert!(gone.len() as u64 <= most, "law 9, V9: {} files are deleted on disk, and {most} may be", gone.len());
+        assert!(self.trashed <= most, "law 9, V9: {} files are deleted in the cloud, and {most} may be", self.trashed);
+    }
+}

@@ -1,0 +1,96 @@
+//! What a run came to: how many histories, how fast, and how often each misfortune really happened.
+
+use super::many::Run;
+
+/// Histories after which every misfortune of its kind must have happened: less than a slow machine lives through in a usual run.
+const HISTORIES: u64 = 300;
+
+/// Misfortunes of every kind of history.
+const COMMON: &[&str] = &[
+    "call: Conflict",
+    "call: Corrupt",
+    "call: CursorLost",
+    "call: Forbidden",
+    "call: Local",
+    "call: Malformed",
+    "call: Network",
+    "call: NotFound",
+    "call: NotReady",
+    "call: QuotaExhausted",
+    "call: RateLimited",
+    "call: Refused",
+    "call: SignInNeeded",
+    "call: Unavailable",
+    "crash",
+    "crash: the clock begins anew",
+    "cursors lost",
+    "event late",
+    "event lost",
+    "event repeated",
+    "events swapped",
+    "root away",
+    "wake-up lost",
+    "wall clock jumps",
+];
+/// Of those in which the agent changes the disk.
+const DEEDS: &[&str] = &[
+    "crash: after a swap",
+    "crash: deeds done and not recorded",
+    "crash: deeds not begun",
+    "crash: half a download",
+    "deed: Full",
+    "deed: Item",
+    "deed: NotWritable",
+    "deed: UnsafePath",
+    "deed: done and refused",
+    "staged file lost",
+];
+/// Of those in which the agent changes the cloud.
+const WRITES: &[&str] = &[
+    "answer lost: it is done later",
+    "answer lost: it is never done",
+    "answer lost: it was done",
+    "crash: write done and not recorded",
+    "read failed",
+    "scan failed",
+    "watcher overflow",
+];
+
+/// The misfortunes that a kind of history has.
+pub fn expected(kind: &str) -> Vec<&'static str> {
+    let own: &[&[&str]] = match kind {
+        "mirror" => &[COMMON, DEEDS, &["hold refused", "patterns change"]],
+        "passing" => &[COMMON, DEEDS, &["hold refused", "power cut: staged file lost"]],
+        "two-way" => &[COMMON, DEEDS, WRITES],
+        "upload" => &[COMMON, WRITES],
+        other => panic!("no such kind of history: {other}"),
+    };
+    own.concat()
+}
+
+/// Prints the figures of a run, and fails if a misfortune that is switched on never happened.
+pub fn report(kind: &str, run: &Run) {
+    let sum = &run.sum;
+    println!("{kind}: {} histories in {:.1} s, {:.0} a second", run.lived, run.seconds, run.per_second());
+    println!(
+        "  {} steps ({} a history), {} deeds, {} fetches, {} writes ({} uploads), {} listings, {} looks, {} polls, {} holds, {} conflicts",
+        sum.steps,
+        sum.steps / run.lived.max(1),
+        sum.deeds,
+        sum.fetches,
+        sum.writes,
+        sum.uploads,
+        sum.lists,
+        sum.looks,
+        sum.polls,
+        sum.holds,
+        sum.conflicts,
+    );
+    let faults: Vec<String> = sum.faults.iter().map(|(fault, times)| format!("{fault} {times}")).collect();
+    println!("  misfortunes: {}", faults.join(", "));
+    if run.lived < HISTORIES {
+        return;
+    }
+    let never: Vec<_> = expected(kind).into_iter().filter(|fault| !sum.faults.contains_key(*fault)).collect();
+    assert!(never.is_empty(), "{kind}: these misfortunes never happened in {} histories: {never:?}", run.lived);
+}
