@@ -2,7 +2,12 @@
 //! misfortune. Everything that chance decides comes from one number, the seed.
 //!
 //! A failing seed prints itself. `SIM_SEED=1234` runs that one alone with its whole story on the standard error output;
-//! `SIM_SEEDS=100000` and `SIM_SECONDS=120` make the run longer (whichever ends first), and `SIM_FROM=1000000` starts elsewhere.
+//! `SIM_SEEDS=100000` and `SIM_SECONDS=120` make the run of each kind longer (whichever ends first), `SIM_FROM=1000000` starts
+//! elsewhere, and `SIM_GO_ON=1` lists all failing seeds instead of stopping at the first. A usual run takes two minutes in all.
+//!
+//! There are four kinds of histories (`seeds`): of mirrors, of mirrors whose copies pass away, of two-way folders, and of upload
+//! folders. What must be true is in `checker` (at rest) and `laws` (all the time), each law by its name; how often each misfortune
+//! really happened is in the figures that a run prints; and `mutants` breaks the laws, to see that it is noticed.
 
 mod by_path;
 mod calls;

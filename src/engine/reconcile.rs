@@ -308,7 +308,6 @@ impl Engine {
                 self.store.approve(occupant.node)?;
                 self.await_node(work, &occupant)?;
             }
-            Action::Remove(ItemKind::Folder) => self.await_node(work, &occupant)?,
             Action::Move { .. } => {
                 // Both places may want each other: the one in the way steps aside, so that no order of moves can lock up.
                 let busy = matches!(self.nodes.get(&occupant.node), Some(Phase::Busy));
@@ -334,7 +333,7 @@ impl Engine {
             Action::Release if occupant.id.is_folder() && self.policy(item.folder).sends() => {
                 self.clear_for(work, &occupant)?;
             }
-            Action::Release => self.await_node(work, &occupant)?,
+            Action::Release | Action::Remove(ItemKind::Folder) => self.await_node(work, &occupant)?,
             Action::Leave => {
                 let text = "a local file that is to stay has the name of an item";
                 self.item_failed(item.node, LOCAL_IN_THE_WAY, text, None)?;
