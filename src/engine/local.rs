@@ -21,6 +21,8 @@ use crate::store::scans::ScanRow;
 use crate::store::work::Lane;
 use crate::tree::Stamp;
 
+mod moved;
+
 /// How long a hint waits for others of the same directory.
 const HINTS_GATHERED: Duration = Duration::from_millis(300);
 /// How soon a directory that changed while it was read is read again.
@@ -422,19 +424,6 @@ impl Engine {
         Ok(())
     }
 
-    /// The item that was missing elsewhere and is what is found here.
-    fn moved_here(&self, folder: FolderId, entry: &LocalEntry, kind: ItemKind) -> Result<Option<ItemRow>> {
-        if kind == ItemKind::File && entry.links > 1 {
-            return Ok(None);
-        }
-        let found = self.store.missing_inode(folder, &entry.stamp)?.filter(|item| item.id.kind() == kind);
-        Ok(found.filter(|item| {
-            // An inode that is used again has another content.
-            kind == ItemKind::Folder
-                || item.synced.as_ref().is_some_and(|synced| synced.stamp.same_content(&entry.stamp))
-        }))
-    }
-
     /// Whether the patterns want a local entry.
     fn wanted_here(&mut self, dir: &ItemRow, entry: &LocalEntry, kind: ItemKind) -> Result<bool> {
         self.wanted_as(dir.folder, dir.node, &entry.name, kind == ItemKind::Folder)
@@ -472,19 +461,6 @@ impl Engine {
             self.more = true;
         }
         Ok(())
-    }
-
-    /// What is missing here was already met as something new elsewhere.
-    pub(super) fn found_elsewhere(&self, item: &ItemRow) -> Result<Option<ItemRow>> {
-        let Some(stamp) = item.disk_stamp().filter(|stamp| stamp.ino != 0 && !item.is_local_only()) else {
-            return Ok(None);
-        };
-        let Some(found) = self.store.new_inode(item.folder, &stamp)? else { return Ok(None) };
-        let is_same = found.id.kind() == item.id.kind()
-            && found.is_local_only()
-            && self.store.sent_of(found.node)?.is_none()
-            && (item.id.is_folder() || found.disk_stamp().is_some_and(|theirs| theirs.same_content(&stamp)));
-        Ok(is_same.then_some(found))
     }
 
     /// Drops the row of something new that turned out to be known, with those of what was found in it: they are found again.

@@ -415,3 +415,15 @@ fn what_we_did_to_files_ourselves_is_no_reason_to_read_them_again() {
     }
     assert_eq!(world.tally.hashes, 1, "only what was written by somebody else is read");
 }
+
+#[test]
+fn a_file_that_is_renamed_while_it_goes_up_goes_up_once() {
+    let mut world = world_like(Swarm { call_ms: 60_000, ..calm(Mode::TwoWay) }, "d/");
+    world.disk.write("a", 201);
+    while world.tally.uploads == 0 {
+        assert!(world.step());
+    }
+    world.disk.rename("a", "d/b");
+    ends_as(&mut world, "d/ d/b=201");
+    assert_eq!(world.tally.uploads, 1);
+}

@@ -1,0 +1,55 @@
+//! Items that were moved on disk, in whichever order their old and their new place are read.
+
+#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
+use super::*;
+use crate::store::sent::Write;
+
+impl Engine {
+    /// The item that was missing elsewhere and is what is found here.
+    pub(super) fn moved_here(&self, folder: FolderId, entry: &LocalEntry, kind: ItemKind) -> Result<Option<ItemRow>> {
+        if kind == ItemKind::File && entry.links > 1 {
+            return Ok(None);
+        }
+        let found = self.store.missing_inode(folder, &entry.stamp)?.filter(|item| item.id.kind() == kind);
+        let found = found.filter(|item| {
+            // An inode that is used again has another content.
+            kind == ItemKind::Folder
+                || item.synced.as_ref().is_some_and(|synced| synced.stamp.same_content(&entry.stamp))
+        });
+        match found {
+            None if kind == ItemKind::File && self.policy(folder).sends() => self.moved_while_it_goes_up(folder, entry),
+            found => Ok(found),
+        }
+    }
+
+    /// A new file whose first upload is under way and that is no longer where it was when that began. The answer names the old place, and
+    /// from there it moves in the cloud as well.
+    fn moved_while_it_goes_up(&self, folder: FolderId, entry: &LocalEntry) -> Result<Option<ItemRow>> {
+        for node in self.store.sent_nodes(folder)? {
+            let (Some(sent), Some(item)) = (self.store.sent_of(node)?, self.store.item(node)?) else { continue };
+            let is_gone = item.is_local_only() && matches!(item.local, Some(LocalRow::Absent { .. }));
+            if let Write::Upload { stamp, .. } = sent.write
+                && is_gone
+                && stamp.same_content(&entry.stamp)
+            {
+                return Ok(Some(item));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is missing here was already met as something new elsewhere.
+    pub(in crate::engine) fn found_elsewhere(&self, item: &ItemRow) -> Result<Option<ItemRow>> {
+        let Some(stamp) = item.disk_stamp().filter(|stamp| stamp.ino != 0) else { return Ok(None) };
+        if item.is_local_only() && (item.id.is_folder() || self.store.sent_of(item.node)?.is_none()) {
+            // Nobody but the disk knows it: under its new name it is the same.
+            return Ok(None);
+        }
+        let Some(found) = self.store.new_inode(item.folder, &stamp)? else { return Ok(None) };
+        let is_same = found.id.kind() == item.id.kind()
+            && found.is_local_only()
+            && self.store.sent_of(found.node)?.is_none()
+            && (item.id.is_folder() || found.disk_stamp().is_some_and(|theirs| theirs.same_content(&stamp)));
+        Ok(is_same.then_some(found))
+    }
+}
