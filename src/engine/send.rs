@@ -374,15 +374,18 @@ impl Engine {
             }),
             Action::MoveRemote { parent, name } => {
                 let aside = self.aside_remotely.remove(&item.node);
-                let parent = item.remote.parent.as_ref().filter(|_| aside).unwrap_or(parent);
-                let Some(above) = above(self, *parent)? else { return Ok(None) };
+                let own = item.remote.parent.filter(|_| aside).map(|own| self.store.item(own)).transpose()?.flatten();
+                // In a folder that waits to be empty, to go into the trash, it would still be in the way.
+                let own = own.filter(|own| !matches!(self.plan_of(own), Action::Trash(_)));
+                let parent = own.map_or(*parent, |own| own.node);
+                let Some(above) = above(self, parent)? else { return Ok(None) };
                 let (name, called) = if aside {
                     let text = aside_name(self.store.next_job()?);
                     (Name::new(text.as_bytes()).unwrap_or_else(|_| name.clone()), text)
                 } else {
                     (name.clone(), called)
                 };
-                let write = Write::Relocate { parent: *parent, name, aside };
+                let write = Write::Relocate { parent, name, aside };
                 Some((write, Task::Relocate { item: item.id.clone(), parent: above, name: called, expected }))
             }
             Action::Trash(_) => Some((Write::Trash, Task::Trash { item: item.id.clone(), expected })),

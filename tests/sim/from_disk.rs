@@ -137,3 +137,22 @@ fn what_was_copied_elsewhere_and_removed_was_moved() {
     assert_eq!(world.tally.uploads, 2);
     assert_eq!(world.cloud.at("e/a2"), ids[0]);
 }
+
+#[test]
+fn a_folder_moved_out_of_one_that_goes_may_take_its_name_in_another_case() {
+    for mode in [Mode::TwoWay, Mode::Upload] {
+        let mut world = world_like(calm(mode), "A/ A/b/ A/b/f=1");
+        if mode == Mode::Upload {
+            world.disk.mkdir("A");
+            world.disk.mkdir("A/b");
+            world.disk.write("A/b/f", 1);
+            world.rest();
+        }
+        let b = world.cloud.at("A/b");
+        world.disk.rename("A/b", "a");
+        world.disk.remove("A/");
+        world.rest();
+        assert_eq!(world.disk.tree().into_keys().collect::<Vec<_>>(), ["a/", "a/f"], "{mode:?}");
+        assert_eq!((world.cloud.at("a"), world.cloud.tree().len()), (b, 2), "{mode:?}");
+    }
+}

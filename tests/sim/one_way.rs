@@ -87,12 +87,25 @@ impl World {
     pub fn check_upload_trash(&self, item: &ItemId) {
         for id in self.cloud.subtree(item) {
             let Some(row) = self.store().item_by_id(FOLDER, &id).unwrap() else { continue };
-            let above = row.remote.parent.and_then(|parent| self.store().item(parent).unwrap()).map(|above| above.id);
-            if above != self.cloud.thing(&id).parent {
+            if !self.is_known_below(&id, item) {
                 // The agent does not know yet that it is in there; in the trash it can be found.
                 continue;
             }
             assert!(row.synced.is_some(), "upload: {id} is only in the cloud, and goes to the trash with {item}");
         }
+    }
+
+    /// Whether the agent knows the whole way from an item up to a folder.
+    pub fn is_known_below(&self, id: &ItemId, top: &ItemId) -> bool {
+        let mut at = id.clone();
+        while at != *top {
+            let row = self.store().item_by_id(FOLDER, &at).unwrap();
+            let above = row.and_then(|row| row.remote.parent).and_then(|parent| self.store().item(parent).unwrap());
+            match above.map(|above| above.id).filter(|above| self.cloud.thing(&at).parent.as_ref() == Some(above)) {
+                Some(above) => at = above,
+                None => return false,
+            }
+        }
+        true
     }
 }

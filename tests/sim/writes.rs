@@ -184,7 +184,9 @@ impl World {
                 Outcome::Relocated(self.cloud.relocate(item, parent, name).map(Box::new))
             }
             Task::Trash { item, expected } => {
-                let files = self.cloud.subtree(item).iter().filter(|id| !id.is_folder()).count() as u64;
+                // What came into it unknown to the agent is not what it decided about.
+                let files = self.cloud.subtree(item).into_iter().filter(|id| !id.is_folder());
+                let files = files.filter(|id| self.is_known_below(id, item)).count() as u64;
                 self.tally.trashes += 1;
                 let was_live = self.cloud.is_live(item);
                 let result = self.cloud.discard(item, expected);
