@@ -46,6 +46,11 @@ impl Engine {
         let dirs: Vec<NodeId> = match result {
             DeedResult::Missing | DeedResult::Different if is_adoption => return Ok(false),
             DeedResult::Missing if intent.seat == NewSeat::Nowhere => return Ok(false),
+            // It was on its way back when the process died, and somebody moved it on: a scan meets it by its inode.
+            DeedResult::Missing if matches!(item.disk_seat(), Some(SeatRow::Parked(_))) => {
+                self.missing(item)?;
+                target.into_iter().collect()
+            }
             DeedResult::Missing | DeedResult::Edited { .. } => target.into_iter().chain(Self::dir_of(item)).collect(),
             DeedResult::Occupied { .. } => target.into_iter().collect(),
             // What is in it may be new. What no scan brings into our books stays where it is, outside of them.
