@@ -83,6 +83,30 @@ fn names_that_are_exchanged_on_disk_are_exchanged_in_the_cloud() {
     }
 }
 
+#[test]
+fn local_names_that_differ_by_case_alone_are_two_files_at_egnyte_too() {
+    let bed = Bed::egnyte();
+    bed.add_folder(&["--mode", "two-way"]);
+    for number in 0..10 {
+        let dir = bed.local().join(format!("d{number}"));
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("name"), format!("lower {number}")).unwrap();
+        fs::write(dir.join("NAME"), format!("upper {number}")).unwrap();
+    }
+    let agent = bed.start();
+    bed.wait_equal(PATIENCE);
+    bed.wait_in_sync(PATIENCE);
+    let tree = crate::support::read_tree(&bed.local());
+    assert_eq!(tree.len(), 30, "{tree:?}");
+    for number in 0..10 {
+        for case in ["lower", "upper"] {
+            let hash = crate::support::sha1_of(format!("{case} {number}").as_bytes());
+            assert!(tree.values().any(|there| *there == hash), "{case} {number}: {tree:?}");
+        }
+    }
+    assert_eq!(agent.stop(), Some(0));
+}
+
 fn asked(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
 }

@@ -2,6 +2,7 @@
 //! sent once more.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,15 +26,27 @@ const PATH_KEPT: Duration = Duration::from_mins(1);
 /// Paths of folders remembered.
 const PATHS_KEPT: usize = 1_000;
 
+/// More than there are uploads at once, so that different names seldom wait for one another.
+const TURNS: usize = 32;
+
 /// The paths of folders that were written to lately, as Egnyte is written to by path.
 #[derive(Debug, Default)]
 pub struct Changes {
     paths: Mutex<HashMap<ItemId, (String, Instant)>>,
+    /// Our own writers of new files take turns where Egnyte may take their names for one.
+    turns: [tokio::sync::Mutex<()>; TURNS],
 }
 
 impl Changes {
     fn paths(&self) -> MutexGuard<'_, HashMap<ItemId, (String, Instant)>> {
         self.paths.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no other new file is written under this name, in whatever case: Egnyte would make one file of the two.
+    pub async fn turn(&self, parent: &ItemId, name: &str) -> tokio::sync::MutexGuard<'_, ()> {
+        let mut hasher = std::hash::DefaultHasher::new();
+        (parent, name.to_lowercase()).hash(&mut hasher);
+        self.turns[(hasher.finish() % TURNS as u64) as usize].lock().await
     }
 
     /// The path of a folder, asked for if it is not known.

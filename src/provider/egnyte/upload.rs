@@ -63,6 +63,10 @@ pub async fn upload(
         let why = "an upload to Egnyte needs the SHA-512 of the content";
         return Err(ProviderError::new(ProviderErrorKind::Local, why));
     }
+    let _turn = match &order.target {
+        UploadTarget::New { parent, name } => Some(changes.turn(parent, name).await),
+        UploadTarget::Version { .. } => None,
+    };
     let done = if order.size > sizes.one_piece_max.max(sizes.chunk) {
         chunked::upload(api, changes, sizes.chunk, order, body).await
     } else {
