@@ -570,32 +570,6 @@ impl Engine {
         Ok(())
     }
 
-    /// An item is tried again later, by itself and not for a failure of its own.
-    pub(super) fn put_off(&mut self, work: &WorkRow, wait: Duration, code: &str, text: &str) -> Result<()> {
-        let due = self.now.wall.plus_ms(millis(wait) as i64);
-        self.store.put_off(work.node, due, work.attempts, Some((code, text)))?;
-        self.leave(work.node);
-        Ok(())
-    }
-
-    /// An item failed: it has a problem now, and is tried again after a growing wait.
-    pub(super) fn item_failed(&mut self, node: NodeId, code: &str, text: &str, asked: Option<Duration>) -> Result<()> {
-        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
-            self.leave(node);
-            return Ok(());
-        };
-        let attempts = work.attempts + 1;
-        let wait = backoff(attempts.min(ATTEMPTS_COUNTED), asked, self.chance.next());
-        let due = self.now.wall.plus_ms(millis(wait) as i64);
-        self.store.put_off(node, due, attempts, Some((code, text)))?;
-        let path = self.shown_path(&item)?;
-        self.problem_happened(&item, &work, &path, code, text)?;
-        let (folder, code, text) = (item.folder, code.to_owned(), text.to_owned());
-        self.notice(Notice::Problem { folder, path, code, text });
-        self.leave(node);
-        Ok(())
-    }
-
     /// The path that people know an item by.
     pub(super) fn shown_path(&mut self, item: &ItemRow) -> Result<String> {
         let Some(parent) = item.remote.parent else {

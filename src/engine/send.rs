@@ -33,6 +33,8 @@ use echoes::echo_of;
 const CIRCLE_RETRIED_AFTER: Duration = Duration::from_secs(30);
 /// How long something new waits for scans that may show that it was only moved.
 const MOVES_AWAITED_MS: i64 = 10_000;
+/// How long a deletion waits for folders that are out of sight, in milliseconds.
+const PARKED_AWAITED_MS: i64 = 600_000;
 /// How long we wait for the listing that tells whether a write happened.
 const LISTING_AWAITED: Duration = Duration::from_secs(2);
 /// How long an event of our own is awaited before the item is looked at instead, in milliseconds.
@@ -131,10 +133,13 @@ impl Engine {
         Ok(true)
     }
 
-    /// Whether a missing file may still be found in something new that was not read yet.
+    /// Whether a missing file may still be found: in a folder that is out of sight, or in something new that was not read yet.
     pub(super) fn may_turn_up(&self, item: &ItemRow) -> Result<bool> {
         let length = item.synced.as_ref().and_then(|synced| synced.content.as_ref()).map_or(0, |content| content.size);
         let since = item.local.as_ref().map_or(i64::MAX, |local| self.now.wall.since(local.at()));
+        if (0..=PARKED_AWAITED_MS).contains(&since) && self.store.any_parked(item.folder)? {
+            return Ok(true);
+        }
         Ok(length > 0 && (0..=MOVES_AWAITED_MS).contains(&since) && self.store.new_of_length(item.folder, length)?)
     }
 

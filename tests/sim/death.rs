@@ -47,9 +47,7 @@ impl World {
                     self.disk.stage_half();
                 }
                 Happening::Serve { task, .. } if self.chance.one_in(2) => {
-                    if self.write_late(&task) {
-                        self.tally.hit("crash: write done and not recorded");
-                    }
+                    self.write_unrecorded(&task);
                 }
                 _ => {}
             }
@@ -77,6 +75,12 @@ impl World {
             self.boot = self.now;
         }
         self.start();
+    }
+
+    fn write_unrecorded(&mut self, task: &Task) {
+        if self.write_late(task) {
+            self.tally.hit("crash: write done and not recorded");
+        }
     }
 
     /// Moves the wall clock.

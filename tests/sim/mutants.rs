@@ -62,7 +62,7 @@ impl Mutant {
     pub fn arrange(self, swarm: &mut Swarm) {
         match self {
             Self::CursorAhead | Self::SyncedByIntent | Self::IntentsForgotten | Self::VerifiedAnyway => {
-                swarm.crash = 20
+                swarm.crash = 20;
             }
             Self::LostPlaceIsNow => swarm.cursor_lost = 10,
             Self::DroppedInPlace => swarm.local_share = 40,

@@ -22,11 +22,12 @@ struct Kind {
 }
 
 const MIRROR: Kind = Kind { name: "mirror", draw: Swarm::draw, seeds: 30_000, seconds: 30 };
-const PASSING: Kind = Kind { name: "passing", draw: Swarm::draw_passing, seeds: 10_000, seconds: 15 };
+const PASSING: Kind = Kind { name: "passing", draw: Swarm::draw_passing, seeds: PASSING_SEEDS, seconds: 15 };
 const TWO_WAY: Kind = Kind { name: "two-way", draw: Swarm::draw_two_way, seeds: TWO_WAY_SEEDS, seconds: 40 };
 const UPLOAD: Kind = Kind { name: "upload", draw: Swarm::draw_upload, seeds: UPLOAD_SEEDS, seconds: 25 };
-/// Fewer than there would be time for: one two-way or upload history in a few hundred fails still, and a usual run must not depend on
+/// Fewer than there would be time for: one passing, two-way or upload history in a few hundred fails still, and a usual run must not depend on
 /// how far a machine gets. 30,000 each when none does.
+const PASSING_SEEDS: u64 = 900;
 const TWO_WAY_SEEDS: u64 = 300;
 const UPLOAD_SEEDS: u64 = 500;
 /// One history in so many is lived through twice, and must be the same.
@@ -59,7 +60,7 @@ fn live_as(seed: u64, kind: Kind, mutant: Option<Mutant>, arrange: impl FnOnce(&
 }
 
 fn live(seed: u64, kind: Kind) -> Tally {
-    if seed % TWICE != 0 {
+    if !seed.is_multiple_of(TWICE) {
         return live_as(seed, kind, None, |_| {});
     }
     let once = live_as(seed, kind, None, |world| world.logging = true);
@@ -90,7 +91,8 @@ fn upload_histories_end_well() {
 
 /// Each showed a defect once: a deed repeated by an old path, a folder left out of sight, late news of what was gone, a file
 /// placed in a folder whose place another one had taken, deeds that expected a directory that another one had replaced, folders that
-/// came back to the cloud empty.
+/// came back to the cloud empty, files moved to where no scan had been yet, own uploads that went up again, a wait without an end, and
+/// a moved directory that an upload folder removed.
 #[test]
 fn histories_that_failed_once_end_well() {
     for seed in [15_384, 23_878, 24_977, 31_579] {
@@ -132,6 +134,8 @@ fn check(kind: Kind, run: &Run) {
 #[test]
 fn broken_laws_are_noticed() {
     const HISTORIES: u64 = 40;
+    /// One that none of these notices must be noticed by one of so many.
+    const HISTORIES_MOST: u64 = 400;
     let _turn = alone();
     let seeds = number("SIM_MUTANT_SEEDS").unwrap_or(HISTORIES);
     println!("{:<18} {:>4} {:>6} {:>6}  by", "mutant", "law", "first", "share");
@@ -146,12 +150,16 @@ fn broken_laws_are_noticed() {
         });
         let noticed = &run.sum.noticed;
         let Some((first, text)) = noticed.iter().min() else {
-            unnoticed.push(mutant);
+            let is_noticed = |seed: &u64| survives(|| live_as(*seed, kind, Some(mutant), |_| {})).is_err();
+            match (seeds..HISTORIES_MOST).find(is_noticed) {
+                Some(first) => println!("{:<18} {law:>4} {first:>6}", format!("{mutant:?}")),
+                None => unnoticed.push(mutant),
+            }
             continue;
         };
         let share = 100.0 * noticed.len() as f64 / run.lived as f64;
         let by: String = text.chars().take_while(|letter| *letter != '\n').take(60).collect();
         println!("{:<18} {law:>4} {first:>6} {share:>5.1}%  {by}", format!("{mutant:?}"));
     }
-    assert!(unnoticed.is_empty(), "unnoticed in {seeds} histories: {unnoticed:?}");
+    assert!(unnoticed.is_empty(), "unnoticed in {HISTORIES_MOST} histories: {unnoticed:?}");
 }

@@ -1,4 +1,4 @@
-//! Items that wait for one another, and circles of them.
+//! Items that wait: for one another, in circles, and for another try.
 
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
@@ -77,5 +77,37 @@ impl Engine {
             }
         }
         self.put_off(work, WAIT_AGAIN, WAITS, "waits for items that wait for it")
+    }
+
+    /// An item is tried again later, by itself and not for a failure of its own.
+    pub(in crate::engine) fn put_off(&mut self, work: &WorkRow, wait: Duration, code: &str, text: &str) -> Result<()> {
+        let due = self.now.wall.plus_ms(millis(wait) as i64);
+        self.store.put_off(work.node, due, work.attempts, Some((code, text)))?;
+        self.leave(work.node);
+        Ok(())
+    }
+
+    /// An item failed: it has a problem now, and is tried again after a growing wait.
+    pub(in crate::engine) fn item_failed(
+        &mut self,
+        node: NodeId,
+        code: &str,
+        text: &str,
+        asked: Option<Duration>,
+    ) -> Result<()> {
+        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+            self.leave(node);
+            return Ok(());
+        };
+        let attempts = work.attempts + 1;
+        let wait = backoff(attempts.min(ATTEMPTS_COUNTED), asked, self.chance.next());
+        let due = self.now.wall.plus_ms(millis(wait) as i64);
+        self.store.put_off(node, due, attempts, Some((code, text)))?;
+        let path = self.shown_path(&item)?;
+        self.problem_happened(&item, &work, &path, code, text)?;
+        let (folder, code, text) = (item.folder, code.to_owned(), text.to_owned());
+        self.notice(Notice::Problem { folder, path, code, text });
+        self.leave(node);
+        Ok(())
     }
 }

@@ -126,7 +126,14 @@ impl Engine {
         let Some(account) = id.and_then(|id| self.accounts.get_mut(&id)) else { return Ok(Whole::NotYet) };
         match self.going.get(&item.node) {
             Some(Going::Whole(polls)) if account.drained > *polls => Ok(Whole::Yes),
-            Some(Going::Whole(_)) => Ok(Whole::NotYet),
+            Some(Going::Whole(polls)) => {
+                if account.polls_begun == *polls {
+                    // One was under way when the wish was made, and its end set the interval anew.
+                    account.poll_now();
+                    self.more = true;
+                }
+                Ok(Whole::NotYet)
+            }
             Some(Going::InParts) => Ok(Whole::No),
             None => {
                 self.going.insert(item.node, Going::Whole(account.polls_begun));

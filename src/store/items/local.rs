@@ -194,6 +194,12 @@ impl Store {
         Ok(found.optional()?.map(NodeId))
     }
 
+    /// Whether anything of a folder is out of sight, with whatever somebody moved into it before.
+    pub fn any_parked(&self, folder: FolderId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM item WHERE s = 2 AND folder = ?1)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?)
+    }
+
     /// How many files of a folder are missing on disk and not yet gone from the cloud: what the brake looks at.
     pub fn local_deletions(&self, folder: FolderId) -> Result<u64> {
         let sql = "SELECT count(*) FROM item WHERE l = 2 AND folder = ?1 AND s = 1 AND s_version IS NOT NULL AND r = 1";

@@ -209,6 +209,7 @@ impl History {
 
     fn explain(&self, wrong: &str) -> String {
         let mut text = format!("seed {}: {wrong}\n{}\n", self.seed, self.ledger.story());
+        let _ = writeln!(text, "in {} (kept with AGENT_KEEP)", self.bed.dir.path().display());
         let _ = writeln!(text, "in the cloud:");
         for (path, entry) in self.bed.cloud().tree(self.remote).unwrap_or_default() {
             let _ = writeln!(text, "  {path}  {} {}", entry.id, entry.sha1);
