@@ -403,11 +403,7 @@ impl Engine {
         }
         let local =
             LocalRow::Present { seat: Some(seat), edit: Some(LocalEdit { stamp: entry.stamp, digests: None }), at };
-        let there = self.store.unplaced(dir.node, &entry.name.to_text())?;
-        let there = match there {
-            Some(node) => self.store.item(node)?,
-            None => None,
-        };
+        let there = self.unplaced_here(dir, &entry.name)?;
         let node = if let Some(there) = there.filter(|there| there.id.kind() == kind && there.local.is_none()) {
             // Both made it; the planner compares them.
             self.observe(&there, Some(local))?;

@@ -489,25 +489,6 @@ impl Engine {
         Ok(false)
     }
 
-    /// A directory is not on disk, so neither is what was in it: that is found out item by item. False if there is more to do.
-    fn unseat_children(&mut self, item: &ItemRow) -> Result<bool> {
-        if !item.id.is_folder() {
-            return Ok(true);
-        }
-        for _ in 0..ITEMS_PER_STEP {
-            let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
-            let Some(child) = self.store.item(child)? else { return Ok(true) };
-            if self.policy(item.folder).sends() {
-                self.missing(&child)?;
-            } else {
-                self.lose(&child)?;
-            }
-        }
-        self.nodes.remove(&item.node);
-        self.make_ready(item.node, Lane::Bulk);
-        Ok(false)
-    }
-
     /// An item is not where we had put it.
     pub(super) fn lose(&mut self, item: &ItemRow) -> Result<()> {
         self.missing_on_disk(item)?;

@@ -2,7 +2,12 @@
 
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
+use crate::engine::sides::name_on_disk;
+use crate::store::items::Presence;
 use crate::store::sent::Write;
+
+/// What every name has that the disk has for one which it cannot hold.
+const MAPPED_MARK: char = '~';
 
 impl Engine {
     /// The item that was missing elsewhere and is what is found here.
@@ -20,6 +25,23 @@ impl Engine {
             None if kind == ItemKind::File && self.policy(folder).sends() => self.moved_while_it_goes_up(folder, entry),
             found => Ok(found),
         }
+    }
+
+    /// What the cloud has under the name of something new on disk, and the disk had not until now.
+    pub(super) fn unplaced_here(&self, dir: &ItemRow, name: &Name) -> Result<Option<ItemRow>> {
+        let text = name.to_text();
+        if let Some(node) = self.store.unplaced(dir.node, &text)? {
+            return self.store.item(node);
+        }
+        if !text.contains(MAPPED_MARK) {
+            return Ok(None);
+        }
+        // The disk may call it otherwise than the cloud does.
+        let children = self.store.remote_children(dir.node, NodeId(0), REPLACED_MOST)?;
+        let is_it = |item: &ItemRow| {
+            item.remote.presence == Presence::Present && item.synced.is_none() && name_on_disk(item).name() == name
+        };
+        Ok(children.into_iter().find(is_it))
     }
 
     /// A new file whose first upload is under way and that is no longer where it was when that began. The answer names the old place, and

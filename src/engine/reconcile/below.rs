@@ -1,4 +1,4 @@
-//! Items of a folder that the stream says is gone: one call for the folder tells what became of all of them.
+//! What is in a folder that goes: what the stream says of it, who has to leave it first, and who is not there with it.
 
 #[allow(clippy::wildcard_imports, reason = "a part of its parent, with the same words")]
 use super::*;
@@ -59,6 +59,25 @@ impl Engine {
             }
             at = above.remote.parent;
         }
+        Ok(false)
+    }
+
+    /// A directory is not on disk, so neither is what was in it: that is found out item by item. False if there is more to do.
+    pub(in crate::engine) fn unseat_children(&mut self, item: &ItemRow) -> Result<bool> {
+        if !item.id.is_folder() {
+            return Ok(true);
+        }
+        for _ in 0..ITEMS_PER_STEP {
+            let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
+            let Some(child) = self.store.item(child)? else { return Ok(true) };
+            if self.policy(item.folder).sends() {
+                self.missing(&child)?;
+            } else {
+                self.lose(&child)?;
+            }
+        }
+        self.nodes.remove(&item.node);
+        self.make_ready(item.node, Lane::Bulk);
         Ok(false)
     }
 }
