@@ -130,9 +130,10 @@ impl Store {
         Ok(node)
     }
 
-    /// Gives an item another id: the provider's, or one of our own if the cloud no longer has it.
+    /// Gives an item another id: the provider's, or one of our own if the cloud no longer has it. How often the former one had changed
+    /// says nothing of the new one.
     pub fn set_id(&mut self, node: NodeId, id: &ItemId) -> Result<()> {
-        let sql = "UPDATE item SET id = ?2 WHERE node = ?1";
+        let sql = "UPDATE item SET id = ?2, r_seq = NULL, r_etag = NULL WHERE node = ?1";
         self.conn.prepare_cached(sql)?.execute(params![node.0, id.to_string()])?;
         Ok(())
     }
