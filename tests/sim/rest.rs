@@ -44,7 +44,7 @@ impl World {
         }
     }
 
-    fn at_rest(&self) -> bool {
+    pub fn at_rest(&self) -> bool {
         if !self.inbox.is_empty() || self.heap.values().any(|happening| !matches!(happening, Happening::Late)) {
             return false;
         }
