@@ -67,5 +67,14 @@ pub(crate) fn synced_side(item: &ItemRow) -> Option<SyncedSide> {
         SeatRow::At { parent, name } => Seat::At { parent: *parent, name: name.clone() },
         SeatRow::Root | SeatRow::Parked(_) => Seat::Parked,
     };
-    Some(SyncedSide { seat, content: synced.content.clone() })
+    let mut content = synced.content.clone();
+    let read = item.local.as_ref().and_then(LocalRow::edit).and_then(|edit| edit.digests.as_ref());
+    if let (Some(content), Some((sha256, hash))) = (&mut content, read)
+        && content.hash.is_none()
+        && content.sha256 == Some(*sha256)
+    {
+        // The cloud did not say its digest of what was fetched; what was read is the same.
+        content.hash = Some(hash.clone());
+    }
+    Some(SyncedSide { seat, content })
 }

@@ -101,7 +101,10 @@ fn histories_that_failed_once_end_well() {
     for seed in [10, 224, 235, 377, 5_092, 5_136, 5_187, 5_449, 5_524, 5_695, 18_652, 20_082, 60_362, 60_445, 81_028] {
         live(seed, TWO_WAY);
     }
-    for seed in [11, 93, 384] {
+    for seed in [968, 1_384] {
+        live(seed, PASSING);
+    }
+    for seed in [11, 93, 384, 688, 992, 1_810] {
         live(seed, UPLOAD);
     }
 }
