@@ -192,7 +192,10 @@ impl Engine {
                     self.search_returned(&item)?;
                 }
             }
-            ItemState::Trashed => self.gone(&item, Presence::Absent, source)?,
+            ItemState::Trashed => {
+                self.found_trashed(&item)?;
+                self.gone(&item, Presence::Absent, source)?;
+            }
             // There is a second proof, or nothing on disk that could be removed for a wrong reason.
             ItemState::NotFound
                 if work.look >= LOOK_AFTER_TRASH

@@ -84,18 +84,32 @@ impl Engine {
         };
         self.store.expect_echo(item.folder, &item.id, ECHO_GONE, self.now.wall)?;
         self.going.remove(&node);
-        let files = if item.id.is_folder() {
-            self.store.unapproved_below(node)?
-        } else {
-            u64::from(!self.store.work(node)?.is_some_and(|work| work.approved))
-        };
-        self.store.count_deletions(item.folder, files, self.now.wall)?;
+        self.count_trashed(&item)?;
         self.sent_done(&item, "trashed in the cloud")?;
         self.gone(&item, Presence::Absent, Source::Look { journal: None })?;
         if let Some(parent) = item.remote.parent {
             self.wake_waiters(parent);
         }
         self.reconsider(node)
+    }
+
+    /// What we deleted in the cloud, and nobody was asked about, counts towards the next question.
+    fn count_trashed(&mut self, item: &ItemRow) -> Result<()> {
+        let files = if item.id.is_folder() {
+            self.store.unapproved_below(item.node)?
+        } else {
+            u64::from(!self.store.work(item.node)?.is_some_and(|work| work.approved))
+        };
+        self.store.count_deletions(item.folder, files, self.now.wall)
+    }
+
+    /// A look finds in the trash what we had sent there without hearing of it.
+    pub(in crate::engine) fn found_trashed(&mut self, item: &ItemRow) -> Result<()> {
+        if self.store.sent_of(item.node)?.is_some_and(|sent| sent.write == Write::Trash) {
+            self.store.drop_sent(item.node)?;
+            self.count_trashed(item)?;
+        }
+        Ok(())
     }
 
     /// A write is done: the cloud has what we sent, and both agree on that.
