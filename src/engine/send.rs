@@ -356,7 +356,8 @@ impl Engine {
                 let target = UploadTarget::New { parent: above, name: called };
                 self.upload_of(item, target, session)?.map(|(file, sha256)| {
                     let stamp = file.stamp;
-                    let write = Write::Upload { parent: *parent, name: name.clone(), sha256, stamp };
+                    let hash = file.digests.as_ref().map(|(_, hash)| hash.clone());
+                    let write = Write::Upload { parent: *parent, name: name.clone(), sha256, hash, stamp };
                     (write, Task::Upload(item.folder, Box::new(file)))
                 })
             }
