@@ -16,9 +16,11 @@ impl World {
         let waits: Vec<String> = planned.iter().filter_map(|planned| self.disk_path(&planned.item)).collect();
         let waits = |path: &str| waits.iter().any(|top| path == top || top.ends_with('/') && path.starts_with(top));
         for (path, content) in &disk {
-            // A directory that holds only what patterns keep out is no folder for the cloud.
-            let mut inside = disk.keys().filter(|other| other.starts_with(path.as_str()) && *other != path).peekable();
-            let is_hollow = path.ends_with('/') && inside.peek().is_some() && inside.all(|path| self.is_kept_out(path));
+            // A directory that holds only what patterns keep out is no folder for the cloud, nor is one that holds only such directories.
+            let mut inside = disk.keys().filter(|other| is_below(other, path)).peekable();
+            let says_nothing =
+                |inner: &String| self.is_kept_out(inner) || disk.keys().any(|leaf| is_below(leaf, inner));
+            let is_hollow = inside.peek().is_some() && inside.all(says_nothing);
             if self.is_kept_out(path) || waits(path) || is_hollow {
                 continue;
             }
@@ -95,4 +97,8 @@ impl World {
             assert!(row.synced.is_some(), "upload: {id} is only in the cloud, and goes to the trash with {item}");
         }
     }
+}
+
+fn is_below(path: &str, dir: &str) -> bool {
+    dir.ends_with('/') && path.starts_with(dir) && path != dir
 }

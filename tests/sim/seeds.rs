@@ -101,7 +101,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [10, 224, 235, 377, 5_092, 5_136, 5_187, 5_449, 5_524, 5_695, 18_652, 20_082, 60_362, 60_445, 81_028] {
         live(seed, TWO_WAY);
     }
-    for seed in [11, 93, 384, 502, 719, 1_276, 1_803] {
+    for seed in [11, 93, 384, 502, 719, 987, 1_276, 1_388, 1_803] {
         live(seed, UPLOAD);
     }
 }
