@@ -257,7 +257,7 @@ impl Engine {
         if kind == ItemKind::File {
             return Ok(work.approved || !self.brake_writes(item)?);
         }
-        let Some(child) = self.store.remote_child(item.node)? else { return Ok(true) };
+        let Some(child) = self.store.remote_child(item.node)? else { return self.is_surely_empty(item, work) };
         match self.goes_as_a_whole(item, work)? {
             Some(false) => {}
             whole => return Ok(whole.is_some()),
