@@ -85,13 +85,26 @@ impl World {
         self.check_upload(true);
     }
 
+    /// Whether the agent knows of the whole way from an item up to a folder.
+    pub fn is_known_to_be_in(&self, item: &ItemId, folder: &ItemId) -> bool {
+        let mut at = item.clone();
+        while at != *folder {
+            let row = self.store().item_by_id(FOLDER, &at).unwrap();
+            let known = row.and_then(|row| row.remote.parent).and_then(|parent| self.store().item(parent).unwrap());
+            match self.cloud.thing(&at).parent.clone() {
+                Some(above) if known.is_some_and(|known| known.id == above) => at = above,
+                _ => return false,
+            }
+        }
+        true
+    }
+
     /// What exists only in the cloud is never deleted.
     pub fn check_upload_trash(&self, item: &ItemId) {
         for id in self.cloud.subtree(item) {
             let Some(row) = self.store().item_by_id(FOLDER, &id).unwrap() else { continue };
-            let above = row.remote.parent.and_then(|parent| self.store().item(parent).unwrap()).map(|above| above.id);
-            if above != self.cloud.thing(&id).parent {
-                // The agent does not know yet that it is in there; in the trash it can be found.
+            if !self.is_known_to_be_in(&id, item) {
+                // In the trash it can be found.
                 continue;
             }
             assert!(row.synced.is_some(), "upload: {id} is only in the cloud, and goes to the trash with {item}");
