@@ -156,7 +156,10 @@ impl Engine {
         }
         let Some(node) = self.store.seated_at(parent, &name)? else { return Ok(None) };
         let Some(row) = self.store.item(node)? else { return Ok(None) };
-        let is_it = row.is_local_only() && row.id.kind() == item.id.kind() && seat_of(&row).is_some();
+        // One that was moved while it went up elsewhere is what the cloud will show there.
+        let goes_up_elsewhere = self.store.sent_of(node)?.is_some_and(|sent| !is_made_by(&sent.write, parent, &name));
+        let is_it =
+            row.is_local_only() && !goes_up_elsewhere && row.id.kind() == item.id.kind() && seat_of(&row).is_some();
         Ok(is_it.then_some(node))
     }
 }
