@@ -142,10 +142,7 @@ impl Engine {
             Some(known) => Some(known),
             // The disk had it first.
             None => match self.met_on_disk(folder, parent, item)? {
-                Some(node) => {
-                    self.store.set_id(node, &item.id)?;
-                    self.store.item(node)?
-                }
+                Some(node) => return self.learn_of_disk(node, item, row, source),
                 None => None,
             },
         };
@@ -159,6 +156,15 @@ impl Engine {
             return Ok(Learned::Marked);
         };
         self.learn_again(&known, row, source)
+    }
+
+    /// The cloud shows something that the disk had first.
+    fn learn_of_disk(&mut self, node: NodeId, item: &RemoteItem, row: RemoteRow, source: Source) -> Result<Learned> {
+        self.store.set_id(node, &item.id)?;
+        let Some(known) = self.store.item(node)? else { return Ok(Learned::Same) };
+        let learned = self.learn_again(&known, row, source)?;
+        self.found_unsure(node, item)?;
+        Ok(learned)
     }
 
     /// Whether the events of a folder's cloud do not describe their items.

@@ -257,7 +257,7 @@ impl Engine {
         if kind == ItemKind::File {
             return Ok(work.approved || !self.brake_writes(item)?);
         }
-        let Some(child) = self.store.remote_child(item.node)? else { return Ok(true) };
+        let Some(child) = self.store.remote_child(item.node)? else { return self.is_surely_empty(item, work) };
         match self.goes_as_a_whole(item, work)? {
             Some(false) => {}
             whole => return Ok(whole.is_some()),
@@ -356,7 +356,8 @@ impl Engine {
                 let target = UploadTarget::New { parent: above, name: called };
                 self.upload_of(item, target, session)?.map(|(file, sha256)| {
                     let stamp = file.stamp;
-                    let write = Write::Upload { parent: *parent, name: name.clone(), sha256, stamp };
+                    let hash = file.digests.as_ref().map(|(_, hash)| hash.clone());
+                    let write = Write::Upload { parent: *parent, name: name.clone(), sha256, hash, stamp };
                     (write, Task::Upload(item.folder, Box::new(file)))
                 })
             }

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Result, Store, StoreError};
-use crate::id::{FolderId, ItemId, JobId, NodeId, Sha256, VersionId};
+use crate::id::{ContentHash, FolderId, ItemId, JobId, NodeId, Sha256, VersionId};
 use crate::path::Name;
 use crate::tree::{Stamp, Wall};
 
@@ -19,6 +19,9 @@ pub enum Write {
         name: Name,
         /// Our digest of what is sent.
         sha256: Sha256,
+        /// The digest that the cloud will report: what was sent is recognised by it if no answer comes.
+        #[serde(default)]
+        hash: Option<ContentHash>,
         /// The stamp of what is sent.
         stamp: Stamp,
     },

@@ -16,9 +16,11 @@ impl World {
         let waits: Vec<String> = planned.iter().filter_map(|planned| self.disk_path(&planned.item)).collect();
         let waits = |path: &str| waits.iter().any(|top| path == top || top.ends_with('/') && path.starts_with(top));
         for (path, content) in &disk {
-            // A directory that holds only what patterns keep out is no folder for the cloud.
-            let mut inside = disk.keys().filter(|other| other.starts_with(path.as_str()) && *other != path).peekable();
-            let is_hollow = path.ends_with('/') && inside.peek().is_some() && inside.all(|path| self.is_kept_out(path));
+            // A directory that holds only what patterns keep out is no folder for the cloud, nor is one that holds only such directories.
+            let mut inside = disk.keys().filter(|other| is_below(other, path)).peekable();
+            let says_nothing =
+                |inner: &String| self.is_kept_out(inner) || disk.keys().any(|leaf| is_below(leaf, inner));
+            let is_hollow = inside.peek().is_some() && inside.all(says_nothing);
             if self.is_kept_out(path) || waits(path) || is_hollow {
                 continue;
             }
@@ -83,29 +85,33 @@ impl World {
         self.check_upload(true);
     }
 
+    /// Whether the agent knows of the whole way from an item up to a folder.
+    pub fn is_known_to_be_in(&self, item: &ItemId, folder: &ItemId) -> bool {
+        let mut at = item.clone();
+        while at != *folder {
+            let row = self.store().item_by_id(FOLDER, &at).unwrap();
+            let known = row.and_then(|row| row.remote.parent).and_then(|parent| self.store().item(parent).unwrap());
+            match self.cloud.thing(&at).parent.clone() {
+                Some(above) if known.is_some_and(|known| known.id == above) => at = above,
+                _ => return false,
+            }
+        }
+        true
+    }
+
     /// What exists only in the cloud is never deleted.
     pub fn check_upload_trash(&self, item: &ItemId) {
         for id in self.cloud.subtree(item) {
             let Some(row) = self.store().item_by_id(FOLDER, &id).unwrap() else { continue };
-            if !self.is_known_below(&id, item) {
-                // The agent does not know yet that it is in there; in the trash it can be found.
+            if !self.is_known_to_be_in(&id, item) {
+                // In the trash it can be found.
                 continue;
             }
             assert!(row.synced.is_some(), "upload: {id} is only in the cloud, and goes to the trash with {item}");
         }
     }
+}
 
-    /// Whether the agent knows the whole way from an item up to a folder.
-    pub fn is_known_below(&self, id: &ItemId, top: &ItemId) -> bool {
-        let mut at = id.clone();
-        while at != *top {
-            let row = self.store().item_by_id(FOLDER, &at).unwrap();
-            let above = row.and_then(|row| row.remote.parent).and_then(|parent| self.store().item(parent).unwrap());
-            match above.map(|above| above.id).filter(|above| self.cloud.thing(&at).parent.as_ref() == Some(above)) {
-                Some(above) => at = above,
-                None => return false,
-            }
-        }
-        true
-    }
+fn is_below(path: &str, dir: &str) -> bool {
+    dir.ends_with('/') && path.starts_with(dir) && path != dir
 }

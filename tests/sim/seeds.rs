@@ -104,7 +104,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [968, 1_384] {
         live(seed, PASSING);
     }
-    for seed in [11, 93, 384, 688, 992, 1_810] {
+    for seed in [11, 93, 384, 502, 688, 719, 987, 992, 1_138, 1_276, 1_338, 1_388, 1_803, 1_810] {
         live(seed, UPLOAD);
     }
 }

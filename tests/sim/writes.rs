@@ -184,9 +184,10 @@ impl World {
                 Outcome::Relocated(self.cloud.relocate(item, parent, name).map(Box::new))
             }
             Task::Trash { item, expected } => {
-                // What came into it unknown to the agent is not what it decided about.
-                let files = self.cloud.subtree(item).into_iter().filter(|id| !id.is_folder());
-                let files = files.filter(|id| self.is_known_below(id, item)).count() as u64;
+                // What somebody put into a folder just before, unheard of, goes with it and can be counted by nobody.
+                let subtree = self.cloud.subtree(item);
+                let counts = |id: &&ItemId| !id.is_folder() && self.is_known_to_be_in(id, item);
+                let files = subtree.iter().filter(counts).count() as u64;
                 self.tally.trashes += 1;
                 let was_live = self.cloud.is_live(item);
                 let result = self.cloud.discard(item, expected);

@@ -145,15 +145,26 @@ impl Engine {
             self.leave(node);
             return Ok(());
         };
+        self.done_as_sent(&item, sent, made, content)?;
+        self.reconsider(node)
+    }
+
+    /// Both agree on what a write made, and what the disk has by now is compared with that.
+    pub(in crate::engine) fn done_as_sent(
+        &mut self,
+        item: &ItemRow,
+        sent: &SentRow,
+        made: &RemoteItem,
+        content: Option<(crate::id::Sha256, crate::tree::Stamp)>,
+    ) -> Result<()> {
         let was = item.disk_seat();
         let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
-        let what = self.now_agreed(&item, sent, made, content)?;
+        let what = self.now_agreed(item, sent, made, content)?;
         // What went missing on disk meanwhile stays missing.
         if !matches!(item.local, Some(LocalRow::Absent { .. })) {
-            self.rebase(node, was.as_ref(), edit)?;
+            self.rebase(item.node, was.as_ref(), edit)?;
         }
-        self.sent_done(&item, what)?;
-        self.reconsider(node)
+        self.sent_done(item, what)
     }
 
     /// The synced tree becomes what a write made of the cloud.

@@ -53,12 +53,32 @@ impl Engine {
         Ok(true)
     }
 
+    fn is_being_sent(&self, node: NodeId) -> bool {
+        self.jobs.values().any(|job| matches!(job, Job::Write { node: at, .. } if *at == node))
+    }
+
+    /// The cloud shows what a write made of which no answer came: both agree on it, whatever became of it on disk since.
+    pub(in crate::engine) fn found_unsure(&mut self, node: NodeId, made: &RemoteItem) -> Result<()> {
+        if self.is_being_sent(node) {
+            return Ok(());
+        }
+        let (Some(sent), Some(item)) = (self.store.sent_of(node)?, self.store.item(node)?) else { return Ok(()) };
+        if !is_of_write(&sent.write, made) {
+            return Ok(());
+        }
+        self.store.drop_sent(node)?;
+        let content = match &sent.write {
+            Write::Upload { sha256, stamp, .. } => Some((*sha256, *stamp)),
+            _ => None,
+        };
+        self.done_as_sent(&item, &sent, made, content)
+    }
+
     /// Writes of a former life: nobody knows what came of them.
     pub(in crate::engine) fn recover_sent(&mut self, id: FolderId) -> Result<()> {
         for node in self.store.sent_nodes(id)? {
-            let under_way = self.jobs.values().any(|job| matches!(job, Job::Write { node: at, .. } if *at == node));
             if let Some(sent) = self.store.sent_of(node)?
-                && !under_way
+                && !self.is_being_sent(node)
             {
                 self.unsure(&sent)?;
             }
@@ -124,30 +144,45 @@ impl Engine {
             return Ok(None);
         }
         let Ok(name) = Name::new(item.name.as_bytes()) else { return Ok(None) };
-        let under_way: Vec<NodeId> = self
-            .jobs
-            .values()
-            .filter_map(|job| match job {
-                Job::Write { folder: at, node, .. } if *at == folder => Some(*node),
-                _ => None,
-            })
-            .collect();
-        for node in under_way {
+        for node in self.store.sent_nodes(folder)? {
             let (Some(sent), Some(row)) = (self.store.sent_of(node)?, self.store.item(node)?) else { continue };
-            let sent_there = match &sent.write {
-                Write::Upload { parent: at, name: called, .. } | Write::MakeFolder { parent: at, name: called } => {
-                    *at == parent && *called == name
-                }
-                _ => false,
-            };
-            if sent_there && row.is_local_only() && row.id.kind() == item.id.kind() {
+            if row.is_local_only()
+                && row.id.kind() == item.id.kind()
+                && is_made_by(&sent.write, parent, &name)
+                && (self.is_being_sent(node) || is_of_write(&sent.write, item))
+            {
                 return Ok(Some(node));
             }
         }
         let Some(node) = self.store.seated_at(parent, &name)? else { return Ok(None) };
         let Some(row) = self.store.item(node)? else { return Ok(None) };
-        let is_it = row.is_local_only() && row.id.kind() == item.id.kind() && seat_of(&row).is_some();
+        // One that was moved while it went up elsewhere is what the cloud will show there.
+        let goes_up_elsewhere = self.store.sent_of(node)?.is_some_and(|sent| !is_made_by(&sent.write, parent, &name));
+        let is_it =
+            row.is_local_only() && !goes_up_elsewhere && row.id.kind() == item.id.kind() && seat_of(&row).is_some();
         Ok(is_it.then_some(node))
+    }
+}
+
+/// Whether a write makes something of a name in a folder.
+fn is_made_by(write: &Write, parent: NodeId, name: &Name) -> bool {
+    match write {
+        Write::Upload { parent: at, name: called, .. } | Write::MakeFolder { parent: at, name: called } => {
+            *at == parent && called == name
+        }
+        Write::Update { .. } | Write::Relocate { .. } | Write::Trash => false,
+    }
+}
+
+/// Whether what the cloud shows is what a write of something new makes: folders are alike, a file has the content that was sent.
+fn is_of_write(write: &Write, item: &RemoteItem) -> bool {
+    match write {
+        Write::MakeFolder { .. } => item.id.is_folder(),
+        Write::Upload { hash: Some(ours), .. } => {
+            let theirs = item.content.as_ref().and_then(|content| content.hash.as_ref());
+            theirs.is_some_and(|theirs| theirs.same_content(ours) == Some(true))
+        }
+        _ => false,
     }
 }
 

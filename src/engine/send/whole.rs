@@ -70,7 +70,19 @@ impl Engine {
 
     /// Whether a folder whose turn has come may still be sent into the trash with what is in it.
     pub(in crate::engine) fn is_still_whole(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
-        Ok(self.store.remote_child(item.node)?.is_none() || self.wholeness(item, work)? == Whole::Yes)
+        if self.store.remote_child(item.node)?.is_none() {
+            return Ok(!self.store.listing_wanted(item.node)?);
+        }
+        Ok(self.wholeness(item, work)? == Whole::Yes)
+    }
+
+    /// Whether a folder in which we know of nothing holds nothing: one that is still to be listed may. It waits for that then.
+    pub(in crate::engine) fn is_surely_empty(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+        let is_listed = !self.store.listing_wanted(item.node)?;
+        if !is_listed {
+            self.wait_quietly(work, NEWS_AWAITED)?;
+        }
+        Ok(is_listed)
     }
 
     fn wholeness(&mut self, item: &ItemRow, work: &WorkRow) -> Result<Whole> {
