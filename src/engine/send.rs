@@ -18,7 +18,7 @@ use crate::path::Name;
 use crate::plan::Action;
 use crate::provider::{Expected, ProviderError, ProviderErrorKind, UploadTarget};
 use crate::store::Result;
-use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow, SyncedRow};
+use crate::store::items::{ItemRow, LocalRow, Presence, RemoteRow, SeatRow, SyncedRow};
 use crate::store::sent::{SentRow, Write};
 use crate::store::work::{Lane, WorkRow};
 use crate::tree::{RemoteItem, SyncedContent};

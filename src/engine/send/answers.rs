@@ -135,6 +135,20 @@ impl Engine {
                 return self.known_twice(&item, &other, made);
             }
             self.store.set_id(node, &made.id)?;
+            if !item.is_local_only() {
+                // It was met as somebody else's under its name, which has left that name: what is known of that one is not true of ours.
+                let unknown = RemoteRow {
+                    presence: Presence::Absent,
+                    content: None,
+                    etag: None,
+                    sequence: None,
+                    ..item.remote.clone()
+                };
+                self.store.set_remote(node, &unknown)?;
+                if let Some(parent) = item.remote.parent {
+                    self.list_anew(parent, item.folder)?;
+                }
+            }
         }
         let learned = self.learn(item.folder, made, Source::Look { journal: None })?;
         // An event that overtook the answer was recognised by the write that was under way.
