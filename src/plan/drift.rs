@@ -1,6 +1,6 @@
 //! A mirror whose disk somebody touched: the cloud decides, and the settings say what becomes of edits and deletions.
 
-use super::two_way::{Meeting, meeting};
+use super::two_way::{Change, Meeting, edited_locally, meeting};
 use super::{Action, LocalContent, LocalSide, RemoteSide, SyncedSide, mirror};
 use crate::id::ItemKind;
 use crate::settings::{OnDrift, OnLocalDelete};
@@ -17,9 +17,15 @@ pub fn drifted(
     let RemoteSide::Present { parent, name, .. } = remote else {
         return match (local, remote, synced) {
             (LocalSide::Absent, ..) => Action::Forget,
-            // An edit of what the cloud deleted goes to the version store with it; one that is to be kept is left where it is.
-            (LocalSide::Present { content, .. }, RemoteSide::Absent, Some(_))
-                if on_drift == OnDrift::Keep && *content != LocalContent::Synced =>
+            // An edit of what the cloud deleted goes to the version store with it; one that is to be kept is left where it is. What was
+            // only touched is no edit.
+            (LocalSide::Present { content: LocalContent::Unread, .. }, RemoteSide::Absent, Some(_))
+                if on_drift == OnDrift::Keep && kind == ItemKind::File =>
+            {
+                Action::Read
+            }
+            (LocalSide::Present { content, .. }, RemoteSide::Absent, Some(synced))
+                if on_drift == OnDrift::Keep && edited_locally(content, synced) == Change::Other =>
             {
                 Action::Leave
             }
@@ -69,6 +75,9 @@ mod tests {
         assert_eq!(plan(&same, &edit, keep, back), Action::Leave);
         assert_eq!(plan(&RemoteSide::Absent, &edit, keep, back), Action::Leave);
         assert_eq!(plan(&RemoteSide::Absent, &edit, restore, back), Action::Remove(ItemKind::File));
+        assert_eq!(plan(&RemoteSide::Absent, &local(HERE, LocalContent::Unread), keep, back), Action::Read);
+        let as_before = local(HERE, LocalContent::Read(ContentHash::Sha1("h1".into())));
+        assert_eq!(plan(&RemoteSide::Absent, &as_before, keep, back), Action::Remove(ItemKind::File));
         assert_eq!(plan(&same, &local(HERE, LocalContent::Unread), keep, back), Action::Read);
         let touched = local(HERE, LocalContent::Read(ContentHash::Sha1("h1".into())));
         assert_eq!(plan(&same, &touched, restore, back), Action::Agree);

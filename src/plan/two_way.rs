@@ -57,7 +57,7 @@ pub enum Meeting {
 
 /// What became of a side since both agreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
+pub(super) enum Change {
     Same,
     Other,
 }
@@ -176,7 +176,7 @@ fn moved_locally(local: &LocalSide, synced: &SyncedSide) -> bool {
 }
 
 /// Whether the disk's content is another one than the synced one. What cannot be compared counts as another.
-fn edited_locally(content: &LocalContent, synced: &SyncedSide) -> Change {
+pub(super) fn edited_locally(content: &LocalContent, synced: &SyncedSide) -> Change {
     let known = synced.content.as_ref().and_then(|content| content.hash.as_ref());
     match content {
         LocalContent::Synced => Change::Same,

@@ -95,7 +95,7 @@ fn upload_histories_end_well() {
 /// a moved directory that an upload folder removed.
 #[test]
 fn histories_that_failed_once_end_well() {
-    for seed in [15_384, 23_878, 24_977, 31_579] {
+    for seed in [1_069, 1_128, 15_384, 23_878, 24_977, 31_579] {
         live(seed, MIRROR);
     }
     for seed in [10, 224, 235, 377, 5_092, 5_136, 5_187, 5_449, 5_524, 5_695, 18_652, 20_082, 60_362, 60_445, 81_028] {
