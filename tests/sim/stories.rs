@@ -236,6 +236,7 @@ fn a_mass_deletion_waits_and_is_approved() {
     put(&mut world, "new=9");
     run_for(&mut world, 60_000);
     assert!(tree(&world).ends_with("new=9"));
+    world.approved = true;
     world.command(Command::Approve { hold });
     ends_as(&mut world, "new=9");
     assert_eq!(world.disk.kept().len(), 5);
@@ -273,6 +274,7 @@ fn an_approval_starts_the_count_anew() {
     trash_all(&mut world);
     run_for(&mut world, 60_000);
     let hold = world.open_hold().unwrap();
+    world.approved = true;
     world.command(Command::Approve { hold });
     ends_as(&mut world, "g=6 h=7");
     for path in ["g", "h"] {
@@ -297,6 +299,7 @@ fn deletions_one_by_one_go_on_until_there_are_too_many() {
 #[test]
 fn a_hold_that_is_no_more_is_named() {
     let mut world = world_with("a=1");
+    world.approved = true;
     world.command(Command::Approve { hold: folder_sync_agent::id::HoldId(77) });
     world.rest();
     assert!(matches!(world.answers.last(), Some(Answer::NotFound { .. })), "{:?}", world.answers);
@@ -531,6 +534,7 @@ fn the_brake_of_a_restart_is_still_on() {
     run_for(&mut world, 60_000);
     assert_eq!(tree(&world), FIVE);
     let hold = world.open_hold().unwrap();
+    world.approved = true;
     world.command(Command::Approve { hold });
     ends_as(&mut world, "");
 }
