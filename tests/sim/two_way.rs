@@ -1,14 +1,13 @@
 //! Two-way and upload: small stories, and random histories in which both sides change at once.
 
 use folder_sync_agent::command::{Command, Keep};
-use folder_sync_agent::local_news::{News, Rescan};
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::items::SeatRow;
 
 use super::cloud::watched;
 use super::stories::{ends_as, world_like};
 use super::swarm::Swarm;
-use super::world::{FOLDER, Happening, World};
+use super::world::{FOLDER, World};
 
 pub fn calm(mode: Mode) -> Swarm {
     Swarm { mode, ..Swarm::calm() }
@@ -373,47 +372,6 @@ fn a_file_moved_to_a_name_that_a_pattern_keeps_out_and_the_cloud_has_gets_anothe
     world.disk.rename("a", "x1");
     world.rest();
     assert!(world.cloud.thing(&a).name.starts_with("x1 (conflicted copy"), "{}", world.cloud.thing(&a).name);
-}
-
-fn scan_again(world: &mut World) {
-    world.schedule(0, Happening::Hints(News::Rescan(Rescan::Overflow)));
-    world.rest();
-}
-
-#[test]
-fn a_file_is_read_when_anything_happened_to_it_and_sent_when_that_was_its_content() {
-    let mut world = both("a=1 b=2 d/ d/c=3");
-    let (a, b) = (world.cloud.at("a"), world.cloud.at("b"));
-    // The same length and modification time: only the status change time tells.
-    world.disk.write_unnoticed("a", 2_001);
-    world.disk.chmod("b");
-    ends_as(&mut world, "a=2001 b=2 d/ d/c=3");
-    assert_eq!((world.cloud.thing(&a).content, world.tally.uploads), (2_001, 1));
-    assert_eq!(world.tally.hashes, 2, "what was touched is read once");
-    scan_again(&mut world);
-    assert_eq!(world.tally.hashes, 2, "the stamp of what was read is up to date");
-    // Hidden under a rename, too.
-    world.disk.write_unnoticed("b", 1_002);
-    world.disk.rename("b", "d/b2");
-    ends_as(&mut world, "a=2001 d/ d/b2=1002 d/c=3");
-    assert_eq!((world.cloud.at("d/b2"), world.cloud.thing(&b).content), (b, 1_002));
-}
-
-#[test]
-fn what_we_did_to_files_ourselves_is_no_reason_to_read_them_again() {
-    let mut world = both("a=1 b=2 d/ d/c=3");
-    let (a, b, d) = (world.cloud.at("a"), world.cloud.at("b"), world.cloud.at("d"));
-    world.cloud.edit(&a, 11);
-    world.cloud.rename(&b, "b2");
-    world.cloud.rename(&d, "d2");
-    world.cloud.add_file(&d, "new", 12);
-    ends_as(&mut world, "a=11 b2=2 d2/ d2/c=3 d2/new=12");
-    world.disk.write("own", 13);
-    ends_as(&mut world, "a=11 b2=2 d2/ d2/c=3 d2/new=12 own=13");
-    for _ in 0..2 {
-        scan_again(&mut world);
-    }
-    assert_eq!(world.tally.hashes, 1, "only what was written by somebody else is read");
 }
 
 #[test]
