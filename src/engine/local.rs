@@ -249,7 +249,6 @@ impl Engine {
             }
             let above = seat_of(&dir).map(|(parent, _)| parent);
             self.drop_found(&dir)?;
-            self.wake_waiters(dir.node);
             at = above.map(|parent| self.store.item(parent)).transpose()?.flatten();
         }
         Ok(())

@@ -6,8 +6,10 @@ use crate::engine::sides::name_on_disk;
 use crate::store::items::Presence;
 use crate::store::sent::Write;
 
-/// What every name has that the disk has for one which it cannot hold.
+/// What every name has that the disk has for one which it cannot hold, and hex digits of the item's id behind it.
 const MAPPED_MARK: char = '~';
+/// How many digits.
+const MAPPED_DIGITS: usize = 10;
 
 impl Engine {
     /// The item that was missing elsewhere and is what is found here.
@@ -33,7 +35,7 @@ impl Engine {
         if let Some(node) = self.store.unplaced(dir.node, &text)? {
             return self.store.item(node);
         }
-        if !text.contains(MAPPED_MARK) {
+        if !may_be_mapped(&text) {
             return Ok(None);
         }
         // The disk may call it otherwise than the cloud does.
@@ -73,5 +75,30 @@ impl Engine {
             && self.store.sent_of(found.node)?.is_none()
             && (item.id.is_folder() || found.disk_stamp().is_some_and(|theirs| theirs.same_content(&stamp)));
         Ok(is_same.then_some(found))
+    }
+}
+
+/// Whether a name may stand for one that the disk cannot hold. The backups of editors, which end with the mark, do not: looking through a
+/// directory for each of them would take the square of its size.
+fn may_be_mapped(name: &str) -> bool {
+    let digits =
+        |rest: &str| rest.len() >= MAPPED_DIGITS && rest.bytes().take(MAPPED_DIGITS).all(|b| b.is_ascii_hexdigit());
+    name.split(MAPPED_MARK).skip(1).any(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::mapped_name;
+
+    #[test]
+    fn names_that_stand_for_others_are_told_from_backups() {
+        for remote in ["a/b.txt", "..", "~x/y~", "a/b~c.d~e"] {
+            let name = mapped_name(remote, &"0123456789abcdef".repeat(4)).to_text().to_string();
+            assert!(may_be_mapped(&name), "{name}");
+        }
+        for name in ["a.txt~", "~$report.docx", "a~1", "no-mark", "a~deadbeef.txt"] {
+            assert!(!may_be_mapped(name), "{name}");
+        }
     }
 }
