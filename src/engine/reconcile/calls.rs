@@ -203,6 +203,7 @@ impl Engine {
                     || item.synced.is_none()
                     || matches!(item.local, Some(LocalRow::Absent { .. })) =>
             {
+                self.found_trashed(&item)?;
                 self.gone(&item, Presence::Absent, source)?;
             }
             ItemState::NotFound => {

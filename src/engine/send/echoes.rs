@@ -18,7 +18,8 @@ impl Engine {
                 self.store.mark(node, sent.folder, Lane::News, LOOK, None, self.now.wall)?;
             }
             Write::Trash => {
-                self.store.drop_sent(node)?;
+                // It is remembered until the look, so that what it deleted counts.
+                self.store.set_unsure(node)?;
                 self.store.mark(node, sent.folder, Lane::News, LOOK_AFTER_TRASH, None, self.now.wall)?;
             }
         }
