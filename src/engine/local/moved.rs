@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn names_that_stand_for_others_are_told_from_backups() {
         for remote in ["a/b.txt", "..", "~x/y~", "a/b~c.d~e"] {
-            let name = mapped_name(remote, &"0123456789abcdef".repeat(4)).to_text().to_string();
+            let name = mapped_name(remote, &"0123456789abcdef".repeat(4)).to_text().clone();
             assert!(may_be_mapped(&name), "{name}");
         }
         for name in ["a.txt~", "~$report.docx", "a~1", "no-mark", "a~deadbeef.txt"] {
