@@ -1,11 +1,12 @@
 //! Dirty items to decisions: loads what is ready, plans each item, and asks for the calls and deeds that the plan needs.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
 use super::input::{FetchFailure, FetchOrder};
-use super::learn::Source;
+use super::learn::{DEEPEST_PATH, Source};
 use super::listen::{LOOK, LOOK_AFTER_TRASH, LOOK_AWAY, QUESTIONS_MOST};
 use super::purse::{CallKind, Waiting};
 use super::{Engine, ITEMS_PER_STEP, Job, Phase, ROWS_PER_LOAD, ROWS_PER_STEP, WORKING_SET_ITEMS, millis};
@@ -513,10 +514,15 @@ impl Engine {
             let children = self.store.remote_children(node, after, ROWS_PER_STEP)?;
             let full = children.len() == ROWS_PER_STEP as usize;
             self.sweep_at = children.last().map(|last| (node, last.node));
+            let above = if presence == Presence::Present { self.remote_above(node)? } else { BTreeSet::new() };
             for child in children {
                 match (child.remote.presence, presence) {
                     // It was away, and nobody told what became of what it holds.
                     (Presence::Present, Presence::Present) if child.id.is_folder() => {
+                        // Descriptions of different moments can put folders into one another: each is told once.
+                        if above.contains(&child.node) && self.store.listing_wanted(child.node)? {
+                            continue;
+                        }
                         self.store.want_listing(child.node, child.folder)?;
                         self.store.want_sweep(child.node, child.folder, presence)?;
                     }
@@ -549,6 +555,16 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// An item and the folders above it in the cloud's tree.
+    fn remote_above(&self, node: NodeId) -> Result<BTreeSet<NodeId>> {
+        let (mut above, mut at) = (BTreeSet::new(), Some(node));
+        while let Some(step) = at.filter(|step| above.len() < DEEPEST_PATH && !above.contains(step)) {
+            above.insert(step);
+            at = self.store.item(step)?.and_then(|row| row.remote.parent);
+        }
+        Ok(above)
     }
 
     /// The path that people know an item by.
