@@ -284,6 +284,11 @@ impl Engine {
                 return Ok(None);
             }
         };
+        if self.is_in_doubt(parent)? {
+            // What takes its place may be what the event means: it would go with the wrong one.
+            self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
+            return Ok(None);
+        }
         let Some(above) = self.store.item(parent)? else { return Ok(Some("unknown item")) };
         let moved = RemoteItem {
             id: known.id.clone(),
