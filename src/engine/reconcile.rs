@@ -18,6 +18,7 @@ use crate::path::Name;
 use crate::plan::{Action, Policy};
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
+use crate::store::folders::ScanStage;
 use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::{Lane, WorkRow, WorkState};
 use crate::tree::{ItemState, SyncedContent};
@@ -36,6 +37,8 @@ const STAGED_MOST: usize = 256;
 const WAIT_AGAIN: Duration = Duration::from_secs(5);
 /// How often an item is looked at that waits for a change of its folder's mode to be approved.
 const PREVIEWED_AGAIN: Duration = Duration::from_mins(10);
+/// Time until what a comparison may yet find elsewhere is looked at again.
+const COMPARISON_AWAITED: Duration = Duration::from_mins(1);
 /// The code of what waits for another item, and has not failed.
 const WAITS: &str = "waits";
 /// Items that may wait in one circle; more are not looked for.
@@ -434,6 +437,9 @@ impl Engine {
         }
         match kind {
             ItemKind::File if self.hides_an_edit(item) => self.bring_back(item, work),
+            ItemKind::File if !work.approved && self.may_be_elsewhere(item)? => {
+                self.wait_quietly(work, COMPARISON_AWAITED)
+            }
             ItemKind::File => {
                 if work.approved || !self.brake(item)? && !self.versions_full(item)? {
                     self.want(item, work, Want::RemoveFile)?;
@@ -448,6 +454,17 @@ impl Engine {
                 Ok(())
             }
         }
+    }
+
+    /// Whether a file went with its folder, and may have left that before: the stream that would have told is lost, and the comparison
+    /// in its place has not met everything yet.
+    fn may_be_elsewhere(&self, item: &ItemRow) -> Result<bool> {
+        let compares = self.folders.get(&item.folder).is_some_and(|folder| {
+            let looks = matches!(folder.row.scan_stage, Some(ScanStage::Listing | ScanStage::Settling));
+            looks && folder.row.unverified.is_some()
+        });
+        let Some(above) = item.remote.parent.filter(|_| compares) else { return Ok(false) };
+        Ok(self.store.item(above)?.is_some_and(|above| above.remote.presence == Presence::Absent))
     }
 
     /// Whether a file was edited before it was put out of sight. The planner does not see that edit there.
