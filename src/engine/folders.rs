@@ -65,6 +65,8 @@ pub(super) struct Listed {
     number: u64,
     /// What its pages have shown so far, where what they do not show is asked for; nothing where it is not, or in a folder too large.
     shown: Option<BTreeSet<ItemId>>,
+    /// Of what events told something since it began: what it shows of them may be older.
+    overtaken: BTreeSet<ItemId>,
 }
 
 /// One folder of the configuration.

@@ -290,6 +290,7 @@ impl Engine {
             return Ok(None);
         }
         let Some(above) = self.store.item(parent)? else { return Ok(Some("unknown item")) };
+        self.overtake_listings(&known.id, [known.remote.parent, Some(parent)]);
         let moved = RemoteItem {
             id: known.id.clone(),
             parent: Some(above.id),
@@ -385,6 +386,7 @@ impl Engine {
                 None => self.look_at_unknown(folder, parent, &told, source),
             };
         }
+        self.overtake_listings(id, [known.and_then(|known| known.remote.parent), Some(parent)]);
         self.learned(folder, &told, source)
     }
 
