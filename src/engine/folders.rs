@@ -114,6 +114,8 @@ pub(super) struct Folder {
     pub sized: bool,
     /// There may be paths of events that lead to no place yet.
     pub has_unplaced: bool,
+    /// The polls that had begun when a path led nowhere: the end of a later one decides.
+    pub unplaced_until: Option<u64>,
     /// The poll that must have been drained before absences are believed.
     settle_after: Option<u64>,
     touched: bool,
@@ -152,6 +154,7 @@ impl Folder {
             resolve_failures: 0,
             sized: false,
             has_unplaced: true,
+            unplaced_until: None,
             settle_after: None,
             touched: false,
             stuck: false,
