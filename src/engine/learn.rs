@@ -113,7 +113,8 @@ impl Engine {
                 return self.learn_root(known, item);
             }
             if is_stale(known, item, source) {
-                if scan > known.remote.seen && known.remote.presence == Presence::Present {
+                // Old news does not show that it is still there; what was shown does, whatever became known of it since.
+                if source.is_sight() && scan > known.remote.seen && known.remote.presence == Presence::Present {
                     self.met(known, scan)?;
                 }
                 return Ok(Learned::Stale);
