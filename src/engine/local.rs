@@ -263,6 +263,29 @@ impl Engine {
     }
 
     fn take_page(&mut self, dir: &ItemRow, scan: &Scan, page: &DirScan) -> Result<()> {
+    /// Whether a directory that only the disk has may yet turn out to hold nothing for the cloud: scans of it, or of the directories that
+    /// are all that it holds, are still to tell. One that could not be read is taken as it is.
+    pub(super) fn may_be_hollow(&self, dir: &ItemRow) -> Result<bool> {
+        let mut todo = vec![dir.node];
+        let mut hope = false;
+        while let Some(node) = todo.pop() {
+            let Some(dir) = self.store.item(node)? else { continue };
+            if !dir.is_local_only() || !dir.id.is_folder() || self.store.scan_attempts(node)? > 0 {
+                return Ok(false);
+            }
+            if self.awaits_scan(&dir)? {
+                hope = true;
+                continue;
+            }
+            let held = self.store.seated_children(node, None, ROWS_PER_PAGE)?;
+            if held.is_empty() {
+                return Ok(false);
+            }
+            todo.extend(held.iter().map(|child| child.node));
+        }
+        Ok(hope)
+    }
+
         let here = |item: &ItemRow| match item.disk_seat() {
             Some(SeatRow::At { name, .. }) => Some(name),
             _ => None,

@@ -66,7 +66,9 @@ impl Engine {
             if self.store.scan_attempts(item.node)? > 0 {
                 return self.item_failed(item.node, "unreadable", "the directory cannot be read", None);
             }
-            return self.wait_for_scans(work);
+            if self.may_be_hollow(item)? {
+                return self.wait_for_scans(work);
+            }
         }
         if matches!(action, Action::Upload { .. }) && self.was_moved_by_copy(item)? {
             return Ok(());
