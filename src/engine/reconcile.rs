@@ -110,6 +110,7 @@ impl Engine {
 
     /// Decides about one item.
     pub(super) fn consider(&mut self, node: NodeId) -> Result<()> {
+        self.decided.remove(&node);
         let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
             self.leave(node);
             return Ok(());

@@ -110,6 +110,7 @@ impl Engine {
             return self.item_failed(item.node, "name_not_utf8", text, None);
         }
         let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
+        self.decided.insert(item.node, action);
         self.await_call(work, item, if is_upload { CallKind::Upload } else { CallKind::Question });
         Ok(())
     }
@@ -285,7 +286,9 @@ impl Engine {
     /// Starts the write that an item waits for; false if there is no room for its kind of call.
     pub(super) fn release_write(&mut self, id: AccountId, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let action = self.plan_of(item);
-        if matches!(action, Action::Trash(ItemKind::Folder)) && !self.is_still_whole(item, work)? {
+        let is_decided = self.decided.get(&item.node) == Some(&action);
+        // Another write than the one that was decided on has its own questions to answer first.
+        if !is_decided || matches!(action, Action::Trash(ItemKind::Folder)) && !self.is_still_whole(item, work)? {
             self.make_ready_again(work);
             return Ok(true);
         }
