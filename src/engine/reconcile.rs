@@ -298,6 +298,10 @@ impl Engine {
             return Ok(true);
         };
         let Some(occupant) = self.store.item(occupant)? else { return Ok(true) };
+        if self.meet(&occupant, item)? {
+            self.make_ready_again(work);
+            return Ok(false);
+        }
         match self.plan_of(&occupant) {
             // The cloud has another item in its place: what stood there was replaced, not deleted.
             Action::Remove(ItemKind::File) => {
