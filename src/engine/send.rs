@@ -54,7 +54,7 @@ impl Engine {
             return self.revive(item, work);
         }
         let is_trash = matches!(action, Action::Trash(_));
-        if is_trash && self.store.scan_hoped_for(item.folder)? {
+        if is_trash && self.store.scan_hoped_for(item.folder, self.now.wall)? {
             // It may only have moved to where nobody could look.
             return self.wait_for_scans(work);
         }
