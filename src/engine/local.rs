@@ -263,7 +263,6 @@ impl Engine {
         Ok(is_read || self.store.scan_wanted(dir.node)?)
     }
 
-    fn take_page(&mut self, dir: &ItemRow, scan: &Scan, page: &DirScan) -> Result<()> {
     /// Whether a directory that only the disk has may yet turn out to hold nothing for the cloud: scans of it, or of the directories that
     /// are all that it holds, are still to tell. One that could not be read is taken as it is.
     pub(super) fn may_be_hollow(&self, dir: &ItemRow) -> Result<bool> {
@@ -287,6 +286,7 @@ impl Engine {
         Ok(hope)
     }
 
+    fn take_page(&mut self, dir: &ItemRow, scan: &Scan, page: &DirScan) -> Result<()> {
         let here = |item: &ItemRow| match item.disk_seat() {
             Some(SeatRow::At { name, .. }) => Some(name),
             _ => None,

@@ -61,7 +61,7 @@ impl Engine {
         if self.scans_left(item.folder)? && !self.need_not_wait(item, &action) {
             return self.wait_for_scans(work);
         }
-        if matches!(action, Action::MakeRemote { .. }) && self.awaits_scan(item)? {
+        if matches!(action, Action::MakeRemote { .. }) {
             // Its scan tells whether anything in it is for the cloud.
             if self.store.scan_attempts(item.node)? > 0 {
                 return self.item_failed(item.node, "unreadable", "the directory cannot be read", None);
