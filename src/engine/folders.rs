@@ -59,10 +59,12 @@ pub(super) struct Listing {
 }
 
 /// What is remembered of a folder that is being listed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Listed {
     folder: FolderId,
     number: u64,
+    /// What its pages have shown so far, where what they do not show is asked for; nothing where it is not, or in a folder too large.
+    shown: Option<BTreeSet<ItemId>>,
 }
 
 /// One folder of the configuration.

@@ -168,7 +168,7 @@ impl Engine {
     }
 
     /// Whether the events of a folder's cloud do not describe their items.
-    fn is_tight_lipped(&self, folder: FolderId) -> bool {
+    pub(super) fn is_tight_lipped(&self, folder: FolderId) -> bool {
         let account = self.folders.get(&folder).and_then(|folder| self.accounts.get(&folder.account));
         account.is_some_and(|account| !account.capabilities.events_carry_items)
     }

@@ -342,8 +342,10 @@ impl World {
                     told.news = true;
                     self.delivered.insert(cursor.clone());
                 }
-                Input::Done { job, outcome: Outcome::Polled(Err(error)) } if !self.cancelled.contains(job) => {
-                    told.place_lost |= error.kind == ProviderErrorKind::CursorLost;
+                Input::Done { job, outcome: Outcome::Polled(Err(error)) }
+                    if error.kind == ProviderErrorKind::CursorLost && !self.cancelled.contains(job) =>
+                {
+                    told.place_lost = Some(*job);
                 }
                 _ => {}
             }

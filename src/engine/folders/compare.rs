@@ -141,7 +141,8 @@ impl Engine {
                 if self.folder_can_ask(folder) && !self.listing.contains_key(&node) {
                     self.listings_begun += 1;
                     let number = self.listings_begun;
-                    self.listing.insert(node, Listed { folder, number });
+                    let shown = self.is_tight_lipped(folder).then(BTreeSet::new);
+                    self.listing.insert(node, Listed { folder, number, shown });
                     let listing = Listing { node, folder, number, lane, page: None };
                     match lane {
                         Lane::News => self.listings.push_front(listing),
@@ -237,11 +238,15 @@ impl Engine {
             // One of its own children said that the folder went away.
             return Ok(());
         }
+        self.note_shown(node, &found.items);
         if let Some(next) = found.next {
             self.listings.push_front(Listing { page: Some(next), ..listing.clone() });
         } else {
             self.store.listed(node)?;
-            self.listing.remove(&node);
+            let listed = self.listing.remove(&node);
+            if let Some(shown) = listed.and_then(|listed| listed.shown) {
+                self.ask_for_unshown(id, node, &shown)?;
+            }
             if self.accounts.get(&account).is_some_and(|account| account.limits().per_day.is_some()) {
                 // Newer files than those that are loaded may have been found.
                 self.loaded[Lane::Bulk as usize] = i64::MIN;
@@ -249,6 +254,25 @@ impl Engine {
             }
         }
         // Listings that its children asked for are read from the database in this same step.
+        Ok(())
+    }
+
+    fn note_shown(&mut self, node: NodeId, items: &[RemoteItem]) {
+        let Some(listed) = self.listing.get_mut(&node) else { return };
+        if let Some(shown) = &mut listed.shown {
+            shown.extend(items.iter().map(|item| item.id.clone()));
+        }
+        // What larger folders do not show waits for the next full comparison: asking is bounded like every other step.
+        listed.shown.take_if(|shown| shown.len() > ROWS_PER_STEP as usize);
+    }
+
+    /// A listing did not show some of what the folder had. Where events name paths, one of a deletion or move may have led to no place,
+    /// because a folder on the way had its new name in the cloud and its old one here: so each is asked for by its id.
+    fn ask_for_unshown(&mut self, id: FolderId, node: NodeId, shown: &BTreeSet<ItemId>) -> Result<()> {
+        let had = self.store.remote_children(node, NodeId(0), ROWS_PER_STEP)?;
+        for item in had.iter().filter(|item| item.remote.presence == Presence::Present && !shown.contains(&item.id)) {
+            self.mark_look(item.node, id, crate::engine::listen::LOOK_AFTER_TRASH, Source::Listing(Lane::News))?;
+        }
         Ok(())
     }
 

@@ -284,6 +284,11 @@ impl Engine {
                 return Ok(None);
             }
         };
+        if self.is_in_doubt(parent)? {
+            // What takes its place may be what the event means: it would go with the wrong one.
+            self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
+            return Ok(None);
+        }
         let Some(above) = self.store.item(parent)? else { return Ok(Some("unknown item")) };
         let moved = RemoteItem {
             id: known.id.clone(),
@@ -319,6 +324,8 @@ impl Engine {
         if id.is_folder() && known.is_none() {
             return self.list_place(folder, path, Some(true));
         }
+        // One that left its place and is not found went into a folder that is gone by now.
+        let leaves = matches!(kind, EventKind::Moved | EventKind::Renamed);
         let (parent, name) = match self.place_of(folder, path)? {
             Place::Name { parent, name } => (parent, name),
             // It is that folder itself, or has followed it at the same place.
@@ -340,10 +347,10 @@ impl Engine {
             Place::Beyond { nearest } => {
                 let above = path.rsplit_once('/').map_or(path, |(above, _)| above);
                 self.look_for(folder, above, nearest)?;
-                if known.is_some() && matches!(kind, EventKind::Moved | EventKind::Renamed) {
-                    return self.hint(folder, id, LOOK_AFTER_TRASH, source);
-                }
-                return Ok(Some("listed"));
+                return match known {
+                    Some(_) => self.hint(folder, id, if leaves { LOOK_AFTER_TRASH } else { LOOK }, source),
+                    None => Ok(Some("listed")),
+                };
             }
         };
         let Some(above) = self.store.item(parent)? else { return Ok(Some("unknown item")) };
@@ -367,9 +374,12 @@ impl Engine {
             ancestors: None,
             path: None,
         };
-        if self.must_look(folder, &told) || self.is_in_doubt(parent)? {
-            // One that left its place and is not found went into a folder that is gone by now.
-            let leaves = matches!(kind, EventKind::Moved | EventKind::Renamed);
+        // What was only written to is where it was: its path is one of before a folder on the way was renamed, or of after it.
+        let is_displaced = matches!(kind, EventKind::Uploaded | EventKind::Promoted | EventKind::Restored)
+            && known
+                .as_ref()
+                .is_some_and(|known| known.remote.presence == Presence::Present && known.remote.parent != Some(parent));
+        if is_displaced || self.must_look(folder, &told) || self.is_in_doubt(parent)? {
             return match known {
                 Some(_) => self.hint(folder, id, if leaves { LOOK_AFTER_TRASH } else { LOOK }, source),
                 None => self.look_at_unknown(folder, parent, &told, source),
