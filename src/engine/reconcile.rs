@@ -114,6 +114,7 @@ impl Engine {
 
     /// Decides about one item.
     pub(super) fn consider(&mut self, node: NodeId) -> Result<()> {
+        self.decided.remove(&node);
         let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
             self.leave(node);
             return Ok(());
@@ -301,6 +302,10 @@ impl Engine {
             return Ok(true);
         };
         let Some(occupant) = self.store.item(occupant)? else { return Ok(true) };
+        if self.meet(&occupant, item)? {
+            self.make_ready_again(work);
+            return Ok(false);
+        }
         match self.plan_of(&occupant) {
             // The cloud has another item in its place: what stood there was replaced, not deleted.
             Action::Remove(ItemKind::File) => {

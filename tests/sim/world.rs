@@ -118,7 +118,8 @@ pub struct World {
     pub watching: bool,
     /// What chance decides that was thought of later: what was decided before stays as it was.
     pub extra: Chance,
-    /// Deeds that removed local files, and files that the agent put into the trash.
+    /// Deeds that are to remove local files, those that did, and files that the agent put into the trash.
+    pub removing: BTreeSet<JobId>,
     pub removed: BTreeSet<JobId>,
     pub trashed: u64,
     /// A person approved something.
@@ -171,6 +172,7 @@ impl World {
             approving: false,
             watching: false,
             extra: Chance::new(seed ^ 0xe8_72a0),
+            removing: BTreeSet::new(),
             removed: BTreeSet::new(),
             trashed: 0,
             approved: false,
@@ -380,7 +382,9 @@ impl World {
             Happening::Local { job, task } => self.look_at_disk(job, &task),
             Happening::Hints(news) => self.inbox.push_back(Input::Local { folder: FOLDER, news }),
             Happening::LateWrite(task) => {
+                let known = self.cloud.all_ids.len();
                 self.write_late(&task);
+                self.cloud.belated.extend(self.cloud.all_ids[known..].to_vec());
             }
             Happening::RootBack => {
                 self.say(|| "the root is back".into());
