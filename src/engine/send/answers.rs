@@ -112,6 +112,15 @@ impl Engine {
         Ok(())
     }
 
+    /// The stream tells that something went into the trash. If we had sent it there without hearing of it, that was it, though somebody may
+    /// have it back by the time it is looked at.
+    pub(in crate::engine) fn told_trashed(&mut self, node: NodeId) -> Result<()> {
+        match (self.store.sent_of(node)?, self.store.item(node)?) {
+            (Some(sent), Some(item)) if sent.unsure => self.found_trashed(&item),
+            _ => Ok(()),
+        }
+    }
+
     /// A write is done: the cloud has what we sent, and both agree on that.
     pub(in crate::engine) fn wrote(
         &mut self,
