@@ -141,7 +141,10 @@ impl Engine {
             known.is_some_and(|known| known.remote.sequence == made.sequence && known.remote.content == made.content);
         if item.id != made.id {
             if let Some(other) = self.store.item_by_id(item.folder, &made.id)? {
-                return self.known_twice(&item, &other, (sent, made), content);
+                if !self.is_bare(&other)? {
+                    return self.known_twice(&item, &other, (sent, made), content);
+                }
+                self.drop_bare(&other)?;
             }
             self.store.set_id(node, &made.id)?;
             if !item.is_local_only() {
