@@ -93,9 +93,10 @@ fn upload_histories_end_well() {
 /// a moved directory that an upload folder removed.
 #[test]
 fn histories_that_failed_once_end_well() {
-    for seed in
-        [1_069, 1_128, 2_474, 2_577, 2_661, 3_639, 15_384, 17_249, 17_401, 18_521, 20_292, 23_878, 24_977, 31_579]
-    {
+    for seed in [
+        1_069, 1_128, 2_474, 2_577, 2_661, 3_639, 10_126, 10_689, 15_384, 16_175, 16_603, 17_249, 17_401, 17_927,
+        18_223, 18_521, 20_292, 21_256, 23_878, 24_977, 31_579,
+    ] {
         live(seed, MIRROR);
     }
     for seed in [

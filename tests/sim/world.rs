@@ -30,6 +30,8 @@ use super::tally::Tally;
 
 /// The one folder of the made-up world; the first row of a new database.
 pub const FOLDER: FolderId = FolderId(1);
+/// Letters of what is said and told that a replay shows.
+const ALOUD_MOST: usize = 4_000;
 /// Steps at one moment of time before we say that the engine runs in circles.
 const STEPS_AT_ONE_MOMENT_MOST: u32 = 3_000;
 /// Steps of a whole history.
@@ -295,7 +297,7 @@ impl World {
         if self.aloud {
             for input in &inputs[1..] {
                 let text = format!("{input:?}");
-                self.say(|| format!("  > {}", text.chars().take(400).collect::<String>()));
+                self.say(|| format!("  > {}", text.chars().take(ALOUD_MOST).collect::<String>()));
             }
         }
         let told = self.note_inputs(&inputs);
@@ -402,7 +404,7 @@ impl World {
     fn carry_out(&mut self, effect: Effect) {
         if self.aloud {
             let text = format!("{effect:?}");
-            self.say(|| format!("  < {}", text.chars().take(400).collect::<String>()));
+            self.say(|| format!("  < {}", text.chars().take(ALOUD_MOST).collect::<String>()));
         }
         match effect {
             Effect::UseAccount(..)
