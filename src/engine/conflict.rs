@@ -31,7 +31,7 @@ const COPY_NAME_MAX_BYTES: usize = 240;
 /// The longest extension that a conflict copy keeps, in bytes.
 const COPY_EXTENSION_MAX_BYTES: usize = 20;
 /// The problem of something in an upload folder whose name is not free in the cloud: there the disk is never changed.
-const NAME_IN_CLOUD: &str = "name_in_cloud";
+pub(super) const NAME_IN_CLOUD: &str = "name_in_cloud";
 /// Conflict copies of one name and moment.
 const COPIES_MOST: u32 = 1_000;
 

@@ -1,7 +1,7 @@
 //! What the cloud says of an item becomes what we know of the cloud: newer facts win, and what they change is marked as work.
 
 use super::listen::{LOOK, LOOK_AWAY};
-use super::{Engine, Phase};
+use super::{Engine, Job, Phase};
 use crate::events::Subject;
 use crate::id::{FolderId, ItemId, JournalId, NodeId};
 use crate::store::Result;
@@ -140,6 +140,13 @@ impl Engine {
             seen: scan,
         };
         let known = match known {
+            Some(known) if self.is_bare(&known)? && self.met_on_disk(folder, parent, item)?.is_some() => {
+                self.drop_bare(&known)?;
+                None
+            }
+            known => known,
+        };
+        let known = match known {
             Some(known) => Some(known),
             // The disk had it first.
             None => match self.met_on_disk(folder, parent, item)? {
@@ -157,6 +164,27 @@ impl Engine {
             return Ok(Learned::Marked);
         };
         self.learn_again(&known, row, source)
+    }
+
+    /// Whether nothing but hearsay is known of an item, and nothing but a look is under way for it.
+    pub(super) fn is_bare(&self, known: &ItemRow) -> Result<bool> {
+        let is_asked = || self.jobs.values().any(|job| matches!(job, Job::Look { node, .. } if *node == known.node));
+        Ok(known.synced.is_none()
+            && known.local.is_none()
+            && (self.nodes.get(&known.node) != Some(&Phase::Busy) || is_asked())
+            && self.store.seated_in(known.node)?.is_none()
+            && self.store.remote_children(known.node, NodeId(0), 1)?.is_empty())
+    }
+
+    /// An item of which an event told before anything showed that it is what the disk has needs no row of its own.
+    pub(super) fn drop_bare(&mut self, known: &ItemRow) -> Result<()> {
+        if let Some(work) = self.store.work(known.node)? {
+            self.conclude(known, &work, "already there")?;
+        }
+        self.drop_staged(known.folder, known.node);
+        self.store.drop_item(known.node)?;
+        self.leave(known.node);
+        Ok(())
     }
 
     /// The cloud shows something that the disk had first.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::conflict::NAME_IN_CLOUD;
 use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
 use super::learn::{DEEPEST_PATH, Source};
@@ -17,6 +18,7 @@ use crate::local_news::{UploadFailure, UploadFile, Uploaded};
 use crate::path::Name;
 use crate::plan::Action;
 use crate::provider::{Expected, ProviderError, ProviderErrorKind, UploadTarget};
+use crate::settings::Mode;
 use crate::store::Result;
 use crate::store::items::{ItemRow, LocalRow, Presence, RemoteRow, SeatRow, SyncedRow};
 use crate::store::sent::{SentRow, Write};
@@ -219,6 +221,11 @@ impl Engine {
                         self.await_node(work, &other)?;
                         return Ok(false);
                     }
+                }
+                if self.policy(item.folder).mode == Mode::Upload {
+                    let text = "in the cloud the folder that is to hold it lies in it; move one of the two";
+                    self.item_failed(item.node, NAME_IN_CLOUD, text, None)?;
+                    return Ok(false);
                 }
                 // The disk put it into what the cloud put into it: the cloud's place wins.
                 let name = name_on_disk(item).name().clone();

@@ -8,6 +8,8 @@ use super::world::{FOLDER, Happening, World};
 
 /// How long the world may take to come to rest after the last misfortune.
 const REST_WITHIN_MS: u64 = 12 * 3_600 * 1_000;
+/// How long what waits for another item is watched before it is believed to wait for a person: it is tried every few seconds.
+const WAITS_WATCHED_MS: u64 = 60_000;
 
 impl World {
     /// Answers open holds of mass deletion.
@@ -32,6 +34,7 @@ impl World {
     /// Runs until nothing is left to do.
     pub fn rest(&mut self) {
         let begun = self.now;
+        let mut quiet_since = None;
         loop {
             assert!(self.step(), "V2: nothing will ever happen again");
             if self.now >= begun + REST_WITHIN_MS {
@@ -39,9 +42,24 @@ impl World {
             }
             assert!(self.now < begun + REST_WITHIN_MS, "V2: no rest: {}", self.unrest().unwrap_or_default());
             if self.at_rest() {
-                return;
+                let since = *quiet_since.get_or_insert(self.now);
+                if self.now >= since + WAITS_WATCHED_MS || !self.anybody_waits() {
+                    return;
+                }
             }
         }
+    }
+
+    /// Whether an item waits for another one.
+    fn anybody_waits(&self) -> bool {
+        let waits = |node| {
+            let problem = self.store().work(node).unwrap().and_then(|work| work.problem);
+            problem.is_some_and(|(code, _)| code == "waits")
+        };
+        let planned = self.store().reader().planned(FOLDER).unwrap();
+        let item = |id| self.store().item_by_id(FOLDER, id).unwrap();
+        planned.iter().any(|planned| waits(planned.item.node))
+            || self.cloud.all_ids.iter().filter_map(item).any(|item| waits(item.node))
     }
 
     pub fn at_rest(&self) -> bool {

@@ -144,6 +144,7 @@ impl Engine {
             }
             EventKind::Trashed => match self.place_of(folder, path)? {
                 Place::Folder(node) => {
+                    self.told_trashed(node)?;
                     self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
                     Ok(None)
                 }

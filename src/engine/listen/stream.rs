@@ -174,7 +174,12 @@ impl Engine {
                 counts.stale += u64::from(learned == Some("stale"));
                 learned
             }
-            Subject::Gone(item) => self.hint(folder, item, LOOK_AFTER_TRASH, source)?,
+            Subject::Gone(item) => {
+                if let Some(node) = node.filter(|_| event.kind == EventKind::Trashed) {
+                    self.told_trashed(node)?;
+                }
+                self.hint(folder, item, LOOK_AFTER_TRASH, source)?
+            }
             Subject::Id { id, version, path, from } => {
                 let paths = (path.as_deref(), from.as_deref());
                 self.id_event(folder, event.kind, (id, version.as_ref()), paths, source)?

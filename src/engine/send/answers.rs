@@ -112,6 +112,15 @@ impl Engine {
         Ok(())
     }
 
+    /// The stream tells that something went into the trash. If we had sent it there without hearing of it, that was it, though somebody may
+    /// have it back by the time it is looked at.
+    pub(in crate::engine) fn told_trashed(&mut self, node: NodeId) -> Result<()> {
+        match (self.store.sent_of(node)?, self.store.item(node)?) {
+            (Some(sent), Some(item)) if sent.unsure => self.found_trashed(&item),
+            _ => Ok(()),
+        }
+    }
+
     /// A write is done: the cloud has what we sent, and both agree on that.
     pub(in crate::engine) fn wrote(
         &mut self,
@@ -132,7 +141,10 @@ impl Engine {
             known.is_some_and(|known| known.remote.sequence == made.sequence && known.remote.content == made.content);
         if item.id != made.id {
             if let Some(other) = self.store.item_by_id(item.folder, &made.id)? {
-                return self.known_twice(&item, &other, (sent, made), content);
+                if !self.is_bare(&other)? {
+                    return self.known_twice(&item, &other, (sent, made), content);
+                }
+                self.drop_bare(&other)?;
             }
             self.store.set_id(node, &made.id)?;
             if !item.is_local_only() {
