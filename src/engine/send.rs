@@ -20,8 +20,9 @@ use crate::provider::{Expected, ProviderError, ProviderErrorKind, UploadTarget};
 use crate::store::Result;
 use crate::store::items::{ItemRow, LocalRow, Presence, RemoteRow, SeatRow, SyncedRow};
 use crate::store::sent::{SentRow, Write};
+use crate::store::whole::Hopes;
 use crate::store::work::{Lane, WorkRow};
-use crate::tree::{RemoteItem, SyncedContent};
+use crate::tree::{RemoteItem, SyncedContent, Wall};
 
 mod answers;
 pub(super) mod echoes;
@@ -141,6 +142,15 @@ impl Engine {
             return Ok(true);
         }
         Ok(length > 0 && (0..=MOVES_AWAITED_MS).contains(&since) && self.store.new_of_length(item.folder, length)?)
+    }
+
+    /// Since when something has to be missing to be beyond hope, as [`Self::may_turn_up`] has it.
+    pub(super) fn hopes(&self, folder: FolderId) -> Result<Hopes> {
+        let parked = self.store.any_parked(folder)?.then(|| self.now.wall.plus_ms(-PARKED_AWAITED_MS));
+        Ok(Hopes {
+            parked_since: parked.unwrap_or(Wall(i64::MAX)),
+            moved_since: self.now.wall.plus_ms(-MOVES_AWAITED_MS),
+        })
     }
 
     /// Whether a missing item stands elsewhere on disk as something new: it moved, unless that new one reached the cloud by itself.
