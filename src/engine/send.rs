@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::conflict::SCANS_AWAITED;
 use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
 use super::learn::{DEEPEST_PATH, Source};
@@ -36,6 +37,8 @@ const CIRCLE_RETRIED_AFTER: Duration = Duration::from_secs(30);
 const MOVES_AWAITED_MS: i64 = 10_000;
 /// How long a deletion waits for folders that are out of sight, in milliseconds.
 const PARKED_AWAITED_MS: i64 = 600_000;
+/// The longest time between two looks whether a scan, or what comes back into sight, has shown what became of something.
+const HOPE_AWAITED_MOST: Duration = Duration::from_secs(10);
 /// How long we wait for the listing that tells whether a write happened.
 const LISTING_AWAITED: Duration = Duration::from_secs(2);
 /// How long an event of our own is awaited before the item is looked at instead, in milliseconds.
@@ -57,10 +60,10 @@ impl Engine {
         let is_trash = matches!(action, Action::Trash(_));
         if is_trash && self.store.scan_hoped_for(item.folder)? {
             // It may only have moved to where nobody could look.
-            return self.wait_for_scans(work);
+            return self.wait_quietly(work, self.hope_awaited(item));
         }
         if self.scans_left(item.folder)? && !self.need_not_wait(item, &action) {
-            return self.wait_for_scans(work);
+            return self.wait_quietly(work, self.hope_awaited(item));
         }
         if matches!(action, Action::MakeRemote { .. }) && self.awaits_scan(item)? {
             // Its scan tells whether anything in it is for the cloud.
@@ -142,6 +145,12 @@ impl Engine {
             return Ok(true);
         }
         Ok(length > 0 && (0..=MOVES_AWAITED_MS).contains(&since) && self.store.new_of_length(item.folder, length)?)
+    }
+
+    /// When to look again whether it is known by now what became of something on disk: ever less often.
+    pub(super) fn hope_awaited(&self, item: &ItemRow) -> Duration {
+        let since = item.local.as_ref().map_or(0, |local| self.now.wall.since(local.at()));
+        Duration::from_millis(since.max(0) as u64 / 4).clamp(SCANS_AWAITED, HOPE_AWAITED_MOST)
     }
 
     /// Since when something has to be missing to be beyond hope, as [`Self::may_turn_up`] has it.
@@ -258,7 +267,7 @@ impl Engine {
             return Ok(false);
         }
         if self.may_turn_up(item)? {
-            self.wait_for_scans(work)?;
+            self.wait_quietly(work, self.hope_awaited(item))?;
             return Ok(false);
         }
         if self.moves_as_new(item, work)? {

@@ -5,8 +5,10 @@ use folder_sync_agent::id::NodeId;
 use folder_sync_agent::local_news::{News, Rescan};
 use folder_sync_agent::path::{Name, RelPath};
 use folder_sync_agent::settings::Mode;
+use folder_sync_agent::store::items::SeatRow;
 use folder_sync_agent::tree::Wall;
 
+use super::cloud::watched;
 use super::stories::{ends_as, world_like};
 use super::swarm::Swarm;
 use super::two_way::{both, calm};
@@ -225,4 +227,35 @@ fn a_folder_that_patterns_keep_out_now_is_let_go_however_much_a_local_hand_put_i
     while in_root(&world, "d").is_none_or(|new| new == d || rows_in(&world, new) <= FILES) {
         assert!(world.step(), "what the disk has is met again as a folder of its own");
     }
+}
+
+#[test]
+fn a_deletion_asks_ever_less_often_for_what_is_out_of_sight_or_not_scanned_yet() {
+    let mut world = both("a=1 c=3");
+    let (a, c) = (world.cloud.at("a"), world.cloud.at("c"));
+    let row = |world: &World, id| world.store().item_by_id(FOLDER, id).unwrap().unwrap();
+    world.disk.write("a", 211);
+    world.disk.remove("c");
+    while row(&world, &a).local.is_none() || row(&world, &c).local.is_none() {
+        assert!(world.step());
+    }
+    // Before either has settled, the edited file makes room for another one, and the disk takes long over what follows.
+    world.cloud.rename(&a, "b");
+    world.cloud.add_file(&watched(), "a", 2);
+    world.command(Command::Sync { folder: None, full: false });
+    let is_parked = |world: &World| matches!(row(world, &a).synced.unwrap().seat, SeatRow::Parked(_));
+    while !is_parked(&world) {
+        assert!(world.step());
+    }
+    world.swarm.deeds_ms = 150_000;
+    let (begun, mut steps) = (world.now, 0);
+    while is_parked(&world) {
+        assert!(world.step());
+        assert!(!world.cloud.thing(&c).trashed, "after {} s", (world.now - begun) / 1_000);
+        steps += 1;
+    }
+    let seconds = (world.now - begun) / 1_000;
+    assert!(seconds > 100, "{seconds} s");
+    assert!(steps < seconds / 4, "{steps} steps in {seconds} s");
+    ends_as(&mut world, "a=2 b=211");
 }

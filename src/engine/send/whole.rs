@@ -58,7 +58,8 @@ impl Engine {
         match self.wholeness(item, work)? {
             Whole::Yes => Ok(Some(true)),
             Whole::NotYet => {
-                self.wait_quietly(work, NEWS_AWAITED)?;
+                let wait = if self.store.any_parked(item.folder)? { self.hope_awaited(item) } else { NEWS_AWAITED };
+                self.wait_quietly(work, wait.max(NEWS_AWAITED))?;
                 Ok(None)
             }
             Whole::No => {
