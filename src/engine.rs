@@ -145,6 +145,8 @@ pub struct Engine {
     asked_again: BTreeSet<NodeId>,
     /// Items that were looked at because nothing said what bytes the cloud has.
     bytes_asked: BTreeSet<NodeId>,
+    /// The writes that wait for their call, as they were decided on.
+    decided: BTreeMap<NodeId, crate::plan::Action>,
     /// What was last done for an item, for the journal.
     did: BTreeMap<NodeId, &'static str>,
     /// Files at whose place there is no equal file to adopt.
@@ -200,6 +202,7 @@ impl Engine {
             overtaken: BTreeSet::new(),
             asked_again: BTreeSet::new(),
             bytes_asked: BTreeSet::new(),
+            decided: BTreeMap::new(),
             did: BTreeMap::new(),
             no_adopt: BTreeSet::new(),
             clear_way: BTreeSet::new(),
@@ -408,6 +411,7 @@ impl Engine {
         self.overtaken.remove(&node);
         self.asked_again.remove(&node);
         self.bytes_asked.remove(&node);
+        self.decided.remove(&node);
         self.did.remove(&node);
         self.no_adopt.remove(&node);
         self.clear_way.remove(&node);

@@ -15,7 +15,7 @@ pub mod hooks;
 pub mod intents;
 pub mod items;
 pub mod journal;
-mod paths;
+pub mod paths;
 pub mod quarantine;
 pub mod query;
 pub mod recall;

@@ -329,10 +329,10 @@ impl Engine {
             // Nothing can be believed of this batch; its intents are still written down.
             return self.recover(id);
         }
-        self.follow_directory(&mut intents, &results)?;
+        let followed = self.follow_directory(&mut intents, &results)?;
         let mut unsure = Vec::new();
         for (intent, result) in intents.into_iter().zip(results) {
-            if !again && is_unsure(&result) {
+            if !again && (is_unsure(&result) || followed.contains(&intent.order.job)) {
                 unsure.push(intent);
             } else {
                 self.deed_done(&intent, result)?;
@@ -342,25 +342,6 @@ impl Engine {
         // carried out when the root is back.
         if !unsure.is_empty() && self.folders.get(&id).is_some_and(super::folders::Folder::is_open) {
             self.hand_out(id, unsure, true)?;
-        }
-        Ok(())
-    }
-
-    /// A deed that failed is carried out again, in a directory that the same batch moved after it: there it has another path.
-    fn follow_directory(&mut self, intents: &mut [IntentRow], results: &[DeedResult]) -> Result<()> {
-        let moved = intents.iter().zip(results).find_map(|(intent, result)| match (&intent.order.deed, result) {
-            (Deed::Relocate { from, to, is_folder: true, .. }, DeedResult::Done { .. }) => {
-                Some((from.clone(), to.clone()))
-            }
-            _ => None,
-        });
-        let Some((from, to)) = moved else { return Ok(()) };
-        for (intent, result) in intents.iter_mut().zip(results) {
-            if matches!(result, DeedResult::Failed(_)) {
-                intent.order.deed.follow(&from, &to);
-                self.store.drop_intent(intent.order.job)?;
-                self.store.add_intent(intent)?;
-            }
         }
         Ok(())
     }
@@ -396,6 +377,8 @@ impl Engine {
                 Deed::Adopt { .. } => {
                     self.no_adopt.insert(node);
                 }
+                // What stood in its way went by itself.
+                Deed::RemoveFile { expect: NOT_OURS, .. } => {}
                 // What we had put there was taken away: the disk does not have it.
                 _ => self.missing_on_disk(&item)?,
             },

@@ -59,10 +59,14 @@ pub(super) struct Listing {
 }
 
 /// What is remembered of a folder that is being listed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Listed {
     folder: FolderId,
     number: u64,
+    /// What its pages have shown so far, where what they do not show is asked for; nothing where it is not, or in a folder too large.
+    shown: Option<BTreeSet<ItemId>>,
+    /// Of what events told something since it began: what it shows of them may be older.
+    overtaken: BTreeSet<ItemId>,
 }
 
 /// One folder of the configuration.
@@ -110,6 +114,8 @@ pub(super) struct Folder {
     pub sized: bool,
     /// There may be paths of events that lead to no place yet.
     pub has_unplaced: bool,
+    /// The polls that had begun when a path led nowhere: the end of a later one decides.
+    pub unplaced_until: Option<u64>,
     /// The poll that must have been drained before absences are believed.
     settle_after: Option<u64>,
     touched: bool,
@@ -148,6 +154,7 @@ impl Folder {
             resolve_failures: 0,
             sized: false,
             has_unplaced: true,
+            unplaced_until: None,
             settle_after: None,
             touched: false,
             stuck: false,

@@ -113,7 +113,8 @@ impl Engine {
                 return self.learn_root(known, item);
             }
             if is_stale(known, item, source) {
-                if scan > known.remote.seen && known.remote.presence == Presence::Present {
+                // Old news does not show that it is still there; what was shown does, whatever became known of it since.
+                if source.is_sight() && scan > known.remote.seen && known.remote.presence == Presence::Present {
                     self.met(known, scan)?;
                 }
                 return Ok(Learned::Stale);
@@ -168,7 +169,7 @@ impl Engine {
     }
 
     /// Whether the events of a folder's cloud do not describe their items.
-    fn is_tight_lipped(&self, folder: FolderId) -> bool {
+    pub(super) fn is_tight_lipped(&self, folder: FolderId) -> bool {
         let account = self.folders.get(&folder).and_then(|folder| self.accounts.get(&folder.account));
         account.is_some_and(|account| !account.capabilities.events_carry_items)
     }
@@ -205,6 +206,11 @@ impl Engine {
     /// A description of an item that we have a row of.
     fn learn_again(&mut self, known: &ItemRow, row: RemoteRow, source: Source) -> Result<Learned> {
         let returned = known.remote.presence != Presence::Present;
+        if returned && source.look() == LOOK {
+            // Late news of what was gone may be older than its end: it stays gone until it was seen.
+            self.mark_look(known.node, known.folder, LOOK, source)?;
+            return Ok(Learned::Marked);
+        }
         let is_folder = known.id.is_folder();
         let placed = returned || row.parent != known.remote.parent || row.name != known.remote.name;
         let differs = placed || row.content != known.remote.content;
@@ -239,9 +245,7 @@ impl Engine {
             // The work that asked for the look goes on; its failures still count.
             return Ok(Learned::Marked);
         }
-        // Late news of what was gone may be older than its end.
-        let look = if returned { source.look() } else { 0 };
-        self.store.mark(known.node, known.folder, source.lane(), look, source.journal(), self.now.wall)?;
+        self.store.mark(known.node, known.folder, source.lane(), 0, source.journal(), self.now.wall)?;
         Ok(Learned::Marked)
     }
 

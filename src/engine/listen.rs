@@ -26,6 +26,7 @@ use crate::tree::Wall;
 
 mod paths;
 mod stream;
+mod unplaced;
 
 /// A stream that was not read for this long may have lost events: 13 days, a day below the shortest retention that Box documents.
 const PLACE_KEPT_MS: i64 = 13 * 24 * 3_600 * 1_000;

@@ -208,6 +208,7 @@ impl Engine {
                 let due = self.now.wall.plus_ms(millis(wait) as i64);
                 let root_is_lost = matches!(error.kind, DiskErrorKind::RootLost);
                 let attempts = if root_is_lost { 0 } else { scan.attempts + 1 };
+                scan.row.failing = scan.row.failing.or(Some(self.now.wall));
                 self.store.scan_failed(scan.row, id, due, attempts, &error.to_string())?;
                 if root_is_lost {
                     self.root_failed(id, &error);
@@ -258,6 +259,29 @@ impl Engine {
         let job = batch.and_then(|job| self.jobs.get(&job));
         let is_read = matches!(job, Some(Job::Scan { scan, .. }) if scan.node() == dir.node);
         Ok(is_read || self.store.scan_wanted(dir.node)?)
+    }
+
+    /// Whether a directory that only the disk has may yet turn out to hold nothing for the cloud: scans of it, or of the directories that
+    /// are all that it holds, are still to tell. One that could not be read is taken as it is.
+    pub(super) fn may_be_hollow(&self, dir: &ItemRow) -> Result<bool> {
+        let mut todo = vec![dir.node];
+        let mut hope = false;
+        while let Some(node) = todo.pop() {
+            let Some(dir) = self.store.item(node)? else { continue };
+            if !dir.is_local_only() || !dir.id.is_folder() || self.store.scan_attempts(node)? > 0 {
+                return Ok(false);
+            }
+            if self.awaits_scan(&dir)? {
+                hope = true;
+                continue;
+            }
+            let held = self.store.seated_children(node, None, ROWS_PER_PAGE)?;
+            if held.is_empty() {
+                return Ok(false);
+            }
+            todo.extend(held.iter().map(|child| child.node));
+        }
+        Ok(hope)
     }
 
     fn take_page(&mut self, dir: &ItemRow, scan: &Scan, page: &DirScan) -> Result<()> {

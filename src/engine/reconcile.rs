@@ -1,11 +1,12 @@
 //! Dirty items to decisions: loads what is ready, plans each item, and asks for the calls and deeds that the plan needs.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
 use super::input::{FetchFailure, FetchOrder};
-use super::learn::Source;
+use super::learn::{DEEPEST_PATH, Source};
 use super::listen::{LOOK, LOOK_AFTER_TRASH, LOOK_AWAY, QUESTIONS_MOST};
 use super::purse::{CallKind, Waiting};
 use super::{Engine, ITEMS_PER_STEP, Job, Phase, ROWS_PER_LOAD, ROWS_PER_STEP, WORKING_SET_ITEMS, millis};
@@ -17,6 +18,7 @@ use crate::path::Name;
 use crate::plan::{Action, Policy};
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
+use crate::store::folders::ScanStage;
 use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::{Lane, WorkRow, WorkState};
 use crate::tree::{ItemState, SyncedContent};
@@ -37,6 +39,8 @@ const STAGED_MOST: usize = 256;
 const WAIT_AGAIN: Duration = Duration::from_secs(5);
 /// How often an item is looked at that waits for a change of its folder's mode to be approved.
 const PREVIEWED_AGAIN: Duration = Duration::from_mins(10);
+/// Time until what a comparison may yet find elsewhere is looked at again.
+const COMPARISON_AWAITED: Duration = Duration::from_mins(1);
 /// The code of what waits for another item, and has not failed.
 const WAITS: &str = "waits";
 /// Items that may wait in one circle; more are not looked for.
@@ -115,6 +119,7 @@ impl Engine {
 
     /// Decides about one item.
     pub(super) fn consider(&mut self, node: NodeId) -> Result<()> {
+        self.decided.remove(&node);
         let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
             self.leave(node);
             return Ok(());
@@ -302,6 +307,10 @@ impl Engine {
             return Ok(true);
         };
         let Some(occupant) = self.store.item(occupant)? else { return Ok(true) };
+        if self.meet(&occupant, item)? {
+            self.make_ready_again(work);
+            return Ok(false);
+        }
         match self.plan_of(&occupant) {
             // The cloud has another item in its place: what stood there was replaced, not deleted.
             Action::Remove(ItemKind::File) => {
@@ -438,6 +447,9 @@ impl Engine {
         }
         match kind {
             ItemKind::File if self.hides_an_edit(item) => self.bring_back(item, work),
+            ItemKind::File if !work.approved && self.may_be_elsewhere(item)? => {
+                self.wait_quietly(work, COMPARISON_AWAITED)
+            }
             ItemKind::File => {
                 if work.approved || !self.brake(item)? && !self.versions_full(item)? {
                     self.want(item, work, Want::RemoveFile)?;
@@ -452,6 +464,17 @@ impl Engine {
                 Ok(())
             }
         }
+    }
+
+    /// Whether a file went with its folder, and may have left that before: the stream that would have told is lost, and the comparison
+    /// in its place has not met everything yet.
+    fn may_be_elsewhere(&self, item: &ItemRow) -> Result<bool> {
+        let compares = self.folders.get(&item.folder).is_some_and(|folder| {
+            let looks = matches!(folder.row.scan_stage, Some(ScanStage::Listing | ScanStage::Settling));
+            looks && folder.row.unverified.is_some()
+        });
+        let Some(above) = item.remote.parent.filter(|_| compares) else { return Ok(false) };
+        Ok(self.store.item(above)?.is_some_and(|above| above.remote.presence == Presence::Absent))
     }
 
     /// Whether a file was edited before it was put out of sight. The planner does not see that edit there.
@@ -525,10 +548,15 @@ impl Engine {
             let children = self.store.remote_children(node, after, ROWS_PER_STEP)?;
             let full = children.len() == ROWS_PER_STEP as usize;
             self.sweep_at = children.last().map(|last| (node, last.node));
+            let above = if presence == Presence::Present { self.remote_above(node)? } else { BTreeSet::new() };
             for child in children {
                 match (child.remote.presence, presence) {
                     // It was away, and nobody told what became of what it holds.
                     (Presence::Present, Presence::Present) if child.id.is_folder() => {
+                        // Descriptions of different moments can put folders into one another: each is told once.
+                        if above.contains(&child.node) && self.store.listing_wanted(child.node)? {
+                            continue;
+                        }
                         self.store.want_listing(child.node, child.folder)?;
                         self.store.want_sweep(child.node, child.folder, presence)?;
                     }
@@ -561,6 +589,16 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// An item and the folders above it in the cloud's tree.
+    fn remote_above(&self, node: NodeId) -> Result<BTreeSet<NodeId>> {
+        let (mut above, mut at) = (BTreeSet::new(), Some(node));
+        while let Some(step) = at.filter(|step| above.len() < DEEPEST_PATH && !above.contains(step)) {
+            above.insert(step);
+            at = self.store.item(step)?.and_then(|row| row.remote.parent);
+        }
+        Ok(above)
     }
 
     /// The path that people know an item by.

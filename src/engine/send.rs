@@ -58,19 +58,21 @@ impl Engine {
             return self.revive(item, work);
         }
         let is_trash = matches!(action, Action::Trash(_));
-        if is_trash && self.store.scan_hoped_for(item.folder)? {
+        if is_trash && self.store.scan_hoped_for(item.folder, self.now.wall)? {
             // It may only have moved to where nobody could look.
             return self.wait_quietly(work, self.hope_awaited(item));
         }
         if self.scans_left(item.folder)? && !self.need_not_wait(item, &action) {
             return self.wait_quietly(work, self.hope_awaited(item));
         }
-        if matches!(action, Action::MakeRemote { .. }) && self.awaits_scan(item)? {
+        if matches!(action, Action::MakeRemote { .. }) {
             // Its scan tells whether anything in it is for the cloud.
             if self.store.scan_attempts(item.node)? > 0 {
                 return self.item_failed(item.node, "unreadable", "the directory cannot be read", None);
             }
-            return self.wait_for_scans(work);
+            if self.may_be_hollow(item)? {
+                return self.wait_for_scans(work);
+            }
         }
         if matches!(action, Action::Upload { .. }) && self.was_moved_by_copy(item)? {
             return Ok(());
@@ -112,6 +114,7 @@ impl Engine {
             return self.item_failed(item.node, "name_not_utf8", text, None);
         }
         let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
+        self.decided.insert(item.node, action);
         self.await_call(work, item, if is_upload { CallKind::Upload } else { CallKind::Question });
         Ok(())
     }
@@ -302,7 +305,9 @@ impl Engine {
     /// Starts the write that an item waits for; false if there is no room for its kind of call.
     pub(super) fn release_write(&mut self, id: AccountId, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let action = self.plan_of(item);
-        if matches!(action, Action::Trash(ItemKind::Folder)) && !self.is_still_whole(item, work)? {
+        let is_decided = self.decided.get(&item.node) == Some(&action);
+        // Another write than the one that was decided on has its own questions to answer first.
+        if !is_decided || matches!(action, Action::Trash(ItemKind::Folder)) && !self.is_still_whole(item, work)? {
             self.make_ready_again(work);
             return Ok(true);
         }

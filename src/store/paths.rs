@@ -48,11 +48,15 @@ impl Store {
         Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?)
     }
 
-    /// Remembers a path for which a known folder on its way is listed once more.
-    pub fn add_unplaced_beyond(&mut self, folder: FolderId, path: &str, listed: NodeId) -> Result<()> {
+    /// Remembers a path since when it was remembered before, or since a known folder on its way is listed once more.
+    pub fn keep_unplaced(&mut self, folder: FolderId, path: &str, since: Since) -> Result<()> {
+        let after = match since {
+            Since::Node(newest) => newest.0,
+            Since::Listing(listed) => -listed.0,
+        };
         let sql =
             "INSERT INTO unplaced (folder, path, after) VALUES (?1, ?2, ?3) ON CONFLICT (folder, path) DO NOTHING";
-        self.conn.prepare_cached(sql)?.execute(params![folder.0, path, -listed.0])?;
+        self.conn.prepare_cached(sql)?.execute(params![folder.0, path, after])?;
         Ok(())
     }
 

@@ -13,10 +13,14 @@ pub struct ScanRow {
     pub node: NodeId,
     /// Everything below as well.
     pub deep: bool,
+    /// Since when its scans fail.
+    pub failing: Option<Wall>,
 }
 
 /// Failed scans of a directory after which nothing waits for the next one.
 const SCANS_HOPED_FOR: u32 = 3;
+/// How long the next one is waited for however many failed, in milliseconds: a hint of the watcher asks for one at once.
+const SCANS_HOPED_FOR_MS: i64 = 600_000;
 
 impl Store {
     /// Asks for a directory to be scanned, not before `due`. One that is asked for already keeps its place in the line.
@@ -30,11 +34,11 @@ impl Store {
 
     /// The next directory of a folder to be scanned now.
     pub fn next_scan(&self, folder: FolderId, now: Wall) -> Result<Option<ScanRow>> {
-        let sql = "SELECT node, deep FROM local_scan WHERE folder = ?1 AND due <= ?2 ORDER BY pos LIMIT 1";
-        let found = self
-            .conn
-            .prepare_cached(sql)?
-            .query_row(params![folder.0, now.0], |row| Ok(ScanRow { node: NodeId(row.get(0)?), deep: row.get(1)? }));
+        let sql = "SELECT node, deep, since FROM local_scan WHERE folder = ?1 AND due <= ?2 ORDER BY pos LIMIT 1";
+        let found = self.conn.prepare_cached(sql)?.query_row(params![folder.0, now.0], |row| {
+            let failing = row.get::<_, Option<i64>>(2)?.map(Wall);
+            Ok(ScanRow { node: NodeId(row.get(0)?), deep: row.get(1)?, failing })
+        });
         Ok(found.optional()?)
     }
 
@@ -56,8 +60,9 @@ impl Store {
     /// A scan failed; says how often it did.
     pub fn scan_failed(&mut self, scan: ScanRow, folder: FolderId, due: Wall, attempts: u32, text: &str) -> Result<()> {
         self.want_scan(scan.node, folder, scan.deep, due)?;
-        let sql = "UPDATE local_scan SET due = max(due, ?2), attempts = ?3, text = ?4 WHERE node = ?1";
-        self.conn.prepare_cached(sql)?.execute(params![scan.node.0, due.0, attempts, text])?;
+        let sql = "UPDATE local_scan SET due = max(due, ?2), attempts = ?3, text = ?4, since = ?5 WHERE node = ?1";
+        let since = scan.failing.map(|since| since.0);
+        self.conn.prepare_cached(sql)?.execute(params![scan.node.0, due.0, attempts, text, since])?;
         Ok(())
     }
 
@@ -82,9 +87,13 @@ impl Store {
     }
 
     /// Whether a directory could not be read a few times, and may well be the next time.
-    pub fn scan_hoped_for(&self, folder: FolderId) -> Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM local_scan WHERE folder = ?1 AND attempts BETWEEN 1 AND ?2)";
-        Ok(self.conn.prepare_cached(sql)?.query_row((folder.0, SCANS_HOPED_FOR), |row| row.get(0))?)
+    pub fn scan_hoped_for(&self, folder: FolderId, now: Wall) -> Result<bool> {
+        // A clock that went back must not block for ever.
+        let sql = "SELECT EXISTS (SELECT 1 FROM local_scan WHERE folder = ?1 AND attempts > 0
+                                  AND (attempts <= ?2 OR since BETWEEN ?3 AND ?4))";
+        let since = now.plus_ms(-SCANS_HOPED_FOR_MS);
+        let hoped = params![folder.0, SCANS_HOPED_FOR, since.0, now.0];
+        Ok(self.conn.prepare_cached(sql)?.query_row(hoped, |row| row.get(0))?)
     }
 
     /// Whether anything that the disk has to say, or that we had to say to the cloud, is still on its way; a problem is not.

@@ -99,6 +99,10 @@ pub struct Cloud {
     pub by_agent: bool,
     /// Items that somebody else made or changed.
     pub foreign: BTreeSet<ItemId>,
+    /// Folders into which somebody else put something.
+    pub hosts: BTreeSet<ItemId>,
+    /// What the agent made by writes that happened long after it had looked for them.
+    pub belated: BTreeSet<ItemId>,
     /// Events that never came, came twice, came late, and changed places.
     pub disturbed: [u64; 4],
     /// Every item that there ever was.
@@ -144,6 +148,8 @@ impl Cloud {
             own_versions: BTreeSet::new(),
             by_agent: false,
             foreign: BTreeSet::new(),
+            hosts: BTreeSet::new(),
+            belated: BTreeSet::new(),
             disturbed: [0; 4],
             all_ids: Vec::new(),
         };
@@ -161,6 +167,7 @@ impl Cloud {
         let version = self.next_version;
         if let Some(parent) = &parent {
             self.children.entry(parent.clone()).or_default().insert(id.clone());
+            self.note_hosts(parent);
         }
         if !id.is_folder() {
             self.versions.insert(version, (id.clone(), content));
@@ -326,10 +333,20 @@ impl Cloud {
             self.children.entry(old).or_default().remove(id);
         }
         self.children.entry(parent.clone()).or_default().insert(id.clone());
+        self.note_hosts(parent);
         self.change(id, |thing| {
             thing.parent = Some(parent.clone());
             name.clone_into(&mut thing.name);
         });
+    }
+
+    /// Somebody else puts something into a folder.
+    fn note_hosts(&mut self, folder: &ItemId) {
+        let mut at = Some(folder.clone()).filter(|_| !self.by_agent);
+        while let Some(id) = at {
+            at = self.things.get(&id).and_then(|thing| thing.parent.clone());
+            self.hosts.insert(id);
+        }
     }
 
     /// Copies a file or a whole folder: one event, and a subtree that nobody mentions.

@@ -52,6 +52,10 @@ impl World {
         let before = (self.swarm.mode == Mode::Upload).then(|| self.disk.tree());
         self.check_deed(order);
         let result = self.disk.carry_out(order, cut);
+        // One that finds an edit removes nothing, and may be ordered again.
+        if self.removing.contains(&order.job) && matches!(result, DeedResult::Done { .. }) {
+            self.removed.insert(order.job);
+        }
         if self.mutant == Some(Mutant::DroppedInPlace) {
             self.disk.versions.remove(&order.job);
         }
@@ -106,7 +110,7 @@ impl World {
             let removes = !decided && matches!(&order.deed, Deed::RemoveFile { expect, .. } if expect.ino != 0);
             // What makes room for another item is replaced and not deleted.
             if removes && !expires && !self.is_replaced(order) {
-                self.removed.insert(order.job);
+                self.removing.insert(order.job);
             }
             if expires {
                 self.check_expiry(order);

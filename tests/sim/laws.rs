@@ -1,7 +1,7 @@
 //! Laws that are checked while a history goes on: at every step, at every task, and at every crash.
 
 use folder_sync_agent::engine::Task;
-use folder_sync_agent::id::ItemId;
+use folder_sync_agent::id::{ItemId, JobId};
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::items::SeatRow;
 
@@ -14,15 +14,15 @@ const QUICK_DISK_MS: u64 = 50;
 /// What the engine was told in one step.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Told {
-    /// Its place in the stream is lost.
-    pub place_lost: bool,
+    /// Its place in the stream is lost: the answer to this poll. One that it cancels in the same step tells it nothing.
+    pub place_lost: Option<JobId>,
     /// News, or a new cursor.
     pub news: bool,
 }
 
 impl World {
     pub fn check_step(&self, told: Told) {
-        if told.place_lost {
+        if told.place_lost.is_some_and(|job| !self.cancelled.contains(&job)) {
             let folders = self.store().folders().unwrap();
             let noticed = folders.iter().all(|folder| folder.root.is_none() || folder.unverified.is_some());
             assert!(noticed, "law 3: the place in the stream is lost, and nothing says so: {folders:?}");

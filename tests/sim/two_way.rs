@@ -366,6 +366,15 @@ fn a_folder_that_holds_only_what_patterns_keep_out_is_no_folder_for_the_cloud() 
 }
 
 #[test]
+fn however_slow_the_disk_is_what_holds_only_what_patterns_keep_out_is_no_folder_for_the_cloud() {
+    let mut world = world_like(Swarm { exclude: true, deeds_ms: 20_000, ..calm(Mode::TwoWay) }, "");
+    assert!(world.disk.mkdir("e") && world.disk.mkdir("e/f") && world.disk.mkdir("e/f/g"));
+    assert!(world.disk.write("e/f/g/x2", 502));
+    world.rest();
+    assert_eq!(world.tally.writes, 0);
+}
+
+#[test]
 fn a_file_moved_to_a_name_that_a_pattern_keeps_out_and_the_cloud_has_gets_another_one() {
     let mut world = world_like(Swarm { exclude: true, ..calm(Mode::TwoWay) }, "a=1 x1=2");
     let a = world.cloud.at("a");

@@ -30,6 +30,8 @@ use super::tally::Tally;
 
 /// The one folder of the made-up world; the first row of a new database.
 pub const FOLDER: FolderId = FolderId(1);
+/// Letters of what is said and told that a replay shows.
+const ALOUD_MOST: usize = 4_000;
 /// Steps at one moment of time before we say that the engine runs in circles.
 const STEPS_AT_ONE_MOMENT_MOST: u32 = 3_000;
 /// Steps of a whole history.
@@ -116,7 +118,8 @@ pub struct World {
     pub watching: bool,
     /// What chance decides that was thought of later: what was decided before stays as it was.
     pub extra: Chance,
-    /// Deeds that removed local files, and files that the agent put into the trash.
+    /// Deeds that are to remove local files, those that did, and files that the agent put into the trash.
+    pub removing: BTreeSet<JobId>,
     pub removed: BTreeSet<JobId>,
     pub trashed: u64,
     /// A person approved something.
@@ -169,6 +172,7 @@ impl World {
             approving: false,
             watching: false,
             extra: Chance::new(seed ^ 0xe8_72a0),
+            removing: BTreeSet::new(),
             removed: BTreeSet::new(),
             trashed: 0,
             approved: false,
@@ -293,7 +297,7 @@ impl World {
         if self.aloud {
             for input in &inputs[1..] {
                 let text = format!("{input:?}");
-                self.say(|| format!("  > {}", text.chars().take(400).collect::<String>()));
+                self.say(|| format!("  > {}", text.chars().take(ALOUD_MOST).collect::<String>()));
             }
         }
         let told = self.note_inputs(&inputs);
@@ -340,8 +344,10 @@ impl World {
                     told.news = true;
                     self.delivered.insert(cursor.clone());
                 }
-                Input::Done { job, outcome: Outcome::Polled(Err(error)) } if !self.cancelled.contains(job) => {
-                    told.place_lost |= error.kind == ProviderErrorKind::CursorLost;
+                Input::Done { job, outcome: Outcome::Polled(Err(error)) }
+                    if error.kind == ProviderErrorKind::CursorLost && !self.cancelled.contains(job) =>
+                {
+                    told.place_lost = Some(*job);
                 }
                 _ => {}
             }
@@ -376,7 +382,9 @@ impl World {
             Happening::Local { job, task } => self.look_at_disk(job, &task),
             Happening::Hints(news) => self.inbox.push_back(Input::Local { folder: FOLDER, news }),
             Happening::LateWrite(task) => {
+                let known = self.cloud.all_ids.len();
                 self.write_late(&task);
+                self.cloud.belated.extend(self.cloud.all_ids[known..].to_vec());
             }
             Happening::RootBack => {
                 self.say(|| "the root is back".into());
@@ -396,7 +404,7 @@ impl World {
     fn carry_out(&mut self, effect: Effect) {
         if self.aloud {
             let text = format!("{effect:?}");
-            self.say(|| format!("  < {}", text.chars().take(400).collect::<String>()));
+            self.say(|| format!("  < {}", text.chars().take(ALOUD_MOST).collect::<String>()));
         }
         match effect {
             Effect::UseAccount(..)

@@ -28,6 +28,38 @@ impl Engine {
         self.hand_out(id, intents, false)
     }
 
+    /// A deed that failed is carried out again, in a directory that the same batch moved after it: there it has another path. One that
+    /// did not find its directory was done before a crash, if the directory was moved before that as well: only there this can be seen.
+    pub(super) fn follow_directory(
+        &mut self,
+        intents: &mut [IntentRow],
+        results: &[DeedResult],
+    ) -> Result<BTreeSet<JobId>> {
+        let moved = intents.iter().zip(results).find_map(|(intent, result)| match (&intent.order.deed, result) {
+            (Deed::Relocate { from, to, is_folder: true, .. }, DeedResult::Done { .. }) => {
+                Some((from.clone(), to.clone()))
+            }
+            _ => None,
+        });
+        let mut followed = BTreeSet::new();
+        let Some((from, to)) = moved else { return Ok(followed) };
+        for (intent, result) in intents.iter_mut().zip(results) {
+            let is_unseen = match result {
+                DeedResult::Failed(error) => error.kind == DiskErrorKind::ParentMissing,
+                DeedResult::Missing => true,
+                _ => continue,
+            };
+            let before = intent.order.deed.clone();
+            intent.order.deed.follow(&from, &to);
+            if is_unseen && intent.order.deed != before {
+                followed.insert(intent.order.job);
+            }
+            self.store.drop_intent(intent.order.job)?;
+            self.store.add_intent(intent)?;
+        }
+        Ok(followed)
+    }
+
     /// Where the disk's own changes count, something unexpected is not cleared away: a scan says what it is. False if the result is
     /// one that was expected.
     pub(in crate::engine) fn surprised(

@@ -2,6 +2,7 @@
 
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
+use crate::engine::listen::{LOOK, LOOK_AFTER_TRASH};
 
 impl Engine {
     /// Starts a full comparison of a folder, or starts it anew.
@@ -141,7 +142,8 @@ impl Engine {
                 if self.folder_can_ask(folder) && !self.listing.contains_key(&node) {
                     self.listings_begun += 1;
                     let number = self.listings_begun;
-                    self.listing.insert(node, Listed { folder, number });
+                    let shown = self.is_tight_lipped(folder).then(BTreeSet::new);
+                    self.listing.insert(node, Listed { folder, number, shown, overtaken: BTreeSet::new() });
                     let listing = Listing { node, folder, number, lane, page: None };
                     match lane {
                         Lane::News => self.listings.push_front(listing),
@@ -231,17 +233,27 @@ impl Engine {
             folder.degraded = None;
         }
         for item in &found.items {
-            self.learn(id, item, Source::Listing(listing.lane))?;
+            let is_overtaken = self.listing.get(&node).is_some_and(|listed| listed.overtaken.contains(&item.id));
+            let known = if is_overtaken { self.store.item_by_id(id, &item.id)? } else { None };
+            if let Some(known) = known {
+                self.mark_look(known.node, id, LOOK, Source::Listing(Lane::News))?;
+            } else {
+                self.learn(id, item, Source::Listing(listing.lane))?;
+            }
         }
         if !self.is_wanted(listing) {
             // One of its own children said that the folder went away.
             return Ok(());
         }
+        self.note_shown(node, &found.items);
         if let Some(next) = found.next {
             self.listings.push_front(Listing { page: Some(next), ..listing.clone() });
         } else {
             self.store.listed(node)?;
-            self.listing.remove(&node);
+            let listed = self.listing.remove(&node);
+            if let Some(shown) = listed.and_then(|listed| listed.shown) {
+                self.ask_for_unshown(id, node, &shown)?;
+            }
             if self.accounts.get(&account).is_some_and(|account| account.limits().per_day.is_some()) {
                 // Newer files than those that are loaded may have been found.
                 self.loaded[Lane::Bulk as usize] = i64::MIN;
@@ -249,6 +261,40 @@ impl Engine {
             }
         }
         // Listings that its children asked for are read from the database in this same step.
+        Ok(())
+    }
+
+    /// An event told something of an item, where events carry no count of changes: listings of its folders that are under way may show it
+    /// as it was before.
+    pub(in crate::engine) fn overtake_listings(&mut self, item: &ItemId, folders: [Option<NodeId>; 2]) {
+        for folder in folders.into_iter().flatten() {
+            let Some(listed) = self.listing.get_mut(&folder) else { continue };
+            listed.overtaken.insert(item.clone());
+            if listed.overtaken.len() > ROWS_PER_STEP as usize {
+                // It is wanted still, and begins anew.
+                self.listing.remove(&folder);
+                self.listings_loaded = 0;
+                self.more = true;
+            }
+        }
+    }
+
+    fn note_shown(&mut self, node: NodeId, items: &[RemoteItem]) {
+        let Some(listed) = self.listing.get_mut(&node) else { return };
+        if let Some(shown) = &mut listed.shown {
+            shown.extend(items.iter().map(|item| item.id.clone()));
+        }
+        // What larger folders do not show waits for the next full comparison: asking is bounded like every other step.
+        listed.shown.take_if(|shown| shown.len() > ROWS_PER_STEP as usize);
+    }
+
+    /// A listing did not show some of what the folder had. Where events name paths, one of a deletion or move may have led to no place,
+    /// because a folder on the way had its new name in the cloud and its old one here: so each is asked for by its id.
+    fn ask_for_unshown(&mut self, id: FolderId, node: NodeId, shown: &BTreeSet<ItemId>) -> Result<()> {
+        let had = self.store.remote_children(node, NodeId(0), ROWS_PER_STEP)?;
+        for item in had.iter().filter(|item| item.remote.presence == Presence::Present && !shown.contains(&item.id)) {
+            self.mark_look(item.node, id, LOOK_AFTER_TRASH, Source::Listing(Lane::News))?;
+        }
         Ok(())
     }
 
@@ -269,8 +315,7 @@ impl Engine {
         if error.kind == ProviderErrorKind::NotFound && root != Some(node) {
             // The folder may be gone, or hidden from us: its own state decides, not this answer. If it is there, it is still to be
             // listed, or its children would pass for gone.
-            let look = crate::engine::listen::LOOK;
-            return self.store.mark(node, id, Lane::News, look, None, self.now.wall);
+            return self.store.mark(node, id, Lane::News, LOOK, None, self.now.wall);
         }
         if matches!(error.kind, ProviderErrorKind::NotFound | ProviderErrorKind::Forbidden) {
             if let Some(folder) = self.folders.get_mut(&id) {

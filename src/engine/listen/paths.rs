@@ -1,19 +1,13 @@
 //! Events that name paths: placed by the tree that we know, and what cannot be placed becomes one listing of the nearest known folder.
-//!
-//! A path that leads to no known folder is remembered until the listings that news asked for are done: then it leads somewhere, or what it
-//! named is gone again, which later events tell.
 
 #[allow(clippy::wildcard_imports, reason = "a third file of its parent, with the same words")]
 use super::*;
 use crate::engine::learn::{Above, DEEPEST_PATH};
 use crate::tree::{RemoteContent, RemoteItem};
 
-/// Paths of one folder that lead to no place, before everything is compared instead.
-const UNPLACED_MOST: u64 = 1_000;
-
 /// Where a path leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// Out of the watched folder.
     Outside,
     /// Into a folder that a pattern keeps out.
@@ -37,7 +31,7 @@ impl Engine {
     }
 
     /// Where a whole path leads, in a watched folder.
-    fn place_of(&self, folder: FolderId, path: &str) -> Result<Place> {
+    pub(super) fn place_of(&self, folder: FolderId, path: &str) -> Result<Place> {
         let Some((root, names)) = self
             .folders
             .get(&folder)
@@ -74,26 +68,13 @@ impl Engine {
     }
 
     /// Lists a folder because of news. A listing that is under way may be older than the news, and is made again.
-    fn list_again(&mut self, node: NodeId, folder: FolderId) -> Result<()> {
+    pub(super) fn list_again(&mut self, node: NodeId, folder: FolderId) -> Result<()> {
         self.store.want_listing_now(node, folder)?;
         if self.listing.remove(&node).is_some() {
             self.listings_loaded = 0;
             self.more = true;
         }
         Ok(())
-    }
-
-    /// Looks for a folder whose path leads to no place yet.
-    fn look_for(&mut self, folder: FolderId, path: &str, nearest: NodeId) -> Result<()> {
-        if self.store.unplaced_count(folder)? >= UNPLACED_MOST {
-            self.store.take_unplaced(folder)?;
-            return self.compare(folder, "too many events named folders that are not known");
-        }
-        self.store.add_unplaced(folder, path)?;
-        if let Some(folder) = self.folders.get_mut(&folder) {
-            folder.has_unplaced = true;
-        }
-        self.list_again(nearest, folder)
     }
 
     /// An item lies in a folder that we do not know: looks for that folder, if it is in the watched one and may be.
@@ -133,41 +114,6 @@ impl Engine {
         }
     }
 
-    /// When the listings that news asked for are done, what led to no place is tried again.
-    pub(in crate::engine) fn place_paths(&mut self) -> Result<()> {
-        let waiting: Vec<FolderId> =
-            self.folders.iter().filter(|(_, folder)| folder.has_unplaced).map(|(id, _)| *id).collect();
-        for id in waiting {
-            if self.store.news_to_list(id)? {
-                continue;
-            }
-            if let Some(folder) = self.folders.get_mut(&id) {
-                folder.has_unplaced = false;
-            }
-            for (path, since) in self.store.take_unplaced(id)? {
-                match self.place_of(id, &path)? {
-                    // A known folder on the way took its new place; what it holds has a new name, or is there since.
-                    Place::Folder(node) | Place::Name { parent: node, .. } if since.is_before_listing(node) => {
-                        self.list_again(node, id)?;
-                    }
-                    Place::Beyond { nearest } if since.is_before_listing(nearest) => {
-                        self.store.add_unplaced_beyond(id, &path, nearest)?;
-                        if let Some(folder) = self.folders.get_mut(&id) {
-                            folder.has_unplaced = true;
-                        }
-                        self.list_again(nearest, id)?;
-                    }
-                    Place::Folder(_)
-                    | Place::Name { .. }
-                    | Place::Beyond { .. }
-                    | Place::Outside
-                    | Place::FilteredOut => {}
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// An event that names only a path, which covers everything below it.
     pub(in crate::engine) fn path_event(
         &mut self,
@@ -182,6 +128,9 @@ impl Engine {
         }
         match kind {
             EventKind::Moved | EventKind::Renamed => {
+                if let Some(from) = from {
+                    self.unplaced_moved(folder, from, path)?;
+                }
                 let old = match from {
                     Some(from) => self.place_of(folder, from)?,
                     None => Place::Outside,
@@ -284,7 +233,13 @@ impl Engine {
                 return Ok(None);
             }
         };
+        if self.is_in_doubt(parent)? {
+            // What takes its place may be what the event means: it would go with the wrong one.
+            self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
+            return Ok(None);
+        }
         let Some(above) = self.store.item(parent)? else { return Ok(Some("unknown item")) };
+        self.overtake_listings(&known.id, [known.remote.parent, Some(parent)]);
         let moved = RemoteItem {
             id: known.id.clone(),
             parent: Some(above.id),
@@ -319,6 +274,8 @@ impl Engine {
         if id.is_folder() && known.is_none() {
             return self.list_place(folder, path, Some(true));
         }
+        // One that left its place and is not found went into a folder that is gone by now.
+        let leaves = matches!(kind, EventKind::Moved | EventKind::Renamed);
         let (parent, name) = match self.place_of(folder, path)? {
             Place::Name { parent, name } => (parent, name),
             // It is that folder itself, or has followed it at the same place.
@@ -340,10 +297,10 @@ impl Engine {
             Place::Beyond { nearest } => {
                 let above = path.rsplit_once('/').map_or(path, |(above, _)| above);
                 self.look_for(folder, above, nearest)?;
-                if known.is_some() && matches!(kind, EventKind::Moved | EventKind::Renamed) {
-                    return self.hint(folder, id, LOOK_AFTER_TRASH, source);
-                }
-                return Ok(Some("listed"));
+                return match known {
+                    Some(_) => self.hint(folder, id, if leaves { LOOK_AFTER_TRASH } else { LOOK }, source),
+                    None => Ok(Some("listed")),
+                };
             }
         };
         let Some(above) = self.store.item(parent)? else { return Ok(Some("unknown item")) };
@@ -367,14 +324,18 @@ impl Engine {
             ancestors: None,
             path: None,
         };
-        if self.must_look(folder, &told) || self.is_in_doubt(parent)? {
-            // One that left its place and is not found went into a folder that is gone by now.
-            let leaves = matches!(kind, EventKind::Moved | EventKind::Renamed);
+        // What was only written to is where it was: its path is one of before a folder on the way was renamed, or of after it.
+        let is_displaced = matches!(kind, EventKind::Uploaded | EventKind::Promoted | EventKind::Restored)
+            && known
+                .as_ref()
+                .is_some_and(|known| known.remote.presence == Presence::Present && known.remote.parent != Some(parent));
+        if is_displaced || self.must_look(folder, &told) || self.is_in_doubt(parent)? {
             return match known {
                 Some(_) => self.hint(folder, id, if leaves { LOOK_AFTER_TRASH } else { LOOK }, source),
                 None => self.look_at_unknown(folder, parent, &told, source),
             };
         }
+        self.overtake_listings(id, [known.and_then(|known| known.remote.parent), Some(parent)]);
         self.learned(folder, &told, source)
     }
 
@@ -463,7 +424,7 @@ impl Engine {
 }
 
 /// The names that lead from a folder's whole path to a path in it or at it; nothing if it lies elsewhere. Letters' case makes no difference.
-fn below<'a>(top: &str, path: &'a str) -> Option<Vec<&'a str>> {
+pub(super) fn below<'a>(top: &str, path: &'a str) -> Option<Vec<&'a str>> {
     let names = |path: &'a str| path.split('/').filter(|name| !name.is_empty());
     let mut rest = names(path);
     for name in top.split('/').filter(|name| !name.is_empty()) {

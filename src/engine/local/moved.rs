@@ -2,6 +2,7 @@
 
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
+use crate::engine::Phase;
 use crate::engine::sides::name_on_disk;
 use crate::store::items::Presence;
 use crate::store::sent::Write;
@@ -77,6 +78,32 @@ impl Engine {
             }
         }
         Ok(None)
+    }
+
+    /// What only the disk has, and what the cloud has in the same place and the disk had not until now: they are one from now on, and the
+    /// planner compares them. Whichever was heard of first, both made it.
+    pub(in crate::engine) fn meet(&mut self, ours: &ItemRow, theirs: &ItemRow) -> Result<bool> {
+        let here = seat_of(ours);
+        let there = theirs.remote.parent.map(|parent| (parent, name_on_disk(theirs).name().clone()));
+        let is_met = ours.is_local_only()
+            && ours.id.kind() == theirs.id.kind()
+            && theirs.remote.presence == Presence::Present
+            && theirs.synced.is_none()
+            && theirs.local.is_none()
+            && here.is_some()
+            && here == there
+            && self.nodes.get(&ours.node) != Some(&Phase::Busy)
+            && self.store.sent_of(ours.node)?.is_none();
+        if !is_met {
+            return Ok(false);
+        }
+        let local = ours.local.clone();
+        self.drop_found(ours)?;
+        self.observe(theirs, local)?;
+        if theirs.id.is_folder() {
+            self.store.want_scan(theirs.node, theirs.folder, true, self.now.wall)?;
+        }
+        Ok(true)
     }
 
     /// What is missing here was already met as something new elsewhere.

@@ -132,7 +132,7 @@ impl Engine {
             known.is_some_and(|known| known.remote.sequence == made.sequence && known.remote.content == made.content);
         if item.id != made.id {
             if let Some(other) = self.store.item_by_id(item.folder, &made.id)? {
-                return self.known_twice(&item, &other, made);
+                return self.known_twice(&item, &other, (sent, made), content);
             }
             self.store.set_id(node, &made.id)?;
             if !item.is_local_only() {
@@ -224,9 +224,22 @@ impl Engine {
     }
 
     /// The cloud's answer names an item that we know under another row: an event overtook the answer, and the file had moved.
-    pub(in crate::engine) fn known_twice(&mut self, item: &ItemRow, other: &ItemRow, made: &RemoteItem) -> Result<()> {
+    pub(in crate::engine) fn known_twice(
+        &mut self,
+        item: &ItemRow,
+        other: &ItemRow,
+        (sent, made): (&SentRow, &RemoteItem),
+        content: Option<(crate::id::Sha256, crate::tree::Stamp)>,
+    ) -> Result<()> {
         self.learn(item.folder, made, Source::Look { journal: None })?;
         self.store.mark(other.node, other.folder, Lane::News, 0, None, self.now.wall)?;
+        if let Some(other) = self.store.item(other.node)?
+            && self.meet(item, &other)?
+        {
+            // A look at it overtook the answer, and it is where it was.
+            let Some(other) = self.store.item(other.node)? else { return Ok(()) };
+            return self.done_as_sent(&other, sent, made, content);
+        }
         self.reconsider(item.node)
     }
 
@@ -369,6 +382,7 @@ impl Engine {
                 self.nodes.remove(&item.node);
                 self.await_node(work, &other)
             }
+            _ if self.meet(item, &other)? => Ok(()),
             // The cloud's place wins: what the disk has under the name gets another one.
             _ => self.step_aside(item, work),
         }
