@@ -290,6 +290,9 @@ pub struct HoldRow {
     pub examples: Vec<String>,
 }
 
+/// The reason of a conflict that has to be decided once more: what was to go is not what it was.
+pub const CHANGED_AFTER_DECISION: &str = "changed_after_decision";
+
 /// One conflict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConflictRow {
@@ -299,7 +302,7 @@ pub struct ConflictRow {
     pub path: String,
     /// The path of the conflict copy.
     pub copy: String,
-    /// `edited_on_both_sides` or `name_taken`.
+    /// `edited_on_both_sides` or `name_taken`, and `changed_after_decision` if a person has to decide once more.
     pub reason: String,
     /// Since when.
     pub since: Wall,

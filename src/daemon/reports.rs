@@ -299,7 +299,7 @@ impl Reports for Running {
                     copy: row.kept,
                     reason: row.reason,
                     since: row.at,
-                    decision: row.decision.map(|keep| keep.word().to_owned()),
+                    decision: row.decision.map(|decision| decision.keep.word().to_owned()),
                 });
             }
         }
