@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::deed::Place;
 use crate::hook::{HookKind, HookSettings, QuarantineRemote};
 use crate::id::{AccountId, FolderId, JobId, NodeId, Sha256};
+use crate::path::Name;
 use crate::store::intents::IntentRow;
 use crate::store::work::Lane;
 use crate::store::{Result, Store};
@@ -169,6 +170,10 @@ pub struct Engine {
     listings_begun: u64,
     listings_loaded: i64,
     sweep_at: Option<(NodeId, NodeId)>,
+    /// What the disk calls items with names that it cannot hold, in the directory whose scan is taken.
+    mapped_names: Option<(NodeId, BTreeMap<Name, NodeId>)>,
+    /// Rows that this step went through, beside those of the items that it decided about.
+    gone_through: usize,
     places: BTreeMap<NodeId, Place>,
     remote_paths: BTreeMap<NodeId, String>,
     hooks: hooks::Hooks,
@@ -211,6 +216,8 @@ impl Engine {
             listings_begun: 0,
             listings_loaded: 0,
             sweep_at: None,
+            mapped_names: None,
+            gone_through: 0,
             places: BTreeMap::new(),
             remote_paths: BTreeMap::new(),
             hooks: hooks::Hooks::default(),
@@ -224,6 +231,7 @@ impl Engine {
     /// Takes a batch of inputs, decides, commits, and returns what is wanted. After an error the engine must be thrown away
     /// and built anew from the database, exactly as after a crash: none of the effects were released.
     pub fn step(&mut self, inputs: impl IntoIterator<Item = Input>) -> Result<Vec<Effect>> {
+        self.gone_through = 0;
         self.store.begin()?;
         let decided = inputs.into_iter().try_for_each(|input| self.take(input)).and_then(|()| self.pump());
         match decided {
@@ -372,6 +380,11 @@ impl Engine {
             self.expire_echoes()?;
         }
         self.save_folders()
+    }
+
+    /// Rows that this step may still go through; what needs more waits for the next step.
+    fn rows_left(&self) -> usize {
+        (ROWS_PER_STEP as usize).saturating_sub(self.gone_through)
     }
 
     /// Registers a job; nothing if there is no room for one more.

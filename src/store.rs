@@ -25,6 +25,7 @@ pub mod sent;
 pub mod undo;
 pub mod verifying;
 pub mod versions;
+pub mod whole;
 pub mod work;
 
 pub use schema::NEWEST as SCHEMA;

@@ -377,6 +377,8 @@ impl Engine {
                 Deed::Adopt { .. } => {
                     self.no_adopt.insert(node);
                 }
+                // What stood in its way went by itself.
+                Deed::RemoveFile { expect: NOT_OURS, .. } => {}
                 // What we had put there was taken away: the disk does not have it.
                 _ => self.missing_on_disk(&item)?,
             },

@@ -22,7 +22,6 @@ use crate::store::accounts::AccountRow;
 use crate::store::items::Presence;
 use crate::store::journal::NewEvent;
 use crate::store::work::Lane;
-use crate::tree::Wall;
 
 mod paths;
 mod stream;
@@ -75,8 +74,6 @@ pub(super) struct Account {
     stage: Stage,
     job: Option<JobId>,
     waiting: Option<JobId>,
-    /// When the latest event that was read happened, by the provider's clock.
-    newest_event: Option<Wall>,
     /// The stream is read at this moment at the latest.
     next_poll: u64,
     /// No long poll before this moment.
@@ -109,7 +106,6 @@ impl Account {
             stage: Stage::New,
             job: None,
             waiting: None,
-            newest_event: None,
             next_poll: 0,
             next_wait: 0,
             woken: false,
@@ -214,8 +210,7 @@ impl Engine {
                 continue;
             }
             self.outbox.push(Effect::UseAccount(id, Box::new(settings.clone())));
-            let mut fresh = Account::new(settings, capabilities, row);
-            fresh.newest_event = self.store.newest_event(id)?;
+            let fresh = Account::new(settings, capabilities, row);
             match self.accounts.get_mut(&id) {
                 // What is under way was asked under the old settings.
                 Some(known) => {
@@ -474,9 +469,10 @@ impl Engine {
         account.row.cursor = Some(cursor.clone());
         account.row.stream = Some(stream.clone());
         account.row.polled_at = Some(now.wall);
+        account.row.newest_event = None;
         account.next_poll = 0;
         // The new place and the duty to compare everything are one transaction.
-        self.store.set_cursor(id, &stream, &cursor, now.wall)?;
+        self.store.set_cursor(id, &stream, &cursor, now.wall, None)?;
         self.account_worked(id);
         self.lose_place(id, "the place in the event stream was lost")?;
         self.reload();
@@ -531,7 +527,8 @@ impl Engine {
         let stream = account.stream();
         let counts = self.take_events(id, &page.events)?;
         // Events, the marks that they left and the cursor behind them commit together.
-        self.store.set_cursor(id, &stream, &page.next, now.wall)?;
+        let newest = self.accounts.get(&id).and_then(|account| account.row.newest_event);
+        self.store.set_cursor(id, &stream, &page.next, now.wall, newest)?;
         if counts != EventCounts::default() {
             self.store.count_events(id, counts)?;
         }

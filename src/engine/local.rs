@@ -31,8 +31,6 @@ const UNSTEADY_AGAIN: Duration = Duration::from_secs(1);
 const UNWATCHED_EVERY: Duration = Duration::from_mins(10);
 /// Rows of a directory that are compared with one page of its scan; what is beyond is found by another scan.
 const ROWS_PER_PAGE: u32 = 4 * SCAN_PAGE_ENTRIES as u32;
-/// Rows of one directory that turned out to be another one's.
-const REPLACED_MOST: u32 = 10_000;
 
 /// One scan under way.
 #[derive(Debug, Clone)]
@@ -309,6 +307,7 @@ impl Engine {
         for entry in &page.entries {
             self.entry(dir, entry, scan.row.deep)?;
         }
+        self.mapped_names = None;
         Ok(())
     }
 
@@ -486,20 +485,30 @@ impl Engine {
         Ok(())
     }
 
-    /// Drops the row of something new that turned out to be known, with those of what was found in it: they are found again.
+    /// Drops the row of something new that turned out to be known, with those of what was found in it: they are found again. A directory
+    /// with more in it than this step may go through loses its place at once and the rest when its turn comes, as one that is missing.
     pub(super) fn drop_found(&mut self, found: &ItemRow) -> Result<()> {
         let mut todo = vec![found.clone()];
         while let Some(item) = todo.pop() {
+            self.gone_through += 1;
+            let mut is_left = false;
             if item.id.is_folder() {
-                todo.extend(self.store.seated_children(item.node, None, REPLACED_MOST)?);
+                let room = self.rows_left().saturating_sub(todo.len());
+                let children = self.store.seated_children(item.node, None, room as u32 + 1)?;
+                is_left = children.len() > room;
+                todo.extend(children.into_iter().filter(|_| !is_left));
             }
-            if item.is_local_only() && self.store.sent_of(item.node)?.is_none() {
+            if item.is_local_only() && !is_left && self.store.sent_of(item.node)?.is_none() {
                 self.store.set_local(item.node, None)?;
                 self.store.drop_item(item.node)?;
                 self.leave(item.node);
             } else {
                 // It is known from elsewhere, and is met again where it is now.
                 self.observe(&item, Some(LocalRow::Absent { at: self.now.wall }))?;
+            }
+            if is_left {
+                self.store.vanish(item.node, item.folder)?;
+                self.more = true;
             }
         }
         self.places.clear();

@@ -29,6 +29,8 @@ mod below;
 mod calls;
 mod waits;
 
+use below::AtHome;
+
 /// Items that may find no room for their call, one after the other, before the rest is left for later.
 const REFUSED_MOST: usize = 16;
 /// Files fetched and not yet published, for one folder: what a slow disk may let pile up.
@@ -62,6 +64,9 @@ impl Engine {
             let Some(node) = news.pop_front().or_else(|| bulk.pop_front()) else { break };
             if self.nodes.get(&node) == Some(&Phase::Ready) {
                 self.consider(node)?;
+            }
+            if self.rows_left() == 0 {
+                break;
             }
             if self.ready.iter().all(std::collections::VecDeque::is_empty) {
                 self.load()?;
@@ -488,7 +493,14 @@ impl Engine {
             return Ok(false);
         }
         let child = if self.policy(item.folder).sends() && item.remote.presence == Presence::FilteredOut {
-            self.first_at_home(item)?
+            match self.first_at_home(item)? {
+                AtHome::Nobody => None,
+                AtHome::Somebody(child) => Some(*child),
+                AtHome::NotYetKnown => {
+                    self.make_ready_again(work);
+                    return Ok(false);
+                }
+            }
         } else {
             self.store.seated_in(item.node)?.map(|child| self.store.item(child)).transpose()?.flatten()
         };

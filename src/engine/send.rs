@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::conflict::NAME_IN_CLOUD;
+use super::conflict::{NAME_IN_CLOUD, SCANS_AWAITED};
 use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
 use super::learn::{DEEPEST_PATH, Source};
@@ -22,8 +22,9 @@ use crate::settings::Mode;
 use crate::store::Result;
 use crate::store::items::{ItemRow, LocalRow, Presence, RemoteRow, SeatRow, SyncedRow};
 use crate::store::sent::{SentRow, Write};
+use crate::store::whole::Hopes;
 use crate::store::work::{Lane, WorkRow};
-use crate::tree::{RemoteItem, SyncedContent};
+use crate::tree::{RemoteItem, SyncedContent, Wall};
 
 mod answers;
 pub(super) mod echoes;
@@ -37,6 +38,8 @@ const CIRCLE_RETRIED_AFTER: Duration = Duration::from_secs(30);
 const MOVES_AWAITED_MS: i64 = 10_000;
 /// How long a deletion waits for folders that are out of sight, in milliseconds.
 const PARKED_AWAITED_MS: i64 = 600_000;
+/// The longest time between two looks whether a scan, or what comes back into sight, has shown what became of something.
+const HOPE_AWAITED_MOST: Duration = Duration::from_secs(10);
 /// How long we wait for the listing that tells whether a write happened.
 const LISTING_AWAITED: Duration = Duration::from_secs(2);
 /// How long an event of our own is awaited before the item is looked at instead, in milliseconds.
@@ -58,10 +61,10 @@ impl Engine {
         let is_trash = matches!(action, Action::Trash(_));
         if is_trash && self.store.scan_hoped_for(item.folder, self.now.wall)? {
             // It may only have moved to where nobody could look.
-            return self.wait_for_scans(work);
+            return self.wait_quietly(work, self.hope_awaited(item));
         }
         if self.scans_left(item.folder)? && !self.need_not_wait(item, &action) {
-            return self.wait_for_scans(work);
+            return self.wait_quietly(work, self.hope_awaited(item));
         }
         if matches!(action, Action::MakeRemote { .. }) {
             // Its scan tells whether anything in it is for the cloud.
@@ -146,6 +149,21 @@ impl Engine {
             return Ok(true);
         }
         Ok(length > 0 && (0..=MOVES_AWAITED_MS).contains(&since) && self.store.new_of_length(item.folder, length)?)
+    }
+
+    /// When to look again whether it is known by now what became of something on disk: ever less often.
+    pub(super) fn hope_awaited(&self, item: &ItemRow) -> Duration {
+        let since = item.local.as_ref().map_or(0, |local| self.now.wall.since(local.at()));
+        Duration::from_millis(since.max(0) as u64 / 4).clamp(SCANS_AWAITED, HOPE_AWAITED_MOST)
+    }
+
+    /// Since when something has to be missing to be beyond hope, as [`Self::may_turn_up`] has it.
+    pub(super) fn hopes(&self, folder: FolderId) -> Result<Hopes> {
+        let parked = self.store.any_parked(folder)?.then(|| self.now.wall.plus_ms(-PARKED_AWAITED_MS));
+        Ok(Hopes {
+            parked_since: parked.unwrap_or(Wall(i64::MAX)),
+            moved_since: self.now.wall.plus_ms(-MOVES_AWAITED_MS),
+        })
     }
 
     /// Whether a missing item stands elsewhere on disk as something new: it moved, unless that new one reached the cloud by itself.
@@ -258,7 +276,7 @@ impl Engine {
             return Ok(false);
         }
         if self.may_turn_up(item)? {
-            self.wait_for_scans(work)?;
+            self.wait_quietly(work, self.hope_awaited(item))?;
             return Ok(false);
         }
         if self.moves_as_new(item, work)? {

@@ -32,11 +32,13 @@ pub struct AccountRow {
     pub counts: EventCounts,
     /// Calls reserved on the day that was last counted.
     pub spent: Spent,
+    /// When the latest event that was read happened, by the provider's clock.
+    pub newest_event: Option<Wall>,
 }
 
 pub(super) const COLUMNS: &str =
     "account, name, user_id, login, stream, cursor, polled_at, relevant, foreigns, repeated, stale, own, provider,
-     day, spent, compared";
+     day, spent, compared, newest_event";
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
     Ok(AccountRow {
@@ -56,6 +58,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
             own: row.get(11)?,
         },
         spent: Spent { day: row.get(13)?, calls: row.get(14)?, compared: row.get(15)? },
+        newest_event: row.get::<_, Option<i64>>(16)?.map(Wall),
     })
 }
 
@@ -79,10 +82,18 @@ impl Store {
         Ok(())
     }
 
-    /// Moves the cursor, in the transaction that records what the page said.
-    pub fn set_cursor(&mut self, account: AccountId, stream: &str, cursor: &Cursor, polled_at: Wall) -> Result<()> {
-        let sql = "UPDATE account SET stream = ?2, cursor = ?3, polled_at = ?4 WHERE account = ?1";
-        self.conn.prepare_cached(sql)?.execute(params![account.0, stream, cursor.as_str(), polled_at.0])?;
+    /// Moves the cursor, in the transaction that records what the page said. `newest`: when the latest event read so far happened.
+    pub fn set_cursor(
+        &mut self,
+        account: AccountId,
+        stream: &str,
+        cursor: &Cursor,
+        polled_at: Wall,
+        newest: Option<Wall>,
+    ) -> Result<()> {
+        let sql = "UPDATE account SET stream = ?2, cursor = ?3, polled_at = ?4, newest_event = ?5 WHERE account = ?1";
+        let newest = newest.map(|at| at.0);
+        self.conn.prepare_cached(sql)?.execute(params![account.0, stream, cursor.as_str(), polled_at.0, newest])?;
         Ok(())
     }
 

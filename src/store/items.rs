@@ -136,7 +136,8 @@ pub fn local_id(kind: crate::id::ItemKind, job: JobId) -> ItemId {
     ItemId::new(kind, format!("{LOCAL_ID_MARK}{job}"))
 }
 
-const COLUMNS: &str = "node, folder, id, r, r_parent, r_name, r_version, r_hash, r_size, r_mtime, r_etag, r_seq, seen,
+pub(super) const COLUMNS: &str =
+    "node, folder, id, r, r_parent, r_name, r_version, r_hash, r_size, r_mtime, r_etag, r_seq, seen,
      s, s_parent, s_name, s_job, s_version, s_hash, s_sha256, s_size, dev, ino, size, mtime, ctime,
      l, l_parent, l_name, l_dev, l_ino, l_size, l_mtime, l_ctime, l_sha256, l_hash, l_at";
 
@@ -347,6 +348,12 @@ impl Store {
                    UNION ALL SELECT node FROM item WHERE l_parent = ?1 AND l_name = ?2 LIMIT 1";
         let found = self.conn.prepare_cached(sql)?.query_row(params![parent.0, name.as_bytes()], |row| row.get(0));
         Ok(found.optional()?.map(NodeId))
+    }
+
+    /// Somebody who sits where both agreed that he is, in a directory, if anybody does.
+    pub fn agreed_in(&self, parent: NodeId) -> Result<Option<ItemRow>> {
+        let sql = format!("SELECT {COLUMNS} FROM item WHERE s = 1 AND away = 0 AND s_parent = ?1 LIMIT 1");
+        self.conn.prepare_cached(&sql)?.query_row([parent.0], read).optional()?.transpose()
     }
 
     /// Somebody who still sits in a directory, if anybody does.

@@ -87,13 +87,6 @@ impl Store {
         Ok((added > 0).then(|| JournalId(self.conn.last_insert_rowid())))
     }
 
-    /// When the latest of the events read last happened, by the provider's clock.
-    pub fn newest_event(&self, account: AccountId) -> Result<Option<Wall>> {
-        let sql = "SELECT max(at) FROM (SELECT at FROM event WHERE account = ?1 ORDER BY journal DESC LIMIT 500)";
-        let at: Option<i64> = self.conn.prepare_cached(sql)?.query_row([account.0], |row| row.get(0))?;
-        Ok(at.map(Wall))
-    }
-
     /// Writes down what became of an event. An outcome is written once.
     pub fn set_outcome(&mut self, journal: JournalId, outcome: &str, now: Wall) -> Result<()> {
         let sql = "UPDATE event SET outcome = ?2, took = max(?3 - received, 0) WHERE journal = ?1 AND took IS NULL";

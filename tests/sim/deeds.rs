@@ -112,7 +112,10 @@ impl World {
             let decided = intent.seat == NewSeat::Unchanged;
             let removes = !decided && matches!(&order.deed, Deed::RemoveFile { expect, .. } if expect.ino != 0);
             // What makes room for another item is replaced and not deleted.
-            if removes && !expires && !self.is_replaced(order) {
+            // It stays replaced when it is carried out again after a crash, wherever its folder is by then.
+            if removes && !expires && self.is_replaced(order) {
+                self.replacing.insert(order.job);
+            } else if removes && !expires && !self.replacing.contains(&order.job) {
                 self.removing.insert(order.job);
             }
             if expires {

@@ -259,9 +259,12 @@ impl Disk {
         self.staging.insert(Name::new(format!("s{}", self.next_staged).as_bytes()).unwrap(), ino);
     }
 
-    /// The power fails: staged files that nobody flushed are gone, or not.
+    /// The power fails: staged files that nobody flushed are gone, or not. What a swap has put in the place of one was in the tree, and is
+    /// on the disk for long.
     pub fn lose_unflushed(&mut self, chance: &mut Chance) -> Vec<String> {
-        let lost: Vec<Name> = self.staging.keys().filter(|_| chance.one_in(2)).cloned().collect();
+        let is_new = |ino: &Ino| !self.arrived.contains_key(ino) && !self.written_at.contains_key(ino);
+        let staged = self.staging.iter().filter(|(_, ino)| is_new(ino)).map(|(name, _)| name.clone());
+        let lost: Vec<Name> = staged.filter(|_| chance.one_in(2)).collect();
         for name in &lost {
             self.staging.remove(name);
         }

@@ -1,10 +1,14 @@
 //! Two-way folders: what the disk tells is read no more often than it must be, and goes to the cloud by as few calls as it can.
 
 use folder_sync_agent::command::Command;
+use folder_sync_agent::id::NodeId;
 use folder_sync_agent::local_news::{News, Rescan};
+use folder_sync_agent::path::{Name, RelPath};
 use folder_sync_agent::settings::Mode;
+use folder_sync_agent::store::items::SeatRow;
 use folder_sync_agent::tree::Wall;
 
+use super::cloud::watched;
 use super::stories::{ends_as, world_like};
 use super::swarm::Swarm;
 use super::two_way::{both, calm};
@@ -155,4 +159,103 @@ fn a_folder_moved_out_of_one_that_goes_may_take_its_name_in_another_case() {
         assert_eq!(world.disk.tree().into_keys().collect::<Vec<_>>(), ["a/", "a/f"], "{mode:?}");
         assert_eq!((world.cloud.at("a"), world.cloud.tree().len()), (b, 2), "{mode:?}");
     }
+}
+
+/// How many rows of a directory the books have, by its place on disk.
+fn rows_in(world: &World, node: NodeId) -> usize {
+    world.store().seated_children(node, None, 10_000).unwrap().len()
+}
+
+fn in_root(world: &World, name: &str) -> Option<NodeId> {
+    let root = world.store().folders().unwrap()[0].root.unwrap();
+    world.store().seated_at(root, &Name::new(name.as_bytes()).unwrap()).unwrap()
+}
+
+/// Steps until a directory's rows are gone, no more than a step's worth in each.
+fn is_forgotten_step_by_step(world: &mut World, node: NodeId) {
+    /// What a step goes through, and the items that it decides about besides.
+    const ROWS_PER_STEP: usize = 2_000 + 400;
+    while rows_in(world, node) > 0 {
+        let before = rows_in(world, node);
+        assert!(world.step());
+        let gone = before.saturating_sub(rows_in(world, node));
+        assert!(gone <= ROWS_PER_STEP, "{gone} rows in one step");
+    }
+}
+
+#[test]
+fn a_large_directory_that_was_met_as_new_and_is_known_is_forgotten_in_more_than_one_step() {
+    const FILES: usize = 2_500;
+    let mut world = both("x/ x/d/");
+    let d = in_root(&world, "x").map(|x| world.store().seated_in(x).unwrap().unwrap());
+    for number in 0..FILES {
+        assert!(world.disk.write(&format!("x/d/{number}"), 3_000 + number as u64));
+    }
+    world.disk.rename("x/d", "e");
+    world.disk.hints.clear();
+    let hint = |world: &mut World, dir: &str| {
+        let dir = RelPath::parse(dir).unwrap();
+        world.schedule(0, Happening::Hints(News::Dirs(vec![dir])));
+    };
+    // The place that it went to is read before the one that it left.
+    hint(&mut world, "");
+    while in_root(&world, "e").is_none_or(|e| rows_in(&world, e) < FILES) {
+        assert!(world.step());
+    }
+    let e = in_root(&world, "e").unwrap();
+    hint(&mut world, "x");
+    is_forgotten_step_by_step(&mut world, e);
+    while in_root(&world, "e") != d || rows_in(&world, d.unwrap()) < FILES {
+        assert!(world.step(), "it is the one that is known, with everything that is in it");
+    }
+}
+
+#[test]
+fn a_folder_that_patterns_keep_out_now_is_let_go_however_much_a_local_hand_put_into_it() {
+    const FILES: usize = 2_500;
+    let mut world = world_like(Swarm { exclude: true, ..calm(Mode::TwoWay) }, "d/ d/a=1");
+    let d = in_root(&world, "d").unwrap();
+    for number in 0..FILES {
+        assert!(world.disk.write(&format!("d/{number}"), 3_000 + number as u64));
+    }
+    while rows_in(&world, d) < FILES {
+        assert!(world.step());
+    }
+    let id = world.cloud.at("d");
+    world.cloud.rename(&id, "x1");
+    is_forgotten_step_by_step(&mut world, d);
+    while in_root(&world, "d").is_none_or(|new| new == d || rows_in(&world, new) <= FILES) {
+        assert!(world.step(), "what the disk has is met again as a folder of its own");
+    }
+}
+
+#[test]
+fn a_deletion_asks_ever_less_often_for_what_is_out_of_sight_or_not_scanned_yet() {
+    let mut world = both("a=1 c=3");
+    let (a, c) = (world.cloud.at("a"), world.cloud.at("c"));
+    let row = |world: &World, id| world.store().item_by_id(FOLDER, id).unwrap().unwrap();
+    world.disk.write("a", 211);
+    world.disk.remove("c");
+    while row(&world, &a).local.is_none() || row(&world, &c).local.is_none() {
+        assert!(world.step());
+    }
+    // Before either has settled, the edited file makes room for another one, and the disk takes long over what follows.
+    world.cloud.rename(&a, "b");
+    world.cloud.add_file(&watched(), "a", 2);
+    world.command(Command::Sync { folder: None, full: false });
+    let is_parked = |world: &World| matches!(row(world, &a).synced.unwrap().seat, SeatRow::Parked(_));
+    while !is_parked(&world) {
+        assert!(world.step());
+    }
+    world.swarm.deeds_ms = 150_000;
+    let (begun, mut steps) = (world.now, 0);
+    while is_parked(&world) {
+        assert!(world.step());
+        assert!(!world.cloud.thing(&c).trashed, "after {} s", (world.now - begun) / 1_000);
+        steps += 1;
+    }
+    let seconds = (world.now - begun) / 1_000;
+    assert!(seconds > 100, "{seconds} s");
+    assert!(steps < seconds / 4, "{steps} steps in {seconds} s");
+    ends_as(&mut world, "a=2 b=211");
 }

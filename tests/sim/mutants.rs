@@ -78,7 +78,7 @@ impl Mutant {
         match self {
             Self::CursorAhead => {
                 if let Some(cursor) = ahead {
-                    store.set_cursor(AccountId(1), "changes", cursor, Wall(1_700_000_000_000)).unwrap();
+                    store.set_cursor(AccountId(1), "changes", cursor, Wall(1_700_000_000_000), None).unwrap();
                 }
             }
             Self::IntentsForgotten => {

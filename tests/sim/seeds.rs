@@ -105,7 +105,7 @@ fn histories_that_failed_once_end_well() {
     ] {
         live(seed, TWO_WAY);
     }
-    for seed in [968, 1_384] {
+    for seed in [968, 1_384, 3_436, 4_655] {
         live(seed, PASSING);
     }
     for seed in [

@@ -6,10 +6,15 @@ use super::*;
 impl Engine {
     pub(in crate::engine) fn take_events(&mut self, id: AccountId, events: &[RemoteEvent]) -> Result<EventCounts> {
         let mut counts = EventCounts::default();
-        for event in events {
+        let mut newest = self.accounts.get(&id).and_then(|account| account.row.newest_event);
+        let is_anew = newest.is_none();
+        for (index, event) in events.iter().enumerate() {
             self.take_event(id, event, &mut counts)?;
-            if let Some(account) = self.accounts.get_mut(&id) {
-                account.newest_event = account.newest_event.max(event.at);
+            newest = newest.max(event.at);
+            let is_last = index + 1 == events.len();
+            // Behind a place that was taken anew, all of the first page may be late: what followed it was passed over.
+            if let Some(account) = self.accounts.get_mut(&id).filter(|_| is_last || !is_anew) {
+                account.row.newest_event = newest;
             }
         }
         Ok(counts)
@@ -158,7 +163,7 @@ impl Engine {
                 actor: event.actor_name.clone().or_else(|| event.actor.clone()),
             });
         }
-        let newest = self.accounts.get(&id).and_then(|account| account.newest_event);
+        let newest = self.accounts.get(&id).and_then(|account| account.row.newest_event);
         // A stream of paths is told in order, and where a comparison may have overtaken it, it is not believed anyway.
         let described = matches!(event.subject, Subject::Item(_));
         let late = described && event.at.is_some_and(|at| newest.is_none_or(|newest| at < newest));

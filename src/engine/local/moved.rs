@@ -31,7 +31,7 @@ impl Engine {
     }
 
     /// What the cloud has under the name of something new on disk, and the disk had not until now.
-    pub(super) fn unplaced_here(&self, dir: &ItemRow, name: &Name) -> Result<Option<ItemRow>> {
+    pub(super) fn unplaced_here(&mut self, dir: &ItemRow, name: &Name) -> Result<Option<ItemRow>> {
         let text = name.to_text();
         if let Some(node) = self.store.unplaced(dir.node, &text)? {
             return self.store.item(node);
@@ -39,12 +39,29 @@ impl Engine {
         if !may_be_mapped(&text) {
             return Ok(None);
         }
-        // The disk may call it otherwise than the cloud does.
-        let children = self.store.remote_children(dir.node, NodeId(0), REPLACED_MOST)?;
-        let is_it = |item: &ItemRow| {
-            item.remote.presence == Presence::Present && item.synced.is_none() && name_on_disk(item).name() == name
+        // The disk may call it otherwise than the cloud does. For all entries of a page of a scan that is looked up once.
+        let mapped = match self.mapped_names.take() {
+            Some((node, names)) if node == dir.node => names,
+            _ => self.mapped_names_in(dir.node)?,
         };
-        Ok(children.into_iter().find(is_it))
+        let found = mapped.get(name).copied();
+        self.mapped_names = Some((dir.node, mapped));
+        let found = found.map(|node| self.store.item(node)).transpose()?.flatten();
+        Ok(found.filter(|item| item.remote.presence == Presence::Present && item.synced.is_none()))
+    }
+
+    /// What the disk would call the items of a remote folder that it has not, and whose names it cannot hold.
+    fn mapped_names_in(&mut self, dir: NodeId) -> Result<BTreeMap<Name, NodeId>> {
+        let unholdable =
+            self.store.unplaced_where(dir, ROWS_PER_STEP as usize, |name| Name::new(name.as_bytes()).is_err())?;
+        self.gone_through += unholdable.len();
+        let mut names = BTreeMap::new();
+        for node in unholdable {
+            if let Some(item) = self.store.item(node)? {
+                names.insert(name_on_disk(&item).name().clone(), node);
+            }
+        }
+        Ok(names)
     }
 
     /// A new file whose first upload is under way and that is no longer where it was when that began. The answer names the old place, and

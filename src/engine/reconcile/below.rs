@@ -6,23 +6,37 @@ use super::*;
 /// Folders above an item that are looked through.
 const ABOVE_MOST: usize = 64;
 
-/// Rows of one directory that are looked through for those that are at home in it.
-const CHILDREN_MOST: u32 = 10_000;
+/// Who has to leave a directory before it can be let go.
+pub(in crate::engine) enum AtHome {
+    /// Nobody.
+    Nobody,
+    /// Somebody who has to be told so first.
+    Somebody(Box<ItemRow>),
+    /// As far as one step can see only those whom the next one forgets.
+    NotYetKnown,
+}
 
 impl Engine {
-    /// Somebody who sits in a directory that is to be let go and has to be told so first. If only those are left whom a local hand put
-    /// there, the books forget that they are there: what the directory holds is met again under whatever it is from now on.
-    pub(in crate::engine) fn first_at_home(&mut self, dir: &ItemRow) -> Result<Option<ItemRow>> {
-        let children = self.store.seated_children(dir.node, None, CHILDREN_MOST)?;
-        let is_stray =
-            |child: &&ItemRow| child.is_local_only() || matches!(self.plan_of(child), Action::MoveRemote { .. });
-        if let Some(at_home) = children.iter().find(|child| !is_stray(child)) {
-            return Ok(Some(at_home.clone()));
+    /// Who sits in a directory that is to be let go and has to be told so first. If only those are left whom a local hand put there, the
+    /// books forget that they are there: what the directory holds is met again under whatever it is from now on.
+    pub(in crate::engine) fn first_at_home(&mut self, dir: &ItemRow) -> Result<AtHome> {
+        let is_stray = |engine: &Self, child: &ItemRow| {
+            child.is_local_only() || matches!(engine.plan_of(child), Action::MoveRemote { .. })
+        };
+        if let Some(agreed) = self.store.agreed_in(dir.node)?
+            && !is_stray(self, &agreed)
+        {
+            return Ok(AtHome::Somebody(Box::new(agreed)));
+        }
+        let children = self.store.seated_children(dir.node, None, ROWS_PER_STEP)?;
+        let at_home = children.iter().find(|child| !is_stray(self, child));
+        if let Some(at_home) = at_home {
+            return Ok(AtHome::Somebody(Box::new(at_home.clone())));
         }
         for child in &children {
             self.drop_found(child)?;
         }
-        if children.len() == CHILDREN_MOST as usize { self.first_at_home(dir) } else { Ok(None) }
+        Ok(if children.len() == ROWS_PER_STEP as usize { AtHome::NotYetKnown } else { AtHome::Nobody })
     }
 
     /// Whether an item of which the stream said that it went needs no look of its own, as the folder that held it went too. While that
@@ -70,6 +84,7 @@ impl Engine {
         for _ in 0..ITEMS_PER_STEP {
             let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
             let Some(child) = self.store.item(child)? else { return Ok(true) };
+            self.gone_through += 1;
             if self.policy(item.folder).sends() {
                 self.missing(&child)?;
             } else {

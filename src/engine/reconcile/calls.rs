@@ -46,6 +46,10 @@ impl Engine {
             if refused > REFUSED_MOST || put_back.len() > STAGED_MOST {
                 break;
             }
+            if self.rows_left() == 0 {
+                self.more = true;
+                break;
+            }
         }
         if let Some(account) = self.accounts.get_mut(&id) {
             for next in put_back.into_iter().rev() {

@@ -2,11 +2,12 @@
 
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
-use crate::engine::ROWS_PER_STEP;
 use crate::store::work::WorkState;
 
 /// Items of one folder that are looked through; a larger one goes in parts.
 const WHOLE_MOST: usize = 10_000;
+/// Items of one folder that are read because the database alone cannot tell that they go with it; one with more goes in parts.
+const DOUBTFUL_MOST: usize = 2_000;
 /// How long a folder waits for what is still to be heard of it.
 const NEWS_AWAITED: Duration = Duration::from_secs(1);
 
@@ -57,7 +58,8 @@ impl Engine {
         match self.wholeness(item, work)? {
             Whole::Yes => Ok(Some(true)),
             Whole::NotYet => {
-                self.wait_quietly(work, NEWS_AWAITED)?;
+                let wait = if self.store.any_parked(item.folder)? { self.hope_awaited(item) } else { NEWS_AWAITED };
+                self.wait_quietly(work, wait.max(NEWS_AWAITED))?;
                 Ok(None)
             }
             Whole::No => {
@@ -90,46 +92,46 @@ impl Engine {
         if work.attempts > 0 {
             return Ok(Whole::No);
         }
-        let (mut todo, mut seen, mut asks) = (vec![item.node], 0, false);
-        while let Some(folder) = todo.pop() {
-            if self.store.listing_wanted(folder)? {
-                return Ok(Whole::NotYet);
+        if self.store.listing_wanted(item.node)? {
+            return Ok(Whole::NotYet);
+        }
+        let hopes = self.hopes(item.folder)?;
+        let below = self.store.below(item.node, WHOLE_MOST, hopes)?;
+        self.gone_through += below.items;
+        if below.items > WHOLE_MOST {
+            return Ok(Whole::No);
+        }
+        if below.doubtful > 0 {
+            for child in self.store.doubtful_below(item.node, WHOLE_MOST, hopes, DOUBTFUL_MOST)? {
+                match self.goes_too(&child)? {
+                    Whole::Yes => {}
+                    other => return Ok(other),
+                }
             }
-            let mut after = NodeId(0);
-            loop {
-                let children = self.store.remote_children(folder, after, ROWS_PER_STEP)?;
-                let Some(last) = children.last() else { break };
-                after = last.node;
-                seen += children.len();
-                if seen > WHOLE_MOST {
-                    return Ok(Whole::No);
-                }
-                for child in children.iter().filter(|child| child.remote.presence != Presence::Absent) {
-                    if !matches!(self.plan_of(child), Action::Trash(_)) {
-                        return Ok(Whole::No);
-                    }
-                    let theirs = self.store.work(child.node)?;
-                    if theirs.as_ref().is_some_and(|theirs| theirs.state == WorkState::Held || theirs.attempts > 0) {
-                        return Ok(Whole::No);
-                    }
-                    if theirs.as_ref().is_some_and(|theirs| theirs.look > 0)
-                        || self.store.sent_of(child.node)?.is_some()
-                        || self.may_turn_up(child)?
-                    {
-                        return Ok(Whole::NotYet);
-                    }
-                    if child.id.is_folder() {
-                        todo.push(child.node);
-                    } else {
-                        asks |= !theirs.is_some_and(|theirs| theirs.approved);
-                    }
-                }
+            if below.doubtful > DOUBTFUL_MOST {
+                return Ok(Whole::No);
             }
         }
-        if asks && self.asks_before_trash(item.folder)? {
+        if below.unapproved && self.asks_before_trash(item.folder)? {
             return Ok(Whole::No);
         }
         self.heard_all(item)
+    }
+
+    /// Whether something goes with the folder that holds it, where the database alone cannot tell.
+    fn goes_too(&mut self, child: &ItemRow) -> Result<Whole> {
+        if !matches!(self.plan_of(child), Action::Trash(_)) {
+            return Ok(Whole::No);
+        }
+        let work = self.store.work(child.node)?;
+        if work.as_ref().is_some_and(|work| work.state == WorkState::Held || work.attempts > 0) {
+            return Ok(Whole::No);
+        }
+        let is_awaited = work.is_some_and(|work| work.look > 0)
+            || self.store.sent_of(child.node)?.is_some()
+            || self.may_turn_up(child)?
+            || self.store.listing_wanted(child.node)?;
+        Ok(if is_awaited { Whole::NotYet } else { Whole::Yes })
     }
 
     /// A folder has no tag that tells of changes in it, so the stream is read to its end just before.

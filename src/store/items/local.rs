@@ -195,6 +195,21 @@ impl Store {
         Ok(found.optional()?.map(NodeId))
     }
 
+    /// Items that the cloud has in a folder and the disk has not, by a trait of their names, at most `limit`. Nothing but the names
+    /// is read of them.
+    pub fn unplaced_where(&self, parent: NodeId, limit: usize, is_meant: impl Fn(&str) -> bool) -> Result<Vec<NodeId>> {
+        let sql = "SELECT node, r_name FROM item WHERE s = 0 AND r = 1 AND r_parent = ?1 AND r_name IS NOT NULL";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query([parent.0])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()?.filter(|_| found.len() < limit) {
+            if is_meant(row.get_ref(1)?.as_str().map_err(StoreError::damaged)?) {
+                found.push(NodeId(row.get(0)?));
+            }
+        }
+        Ok(found)
+    }
+
     /// Whether anything of a folder is out of sight, with whatever somebody moved into it before.
     pub fn any_parked(&self, folder: FolderId) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM item WHERE s = 2 AND folder = ?1)";
