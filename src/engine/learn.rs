@@ -182,6 +182,8 @@ impl Engine {
             self.conclude(known, &work, "already there")?;
         }
         self.drop_staged(known.folder, known.node);
+        self.listing.remove(&known.node);
+        self.listings.retain(|listing| listing.node != known.node);
         self.store.drop_item(known.node)?;
         self.leave(known.node);
         Ok(())

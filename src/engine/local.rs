@@ -464,6 +464,10 @@ impl Engine {
 
     /// A complete scan did not find an item where it was.
     pub(super) fn missing(&mut self, item: &ItemRow) -> Result<()> {
+        if self.store.item(item.node)?.is_none() {
+            // Another one that is missing here as well turned out to be what it was.
+            return Ok(());
+        }
         if let Some(found) = self.found_elsewhere(item)? {
             let seat = seat_of(&found);
             let edit = found.local.as_ref().and_then(LocalRow::edit).cloned();

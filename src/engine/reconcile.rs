@@ -309,7 +309,10 @@ impl Engine {
             self.make_ready_again(work);
             return Ok(false);
         }
+        let busy = matches!(self.nodes.get(&occupant.node), Some(Phase::Busy));
         match self.plan_of(&occupant) {
+            // It may be on its way out of this place, and is not replaced then.
+            Action::Remove(ItemKind::File) if busy => self.await_node(work, &occupant)?,
             // The cloud has another item in its place: what stood there was replaced, not deleted.
             Action::Remove(ItemKind::File) => {
                 self.store.leave_holds(occupant.node)?;
@@ -322,7 +325,6 @@ impl Engine {
             }
             Action::Move { .. } => {
                 // Both places may want each other: the one in the way steps aside, so that no order of moves can lock up.
-                let busy = matches!(self.nodes.get(&occupant.node), Some(Phase::Busy));
                 let ready = self.store.work(occupant.node)?;
                 match ready {
                     Some(theirs) if !busy && theirs.look == 0 => {

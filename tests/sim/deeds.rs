@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use folder_sync_agent::deed::{Deed, DeedOrder, DeedResult, DiskErrorKind, Place};
+use folder_sync_agent::id::NodeId;
 use folder_sync_agent::path::Name;
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::intents::NewSeat;
+use folder_sync_agent::store::items::SeatRow;
 
 use super::cloud::HALF;
 use super::disk::{Cut, disk_error};
@@ -112,7 +114,10 @@ impl World {
             let decided = intent.seat == NewSeat::Unchanged;
             let removes = !decided && matches!(&order.deed, Deed::RemoveFile { expect, .. } if expect.ino != 0);
             // What makes room for another item is replaced and not deleted.
-            if removes && !expires && !self.is_replaced(order) {
+            // It stays replaced when it is carried out again after a crash, wherever its folder is by then.
+            if removes && !expires && (self.is_replaced(order) || self.is_told_replaced(intent.node)) {
+                self.replacing.insert(order.job);
+            } else if removes && !expires && !self.replacing.contains(&order.job) {
                 self.removing.insert(order.job);
             }
             if expires {
@@ -131,6 +136,14 @@ impl World {
         let Deed::RemoveFile { at, .. } = &order.deed else { return false };
         let (path, wanted) = (at.path.to_string(), self.wanted());
         wanted.contains_key(&path) || wanted.contains_key(&format!("{path}/"))
+    }
+
+    /// The agent was told of another item in a file's place; what became of that one since it cannot know.
+    fn is_told_replaced(&self, node: NodeId) -> bool {
+        let store = self.store();
+        let seat = store.item(node).unwrap().and_then(|item| item.disk_seat());
+        let Some(SeatRow::At { parent, name }) = seat else { return false };
+        store.remote_named(parent, &name.to_text(), false).unwrap().is_some_and(|other| other != node)
     }
 
     /// A local copy that `keep_for` removes was there for so long.

@@ -118,8 +118,10 @@ pub struct World {
     pub watching: bool,
     /// What chance decides that was thought of later: what was decided before stays as it was.
     pub extra: Chance,
-    /// Deeds that are to remove local files, those that did, and files that the agent put into the trash.
+    /// Deeds that are to remove local files, those that make room for another item, those that removed, and files that the agent put
+    /// into the trash.
     pub removing: BTreeSet<JobId>,
+    pub replacing: BTreeSet<JobId>,
     pub removed: BTreeSet<JobId>,
     pub trashed: u64,
     /// A person approved something.
@@ -173,6 +175,7 @@ impl World {
             watching: false,
             extra: Chance::new(seed ^ 0xe8_72a0),
             removing: BTreeSet::new(),
+            replacing: BTreeSet::new(),
             removed: BTreeSet::new(),
             trashed: 0,
             approved: false,

@@ -145,7 +145,9 @@ impl Engine {
             EventKind::Trashed => match self.place_of(folder, path)? {
                 Place::Folder(node) => {
                     self.told_trashed(node)?;
-                    self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
+                    for node in self.namesakes(node)? {
+                        self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
+                    }
                     Ok(None)
                 }
                 // A file's place is listed: what is not there has to be asked for by its id, which the comparison does.
@@ -193,6 +195,15 @@ impl Engine {
         Ok(Some("listed"))
     }
 
+    /// The folders that a path to this one may mean: one that went and one that followed it have the same place until we heard of both.
+    fn namesakes(&self, node: NodeId) -> Result<Vec<NodeId>> {
+        let Some(known) = self.store.item(node)? else { return Ok(Vec::new()) };
+        let Some(parent) = known.remote.parent else { return Ok(vec![node]) };
+        let folded = known.remote.name.to_lowercase();
+        let all = self.store.folders_in(parent)?.into_iter();
+        Ok(all.filter(|(_, name)| name.to_lowercase() == folded).map(|(node, _)| node).collect())
+    }
+
     /// A folder that we know has a new place.
     fn folder_moved(
         &mut self,
@@ -202,9 +213,12 @@ impl Engine {
         source: Source,
     ) -> Result<Option<&'static str>> {
         let Some(known) = self.store.item(node)? else { return Ok(Some("unknown item")) };
-        if self.is_compared(folder) {
+        let namesakes = self.namesakes(node)?;
+        if namesakes.len() > 1 || self.is_compared(folder) {
             let leaves = self.place_of(folder, path)? == Place::Outside;
-            self.mark_look(node, folder, if leaves { LOOK_AWAY } else { LOOK_AFTER_TRASH }, source)?;
+            for node in namesakes {
+                self.mark_look(node, folder, if leaves { LOOK_AWAY } else { LOOK_AFTER_TRASH }, source)?;
+            }
             return self.list_place(folder, path, Some(true)).map(|_| None);
         }
         let (parent, name) = match self.place_of(folder, path)? {
