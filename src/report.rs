@@ -118,6 +118,9 @@ pub struct BudgetShares {
     pub free: u64,
 }
 
+/// The name of the degraded state of a folder that works, and of which not every directory can be watched.
+pub const UNWATCHED: &str = "unwatched";
+
 /// The state of a folder in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -136,6 +139,8 @@ pub enum FolderState {
     Paused,
     /// A hold waits for a person; the rest goes on.
     Held,
+    /// It goes on, and not all of it can be watched: local changes are found by scans. See `degraded`.
+    Unwatched,
     /// It cannot go on: see `degraded`.
     Halted,
     /// Some items have problems; the rest is in sync.
@@ -153,6 +158,7 @@ impl FolderState {
             Self::Unverified => "unverified",
             Self::Paused => "paused",
             Self::Held => "held",
+            Self::Unwatched => "not watched",
             Self::Halted => "halted",
             Self::Problems => "in sync, with problems",
         }

@@ -14,7 +14,7 @@ use crate::id::{FolderId, ItemKind, NodeId};
 use crate::local_news::{DirScan, EntryKind, LocalEntry, News, Rescan, SCAN_PAGE_ENTRIES, ScanFailure, ScanOrder};
 use crate::path::{Name, RelPath};
 use crate::plan::Policy;
-use crate::report::Degraded;
+use crate::report::{Degraded, UNWATCHED};
 use crate::store::Result;
 use crate::store::items::{ItemRow, LocalEdit, LocalRow, SeatRow, local_id};
 use crate::store::scans::ScanRow;
@@ -75,7 +75,7 @@ impl Engine {
                 if let Rescan::Unwatched { text } = why {
                     folder.scan_again = again;
                     folder.unwatched = Some(Degraded {
-                        name: "unwatched".into(),
+                        name: UNWATCHED.into(),
                         cause: text,
                         next_step: "the folder is scanned every ten minutes; `agent doctor` says what to raise".into(),
                     });
