@@ -361,6 +361,7 @@ impl Engine {
         self.drive_accounts()?;
         self.drive_folders()?;
         self.place_paths()?;
+        self.ask_for_unshown()?;
         self.drop_retired()?;
         self.sweep()?;
         self.find_absences()?;

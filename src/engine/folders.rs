@@ -116,6 +116,9 @@ pub(super) struct Folder {
     pub has_unplaced: bool,
     /// The polls that had begun when a path led nowhere: the end of a later one decides.
     pub unplaced_until: Option<u64>,
+    /// What listings did not show any more, with the folder that had it, and the polls that had begun then.
+    pub unshown: BTreeMap<NodeId, NodeId>,
+    pub unshown_until: Option<u64>,
     /// The poll that must have been drained before absences are believed.
     settle_after: Option<u64>,
     touched: bool,
@@ -155,6 +158,8 @@ impl Folder {
             sized: false,
             has_unplaced: true,
             unplaced_until: None,
+            unshown: BTreeMap::new(),
+            unshown_until: None,
             settle_after: None,
             touched: false,
             stuck: false,

@@ -21,13 +21,10 @@ struct Kind {
     seconds: u64,
 }
 
-const MIRROR: Kind = Kind { name: "mirror", draw: Swarm::draw, seeds: 2_470, seconds: 40 };
-const PASSING: Kind = Kind { name: "passing", draw: Swarm::draw_passing, seeds: 2_000, seconds: 20 };
-/// Each is as many as are known to end well: about one history in a thousand does not yet, most of them where events name paths and
-/// folders change names faster than they are heard of. A usual run must not depend on how far a machine gets: two cores get about there
-/// in the two minutes.
-const TWO_WAY: Kind = Kind { name: "two-way", draw: Swarm::draw_two_way, seeds: 2_500, seconds: 40 };
-const UPLOAD: Kind = Kind { name: "upload", draw: Swarm::draw_upload, seeds: 1_090, seconds: 20 };
+const MIRROR: Kind = Kind { name: "mirror", draw: Swarm::draw, seeds: 25_000, seconds: 30 };
+const PASSING: Kind = Kind { name: "passing", draw: Swarm::draw_passing, seeds: 25_000, seconds: 20 };
+const TWO_WAY: Kind = Kind { name: "two-way", draw: Swarm::draw_two_way, seeds: 25_000, seconds: 45 };
+const UPLOAD: Kind = Kind { name: "upload", draw: Swarm::draw_upload, seeds: 25_000, seconds: 25 };
 /// One history in so many is lived through twice, and must be the same.
 const TWICE: u64 = 100;
 
