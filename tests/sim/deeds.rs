@@ -75,13 +75,17 @@ impl World {
     }
 
     /// V19: what is set aside for the cloud's version, as far as that was told, is another content.
-    fn check_conflict_copy(&self, order: &DeedOrder) {
+    fn check_conflict_copy(&self, order: &DeedOrder, node: NodeId) {
         let Deed::Relocate { from, to, .. } = &order.deed else { return };
         let name = |place: &Place| place.path.split_last().map(|(_, name)| name.to_text()).unwrap_or_default();
         if !self.is_calm() || !name(to).contains("conflicted copy") || name(from).contains("conflicted copy") {
             return;
         }
         let Some(id) = self.wanted().remove(&from.path.to_string()) else { return };
+        // One may have to make room for another whose name the disk cannot hold and maps to this one.
+        if self.store().item(node).unwrap().is_some_and(|item| item.id == id) {
+            return;
+        }
         let thing = self.cloud.thing(&id);
         let row = self.store().item_by_id(FOLDER, &id).unwrap().map(|row| row.remote);
         let is_told = row.filter(|row| row.name == thing.name).and_then(|row| row.content);
@@ -106,9 +110,9 @@ impl World {
     pub fn check_orders(&mut self, orders: &[DeedOrder]) {
         let intents = self.store().intents(FOLDER).unwrap();
         for order in orders {
-            self.check_conflict_copy(order);
             let intent = intents.iter().find(|intent| intent.order == *order);
             let intent = intent.unwrap_or_else(|| panic!("law 7, V5: a deed that is not written down: {order:?}"));
+            self.check_conflict_copy(order, intent.node);
             let expires = self.store().tombstone(intent.node).unwrap().is_some();
             // What a person decides about a conflict removes one of the two.
             let decided = intent.seat == NewSeat::Unchanged;

@@ -36,6 +36,8 @@ const ALOUD_MOST: usize = 4_000;
 const STEPS_AT_ONE_MOMENT_MOST: u32 = 3_000;
 /// Steps of a whole history.
 const STEPS_MOST: u64 = 60_000;
+/// Deaths of the process in a whole history.
+const CRASHES_MOST: u64 = 1_000;
 /// The pattern that keeps names out.
 pub const EXCLUDED: &str = "x*";
 
@@ -327,8 +329,10 @@ impl World {
         if self.approving {
             self.decide_holds(false);
         }
-        // A process that starts takes a while, so that none dies twice at one moment.
-        if self.misfortune && self.died_at < self.now && self.chance.one_in(self.swarm.crash) {
+        // A process that starts takes a while, so that none dies twice at one moment. One that dies all the time while hardly anything else
+        // happens would fill the whole history with its starts.
+        let may_die = self.died_at < self.now && self.tally.crashes < CRASHES_MOST;
+        if self.misfortune && may_die && self.chance.one_in(self.swarm.crash) {
             self.crash();
         }
         true
