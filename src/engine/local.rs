@@ -493,6 +493,7 @@ impl Engine {
             return Ok(());
         }
         self.store.set_local(item.node, local.as_ref())?;
+        self.missing_files.remove(&item.folder);
         self.places_changed(item);
         if local.is_none() && item.is_local_only() {
             return Ok(());
