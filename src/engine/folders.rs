@@ -9,7 +9,7 @@ use super::filter::Filter;
 use super::input::{OpenOrder, RootFacts, Wishes};
 use super::jobs::{job_folder, job_nodes};
 use super::learn::Source;
-use super::listen::QUESTIONS_MOST;
+use super::listen::{QUESTIONS_MOST, Sights};
 use super::{Engine, Job, Phase, ROWS_PER_STEP, millis};
 use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
 use crate::events::budget::Share;
@@ -119,6 +119,8 @@ pub(super) struct Folder {
     /// What listings did not show any more, with the folder that had it, and the polls that had begun then.
     pub unshown: BTreeMap<NodeId, NodeId>,
     pub unshown_until: Option<u64>,
+    /// Folders that were seen in places of which the stream may be yet to tell.
+    pub sights: Sights,
     /// The poll that must have been drained before absences are believed.
     settle_after: Option<u64>,
     touched: bool,
@@ -160,6 +162,7 @@ impl Folder {
             unplaced_until: None,
             unshown: BTreeMap::new(),
             unshown_until: None,
+            sights: Sights::default(),
             settle_after: None,
             touched: false,
             stuck: false,
