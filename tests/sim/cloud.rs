@@ -441,6 +441,11 @@ impl Cloud {
         kept.map(|(_, content)| *content).collect()
     }
 
+    /// Whether a content was in the cloud in something that somebody removed there for good.
+    pub fn was_purged(&self, content: Content) -> bool {
+        self.versions.values().any(|(id, held)| *held == content && !self.things.contains_key(id))
+    }
+
     pub fn subtree(&self, id: &ItemId) -> Vec<ItemId> {
         let mut found = vec![id.clone()];
         let mut next = 0;
