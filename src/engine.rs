@@ -172,6 +172,8 @@ pub struct Engine {
     sweep_at: Option<(NodeId, NodeId)>,
     /// What the disk calls items with names that it cannot hold, in the directory whose scan is taken.
     mapped_names: Option<(NodeId, BTreeMap<Name, NodeId>)>,
+    /// Files missing on disk, as far as this step has counted them: the brake asks for each of them.
+    missing_files: BTreeMap<FolderId, u64>,
     /// Rows that this step went through, beside those of the items that it decided about.
     gone_through: usize,
     places: BTreeMap<NodeId, Place>,
@@ -217,6 +219,7 @@ impl Engine {
             listings_loaded: 0,
             sweep_at: None,
             mapped_names: None,
+            missing_files: BTreeMap::new(),
             gone_through: 0,
             places: BTreeMap::new(),
             remote_paths: BTreeMap::new(),
@@ -232,6 +235,7 @@ impl Engine {
     /// and built anew from the database, exactly as after a crash: none of the effects were released.
     pub fn step(&mut self, inputs: impl IntoIterator<Item = Input>) -> Result<Vec<Effect>> {
         self.gone_through = 0;
+        self.missing_files.clear();
         self.store.begin()?;
         let decided = inputs.into_iter().try_for_each(|input| self.take(input)).and_then(|()| self.pump());
         match decided {
@@ -361,6 +365,7 @@ impl Engine {
         self.drive_accounts()?;
         self.drive_folders()?;
         self.place_paths()?;
+        self.ask_for_unshown()?;
         self.drop_retired()?;
         self.sweep()?;
         self.find_absences()?;

@@ -118,6 +118,9 @@ pub struct BudgetShares {
     pub free: u64,
 }
 
+/// The name of the degraded state of a folder that works, and of which not every directory can be watched.
+pub const UNWATCHED: &str = "unwatched";
+
 /// The state of a folder in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -136,6 +139,8 @@ pub enum FolderState {
     Paused,
     /// A hold waits for a person; the rest goes on.
     Held,
+    /// It goes on, and not all of it can be watched: local changes are found by scans. See `degraded`.
+    Unwatched,
     /// It cannot go on: see `degraded`.
     Halted,
     /// Some items have problems; the rest is in sync.
@@ -153,6 +158,7 @@ impl FolderState {
             Self::Unverified => "unverified",
             Self::Paused => "paused",
             Self::Held => "held",
+            Self::Unwatched => "not watched",
             Self::Halted => "halted",
             Self::Problems => "in sync, with problems",
         }
@@ -290,6 +296,9 @@ pub struct HoldRow {
     pub examples: Vec<String>,
 }
 
+/// The reason of a conflict that has to be decided once more: what was to go is not what it was.
+pub const CHANGED_AFTER_DECISION: &str = "changed_after_decision";
+
 /// One conflict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConflictRow {
@@ -299,7 +308,7 @@ pub struct ConflictRow {
     pub path: String,
     /// The path of the conflict copy.
     pub copy: String,
-    /// `edited_on_both_sides` or `name_taken`.
+    /// `edited_on_both_sides` or `name_taken`, and `changed_after_decision` if a person has to decide once more.
     pub reason: String,
     /// Since when.
     pub since: Wall,

@@ -9,7 +9,7 @@ use super::failure::{Exit, Outcome};
 use super::render::{Screen, Tone, age, count, harmless, now};
 use crate::command::{Command, Keep};
 use crate::config::{Config, Places};
-use crate::report::{ConflictRow, Listing};
+use crate::report::{CHANGED_AFTER_DECISION, ConflictRow, Listing};
 
 /// List the files of which both sides had something to say
 ///
@@ -86,6 +86,8 @@ pub async fn conflicts(args: &ConflictsArgs, places: &Places, around: &Surroundi
         screen.line(format_args!("  copy: {}", harmless(&conflict.copy)))?;
         if let Some(keep) = &conflict.decision {
             screen.line(format_args!("  decided: keep {keep}, when an agent runs and comes to it"))?;
+        } else if conflict.reason == CHANGED_AFTER_DECISION {
+            screen.line("  what was to go was changed after the decision, and both are kept: decide again")?;
         }
     }
     let all = count(conflicts.len() as u64, "conflict");

@@ -63,11 +63,16 @@ pub async fn plan(args: &PlanArgs, places: &Places, screen: &mut Screen) -> Outc
     Ok(Exit::Fine)
 }
 
-fn plan_row(row: PlanRow) -> [String; 5] {
-    let path = match row.from {
+/// A path, and from where it comes if it moves.
+pub(super) fn moved_path(row: &PlanRow) -> String {
+    match &row.from {
         Some(from) => format!("{from} → {}", row.path),
-        None => row.path,
-    };
+        None => row.path.clone(),
+    }
+}
+
+fn plan_row(row: PlanRow) -> [String; 5] {
+    let path = moved_path(&row);
     [row.folder, row.action, path, row.bytes.map(size).unwrap_or_default(), row.waits_for.unwrap_or_default()]
 }
 

@@ -7,6 +7,7 @@ use clap::Args;
 use tokio::time::Instant;
 
 use super::agent::{self, Agent};
+use super::explain::moved_path;
 use super::failure::{Exit, Failure, Outcome};
 use super::render::{Screen, Tone, count, size};
 use super::{status, terminal};
@@ -186,7 +187,7 @@ fn show_what_follows(name: &str, before: &Config, after: &Config, places: &Place
     }
     screen.line(format_args!("Folder `{name}` is `{former}`. As `{new}` it would:"))?;
     let examples = preview.rows.iter().take(PLAN_SHOWN_MOST);
-    let cells = |row: &PlanRow| [row.action.clone(), row.path.clone(), row.bytes.map(size).unwrap_or_default()];
+    let cells = |row: &PlanRow| [row.action.clone(), moved_path(row), row.bytes.map(size).unwrap_or_default()];
     screen.table(["ACTION", "PATH", "SIZE"], examples.map(cells))?;
     for (action, number) in &preview.counts {
         screen.line(format_args!("  {action}: {}", count(*number, "item")))?;

@@ -17,7 +17,7 @@ use crate::path::LocalName;
 use crate::plan::{Action, Policy};
 use crate::report::{
     AccountStatus, ConflictRow, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow, ProblemRow,
-    ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
+    ReportError, Reports, SCHEMA_VERSION, Status, UNWATCHED, Versions, Why,
 };
 use crate::store::folders::{FolderRow, ScanStage};
 use crate::store::items::{ItemRow, Presence};
@@ -120,9 +120,15 @@ impl Running {
         let pending = self.read(|rows| rows.pending(row.folder))?;
         let own = health.and_then(|health| health.folders.get(&row.folder).cloned().flatten());
         let of_account = health.and_then(|health| health.accounts.get(&row.account));
-        let degraded = own.or_else(|| of_account.and_then(|account| account.degraded.clone()));
+        let of_accounts = of_account.and_then(|account| account.degraded.clone());
+        let is_unwatched = own.as_ref().is_some_and(|own| own.name == UNWATCHED);
+        let halts = if is_unwatched { of_accounts } else { own.clone().or(of_accounts) };
         let caught_up = of_account.is_none_or(|account| account.caught_up);
-        let state = state(row, &pending, degraded.is_some(), caught_up);
+        let state = match state(row, &pending, halts.is_some(), caught_up) {
+            FolderState::InSync if is_unwatched => FolderState::Unwatched,
+            state => state,
+        };
+        let degraded = halts.or(own);
         let transfers = self.alive.as_ref().map(|alive| alive.transfers.of(row.folder)).unwrap_or_default();
         let digested = self.alive.as_ref().map(|alive| alive.folders.digested(row.folder)).unwrap_or_default();
         let count = |number: i64| number.max(0) as u64;
@@ -299,7 +305,7 @@ impl Reports for Running {
                     copy: row.kept,
                     reason: row.reason,
                     since: row.at,
-                    decision: row.decision.map(|keep| keep.word().to_owned()),
+                    decision: row.decision.map(|decision| decision.keep.word().to_owned()),
                 });
             }
         }

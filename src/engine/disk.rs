@@ -357,6 +357,7 @@ impl Engine {
             return Ok(());
         }
         self.store.drop_intent(job)?;
+        self.decision_met(intent, &result)?;
         let Some(item) = self.store.item(node)? else {
             self.leave(node);
             return Ok(());

@@ -9,7 +9,7 @@ use super::filter::Filter;
 use super::input::{OpenOrder, RootFacts, Wishes};
 use super::jobs::{job_folder, job_nodes};
 use super::learn::Source;
-use super::listen::QUESTIONS_MOST;
+use super::listen::{QUESTIONS_MOST, Sights};
 use super::{Engine, Job, Phase, ROWS_PER_STEP, millis};
 use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
 use crate::events::budget::Share;
@@ -116,6 +116,11 @@ pub(super) struct Folder {
     pub has_unplaced: bool,
     /// The polls that had begun when a path led nowhere: the end of a later one decides.
     pub unplaced_until: Option<u64>,
+    /// What listings did not show any more, with the folder that had it, and the polls that had begun then.
+    pub unshown: BTreeMap<NodeId, NodeId>,
+    pub unshown_until: Option<u64>,
+    /// Folders that were seen in places of which the stream may be yet to tell.
+    pub sights: Sights,
     /// The poll that must have been drained before absences are believed.
     settle_after: Option<u64>,
     touched: bool,
@@ -155,6 +160,9 @@ impl Folder {
             sized: false,
             has_unplaced: true,
             unplaced_until: None,
+            unshown: BTreeMap::new(),
+            unshown_until: None,
+            sights: Sights::default(),
             settle_after: None,
             touched: false,
             stuck: false,

@@ -137,7 +137,7 @@ impl Engine {
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(true) };
         let files = folder.row.counts.files.max(0) as u64;
         let name = folder.settings.name.clone();
-        let waiting = self.store.local_deletions(item.folder)?;
+        let waiting = self.missing_files(item.folder)?;
         let text = format!(
             "{waiting} of {files} files of folder `{name}` are gone from the disk; they stay in the cloud until you approve"
         );
@@ -150,17 +150,27 @@ impl Engine {
     }
 
     /// Whether so many files of a folder are to go into the cloud's trash that a person is asked first.
-    pub(super) fn asks_before_trash(&self, id: FolderId) -> Result<bool> {
-        let Some(folder) = self.folders.get(&id) else { return Ok(true) };
+    pub(super) fn asks_before_trash(&mut self, id: FolderId) -> Result<bool> {
         if self.store.open_hold(id, MASS_DELETE_UP)?.is_some() {
             return Ok(true);
         }
+        let waiting = self.missing_files(id)?;
+        let Some(folder) = self.folders.get(&id) else { return Ok(true) };
         let files = folder.row.counts.files.max(0) as u64;
         let max = folder.settings.max_delete;
-        let waiting = self.store.local_deletions(id)?;
         let done = self.store.deletions(id, self.now.wall)?;
         let emptied = waiting >= files && files > 1 && max != crate::settings::MaxDelete::Off;
         Ok(emptied || guard::must_ask(max, files, done, waiting))
+    }
+
+    /// How many files of a folder are missing on disk: counted once in a step, unless more are found missing.
+    fn missing_files(&mut self, id: FolderId) -> Result<u64> {
+        if let Some(files) = self.missing_files.get(&id) {
+            return Ok(*files);
+        }
+        let files = self.store.local_deletions(id)?;
+        self.missing_files.insert(id, files);
+        Ok(files)
     }
 
     /// The configuration gives a known folder another remote or local place: the same as removing it and adding it, which waits for

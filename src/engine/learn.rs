@@ -156,6 +156,9 @@ impl Engine {
         };
         let Some(known) = known else {
             let node = self.store.add_item(folder, &item.id, &row)?;
+            if item.id.is_folder() && source.is_sight() {
+                self.note_sight(folder, node, false);
+            }
             if item.id.is_folder() && !self.is_empty(folder, source) {
                 self.want_listing(node, folder, source.lane())?;
             }
@@ -254,6 +257,9 @@ impl Engine {
             self.met(known, row.seen)?;
         }
         if placed && is_folder {
+            if source.is_sight() {
+                self.note_sight(known.folder, known.node, true);
+            }
             self.remote_paths.clear();
         }
         if returned {

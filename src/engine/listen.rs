@@ -24,8 +24,11 @@ use crate::store::journal::NewEvent;
 use crate::store::work::Lane;
 
 mod paths;
+mod sights;
 mod stream;
 mod unplaced;
+
+pub(in crate::engine) use sights::Sights;
 
 /// A stream that was not read for this long may have lost events: 13 days, a day below the shortest retention that Box documents.
 const PLACE_KEPT_MS: i64 = 13 * 24 * 3_600 * 1_000;
@@ -545,6 +548,11 @@ impl Engine {
             return Ok(());
         }
         account.drained = account.polls_begun;
+        let drained = account.drained;
+        for folder in self.folders.values_mut().filter(|folder| folder.account == id) {
+            folder.sights.told(drained);
+        }
+        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         let bounds = bounds(&account.settings, &account.capabilities);
         let news = std::mem::take(&mut account.news_since_wake);
         let for_us = std::mem::take(&mut account.news_for_us);

@@ -14,13 +14,14 @@ use crate::id::{FolderId, ItemKind, NodeId};
 use crate::local_news::{DirScan, EntryKind, LocalEntry, News, Rescan, SCAN_PAGE_ENTRIES, ScanFailure, ScanOrder};
 use crate::path::{Name, RelPath};
 use crate::plan::Policy;
-use crate::report::Degraded;
+use crate::report::{Degraded, UNWATCHED};
 use crate::store::Result;
 use crate::store::items::{ItemRow, LocalEdit, LocalRow, SeatRow, local_id};
 use crate::store::scans::ScanRow;
 use crate::store::work::Lane;
 use crate::tree::Stamp;
 
+mod gone;
 mod moved;
 
 /// How long a hint waits for others of the same directory.
@@ -74,7 +75,7 @@ impl Engine {
                 if let Rescan::Unwatched { text } = why {
                     folder.scan_again = again;
                     folder.unwatched = Some(Degraded {
-                        name: "unwatched".into(),
+                        name: UNWATCHED.into(),
                         cause: text,
                         next_step: "the folder is scanned every ten minutes; `agent doctor` says what to raise".into(),
                     });
@@ -485,50 +486,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Drops the row of something new that turned out to be known, with those of what was found in it: they are found again. A directory
-    /// with more in it than this step may go through loses its place at once and the rest when its turn comes, as one that is missing.
-    pub(super) fn drop_found(&mut self, found: &ItemRow) -> Result<()> {
-        let mut todo = vec![found.clone()];
-        while let Some(item) = todo.pop() {
-            self.gone_through += 1;
-            let mut is_left = false;
-            if item.id.is_folder() {
-                let room = self.rows_left().saturating_sub(todo.len());
-                let children = self.store.seated_children(item.node, None, room as u32 + 1)?;
-                is_left = children.len() > room;
-                todo.extend(children.into_iter().filter(|_| !is_left));
-            }
-            if item.is_local_only() && !is_left && self.store.sent_of(item.node)?.is_none() {
-                self.store.set_local(item.node, None)?;
-                self.store.drop_item(item.node)?;
-                self.leave(item.node);
-            } else {
-                // It is known from elsewhere, and is met again where it is now.
-                self.observe(&item, Some(LocalRow::Absent { at: self.now.wall }))?;
-            }
-            if is_left {
-                self.store.vanish(item.node, item.folder)?;
-                self.more = true;
-            }
-        }
-        self.places.clear();
-        Ok(())
-    }
-
-    /// What is in a directory that is missing is missing as well.
-    fn tell_vanished(&mut self, id: FolderId) -> Result<()> {
-        let Some(node) = self.store.next_vanished(id)? else { return Ok(()) };
-        let children = self.store.seated_children(node, None, ROWS_PER_STEP)?;
-        for child in &children {
-            self.missing(child)?;
-        }
-        if children.len() < ROWS_PER_STEP as usize {
-            self.store.vanished_told(node)?;
-        }
-        self.more = true;
-        Ok(())
-    }
-
     /// Writes down what the disk has of an item, and marks it if that is news.
     pub(super) fn observe(&mut self, item: &ItemRow, local: Option<LocalRow>) -> Result<()> {
         let local = local.and_then(|local| differing(item, local));
@@ -536,6 +493,7 @@ impl Engine {
             return Ok(());
         }
         self.store.set_local(item.node, local.as_ref())?;
+        self.missing_files.remove(&item.folder);
         self.places_changed(item);
         if local.is_none() && item.is_local_only() {
             return Ok(());

@@ -29,8 +29,6 @@ mod below;
 mod calls;
 mod waits;
 
-use below::AtHome;
-
 /// Items that may find no room for their call, one after the other, before the rest is left for later.
 const REFUSED_MOST: usize = 16;
 /// Files fetched and not yet published, for one folder: what a slow disk may let pile up.
@@ -485,45 +483,6 @@ impl Engine {
             && !item.id.is_folder()
             && matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Parked(_)))
             && item.local.as_ref().and_then(LocalRow::edit).is_some()
-    }
-
-    /// Whether nobody sits in a directory any more. If somebody does, waits for him to go.
-    fn is_vacated(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
-        if let Some(comes) = self.comes_into(item).map(|comes| self.store.item(comes)).transpose()?.flatten() {
-            // Whatever is to become of it there, it must find its directory in the books.
-            self.await_node(work, &comes)?;
-            return Ok(false);
-        }
-        let child = if self.policy(item.folder).sends() && item.remote.presence == Presence::FilteredOut {
-            match self.first_at_home(item)? {
-                AtHome::Nobody => None,
-                AtHome::Somebody(child) => Some(*child),
-                AtHome::NotYetKnown => {
-                    self.make_ready_again(work);
-                    return Ok(false);
-                }
-            }
-        } else {
-            self.store.seated_in(item.node)?.map(|child| self.store.item(child)).transpose()?.flatten()
-        };
-        let Some(child) = child else { return Ok(true) };
-        let stays = child.is_local_only() || matches!(self.plan_of(&child), Action::Revive | Action::MoveRemote { .. });
-        if stays && self.policy(item.folder).sends() && item.remote.presence == Presence::Absent {
-            // Somebody put something into it: it comes back into the cloud with that, and into sight before.
-            if matches!(item.disk_seat(), Some(SeatRow::Parked(_))) {
-                self.bring_back(item, work)?;
-            } else {
-                self.revive(item, work)?;
-            }
-            return Ok(false);
-        }
-        if self.store.work(child.node)?.is_none() {
-            // One that believes to be where it should be, in a folder that is gone, is asked about.
-            let look = if self.plan_of(&child) == Action::Settle { LOOK } else { 0 };
-            self.store.mark(child.node, child.folder, Lane::Bulk, look, None, self.now.wall)?;
-        }
-        self.await_node(work, &child)?;
-        Ok(false)
     }
 
     /// An item is not where we had put it.

@@ -1,14 +1,19 @@
 //! What a person decides about conflicts.
 
 use super::Engine;
+use super::effect::Notice;
 use super::local::seat_of;
 use crate::command::{Answer, Keep};
-use crate::deed::{Deed, DeedOrder, OnEdit};
+use crate::deed::{Deed, DeedOrder, DeedResult, OnEdit};
 use crate::id::FolderId;
+use crate::report::CHANGED_AFTER_DECISION;
 use crate::store::Result;
-use crate::store::conflicts::ConflictRow;
+use crate::store::conflicts::{ConflictRow, Decision};
 use crate::store::intents::{IntentRow, NewSeat};
 use crate::store::items::ItemRow;
+
+/// What the history says of a decision that cannot be carried out.
+const DECIDE_AGAIN: &str = "changed after the conflict was decided; both are kept, decide again";
 
 impl Engine {
     /// Takes a decision about one conflict, or about all.
@@ -33,7 +38,8 @@ impl Engine {
                 if keep == Keep::Both {
                     self.store.drop_conflict(conflict.conflict)?;
                 } else {
-                    self.store.decide_conflict(conflict.conflict, keep)?;
+                    let decision = self.decision(&conflict, keep)?;
+                    self.store.decide_conflict(conflict.conflict, decision)?;
                     if let Some(folder) = self.folders.get_mut(&id) {
                         folder.decided = true;
                     }
@@ -75,12 +81,18 @@ impl Engine {
             return Ok(());
         };
         self.more = true;
-        let keep = conflict.decision.unwrap_or(Keep::Both);
+        let Some(decision) = conflict.decision else {
+            return self.store.drop_conflict(conflict.conflict);
+        };
+        let keep = decision.keep;
         let (Some(kept), Some(copy)) = (self.store.item(conflict.node)?, self.store.item(conflict.copy)?) else {
             // Somebody removed one of them: there is nothing left to decide.
             return self.store.drop_conflict(conflict.conflict);
         };
         let goes = if keep == Keep::Local { &kept } else { &copy };
+        if decision.seen.is_some_and(|seen| goes.disk_stamp() != Some(seen)) {
+            return self.decide_again(&conflict);
+        }
         let Some((intent, at)) = self.removal(goes)? else { return self.store.drop_conflict(conflict.conflict) };
         let mut intents = vec![intent];
         if keep == Keep::Local {
@@ -91,7 +103,7 @@ impl Engine {
             let order = DeedOrder { job: self.store.next_job()?, deed };
             intents.push(IntentRow { node: copy.node, folder: id, order, seat: NewSeat::Unchanged });
         }
-        self.decide(id, &conflict, intents)
+        self.decide(id, intents)
     }
 
     fn removal(&mut self, item: &ItemRow) -> Result<Option<(IntentRow, crate::deed::Place)>> {
@@ -105,11 +117,40 @@ impl Engine {
         Ok(Some((intent, at)))
     }
 
-    fn decide(&mut self, id: FolderId, conflict: &ConflictRow, intents: Vec<IntentRow>) -> Result<()> {
+    fn decide(&mut self, id: FolderId, intents: Vec<IntentRow>) -> Result<()> {
         for intent in &intents {
             self.store.add_intent(intent)?;
         }
-        self.store.drop_conflict(conflict.conflict)?;
         self.hand_out(id, intents, false)
+    }
+
+    /// What a person decides is about what goes, as it is now.
+    fn decision(&self, conflict: &ConflictRow, keep: Keep) -> Result<Decision> {
+        let goes = if keep == Keep::Local { conflict.node } else { conflict.copy };
+        let seen = self.store.item(goes)?.and_then(|item| item.disk_stamp());
+        Ok(Decision { keep, seen })
+    }
+
+    /// A deed that a decision asked for is done, or could not be, as somebody edited or moved the file after he decided.
+    pub(super) fn decision_met(&mut self, intent: &IntentRow, result: &DeedResult) -> Result<()> {
+        let is_decided = !matches!(intent.order.deed, Deed::RemoveFile { on_edit: OnEdit::Displace, .. });
+        if intent.seat != NewSeat::Unchanged || !is_decided {
+            return Ok(());
+        }
+        let Some(conflict) = self.store.decided_about(intent.folder, intent.node)? else { return Ok(()) };
+        match result {
+            DeedResult::Done { .. } if intent.node == conflict.copy => self.store.drop_conflict(conflict.conflict),
+            DeedResult::Done { .. } => Ok(()),
+            _ => self.decide_again(&conflict),
+        }
+    }
+
+    /// What was decided about is not what is there: both are kept, and the conflict is listed as before.
+    fn decide_again(&mut self, conflict: &ConflictRow) -> Result<()> {
+        self.store.decide_again(conflict.conflict, CHANGED_AFTER_DECISION)?;
+        let (folder, path, what) = (conflict.folder, conflict.path.clone(), DECIDE_AGAIN.to_owned());
+        self.store.add_action(folder, &path, DECIDE_AGAIN, None, self.now.wall)?;
+        self.notice(Notice::Outcome { folder, journal: None, what, path, from: None, took_ms: 0 });
+        Ok(())
     }
 }

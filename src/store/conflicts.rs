@@ -1,11 +1,12 @@
 //! Items of which both sides had something to say, listed until a person looked at them.
 
 use rusqlite::{OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
 
-use super::{Result, Store};
+use super::{Result, Store, StoreError};
 use crate::command::Keep;
 use crate::id::{FolderId, NodeId};
-use crate::tree::Wall;
+use crate::tree::{Stamp, Wall};
 
 /// The most conflicts that are listed or decided at once.
 const CONFLICTS_MOST: u32 = 10_000;
@@ -31,7 +32,17 @@ pub struct ConflictRow {
     /// Since when.
     pub at: Wall,
     /// What a person decided and is still to be carried out.
-    pub decision: Option<Keep>,
+    pub decision: Option<Decision>,
+}
+
+/// What a person decided about a conflict, and of what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Which side stays.
+    pub keep: Keep,
+    /// What the disk had then of the one that goes.
+    #[serde(default)]
+    pub seen: Option<Stamp>,
 }
 
 impl Store {
@@ -56,11 +67,28 @@ impl Store {
         super::query::Rows::new(&self.conn).conflicts(Some(folder))
     }
 
-    /// A person decided; it is carried out later.
-    pub fn decide_conflict(&mut self, conflict: i64, keep: Keep) -> Result<()> {
+    /// A person decided, and it is carried out later.
+    pub fn decide_conflict(&mut self, conflict: i64, decision: Decision) -> Result<()> {
+        let decision = serde_json::to_string(&decision).map_err(StoreError::damaged)?;
         let sql = "UPDATE conflict SET decision = ?2 WHERE conflict = ?1";
-        self.conn.prepare_cached(sql)?.execute(params![conflict, keep.word()])?;
+        self.conn.prepare_cached(sql)?.execute(params![conflict, decision])?;
         Ok(())
+    }
+
+    /// What was decided does not count any more, for a reason that people are told.
+    pub fn decide_again(&mut self, conflict: i64, reason: &str) -> Result<()> {
+        let sql = "UPDATE conflict SET decision = NULL, reason = ?2 WHERE conflict = ?1";
+        self.conn.prepare_cached(sql)?.execute(params![conflict, reason])?;
+        Ok(())
+    }
+
+    /// The oldest decided conflict of a folder that is about an item.
+    pub fn decided_about(&self, folder: FolderId, node: NodeId) -> Result<Option<ConflictRow>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM conflict WHERE folder = ?1 AND decision IS NOT NULL AND (node = ?2 OR copy = ?2)
+             ORDER BY conflict LIMIT 1"
+        );
+        Ok(self.conn.prepare_cached(&sql)?.query_row([folder.0, node.0], read).optional()?)
     }
 
     /// The oldest conflict of a folder that was decided.
@@ -101,6 +129,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ConflictRow> {
         kept: row.get(5)?,
         reason: row.get(6)?,
         at: Wall(row.get(7)?),
-        decision: decision.as_deref().and_then(Keep::parse),
+        decision: decision.as_deref().and_then(read_decision),
     })
+}
+
+/// Decisions of former versions of this program are a single word.
+fn read_decision(text: &str) -> Option<Decision> {
+    let word = || Keep::parse(text).map(|keep| Decision { keep, seen: None });
+    serde_json::from_str(text).ok().or_else(word)
 }

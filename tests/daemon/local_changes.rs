@@ -313,6 +313,8 @@ fn too_few_watches_are_said_with_the_setting_to_raise_and_a_scan_finds_what_nobo
     let said = bed.run(&["status"]);
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     assert!(said.contains("fs.inotify.max_user_watches"), "{said}");
+    let state = || bed.status().map(|status| status["folders"][0]["state"].clone());
+    until("the word for a folder that works all the same", || state().is_some_and(|state| state == "unwatched"));
     let doctor = bed.run(&["doctor"]);
     let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(doctor.contains("fs.inotify.max_user_watches"), "{doctor}");

@@ -85,3 +85,43 @@ fn another_mode_is_taken_by_a_running_agent() {
     assert_eq!(bed.cloud().read(&remote("ours/new")).unwrap(), b"only here");
     assert_eq!(agent.stop(), Some(0));
 }
+
+#[test]
+fn what_was_moved_on_disk_is_shown_as_moved() {
+    let bed = Bed::new();
+    bed.add_folder(&[]);
+    bed.ok(&["set-folder", "inbox", "max_delete=off"]);
+    let cloud = bed.cloud();
+    for path in ["docs", "docs/deep", "photos"] {
+        cloud.mkdir_p(&remote(path)).unwrap();
+    }
+    for path in ["docs/deep/report", "docs/letter", "photos/cat", "photos/dog", "plan"] {
+        cloud.write(&remote(path), path.as_bytes().to_vec()).unwrap();
+    }
+    bed.ok(&["run", "--once"]);
+    let at = |path: &str| bed.local().join(path);
+    // A folder with something else that changed in it, a file into a new folder, and one that was replaced under its name.
+    fs::rename(at("photos"), at("pictures")).unwrap();
+    fs::rename(at("pictures/dog"), at("pictures/hound")).unwrap();
+    fs::create_dir(at("new")).unwrap();
+    fs::rename(at("docs/letter"), at("new/letter")).unwrap();
+    fs::remove_dir_all(at("docs/deep")).unwrap();
+    fs::rename(at("plan"), at("docs/plan")).unwrap();
+    fs::write(at("plan"), "another").unwrap();
+    let said = bed.ok(&["set-folder", "inbox", "mode=two-way", "--dry-run"]);
+    let rows =
+        said.lines().skip_while(|line| !line.starts_with("ACTION")).skip(1).take_while(|line| !line.starts_with(' '));
+    let mut shown: Vec<String> = rows.map(|row| row.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    shown.sort();
+    let expected = [
+        "make folder in the cloud new",
+        "move in the cloud docs/letter → new/letter",
+        "move in the cloud photos → pictures",
+        "move in the cloud pictures/dog → pictures/hound",
+        "read plan",
+        "trash in the cloud docs/deep",
+        "trash in the cloud docs/deep/report",
+        "upload docs/plan 4 B",
+    ];
+    assert_eq!(shown, expected, "{said}");
+}

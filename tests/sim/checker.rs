@@ -38,10 +38,8 @@ impl World {
     pub fn conclude(&mut self) {
         self.end_misfortune();
         self.rest();
-        let is_by_path = self.swarm.habits.paths && !self.is_mirror();
-        if self.cloud.lossy || is_by_path {
-            // An old event that came during the comparison may have hidden what a lost one had to say; the next one finds it. A path in
-            // an event may name what has that place by now: where both sides rename at once, only the daily comparison is sure.
+        if self.cloud.lossy {
+            // An old event that came during the comparison may have hidden what a lost one had to say; the next one finds it.
             self.command(Command::Sync { folder: None, full: true });
             self.rest();
         }

@@ -1,13 +1,15 @@
 //! Two-way and upload: small stories, and random histories in which both sides change at once.
 
 use folder_sync_agent::command::{Command, Keep};
+use folder_sync_agent::engine::Notice;
+use folder_sync_agent::local_news::{News, Rescan};
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::items::SeatRow;
 
 use super::cloud::watched;
 use super::stories::{ends_as, world_like};
 use super::swarm::Swarm;
-use super::world::{FOLDER, World};
+use super::world::{FOLDER, Happening, World};
 
 pub fn calm(mode: Mode) -> Swarm {
     Swarm { mode, ..Swarm::calm() }
@@ -341,6 +343,46 @@ fn a_person_decides_a_conflict() {
         assert_eq!((world.cloud.at("a"), world.cloud.thing(&a).content), (a, left));
         assert!(world.store().conflicts(FOLDER).unwrap().is_empty());
         assert!(world.disk.findable().contains(&if left == 2 { 205 } else { 2 }), "what went is kept");
+    }
+}
+
+#[test]
+fn what_is_edited_after_a_person_decided_is_kept_and_decided_again() {
+    for (keep, edits_copy) in [(Keep::Local, false), (Keep::Remote, true), (Keep::Local, true), (Keep::Remote, false)] {
+        // The edit is met by the deed, or by a scan that was under way when the person decided.
+        for scanned in [false, true] {
+            let mut world = both("a=1");
+            let a = world.cloud.at("a");
+            world.cloud.edit(&a, 2);
+            world.disk.write("a", 205);
+            world.rest();
+            let copy = world.store().conflicts(FOLDER).unwrap()[0].kept.clone();
+            let edited = if edits_copy { copy } else { "a".to_owned() };
+            world.disk.hints.clear();
+            if scanned {
+                world.schedule(0, Happening::Hints(News::Rescan(Rescan::Overflow)));
+                while world.engine().jobs_under_way() < 2 {
+                    assert!(world.step());
+                }
+            }
+            world.command(Command::Resolve { path: Some("a".into()), folder: None, keep });
+            world.disk.write(&edited, 206);
+            world.disk.hints.clear();
+            world.schedule(5_000, Happening::Hints(News::Rescan(Rescan::Overflow)));
+            world.rest();
+            let why = format!("{keep:?} {edited} {scanned}");
+            let (disk, cloud) = (world.disk.tree(), world.cloud.tree());
+            assert!(disk.values().any(|content| *content == Some(206)), "{why}: {disk:?}");
+            assert!(cloud.values().any(|id| world.cloud.thing(id).content == 206), "{why}");
+            // What stays may be edited as anybody likes; what was to go is not what the person saw.
+            let stays = edits_copy == (keep == Keep::Local);
+            let conflicts = world.store().conflicts(FOLDER).unwrap();
+            assert_eq!((conflicts.len(), disk.len()), if stays { (0, 1) } else { (1, 2) }, "{why}: {disk:?}");
+            assert!(conflicts.iter().all(|conflict| conflict.decision.is_none()), "{why}: {conflicts:?}");
+            let said =
+                |notice: &Notice| matches!(notice, Notice::Outcome { what, .. } if what.contains("decide again"));
+            assert_eq!(world.notices.iter().any(said), !stays, "{why}");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
-use crate::engine::listen::{LOOK, LOOK_AFTER_TRASH};
+use crate::engine::listen::LOOK;
 
 impl Engine {
     /// Starts a full comparison of a folder, or starts it anew.
@@ -252,7 +252,7 @@ impl Engine {
             self.store.listed(node)?;
             let listed = self.listing.remove(&node);
             if let Some(shown) = listed.and_then(|listed| listed.shown) {
-                self.ask_for_unshown(id, node, &shown)?;
+                self.note_unshown(id, node, &shown)?;
             }
             if self.accounts.get(&account).is_some_and(|account| account.limits().per_day.is_some()) {
                 // Newer files than those that are loaded may have been found.
@@ -286,16 +286,6 @@ impl Engine {
         }
         // What larger folders do not show waits for the next full comparison: asking is bounded like every other step.
         listed.shown.take_if(|shown| shown.len() > ROWS_PER_STEP as usize);
-    }
-
-    /// A listing did not show some of what the folder had. Where events name paths, one of a deletion or move may have led to no place,
-    /// because a folder on the way had its new name in the cloud and its old one here: so each is asked for by its id.
-    fn ask_for_unshown(&mut self, id: FolderId, node: NodeId, shown: &BTreeSet<ItemId>) -> Result<()> {
-        let had = self.store.remote_children(node, NodeId(0), ROWS_PER_STEP)?;
-        for item in had.iter().filter(|item| item.remote.presence == Presence::Present && !shown.contains(&item.id)) {
-            self.mark_look(item.node, id, LOOK_AFTER_TRASH, Source::Listing(Lane::News))?;
-        }
-        Ok(())
     }
 
     pub(in crate::engine) fn listing_failed(

@@ -214,7 +214,8 @@ impl Engine {
     ) -> Result<Option<&'static str>> {
         let Some(known) = self.store.item(node)? else { return Ok(Some("unknown item")) };
         let namesakes = self.namesakes(node)?;
-        if namesakes.len() > 1 || self.is_compared(folder) {
+        let is_ahead = self.folders.get(&folder).is_some_and(|folder| folder.sights.is_ahead(node));
+        if is_ahead || namesakes.len() > 1 || self.is_compared(folder) {
             let leaves = self.place_of(folder, path)? == Place::Outside;
             for node in namesakes {
                 self.mark_look(node, folder, if leaves { LOOK_AWAY } else { LOOK_AFTER_TRASH }, source)?;
@@ -360,21 +361,26 @@ impl Engine {
         (!told.id.is_folder() && told.content.is_none()) || self.is_compared(folder)
     }
 
-    /// Whether a folder, or one above it, is being asked about: another one may have taken its place, and its path leads there.
+    /// Whether a folder, or one above it, is being asked about, or was seen elsewhere than before: another one may have taken its place, and
+    /// its path leads there.
     fn is_in_doubt(&self, folder: NodeId) -> Result<bool> {
         let mut at = folder;
         for _ in 0..DEEPEST_PATH {
             if self.store.work(at)?.is_some_and(|work| work.look > 0) {
                 return Ok(true);
             }
-            let Some(above) = self.store.item(at)?.and_then(|row| row.remote.parent) else { return Ok(false) };
+            let Some(row) = self.store.item(at)? else { return Ok(false) };
+            if self.folders.get(&row.folder).is_some_and(|folder| folder.sights.is_displaced(at)) {
+                return Ok(true);
+            }
+            let Some(above) = row.remote.parent else { return Ok(false) };
             at = above;
         }
         // Descriptions of different moments can put folders into one another: nothing is sure there.
         Ok(true)
     }
 
-    fn is_compared(&self, folder: FolderId) -> bool {
+    pub(super) fn is_compared(&self, folder: FolderId) -> bool {
         self.folders.get(&folder).is_none_or(|folder| folder.row.scan_stage.is_some())
     }
 

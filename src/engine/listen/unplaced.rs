@@ -3,10 +3,17 @@
 //! A path is one of the moment of its event. By the time we hear of it a folder on its way may have another name, which a listing or a look
 //! has shown us already. The event that tells of the new name is still to come then, and takes the path along: so what leads nowhere is
 //! given up only when the stream was read to its end once more.
+//!
+//! For the same reason an event that tells that something went or moved may lead to no place. What it leaves behind is what a listing does
+//! not show any more, and what no event has told of when the stream was read to its end: it is asked for by its id.
+
+use std::collections::BTreeSet;
 
 #[allow(clippy::wildcard_imports, reason = "a part of its parent, with the same words")]
 use super::*;
+use crate::engine::ROWS_PER_STEP;
 use crate::engine::listen::paths::{Place, below};
+use crate::store::items::ItemRow;
 use crate::store::paths::Since;
 
 /// Paths of one folder that lead to no place, before everything is compared instead.
@@ -60,6 +67,46 @@ impl Engine {
             folder.has_unplaced = false;
             for (path, since) in self.store.take_unplaced(id)? {
                 self.place_path(id, &path, since, is_last)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers what a listing of a folder did not show of what it had.
+    pub(in crate::engine) fn note_unshown(
+        &mut self,
+        id: FolderId,
+        dir: NodeId,
+        shown: &BTreeSet<ItemId>,
+    ) -> Result<()> {
+        let had = self.store.remote_children(dir, NodeId(0), ROWS_PER_STEP)?;
+        let is_unshown = |item: &&ItemRow| item.remote.presence == Presence::Present && !shown.contains(&item.id);
+        let unshown: Vec<NodeId> = had.iter().filter(is_unshown).map(|item| item.node).collect();
+        let Some(folder) = self.folders.get_mut(&id).filter(|_| !unshown.is_empty()) else { return Ok(()) };
+        let Some(account) = self.accounts.get_mut(&folder.account) else { return Ok(()) };
+        // More than that waits for the next full comparison: asking is bounded like every other step.
+        let room = (ROWS_PER_STEP as usize).saturating_sub(folder.unshown.len());
+        folder.unshown.extend(unshown.into_iter().take(room).map(|node| (node, dir)));
+        folder.unshown_until = Some(account.polls_begun);
+        account.poll_now();
+        Ok(())
+    }
+
+    /// Asks for what no listing showed and no event told of.
+    pub(in crate::engine) fn ask_for_unshown(&mut self) -> Result<()> {
+        let mut due = Vec::new();
+        for (id, folder) in &mut self.folders {
+            let drained = self.accounts.get(&folder.account).map_or(0, |account| account.drained);
+            if folder.unshown_until.take_if(|polls| drained > *polls).is_some() {
+                due.extend(std::mem::take(&mut folder.unshown).into_iter().map(|(node, dir)| (*id, node, dir)));
+            }
+        }
+        for (id, node, dir) in due {
+            let item = self.store.item(node)?;
+            let is_there =
+                |item: &ItemRow| item.remote.presence == Presence::Present && item.remote.parent == Some(dir);
+            if item.is_some_and(|item| is_there(&item)) {
+                self.mark_look(node, id, LOOK_AFTER_TRASH, Source::Listing(Lane::News))?;
             }
         }
         Ok(())

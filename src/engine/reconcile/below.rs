@@ -7,7 +7,7 @@ use super::*;
 const ABOVE_MOST: usize = 64;
 
 /// Who has to leave a directory before it can be let go.
-pub(in crate::engine) enum AtHome {
+enum AtHome {
     /// Nobody.
     Nobody,
     /// Somebody who has to be told so first.
@@ -17,9 +17,48 @@ pub(in crate::engine) enum AtHome {
 }
 
 impl Engine {
+    /// Whether nobody sits in a directory any more. If somebody does, waits for him to go.
+    pub(in crate::engine) fn is_vacated(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+        if let Some(comes) = self.comes_into(item).map(|comes| self.store.item(comes)).transpose()?.flatten() {
+            // Whatever is to become of it there, it must find its directory in the books.
+            self.await_node(work, &comes)?;
+            return Ok(false);
+        }
+        let child = if self.policy(item.folder).sends() && item.remote.presence == Presence::FilteredOut {
+            match self.first_at_home(item)? {
+                AtHome::Nobody => None,
+                AtHome::Somebody(child) => Some(*child),
+                AtHome::NotYetKnown => {
+                    self.make_ready_again(work);
+                    return Ok(false);
+                }
+            }
+        } else {
+            self.store.seated_in(item.node)?.map(|child| self.store.item(child)).transpose()?.flatten()
+        };
+        let Some(child) = child else { return Ok(true) };
+        let stays = child.is_local_only() || matches!(self.plan_of(&child), Action::Revive | Action::MoveRemote { .. });
+        if stays && self.policy(item.folder).sends() && item.remote.presence == Presence::Absent {
+            // Somebody put something into it: it comes back into the cloud with that, and into sight before.
+            if matches!(item.disk_seat(), Some(SeatRow::Parked(_))) {
+                self.bring_back(item, work)?;
+            } else {
+                self.revive(item, work)?;
+            }
+            return Ok(false);
+        }
+        if self.store.work(child.node)?.is_none() {
+            // One that believes to be where it should be, in a folder that is gone, is asked about.
+            let look = if self.plan_of(&child) == Action::Settle { LOOK } else { 0 };
+            self.store.mark(child.node, child.folder, Lane::Bulk, look, None, self.now.wall)?;
+        }
+        self.await_node(work, &child)?;
+        Ok(false)
+    }
+
     /// Who sits in a directory that is to be let go and has to be told so first. If only those are left whom a local hand put there, the
     /// books forget that they are there: what the directory holds is met again under whatever it is from now on.
-    pub(in crate::engine) fn first_at_home(&mut self, dir: &ItemRow) -> Result<AtHome> {
+    fn first_at_home(&mut self, dir: &ItemRow) -> Result<AtHome> {
         let is_stray = |engine: &Self, child: &ItemRow| {
             child.is_local_only() || matches!(engine.plan_of(child), Action::MoveRemote { .. })
         };
