@@ -291,6 +291,11 @@ impl Engine {
             whole => return Ok(whole.is_some()),
         }
         let Some(child) = self.store.item(child)? else { return Ok(true) };
+        if self.store.work(child.node)?.is_some_and(|theirs| theirs.look >= LOOK_AFTER_TRASH) {
+            // The stream said that it went as well: whether somebody changed it is known when it was looked at.
+            self.await_node(work, &child)?;
+            return Ok(false);
+        }
         match self.plan_of(&child) {
             Action::Fetch { .. }
             | Action::MakeFolder { .. }
