@@ -211,6 +211,7 @@ impl<'a> DiskHand<'a> {
             for content in &contents {
                 self.took(content);
             }
+            self.ledger.removes_folder(path);
             self.ledger.did("disk: move folder out", path);
         }
     }
@@ -221,6 +222,7 @@ impl<'a> DiskHand<'a> {
             return;
         }
         self.ledger.touches(Side::Disk, path);
+        self.ledger.removes_folder(path);
         self.ledger.did("disk: delete folder", path);
         let mut todo = vec![self.at(path)];
         let mut dirs = Vec::new();

@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::support::sha1_of;
+
+/// How long the agent may take from the removal of a folder on disk until it is in the cloud's trash: it waits for the disk to settle and
+/// reads the stream before that, and what is put into the folder after goes along, as the README says.
+const GOES_ALONG: Duration = Duration::from_secs(10);
 
 /// Which hand wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +36,10 @@ struct Book {
     own_loss: BTreeSet<String>,
     /// What was written into a file that was being put aside at the same moment: it must be findable.
     aside: BTreeSet<String>,
+    /// Folders that a person removed from the disk, and when.
+    removed: Vec<(String, Instant)>,
+    /// What somebody put into such a folder in the cloud before anybody there could hear of its end: it goes into the trash with it.
+    along: BTreeSet<String>,
     /// A person overwrote something that he cannot name, for something else took its place at the same moment.
     blind: bool,
     /// What each hand touched last.
@@ -59,7 +67,24 @@ impl Ledger {
     /// A content is about to be written.
     pub fn writes(&self, by: Side, at: &str, content: &[u8]) {
         let written = Written { by, at: at.to_owned(), bytes: content.len() as u64 };
-        self.with(|book| book.written.insert(sha1_of(content), written));
+        self.with(|book| {
+            let is_in = |removed: &str| at.strip_prefix(removed).is_some_and(|rest| rest.starts_with('/'));
+            let goes = book.removed.iter().any(|(path, when)| when.elapsed() < GOES_ALONG && is_in(path));
+            if goes && by == Side::Cloud {
+                book.along.insert(sha1_of(content));
+            }
+            book.written.insert(sha1_of(content), written)
+        });
+    }
+
+    /// A person removed a folder from the disk.
+    pub fn removes_folder(&self, path: &str) {
+        self.with(|book| book.removed.push((path.to_owned(), Instant::now())));
+    }
+
+    /// Whether a content was put into a folder that was being deleted: the cloud's trash has it with that.
+    pub fn may_go_along(&self, hash: &str) -> bool {
+        self.with(|book| book.along.contains(hash))
     }
 
     /// A person took a content away. `kept` tells whether somebody else holds it.
