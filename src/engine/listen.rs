@@ -574,7 +574,8 @@ pub(super) const LOOK: u8 = 1;
 /// Ask for the item's state after the stream said that it went to the trash, or elsewhere: "not found" is the second proof.
 pub(super) const LOOK_AFTER_TRASH: u8 = 2;
 
-/// As [`LOOK_AFTER_TRASH`], but the stream had something else to say of the item since.
+/// As [`LOOK_AFTER_TRASH`], but the stream had something else to say of the item since, or said that it moved: it need not have gone with
+/// the folder that held it.
 pub(super) const LOOK_UNSURE: u8 = 3;
 
 /// As [`LOOK_AFTER_TRASH`], for what left the watched folder: of what happened in it since, the stream told us nothing.

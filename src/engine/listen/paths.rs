@@ -218,7 +218,7 @@ impl Engine {
         if is_ahead || namesakes.len() > 1 || self.is_compared(folder) {
             let leaves = self.place_of(folder, path)? == Place::Outside;
             for node in namesakes {
-                self.mark_look(node, folder, if leaves { LOOK_AWAY } else { LOOK_AFTER_TRASH }, source)?;
+                self.mark_look(node, folder, if leaves { LOOK_AWAY } else { LOOK_UNSURE }, source)?;
             }
             return self.list_place(folder, path, Some(true)).map(|_| None);
         }
@@ -239,19 +239,19 @@ impl Engine {
                 return Ok(None);
             }
             Place::Folder(_) => {
-                self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
+                self.mark_look(node, folder, LOOK_UNSURE, source)?;
                 return Ok(None);
             }
             Place::Beyond { nearest } => {
                 // That folder may be gone again before it is found, and what went into it with it.
-                self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
+                self.mark_look(node, folder, LOOK_UNSURE, source)?;
                 self.look_for(folder, path, nearest)?;
                 return Ok(None);
             }
         };
         if self.is_in_doubt(parent)? {
             // What takes its place may be what the event means: it would go with the wrong one.
-            self.mark_look(node, folder, LOOK_AFTER_TRASH, source)?;
+            self.mark_look(node, folder, LOOK_UNSURE, source)?;
             return Ok(None);
         }
         let Some(above) = self.store.item(parent)? else { return Ok(Some("unknown item")) };
@@ -314,7 +314,7 @@ impl Engine {
                 let above = path.rsplit_once('/').map_or(path, |(above, _)| above);
                 self.look_for(folder, above, nearest)?;
                 return match known {
-                    Some(_) => self.hint(folder, id, if leaves { LOOK_AFTER_TRASH } else { LOOK }, source),
+                    Some(_) => self.hint(folder, id, if leaves { LOOK_UNSURE } else { LOOK }, source),
                     None => Ok(Some("listed")),
                 };
             }
@@ -347,7 +347,7 @@ impl Engine {
                 .is_some_and(|known| known.remote.presence == Presence::Present && known.remote.parent != Some(parent));
         if is_displaced || self.must_look(folder, &told) || self.is_in_doubt(parent)? {
             return match known {
-                Some(_) => self.hint(folder, id, if leaves { LOOK_AFTER_TRASH } else { LOOK }, source),
+                Some(_) => self.hint(folder, id, if leaves { LOOK_UNSURE } else { LOOK }, source),
                 None => self.look_at_unknown(folder, parent, &told, source),
             };
         }
