@@ -350,6 +350,8 @@ impl Engine {
             Action::Release | Action::Remove(ItemKind::Folder) => self.await_node(work, &occupant)?,
             Action::Leave => {
                 let text = "a local file that is to stay has the name of an item";
+                // What was fetched would lie there for as long as that file does.
+                self.drop_staged(item.folder, item.node);
                 self.item_failed(item.node, LOCAL_IN_THE_WAY, text, None)?;
             }
             _ => self.same_place(item, work, &occupant)?,
