@@ -239,7 +239,7 @@ impl Engine {
         if self.hides_an_edit(item) {
             return self.bring_back(item, work);
         }
-        if matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Parked(_))) {
+        if matches!(item.disk_seat(), Some(SeatRow::Parked(_))) {
             // It was on its way, out of sight: nobody would find it there.
             let want = if item.id.is_folder() { Want::RemoveFolder } else { Want::RemoveFile };
             return self.want(item, work, want);
@@ -483,7 +483,7 @@ impl Engine {
     fn hides_an_edit(&self, item: &ItemRow) -> bool {
         self.policy(item.folder).sends()
             && !item.id.is_folder()
-            && matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Parked(_)))
+            && matches!(item.disk_seat(), Some(SeatRow::Parked(_)))
             && item.local.as_ref().and_then(LocalRow::edit).is_some()
     }
 

@@ -191,6 +191,25 @@ fn an_edit_that_was_put_out_of_sight_outlives_its_file_in_the_cloud() {
 }
 
 #[test]
+fn what_was_moved_and_put_out_of_sight_goes_with_its_file_in_the_cloud() {
+    let mut world = both("a=1");
+    let a = world.cloud.at("a");
+    let known = |world: &World| world.store().item_by_id(FOLDER, &a).unwrap().unwrap();
+    world.disk.rename("a", "ours");
+    while known(&world).local.is_none() {
+        assert!(world.step());
+    }
+    world.cloud.rename(&a, "b");
+    world.cloud.add_folder(&watched(), "ours");
+    world.command(Command::Sync { folder: None, full: false });
+    while !matches!(known(&world).synced.unwrap().seat, SeatRow::Parked(_)) {
+        assert!(world.step());
+    }
+    world.cloud.trash(&a);
+    ends_as(&mut world, "ours/");
+}
+
+#[test]
 fn what_was_moved_into_a_folder_that_patterns_keep_out_now_follows_what_the_disk_has() {
     let mut world = world_like(Swarm { exclude: true, ..calm(Mode::TwoWay) }, "a/ a/c/ a/c/f=1 d/ d/own=2");
     let (c, d) = (world.cloud.at("a/c"), world.cloud.at("d"));
