@@ -91,9 +91,12 @@ fn a_running_agent_mends_what_was_found() {
     cloud.write(&remote("b"), b"b".to_vec()).unwrap();
     let agent = bed.start();
     bed.wait_in_sync(PATIENCE);
+    // Otherwise it may find and mend by itself what is to be found, before that is looked for.
+    bed.ok(&["pause", "inbox"]);
     std::fs::remove_file(bed.local().join("a")).unwrap();
     std::fs::write(bed.local().join("b"), "edited").unwrap();
     verify(&bed, 3, &["inbox", "--repair"]);
+    bed.ok(&["resume", "inbox"]);
     bed.wait_equal(PATIENCE);
     bed.wait_in_sync(PATIENCE);
     verify(&bed, 0, &["inbox"]);
