@@ -191,11 +191,12 @@ impl History {
             };
             self.tally.add(&format!("contents found {place}"), 1);
             self.tally.add(&format!("bytes found {place}"), written.bytes);
-            if place == "in the cloud's versions and trash" && self.ledger.may_go_along(&hash) {
-                self.tally.add("contents that went along with a folder deleted at the same moment", 1);
+            if place == "in the tree" || !self.ledger.must_be_in_the_tree(&hash) {
                 continue;
             }
-            if place != "in the tree" && self.ledger.must_be_in_the_tree(&hash) {
+            if place == "in the cloud's versions and trash" && self.ledger.may_go_along(&hash) {
+                self.tally.add("contents that went along with a folder deleted at the same moment", 1);
+            } else {
                 unasked.push(format!("{} ({side}) {hash}: only {place}", written.at));
             }
         }
