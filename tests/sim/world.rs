@@ -228,6 +228,8 @@ impl World {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
+            disordered: false,
+            top_id: None,
             long_poll: self.swarm.long_poll,
             events_carry_items: !self.swarm.habits.paths,
             folds_case: true,

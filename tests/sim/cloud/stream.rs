@@ -14,7 +14,7 @@ impl Cloud {
                 _ if id.is_folder() => Subject::Path { path, from, is_folder: Some(true) },
                 Some(thing) => {
                     let version = Some(VersionId::new(format!("v{}", thing.version)));
-                    Subject::Id { id: id.clone(), version, path: Some(path), from }
+                    Subject::Id { id: id.clone(), version, parent: None, path: Some(path), from }
                 }
                 None => Subject::Gone(id.clone()),
             };
