@@ -101,8 +101,8 @@ impl World {
     }
 
     /// News, as the cloud tells them, or as an engine without one of the laws takes them.
-    fn page(&self, cursor: &Cursor) -> Result<EventPage, ProviderError> {
-        let page = self.cloud.events(cursor);
+    fn page(&mut self, cursor: &Cursor) -> Result<EventPage, ProviderError> {
+        let page = self.cloud.events(cursor, &mut self.extra);
         match (self.mutant, page) {
             (Some(Mutant::LostPlaceIsNow), Err(_)) => {
                 Ok(EventPage { events: Vec::new(), next: self.cloud.newest_cursor(), drained: true })

@@ -22,7 +22,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use folder_sync_agent::command::Command;
+use folder_sync_agent::daemon::folder_state;
 use folder_sync_agent::id::ItemId;
+use folder_sync_agent::report::FolderState;
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::items::{Presence, SeatRow};
 
@@ -31,7 +33,7 @@ use folder_sync_agent::store::undo::Away;
 use super::cloud::{Content, size_of, watched};
 use super::rest::is_by_design;
 use super::swarm::Swarm;
-use super::world::{FOLDER, World};
+use super::world::{FOLDER, Happening, World};
 
 impl World {
     /// Brings the world to rest and checks everything.
@@ -129,6 +131,13 @@ impl World {
 
     /// Law 1, V2: the disk has what the cloud has.
     fn check_trees(&self, blocked: &BTreeSet<ItemId>) {
+        if let Some(difference) = self.difference(blocked) {
+            panic!("law 1, V2: {difference}");
+        }
+    }
+
+    /// The first difference between the trees that is not as it should be.
+    fn difference(&self, blocked: &BTreeSet<ItemId>) -> Option<String> {
         let wanted: BTreeMap<String, (ItemId, Option<Content>)> = self
             .wanted()
             .into_iter()
@@ -139,21 +148,55 @@ impl World {
             })
             .collect();
         let disk = self.disk.tree();
+        let both = || format!("cloud {wanted:#?}\ndisk {disk:#?}");
         for (path, (id, content)) in &wanted {
             if self.disk.meddled && id.is_folder() && self.is_mirror() {
                 continue;
             }
             let there = disk.get(path);
-            assert_eq!(there, Some(content), "law 1, V2: `{path}` ({id}) on disk\ncloud {wanted:#?}\ndisk {disk:#?}");
-        }
-        if !self.may_have_more() {
-            for path in disk.keys() {
-                assert!(
-                    wanted.contains_key(path),
-                    "law 1, V2: `{path}` is on disk and not in the cloud\ncloud {wanted:#?}"
-                );
+            if there != Some(content) {
+                return Some(format!("`{path}` ({id}) is {there:?} on disk and not {content:?}\n{}", both()));
             }
         }
+        if !self.may_have_more() {
+            for path in disk.keys().filter(|path| !wanted.contains_key(*path)) {
+                return Some(format!("`{path}` is on disk and not in the cloud\n{}", both()));
+            }
+        }
+        None
+    }
+
+    /// What `agent status` says of the folder.
+    pub fn says_in_sync(&self) -> bool {
+        let folders = self.store().folders().unwrap();
+        let Some(folder) = folders.iter().find(|folder| folder.folder == FOLDER) else { return false };
+        let health = self.engine().health();
+        let pending = self.store().reader().pending(FOLDER).unwrap();
+        folder_state(folder, &pending, Some(&health)).0 == FolderState::InSync
+            && health.accounts.values().all(|account| account.degraded.is_none())
+    }
+
+    /// Law 10: where everything was told and the engine says "in sync", the trees are equal.
+    pub fn check_honest(&self) {
+        if self.is_all_heard()
+            && self.says_in_sync()
+            && let Some(difference) = self.difference(&BTreeSet::new())
+        {
+            panic!("law 10, V18: \"in sync\" is said, and {difference}");
+        }
+    }
+
+    /// Whether the engine was told of all that is so: the stream to its end, and the disk.
+    fn is_all_heard(&self) -> bool {
+        let is_on_its_way = |happening: &Happening| {
+            matches!(happening, Happening::Deliver { .. } | Happening::Hints(_) | Happening::LateWrite(_))
+        };
+        let accounts = self.store().reader().accounts().unwrap();
+        self.inbox.is_empty()
+            && self.disk.hints.is_empty()
+            && self.cloud.is_all_told()
+            && !self.heap.values().any(is_on_its_way)
+            && accounts.iter().all(|account| account.cursor.as_ref().is_some_and(|cursor| !self.cloud.has_news(cursor)))
     }
 
     /// The cloud's tree as the folder is to have it.

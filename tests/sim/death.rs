@@ -92,8 +92,7 @@ impl World {
 
     /// The history is over: what it came to.
     pub fn end(mut self) -> Tally {
-        let words = ["event lost", "event repeated", "event late", "events swapped"];
-        for (word, times) in words.into_iter().zip(self.cloud.disturbed).filter(|(_, times)| *times > 0) {
+        for (word, times) in std::mem::take(&mut self.cloud.disturbed) {
             *self.tally.faults.entry(word.into()).or_default() += times;
         }
         self.tally.conflicts = self.store().conflicts(FOLDER).unwrap().len() as u64;

@@ -155,6 +155,7 @@ impl Swarm {
             lose: if chance.one_in(3) { some(chance, 20) } else { 0 },
             list_page: chance.within(1, 12) as usize,
             event_page: chance.within(1, 30) as usize,
+            ..Habits::default()
         };
         // Drawn from a number of its own, so that histories keep their numbers.
         if chance.clone().one_in(4) {

@@ -229,7 +229,7 @@ impl World {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             long_poll: self.swarm.long_poll,
-            events_carry_items: !self.swarm.habits.paths,
+            events_carry_items: !self.swarm.habits.paths && !self.swarm.habits.ids,
             folds_case: true,
             poll_floor: Duration::from_secs(5),
             hash: folder_sync_agent::provider::HashKind::Sha1,
