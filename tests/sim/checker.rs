@@ -32,6 +32,7 @@ use folder_sync_agent::store::undo::Away;
 
 use super::cloud::{Content, size_of, watched};
 use super::rest::is_by_design;
+use super::rows::SEEN_WHOLE_WITHIN_MS;
 use super::swarm::Swarm;
 use super::world::{FOLDER, Happening, World};
 
@@ -41,9 +42,7 @@ impl World {
         self.end_misfortune();
         self.rest();
         if self.cloud.lossy {
-            // An old event that came during the comparison may have hidden what a lost one had to say; the next one finds it.
-            self.command(Command::Sync { folder: None, full: true });
-            self.rest();
+            self.let_it_be_found();
         }
         if self.swarm.mode == Mode::Upload {
             self.check();
@@ -53,6 +52,16 @@ impl World {
         }
         self.check();
         self.check_second_plan();
+    }
+
+    /// What was never told is found by the agent itself, within the promised time; nobody helps.
+    fn let_it_be_found(&mut self) {
+        let end = self.now + SEEN_WHOLE_WITHIN_MS;
+        self.schedule(SEEN_WHOLE_WITHIN_MS, Happening::Late);
+        while self.now < end {
+            assert!(self.step(), "V2: nothing will ever happen again");
+        }
+        self.rest();
     }
 
     /// Checks what must be true at rest.
@@ -158,12 +167,8 @@ impl World {
                 return Some(format!("`{path}` ({id}) is {there:?} on disk and not {content:?}\n{}", both()));
             }
         }
-        if !self.may_have_more() {
-            for path in disk.keys().filter(|path| !wanted.contains_key(*path)) {
-                return Some(format!("`{path}` is on disk and not in the cloud\n{}", both()));
-            }
-        }
-        None
+        let more = disk.keys().find(|path| !self.may_have_more() && !wanted.contains_key(*path));
+        more.map(|path| format!("`{path}` is on disk and not in the cloud\n{}", both()))
     }
 
     /// What `agent status` says of the folder.
@@ -186,17 +191,23 @@ impl World {
         }
     }
 
-    /// Whether the engine was told of all that is so: the stream to its end, and the disk.
+    /// Whether the engine was told of all that is so, and nothing is under way: the stream to its end, and the disk. What the cloud never
+    /// told has to be found in its time.
     fn is_all_heard(&self) -> bool {
         let is_on_its_way = |happening: &Happening| {
             matches!(happening, Happening::Deliver { .. } | Happening::Hints(_) | Happening::LateWrite(_))
         };
-        let accounts = self.store().reader().accounts().unwrap();
-        self.inbox.is_empty()
-            && self.disk.hints.is_empty()
+        let is_busy = self.engine().jobs_under_way() > self.waits.len() || !self.inbox.is_empty();
+        let is_untold = self.cloud.untold.is_some_and(|at| self.now < at + SEEN_WHOLE_WITHIN_MS);
+        // Nobody listens to what a local user does in a mirror.
+        let is_meddled = self.disk.meddled && self.is_mirror();
+        if is_busy || is_untold || is_meddled || self.swarm.mode == Mode::Upload || self.disk.away {
+            return false;
+        }
+        self.disk.hints.is_empty()
             && self.cloud.is_all_told()
+            && self.read_to.as_ref().is_some_and(|cursor| !self.cloud.has_news(cursor))
             && !self.heap.values().any(is_on_its_way)
-            && accounts.iter().all(|account| account.cursor.as_ref().is_some_and(|cursor| !self.cloud.has_news(cursor)))
     }
 
     /// The cloud's tree as the folder is to have it.
@@ -338,15 +349,18 @@ impl World {
         self.check();
     }
 
-    /// The last misfortune is over, and whatever was lost can be known again.
+    /// The last misfortune is over. What is late still comes in its time, and nobody asks the agent to compare anything.
     fn end_misfortune(&mut self) {
         self.misfortune = false;
         self.approving = true;
         self.disk.away = false;
-        self.release_late();
+        self.cloud.show_all();
         self.command(Command::Resume { folder: None });
         self.command(Command::CredentialsChanged { account: "a".into() });
-        self.command(Command::Sync { folder: None, full: self.cloud.lossy });
+        let moments: Vec<u64> = self.cloud.late_moments().collect();
+        for at in moments {
+            self.schedule(at.saturating_sub(self.now), Happening::Late);
+        }
     }
 
     /// A local user had a hand in the tree, which nobody watches: every file gets a new version, so that all of it is looked at.

@@ -1,6 +1,6 @@
 //! A made-up cloud: items known by id, a trash, and a stream of events that may come late, twice, in disorder or not at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use folder_sync_agent::events::{EventKind, EventPage, RemoteEvent, Subject};
 use folder_sync_agent::id::{ContentHash, Cursor, EventId, ItemId, PageToken, Sha256, VersionId};
@@ -15,6 +15,7 @@ use super::chance::Chance;
 mod permission;
 mod stream;
 
+use permission::Tree;
 pub use permission::above;
 pub use stream::Told;
 
@@ -80,6 +81,8 @@ pub struct Habits {
     pub lose: u64,
     /// One event in so many is late by up to `late_ms`, and stands where it belongs: behind a cursor that was given meanwhile.
     pub behind: u64,
+    /// One page of a listing in so many shows the folder as it was up to `late_ms` ago.
+    pub stale: u64,
     /// One event in so many has lost its item: its `source` is null, or it cannot be read at all.
     pub blank: u64,
     /// One event in so many has a word that nobody knows.
@@ -102,6 +105,8 @@ pub struct Cloud {
     /// The farthest position that was given.
     given: u64,
     pub habits: Habits,
+    /// Former states, with the moment up to which each was so, the newest last.
+    former: VecDeque<(u64, Tree)>,
     next_id: u64,
     next_event: u64,
     next_version: u64,
@@ -161,6 +166,7 @@ impl Cloud {
             late: Vec::new(),
             given: 0,
             habits: Habits { list_page: 1_000, event_page: 100, ..Habits::default() },
+            former: VecDeque::new(),
             next_id: 1,
             next_event: 1,
             next_version: 1,
@@ -349,6 +355,7 @@ impl Cloud {
         assert!(!self.is_below(parent, id), "a folder does not go into itself");
         assert!(!self.is_taken(parent, name, Some(id)), "the cloud has a `{name}` there");
         let was_inside = self.is_below(id, &watched());
+        let was_hidden = self.is_hidden(id);
         let from = self.path_of(id);
         self.place(id, parent, name);
         let is_inside = self.is_below(id, &watched());
@@ -358,7 +365,11 @@ impl Cloud {
             _ => {}
         }
         let subject = self.subject_from(id, Some(from));
-        self.tell_as(EventKind::Moved, "ITEM_MOVE", id, subject);
+        if !was_hidden && self.is_hidden(id) {
+            self.tell_of_leaving(EventKind::Moved, "ITEM_MOVE", id, subject);
+        } else {
+            self.tell_as(EventKind::Moved, "ITEM_MOVE", id, subject);
+        }
     }
 
     fn place(&mut self, id: &ItemId, parent: &ItemId, name: &str) {

@@ -74,6 +74,8 @@ impl World {
             self.tally.hit("crash: the clock begins anew");
             self.boot = self.now;
         }
+        let account = self.store().reader().accounts().unwrap().pop();
+        self.read_to = account.and_then(|account| account.cursor);
         self.start();
     }
 

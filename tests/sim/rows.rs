@@ -11,6 +11,7 @@ use super::stories::{put, tree, world_like};
 use super::swarm::Swarm;
 use super::world::{Happening, World};
 
+mod body;
 mod stream;
 mod visible;
 
@@ -19,7 +20,7 @@ const HOUR_MS: u64 = 60 * MINUTE_MS;
 /// A comparison that news make necessary is done within this time: at most one in five minutes, and the time that it takes.
 const COMPARED_WITHIN_MS: u64 = 15 * MINUTE_MS;
 /// A small tree is seen whole within an hour, whatever the stream tells; and what is found takes its time.
-const SEEN_WHOLE_WITHIN_MS: u64 = HOUR_MS + 15 * MINUTE_MS;
+pub const SEEN_WHOLE_WITHIN_MS: u64 = HOUR_MS + 15 * MINUTE_MS;
 
 /// Rows that fail today: the story, and its cases. A row without a case fails in all of them.
 fn known_red() -> Vec<(&'static str, &'static [&'static str])> {
@@ -32,6 +33,7 @@ fn known_red() -> Vec<(&'static str, &'static [&'static str])> {
         ),
         ("a_change_whose_event_has_no_item_is_found", &[]),
         ("a_change_whose_event_is_no_json_is_found", &[]),
+        ("a_download_that_brings_something_else_is_not_published", &["egnyte mirror", "egnyte two-way"]),
         ("a_folder_move_that_is_told_late_moves_nothing_back", &["enterprise mirror", "enterprise two-way"]),
         ("a_folder_that_was_out_of_sight_for_a_while_is_listed_again", &[]),
         ("a_new_item_of_which_only_the_id_is_told_is_found", &[]),
@@ -50,6 +52,12 @@ fn known_red() -> Vec<(&'static str, &'static [&'static str])> {
         ("what_changed_in_a_watched_folder_whose_parent_was_trashed_is_found", &[]),
         ("what_was_hidden_is_not_in_sync_until_all_of_it_was_listed", &[]),
     ]
+}
+
+/// Kinds of random histories of which some fail today. `SIM_SEEDS=1000 cargo test --test all sim::seeds::untold` lives through them
+/// nevertheless.
+pub fn known_red_kinds() -> &'static [&'static str] {
+    &["disorder", "enterprise", "garbled", "untold", "hidden"]
 }
 
 /// How a stream tells.
@@ -148,11 +156,9 @@ fn heals_in_time(world: &mut World, within_ms: u64, expected: &str) {
 fn heals_untold(world: &mut World, within_ms: u64, expected: &str, is_told: bool) {
     let end = world.now + within_ms;
     notice(world, within_ms);
+    world.judging = is_told;
     loop {
         assert!(world.step(), "V2: nothing will ever happen again");
-        if is_told {
-            world.check_honest();
-        }
         if tree(world) == expected && world.says_in_sync() {
             break;
         }
@@ -160,6 +166,7 @@ fn heals_untold(world: &mut World, within_ms: u64, expected: &str, is_told: bool
         let says = if world.says_in_sync() { "said to be in sync" } else { "not said to be in sync" };
         assert!(world.now < end, "law 1, V2: after {minutes} min not `{expected}` but `{now}`, and {says}");
     }
+    world.judging = true;
     world.rest();
     world.check();
     assert_eq!(tree(world), expected);
@@ -167,21 +174,22 @@ fn heals_untold(world: &mut World, within_ms: u64, expected: &str, is_told: bool
 
 /// Lives on for a while; "in sync" is the truth all the time.
 fn stays_honest(world: &mut World, ms: u64) {
-    let end = world.now + ms;
-    notice(world, ms);
-    while world.now < end {
-        assert!(world.step(), "V2: nothing will ever happen again");
-        world.check_honest();
-    }
+    live_for(world, ms, true);
 }
 
-/// Lives on for a while.
+/// Lives on for a while, in which "in sync" need not be the truth.
 fn lives_on(world: &mut World, ms: u64) {
+    live_for(world, ms, false);
+}
+
+fn live_for(world: &mut World, ms: u64, judging: bool) {
     let end = world.now + ms;
     notice(world, ms);
+    world.judging = judging;
     while world.now < end {
         assert!(world.step(), "V2: nothing will ever happen again");
     }
+    world.judging = true;
 }
 
 /// What was just done to the cloud wakes those who wait for it, and the clock stops when a while is over.

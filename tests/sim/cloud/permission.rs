@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// All items, and what is in which folder.
+pub type Tree = (BTreeMap<ItemId, Thing>, BTreeMap<ItemId, BTreeSet<ItemId>>);
+/// Former states that are kept.
+const FORMER_MOST: usize = 16;
+
 /// The folder above the watched one, in a cloud in which there is one.
 pub fn above() -> ItemId {
     ItemId::folder("3")
@@ -59,5 +64,54 @@ impl Cloud {
     pub fn show_untold(&mut self, id: &ItemId) {
         self.things.get_mut(id).unwrap().hidden = false;
         self.note_return(id);
+    }
+
+    /// Every permission is given back, and the watched folder is where it can be seen.
+    pub fn show_all(&mut self) {
+        let hidden: Vec<ItemId> =
+            self.things.iter().filter(|(_, thing)| thing.hidden).map(|(id, _)| id.clone()).collect();
+        for id in hidden {
+            self.show(&id);
+        }
+        if self.things.get(&above()).is_some_and(|thing| thing.trashed) {
+            self.restore(&above(), &top(), "Above");
+        }
+    }
+
+    /// Remembers the present state, which is about to change.
+    pub fn remember(&mut self, now: u64) {
+        if self.habits.stale == 0 {
+            return;
+        }
+        self.former.push_back((now, (self.things.clone(), self.children.clone())));
+        if self.former.len() > FORMER_MOST {
+            self.former.pop_front();
+        }
+    }
+
+    /// A page of a folder, perhaps as it was a while ago.
+    pub fn list_of_late(
+        &mut self,
+        folder: &ItemId,
+        page: Option<&PageToken>,
+        now: u64,
+        chance: &mut Chance,
+    ) -> Result<ListPage, ProviderError> {
+        if !chance.one_in(self.habits.stale) {
+            return self.list(folder, page);
+        }
+        let moment = now.saturating_sub(chance.below(self.habits.late_ms));
+        let was_so = self.former.iter().position(|(until, _)| *until >= moment);
+        let Some(at) = was_so else { return self.list(folder, page) };
+        self.suffer("listing of a former state");
+        self.note_untold(now);
+        let (things, children) = &mut self.former[at].1;
+        std::mem::swap(things, &mut self.things);
+        std::mem::swap(children, &mut self.children);
+        let listed = self.list(folder, page);
+        let (things, children) = &mut self.former[at].1;
+        std::mem::swap(things, &mut self.things);
+        std::mem::swap(children, &mut self.children);
+        listed
     }
 }

@@ -48,9 +48,13 @@ impl Cloud {
     }
 
     pub(super) fn tell_as(&mut self, kind: EventKind, word: &str, id: &ItemId, subject: Subject) {
-        if self.is_hidden(id) {
-            return;
+        if !self.is_hidden(id) {
+            self.tell_of_leaving(kind, word, id, subject);
         }
+    }
+
+    /// An event of an item that could be seen before.
+    pub(super) fn tell_of_leaving(&mut self, kind: EventKind, word: &str, id: &ItemId, subject: Subject) {
         self.next_event += 1;
         let event = RemoteEvent {
             id: EventId::new(format!("e{}", self.next_event)),
@@ -116,7 +120,7 @@ impl Cloud {
         }
     }
 
-    fn suffer(&mut self, misfortune: &'static str) {
+    pub(super) fn suffer(&mut self, misfortune: &'static str) {
         *self.disturbed.entry(misfortune).or_default() += 1;
     }
 
@@ -172,9 +176,9 @@ impl Cloud {
         self.log.len()
     }
 
-    /// Late events whose moment has come join the stream; those for which it has not stay, unless all are wanted.
-    pub fn release_late(&mut self, now: u64, all: bool) {
-        let (due, later) = std::mem::take(&mut self.late).into_iter().partition(|(at, _)| all || *at <= now);
+    /// Late events whose moment has come join the stream.
+    pub fn release_late(&mut self, now: u64) {
+        let (due, later) = std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= now);
         self.late = later;
         let due: Vec<(u64, Told)> = due;
         for (_, told) in due {
@@ -188,7 +192,12 @@ impl Cloud {
 
     /// When the next late event comes.
     pub fn next_late(&self) -> Option<u64> {
-        self.late.iter().map(|(at, _)| *at).min()
+        self.late_moments().min()
+    }
+
+    /// When the late events come.
+    pub fn late_moments(&self) -> impl Iterator<Item = u64> {
+        self.late.iter().map(|(at, _)| *at)
     }
 
     /// From now on all former cursors are refused.
