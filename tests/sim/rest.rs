@@ -63,7 +63,10 @@ impl World {
     }
 
     pub fn at_rest(&self) -> bool {
-        if !self.inbox.is_empty() || self.heap.values().any(|happening| !matches!(happening, Happening::Late)) {
+        if !self.inbox.is_empty()
+            || !self.cloud.is_all_told() && !self.misfortune
+            || self.heap.values().any(|happening| !matches!(happening, Happening::Late))
+        {
             return false;
         }
         self.unrest().is_none()
