@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::deed::Place;
 use crate::hook::{HookKind, HookSettings, QuarantineRemote};
-use crate::id::{AccountId, FolderId, JobId, NodeId, Sha256};
+use crate::id::{AccountId, FolderId, Generation, JobId, NodeId, Sha256};
 use crate::path::Name;
 use crate::store::intents::IntentRow;
 use crate::store::work::Lane;
@@ -102,6 +102,7 @@ enum Job {
     Resolve(AccountId, FolderId),
     Size(AccountId, FolderId),
     Root(AccountId, FolderId),
+    Stray { account: AccountId, asked: Generation },
     List { account: AccountId, listing: Listing },
     Look { account: AccountId, node: NodeId },
     Fetch { account: AccountId, folder: FolderId, node: NodeId, content: SyncedContent },
@@ -309,6 +310,7 @@ impl Engine {
             (Job::Poll(account), Outcome::Polled(result)) => self.polled(account, result),
             (Job::PollAgain(account), Outcome::Polled(result)) => self.polled_again(account, result),
             (Job::Root(account, folder), Outcome::Looked(result)) => self.root_looked(account, folder, result),
+            (Job::Stray { account, asked }, Outcome::Looked(result)) => self.stray_looked(account, asked, result),
             (Job::Wait(account), Outcome::Woken(result)) => {
                 self.woken(account, result);
                 Ok(())

@@ -176,6 +176,8 @@ fn state(row: &FolderRow, pending: &Pending, degraded: bool, caught_up: bool) ->
         FolderState::Paused
     } else if row.root.is_none() {
         FolderState::Starting
+    } else if row.doubt.is_some() && row.verified_at.is_some() {
+        FolderState::Verifying
     } else if row.unverified.is_some() {
         let first = row.verified_at.is_none();
         if first && row.scan_stage == Some(ScanStage::Listing) {

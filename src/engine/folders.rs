@@ -175,7 +175,9 @@ impl Folder {
         let root = self.batch.is_none().then_some(self.root_due);
         let asks = self.root == Root::Open && self.root_item.is_some() && !self.row.paused;
         let remote = self.remote.deadline().zip(ask_at).filter(|_| asks).map(|(at, ask_at)| at.max(ask_at));
-        let verify = ask_at.filter(|_| asks && self.row.scan_stage.is_none()).map(|at| at.max(self.verify_due));
+        let verify = ask_at
+            .filter(|_| asks && self.row.scan_stage.is_none() && !self.remote.is_gone)
+            .map(|at| at.max(self.verify_due));
         resolve.into_iter().chain(root).chain(remote).chain(verify).min()
     }
 }

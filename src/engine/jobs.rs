@@ -10,7 +10,10 @@ impl Engine {
     /// Gives back what a job held, when the job is dropped before it ended.
     pub(super) fn release_slot(&mut self, job: &Job) {
         match job {
-            Job::List { account, .. } | Job::Look { account, .. } | Job::Root(account, _) => {
+            Job::List { account, .. }
+            | Job::Look { account, .. }
+            | Job::Root(account, _)
+            | Job::Stray { account, .. } => {
                 if let Some(account) = self.accounts.get_mut(account) {
                     account.asking = account.asking.saturating_sub(1);
                 }
@@ -92,6 +95,7 @@ pub(super) fn job_folder(job: &Job) -> Option<FolderId> {
         | Job::TakeCursor(_)
         | Job::Poll(_)
         | Job::PollAgain(_)
+        | Job::Stray { .. }
         | Job::Wait(_)
         | Job::Look { .. }
         | Job::Tell { .. } => None,
@@ -114,6 +118,7 @@ pub(super) fn job_nodes(job: &Job) -> Vec<NodeId> {
         | Job::TakeCursor(_)
         | Job::Poll(_)
         | Job::PollAgain(_)
+        | Job::Stray { .. }
         | Job::Wait(_)
         | Job::Open(_)
         | Job::Resolve(..)

@@ -8,6 +8,7 @@ use super::input::WAIT_LIMIT;
 use super::learn::{Learned, Source};
 use super::purse::CallQueues;
 use super::purse::Purse;
+use super::remote::Strays;
 use super::{Engine, Job, millis};
 use crate::events::budget::Share;
 use crate::events::interval::{Bounds, Interval, backoff};
@@ -90,6 +91,8 @@ pub(super) struct Account {
     news_for_us: bool,
     /// The second reading of the stream after activity.
     again: Again,
+    /// Ids without a place that are to be looked at.
+    pub strays: Strays,
 }
 
 impl Account {
@@ -119,6 +122,7 @@ impl Account {
             purse,
             news_for_us: false,
             again: Again::default(),
+            strays: Strays::default(),
         }
     }
 
@@ -269,6 +273,7 @@ impl Engine {
                 account.purse.ask_again();
             }
             self.drive_account(id)?;
+            self.drive_strays(id)?;
         }
         Ok(())
     }

@@ -4,10 +4,12 @@ mod hints;
 mod questions;
 mod rolling;
 mod root;
+mod strays;
 
 pub(in crate::engine) use hints::{Expectation, Facts, Location, Mark};
 pub(in crate::engine) use questions::{Complete, Listing, Questions, Shown};
 pub(in crate::engine) use root::RootState;
+pub(in crate::engine) use strays::Strays;
 
 use super::Engine;
 use super::learn::Source;

@@ -1,6 +1,6 @@
 //! Places in the cloud's tree: folders by name, what lies above a watched folder, and when a folder's children were last seen whole.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::{Result, Store, StoreError};
 use crate::id::{AccountId, FolderId, ItemId, NodeId};
@@ -59,6 +59,11 @@ impl Store {
         Ok(())
     }
 
+    /// Whether it is known which remote folders lie above a watched one.
+    pub fn has_above(&self, folder: FolderId) -> Result<bool> {
+        Ok(self.conn.prepare_cached("SELECT 1 FROM above WHERE folder = ?1")?.exists([folder.0])?)
+    }
+
     /// The watched folders of an account that lie below a remote folder.
     pub fn folders_below(&self, account: AccountId, id: &ItemId) -> Result<Vec<FolderId>> {
         let sql = "SELECT above.folder FROM above JOIN folder USING (folder)
@@ -68,13 +73,13 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The remote folder of a watched one whose children were seen longest ago, and when; one that is about to be listed is left out.
-    pub fn oldest_observed(&self, folder: FolderId) -> Result<Option<(NodeId, Wall)>> {
+    /// The remote folders of a watched one whose children were seen longest ago, and when; those that are about to be listed are left out.
+    pub fn oldest_observed(&self, folder: FolderId, limit: u32) -> Result<Vec<(NodeId, Wall)>> {
         let sql = "SELECT node, at FROM observed INDEXED BY observed_age WHERE folder = ?1
-                       AND NOT EXISTS (SELECT 1 FROM listing WHERE listing.node = observed.node) ORDER BY at LIMIT 1";
-        let found =
-            self.conn.prepare_cached(sql)?.query_row([folder.0], |row| Ok((NodeId(row.get(0)?), Wall(row.get(1)?))));
-        Ok(found.optional()?)
+                       AND NOT EXISTS (SELECT 1 FROM listing WHERE listing.node = observed.node) ORDER BY at LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![folder.0, limit], |row| Ok((NodeId(row.get(0)?), Wall(row.get(1)?))))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// How many remote folders of a watched one have been listed.

@@ -83,6 +83,9 @@ impl World {
         if folder.unverified.is_some() || folder.scan_stage.is_some() || folder.verified_at.is_none() {
             return Some(format!("comparison: {:?} {:?}", folder.unverified, folder.scan_stage));
         }
+        if folder.doubt.is_some() {
+            return Some("an event that could not be understood".into());
+        }
         let health = self.engine().health();
         let is_well = health.accounts.values().all(|account| account.degraded.is_none())
             && health.folders.values().all(Option::is_none);

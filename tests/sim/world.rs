@@ -240,7 +240,7 @@ impl World {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            disordered: false,
+            disordered: !self.swarm.habits.paths,
             top_id: None,
             long_poll: self.swarm.long_poll,
             events_carry_items: !self.swarm.habits.paths && !self.swarm.habits.ids,

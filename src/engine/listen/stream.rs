@@ -62,8 +62,7 @@ impl Engine {
             if !reading.is_again() {
                 counts.foreign += 1;
             }
-            self.note_foreign(id, &event.subject);
-            return Ok(());
+            return self.note_foreign(id, event, reading);
         }
         if self.store.event_seen(id, &event.id)? {
             if !reading.is_again() {
@@ -114,12 +113,21 @@ impl Engine {
     }
 
     /// An event that concerns no folder, as far as is known: a listing that is under way may yet show that it did.
-    fn note_foreign(&mut self, account: AccountId, subject: &Subject) {
-        let (Subject::Gone(id) | Subject::Id { id, .. }) = subject else { return };
-        if self.folders.values().any(|folder| folder.account == account) {
-            let at = self.store.generation();
-            self.questions.note_unknown(id, None, at, false);
+    fn note_foreign(&mut self, account: AccountId, event: &RemoteEvent, reading: Reading) -> Result<()> {
+        let (Subject::Gone(id) | Subject::Id { id, .. }) = &event.subject else { return Ok(()) };
+        if !self.folders.values().any(|folder| folder.account == account) {
+            return Ok(());
         }
+        let at = self.store.generation();
+        self.questions.note_unknown(id, None, at, false);
+        let has_place = match &event.subject {
+            Subject::Id { path, parent, .. } => path.is_some() || parent.is_some(),
+            _ => true,
+        };
+        if event.kind == EventKind::Sharing && !has_place && !reading.is_again() {
+            self.note_stray(account, id)?;
+        }
+        Ok(())
     }
 
     fn journal(

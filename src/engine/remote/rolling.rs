@@ -21,17 +21,36 @@ const LOOKED_EVERY: Duration = Duration::from_secs(10);
 /// The time between two comparisons that events which could not be understood ask for.
 pub(in crate::engine) const DOUBTED_AGAIN_MS: i64 = 300_000;
 
-/// How many milliseconds lie between two listings of a tree of this many folders, and how old an observation may become before its turn.
-/// `per_day` is what the tree may cost on a day.
-fn pace(folders: u64, per_day: Option<u64>) -> (i64, i64) {
-    let folders = i64::try_from(folders.max(1)).unwrap_or(i64::MAX);
-    let in_a_day = DAY_MS / folders;
-    let in_an_hour = if folders <= SMALL { HOUR_MS / folders } else { HOUR_MS / SMALL };
-    let affordable = per_day.map_or(0, |calls| DAY_MS / i64::try_from(calls.max(1)).unwrap_or(i64::MAX));
-    let pause = in_a_day.min(in_an_hour).max(affordable);
-    // The oldest is due when its turn in the round has come, a little before it is as old as is promised.
-    let age = pause.saturating_mul(folders);
-    (pause, (age - age / 10).max(1))
+/// How a tree of this many folders is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pace {
+    /// Milliseconds between two listings, at the least.
+    pause: i64,
+    /// How old an observation may become, in milliseconds.
+    target: i64,
+}
+
+impl Pace {
+    /// The pace for a tree of this many folders that may cost `per_day` calls on a day.
+    fn of(folders: u64, per_day: Option<u64>) -> Self {
+        let folders = i64::try_from(folders.max(1)).unwrap_or(i64::MAX);
+        let affordable = per_day.map_or(0, |calls| DAY_MS / i64::try_from(calls.max(1)).unwrap_or(i64::MAX));
+        let pause = (DAY_MS / folders).min(HOUR_MS / SMALL).max(affordable);
+        Self { pause, target: pause.saturating_mul(folders).max(HOUR_MS) }
+    }
+
+    /// How long the next listing can wait, given when the folders were seen, oldest first, so that none becomes too old if one after the
+    /// other is listed from then on. Nothing if it is due.
+    fn can_wait(self, seen: &[Wall], now: Wall) -> Option<i64> {
+        // A tenth is for the listings themselves, and for clocks.
+        let in_time = self.target - self.target / 10;
+        let slack = seen.iter().enumerate().map(|(rank, at)| {
+            let age = now.since(*at);
+            // A clock that went back makes nothing younger than it was.
+            if age < 0 { 0 } else { in_time - age - self.pause.saturating_mul(rank as i64) }
+        });
+        slack.min().filter(|slack| *slack > 0)
+    }
 }
 
 impl Engine {
@@ -47,18 +66,20 @@ impl Engine {
         let per_day = self.accounts.get(&folder.account).and_then(|account| account.limits().per_day);
         let siblings = self.folders.values().filter(|other| Some(other.account) == self.account_of(id)).count() as u64;
         let per_day = per_day.map(|calls| calls / 10 / siblings.max(1));
-        let Some((dir, seen)) = self.store.oldest_observed(id)? else { return Ok(()) };
-        let (pause, age) = pace(self.store.count_observed(id)?, per_day);
+        let oldest = self.store.oldest_observed(id, SMALL as u32)?;
+        let Some((dir, _)) = oldest.first().copied() else { return Ok(()) };
+        let pace = Pace::of(self.store.count_observed(id)?, per_day);
+        let seen: Vec<Wall> = oldest.into_iter().map(|(_, at)| at).collect();
+        let wait = match pace.can_wait(&seen, self.now.wall) {
+            Some(wait) => wait.min(pace.pause.max(HOUR_MS / SMALL)),
+            None => {
+                self.store.want_listing(dir, id)?;
+                self.more = true;
+                pace.pause
+            }
+        };
         if let Some(folder) = self.folders.get_mut(&id) {
-            folder.verify_due = self.now.mono + pause.clamp(millis(LOOKED_EVERY) as i64, HOUR_MS) as u64;
-        }
-        let aged = self.now.wall.since(seen);
-        // A clock that went back makes nothing younger than it was.
-        if aged >= age || aged < 0 {
-            self.store.want_listing(dir, id)?;
-            self.more = true;
-        } else if let Some(folder) = self.folders.get_mut(&id) {
-            folder.verify_due = folder.verify_due.min(self.now.mono + u64::try_from(age - aged).unwrap_or(0));
+            folder.verify_due = self.now.mono + u64::try_from(wait).unwrap_or(0).max(millis(LOOKED_EVERY));
         }
         Ok(())
     }
@@ -105,20 +126,42 @@ impl Engine {
 mod tests {
     use super::*;
 
+    fn rounds(folders: usize, per_day: Option<u64>, hours: i64) -> (i64, i64) {
+        let pace = Pace::of(folders as u64, per_day);
+        let mut seen = vec![Wall(0); folders];
+        let (mut oldest, mut calls, mut now) = (0, 0, Wall(0));
+        while now.0 < hours * HOUR_MS {
+            seen.sort();
+            let wait = pace.can_wait(&seen[..folders.min(SMALL as usize)], now).unwrap_or_else(|| {
+                calls += 1;
+                seen[0] = now;
+                pace.pause
+            });
+            now = now.plus_ms(wait.max(1));
+            oldest = oldest.max(now.since(*seen.iter().min().unwrap()));
+        }
+        (oldest, calls)
+    }
+
     #[test]
-    fn a_small_tree_is_seen_within_the_hour_and_a_large_one_within_the_day() {
-        assert_eq!(pace(1, None).0, HOUR_MS);
-        assert_eq!(pace(60, None).0, HOUR_MS / 60);
-        assert_eq!(pace(1_000, None).0, HOUR_MS / 60, "sixty an hour see it long before the day is over");
-        assert_eq!(pace(20_000, None).0, DAY_MS / 20_000);
-        let (pause, age) = pace(60, None);
-        assert!(age < HOUR_MS && age + pause <= HOUR_MS, "{age} {pause}");
+    fn a_small_tree_is_seen_within_the_hour_and_not_much_more_often() {
+        for folders in [1, 2, 10, 30] {
+            let (oldest, calls) = rounds(folders, None, 24);
+            assert!(oldest <= HOUR_MS, "{folders}: {oldest}");
+            assert!(calls <= 30 * folders as i64, "{folders}: {calls}");
+        }
+    }
+
+    #[test]
+    fn a_large_one_is_seen_within_the_day() {
+        let (oldest, calls) = rounds(1_000, None, 48);
+        assert!(oldest <= 24 * HOUR_MS, "{oldest}");
+        assert!(calls <= 48 * SMALL, "{calls}");
     }
 
     #[test]
     fn a_days_budget_bounds_it() {
-        assert_eq!(pace(2, Some(100)).0, HOUR_MS / 2, "an hour's worth is affordable");
-        assert_eq!(pace(500, Some(100)).0, DAY_MS / 100);
-        assert!(pace(500, Some(100)).1 > 4 * DAY_MS);
+        assert!(rounds(2, Some(100), 24).0 <= HOUR_MS, "an hour's worth is affordable");
+        assert!(rounds(500, Some(100), 48).1 <= 201);
     }
 }

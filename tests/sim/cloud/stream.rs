@@ -34,7 +34,12 @@ impl Cloud {
             };
         }
         if self.habits.ids {
-            return if self.is_shown(id) { Subject::id(id.clone()) } else { Subject::Gone(id.clone()) };
+            let parent = self.things.get(id).and_then(|thing| thing.parent.clone());
+            return if self.is_shown(id) {
+                Subject::Id { id: id.clone(), version: None, parent, path: None, from: None }
+            } else {
+                Subject::Gone(id.clone())
+            };
         }
         match self.describe(id, !self.habits.no_ancestors) {
             Some(item) if self.is_shown(id) => Subject::Item(item),
@@ -258,7 +263,7 @@ impl Cloud {
 
 /// What is left of an event whose `source` is null, or that is no JSON of the expected form at all: what the adapters make of those.
 fn blank(event: &mut RemoteEvent, unreadable: bool) {
-    event.subject = Subject::Nothing;
+    event.subject = Subject::Unreadable;
     if unreadable {
         event.kind = EventKind::Other;
         event.provider_kind = String::new();
