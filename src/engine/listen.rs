@@ -514,6 +514,15 @@ impl Engine {
         }
     }
 
+    /// The provider does not know our place any more.
+    fn cursor_lost(&mut self, id: AccountId) -> Result<()> {
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.row.cursor = None;
+        }
+        self.store.drop_cursor(id)?;
+        self.lose_place(id, "the provider no longer knows our place in the event stream")
+    }
+
     pub(super) fn polled(
         &mut self,
         id: AccountId,
@@ -525,10 +534,7 @@ impl Engine {
         let page = match result {
             Ok(page) => page,
             Err(error) if error.kind == ProviderErrorKind::CursorLost => {
-                account.row.cursor = None;
-                self.store.drop_cursor(id)?;
-                self.lose_place(id, "the provider no longer knows our place in the event stream")?;
-                return Ok(());
+                return self.cursor_lost(id);
             }
             Err(error) => {
                 self.account_failed(id, &error);
