@@ -458,7 +458,7 @@ fn failure(error: FetchError) -> FetchFailure {
     match error {
         FetchError::Provider(error) => FetchFailure::Provider(error),
         FetchError::Disk(error) => FetchFailure::Disk(error),
-        // The description that we fetched by is old: the same as a version that is gone.
+        // The description that the fetch was ordered by is old: the same as a version that is gone.
         FetchError::Changed { .. } => {
             FetchFailure::Provider(ProviderError::new(ProviderErrorKind::NotFound, error.to_string()))
         }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, LOCATION};
 use reqwest::{Client, RequestBuilder, Response};
 use url::{Host, Url};
 
@@ -39,6 +39,8 @@ const POOL_SPARE_CONNECTIONS: usize = 8;
 const POOL_MAX_CONNECTIONS: usize = 256;
 /// Probes keep middle boxes from forgetting a long poll, and find a dead peer.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+/// How a content is asked for: its digest is that of the bytes as they are.
+pub const AS_IT_IS: &str = "identity";
 /// Most redirects followed for one download.
 const MAX_HOPS: u32 = 5;
 
@@ -167,7 +169,7 @@ impl Http {
                 // A connection whose answer was read to its end serves again.
                 body::read_beginning(response).await;
             }
-            let mut request = self.client()?.get(target.clone());
+            let mut request = self.client()?.get(target.clone()).header(ACCEPT_ENCODING, AS_IT_IS);
             if let Some(range) = range {
                 request = request.header(reqwest::header::RANGE, range);
             }
