@@ -92,6 +92,7 @@ enum Job {
     Identify(AccountId),
     TakeCursor(AccountId),
     Poll(AccountId),
+    CheckCursor(AccountId),
     Wait(AccountId),
     Open(FolderId),
     Resolve(AccountId, FolderId),
@@ -314,6 +315,7 @@ impl Engine {
             (Job::Identify(account), Outcome::Identified(result)) => self.identified(account, result),
             (Job::TakeCursor(account), Outcome::CursorTaken(result)) => self.cursor_taken(account, result),
             (Job::Poll(account), Outcome::Polled(result)) => self.polled(account, result),
+            (Job::CheckCursor(account), Outcome::CursorChecked(result)) => self.cursor_checked(account, result),
             (Job::Wait(account), Outcome::Woken(result)) => {
                 self.woken(account, result);
                 Ok(())

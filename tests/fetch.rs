@@ -115,6 +115,7 @@ impl Provider for Cloud {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             long_poll: false,
+            checks_cursor: false,
             events_carry_items: true,
             folds_case: false,
             poll_floor: Duration::ZERO,

@@ -40,6 +40,7 @@ impl Engine {
             Job::Identify(_)
             | Job::TakeCursor(_)
             | Job::Poll(_)
+            | Job::CheckCursor(_)
             | Job::Wait(_)
             | Job::Open(_)
             | Job::Resolve(..)
@@ -86,9 +87,13 @@ pub(super) fn job_folder(job: &Job) -> Option<FolderId> {
         | Job::Ask { folder, .. }
         | Job::Quarantine { folder, .. }
         | Job::Dispose { folder, .. } => Some(*folder),
-        Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Look { .. } | Job::Tell { .. } => {
-            None
-        }
+        Job::Identify(_)
+        | Job::TakeCursor(_)
+        | Job::Poll(_)
+        | Job::CheckCursor(_)
+        | Job::Wait(_)
+        | Job::Look { .. }
+        | Job::Tell { .. } => None,
     }
 }
 
@@ -107,6 +112,7 @@ pub(super) fn job_nodes(job: &Job) -> Vec<NodeId> {
         Job::Identify(_)
         | Job::TakeCursor(_)
         | Job::Poll(_)
+        | Job::CheckCursor(_)
         | Job::Wait(_)
         | Job::Open(_)
         | Job::Resolve(..)

@@ -85,6 +85,7 @@ impl Provider for BoxCom {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             long_poll: self.is_user_stream(),
+            checks_cursor: false,
             events_carry_items: self.is_user_stream(),
             folds_case: true,
             hash: HashKind::Sha1,

@@ -147,6 +147,7 @@ impl Provider for Memory {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             long_poll: false,
+            checks_cursor: false,
             events_carry_items: false,
             folds_case: false,
             poll_floor: Duration::ZERO,

@@ -229,6 +229,7 @@ impl World {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             long_poll: self.swarm.long_poll,
+            checks_cursor: self.swarm.habits.paths,
             events_carry_items: !self.swarm.habits.paths,
             folds_case: true,
             poll_floor: Duration::from_secs(5),
