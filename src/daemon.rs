@@ -193,7 +193,7 @@ fn judge_status(status: &Status) -> RunEnd {
             None => format!("folder `{}`: {} pending, {} problems", folder.name, folder.pending, folder.problems),
         })
         .chain(status.accounts.iter().filter_map(|account| {
-            let degraded = account.degraded.as_ref()?;
+            let degraded = account.degraded.as_ref().filter(|degraded| degraded.halts())?;
             Some(format!("account `{}`: {}; {}", account.name, degraded.cause, degraded.next_step))
         }))
         .collect();

@@ -97,6 +97,7 @@ enum Job {
     TakeCursor(AccountId),
     Poll(AccountId),
     PollAgain(AccountId),
+    CheckCursor(AccountId),
     Wait(AccountId),
     Open(FolderId),
     Resolve(AccountId, FolderId),
@@ -311,6 +312,7 @@ impl Engine {
             (Job::PollAgain(account), Outcome::Polled(result)) => self.polled_again(account, result),
             (Job::Root(account, folder), Outcome::Looked(result)) => self.root_looked(account, folder, result),
             (Job::Stray { account, asked }, Outcome::Looked(result)) => self.stray_looked(account, asked, result),
+            (Job::CheckCursor(account), Outcome::CursorChecked(result)) => self.cursor_checked(account, result),
             (Job::Wait(account), Outcome::Woken(result)) => {
                 self.woken(account, result);
                 Ok(())

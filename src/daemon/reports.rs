@@ -157,7 +157,7 @@ fn calls_left(row: &FolderRow, folder: &FolderStatus) -> u64 {
 pub fn folder_state(row: &FolderRow, pending: &Pending, health: Option<&Health>) -> (FolderState, Option<Degraded>) {
     let own = health.and_then(|health| health.folders.get(&row.folder).cloned().flatten());
     let of_account = health.and_then(|health| health.accounts.get(&row.account));
-    let of_accounts = of_account.and_then(|account| account.degraded.clone());
+    let of_accounts = of_account.and_then(|account| account.degraded.clone()).filter(Degraded::halts);
     let is_unwatched = own.as_ref().is_some_and(|own| own.name == UNWATCHED);
     let halts = if is_unwatched { of_accounts } else { own.clone().or(of_accounts) };
     let caught_up = of_account.is_none_or(|account| account.caught_up);
@@ -247,7 +247,7 @@ impl Reports for Running {
         // Before the first step the database may not even know the folders of the configuration.
         let in_sync = self.alive.as_ref().is_some_and(|alive| alive.shared.last_step().is_some())
             && degraded.is_empty()
-            && accounts.iter().all(|account| account.degraded.is_none())
+            && accounts.iter().all(|account| !account.degraded.as_ref().is_some_and(Degraded::halts))
             && folders.iter().all(|folder| folder.state == FolderState::InSync);
         let problems = self.read(|rows| rows.problems(None))?;
         Ok(Status {

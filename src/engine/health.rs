@@ -40,9 +40,9 @@ impl Engine {
         let wall = |mono: u64| self.now.wall.plus_ms(mono.saturating_sub(self.now.mono) as i64);
         let accounts = self.accounts.iter().map(|(id, account)| {
             let health = AccountHealth {
-                degraded: account.degraded.clone(),
+                degraded: account.degraded.clone().or_else(|| account.without_long_poll()),
                 caught_up: account.drained > 0 && account.strays.is_empty(),
-                long_poll: account.is_waiting(),
+                long_poll: account.is_waiting() && account.long_poll.works(),
                 next_poll: account.asks_at(self.now.mono).filter(|_| account.usable()).map(wall),
                 closed_until: (account.closed_until > self.now.mono).then(|| wall(account.closed_until)),
                 budget: account.budget(self.now),

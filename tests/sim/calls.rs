@@ -42,6 +42,7 @@ impl World {
                     None => self.page(&cursor),
                 })
             }
+            Task::CheckCursor(_) => Outcome::CursorChecked(error.map_or(Ok(()), Err)),
             Task::Wait { cursor, limit } => {
                 if let Some(error) = error {
                     Outcome::Woken(Err(error))

@@ -243,6 +243,7 @@ impl World {
             disordered: !self.swarm.habits.paths,
             top_id: None,
             long_poll: self.swarm.long_poll,
+            checks_cursor: self.swarm.habits.paths,
             events_carry_items: !self.swarm.habits.paths && !self.swarm.habits.ids,
             folds_case: true,
             poll_floor: Duration::from_secs(5),

@@ -73,7 +73,7 @@ impl Engine {
             Err(error) if error.kind == crate::provider::ProviderErrorKind::CursorLost => {
                 // A position of a few minutes ago is kept as long as the present one: where it is lost, so is that.
                 account.again = Again::default();
-                return self.cursor_lost(id);
+                return self.lose_cursor(id, "the provider no longer knows our place in the event stream");
             }
             Err(error) => {
                 self.account_failed(id, &error);
