@@ -3,6 +3,7 @@
 mod crash;
 mod egnyte;
 mod local_changes;
+mod looks;
 mod modes;
 mod refusals;
 mod stories;

@@ -68,6 +68,12 @@ impl Engine {
                     self.store.want_scan(node, id, false, due)?;
                 }
             }
+            News::Root => {
+                if let Some(folder) = self.folders.get_mut(&id) {
+                    folder.doubt_root(self.now.mono);
+                }
+            }
+            News::Rescan(Rescan::Asked) => self.scan_unwatched(id)?,
             News::Rescan(why) => {
                 self.scan_all(id)?;
                 let again = self.now.mono + millis(UNWATCHED_EVERY);
@@ -94,6 +100,15 @@ impl Engine {
             Some(root) => self.store.want_scan(root, id, true, self.now.wall),
             None => Ok(()),
         }
+    }
+
+    /// Looks at what is not watched, and at what could not be read before. Nothing where every directory is watched.
+    pub(super) fn scan_unwatched(&mut self, id: FolderId) -> Result<()> {
+        self.store.scan_failed_now(id, self.now.wall)?;
+        if self.folders.get(&id).is_some_and(|folder| folder.unwatched.is_some()) {
+            self.scan_all(id)?;
+        }
+        Ok(())
     }
 
     /// A directory and, from now on, what is in it is looked at again.
@@ -123,6 +138,7 @@ impl Engine {
         }
         // The watcher begins before the scan, so that nothing falls between them.
         self.outbox.push(Effect::Watch(id, true));
+        self.store.scan_now(id, self.now.wall)?;
         self.scan_all(id)
     }
 
@@ -174,6 +190,7 @@ impl Engine {
                 let scan = Scan { row, after: None, attempts, unsteady: false, holds: false };
                 return self.order_scan(id, path, scan);
             }
+            self.store.scan_ended(row.node)?;
         }
         Ok(())
     }
@@ -203,7 +220,10 @@ impl Engine {
         let Some(item) = self.store.item(scan.row.node)? else { return Ok(()) };
         let page = match result {
             Ok(page) => page,
-            Err(ScanFailure::Missing | ScanFailure::NotAFolder) => return self.rescan_around(&item),
+            Err(ScanFailure::Missing | ScanFailure::NotAFolder) => {
+                self.store.scan_ended(item.node)?;
+                return self.rescan_around(&item);
+            }
             Err(ScanFailure::Unreadable(error)) => {
                 let wait = backoff(scan.attempts + 3, None, self.chance.next());
                 let due = self.now.wall.plus_ms(millis(wait) as i64);
@@ -217,6 +237,13 @@ impl Engine {
                 return Ok(());
             }
         };
+        if page.next.is_none() {
+            self.store.scan_ended(item.node)?;
+        }
+        if scan.attempts > 0 {
+            // What was in the way here may have been in the way of others.
+            self.store.scan_failed_now(id, self.now.wall)?;
+        }
         scan.unsteady |= !page.steady;
         scan.holds |= !page.entries.is_empty() || !page.unreadable.is_empty();
         self.take_page(&item, &scan, &page)?;
@@ -225,6 +252,7 @@ impl Engine {
             if let Some(Place { base: Base::Tree, path }) = self.place(item.node)? {
                 return self.order_scan(id, path, scan);
             }
+            self.store.scan_ended(item.node)?;
         } else if scan.unsteady {
             let due = self.now.wall.plus_ms(millis(UNSTEADY_AGAIN) as i64);
             self.store.want_scan(item.node, id, scan.row.deep, due)?;
