@@ -5,6 +5,7 @@ mod egnyte;
 mod local_changes;
 mod looks;
 mod modes;
+mod other_kinds;
 mod refusals;
 mod stories;
 mod two_way;
