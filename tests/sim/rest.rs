@@ -115,10 +115,10 @@ impl World {
         if !work.is_empty() {
             return Some(format!("work: {work:?}"));
         }
-        if self.waits.len() != usize::from(self.swarm.long_poll) {
+        if self.long_poll.is_none() && self.waits.len() != usize::from(self.swarm.long_poll) {
             return Some("no long poll".into());
         }
-        let at_end = self.last_cursor.as_ref().is_some_and(|cursor| !self.cloud.has_news(cursor));
+        let at_end = self.read_to.as_ref().is_some_and(|cursor| !self.cloud.has_news(cursor));
         (!at_end).then(|| "the stream is not read to its end".into())
     }
 
