@@ -55,6 +55,9 @@ impl World {
                     None => self.page(&cursor),
                 })
             }
+            Task::CheckCursor(cursor) => {
+                Outcome::CursorChecked(error.map_or_else(|| self.cloud.check_cursor(&cursor), Err))
+            }
             Task::Wait { cursor, limit } => {
                 if let Some(error) = error.or_else(|| self.long_poll_refusal()) {
                     Outcome::Woken(Err(error))

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use folder_sync_agent::command::Command;
 use folder_sync_agent::daemon::folder_state;
 use folder_sync_agent::id::ItemId;
-use folder_sync_agent::report::FolderState;
+use folder_sync_agent::report::{Degraded, FolderState};
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::items::{Presence, SeatRow};
 
@@ -180,7 +180,7 @@ impl World {
         let health = self.engine().health();
         let pending = self.store().reader().pending(FOLDER).unwrap();
         folder_state(folder, &pending, Some(&health)).0 == FolderState::InSync
-            && health.accounts.values().all(|account| account.degraded.is_none())
+            && !health.accounts.values().any(|account| account.degraded.as_ref().is_some_and(Degraded::halts))
     }
 
     /// Law 10: where everything was told and the engine says "in sync", the trees are equal.

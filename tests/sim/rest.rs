@@ -2,6 +2,7 @@
 
 use folder_sync_agent::command::Command;
 use folder_sync_agent::id::HoldId;
+use folder_sync_agent::report::Degraded;
 use folder_sync_agent::settings::Mode;
 
 use super::world::{FOLDER, Happening, World};
@@ -87,7 +88,7 @@ impl World {
             return Some("an event that could not be understood".into());
         }
         let health = self.engine().health();
-        let is_well = health.accounts.values().all(|account| account.degraded.is_none())
+        let is_well = !health.accounts.values().any(|account| account.degraded.as_ref().is_some_and(Degraded::halts))
             && health.folders.values().all(Option::is_none);
         if !is_well {
             return Some(format!("degraded: {health:?}"));

@@ -253,6 +253,7 @@ impl World {
             disordered: !paths,
             top_id: (!paths).then_some("0"),
             long_poll: self.swarm.long_poll,
+            checks_cursor: paths,
             events_carry_items: !paths && !self.swarm.habits.ids,
             folds_case: true,
             poll_floor: Duration::from_secs(5),
@@ -388,7 +389,7 @@ impl World {
                     self.delivered.insert(cursor.clone());
                     self.read_to = Some(cursor.clone());
                 }
-                Input::Done { job, outcome: Outcome::Polled(Err(error)) }
+                Input::Done { job, outcome: Outcome::Polled(Err(error)) | Outcome::CursorChecked(Err(error)) }
                     if error.kind == ProviderErrorKind::CursorLost
                         && !self.cancelled.contains(job)
                         && self.asked_from.get(job).map(number_of) >= self.read_to.as_ref().map(number_of) =>
@@ -482,7 +483,7 @@ impl World {
                     let key = (order.item.to_string(), order.version.to_string());
                     *self.fetched.entry(key).or_default() += 1;
                 }
-                if let Task::Poll(cursor) = &task {
+                if let Task::Poll(cursor) | Task::CheckCursor(cursor) = &task {
                     self.asked_from.insert(job, cursor.clone());
                 }
                 self.check_task(&task);

@@ -229,6 +229,14 @@ impl Cloud {
         (number / EPOCH == self.epoch).then_some(number % EPOCH)
     }
 
+    /// Whether a place lies in the stream.
+    pub fn check_cursor(&self, cursor: &Cursor) -> Result<(), ProviderError> {
+        match self.position(cursor) {
+            Some(at) if at <= self.end() => Ok(()),
+            _ => Err(ProviderError::new(ProviderErrorKind::CursorLost, "the place is none of this stream")),
+        }
+    }
+
     /// Whether there is anything after a cursor; also true if it is refused.
     pub fn has_news(&self, cursor: &Cursor) -> bool {
         self.position(cursor).is_none_or(|at| at < self.end())

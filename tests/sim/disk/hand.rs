@@ -79,7 +79,8 @@ impl Disk {
         let mut lost = Vec::new();
         match self.content(ino) {
             Some(content) => lost.push(content),
-            None => self.walk(ino, "", &mut |_, content| lost.extend(content)),
+            None if self.is_dir(ino) => self.walk(ino, "", &mut |_, content| lost.extend(content)),
+            None => {}
         }
         for content in lost {
             self.written.remove(&content);

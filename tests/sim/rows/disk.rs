@@ -11,6 +11,8 @@ rows! {
     something_else_in_the_place_of_an_item_is_drift: ["law 1", "law 10", "V2"], EVERY_STREAM, [Mode::Mirror];
     /// Row 11.
     a_directory_that_cannot_be_read_is_not_in_sync: ["law 1", "law 10"], EVERY_STREAM, [Mode::TwoWay];
+    /// Row 11: whoever asks "in sync?" has the root looked at.
+    a_disk_that_vanished_is_noticed_when_somebody_asks: ["law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
     /// Row 12.
     our_own_uploads_are_never_downloaded_however_their_events_come: ["law 6"], EVERY_STREAM, [Mode::TwoWay];
     /// Row 13.
@@ -21,7 +23,7 @@ mod play {
     use super::super::*;
     use crate::sim::world::FOLDER;
     use folder_sync_agent::command::Command;
-    use folder_sync_agent::local_news::EntryKind;
+    use folder_sync_agent::local_news::{EntryKind, News};
 
     const TREE: &str = "a=1 b=2 d/ d/c=3";
 
@@ -86,6 +88,20 @@ mod play {
         world.disk.set_readable("d", true);
         world.disk.write("d/new", 31);
         heals(&mut world, COMPARED_WITHIN_MS, "a=1 b=2 d/ d/c=3 d/new=31");
+    }
+
+    pub fn a_disk_that_vanished_is_noticed_when_somebody_asks(case: Case) {
+        let mut world = case.world(TREE);
+        world.disk.away = true;
+        world.schedule(0, Happening::Hints(News::Root));
+        lives_on(&mut world, 1_000);
+        for _ in 0..30 {
+            assert!(!world.says_in_sync(), "law 10: the disk is not there, and \"in sync\" is said");
+            lives_on(&mut world, MINUTE_MS);
+        }
+        world.disk.away = false;
+        put(&mut world, "new=5");
+        heals(&mut world, COMPARED_WITHIN_MS, "a=1 b=2 d/ d/c=3 new=5");
     }
 
     pub fn our_own_uploads_are_never_downloaded_however_their_events_come(case: Case) {
