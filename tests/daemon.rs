@@ -4,6 +4,7 @@ mod crash;
 mod egnyte;
 mod local_changes;
 mod modes;
+mod provider_trouble;
 mod refusals;
 mod stories;
 mod two_way;
