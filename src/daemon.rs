@@ -19,6 +19,7 @@ pub mod control;
 pub mod fetch;
 mod keeper;
 pub mod lock;
+mod looking;
 pub mod preview;
 mod recall;
 mod reports;
@@ -108,6 +109,7 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
         world::HookKit::new(places),
     );
     let folders = world.open_folders();
+    let looking = looking::Looking::new(folders.clone(), world.watches(), inputs.clone());
     let control = Control {
         store,
         database: places.database(),
@@ -123,7 +125,7 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     // Whatever ends first ends everything: a signal, the caller, or the control thread.
     let stop = options.stop.child_token();
     let reports: Arc<dyn Reports> =
-        Arc::new(reports::Running::new(places, &shared, &transfers, &options.counters, folders));
+        Arc::new(reports::Running::new(places, &shared, &transfers, &options.counters, folders, looking));
     let (orders, ordered) = mpsc::channel(COMMANDS_WAITING);
     let socket = control::ControlSocket::bind(&places.socket)
         .await

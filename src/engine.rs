@@ -172,6 +172,8 @@ pub struct Engine {
     sweep_at: Option<(NodeId, NodeId)>,
     /// What the disk calls items with names that it cannot hold, in the directory whose scan is taken.
     mapped_names: Option<(NodeId, BTreeMap<Name, NodeId>)>,
+    /// How far a covered directory's children are covered.
+    covering_at: Option<(NodeId, Name)>,
     /// Files missing on disk, as far as this step has counted them: the brake asks for each of them.
     missing_files: BTreeMap<FolderId, u64>,
     /// Rows that this step went through, beside those of the items that it decided about.
@@ -214,6 +216,7 @@ impl Engine {
             questions: Questions::default(),
             sweep_at: None,
             mapped_names: None,
+            covering_at: None,
             missing_files: BTreeMap::new(),
             gone_through: 0,
             places: BTreeMap::new(),

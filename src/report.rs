@@ -547,8 +547,14 @@ pub enum ReportError {
 /// Whoever can report on the agent's state: the running agent, or a reader of its database. The calls may read the disk
 /// and therefore block.
 pub trait Reports: Send + Sync {
-    /// `agent status`.
+    /// `agent status`, from what is recorded.
     fn status(&self) -> Result<Status, ReportError>;
+    /// `agent status`, after a look at the disks: what was written there before is counted.
+    fn fresh_status(&self) -> Result<Status, ReportError> {
+        self.status()
+    }
+    /// Has what is not watched scanned, for whoever is about to ask whether everything is in sync.
+    fn scan_unwatched(&self) {}
     /// `agent events`.
     fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, ReportError>;
     /// `agent plan`, of one folder or all.

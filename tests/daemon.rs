@@ -3,8 +3,10 @@
 mod crash;
 mod egnyte;
 mod local_changes;
+mod looks;
 mod modes;
 mod provider_trouble;
+mod other_kinds;
 mod refusals;
 mod stories;
 mod two_way;

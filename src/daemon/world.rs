@@ -18,12 +18,13 @@ pub use self::hooks::HookKit;
 use self::upward::SessionNotes;
 use super::bandwidth::Bandwidth;
 use super::fetch::{self, FetchError};
+use super::looking::Watches;
 use crate::command::Answer;
 use crate::deed::{DeedOrder, DeedResult, DiskError, DiskErrorKind};
 use crate::engine::input::{FetchFailure, FetchOrder, OpenOrder, RootFacts};
 use crate::engine::{Effect, Input, Notice, Outcome, Task};
 use crate::id::{AccountId, FolderId, JobId};
-use crate::local::{LocalFolder, LocalOptions, Watching};
+use crate::local::{LocalFolder, LocalOptions};
 use crate::local_news::UploadFailure;
 use crate::path::Name;
 use crate::provider::box_com::BoxCom;
@@ -45,6 +46,8 @@ pub enum Message {
     Input(Input),
     /// A command, with the way back for its answer.
     Command(crate::command::Command, oneshot::Sender<Answer>),
+    /// Answered when everything that came before is decided and committed.
+    Heard(std::sync::mpsc::Sender<()>),
     /// The configuration changed.
     Reconfigure(Box<crate::config::Config>),
     /// End.
@@ -98,6 +101,11 @@ impl OpenFolders {
         Digested { files, bytes }
     }
 
+    /// All of them.
+    pub fn all(&self) -> Vec<(FolderId, Arc<LocalFolder>)> {
+        self.locked().iter().map(|(id, local)| (*id, Arc::clone(local))).collect()
+    }
+
     fn locked(&self) -> MutexGuard<'_, HashMap<FolderId, Arc<LocalFolder>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -143,7 +151,7 @@ pub struct World {
     hooks: HookKit,
     accounts: HashMap<AccountId, Account>,
     folders: OpenFolders,
-    watches: HashMap<FolderId, Watching>,
+    watches: Watches,
     sessions: SessionNotes,
     jobs: HashMap<JobId, CancellationToken>,
     answers: HashMap<u64, oneshot::Sender<Answer>>,
@@ -183,7 +191,7 @@ impl World {
     ) -> Self {
         Self {
             runtime,
-            watches: HashMap::new(),
+            watches: Watches::default(),
             sessions: SessionNotes::new(inputs.clone()),
             inputs,
             credentials,
@@ -204,6 +212,11 @@ impl World {
     /// The roots that it has opened.
     pub fn open_folders(&self) -> OpenFolders {
         self.folders.clone()
+    }
+
+    /// The watches over them.
+    pub fn watches(&self) -> Watches {
+        self.watches.clone()
     }
 
     /// Remembers where the answer of a command goes.
@@ -231,7 +244,7 @@ impl World {
         self.everything.cancel();
         self.everything = CancellationToken::new();
         self.jobs.clear();
-        self.watches.clear();
+        self.watches.locked().clear();
         self.sessions.forget();
         self.accounts.clear();
         self.folders.locked().clear();
@@ -246,7 +259,7 @@ impl World {
     /// Stops everything; the tracker ends when the last task has.
     pub fn stop(&mut self) -> (TaskTracker, Vec<Arc<dyn Provider>>) {
         self.everything.cancel();
-        self.watches.clear();
+        self.watches.locked().clear();
         // What waits for a note would wait for ever.
         self.sessions.forget();
         self.tasks.close();
@@ -273,7 +286,7 @@ impl World {
             }
             Effect::Open { job, folder, order } => self.open(job, folder, *order),
             Effect::Close(folder) => {
-                self.watches.remove(&folder);
+                self.watches.locked().remove(&folder);
                 self.folders.locked().remove(&folder);
             }
             Effect::Cloud { job, account, task } => self.cloud(job, account, task),

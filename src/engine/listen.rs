@@ -36,7 +36,7 @@ use stream::Reading;
 /// A stream that was not read for this long may have lost events: 13 days, a day below the shortest retention that Box documents.
 const PLACE_KEPT_MS: i64 = 13 * 24 * 3_600 * 1_000;
 /// The longest interval without a long poll.
-const CEILING: Duration = Duration::from_mins(5);
+pub(super) const CEILING: Duration = Duration::from_mins(5);
 /// The shortest interval of a provider that asks for long ones, for a while after activity.
 const ALERT_FLOOR: Duration = Duration::from_secs(30);
 /// The shortest pause between two wake-ups of a long poll that brought nothing new.
