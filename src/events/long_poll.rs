@@ -9,9 +9,14 @@ use std::time::Duration;
 
 use crate::id::Cursor;
 
-/// The safety net: the stream is read this often at least while a long poll is out, before chance adds a fifth at most. With the time that
-/// one answer may take, news is here within two minutes whatever becomes of the long poll. A longer `poll_max` takes its place.
+/// The safety net while something happened lately: the stream is read this often at least while a long poll is out, before chance adds a
+/// fifth at most. With the time that one answer may take, news is here within two minutes whatever becomes of the long poll. A longer
+/// `poll_max` takes its place.
 pub const NET_UNDER_LONG_POLL: Duration = Duration::from_secs(75);
+/// The same after a long quiet, in which an hour costs three reads and the long polls.
+pub const NET_IN_QUIET: Duration = Duration::from_mins(20);
+/// How long news keep the net tight.
+pub const LATELY: Duration = Duration::from_mins(10);
 /// A long poll may tell news this much later than the stream.
 const TOLD_LATE: Duration = Duration::from_secs(15);
 /// An answer that comes within this is about the place that was asked from, not about something new.

@@ -3,13 +3,19 @@
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
 use crate::engine::input::WAIT_LIMIT;
-use crate::events::long_poll::NET_UNDER_LONG_POLL;
+use crate::events::long_poll::{LATELY, NET_IN_QUIET, NET_UNDER_LONG_POLL};
 use crate::report::NO_LONG_POLL;
 
 impl Account {
     /// The longest interval between two reads of a stream that has a long poll, whether or not that works.
     pub(super) fn net(&self) -> Duration {
         self.settings.poll_max.unwrap_or_default().max(NET_UNDER_LONG_POLL)
+    }
+
+    /// The same while a long poll works that has told everything so far: a quiet account costs little.
+    pub(super) fn net_under_long_poll(&self, now: u64) -> Duration {
+        let is_quiet = now.saturating_sub(self.last_news) >= millis(LATELY);
+        if is_quiet { self.settings.poll_max.unwrap_or(NET_IN_QUIET).max(NET_UNDER_LONG_POLL) } else { self.net() }
     }
 
     /// When a long poll that does not work is tried again, in milliseconds from now. The first failures are tried again within seconds.
