@@ -38,6 +38,7 @@ mod purse;
 pub mod reconcile;
 mod resolve;
 mod retention;
+mod room;
 mod send;
 mod sides;
 mod undo;

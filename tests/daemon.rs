@@ -7,6 +7,7 @@ mod looks;
 mod modes;
 mod other_kinds;
 mod refusals;
+mod room;
 mod stories;
 mod two_way;
 mod uploads;

@@ -95,6 +95,8 @@ pub async fn fetch(
     progress: impl Fn(u64) + Send + Sync,
     cancel: CancellationToken,
 ) -> Result<Staged, FetchError> {
+    // What does not fit costs no call.
+    folder.check_room(order.size.unwrap_or(0))?;
     let mut corrupt = 0;
     loop {
         let mut fetch =

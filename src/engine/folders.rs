@@ -10,6 +10,7 @@ use super::input::{OpenOrder, RootFacts, Wishes};
 use super::jobs::{job_folder, job_nodes};
 use super::learn::Source;
 use super::listen::{QUESTIONS_MOST, Sights};
+use super::room::Room;
 use super::{Engine, Job, Phase, ROWS_PER_STEP, millis};
 use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
 use crate::events::budget::Share;
@@ -126,6 +127,8 @@ pub(super) struct Folder {
     touched: bool,
     /// The account's settings or holds keep it from working.
     pub stuck: bool,
+    /// What is known of the room on its disk.
+    pub room: Room,
 }
 
 impl Folder {
@@ -166,6 +169,7 @@ impl Folder {
             settle_after: None,
             touched: false,
             stuck: false,
+            room: Room::default(),
         }
     }
 
@@ -186,10 +190,10 @@ impl Folder {
         self.touched = true;
     }
 
-    /// The root is looked at as soon as nothing is done in it.
-    pub fn doubt_root(&mut self, now: u64) {
+    /// The root is looked at no later than `due`, on the clock that never jumps, or as soon as nothing is done in it.
+    pub fn look_at_root_by(&mut self, due: u64) {
         if self.opening.is_none() {
-            self.root_due = self.root_due.min(now);
+            self.root_due = self.root_due.min(due);
         }
     }
 
@@ -443,6 +447,7 @@ impl Engine {
                     });
                 }
                 self.opened_for_retention(id, facts.disk_bytes, !was_open)?;
+                self.room_seen(id, facts.free_bytes)?;
                 if !was_open {
                     self.recover_sent(id)?;
                     self.recover(id)?;

@@ -212,6 +212,23 @@ impl Store {
         Ok(())
     }
 
+    /// Makes work of a folder due that was put off for one reason, of items up to a length.
+    pub fn wake_for_room(&mut self, folder: FolderId, code: &str, longest: u64) -> Result<()> {
+        let sql = "UPDATE work SET due = 0 WHERE state = 1 AND code = ?2 AND folder = ?1
+                   AND node IN (SELECT item.node FROM item JOIN work USING (node) WHERE coalesce(r_size, 0) <= ?3)";
+        let longest = i64::try_from(longest).unwrap_or(i64::MAX);
+        self.conn.prepare_cached(sql)?.execute(params![folder.0, code, longest])?;
+        Ok(())
+    }
+
+    /// The length of the shortest item of a folder that was put off for one reason.
+    pub fn least_for_room(&self, folder: FolderId, code: &str) -> Result<Option<u64>> {
+        let sql = "SELECT min(coalesce(r_size, 0)) FROM work JOIN item USING (node)
+                   WHERE state = 1 AND code = ?2 AND work.folder = ?1";
+        let least: Option<i64> = self.conn.prepare_cached(sql)?.query_row(params![folder.0, code], |row| row.get(0))?;
+        Ok(least.map(|least| least.max(0) as u64))
+    }
+
     /// Makes work due that was put off for one reason.
     pub fn wake_code(&mut self, code: &str) -> Result<()> {
         self.conn.execute("UPDATE work SET due = 0 WHERE state = 1 AND code = ?1", [code])?;
