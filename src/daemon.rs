@@ -31,7 +31,7 @@ pub mod verify;
 mod watch;
 pub mod world;
 
-pub use reports::offline_reports;
+pub use reports::{folder_state, offline_reports};
 
 use thread::Control;
 use world::{Counters, Message, Transfers};
@@ -195,7 +195,7 @@ fn judge_status(status: &Status) -> RunEnd {
             None => format!("folder `{}`: {} pending, {} problems", folder.name, folder.pending, folder.problems),
         })
         .chain(status.accounts.iter().filter_map(|account| {
-            let degraded = account.degraded.as_ref()?;
+            let degraded = account.degraded.as_ref().filter(|degraded| degraded.halts())?;
             Some(format!("account `{}`: {}; {}", account.name, degraded.cause, degraded.next_step))
         }))
         .collect();

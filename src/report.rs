@@ -23,7 +23,7 @@ pub struct Status {
     pub pid: Option<u32>,
     /// The agent's version.
     pub version: String,
-    /// The answer to "is everything in sync?": true only if every folder is [`FolderState::InSync`] and nothing is degraded.
+    /// The answer to "is everything in sync?": true only if every folder is [`FolderState::InSync`] and nothing is degraded that halts.
     pub in_sync: bool,
     /// What is wrong with the agent as a whole (a bad configuration reload, a failing database), in sentences.
     pub degraded: Vec<Degraded>,
@@ -40,12 +40,22 @@ pub struct Status {
 /// A degraded state: always with a name, a cause and a next step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Degraded {
-    /// A stable word, such as `sign_in_needed`, `offline`, `disk_full`, `root_lost`, `unverified`, `store`, `config`.
+    /// A stable word, such as `sign_in_needed`, `offline`, `no_long_poll`, `disk_full`, `root_lost`, `unverified`, `store`, `config`.
     pub name: String,
     /// Why.
     pub cause: String,
     /// What to do, or what the agent will do and when.
     pub next_step: String,
+}
+
+/// The degraded state of an account whose long poll does not work: the stream is polled instead, so that folders can be in sync.
+pub const NO_LONG_POLL: &str = "no_long_poll";
+
+impl Degraded {
+    /// Whether what is wrong keeps folders from being in sync, and not only news from coming at once.
+    pub fn halts(&self) -> bool {
+        self.name != NO_LONG_POLL
+    }
 }
 
 /// One account.
@@ -135,6 +145,8 @@ pub enum FolderState {
     InSync,
     /// A full comparison is due or under way because our place in the stream was lost.
     Unverified,
+    /// An event could not be understood, or part of the tree could not be seen: a comparison is due or under way that finds what it meant.
+    Verifying,
     /// A person paused it.
     Paused,
     /// A hold waits for a person; the rest goes on.
@@ -156,6 +168,7 @@ impl FolderState {
             Self::Syncing => "syncing",
             Self::InSync => "in sync",
             Self::Unverified => "unverified",
+            Self::Verifying => "verifying",
             Self::Paused => "paused",
             Self::Held => "held",
             Self::Unwatched => "not watched",

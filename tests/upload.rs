@@ -50,7 +50,10 @@ fn no() -> ProviderError {
 impl Provider for Cloud {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
+            disordered: false,
+            top_id: None,
             long_poll: false,
+            checks_cursor: false,
             events_carry_items: false,
             folds_case: false,
             poll_floor: Duration::ZERO,

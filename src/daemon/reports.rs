@@ -18,8 +18,8 @@ use crate::id::{ItemKind, NodeId};
 use crate::path::LocalName;
 use crate::plan::{Action, Policy};
 use crate::report::{
-    AccountStatus, ConflictRow, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow, ProblemRow,
-    ReportError, Reports, SCHEMA_VERSION, Status, UNWATCHED, Versions, Why,
+    AccountStatus, ConflictRow, Degraded, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow,
+    ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, UNWATCHED, Versions, Why,
 };
 use crate::store::folders::{FolderRow, ScanStage};
 use crate::store::items::{ItemRow, Presence};
@@ -129,21 +129,14 @@ impl Running {
         looked: &Looked,
     ) -> Result<FolderStatus> {
         let pending = self.read(|rows| rows.pending(row.folder))?;
-        let own = health.and_then(|health| health.folders.get(&row.folder).cloned().flatten());
-        // The engine may not have heard of it yet.
-        let own = looked.lost.get(&row.folder).map(root_trouble).or(own);
-        let of_account = health.and_then(|health| health.accounts.get(&row.account));
-        let of_accounts = of_account.and_then(|account| account.degraded.clone());
-        let is_unwatched = own.as_ref().is_some_and(|own| own.name == UNWATCHED);
-        let halts = if is_unwatched { of_accounts } else { own.clone().or(of_accounts) };
-        let is_unopened = health.is_some_and(|health| health.unopened.contains(&row.folder));
-        let caught_up = of_account.is_none_or(|account| account.caught_up);
-        let state = match state(row, &pending, halts.is_some(), caught_up) {
-            FolderState::InSync if looked.unsure.contains(&row.folder) || is_unopened => FolderState::Syncing,
-            FolderState::InSync if is_unwatched => FolderState::Unwatched,
-            state => state,
-        };
-        let degraded = halts.or(own);
+        let (mut state, mut degraded) = folder_state(row, &pending, health);
+        if let Some(lost) = looked.lost.get(&row.folder) {
+            // The engine may not have heard of it yet.
+            (state, degraded) = (FolderState::Halted, Some(root_trouble(lost)));
+        }
+        if matches!(state, FolderState::InSync | FolderState::Unwatched) && looked.unsure.contains(&row.folder) {
+            state = FolderState::Syncing;
+        }
         let transfers = self.alive.as_ref().map(|alive| alive.transfers.of(row.folder)).unwrap_or_default();
         let digested = self.alive.as_ref().map(|alive| alive.folders.digested(row.folder)).unwrap_or_default();
         let count = |number: i64| number.max(0) as u64;
@@ -178,6 +171,23 @@ fn calls_left(row: &FolderRow, folder: &FolderStatus) -> u64 {
     (files + folders).max(folder.pending)
 }
 
+/// A folder's state as `agent status` shows it, and what is wrong with it.
+pub fn folder_state(row: &FolderRow, pending: &Pending, health: Option<&Health>) -> (FolderState, Option<Degraded>) {
+    let own = health.and_then(|health| health.folders.get(&row.folder).cloned().flatten());
+    let of_account = health.and_then(|health| health.accounts.get(&row.account));
+    let of_accounts = of_account.and_then(|account| account.degraded.clone()).filter(Degraded::halts);
+    let is_unwatched = own.as_ref().is_some_and(|own| own.name == UNWATCHED);
+    let halts = if is_unwatched { of_accounts } else { own.clone().or(of_accounts) };
+    let caught_up = of_account.is_none_or(|account| account.caught_up);
+    let is_unopened = health.is_some_and(|health| health.unopened.contains(&row.folder));
+    let state = match state(row, pending, halts.is_some(), caught_up) {
+        FolderState::InSync if is_unopened => FolderState::Syncing,
+        FolderState::InSync if is_unwatched => FolderState::Unwatched,
+        state => state,
+    };
+    (state, halts.or(own))
+}
+
 /// A folder's state in one word: the worst thing that is true of it.
 fn state(row: &FolderRow, pending: &Pending, degraded: bool, caught_up: bool) -> FolderState {
     if degraded {
@@ -186,6 +196,8 @@ fn state(row: &FolderRow, pending: &Pending, degraded: bool, caught_up: bool) ->
         FolderState::Paused
     } else if row.root.is_none() {
         FolderState::Starting
+    } else if row.doubt.is_some() && row.verified_at.is_some() {
+        FolderState::Verifying
     } else if row.unverified.is_some() {
         let first = row.verified_at.is_none();
         if first && row.scan_stage == Some(ScanStage::Listing) {
@@ -255,7 +267,7 @@ impl Running {
         // Before the first step the database may not even know the folders of the configuration.
         let in_sync = self.alive.as_ref().is_some_and(|alive| alive.shared.last_step().is_some())
             && degraded.is_empty()
-            && accounts.iter().all(|account| account.degraded.is_none())
+            && accounts.iter().all(|account| !account.degraded.as_ref().is_some_and(Degraded::halts))
             && folders.iter().all(|folder| folder.state == FolderState::InSync);
         let problems = self.read(|rows| rows.problems(None))?;
         Ok(Status {

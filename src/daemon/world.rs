@@ -474,7 +474,7 @@ fn failure(error: FetchError) -> FetchFailure {
     match error {
         FetchError::Provider(error) => FetchFailure::Provider(error),
         FetchError::Disk(error) => FetchFailure::Disk(error),
-        // The description that we fetched by is old: the same as a version that is gone.
+        // The description that the fetch was ordered by is old: the same as a version that is gone.
         FetchError::Changed { .. } => {
             FetchFailure::Provider(ProviderError::new(ProviderErrorKind::NotFound, error.to_string()))
         }
@@ -497,6 +497,10 @@ async fn ask(provider: &dyn Provider, task: &Task) -> Outcome {
         Task::TakeCursor => Outcome::CursorTaken(provider.newest_cursor().await),
         Task::RestartCursor => Outcome::CursorTaken(provider.restart_cursor().await),
         Task::Poll(cursor) => Outcome::Polled(provider.events(cursor).await),
+        Task::CheckCursor(cursor) => {
+            let checked = provider.check_cursor(cursor).await;
+            Outcome::CursorChecked(checked.inspect_err(|error| tracing::info!(%error, "the place in the event stream")))
+        }
         Task::Wait { cursor, limit } => Outcome::Woken(provider.wait_for_news(cursor, *limit).await),
         Task::Resolve(place) => Outcome::Resolved(provider.resolve(place).await),
         Task::Size(item) => Outcome::Sized(provider.size_of(item).await),
@@ -534,6 +538,7 @@ fn failed(task: &Task, error: ProviderError) -> Outcome {
         Task::Identify => Outcome::Identified(Err(error)),
         Task::TakeCursor | Task::RestartCursor => Outcome::CursorTaken(Err(error)),
         Task::Poll(_) => Outcome::Polled(Err(error)),
+        Task::CheckCursor(_) => Outcome::CursorChecked(Err(error)),
         Task::Wait { .. } => Outcome::Woken(Err(error)),
         Task::Resolve(_) => Outcome::Resolved(Err(error)),
         Task::Size(_) => Outcome::Sized(Err(error)),

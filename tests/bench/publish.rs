@@ -146,7 +146,10 @@ struct Memory {
 impl Provider for Memory {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
+            disordered: false,
+            top_id: None,
             long_poll: false,
+            checks_cursor: false,
             events_carry_items: false,
             folds_case: false,
             poll_floor: Duration::ZERO,

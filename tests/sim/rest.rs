@@ -2,6 +2,7 @@
 
 use folder_sync_agent::command::Command;
 use folder_sync_agent::id::HoldId;
+use folder_sync_agent::report::Degraded;
 use folder_sync_agent::settings::Mode;
 
 use super::world::{FOLDER, Happening, World};
@@ -63,7 +64,10 @@ impl World {
     }
 
     pub fn at_rest(&self) -> bool {
-        if !self.inbox.is_empty() || self.heap.values().any(|happening| !matches!(happening, Happening::Late)) {
+        if !self.inbox.is_empty()
+            || !self.cloud.is_all_told() && !self.misfortune
+            || self.heap.values().any(|happening| !matches!(happening, Happening::Late))
+        {
             return false;
         }
         self.unrest().is_none()
@@ -80,8 +84,11 @@ impl World {
         if folder.unverified.is_some() || folder.scan_stage.is_some() || folder.verified_at.is_none() {
             return Some(format!("comparison: {:?} {:?}", folder.unverified, folder.scan_stage));
         }
+        if folder.doubt.is_some() {
+            return Some("an event that could not be understood".into());
+        }
         let health = self.engine().health();
-        let is_well = health.accounts.values().all(|account| account.degraded.is_none())
+        let is_well = !health.accounts.values().any(|account| account.degraded.as_ref().is_some_and(Degraded::halts))
             && health.folders.values().all(Option::is_none);
         if !is_well {
             return Some(format!("degraded: {health:?}"));
@@ -109,10 +116,10 @@ impl World {
         if !work.is_empty() {
             return Some(format!("work: {work:?}"));
         }
-        if self.waits.len() != usize::from(self.swarm.long_poll) {
+        if self.long_poll.is_none() && self.waits.len() != usize::from(self.swarm.long_poll) {
             return Some("no long poll".into());
         }
-        let at_end = self.last_cursor.as_ref().is_some_and(|cursor| !self.cloud.has_news(cursor));
+        let at_end = self.read_to.as_ref().is_some_and(|cursor| !self.cloud.has_news(cursor));
         (!at_end).then(|| "the stream is not read to its end".into())
     }
 
