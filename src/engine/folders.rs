@@ -430,7 +430,7 @@ impl Engine {
                     });
                 }
                 self.opened_for_retention(id, facts.disk_bytes, !was_open)?;
-                self.room_seen(id, facts.free_bytes)?;
+                self.room_seen(id, facts.free_bytes, !was_open)?;
                 if !was_open {
                     self.recover_sent(id)?;
                     self.recover(id)?;

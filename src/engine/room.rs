@@ -10,6 +10,7 @@ use super::{Engine, millis};
 use crate::deed::DiskError;
 use crate::id::{FolderId, NodeId};
 use crate::store::Result;
+use crate::store::items::ItemRow;
 
 /// The problem of an item for which there is no room.
 pub(super) const NO_ROOM: &str = "no_room";
@@ -29,6 +30,8 @@ pub(super) struct Room {
     is_short: bool,
     /// What the items need that wait for the first look.
     wanted: Option<u64>,
+    /// What was free when the disk was last looked at since something is short of it.
+    seen: Option<u64>,
 }
 
 impl Engine {
@@ -51,15 +54,32 @@ impl Engine {
         self.put_off(&work, ROOM_IS_MADE_WITHIN, WAITS, "waits for room on the disk")
     }
 
-    /// The disk was looked at: what fits now is tried again, and if nothing does, room is made for the smallest.
-    pub(super) fn room_seen(&mut self, id: FolderId, free: u64) -> Result<()> {
+    /// Whether it is known that an item does not fit, so that fetching it would be in vain. It waits then.
+    pub(super) fn lacks_room(&mut self, item: &ItemRow) -> Result<bool> {
+        let needs = item.remote.content.as_ref().and_then(|content| content.size).unwrap_or(0);
+        let needs = needs.saturating_add(needs / OVERHEAD_PART);
+        let room = self.folders.get(&item.folder).map(|folder| folder.room).unwrap_or_default();
+        let Some(free) = room.seen.filter(|free| needs > *free) else { return Ok(false) };
+        self.drop_staged(item.folder, item.node);
+        let text = format!("{free} bytes are free beside those that are to stay free, and {needs} are needed");
+        self.item_failed(item.node, NO_ROOM, &text, None)?;
+        Ok(true)
+    }
+
+    /// The disk was looked at: what fits now and did not before is tried again, and if nothing fits, room is made for the smallest.
+    ///
+    /// What seemed to fit and was refused all the same (a quota) is tried again after its own growing wait, and not for each look.
+    pub(super) fn room_seen(&mut self, id: FolderId, free: u64, is_first: bool) -> Result<()> {
         let now = self.now.mono;
-        let Some(folder) = self.folders.get_mut(&id).filter(|folder| folder.room.is_short) else { return Ok(()) };
+        let is_short = |room: &Room| room.is_short || is_first;
+        let Some(folder) = self.folders.get_mut(&id).filter(|folder| is_short(&folder.room)) else { return Ok(()) };
         let wanted = folder.room.wanted.take();
+        let before = if is_first { Some(0) } else { folder.room.seen };
+        (folder.room.is_short, folder.room.seen) = (true, Some(free));
         let waiting = self.store.least_for_room(id, NO_ROOM)?;
         let Some(least) = wanted.into_iter().chain(waiting).min() else {
             if let Some(folder) = self.folders.get_mut(&id) {
-                folder.room.is_short = false;
+                folder.room = Room::default();
             }
             return Ok(());
         };
@@ -67,9 +87,12 @@ impl Engine {
             folder.look_at_root_by(now + millis(ROOM_LOOKED_FOR_EVERY));
         }
         let needs = least.saturating_add(least / OVERHEAD_PART);
-        if needs <= free {
-            self.store.wake_for_room(id, NO_ROOM, free - free / OVERHEAD_PART)?;
+        let longest = |free: u64| free - free / OVERHEAD_PART;
+        if let Some(before) = before.filter(|before| *before < free) {
+            self.store.wake_for_room(id, NO_ROOM, longest(before)..=longest(free))?;
             self.more = true;
+        }
+        if needs <= free {
             return Ok(());
         }
         if self.spare_versions(id, needs - free)?

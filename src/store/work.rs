@@ -1,5 +1,7 @@
 //! Items that need a decision or a deed, folders to be listed, and subtrees to be told.
 
+use std::ops::RangeInclusive;
+
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::items::Presence;
@@ -227,12 +229,14 @@ impl Store {
         Ok(())
     }
 
-    /// Makes work of a folder due that was put off for one reason, of items up to a length.
-    pub fn wake_for_room(&mut self, folder: FolderId, code: &str, longest: u64) -> Result<()> {
+    /// Makes work of a folder due that was put off for one reason, of items of these lengths.
+    pub fn wake_for_room(&mut self, folder: FolderId, code: &str, lengths: RangeInclusive<u64>) -> Result<()> {
         let sql = "UPDATE work SET due = 0 WHERE state = 1 AND code = ?2 AND folder = ?1
-                   AND node IN (SELECT item.node FROM item JOIN work USING (node) WHERE coalesce(r_size, 0) <= ?3)";
-        let longest = i64::try_from(longest).unwrap_or(i64::MAX);
-        self.conn.prepare_cached(sql)?.execute(params![folder.0, code, longest])?;
+                   AND node IN (SELECT item.node FROM item JOIN work USING (node)
+                                WHERE code = ?2 AND coalesce(r_size, 0) BETWEEN ?3 AND ?4)";
+        let length = |length: u64| i64::try_from(length).unwrap_or(i64::MAX);
+        let lengths = params![folder.0, code, length(*lengths.start()), length(*lengths.end())];
+        self.conn.prepare_cached(sql)?.execute(lengths)?;
         Ok(())
     }
 

@@ -258,7 +258,7 @@ impl Disk {
             stamp: self.stamp(self.root),
             empty: self.entries(self.root).is_empty(),
             disk_bytes: u64::MAX,
-            free_bytes: u64::MAX,
+            free_bytes: self.room.unwrap_or(u64::MAX),
         })
     }
 
