@@ -450,6 +450,9 @@ impl World {
 
     pub fn release_late(&mut self) {
         self.cloud.release_late(self.now);
+        if let Some(at) = self.cloud.next_late() {
+            self.schedule(at.saturating_sub(self.now), Happening::Late);
+        }
     }
 
     fn begin(&mut self, job: JobId) {

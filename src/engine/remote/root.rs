@@ -99,8 +99,8 @@ impl Engine {
         let now = self.now.mono;
         let Some(folder) = self.folders.get(&id) else { return Ok(()) };
         let Some(account) = self.accounts.get(&folder.account) else { return Ok(()) };
-        let every =
-            if account.settings.poll_max.is_some() { account.rest() } else { LOOKED_AT_EVERY.max(account.rest()) };
+        let is_brisk = account.settings.poll_max.is_some_and(|most| most < CEILING);
+        let every = if is_brisk { account.rest() } else { LOOKED_AT_EVERY.max(account.rest()) };
         let next = now + millis(every);
         let account = folder.account;
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
