@@ -440,7 +440,9 @@ impl Engine {
         {
             return self.want(item, work, Want::Adopt { parent, name });
         }
-        self.await_call(work, item, CallKind::Fetch);
+        if !self.lacks_room(item)? {
+            self.await_call(work, item, CallKind::Fetch);
+        }
         Ok(())
     }
 

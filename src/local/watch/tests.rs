@@ -40,7 +40,7 @@ impl Bed {
             assert!(Instant::now() < deadline, "{wanted:?} of {named:?}");
             match self.next() {
                 News::Dirs(dirs) => named.extend(dirs),
-                News::Rescan(reason) => panic!("{reason:?}"),
+                other => panic!("{other:?}"),
             }
         }
         named
