@@ -8,6 +8,18 @@
 //! records what came of them, [`mod@local`] scans the disk, [`mod@send`] changes the cloud, [`mod@conflict`] keeps both,
 //! [`mod@hooks`] asks who must allow and tells who wants to know, [`mod@holds`] has the brakes,
 //! `retention` gives up what was kept long enough, `undo` keeps files away and brings them back, and [`mod@commands`] answers people.
+//!
+//! Imports inside, none upwards and none sideways but where an arrow is drawn; `tests/tidy.rs` holds it:
+//!
+//! ```text
+//! router      engine.rs and the files with `impl Engine`, which share its fields and call one another
+//!                 |          |            |                |          |            |
+//! components  schedule     slots   remote/questions     filter      sides      effect -> input
+//!                                         |
+//! values                             remote/hints
+//! ```
+//!
+//! A component owns its state: private fields, small methods that return values, no `Engine`, no sibling.
 
 use std::collections::BTreeMap;
 
@@ -43,6 +55,7 @@ mod room;
 mod schedule;
 mod send;
 mod sides;
+mod slots;
 mod undo;
 mod verify;
 
@@ -52,6 +65,7 @@ pub use input::{Input, Now, Outcome};
 use listen::Account;
 use remote::{Listing, Questions};
 use schedule::{ITEMS_PER_STEP, Note, Phase, Schedule};
+use slots::Slots;
 
 /// Rows that one step of a long job (sweep, absences, clean-up) touches.
 const ROWS_PER_STEP: u32 = 2_000;
@@ -113,6 +127,8 @@ pub struct Engine {
     folders: BTreeMap<FolderId, Folder>,
     retired: Vec<FolderId>,
     jobs: BTreeMap<JobId, Job>,
+    /// What the jobs take up.
+    slots: Slots,
     /// What is worked on, and what waits for what.
     schedule: Schedule,
     /// This machine's name, for conflict copies.
@@ -148,6 +164,7 @@ impl Engine {
             folders: BTreeMap::new(),
             retired: Vec::new(),
             jobs: BTreeMap::new(),
+            slots: Slots::default(),
             schedule: Schedule::default(),
             host: conflict::shown_host(""),
             questions: Questions::default(),
@@ -244,7 +261,7 @@ impl Engine {
 
     fn take_outcome(&mut self, job: JobId, outcome: Outcome) -> Result<()> {
         // A job of an engine that is no more, or of a folder or account that went away: its result is not wanted.
-        let Some(about) = self.jobs.remove(&job) else { return Ok(()) };
+        let Some(about) = self.take_job(job) else { return Ok(()) };
         match (about, outcome) {
             (Job::Identify(account), Outcome::Identified(result)) => self.identified(account, result),
             (Job::TakeCursor(account), Outcome::CursorTaken(result)) => self.cursor_taken(account, result),
@@ -280,7 +297,7 @@ impl Engine {
             }
             (Job::Dispose { folder, node }, Outcome::Disposed(result)) => self.disposed(folder, node, result),
             (Job::Scan { folder, scan }, Outcome::Scanned(result)) => self.scanned(folder, scan, result),
-            (Job::Read { folder, node }, Outcome::Hashed(result)) => self.was_read(folder, node, result),
+            (Job::Read { node, .. }, Outcome::Hashed(result)) => self.was_read(node, result),
             (Job::Write { account, node, .. }, Outcome::Uploaded(result)) => self.uploaded(account, node, result),
             (Job::Write { account, node, .. }, Outcome::FolderMade(result) | Outcome::Relocated(result)) => {
                 self.changed_remotely(account, node, result)
@@ -328,16 +345,6 @@ impl Engine {
     /// Rows that this step may still go through; what needs more waits for the next step.
     fn rows_left(&self) -> usize {
         (ROWS_PER_STEP as usize).saturating_sub(self.gone_through)
-    }
-
-    /// Registers a job; nothing if there is no room for one more.
-    fn start(&mut self, about: Job) -> Result<Option<JobId>> {
-        if self.jobs.len() >= JOBS_MOST {
-            return Ok(None);
-        }
-        let job = self.store.next_job()?;
-        self.jobs.insert(job, about);
-        Ok(Some(job))
     }
 
     /// Nothing is left to do for an item, or it is no more.

@@ -22,8 +22,6 @@ use crate::store::items::{ItemRow, LocalEdit, LocalRow, Presence, RemoteRow, Sea
 use crate::store::work::{Ask, Lane, WorkRow};
 use crate::tree::{Stamp, SyncedContent, Wall};
 
-/// Files of one folder that are read at the same time.
-const READS_AT_ONCE: usize = 2;
 /// How long something waits for the scans of its folder.
 pub(super) const SCANS_AWAITED: Duration = Duration::from_millis(500);
 /// The longest name of a conflict copy, in bytes (design §12.7).
@@ -90,7 +88,7 @@ impl Engine {
         let ids: Vec<FolderId> = self.folders.keys().copied().collect();
         for id in ids {
             while let Some(folder) = self.folders.get_mut(&id) {
-                if folder.reading >= READS_AT_ONCE || !folder.is_open() {
+                if !self.slots.may_read(id) || !folder.is_open() {
                     break;
                 }
                 let Some(node) = folder.readers.pop_front() else { break };
@@ -126,23 +124,12 @@ impl Engine {
         let order = HashOrder { path, stamp: edit.stamp, hash };
         let Some(job) = self.start(Job::Read { folder: id, node })? else { return Ok(false) };
         self.schedule.set_phase(node, Phase::Busy);
-        if let Some(folder) = self.folders.get_mut(&id) {
-            folder.reading += 1;
-        }
         self.outbox.push(Effect::Local { job, folder: id, task: LocalTask::Hash(order) });
         Ok(true)
     }
 
     /// A file was read, or could not be.
-    pub(super) fn was_read(
-        &mut self,
-        id: FolderId,
-        node: NodeId,
-        result: std::result::Result<HashedFile, LocalMiss>,
-    ) -> Result<()> {
-        if let Some(folder) = self.folders.get_mut(&id) {
-            folder.reading = folder.reading.saturating_sub(1);
-        }
+    pub(super) fn was_read(&mut self, node: NodeId, result: std::result::Result<HashedFile, LocalMiss>) -> Result<()> {
         self.schedule.unqueue(node);
         let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
             self.leave(node);

@@ -9,7 +9,6 @@ use super::filter::Filter;
 use super::input::{OpenOrder, RootFacts, Wishes};
 use super::jobs::{job_folder, job_nodes};
 use super::learn::Source;
-use super::listen::QUESTIONS_MOST;
 use super::remote::{Complete, Listing, RootState};
 use super::room::Room;
 use super::{Engine, Job, ROWS_PER_STEP, millis};
@@ -64,10 +63,8 @@ pub(super) struct Folder {
     pub after_sweep: Vec<NodeId>,
     /// Files that are fetched and not yet published.
     pub staged: BTreeMap<NodeId, (Staged, SyncedContent)>,
-    pub fetching: usize,
-    /// Files that wait to be read, and those that are.
+    /// Files that wait to be read.
     pub readers: VecDeque<NodeId>,
-    pub reading: usize,
     /// The disk is watched and scanned.
     pub watched: bool,
     /// The disk's turn was last a scan's.
@@ -119,9 +116,7 @@ impl Folder {
             queue: VecDeque::new(),
             after_sweep: Vec::new(),
             staged: BTreeMap::new(),
-            fetching: 0,
             readers: VecDeque::new(),
-            reading: 0,
             watched: false,
             scanned_last: false,
             scan_again: u64::MAX,
@@ -235,8 +230,8 @@ impl Engine {
         let theirs: Vec<JobId> =
             self.jobs.iter().filter(|(_, job)| job_folder(job) == Some(id)).map(|(job, _)| *job).collect();
         for job in theirs {
-            if let Some(job) = self.jobs.remove(&job) {
-                self.release_slot(&job);
+            if let Some(Job::Ask { hook, .. } | Job::Tell { hook, .. }) = self.take_job(job) {
+                self.hooks.release(&hook.name);
             }
             self.outbox.push(Effect::Cancel(job));
         }
@@ -454,9 +449,7 @@ impl Engine {
 
     fn drive_resolve(&mut self, id: FolderId) -> Result<()> {
         let Some(folder) = self.folders.get(&id) else { return Ok(()) };
-        let usable = self.accounts.get(&folder.account).is_some_and(|account| {
-            account.usable() && self.now.mono >= account.closed_until && account.asking < QUESTIONS_MOST
-        });
+        let usable = self.can_ask(folder.account);
         let due =
             folder.is_open() && folder.root_item.is_none() && !folder.resolving && self.now.mono >= folder.resolve_due;
         if !usable || !due {

@@ -1,64 +1,39 @@
 //! What each kind of job holds, and whom it concerns.
 
 use super::remote::Listing;
-use super::{Engine, Job};
-use crate::id::{FolderId, NodeId};
+use super::slots::Slot;
+use super::{Engine, JOBS_MOST, Job};
+use crate::id::{AccountId, FolderId, JobId, NodeId};
+use crate::store::Result;
 use crate::store::intents::{IntentRow, NewSeat};
 use crate::store::items::ItemRow;
 
 impl Engine {
-    /// Gives back what a job held, when the job is dropped before it ended.
-    pub(super) fn release_slot(&mut self, job: &Job) {
-        match job {
-            Job::List { account, .. }
-            | Job::Look { account, .. }
-            | Job::Root(account, _)
-            | Job::Stray { account, .. } => {
-                if let Some(account) = self.accounts.get_mut(account) {
-                    account.asking = account.asking.saturating_sub(1);
-                }
-            }
-            Job::Fetch { account, folder, .. } => {
-                if let Some(account) = self.accounts.get_mut(account) {
-                    account.fetching = account.fetching.saturating_sub(1);
-                }
-                if let Some(folder) = self.folders.get_mut(folder) {
-                    folder.fetching = folder.fetching.saturating_sub(1);
-                }
-            }
-            Job::Read { folder, .. } => {
-                if let Some(folder) = self.folders.get_mut(folder) {
-                    folder.reading = folder.reading.saturating_sub(1);
-                }
-            }
-            Job::Write { account, is_upload, .. } => {
-                if let Some(account) = self.accounts.get_mut(account) {
-                    if *is_upload {
-                        account.fetching = account.fetching.saturating_sub(1);
-                    } else {
-                        account.asking = account.asking.saturating_sub(1);
-                    }
-                }
-            }
-            Job::Identify(_)
-            | Job::TakeCursor(_)
-            | Job::Poll(_)
-            | Job::PollAgain(_)
-            | Job::CheckCursor(_)
-            | Job::Wait(_)
-            | Job::Open(_)
-            | Job::Resolve(..)
-            | Job::Size(..)
-            | Job::Scan { .. }
-            | Job::Quarantine { .. }
-            | Job::Dispose { .. }
-            | Job::Deeds { .. } => {}
-            Job::Ask { hook, .. } | Job::Tell { hook, .. } => self.hooks.release(&hook.name),
+    /// Registers a job, with the slot that it takes; nothing if there is no room for one more.
+    pub(super) fn start(&mut self, about: Job) -> Result<Option<JobId>> {
+        if self.jobs.len() >= JOBS_MOST {
+            return Ok(None);
         }
+        let job = self.store.next_job()?;
+        if let Some(slot) = job_slot(&about) {
+            self.slots.take(job, slot);
+        }
+        self.jobs.insert(job, about);
+        Ok(Some(job))
     }
-}
 
-impl Engine {
+    /// A job ended, or is given up: what it was about, if it was under way.
+    pub(super) fn take_job(&mut self, job: JobId) -> Option<Job> {
+        self.slots.release(job);
+        self.jobs.remove(&job)
+    }
+
+    /// Whether one more question can be asked of an account now, its budget aside.
+    pub(super) fn can_ask(&self, id: AccountId) -> bool {
+        self.slots.may_ask(id)
+            && self.accounts.get(&id).is_some_and(|account| account.usable() && self.now.mono >= account.closed_until)
+    }
+
     /// An item that a deed under way puts into a directory, if there is one.
     pub(super) fn comes_into(&self, dir: &ItemRow) -> Option<NodeId> {
         let folder = self.folders.get(&dir.folder)?;
@@ -73,6 +48,35 @@ impl Engine {
             NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged => false,
         };
         under_way.iter().chain(folder.building.intents()).find(comes).map(|intent| intent.node)
+    }
+}
+
+/// What a job takes up while it is under way.
+fn job_slot(job: &Job) -> Option<Slot> {
+    match job {
+        Job::List { account, .. } | Job::Look { account, .. } | Job::Root(account, _) | Job::Stray { account, .. } => {
+            Some(Slot::Question(*account))
+        }
+        Job::Write { account, is_upload: false, .. } => Some(Slot::Question(*account)),
+        Job::Write { account, is_upload: true, .. } => Some(Slot::Upload(*account)),
+        Job::Fetch { account, folder, .. } => Some(Slot::Fetch(*account, *folder)),
+        Job::Read { folder, .. } => Some(Slot::Read(*folder)),
+        // An account's question about itself and a folder's one batch are one at a time; hooks have their own slots.
+        Job::Identify(_)
+        | Job::TakeCursor(_)
+        | Job::Poll(_)
+        | Job::PollAgain(_)
+        | Job::CheckCursor(_)
+        | Job::Wait(_)
+        | Job::Open(_)
+        | Job::Resolve(..)
+        | Job::Size(..)
+        | Job::Scan { .. }
+        | Job::Quarantine { .. }
+        | Job::Dispose { .. }
+        | Job::Deeds { .. }
+        | Job::Ask { .. }
+        | Job::Tell { .. } => None,
     }
 }
 

@@ -47,8 +47,6 @@ const QUOTA_RETRIED_EVERY: Duration = Duration::from_hours(1);
 const QUOTA_WAIT_MOST: Duration = Duration::from_hours(24);
 /// Failures in a row before an account counts as offline.
 const FAILURES_UNTIL_OFFLINE: u32 = 3;
-/// Listings and looks under way at once for one account.
-pub(super) const QUESTIONS_MOST: usize = 6;
 
 /// How far an account is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,9 +68,6 @@ pub(super) struct Account {
     pub degraded: Option<Degraded>,
     /// No calls before this moment.
     pub closed_until: u64,
-    /// Fetches, listings and looks under way.
-    pub fetching: usize,
-    pub asking: usize,
     /// Items that wait for a fetch or a look.
     pub queues: CallQueues,
     stage: Stage,
@@ -113,8 +108,6 @@ impl Account {
             row,
             degraded: None,
             closed_until: 0,
-            fetching: 0,
-            asking: 0,
             queues: CallQueues::default(),
             stage: Stage::New,
             job: None,
@@ -192,9 +185,9 @@ impl Account {
         if self.capabilities.long_poll { self.settings.poll_max.unwrap_or(NET_IN_QUIET) } else { bounds.ceiling }
     }
 
-    /// Calls under way, but for long polls.
-    pub fn under_way(&self) -> u64 {
-        (self.asking + self.fetching + usize::from(self.job.is_some())) as u64
+    /// Whether a question about the account or its stream is under way, but for a long poll.
+    pub fn is_asked_about(&self) -> bool {
+        self.job.is_some()
     }
 
     /// Reads the stream as soon as possible.
@@ -221,6 +214,7 @@ impl Engine {
             self.accounts.iter().filter(|(_, a)| !names.contains(&a.settings.name)).map(|(id, _)| *id).collect();
         for id in gone {
             self.accounts.remove(&id);
+            self.slots.forget(id);
             self.outbox.push(Effect::DropAccount(id));
         }
         for (settings, capabilities) in wanted {
@@ -266,14 +260,14 @@ impl Engine {
     pub(super) fn ask_at(&self, id: AccountId) -> Option<u64> {
         let account = self.accounts.get(&id)?;
         let open_at = account.closed_until.max(account.purse.refused_until(self.now.mono).unwrap_or(0));
-        (account.usable() && account.asking < QUESTIONS_MOST).then_some(open_at)
+        (account.usable() && self.slots.may_ask(id)).then_some(open_at)
     }
 
     /// Drops the questions about an account and its stream that are under way: they were asked with former credentials or settings.
     fn take_back(&mut self, id: AccountId) {
         let Some(account) = self.accounts.get_mut(&id) else { return };
         for job in account.job.take().into_iter().chain(account.waiting.take()) {
-            self.jobs.remove(&job);
+            self.take_job(job);
             self.outbox.push(Effect::Cancel(job));
         }
     }

@@ -233,8 +233,9 @@ impl Engine {
     /// and others may spend from the same quota.
     pub(super) fn take_usage(&mut self, id: AccountId, calls: u64, quota: Option<Quota>) -> Result<()> {
         let wall = self.now.wall;
+        let calls_under_way = self.slots.calls(id);
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        let under_way = account.under_way();
+        let under_way = (calls_under_way + usize::from(account.is_asked_about())) as u64;
         let purse = &mut account.purse;
         purse.ledger.turn(wall);
         let before = *purse.before.get_or_insert(calls.saturating_sub(purse.begun));

@@ -7,7 +7,6 @@ use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
 use super::input::{FetchFailure, FetchOrder};
 use super::learn::{DEEPEST_PATH, Learned, Source};
-use super::listen::QUESTIONS_MOST;
 use super::purse::{CallKind, Waiting};
 use super::{Engine, ITEMS_PER_STEP, Job, Note, Phase, ROWS_PER_STEP, millis};
 use crate::deed::{DiskErrorKind, Staged};

@@ -7,7 +7,6 @@ use super::conflict::{NAME_IN_CLOUD, SCANS_AWAITED};
 use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
 use super::learn::{DEEPEST_PATH, Source};
-use super::listen::QUESTIONS_MOST;
 use super::local::seat_of;
 use super::purse::CallKind;
 use super::reconcile::name_on_disk;
@@ -324,11 +323,8 @@ impl Engine {
         }
         let Some(account) = self.accounts.get(&id) else { return Ok(true) };
         let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
-        let room = if is_upload {
-            account.fetching < account.settings.transfers as usize
-        } else {
-            account.asking < QUESTIONS_MOST
-        };
+        let room =
+            if is_upload { self.slots.may_transfer(id, account.settings.transfers) } else { self.slots.may_ask(id) };
         if !room {
             return Ok(false);
         }
@@ -359,13 +355,6 @@ impl Engine {
             return Ok(false);
         };
         self.spend_call(id, share)?;
-        if let Some(account) = self.accounts.get_mut(&id) {
-            if is_upload {
-                account.fetching += 1;
-            } else {
-                account.asking += 1;
-            }
-        }
         self.schedule.set_phase(item.node, Phase::Busy);
         let sent = SentRow { job, node: item.node, folder: item.folder, write, unsure: false, session };
         self.store.drop_sent(item.node)?;

@@ -145,10 +145,7 @@ impl Engine {
                 continue;
             }
             let (account, share) = (folder.account, folder.share(listing.lane));
-            let room = self.accounts.get(&account).is_some_and(|account| {
-                account.asking < QUESTIONS_MOST && self.now.mono >= account.closed_until && account.usable()
-            });
-            if !room || !self.may_call(account, share) {
+            if !self.can_ask(account) || !self.may_call(account, share) {
                 kept.push_back(listing);
                 continue;
             }
@@ -166,9 +163,6 @@ impl Engine {
             self.spend_call(account, share)?;
             let asked = self.store.generation();
             self.questions.page_begins(&listing, asked, self.now.wall);
-            if let Some(account) = self.accounts.get_mut(&account) {
-                account.asking += 1;
-            }
             self.outbox.push(Effect::Cloud { job, account, task });
         }
         self.questions.put_back(kept);
@@ -190,9 +184,6 @@ impl Engine {
         listing: &Listing,
         result: std::result::Result<ListPage, ProviderError>,
     ) -> Result<()> {
-        if let Some(account) = self.accounts.get_mut(&account) {
-            account.asking = account.asking.saturating_sub(1);
-        }
         let (id, node) = (listing.folder, listing.node);
         let found = match result {
             Ok(found) => found,

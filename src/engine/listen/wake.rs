@@ -60,7 +60,7 @@ impl Engine {
         let chance = self.chance.next();
         account.waiting = None;
         account.next_wait = now + account.waits_again_in(None, chance);
-        self.jobs.remove(&job);
+        self.take_job(job);
         self.outbox.push(Effect::Cancel(job));
     }
 

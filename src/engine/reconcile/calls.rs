@@ -60,15 +60,16 @@ impl Engine {
     }
 
     fn is_staging_full(&self, folder: FolderId) -> bool {
-        self.folders.get(&folder).is_some_and(|folder| folder.staged.len() + folder.fetching >= STAGED_MOST)
+        let fetching = self.slots.fetching(folder);
+        self.folders.get(&folder).is_some_and(|folder| folder.staged.len() + fetching >= STAGED_MOST)
     }
 
     fn next_call(&mut self, id: AccountId, kind: CallKind) -> Option<Waiting> {
         let now = self.now.mono;
         let account = self.accounts.get_mut(&id)?;
         let room = match kind {
-            CallKind::Fetch | CallKind::Upload => account.fetching < account.settings.transfers as usize,
-            CallKind::Question => account.asking < QUESTIONS_MOST,
+            CallKind::Fetch | CallKind::Upload => self.slots.may_transfer(id, account.settings.transfers),
+            CallKind::Question => self.slots.may_ask(id),
         };
         if !room || now < account.closed_until || !account.usable() || account.queues.of(kind).len() == 0 {
             return None;
@@ -95,7 +96,7 @@ impl Engine {
         }
         let Some(account) = self.accounts.get(&id) else { return Ok(true) };
         if work.mark.is_some() {
-            if account.asking >= QUESTIONS_MOST {
+            if !self.slots.may_ask(id) {
                 return Ok(false);
             }
             let share = self.share_of(work.folder, work.lane);
@@ -106,9 +107,6 @@ impl Engine {
                 return Ok(false);
             };
             self.spend_call(id, share)?;
-            if let Some(account) = self.accounts.get_mut(&id) {
-                account.asking += 1;
-            }
             self.schedule.set_phase(node, Phase::Busy);
             let asked = self.store.generation();
             self.questions.look_begins(node, asked);
@@ -125,7 +123,7 @@ impl Engine {
             self.schedule.make_ready(node, work.lane);
             return Ok(true);
         };
-        if account.fetching >= account.settings.transfers as usize || self.is_staging_full(work.folder) {
+        if !self.slots.may_transfer(id, account.settings.transfers) || self.is_staging_full(work.folder) {
             return Ok(false);
         }
         let share = self.share_of(work.folder, work.lane);
@@ -141,12 +139,6 @@ impl Engine {
         let about = Job::Fetch { account: id, folder: work.folder, node, content: synced };
         let Some(job) = self.start(about)? else { return Ok(false) };
         self.spend_call(id, share)?;
-        if let Some(account) = self.accounts.get_mut(&id) {
-            account.fetching += 1;
-        }
-        if let Some(folder) = self.folders.get_mut(&work.folder) {
-            folder.fetching += 1;
-        }
         self.schedule.set_phase(node, Phase::Busy);
         let order = FetchOrder {
             path: self.shown_path(&item)?,
@@ -166,9 +158,6 @@ impl Engine {
         node: NodeId,
         result: std::result::Result<ItemState, ProviderError>,
     ) -> Result<()> {
-        if let Some(account) = self.accounts.get_mut(&account) {
-            account.asking = account.asking.saturating_sub(1);
-        }
         let asked = self.questions.look_ends(node);
         let state = match result {
             Ok(state) => state,
@@ -279,12 +268,6 @@ impl Engine {
         mut content: SyncedContent,
         result: std::result::Result<Staged, FetchFailure>,
     ) -> Result<()> {
-        if let Some(account) = self.accounts.get_mut(&account) {
-            account.fetching = account.fetching.saturating_sub(1);
-        }
-        if let Some(folder) = self.folders.get_mut(&id) {
-            folder.fetching = folder.fetching.saturating_sub(1);
-        }
         let failure = match result {
             Ok(staged) => {
                 self.account_worked(account);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::below;
 use crate::engine::effect::{Effect, Task};
-use crate::engine::listen::{CEILING, QUESTIONS_MOST};
+use crate::engine::listen::CEILING;
 use crate::engine::{Engine, Job, millis};
 use crate::events::EventKind;
 use crate::events::budget::Share;
@@ -116,18 +116,11 @@ impl Engine {
         let Some(item) = folder.root_item.clone().filter(|_| is_due && folder.is_open() && !folder.row.paused) else {
             return Ok(());
         };
-        let usable = self
-            .accounts
-            .get(&account)
-            .is_some_and(|account| account.usable() && now >= account.closed_until && account.asking < QUESTIONS_MOST);
-        if !usable || !self.may_call(account, Share::News) {
+        if !self.can_ask(account) || !self.may_call(account, Share::News) {
             return Ok(());
         }
         let Some(job) = self.start(Job::Root(account, id))? else { return Ok(()) };
         self.spend_call(account, Share::News)?;
-        if let Some(account) = self.accounts.get_mut(&account) {
-            account.asking += 1;
-        }
         if let Some(folder) = self.folders.get_mut(&id) {
             // What is heard from now on asks once more.
             folder.remote.is_marked = false;
@@ -144,9 +137,6 @@ impl Engine {
         id: FolderId,
         result: std::result::Result<ItemState, ProviderError>,
     ) -> Result<()> {
-        if let Some(account) = self.accounts.get_mut(&account) {
-            account.asking = account.asking.saturating_sub(1);
-        }
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         folder.remote.is_asked = false;
         let cause = match result {

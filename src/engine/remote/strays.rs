@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 
 use crate::engine::effect::{Effect, Task};
 use crate::engine::learn::Source;
-use crate::engine::listen::QUESTIONS_MOST;
 use crate::engine::{Engine, Job};
 use crate::events::budget::Share;
 use crate::id::{AccountId, FolderId, Generation, ItemId};
@@ -54,9 +53,8 @@ impl Engine {
 
     /// Looks at the next one.
     pub(in crate::engine) fn drive_strays(&mut self, id: AccountId) -> Result<()> {
-        let now = self.now.mono;
+        let usable = self.can_ask(id);
         let Some(account) = self.accounts.get(&id) else { return Ok(()) };
-        let usable = account.usable() && now >= account.closed_until && account.asking < QUESTIONS_MOST;
         let Some(item) = account.strays.waiting.front().cloned().filter(|_| usable && account.strays.asked.is_none())
         else {
             return Ok(());
@@ -68,7 +66,6 @@ impl Engine {
         let Some(job) = self.start(Job::Stray { account: id, asked })? else { return Ok(()) };
         self.spend_call(id, Share::News)?;
         if let Some(account) = self.accounts.get_mut(&id) {
-            account.asking += 1;
             account.strays.waiting.pop_front();
             account.strays.asked = Some(item.clone());
         }
@@ -84,7 +81,6 @@ impl Engine {
         result: std::result::Result<ItemState, ProviderError>,
     ) -> Result<()> {
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        account.asking = account.asking.saturating_sub(1);
         let item = account.strays.asked.take();
         match result {
             Ok(ItemState::Active(found)) => {

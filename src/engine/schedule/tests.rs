@@ -95,7 +95,7 @@ fn a_turn_is_only_for_who_still_waits_for_it() {
 
 #[test]
 fn a_circle_is_closed_by_those_that_do_nothing_else() {
-    /// The phase of the third item of the circle, and how many are in it.
+    // The phase of the third item of the circle, and how many are in it.
     let table = [
         (Some(Phase::AwaitNode), 3),
         (None, 3),

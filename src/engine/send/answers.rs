@@ -7,17 +7,6 @@ use super::*;
 const NAME_TRIED_MOST: u32 = 4;
 
 impl Engine {
-    pub(in crate::engine) fn write_ended(&mut self, account: AccountId, node: NodeId, is_upload: bool) {
-        if let Some(account) = self.accounts.get_mut(&account) {
-            if is_upload {
-                account.fetching = account.fetching.saturating_sub(1);
-            } else {
-                account.asking = account.asking.saturating_sub(1);
-            }
-        }
-        self.schedule.unqueue(node);
-    }
-
     /// An upload ended.
     pub(in crate::engine) fn uploaded(
         &mut self,
@@ -25,7 +14,7 @@ impl Engine {
         node: NodeId,
         result: std::result::Result<Box<Uploaded>, UploadFailure>,
     ) -> Result<()> {
-        self.write_ended(account, node, true);
+        self.schedule.unqueue(node);
         let Some(sent) = self.store.sent_of(node)? else { return self.reconsider(node) };
         let (done, miss) = match result {
             Ok(done) => (done, None),
@@ -56,7 +45,7 @@ impl Engine {
         node: NodeId,
         result: std::result::Result<Box<RemoteItem>, ProviderError>,
     ) -> Result<()> {
-        self.write_ended(account, node, false);
+        self.schedule.unqueue(node);
         let Some(sent) = self.store.sent_of(node)? else { return self.reconsider(node) };
         match result {
             Ok(item) => self.wrote(account, &sent, &item, None),
@@ -71,7 +60,7 @@ impl Engine {
         node: NodeId,
         result: std::result::Result<(), ProviderError>,
     ) -> Result<()> {
-        self.write_ended(account, node, false);
+        self.schedule.unqueue(node);
         let Some(sent) = self.store.sent_of(node)? else { return self.reconsider(node) };
         if let Err(error) = result {
             return self.write_failed(account, &sent, &error);

@@ -1,0 +1,177 @@
+//! How many calls and reads are under way, per account and per folder: each slot belongs to one job, from its start to its end.
+
+use std::collections::BTreeMap;
+
+use crate::id::{AccountId, FolderId, JobId};
+
+/// Questions and changes under way at once, per account.
+const QUESTIONS_MOST: usize = 6;
+/// Files that are read at once, per folder.
+const READS_AT_ONCE: usize = 2;
+
+/// What a job takes up while it is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Slot {
+    /// A look, a page of a listing, or a change without content.
+    Question(AccountId),
+    /// A download, which needs room in the folder's staging directory as well.
+    Fetch(AccountId, FolderId),
+    /// An upload.
+    Upload(AccountId),
+    /// A local file is read.
+    Read(FolderId),
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    questions: usize,
+    transfers: usize,
+}
+
+#[derive(Debug, Default)]
+struct Files {
+    fetched: usize,
+    read: usize,
+}
+
+/// The slots that are taken, and by which jobs.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Slots {
+    taken: BTreeMap<JobId, Slot>,
+    accounts: BTreeMap<AccountId, Calls>,
+    folders: BTreeMap<FolderId, Files>,
+}
+
+impl Slots {
+    /// A job begins that takes a slot.
+    pub fn take(&mut self, job: JobId, slot: Slot) {
+        self.release(job);
+        self.taken.insert(job, slot);
+        self.count(slot, |count| *count += 1);
+    }
+
+    /// A job is over, or given up; what it had taken is free.
+    pub fn release(&mut self, job: JobId) {
+        if let Some(slot) = self.taken.remove(&job) {
+            // It was counted when it was taken, and is in `taken` once.
+            self.count(slot, |count| *count -= 1);
+        }
+    }
+
+    /// An account is no more: its calls were given up, and may never be answered.
+    pub fn forget(&mut self, account: AccountId) {
+        let is_theirs = |slot: &Slot| match slot {
+            Slot::Question(of) | Slot::Upload(of) | Slot::Fetch(of, _) => *of == account,
+            Slot::Read(_) => false,
+        };
+        let theirs: Vec<JobId> = self.taken.iter().filter(|(_, slot)| is_theirs(slot)).map(|(job, _)| *job).collect();
+        for job in theirs {
+            self.release(job);
+        }
+    }
+
+    fn count(&mut self, slot: Slot, change: impl Fn(&mut usize)) {
+        match slot {
+            Slot::Question(account) => change(&mut self.accounts.entry(account).or_default().questions),
+            Slot::Upload(account) => change(&mut self.accounts.entry(account).or_default().transfers),
+            Slot::Fetch(account, folder) => {
+                change(&mut self.accounts.entry(account).or_default().transfers);
+                change(&mut self.folders.entry(folder).or_default().fetched);
+            }
+            Slot::Read(folder) => change(&mut self.folders.entry(folder).or_default().read),
+        }
+    }
+
+    /// Whether an account has a free slot for a question or a change without content.
+    pub fn may_ask(&self, account: AccountId) -> bool {
+        self.accounts.get(&account).is_none_or(|calls| calls.questions < QUESTIONS_MOST)
+    }
+
+    /// Whether an account has a free slot for a transfer, of so many.
+    pub fn may_transfer(&self, account: AccountId, most: u32) -> bool {
+        self.accounts.get(&account).map_or(0, |calls| calls.transfers) < most as usize
+    }
+
+    /// Calls of an account under way that take a slot.
+    pub fn calls(&self, account: AccountId) -> usize {
+        self.accounts.get(&account).map_or(0, |calls| calls.questions + calls.transfers)
+    }
+
+    /// Downloads of a folder under way.
+    pub fn fetching(&self, folder: FolderId) -> usize {
+        self.folders.get(&folder).map_or(0, |files| files.fetched)
+    }
+
+    /// Whether one more file of a folder may be read.
+    pub fn may_read(&self, folder: FolderId) -> bool {
+        self.folders.get(&folder).is_none_or(|files| files.read < READS_AT_ONCE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCOUNT: AccountId = AccountId(1);
+    const FOLDER: FolderId = FolderId(2);
+
+    /// What is free, and what is counted.
+    fn seen(slots: &Slots) -> (usize, usize, bool, bool, bool) {
+        (
+            slots.calls(ACCOUNT),
+            slots.fetching(FOLDER),
+            slots.may_ask(ACCOUNT),
+            slots.may_transfer(ACCOUNT, 2),
+            slots.may_read(FOLDER),
+        )
+    }
+
+    #[test]
+    fn each_slot_is_counted_where_it_counts_and_given_back_once() {
+        // The slot, how many fit, the calls and the downloads that are counted then, and what is still free.
+        let table = [
+            (Slot::Question(ACCOUNT), QUESTIONS_MOST, (QUESTIONS_MOST, 0, false, true, true)),
+            (Slot::Upload(ACCOUNT), 2, (2, 0, true, false, true)),
+            (Slot::Fetch(ACCOUNT, FOLDER), 2, (2, 2, true, false, true)),
+            (Slot::Read(FOLDER), READS_AT_ONCE, (0, 0, true, true, false)),
+        ];
+        for (slot, most, full) in table {
+            let mut slots = Slots::default();
+            let free = seen(&slots);
+            let jobs: Vec<JobId> = (1..).map(JobId).take(most).collect();
+            for job in &jobs {
+                assert_ne!(seen(&slots), full, "{slot:?}");
+                slots.take(*job, slot);
+            }
+            assert_eq!(seen(&slots), full, "{slot:?}");
+            for job in jobs.iter().chain(&jobs) {
+                slots.release(*job);
+            }
+            assert_eq!(seen(&slots), free, "{slot:?}: a job gives back what it took, and no more");
+        }
+    }
+
+    #[test]
+    fn an_account_that_comes_back_begins_with_free_slots() {
+        let mut slots = Slots::default();
+        slots.take(JobId(1), Slot::Fetch(ACCOUNT, FOLDER));
+        slots.take(JobId(2), Slot::Question(ACCOUNT));
+        slots.take(JobId(3), Slot::Read(FOLDER));
+        slots.take(JobId(4), Slot::Question(AccountId(9)));
+        slots.forget(ACCOUNT);
+        slots.release(JobId(1));
+        assert_eq!((slots.calls(ACCOUNT), slots.fetching(FOLDER), slots.calls(AccountId(9))), (0, 0, 1));
+        assert_eq!(slots.taken.len(), 2, "the other account and the disk go on");
+    }
+
+    #[test]
+    fn others_slots_are_not_counted() {
+        let mut slots = Slots::default();
+        for number in 0..QUESTIONS_MOST {
+            slots.take(JobId(number as i64), Slot::Question(ACCOUNT));
+        }
+        assert!(slots.may_ask(AccountId(9)));
+        slots.release(JobId(99));
+        assert!(!slots.may_ask(ACCOUNT), "the job had no slot");
+    }
+}
