@@ -21,6 +21,47 @@
 //!
 //! **Face.** [`cli`]: one file per command.
 //!
+//! # The life of an event
+//!
+//! ```text
+//! provider -> page of events, next cursor
+//!               |
+//!            engine::listen -- an item with an order of its own? -- yes --> row of the remote tree
+//!               |                                                          (an observation)
+//!               no: a hint
+//!               |
+//!            engine::remote::hints -> marks: this item, this folder's children, the watched folder
+//!               |
+//!   ============|== one commit: rows, marks, journal, cursor ==================================
+//!               |
+//!            question (look, page of a listing), noted with the generation at which it is asked
+//!               |
+//!            answer -> row of the remote tree; clears only marks that are not newer
+//! ```
+//!
+//! # The life of an item
+//!
+//! ```text
+//!   remote tree (observed)   local tree (scanned, read)   synced tree (what both agreed on)
+//!              \                       |                       /
+//!               +---------------- work row: ready <---------- + <-------------------+
+//!                                      |                                            |
+//!            engine::schedule: one record -> plan: situation -> action              |
+//!                                      |                                            |
+//!         waits for: a call, the disk, a hook, a read, a listing, an item, a sweep  |
+//!                                      |                                            |
+//!   ===================== commit: intent, or the write that is sent ==============  |
+//!                                      |                                            |
+//!                    effect: fetch, deed on disk, upload, change                    |
+//!                                      |                                            |
+//!                    outcome --+-- done: moves the synced tree, leaves the schedule |
+//!                              +-- failed or put off: waits, with its reason -------+
+//! ```
+//!
+//! Durable, in the database: the three trees, marks and the generation, the cursor, work rows with their reasons, intents and sent writes
+//! (before their effects), holds, hook deliveries, the journal. In memory only, and asked again after a restart: the schedule, slots,
+//! questions under way, what is staged and was not to be published yet.
+//!
 //! # Invariants: what is deliberately absent
 //!
 //! - The values know no clock, no disk, no network, no database and no log; a fact that a rule needs is an argument.

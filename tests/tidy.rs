@@ -120,6 +120,84 @@ const PLACES: &[(&str, &[&str])] = &[
     ("anyhow::", &["cli", "main"]),
 ];
 
+/// Parts of the engine that own their state, and the parts beside them that each may name.
+const COMPONENTS: &[(&str, &[&str])] = &[
+    ("engine/schedule", &[]),
+    ("engine/slots", &[]),
+    ("engine/remote/questions", &["hints"]),
+    ("engine/remote/hints", &[]),
+    ("engine/filter", &[]),
+    ("engine/sides", &[]),
+    ("engine/effect", &["input"]),
+];
+/// Files that share the engine's fields. The list may only grow shorter: what is new owns its state.
+const SHARES_ENGINE: &[&str] = &[
+    "engine",
+    "engine/commands",
+    "engine/conflict",
+    "engine/disk",
+    "engine/disk/surprise",
+    "engine/folders",
+    "engine/folders/compare",
+    "engine/folders/size",
+    "engine/health",
+    "engine/holds",
+    "engine/hooks",
+    "engine/hooks/outbox",
+    "engine/hooks/quarantine",
+    "engine/jobs",
+    "engine/learn",
+    "engine/listen",
+    "engine/listen/again",
+    "engine/listen/cursor",
+    "engine/listen/stream",
+    "engine/listen/wake",
+    "engine/local",
+    "engine/local/covered",
+    "engine/local/gone",
+    "engine/local/hollow",
+    "engine/local/moved",
+    "engine/purse",
+    "engine/reconcile",
+    "engine/reconcile/below",
+    "engine/reconcile/calls",
+    "engine/reconcile/waits",
+    "engine/remote",
+    "engine/remote/rolling",
+    "engine/remote/root",
+    "engine/remote/strays",
+    "engine/resolve",
+    "engine/retention",
+    "engine/room",
+    "engine/send",
+    "engine/send/answers",
+    "engine/send/echoes",
+    "engine/send/whole",
+    "engine/undo",
+    "engine/verify",
+];
+/// Files that take all the names of their parent. The list may only grow shorter.
+const TAKES_ALL_NAMES: &[&str] = &[
+    "engine/disk/surprise",
+    "engine/folders/compare",
+    "engine/folders/size",
+    "engine/hooks/outbox",
+    "engine/hooks/quarantine",
+    "engine/listen/cursor",
+    "engine/listen/stream",
+    "engine/listen/wake",
+    "engine/local/covered",
+    "engine/local/gone",
+    "engine/local/hollow",
+    "engine/local/moved",
+    "engine/reconcile/below",
+    "engine/reconcile/calls",
+    "engine/reconcile/waits",
+    "engine/send/answers",
+    "engine/send/echoes",
+    "engine/send/whole",
+];
+
 /// The longest that a file may be, without its tests.
 const FILE_MAX_LINES: usize = 600;
 
@@ -166,7 +244,7 @@ fn sources() -> Vec<Source> {
 
 /// The text without comments and without the tests at its end.
 fn code(text: &str) -> String {
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let lines: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let code = lines.join("\n");
     // `use std::{fs, io}` names `std::fs` too.
@@ -296,6 +374,64 @@ fn adapters_do_not_know_each_other() {
     }
 }
 
+/// What a file of the engine names of the engine: the first word after `super::` and `crate::engine::`.
+fn beside(code: &str) -> BTreeSet<String> {
+    let mut named = BTreeSet::new();
+    for start in ["super::", "crate::engine::"] {
+        for (at, start) in code.match_indices(start) {
+            let rest = &code[at + start.len()..];
+            match rest.strip_prefix('{') {
+                Some(group) => named.extend(members(group).iter().map(|member| first_word(member))),
+                None => _ = named.insert(first_word(rest)),
+            }
+        }
+    }
+    named.remove("super");
+    named
+}
+
+fn first_word(path: &str) -> String {
+    path.chars().take_while(|c| c.is_alphanumeric() || "_*".contains(*c)).collect()
+}
+
+#[test]
+fn components_of_the_engine_name_no_sibling() {
+    let sources = sources();
+    let mut wrong = Vec::new();
+    for (component, may_name) in COMPONENTS {
+        let source = sources.iter().find(|source| source.module == *component);
+        let Some(Source { code, .. }) = source else {
+            wrong.push(format!("{component} is not there"));
+            continue;
+        };
+        let siblings: Vec<String> =
+            beside(code).into_iter().filter(|named| !may_name.contains(&named.as_str())).collect();
+        if !siblings.is_empty() {
+            wrong.push(format!("{component} names {}", siblings.join(", ")));
+        }
+        if code.contains("impl Engine") || SHARES_ENGINE.contains(component) {
+            wrong.push(format!("{component} shares the engine's fields"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn fewer_files_share_the_engine_and_never_more() {
+    for (what, listed) in [("impl Engine", SHARES_ENGINE), ("clippy::wildcard_imports", TAKES_ALL_NAMES)] {
+        let found: BTreeSet<String> = sources()
+            .into_iter()
+            .filter(|source| is_in(&source.module, "engine") && source.code.contains(what))
+            .map(|source| source.module)
+            .collect();
+        let listed: BTreeSet<String> = listed.iter().map(|module| (*module).to_owned()).collect();
+        let more: Vec<_> = found.difference(&listed).collect();
+        assert!(more.is_empty(), "{what}: {more:?}; what is new owns its state and is a component");
+        let fewer: Vec<_> = listed.difference(&found).collect();
+        assert!(fewer.is_empty(), "{what}: take {fewer:?} off the list");
+    }
+}
+
 #[test]
 fn nothing_is_left_for_later() {
     // Put together here, so that this file does not hold them.
@@ -345,6 +481,8 @@ fn the_table_is_read_as_it_is_meant() {
     assert_eq!(ring("provider/error").unwrap().name, "values");
     assert_eq!(ring("provider/http/body").unwrap().name, "seams");
     assert!(ring("providers").is_none());
+    let beside = beside("use super::{Engine, hints::A}; use crate::engine::listen::B; super::super::C; use super::*;");
+    assert_eq!(beside.iter().map(String::as_str).collect::<Vec<_>>(), ["*", "C", "Engine", "hints", "listen"]);
     assert!(code("use std::{io, fs::File};").contains("std::fs"));
     assert_eq!(code("a\n// std::fs\nb\n#[cfg(test)]\nmod tests {\nc\n}\n"), "a\nb");
 }
