@@ -272,7 +272,7 @@ fn has_certificates(path: &Path) -> bool {
 
 async fn sign_in(list: &mut Checklist, account: &AccountSettings, places: &Places) {
     let name = format!("account {}", account.name);
-    let again = format!("agent login {} --account {} --token-stdin < token", account.provider.word(), account.name);
+    let again = format!("agent login {} --account {}", account.provider.word(), account.name);
     let path = match CredentialFile::new(places.credentials_dir(), &account.name) {
         Ok(file) => file.path(),
         Err(error) => return list.failed(&name, error.into()),

@@ -60,7 +60,7 @@ impl BoxCom {
             &settings.name,
             Arc::clone(&http),
             Arc::clone(&counter),
-            token_url(settings)?,
+            (settings.provider, token_url(settings)?),
         )?;
         let session = Arc::new(Session::new(http, tokens, counter, translate::refusal));
         Ok(Self {

@@ -60,7 +60,7 @@ impl Egnyte {
             &settings.name,
             Arc::clone(&http),
             Arc::clone(&counter),
-            token_url(settings)?,
+            (settings.provider, token_url(settings)?),
         )?;
         if settings.suppress != Suppress::None {
             tracing::warn!(

@@ -17,6 +17,26 @@ macro_rules! calls {
                 match self { $(Self::$variant => $word,)* }
             }
 
+            /// Whether it changes what Box keeps, or asks whether it may.
+            pub fn writes(self) -> bool {
+                matches!(
+                    self,
+                    Self::FolderCreate
+                        | Self::FolderUpdate
+                        | Self::FolderDelete
+                        | Self::FolderRestore
+                        | Self::FolderCopy
+                        | Self::FileUpdate
+                        | Self::FileDelete
+                        | Self::FileRestore
+                        | Self::FileCopy
+                        | Self::Preflight
+                        | Self::UploadNew
+                        | Self::UploadVersion
+                        | Self::SessionCreate
+                )
+            }
+
             /// Whether it is a request with the bearer for content, metadata or a listing.
             pub fn is_api(self) -> bool {
                 match self { $(Self::$variant => $api,)* }
@@ -108,11 +128,19 @@ pub(crate) enum Oddity {
     FaultInjected,
     /// A request was refused because its token had made too many.
     Throttled,
+    /// A refresh token was shown again after it had bought a pair.
+    RefreshTokenReused,
 }
 
 impl Oddity {
-    const EVERY: &[Self] =
-        &[Self::BearerLeaked, Self::PositionRounded, Self::Unauthorized, Self::FaultInjected, Self::Throttled];
+    const EVERY: &[Self] = &[
+        Self::BearerLeaked,
+        Self::PositionRounded,
+        Self::Unauthorized,
+        Self::FaultInjected,
+        Self::Throttled,
+        Self::RefreshTokenReused,
+    ];
 
     fn word(self) -> &'static str {
         match self {
@@ -121,6 +149,7 @@ impl Oddity {
             Self::Unauthorized => "unauthorized",
             Self::FaultInjected => "fault_injected",
             Self::Throttled => "throttled",
+            Self::RefreshTokenReused => "refresh_token_reused",
         }
     }
 }

@@ -41,7 +41,7 @@ impl Bed {
 
     fn counted(&self, script: &Script, counter: &Arc<CallCounter>) -> TokenSource {
         let url = script.url.join("/oauth2/token").unwrap();
-        TokenSource::new(self.dir(), "work", loopback(), Arc::clone(counter), url).unwrap()
+        TokenSource::new(self.dir(), "work", loopback(), Arc::clone(counter), (ProviderName::Box, url)).unwrap()
     }
 
     fn session(&self, script: &Script) -> Session {
@@ -58,17 +58,13 @@ fn loopback() -> Arc<Http> {
 }
 
 fn pair(access: &str, refresh: Option<&str>, expires_at: Option<Wall>) -> Stored {
-    Stored {
-        current: Credentials {
-            access_token: access.into(),
-            refresh_token: refresh.map(SecretString::from),
-            expires_at,
-            client_id: Some("app".to_owned()),
-            client_secret: Some("app-secret".into()),
-        },
-        previous: None,
-        refreshing_since: None,
-    }
+    Stored::of(Credentials {
+        refresh_token: refresh.map(SecretString::from),
+        expires_at,
+        client_id: Some("app".to_owned()),
+        client_secret: Some("app-secret".into()),
+        ..Credentials::bearer(access.into())
+    })
 }
 
 fn in_seconds(seconds: i64) -> Wall {
