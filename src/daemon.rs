@@ -30,7 +30,7 @@ pub mod verify;
 mod watch;
 pub mod world;
 
-pub use reports::offline_reports;
+pub use reports::{folder_state, offline_reports};
 
 use thread::Control;
 use world::{Counters, Message, Transfers};

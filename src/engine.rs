@@ -3,7 +3,7 @@
 //! It has no clock, no chance of its own, no await and no I/O except its [`Store`]. A batch of inputs is one transaction;
 //! effects are returned only after the commit that decided them, so that an intent is durable before the deed.
 //!
-//! Where to look: [`mod@listen`] reads the stream, [`mod@learn`] turns what the cloud says into rows, [`mod@folders`] opens
+//! Where to look: [`mod@listen`] reads the stream, [`mod@remote`] has what must be asked again, [`mod@learn`] turns observations into rows, [`mod@folders`] opens
 //! roots and runs full comparisons, [`mod@purse`] counts calls, [`mod@reconcile`] decides what to do about one item, [`mod@disk`] hands deeds out and
 //! records what came of them, [`mod@local`] scans the disk, [`mod@send`] changes the cloud, [`mod@conflict`] keeps both,
 //! [`mod@hooks`] asks who must allow and tells who wants to know, [`mod@holds`] has the brakes,
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::deed::Place;
 use crate::hook::{HookKind, HookSettings, QuarantineRemote};
-use crate::id::{AccountId, FolderId, JobId, NodeId, Sha256};
+use crate::id::{AccountId, FolderId, Generation, JobId, NodeId, Sha256};
 use crate::path::Name;
 use crate::store::intents::IntentRow;
 use crate::store::work::Lane;
@@ -36,6 +36,7 @@ pub mod listen;
 mod local;
 mod purse;
 pub mod reconcile;
+mod remote;
 mod resolve;
 mod retention;
 mod send;
@@ -44,9 +45,10 @@ mod undo;
 mod verify;
 
 pub use effect::{Effect, Notice, Task};
-use folders::{Folder, Listed, Listing};
+use folders::Folder;
 pub use input::{Input, Now, Outcome};
 use listen::Account;
+use remote::{Listing, Questions};
 
 /// Items held in memory at once; the rest waits in the database.
 const WORKING_SET_ITEMS: usize = 10_000;
@@ -78,6 +80,8 @@ enum Phase {
     AwaitHook,
     /// In its folder's queue to be read.
     AwaitRead,
+    /// Until a folder was listed, which may answer for it.
+    AwaitListing,
     /// Until another item has moved on.
     AwaitNode,
     /// Until its folder's subtrees were told what became of them.
@@ -92,10 +96,13 @@ enum Job {
     Identify(AccountId),
     TakeCursor(AccountId),
     Poll(AccountId),
+    PollAgain(AccountId),
     Wait(AccountId),
     Open(FolderId),
     Resolve(AccountId, FolderId),
     Size(AccountId, FolderId),
+    Root(AccountId, FolderId),
+    Stray { account: AccountId, asked: Generation },
     List { account: AccountId, listing: Listing },
     Look { account: AccountId, node: NodeId },
     Fetch { account: AccountId, folder: FolderId, node: NodeId, content: SyncedContent },
@@ -139,10 +146,6 @@ pub struct Engine {
     awaiting: BTreeMap<NodeId, Vec<NodeId>>,
     /// For whom an item waits, as long as it does.
     waits_for: BTreeMap<NodeId, NodeId>,
-    /// Items of which something was heard while a job was under way for them.
-    overtaken: BTreeSet<NodeId>,
-    /// Items that are to be looked at (again) because of what was heard while a job was under way for them.
-    asked_again: BTreeSet<NodeId>,
     /// Items that were looked at because nothing said what bytes the cloud has.
     bytes_asked: BTreeSet<NodeId>,
     /// The writes that wait for their call, as they were decided on.
@@ -163,12 +166,8 @@ pub struct Engine {
     going: BTreeMap<NodeId, send::whole::Going>,
     /// This machine's name, for conflict copies.
     host: String,
-    /// Listings that wait for a call.
-    listings: VecDeque<Listing>,
-    /// Folders being listed; the result of a listing that is not in here is not wanted.
-    listing: BTreeMap<NodeId, Listed>,
-    listings_begun: u64,
-    listings_loaded: i64,
+    /// Questions about the cloud's tree.
+    questions: Questions,
     sweep_at: Option<(NodeId, NodeId)>,
     /// What the disk calls items with names that it cannot hold, in the directory whose scan is taken.
     mapped_names: Option<(NodeId, BTreeMap<Name, NodeId>)>,
@@ -201,8 +200,6 @@ impl Engine {
             loaded: LOADED_NOTHING,
             awaiting: BTreeMap::new(),
             waits_for: BTreeMap::new(),
-            overtaken: BTreeSet::new(),
-            asked_again: BTreeSet::new(),
             bytes_asked: BTreeSet::new(),
             decided: BTreeMap::new(),
             did: BTreeMap::new(),
@@ -213,10 +210,7 @@ impl Engine {
             crowded: BTreeSet::new(),
             going: BTreeMap::new(),
             host: conflict::shown_host(""),
-            listings: VecDeque::new(),
-            listing: BTreeMap::new(),
-            listings_begun: 0,
-            listings_loaded: 0,
+            questions: Questions::default(),
             sweep_at: None,
             mapped_names: None,
             missing_files: BTreeMap::new(),
@@ -314,6 +308,9 @@ impl Engine {
             (Job::Identify(account), Outcome::Identified(result)) => self.identified(account, result),
             (Job::TakeCursor(account), Outcome::CursorTaken(result)) => self.cursor_taken(account, result),
             (Job::Poll(account), Outcome::Polled(result)) => self.polled(account, result),
+            (Job::PollAgain(account), Outcome::Polled(result)) => self.polled_again(account, result),
+            (Job::Root(account, folder), Outcome::Looked(result)) => self.root_looked(account, folder, result),
+            (Job::Stray { account, asked }, Outcome::Looked(result)) => self.stray_looked(account, asked, result),
             (Job::Wait(account), Outcome::Woken(result)) => {
                 self.woken(account, result);
                 Ok(())
@@ -364,12 +361,11 @@ impl Engine {
         self.store.wake_listings(self.now.wall)?;
         self.drive_accounts()?;
         self.drive_folders()?;
-        self.place_paths()?;
-        self.ask_for_unshown()?;
         self.drop_retired()?;
         self.sweep()?;
         self.find_absences()?;
         self.release_listings()?;
+        self.release_awaiting_listing()?;
         self.drive_scans()?;
         self.expire()?;
         self.reconcile()?;
@@ -413,8 +409,6 @@ impl Engine {
     fn leave(&mut self, node: NodeId) {
         self.nodes.remove(&node);
         self.waits_for.remove(&node);
-        self.overtaken.remove(&node);
-        self.asked_again.remove(&node);
         self.bytes_asked.remove(&node);
         self.decided.remove(&node);
         self.did.remove(&node);
@@ -439,7 +433,7 @@ impl Engine {
     /// All rows that are ready are looked at again: a folder can work that could not before.
     fn reload(&mut self) {
         self.loaded = LOADED_NOTHING;
-        self.listings_loaded = 0;
+        self.questions.loaded = 0;
         self.more = true;
     }
 

@@ -76,6 +76,9 @@ pub enum Subject {
         id: ItemId,
         /// The version that the event is about, if it says: one that we have already is no news.
         version: Option<VersionId>,
+        /// The folder that held it, if the event names that by its id (Box enterprise streams).
+        #[serde(default)]
+        parent: Option<ItemId>,
         /// The whole path that the event names, from the top of the account, if it names one. An item that we do not know is asked about only
         /// if this path lies in a watched folder.
         path: Option<String>,
@@ -93,12 +96,14 @@ pub enum Subject {
     },
     /// Nothing that concerns an item.
     Nothing,
+    /// Something may have changed in the tree, and the event does not say what, or not so that it can be read.
+    Unreadable,
 }
 
 impl Subject {
     /// An item of which the event says nothing else.
     pub fn id(id: ItemId) -> Self {
-        Self::Id { id, version: None, path: None, from: None }
+        Self::Id { id, version: None, parent: None, path: None, from: None }
     }
 }
 

@@ -70,6 +70,10 @@ row_id!(
     JobId
 );
 row_id!(
+    /// A place in the order of marks, questions and answers: what has a greater one came later.
+    Generation
+);
+row_id!(
     /// One hold that waits for a person.
     HoldId
 );

@@ -55,6 +55,10 @@ pub struct Capabilities {
     pub events_carry_items: bool,
     /// Names that differ only in case are the same name.
     pub folds_case: bool,
+    /// Events may be written behind a position that was given already: after activity the stream is read once more from before it.
+    pub disordered: bool,
+    /// The id of the top folder, where it is the same in every account.
+    pub top_id: Option<&'static str>,
     /// The shortest interval between polls that the provider asks for.
     pub poll_floor: Duration,
     /// The digest that the provider describes content with.

@@ -141,6 +141,8 @@ pub enum FolderState {
     InSync,
     /// A full comparison is due or under way because our place in the stream was lost.
     Unverified,
+    /// An event could not be understood, or part of the tree could not be seen: a comparison is due or under way that finds what it meant.
+    Verifying,
     /// A person paused it.
     Paused,
     /// A hold waits for a person; the rest goes on.
@@ -162,6 +164,7 @@ impl FolderState {
             Self::Syncing => "syncing",
             Self::InSync => "in sync",
             Self::Unverified => "unverified",
+            Self::Verifying => "verifying",
             Self::Paused => "paused",
             Self::Held => "held",
             Self::Unwatched => "not watched",

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use crate::id::Generation;
+
 pub mod accounts;
 pub mod conflicts;
 pub mod folders;
@@ -108,10 +110,19 @@ impl Store {
     }
 
     fn new(conn: Connection) -> Result<Self> {
-        let work: i64 = conn.query_row("SELECT coalesce(max(pos), 0) FROM work", [], |row| row.get(0))?;
-        let listing: i64 = conn.query_row("SELECT coalesce(max(pos), 0) FROM listing", [], |row| row.get(0))?;
-        let scan: i64 = conn.query_row("SELECT coalesce(max(pos), 0) FROM local_scan", [], |row| row.get(0))?;
-        Ok(Self { conn, jobs: Block { next: 0, end: 0 }, next_pos: work.max(listing).max(scan) + 1 })
+        let mut newest = 0_i64;
+        for (column, table) in [
+            ("pos", "work"),
+            ("look", "work"),
+            ("pos", "listing"),
+            ("mark", "listing"),
+            ("pos", "local_scan"),
+            ("doubt", "folder"),
+        ] {
+            let sql = format!("SELECT coalesce(max({column}), 0) FROM {table}");
+            newest = newest.max(conn.query_row(&sql, [], |row| row.get(0))?);
+        }
+        Ok(Self { conn, jobs: Block { next: 0, end: 0 }, next_pos: newest + 1 })
     }
 
     /// The same database as a new process would find it: what was counted in memory is read anew.
@@ -163,6 +174,11 @@ impl Store {
         let pos = self.next_pos;
         self.next_pos += 1;
         pos
+    }
+
+    /// A new generation: later than every mark that there is, and earlier than every one to come.
+    pub fn generation(&mut self) -> Generation {
+        Generation(self.take_pos())
     }
 
     /// The connection, for the reports that are made of committed rows.

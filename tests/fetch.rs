@@ -94,6 +94,8 @@ fn chunks(bytes: &Bytes) -> Vec<Result<Bytes>> {
 impl Provider for Cloud {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
+            disordered: false,
+            top_id: None,
             long_poll: false,
             events_carry_items: true,
             folds_case: false,

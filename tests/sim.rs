@@ -26,6 +26,7 @@ mod many;
 mod mutants;
 mod one_way;
 mod rest;
+mod rows;
 mod seeds;
 mod stories;
 mod swarm;

@@ -50,6 +50,8 @@ fn no() -> ProviderError {
 impl Provider for Cloud {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
+            disordered: false,
+            top_id: None,
             long_poll: false,
             events_carry_items: false,
             folds_case: false,

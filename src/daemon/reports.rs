@@ -17,8 +17,8 @@ use crate::path::LocalName;
 use crate::plan::{Action, Policy};
 use crate::provider::auth::known_end;
 use crate::report::{
-    AccountStatus, ConflictRow, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow, ProblemRow,
-    ReportError, Reports, SCHEMA_VERSION, Status, UNWATCHED, Versions, Why,
+    AccountStatus, ConflictRow, Degraded, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow,
+    ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, UNWATCHED, Versions, Why,
 };
 use crate::settings::ProviderName;
 use crate::store::folders::{FolderRow, ScanStage};
@@ -129,17 +129,7 @@ impl Running {
 
     fn folder_status(&self, row: &FolderRow, account: &str, health: Option<&Health>) -> Result<FolderStatus> {
         let pending = self.read(|rows| rows.pending(row.folder))?;
-        let own = health.and_then(|health| health.folders.get(&row.folder).cloned().flatten());
-        let of_account = health.and_then(|health| health.accounts.get(&row.account));
-        let of_accounts = of_account.and_then(|account| account.degraded.clone());
-        let is_unwatched = own.as_ref().is_some_and(|own| own.name == UNWATCHED);
-        let halts = if is_unwatched { of_accounts } else { own.clone().or(of_accounts) };
-        let caught_up = of_account.is_none_or(|account| account.caught_up);
-        let state = match state(row, &pending, halts.is_some(), caught_up) {
-            FolderState::InSync if is_unwatched => FolderState::Unwatched,
-            state => state,
-        };
-        let degraded = halts.or(own);
+        let (state, degraded) = folder_state(row, &pending, health);
         let transfers = self.alive.as_ref().map(|alive| alive.transfers.of(row.folder)).unwrap_or_default();
         let digested = self.alive.as_ref().map(|alive| alive.folders.digested(row.folder)).unwrap_or_default();
         let count = |number: i64| number.max(0) as u64;
@@ -174,6 +164,21 @@ fn calls_left(row: &FolderRow, folder: &FolderStatus) -> u64 {
     (files + folders).max(folder.pending)
 }
 
+/// A folder's state as `agent status` shows it, and what is wrong with it.
+pub fn folder_state(row: &FolderRow, pending: &Pending, health: Option<&Health>) -> (FolderState, Option<Degraded>) {
+    let own = health.and_then(|health| health.folders.get(&row.folder).cloned().flatten());
+    let of_account = health.and_then(|health| health.accounts.get(&row.account));
+    let of_accounts = of_account.and_then(|account| account.degraded.clone());
+    let is_unwatched = own.as_ref().is_some_and(|own| own.name == UNWATCHED);
+    let halts = if is_unwatched { of_accounts } else { own.clone().or(of_accounts) };
+    let caught_up = of_account.is_none_or(|account| account.caught_up);
+    let state = match state(row, pending, halts.is_some(), caught_up) {
+        FolderState::InSync if is_unwatched => FolderState::Unwatched,
+        state => state,
+    };
+    (state, halts.or(own))
+}
+
 /// A folder's state in one word: the worst thing that is true of it.
 fn state(row: &FolderRow, pending: &Pending, degraded: bool, caught_up: bool) -> FolderState {
     if degraded {
@@ -182,6 +187,8 @@ fn state(row: &FolderRow, pending: &Pending, degraded: bool, caught_up: bool) ->
         FolderState::Paused
     } else if row.root.is_none() {
         FolderState::Starting
+    } else if row.doubt.is_some() && row.verified_at.is_some() {
+        FolderState::Verifying
     } else if row.unverified.is_some() {
         let first = row.verified_at.is_none();
         if first && row.scan_stage == Some(ScanStage::Listing) {

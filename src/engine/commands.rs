@@ -42,7 +42,7 @@ impl Engine {
             Command::Resolve { path, folder, keep } => self.resolve(path.as_deref(), folder.as_deref(), keep),
             Command::RetryProblems { folder } => self.on_folders(folder.as_deref(), |engine, id| {
                 engine.store.wake_all(Some(id))?;
-                engine.listings_loaded = 0;
+                engine.questions.loaded = 0;
                 engine.more = true;
                 Ok("problems are tried again")
             }),

@@ -19,7 +19,7 @@ use crate::settings::Mode;
 use crate::store::Result;
 use crate::store::conflicts::ConflictRow;
 use crate::store::items::{ItemRow, LocalEdit, LocalRow, Presence, RemoteRow, SeatRow, SyncedRow, local_id};
-use crate::store::work::WorkRow;
+use crate::store::work::{Ask, Lane, WorkRow};
 use crate::tree::{Stamp, SyncedContent, Wall};
 
 /// Files of one folder that are read at the same time.
@@ -300,8 +300,8 @@ impl Engine {
         let id = local_id(item.id.kind(), self.store.next_job()?);
         let local = LocalRow::Present { seat: Some((parent, name.clone())), edit: Some(edit), at: now };
         let copy = self.store.add_local(item.folder, &id, &local)?;
-        self.store.mark(copy, item.folder, crate::store::work::Lane::News, 0, None, now)?;
-        self.store.mark(item.node, item.folder, crate::store::work::Lane::News, 0, None, now)?;
+        self.store.mark(copy, item.folder, Lane::News, Ask::Nothing, None, now)?;
+        self.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, now)?;
         let kept = beside(&path, name);
         self.note_conflict(item.folder, item.node, copy, path, kept, "edited_on_both_sides")
     }

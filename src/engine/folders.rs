@@ -9,12 +9,13 @@ use super::filter::Filter;
 use super::input::{OpenOrder, RootFacts, Wishes};
 use super::jobs::{job_folder, job_nodes};
 use super::learn::Source;
-use super::listen::{QUESTIONS_MOST, Sights};
+use super::listen::QUESTIONS_MOST;
+use super::remote::{Complete, Listing, RootState};
 use super::{Engine, Job, Phase, ROWS_PER_STEP, millis};
 use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
 use crate::events::budget::Share;
 use crate::events::interval::backoff;
-use crate::id::{AccountId, FolderId, ItemId, JobId, NodeId, PageToken};
+use crate::id::{AccountId, FolderId, Generation, ItemId, JobId, NodeId};
 use crate::path::Name;
 use crate::plan::Policy;
 use crate::provider::{ListPage, ProviderError, ProviderErrorKind, Resolved};
@@ -29,14 +30,10 @@ use crate::tree::{RemoteItem, SyncedContent};
 mod compare;
 mod size;
 
-/// The name of the state of a folder whose remote root cannot be listed.
-const REMOTE_GONE: &str = "remote_gone";
 /// How often an idle root is looked at: an unmounted disk must not pass for an empty folder.
 const ROOT_CHECKED_EVERY: Duration = Duration::from_mins(1);
 /// How soon a root that could not be opened is tried again.
 const ROOT_RETRIED_EVERY: Duration = Duration::from_secs(10);
-/// The time between two full comparisons, before chance varies it by a fifth.
-const COMPARED_EVERY_MS: i64 = 24 * 3_600 * 1_000;
 /// Listings read from the database at once.
 const LISTINGS_PER_LOAD: u32 = 64;
 
@@ -45,28 +42,6 @@ const LISTINGS_PER_LOAD: u32 = 64;
 enum Root {
     Closed,
     Open,
-}
-
-/// The listing of one remote folder, page by page.
-#[derive(Debug, Clone)]
-pub(super) struct Listing {
-    pub node: NodeId,
-    pub folder: FolderId,
-    /// Which of all listings it is.
-    number: u64,
-    lane: Lane,
-    page: Option<PageToken>,
-}
-
-/// What is remembered of a folder that is being listed.
-#[derive(Debug, Clone)]
-pub(super) struct Listed {
-    folder: FolderId,
-    number: u64,
-    /// What its pages have shown so far, where what they do not show is asked for; nothing where it is not, or in a folder too large.
-    shown: Option<BTreeSet<ItemId>>,
-    /// Of what events told something since it began: what it shows of them may be older.
-    overtaken: BTreeSet<ItemId>,
 }
 
 /// One folder of the configuration.
@@ -112,18 +87,17 @@ pub(super) struct Folder {
     resolve_failures: u32,
     /// The cloud was asked how much it holds.
     pub sized: bool,
-    /// There may be paths of events that lead to no place yet.
-    pub has_unplaced: bool,
-    /// The polls that had begun when a path led nowhere: the end of a later one decides.
-    pub unplaced_until: Option<u64>,
-    /// What listings did not show any more, with the folder that had it, and the polls that had begun then.
-    pub unshown: BTreeMap<NodeId, NodeId>,
-    pub unshown_until: Option<u64>,
-    /// Folders that were seen in places of which the stream may be yet to tell.
-    pub sights: Sights,
     /// The poll that must have been drained before absences are believed.
     settle_after: Option<u64>,
     touched: bool,
+    /// The watched folder's own place in the cloud.
+    pub remote: RootState,
+    /// It is the top of its account.
+    pub watches_top: bool,
+    /// The generation at which the comparison that is under way was begun; nothing after a restart, when it cannot answer a mark.
+    pub compared_since: Option<Generation>,
+    /// No look before this moment whether a part of it is to be verified.
+    pub verify_due: u64,
     /// The account's settings or holds keep it from working.
     pub stuck: bool,
 }
@@ -158,13 +132,12 @@ impl Folder {
             resolve_due: 0,
             resolve_failures: 0,
             sized: false,
-            has_unplaced: true,
-            unplaced_until: None,
-            unshown: BTreeMap::new(),
-            unshown_until: None,
-            sights: Sights::default(),
             settle_after: None,
             touched: false,
+            remote: RootState::default(),
+            watches_top: false,
+            compared_since: None,
+            verify_due: 0,
             stuck: false,
         }
     }
@@ -200,7 +173,12 @@ impl Folder {
         let resolve = ask_at.filter(|_| resolves).map(|at| at.max(self.resolve_due));
         // A root in which deeds are being done is looked at afterwards.
         let root = self.batch.is_none().then_some(self.root_due);
-        resolve.into_iter().chain(root).min()
+        let asks = self.root == Root::Open && self.root_item.is_some() && !self.row.paused;
+        let remote = self.remote.deadline().zip(ask_at).filter(|_| asks).map(|(at, ask_at)| at.max(ask_at));
+        let verify = ask_at
+            .filter(|_| asks && self.row.scan_stage.is_none() && !self.remote.is_gone)
+            .map(|at| at.max(self.verify_due));
+        resolve.into_iter().chain(root).chain(remote).chain(verify).min()
     }
 }
 
@@ -278,8 +256,7 @@ impl Engine {
             folder.after_sweep.clear();
         }
         // What is fetched and waits to be published belongs to items that are read again.
-        self.listings.clear();
-        self.listing.clear();
+        self.questions.clear();
         self.places.clear();
         self.remote_paths.clear();
         self.reload();
@@ -315,7 +292,10 @@ impl Engine {
                 let mut folder = Folder::new(account, settings, row.clone());
                 if let Some(root) = row.root {
                     folder.root_item = self.store.item(root)?.map(|root| root.id);
+                    folder.remote.is_marked = self.store.listing_wanted(root)?;
                 }
+                let top = self.accounts.get(&account).and_then(|account| account.capabilities.top_id);
+                folder.watches_top = top.is_some() && folder.root_item.as_ref().map(ItemId::raw) == top;
                 self.folders.insert(row.folder, folder);
             }
             if refiltered {
@@ -374,6 +354,9 @@ impl Engine {
         for id in ids {
             self.drive_root(id)?;
             self.drive_resolve(id)?;
+            self.drive_remote_root(id)?;
+            self.drive_doubt(id)?;
+            self.drive_verification(id)?;
             self.drive_size(id)?;
             self.drive_scan(id)?;
         }
@@ -537,10 +520,17 @@ impl Engine {
         folder.resolve_failures = 0;
         folder.degraded = None;
         folder.root_item = Some(item.id.clone());
-        if folder.row.root_path != item.path {
+        folder.watches_top = self
+            .accounts
+            .get(&account)
+            .and_then(|account| account.capabilities.top_id)
+            .is_some_and(|top| item.id.raw() == top);
+        let is_new = folder.row.root.is_none();
+        if is_new {
             folder.change(|row| row.root_path.clone_from(&item.path));
         }
-        if folder.row.root.is_none() {
+        self.note_root_place(id, item)?;
+        if is_new {
             let remote = RemoteRow {
                 presence: Presence::Present,
                 parent: None,

@@ -41,7 +41,7 @@ impl Engine {
         let accounts = self.accounts.iter().map(|(id, account)| {
             let health = AccountHealth {
                 degraded: account.degraded.clone(),
-                caught_up: account.drained > 0,
+                caught_up: account.drained > 0 && account.strays.is_empty(),
                 long_poll: account.is_waiting(),
                 next_poll: account.asks_at(self.now.mono).filter(|_| account.usable()).map(wall),
                 closed_until: (account.closed_until > self.now.mono).then(|| wall(account.closed_until)),
@@ -60,7 +60,11 @@ impl Engine {
         if self.more || self.jobs.values().any(|job| !matches!(job, Job::Wait(_))) {
             return Ok(false);
         }
-        if self.accounts.values().any(|account| account.drained == 0 && account.degraded.is_none()) {
+        if self
+            .accounts
+            .values()
+            .any(|account| (account.drained == 0 || !account.strays.is_empty()) && account.degraded.is_none())
+        {
             return Ok(false);
         }
         if self.store.deliveries_left(self.now.wall)? {
@@ -76,7 +80,11 @@ impl Engine {
             if !folder.preview && self.store.local_left(*id)? {
                 return Ok(false);
             }
-            if folder.row.root.is_none() || folder.row.scan_stage.is_some() || self.store.busy(*id)? {
+            if folder.row.root.is_none()
+                || folder.row.scan_stage.is_some()
+                || folder.row.doubt.is_some()
+                || self.store.busy(*id)?
+            {
                 return Ok(false);
             }
         }

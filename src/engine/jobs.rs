@@ -1,6 +1,6 @@
 //! What each kind of job holds, and whom it concerns.
 
-use super::folders::Listing;
+use super::remote::Listing;
 use super::{Engine, Job};
 use crate::id::{FolderId, NodeId};
 use crate::store::intents::{IntentRow, NewSeat};
@@ -10,7 +10,10 @@ impl Engine {
     /// Gives back what a job held, when the job is dropped before it ended.
     pub(super) fn release_slot(&mut self, job: &Job) {
         match job {
-            Job::List { account, .. } | Job::Look { account, .. } => {
+            Job::List { account, .. }
+            | Job::Look { account, .. }
+            | Job::Root(account, _)
+            | Job::Stray { account, .. } => {
                 if let Some(account) = self.accounts.get_mut(account) {
                     account.asking = account.asking.saturating_sub(1);
                 }
@@ -40,6 +43,7 @@ impl Engine {
             Job::Identify(_)
             | Job::TakeCursor(_)
             | Job::Poll(_)
+            | Job::PollAgain(_)
             | Job::Wait(_)
             | Job::Open(_)
             | Job::Resolve(..)
@@ -77,6 +81,7 @@ pub(super) fn job_folder(job: &Job) -> Option<FolderId> {
         Job::Open(folder)
         | Job::Resolve(_, folder)
         | Job::Size(_, folder)
+        | Job::Root(_, folder)
         | Job::List { listing: Listing { folder, .. }, .. }
         | Job::Fetch { folder, .. }
         | Job::Scan { folder, .. }
@@ -86,9 +91,14 @@ pub(super) fn job_folder(job: &Job) -> Option<FolderId> {
         | Job::Ask { folder, .. }
         | Job::Quarantine { folder, .. }
         | Job::Dispose { folder, .. } => Some(*folder),
-        Job::Identify(_) | Job::TakeCursor(_) | Job::Poll(_) | Job::Wait(_) | Job::Look { .. } | Job::Tell { .. } => {
-            None
-        }
+        Job::Identify(_)
+        | Job::TakeCursor(_)
+        | Job::Poll(_)
+        | Job::PollAgain(_)
+        | Job::Stray { .. }
+        | Job::Wait(_)
+        | Job::Look { .. }
+        | Job::Tell { .. } => None,
     }
 }
 
@@ -107,10 +117,13 @@ pub(super) fn job_nodes(job: &Job) -> Vec<NodeId> {
         Job::Identify(_)
         | Job::TakeCursor(_)
         | Job::Poll(_)
+        | Job::PollAgain(_)
+        | Job::Stray { .. }
         | Job::Wait(_)
         | Job::Open(_)
         | Job::Resolve(..)
         | Job::Size(..)
+        | Job::Root(..)
         | Job::Dispose { .. }
         | Job::Tell { .. } => Vec::new(),
     }

@@ -1,13 +1,13 @@
 //! What the cloud says of an item becomes what we know of the cloud: newer facts win, and what they change is marked as work.
 
-use super::listen::{LOOK, LOOK_AWAY};
+use super::remote::{Expectation, Location};
 use super::{Engine, Job, Phase};
 use crate::events::Subject;
-use crate::id::{FolderId, ItemId, JournalId, NodeId};
+use crate::id::{FolderId, Generation, ItemId, JournalId, NodeId};
 use crate::store::Result;
 use crate::store::folders::FolderCounts;
 use crate::store::items::{ItemRow, Presence, RemoteRow};
-use crate::store::work::Lane;
+use crate::store::work::{Ask, Lane};
 use crate::tree::RemoteItem;
 
 /// Remote paths remembered, of folders.
@@ -19,52 +19,51 @@ pub(super) const DEEPEST_PATH: usize = 2_048;
 /// Where a description of an item comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
-    /// An event, perhaps old.
+    /// An event that carries the whole item and its count of changes.
     Event {
         /// Its entry in the journal.
         journal: Option<JournalId>,
-        /// It says that the item is new: a new folder is empty.
-        created: bool,
         /// Something that happened later was told before it.
         late: bool,
     },
-    /// The path that an event gives to something below it.
-    Mention,
-    /// A listing of its parent, and for whom that was made.
-    Listing(Lane),
+    /// A listing of its parent, for whom that was made, and when it was asked for.
+    Listing(Lane, Generation),
     /// A look at it.
     Look {
         /// The event that asked for the look.
         journal: Option<JournalId>,
+        /// When it was asked for.
+        asked: Generation,
     },
+    /// The answer to our own write.
+    Own,
 }
 
 impl Source {
     pub fn journal(self) -> Option<JournalId> {
         match self {
-            Self::Event { journal, .. } | Self::Look { journal } => journal,
-            Self::Listing(_) | Self::Mention => None,
+            Self::Event { journal, .. } | Self::Look { journal, .. } => journal,
+            Self::Listing(..) | Self::Own => None,
         }
     }
 
-    /// Whether an item that it brings in must be looked at first: what later became of one that we do not know may have been told
-    /// already, and was no news to us.
-    fn look(self) -> u8 {
+    /// When the question was asked whose answer it is.
+    fn asked(self) -> Option<Generation> {
         match self {
-            Self::Event { late: true, .. } | Self::Mention => LOOK,
-            Self::Event { .. } | Self::Listing(_) | Self::Look { .. } => 0,
+            Self::Listing(_, asked) | Self::Look { asked, .. } => Some(asked),
+            Self::Event { .. } | Self::Own => None,
         }
     }
 
     /// Whether the cloud showed the item itself, as it is.
     fn is_sight(self) -> bool {
-        matches!(self, Self::Listing(_) | Self::Look { .. })
+        !matches!(self, Self::Event { .. })
     }
 
     fn lane(self) -> Lane {
         match self {
-            Self::Event { .. } | Self::Mention | Self::Look { .. } => Lane::News,
-            Self::Listing(lane) => lane,
+            Self::Event { .. } | Self::Look { .. } | Self::Own => Lane::News,
+            Self::Listing(lane, _) => lane,
         }
     }
 }
@@ -74,6 +73,8 @@ impl Source {
 pub(super) enum Learned {
     /// Older than what we know.
     Stale,
+    /// It was asked for before what we know: it is to be asked for again.
+    Overtaken,
     /// It says what we know, and the disk agrees.
     Same,
     /// A pattern keeps it out.
@@ -93,7 +94,7 @@ pub(super) enum Above {
     FilteredOut,
     /// It is not in the watched folder, or we cannot say.
     Outside,
-    /// It is in the watched folder, in a folder that we do not know yet and that is now looked for.
+    /// It is in the watched folder, in a folder that we do not know yet; the nearest one above that we do is now listed.
     Unlisted,
 }
 
@@ -106,9 +107,6 @@ impl Engine {
             None => return Ok(Learned::Outside),
         };
         if let Some(known) = &known {
-            if self.nodes.get(&known.node) == Some(&Phase::Busy) {
-                self.overtaken.insert(known.node);
-            }
             if Some(known.node) == root {
                 return self.learn_root(known, item);
             }
@@ -119,13 +117,32 @@ impl Engine {
                 }
                 return Ok(Learned::Stale);
             }
+            let is_newer = known.remote.sequence.zip(item.sequence).is_some_and(|(had, has)| has > had);
+            if let Some(asked) = source.asked()
+                && !is_newer
+                && self.questions.is_overtaken(known.node, asked)
+            {
+                self.mark_look(known.node, folder, source)?;
+                return Ok(Learned::Overtaken);
+            }
+            if matches!(source, Source::Event { .. }) && (known.remote.presence != Presence::Present || !is_newer) {
+                // It was gone, and the event may be older than its end; or its count says nothing. It stays as it is until it was asked for.
+                self.mark_look(known.node, folder, source)?;
+                return Ok(Learned::Marked);
+            }
         }
-        self.note_root_path(folder, item);
+        self.doubt_root_path(folder, item, source)?;
         let parent = match self.parent_of(folder, item, source)? {
             Above::Wanted(parent) => parent,
             Above::FilteredOut => return self.learn_filtered(known.as_ref(), item, source),
             Above::Outside => return self.learn_outside(folder, known.as_ref(), item, source),
-            Above::Unlisted => return Ok(Learned::Same),
+            Above::Unlisted => {
+                if let (Some(known), Source::Event { .. }) = (&known, source) {
+                    self.mark_look(known.node, folder, source)?;
+                    return Ok(Learned::Marked);
+                }
+                return Ok(Learned::Same);
+            }
         };
         if !self.wanted(folder, parent, item)? {
             return self.learn_filtered(known.as_ref(), item, source);
@@ -156,17 +173,29 @@ impl Engine {
         };
         let Some(known) = known else {
             let node = self.store.add_item(folder, &item.id, &row)?;
-            if item.id.is_folder() && source.is_sight() {
-                self.note_sight(folder, node, false);
-            }
-            if item.id.is_folder() && !self.is_empty(folder, source) {
+            self.observed(node, source)?;
+            if item.id.is_folder() {
                 self.want_listing(node, folder, source.lane())?;
             }
-            self.store.mark(node, folder, source.lane(), source.look(), source.journal(), self.now.wall)?;
+            let is_late = matches!(source, Source::Event { late: true, .. });
+            let was_named = source.asked().is_some_and(|asked| self.questions.was_named(&item.id, asked));
+            let ask = if is_late || was_named { Ask::State } else { Ask::Nothing };
+            self.store.mark(node, folder, source.lane(), ask, source.journal(), self.now.wall)?;
             self.order_by_age(node, folder, item, source)?;
             return Ok(Learned::Marked);
         };
         self.learn_again(&known, row, source)
+    }
+
+    /// Notes when an item was observed, for answers to questions that were asked before.
+    fn observed(&mut self, node: NodeId, source: Source) -> Result<()> {
+        let at = match source.asked() {
+            Some(asked) => asked,
+            None => self.store.generation(),
+        };
+        self.questions.note_observed(node, at);
+        self.questions.settle(node);
+        Ok(())
     }
 
     /// Whether nothing but hearsay is known of an item, and nothing but a look is under way for it.
@@ -185,8 +214,8 @@ impl Engine {
             self.conclude(known, &work, "already there")?;
         }
         self.drop_staged(known.folder, known.node);
-        self.listing.remove(&known.node);
-        self.listings.retain(|listing| listing.node != known.node);
+        self.questions.drop_listing(known.node);
+        self.questions.forget(known.node);
         self.store.drop_item(known.node)?;
         self.leave(known.node);
         Ok(())
@@ -201,12 +230,6 @@ impl Engine {
         Ok(learned)
     }
 
-    /// Whether the events of a folder's cloud do not describe their items.
-    pub(super) fn is_tight_lipped(&self, folder: FolderId) -> bool {
-        let account = self.folders.get(&folder).and_then(|folder| self.accounts.get(&folder.account));
-        account.is_some_and(|account| !account.capabilities.events_carry_items)
-    }
-
     fn want_listing(&mut self, node: NodeId, folder: FolderId, lane: Lane) -> Result<()> {
         match lane {
             Lane::News => self.store.want_listing_now(node, folder),
@@ -217,7 +240,7 @@ impl Engine {
     /// Where a first sync may take days, the newest files come first.
     fn order_by_age(&mut self, node: NodeId, folder: FolderId, item: &RemoteItem, source: Source) -> Result<()> {
         let modified = item.content.as_ref().and_then(|content| content.modified);
-        let (Source::Listing(Lane::Bulk), Some(modified)) = (source, modified) else { return Ok(()) };
+        let (Source::Listing(Lane::Bulk, _), Some(modified)) = (source, modified) else { return Ok(()) };
         let is_tight = self
             .folders
             .get(&folder)
@@ -229,21 +252,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a folder that is told of is known to be empty: it was just created, and what is put into it will be told. That is not
-    /// sure when it is told late, or near the place where we began to read.
-    fn is_empty(&self, folder: FolderId, source: Source) -> bool {
-        let compares = self.folders.get(&folder).is_none_or(|folder| folder.row.scan_stage.is_some());
-        matches!(source, Source::Event { created: true, late: false, .. }) && !compares
-    }
-
     /// A description of an item that we have a row of.
     fn learn_again(&mut self, known: &ItemRow, row: RemoteRow, source: Source) -> Result<Learned> {
         let returned = known.remote.presence != Presence::Present;
-        if returned && source.look() == LOOK {
-            // Late news of what was gone may be older than its end: it stays gone until it was seen.
-            self.mark_look(known.node, known.folder, LOOK, source)?;
-            return Ok(Learned::Marked);
-        }
+        self.observed(known.node, source)?;
         let is_folder = known.id.is_folder();
         let placed = returned || row.parent != known.remote.parent || row.name != known.remote.name;
         let differs = placed || row.content != known.remote.content;
@@ -257,9 +269,6 @@ impl Engine {
             self.met(known, row.seen)?;
         }
         if placed && is_folder {
-            if source.is_sight() {
-                self.note_sight(known.folder, known.node, true);
-            }
             self.remote_paths.clear();
         }
         if returned {
@@ -267,9 +276,10 @@ impl Engine {
             self.store.leave_holds(known.node)?;
             self.store.swept(known.node)?;
         }
-        // Events may have named what is in it by a path that led to no place.
-        let found = placed && source.is_sight() && row.parent.is_some() && self.is_tight_lipped(known.folder);
-        if is_folder && (found || returned) && !self.is_empty(known.folder, source) {
+        // A folder that we made is empty. Events may have named what is in another one by a path that led to no place.
+        let is_made = source == Source::Own && returned && known.is_local_only();
+        let found = placed && source.is_sight() && row.parent.is_some() && !self.events_carry_items(known.folder);
+        if is_folder && (found || returned) && !is_made {
             self.want_listing(known.node, known.folder, source.lane())?;
         }
         // Marked also when nothing differs and there is a deed under way: its outcome is compared with the newest facts anyway.
@@ -281,7 +291,7 @@ impl Engine {
             // The work that asked for the look goes on; its failures still count.
             return Ok(Learned::Marked);
         }
-        self.store.mark(known.node, known.folder, source.lane(), 0, source.journal(), self.now.wall)?;
+        self.store.mark(known.node, known.folder, source.lane(), Ask::Nothing, source.journal(), self.now.wall)?;
         Ok(Learned::Marked)
     }
 
@@ -296,7 +306,7 @@ impl Engine {
     }
 
     /// The watched folder itself: its name and place in the cloud do not concern the disk.
-    fn learn_root(&mut self, known: &ItemRow, item: &RemoteItem) -> Result<Learned> {
+    pub(super) fn learn_root(&mut self, known: &ItemRow, item: &RemoteItem) -> Result<Learned> {
         if known.remote.name != item.name || known.remote.sequence != item.sequence {
             let row = RemoteRow {
                 name: item.name.clone(),
@@ -320,12 +330,12 @@ impl Engine {
             return Ok(Learned::Outside);
         };
         match source {
-            // An event may be old, and a removal is destructive: the item's own state decides, and "not found" agrees with the event.
+            // An event may be old, and a removal is destructive: the item's own state decides.
             Source::Event { .. } => {
-                self.mark_look(known.node, folder, LOOK_AWAY, source)?;
+                self.questions.expect(known.node, Expectation::of_gone());
+                self.mark_look(known.node, folder, source)?;
             }
-            Source::Mention => self.mark_look(known.node, folder, LOOK, source)?,
-            Source::Look { .. } | Source::Listing(_) => {
+            Source::Look { .. } | Source::Listing(..) | Source::Own => {
                 self.store.set_sequence(known.node, item.sequence)?;
                 self.gone(known, Presence::Absent, source)?;
             }
@@ -353,12 +363,17 @@ impl Engine {
             self.remote_paths.clear();
             self.store.want_sweep(known.node, known.folder, presence)?;
             self.sweep_at.take_if(|(at, _)| *at == known.node);
-            self.store.listed(known.node)?;
-            self.listing.remove(&known.node);
+            self.store.unwant_listing(known.node)?;
+            self.store.unobserve(known.node)?;
+            self.questions.drop_listing(known.node);
         }
-        self.store.mark(known.node, known.folder, source.lane(), 0, source.journal(), self.now.wall)?;
-        // A look that was wanted before now has its second proof.
-        self.store.expect_gone(known.node)
+        let at = match source.asked() {
+            Some(asked) => asked,
+            None => self.store.generation(),
+        };
+        self.questions.note_observed(known.node, at);
+        self.questions.settle(known.node);
+        self.store.mark(known.node, known.folder, source.lane(), Ask::Nothing, source.journal(), self.now.wall)
     }
 
     /// Keeps count of the files that are on disk and gone from the cloud.
@@ -373,8 +388,8 @@ impl Engine {
         }
     }
 
-    /// The folder that holds an item, if it lies within the watched folder. Folders on the way that we do not know yet are made from
-    /// the names that the description gives, and listed, as there is more to learn of them.
+    /// The folder that holds an item, if it lies within the watched folder. If that one is not known yet, the nearest one above that is
+    /// known is listed: no row is made of what a description says in passing.
     fn parent_of(&mut self, folder: FolderId, item: &RemoteItem, source: Source) -> Result<Above> {
         let Some(parent) = &item.parent else { return Ok(Above::Outside) };
         if let Some(known) = self.store.item_by_id(folder, parent)? {
@@ -392,42 +407,79 @@ impl Engine {
         let root = self.folders.get(&folder).and_then(|folder| folder.root_item.clone());
         let (Some(ancestors), Some(root)) = (&item.ancestors, root) else { return Ok(Above::Outside) };
         let Some(start) = ancestors.iter().position(|ancestor| ancestor.id == root) else { return Ok(Above::Outside) };
-        // An event may be old, and so may be the path that it gives.
-        let source = match source {
-            Source::Event { .. } | Source::Mention => Source::Mention,
-            Source::Listing(_) | Source::Look { .. } => Source::Look { journal: None },
+        let Some(mut nearest) = self.folders.get(&folder).and_then(|folder| folder.row.root) else {
+            return Ok(Above::Outside);
         };
-        let mut above = root;
+        let mut path = String::new();
         for ancestor in &ancestors[start + 1..] {
-            let described = RemoteItem {
-                id: ancestor.id.clone(),
-                parent: Some(above),
-                name: ancestor.name.clone(),
-                content: None,
-                etag: None,
-                sequence: None,
-                ancestors: None,
-                path: None,
-            };
-            match self.store.item_by_id(folder, &ancestor.id)?.map(|row| (row.node, row.remote.presence)) {
-                Some((_, Presence::Present)) => {}
-                Some((_, Presence::FilteredOut)) => return Ok(Above::FilteredOut),
-                Some((node, Presence::Absent)) if source == Source::Mention => {
-                    // It went; only its own state can tell whether it is back. If it is, it is listed, and its children are found.
-                    self.store.mark(node, folder, Lane::News, LOOK, None, self.now.wall)?;
-                    return Ok(Above::Outside);
+            match self.store.item_by_id(folder, &ancestor.id)? {
+                Some(known) if known.remote.presence == Presence::Present => {
+                    nearest = known.node;
+                    path = self.remote_path(nearest)?;
                 }
-                Some((_, Presence::Absent)) | None => {
-                    if self.learn(folder, &described, source)? == Learned::FilteredOut {
+                Some(known) if known.remote.presence == Presence::FilteredOut => return Ok(Above::FilteredOut),
+                Some(_) | None => {
+                    if !path.is_empty() {
+                        path.push('/');
+                    }
+                    path.push_str(&ancestor.name);
+                    if self.folders.get(&folder).is_some_and(|folder| !folder.filter.wants(&path, true)) {
                         return Ok(Above::FilteredOut);
                     }
                 }
             }
-            above = ancestor.id.clone();
         }
-        let known = self.store.item_by_id(folder, parent)?;
-        let known = known.filter(|row| row.remote.presence == Presence::Present);
-        Ok(known.map_or(Above::Outside, |row| Above::Wanted(row.node)))
+        self.store.want_listing_now(nearest, folder)?;
+        Ok(Above::Unlisted)
+    }
+
+    /// An item lies in a folder that we do not know: the nearest one above that we know is listed, if it is in the watched one.
+    fn look_for_parent(&mut self, folder: FolderId, path: &str) -> Result<Above> {
+        match self.locate(folder, path)? {
+            Location::Outside => Ok(Above::Outside),
+            Location::FilteredOut => Ok(Above::FilteredOut),
+            // The name is known and the id is not: another folder has taken the place of the known one.
+            Location::Folder { parent: Some(node), .. }
+            | Location::Folder { node, .. }
+            | Location::Name { parent: node, .. }
+            | Location::Beyond { nearest: node, .. } => {
+                let above = self.store.item(node)?.and_then(|row| row.remote.parent);
+                if let Some(above) = above {
+                    self.store.want_listing_now(above, folder)?;
+                }
+                self.store.want_listing_now(node, folder)?;
+                Ok(Above::Unlisted)
+            }
+        }
+    }
+
+    /// Something right in the watched folder was seen under another path than that one's: it has moved, and is looked at.
+    fn doubt_root_path(&mut self, id: FolderId, item: &RemoteItem, source: Source) -> Result<()> {
+        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
+        let (Some(path), true) = (&item.path, source.is_sight()) else { return Ok(()) };
+        let is_child = item.parent.is_some() && folder.root_item == item.parent;
+        let above = path.trim_end_matches('/').rsplit_once('/').map_or("", |(above, _)| above);
+        let differs = folder.row.root_path.as_deref().is_some_and(|root| root.trim_end_matches('/') != above);
+        if is_child && differs && !folder.remote.is_marked { self.check_remote_root(id) } else { Ok(()) }
+    }
+
+    /// The watched folder's whole path and what lies above it, as a look at it shows.
+    pub(super) fn note_root_place(&mut self, id: FolderId, item: &RemoteItem) -> Result<()> {
+        if let Some(ancestors) = &item.ancestors {
+            let above: Vec<ItemId> = ancestors.iter().map(|ancestor| ancestor.id.clone()).collect();
+            self.store.set_above(id, &above)?;
+        }
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        if item.path.is_some() && folder.row.root_path != item.path {
+            let was_known = folder.row.root_path.is_some();
+            let path = item.path.clone();
+            folder.change(|row| row.root_path = path);
+            if was_known {
+                // What was told under its new path meanwhile could not be placed.
+                self.doubt(id)?;
+            }
+        }
+        Ok(())
     }
 
     fn wanted(&mut self, folder: FolderId, parent: NodeId, item: &RemoteItem) -> Result<bool> {
@@ -506,12 +558,16 @@ impl Engine {
     }
 }
 
-/// Box's own rule: an event on an item whose count of changes is not above the known one is old news. A listing or a look shows the
-/// present state, which is older only if an event overtook it.
+/// Box's own rule: an event on an item whose count of changes is below the known one is old news, and so is one that is not above it and
+/// says nothing else. A listing or a look shows the present state, which is older only if an event overtook it.
 fn is_stale(known: &ItemRow, item: &RemoteItem, source: Source) -> bool {
     let (Some(had), Some(has)) = (known.remote.sequence, item.sequence) else { return false };
     match source {
-        Source::Event { .. } | Source::Mention => has <= had,
-        Source::Listing(_) | Source::Look { .. } => has < had,
+        Source::Event { .. } if has == had => {
+            known.remote.presence == Presence::Present
+                && known.remote.name == item.name
+                && known.remote.content == item.content
+        }
+        _ => has < had,
     }
 }

@@ -8,27 +8,25 @@ use super::input::WAIT_LIMIT;
 use super::learn::{Learned, Source};
 use super::purse::CallQueues;
 use super::purse::Purse;
-use super::{Engine, Job, Phase, millis};
+use super::remote::Strays;
+use super::{Engine, Job, millis};
 use crate::events::budget::Share;
 use crate::events::interval::{Bounds, Interval, backoff};
 use crate::events::{EventKind, EventPage, RemoteEvent, Subject};
 use crate::hook::HookKind;
-use crate::id::{AccountId, Cursor, FolderId, ItemId, JobId, NodeId, VersionId};
+use crate::id::{AccountId, Cursor, FolderId, JobId, NodeId};
 use crate::provider::{Capabilities, Identity, ProviderError, ProviderErrorKind, Wake};
 use crate::report::{Degraded, EventCounts};
 use crate::settings::{AccountSettings, ProviderName};
 use crate::store::Result;
 use crate::store::accounts::AccountRow;
-use crate::store::items::Presence;
 use crate::store::journal::NewEvent;
-use crate::store::work::Lane;
 
-mod paths;
-mod sights;
+mod again;
 mod stream;
-mod unplaced;
 
-pub(in crate::engine) use sights::Sights;
+pub(in crate::engine) use again::Again;
+use stream::Reading;
 
 /// A stream that was not read for this long may have lost events: 13 days, a day below the shortest retention that Box documents.
 const PLACE_KEPT_MS: i64 = 13 * 24 * 3_600 * 1_000;
@@ -91,6 +89,10 @@ pub(super) struct Account {
     pub purse: Purse,
     /// The stream brought something for a folder since it was last read to its end.
     news_for_us: bool,
+    /// The second reading of the stream after activity.
+    again: Again,
+    /// Ids without a place that are to be looked at.
+    pub strays: Strays,
 }
 
 impl Account {
@@ -119,6 +121,8 @@ impl Account {
             polls_begun: 0,
             purse,
             news_for_us: false,
+            again: Again::default(),
+            strays: Strays::default(),
         }
     }
 
@@ -143,7 +147,8 @@ impl Account {
         let waits = (self.can_wait() && self.next_wait < u64::MAX).then(|| self.next_wait.max(self.closed_until));
         let opens = (self.closed_until > now).then_some(self.closed_until);
         let refused = self.purse.refused_until(now);
-        self.asks_at(now).into_iter().chain(waits).chain(opens).chain(refused).min()
+        let again = self.again.due().filter(|_| self.job.is_none()).map(|at| at.max(self.closed_until));
+        self.asks_at(now).into_iter().chain(waits).chain(opens).chain(refused).chain(again).min()
     }
 
     /// When the next question about the account or its stream is asked; nothing while one is.
@@ -268,6 +273,7 @@ impl Engine {
                 account.purse.ask_again();
             }
             self.drive_account(id)?;
+            self.drive_strays(id)?;
         }
         Ok(())
     }
@@ -290,6 +296,8 @@ impl Engine {
                     Some(cursor) => (Job::Poll(id), Task::Poll(cursor.clone())),
                     None => return Ok(()),
                 }
+            } else if let Some(cursor) = account.again.take_due(now.mono) {
+                (Job::PollAgain(id), Task::Poll(cursor))
             } else {
                 return self.drive_wait(id);
             };
@@ -528,7 +536,8 @@ impl Engine {
             }
         };
         let stream = account.stream();
-        let counts = self.take_events(id, &page.events)?;
+        let before = account.row.cursor.clone();
+        let counts = self.take_events(id, &page.events, Reading::First)?;
         // Events, the marks that they left and the cursor behind them commit together.
         let newest = self.accounts.get(&id).and_then(|account| account.row.newest_event);
         self.store.set_cursor(id, &stream, &page.next, now.wall, newest)?;
@@ -538,6 +547,9 @@ impl Engine {
         self.account_worked(id);
         let chance = self.chance.next();
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
+        if let Some(before) = before.filter(|before| account.capabilities.disordered && *before != page.next) {
+            account.again.note(before, now.mono, counts.relevant + counts.own > 0);
+        }
         account.row.cursor = Some(page.next);
         account.row.polled_at = Some(now.wall);
         add_counts(&mut account.row.counts, counts);
@@ -548,11 +560,6 @@ impl Engine {
             return Ok(());
         }
         account.drained = account.polls_begun;
-        let drained = account.drained;
-        for folder in self.folders.values_mut().filter(|folder| folder.account == id) {
-            folder.sights.told(drained);
-        }
-        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         let bounds = bounds(&account.settings, &account.capabilities);
         let news = std::mem::take(&mut account.news_since_wake);
         let for_us = std::mem::take(&mut account.news_for_us);
@@ -568,18 +575,6 @@ impl Engine {
         Ok(())
     }
 }
-
-/// Ask for the item's state; "not found" alone proves nothing.
-pub(super) const LOOK: u8 = 1;
-/// Ask for the item's state after the stream said that it went to the trash, or elsewhere: "not found" is the second proof.
-pub(super) const LOOK_AFTER_TRASH: u8 = 2;
-
-/// As [`LOOK_AFTER_TRASH`], but the stream had something else to say of the item since, or said that it moved: it need not have gone with
-/// the folder that held it.
-pub(super) const LOOK_UNSURE: u8 = 3;
-
-/// As [`LOOK_AFTER_TRASH`], for what left the watched folder: of what happened in it since, the stream told us nothing.
-pub(super) const LOOK_AWAY: u8 = 4;
 
 fn add_counts(counts: &mut EventCounts, more: EventCounts) {
     counts.relevant += more.relevant;

@@ -18,7 +18,7 @@ use crate::report::{Degraded, UNWATCHED};
 use crate::store::Result;
 use crate::store::items::{ItemRow, LocalEdit, LocalRow, SeatRow, local_id};
 use crate::store::scans::ScanRow;
-use crate::store::work::Lane;
+use crate::store::work::{Ask, Lane};
 use crate::tree::Stamp;
 
 mod gone;
@@ -434,7 +434,7 @@ impl Engine {
         } else {
             let id = local_id(kind, self.store.next_job()?);
             let node = self.store.add_local(dir.folder, &id, &local)?;
-            self.store.mark(node, dir.folder, Lane::News, 0, None, at)?;
+            self.store.mark(node, dir.folder, Lane::News, Ask::Nothing, None, at)?;
             node
         };
         if kind == ItemKind::Folder {
@@ -498,7 +498,7 @@ impl Engine {
         if local.is_none() && item.is_local_only() {
             return Ok(());
         }
-        self.store.mark(item.node, item.folder, Lane::News, 0, None, self.now.wall)
+        self.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, self.now.wall)
     }
 
     fn places_changed(&mut self, item: &ItemRow) {

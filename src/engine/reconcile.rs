@@ -6,22 +6,22 @@ use std::time::Duration;
 use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
 use super::input::{FetchFailure, FetchOrder};
-use super::learn::{DEEPEST_PATH, Source};
-use super::listen::{LOOK, LOOK_AFTER_TRASH, LOOK_AWAY, QUESTIONS_MOST};
+use super::learn::{DEEPEST_PATH, Learned, Source};
+use super::listen::QUESTIONS_MOST;
 use super::purse::{CallKind, Waiting};
 use super::{Engine, ITEMS_PER_STEP, Job, Phase, ROWS_PER_LOAD, ROWS_PER_STEP, WORKING_SET_ITEMS, millis};
 use crate::deed::{DiskErrorKind, Staged};
 use crate::events::budget::Share;
 use crate::events::interval::backoff;
-use crate::id::{AccountId, FolderId, ItemKind, NodeId};
+use crate::id::{AccountId, FolderId, Generation, ItemKind, NodeId};
 use crate::path::Name;
 use crate::plan::{Action, Policy};
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
 use crate::store::folders::ScanStage;
 use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
-use crate::store::work::{Lane, WorkRow, WorkState};
-use crate::tree::{ItemState, SyncedContent};
+use crate::store::work::{Ask, Lane, WorkRow, WorkState};
+use crate::tree::{ItemState, RemoteItem, SyncedContent};
 
 pub(crate) use super::sides::{name_on_disk, plan_under};
 
@@ -43,6 +43,8 @@ const COMPARISON_AWAITED: Duration = Duration::from_mins(1);
 const WAITS: &str = "waits";
 /// Items that may wait in one circle; more are not looked for.
 const CIRCLE_MOST: usize = 1_000;
+/// A problem: the cloud does not show an item, and nothing says that it is gone.
+const HIDDEN: &str = "hidden";
 /// How long an item rests that the cloud hides from us.
 const HIDDEN_RETRIED_EVERY: Duration = Duration::from_mins(10);
 /// A problem: a local folder has the name of an item.
@@ -105,6 +107,7 @@ impl Engine {
         self.folders.get(&id).is_some_and(|folder| {
             folder.is_open()
                 && !folder.row.paused
+                && !folder.remote.is_gone
                 && self.accounts.get(&folder.account).is_some_and(super::listen::Account::usable)
         })
     }
@@ -126,11 +129,19 @@ impl Engine {
             self.leave(node);
             return Ok(());
         }
-        if work.look > 0 && !self.follows_its_folder(&work, &item)? {
-            if self.nodes.get(&node) == Some(&Phase::Ready) {
+        if let Some(mark) = work.mark {
+            if self.goes_with_gone_folder(&item)? {
+                self.questions.forget_expected(node);
+                self.store.looked(node, mark)?;
+            } else if self.waits_for_gone_folder(&work, &item)? {
+                return Ok(());
+            } else if self.waits_for_listing(&item)? {
+                self.nodes.insert(node, Phase::AwaitListing);
+                return Ok(());
+            } else {
                 self.await_call(&work, &item, CallKind::Question);
+                return Ok(());
             }
-            return Ok(());
         }
         let action = self.plan_of(&item);
         if self.policy(item.folder).sends() && !self.is_sure(&item, &work)? {
@@ -318,7 +329,7 @@ impl Engine {
                 self.store.leave_holds(occupant.node)?;
                 // One that failed keeps its waiting time: marking it anew would try it again at once, for ever.
                 if self.store.work(occupant.node)?.is_none_or(|theirs| theirs.state == WorkState::Held) {
-                    self.store.mark(occupant.node, occupant.folder, Lane::News, 0, None, self.now.wall)?;
+                    self.store.mark(occupant.node, occupant.folder, Lane::News, Ask::Nothing, None, self.now.wall)?;
                 }
                 self.store.approve(occupant.node)?;
                 self.await_node(work, &occupant)?;
@@ -327,7 +338,7 @@ impl Engine {
                 // Both places may want each other: the one in the way steps aside, so that no order of moves can lock up.
                 let ready = self.store.work(occupant.node)?;
                 match ready {
-                    Some(theirs) if !busy && theirs.look == 0 => {
+                    Some(theirs) if !busy && theirs.mark.is_none() => {
                         self.await_node(work, &occupant)?;
                         self.want(&occupant, &theirs, Want::Park)?;
                     }
@@ -366,7 +377,7 @@ impl Engine {
             return self.clear_for(work, occupant);
         }
         if self.store.work(occupant.node)?.is_none_or(|theirs| theirs.state != WorkState::Ready) {
-            self.store.mark(occupant.node, occupant.folder, Lane::News, LOOK, None, self.now.wall)?;
+            self.store.mark(occupant.node, occupant.folder, Lane::News, Ask::State, None, self.now.wall)?;
         }
         let path = self.shown_path(occupant)?;
         let attempts = work.attempts + 1;
@@ -493,7 +504,7 @@ impl Engine {
         if item.local.is_some() {
             self.store.set_local(item.node, None)?;
         }
-        self.store.mark(item.node, item.folder, Lane::Bulk, 0, None, self.now.wall)
+        self.store.mark(item.node, item.folder, Lane::Bulk, Ask::Nothing, None, self.now.wall)
     }
 
     /// Tells the descendants of folders what became of them, a few thousand rows at a time.
@@ -511,6 +522,7 @@ impl Engine {
             let children = self.store.remote_children(node, after, ROWS_PER_STEP)?;
             let full = children.len() == ROWS_PER_STEP as usize;
             self.sweep_at = children.last().map(|last| (node, last.node));
+            let asked = self.store.generation();
             let above = if presence == Presence::Present { self.remote_above(node)? } else { BTreeSet::new() };
             for child in children {
                 match (child.remote.presence, presence) {
@@ -524,7 +536,7 @@ impl Engine {
                         self.store.want_sweep(child.node, child.folder, presence)?;
                     }
                     (Presence::Present, Presence::Absent | Presence::FilteredOut) => {
-                        self.gone(&child, presence, Source::Listing(Lane::Bulk))?;
+                        self.gone(&child, presence, Source::Listing(Lane::Bulk, asked))?;
                     }
                     _ => {}
                 }

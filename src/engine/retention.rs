@@ -15,7 +15,7 @@ use crate::store::intents::{IntentRow, NewSeat};
 use crate::store::items::{ItemRow, Presence, SeatRow};
 use crate::store::undo::{Away, Tombstone};
 use crate::store::versions::{Kept, Reason, Slot};
-use crate::store::work::Lane;
+use crate::store::work::{Ask, Lane};
 use crate::tree::Wall;
 
 /// The reason of a hold on deeds for whose displaced content the version store has no room.
@@ -274,7 +274,7 @@ impl Engine {
             Some(version) if is_quiet && theirs == ours && item.remote.presence == Presence::Present => {
                 let tombstone = Tombstone { version: version.clone(), reason: Away::Expired, at: self.now.wall };
                 self.store.bury(node, id, &tombstone)?;
-                self.store.mark(node, id, Lane::Bulk, 0, None, self.now.wall)
+                self.store.mark(node, id, Lane::Bulk, Ask::Nothing, None, self.now.wall)
             }
             _ => self.store.arrived(node, id, by.plus_ms(millis(EXPIRY_RETRIED_EVERY) as i64)),
         }

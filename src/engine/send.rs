@@ -7,7 +7,7 @@ use super::conflict::{NAME_IN_CLOUD, SCANS_AWAITED};
 use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
 use super::learn::{DEEPEST_PATH, Source};
-use super::listen::{LOOK, LOOK_AFTER_TRASH, QUESTIONS_MOST};
+use super::listen::QUESTIONS_MOST;
 use super::local::seat_of;
 use super::purse::CallKind;
 use super::reconcile::name_on_disk;
@@ -23,7 +23,7 @@ use crate::store::Result;
 use crate::store::items::{ItemRow, LocalRow, Presence, RemoteRow, SeatRow, SyncedRow};
 use crate::store::sent::{SentRow, Write};
 use crate::store::whole::Hopes;
-use crate::store::work::{Lane, WorkRow};
+use crate::store::work::{Ask, Lane, WorkRow};
 use crate::tree::{RemoteItem, SyncedContent, Wall};
 
 mod answers;
@@ -190,7 +190,7 @@ impl Engine {
         if !is_left || matches!(self.nodes.get(&above.node), Some(Phase::Busy)) {
             return Ok(());
         }
-        self.store.mark(above.node, above.folder, Lane::News, 0, None, self.now.wall)?;
+        self.store.mark(above.node, above.folder, Lane::News, Ask::Nothing, None, self.now.wall)?;
         match self.store.work(above.node)? {
             Some(theirs) => self.revive(above, &theirs),
             None => Ok(()),
@@ -291,8 +291,8 @@ impl Engine {
             whole => return Ok(whole.is_some()),
         }
         let Some(child) = self.store.item(child)? else { return Ok(true) };
-        if self.store.work(child.node)?.is_some_and(|theirs| theirs.look >= LOOK_AFTER_TRASH) {
-            // The stream said that it went as well: whether somebody changed it is known when it was looked at.
+        if self.store.work(child.node)?.is_some_and(|theirs| theirs.mark.is_some()) {
+            // An event told something of it: whether somebody changed it is known when it was looked at.
             self.await_node(work, &child)?;
             return Ok(false);
         }

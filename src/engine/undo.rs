@@ -11,7 +11,7 @@ use crate::settings::{Mode, OnLocalDelete};
 use crate::store::Result;
 use crate::store::items::{ItemRow, SeatRow};
 use crate::store::undo::{Away, Tombstone};
-use crate::store::work::{Lane, WorkRow};
+use crate::store::work::{Ask, Lane, WorkRow};
 use crate::tree::Wall;
 
 /// What a tombstone means for an item.
@@ -124,7 +124,7 @@ impl Engine {
     }
 
     fn mark_restored(&mut self, id: FolderId, node: crate::id::NodeId) -> Result<()> {
-        self.store.mark(node, id, Lane::News, 0, None, self.now.wall)?;
+        self.store.mark(node, id, Lane::News, Ask::Nothing, None, self.now.wall)?;
         self.more = true;
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::reconcile::DRIFT;
 use super::{Engine, Phase};
 use crate::command::{Answer, Repair};
 use crate::store::Result;
-use crate::store::work::Lane;
+use crate::store::work::{Ask, Lane};
 
 impl Engine {
     /// Marks what differs.
@@ -27,7 +27,7 @@ impl Engine {
                 } else {
                     self.put_synced(&item, None)?;
                 }
-                self.store.mark(item.node, id, Lane::Bulk, 0, None, self.now.wall)?;
+                self.store.mark(item.node, id, Lane::Bulk, Ask::Nothing, None, self.now.wall)?;
                 if !is_missing {
                     // What stands in its place is compared with the cloud's version before anything is fetched or set aside.
                     let text = "`agent verify` found another content on disk";

@@ -84,6 +84,8 @@ impl BoxCom {
 impl Provider for BoxCom {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
+            disordered: true,
+            top_id: Some(translate::ROOT_ID),
             long_poll: self.is_user_stream(),
             events_carry_items: self.is_user_stream(),
             folds_case: true,

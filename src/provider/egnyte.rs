@@ -94,6 +94,8 @@ impl Egnyte {
 impl Provider for Egnyte {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
+            disordered: false,
+            top_id: None,
             long_poll: false,
             events_carry_items: false,
             folds_case: true,

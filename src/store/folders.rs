@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Result, Store};
-use crate::id::{AccountId, FolderId, NodeId};
+use crate::id::{AccountId, FolderId, Generation, NodeId};
 use crate::plan::Policy;
 use crate::provider::TreeSize;
 use crate::tree::Wall;
@@ -79,6 +79,10 @@ pub struct FolderRow {
     pub root_path: Option<String>,
     /// What the cloud says that the remote folder holds in all.
     pub whole: Option<TreeSize>,
+    /// The newest mark of an event that could not be understood: a comparison is due, and the folder is being verified until it ended.
+    pub doubt: Option<Generation>,
+    /// When the last comparison that such a mark asked for began.
+    pub doubt_at: Wall,
 }
 
 /// What a folder holds on disk.
@@ -107,7 +111,7 @@ impl FolderCounts {
 pub(super) const COLUMNS: &str =
     "folder, name, account, mark, remote, local, filters, root, opened, adopt, paused, unverified,
      scan, scan_stage, scan_at, verified_at, files, folders, bytes, removals, root_path, whole_files, whole_folders, whole_bytes,
-     mode";
+     mode, doubt, doubt_at";
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<FolderRow> {
     Ok(FolderRow {
@@ -140,6 +144,8 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<FolderRow> {
             (Some(files), Some(folders), Some(bytes)) => Some(TreeSize { files, folders, bytes }),
             _ => None,
         },
+        doubt: Some(Generation(row.get(25)?)).filter(|doubt| doubt.0 > 0),
+        doubt_at: Wall(row.get(26)?),
     })
 }
 
@@ -193,7 +199,7 @@ impl Store {
         self.conn.execute("DELETE FROM sweep WHERE folder = ?1", [folder.0])?;
         self.conn.execute("DELETE FROM hold WHERE folder = ?1", [folder.0])?;
         self.conn.execute("DELETE FROM intent WHERE folder = ?1", [folder.0])?;
-        for table in ["unplaced", "local_scan", "vanished", "sent", "echo", "conflict"] {
+        for table in ["observed", "above", "local_scan", "vanished", "sent", "echo", "conflict"] {
             self.conn.execute(&format!("DELETE FROM {table} WHERE folder = ?1"), [folder.0])?;
         }
         Ok(())
@@ -217,7 +223,8 @@ impl Store {
     pub fn save_folder(&mut self, row: &FolderRow) -> Result<()> {
         let sql = "UPDATE folder SET filters = ?2, root = ?3, opened = ?4, adopt = ?5, paused = ?6, unverified = ?7, scan = ?8,
                    scan_stage = ?9, scan_at = ?10, verified_at = ?11, files = ?12, folders = ?13, bytes = ?14, removals = ?15,
-                   root_path = ?16, whole_files = ?17, whole_folders = ?18, whole_bytes = ?19, mode = ?20
+                   root_path = ?16, whole_files = ?17, whole_folders = ?18, whole_bytes = ?19, mode = ?20,
+                   doubt = ?21, doubt_at = ?22
                    WHERE folder = ?1";
         self.conn.prepare_cached(sql)?.execute(params![
             row.folder.0,
@@ -240,6 +247,8 @@ impl Store {
             row.whole.map(|whole| whole.folders),
             row.whole.map(|whole| whole.bytes),
             row.policy.and_then(|policy| serde_json::to_string(&policy).ok()),
+            row.doubt.map_or(0, |doubt| doubt.0),
+            row.doubt_at.0,
         ])?;
         Ok(())
     }

@@ -1,28 +1,10 @@
-//! Places in the cloud's tree that are known by name: folders of a folder, and paths of events that lead to no place yet.
+//! Places in the cloud's tree: folders by name, what lies above a watched folder, and when a folder's children were last seen whole.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
-use super::{Result, Store};
-use crate::id::{FolderId, NodeId};
-
-/// Since when a path leads to no place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Since {
-    /// Since this was the newest item: newer ones were listed when they were found.
-    Node(NodeId),
-    /// Since before this folder was listed for it.
-    Listing(NodeId),
-}
-
-impl Since {
-    /// Whether a folder that we know may not have been listed since.
-    pub fn is_before_listing(self, dir: NodeId) -> bool {
-        match self {
-            Self::Node(newest) => dir <= newest,
-            Self::Listing(listed) => dir != listed,
-        }
-    }
-}
+use super::{Result, Store, StoreError};
+use crate::id::{AccountId, FolderId, ItemId, NodeId};
+use crate::tree::Wall;
 
 impl Store {
     /// The folders that the cloud has in a folder: their nodes and names.
@@ -33,55 +15,91 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Remembers a folder's path that leads to no place yet.
-    pub fn add_unplaced(&mut self, folder: FolderId, path: &str) -> Result<()> {
-        let sql =
-            "INSERT INTO unplaced (folder, path, after) VALUES (?1, ?2, (SELECT coalesce(max(node), 0) FROM item))
-                   ON CONFLICT (folder, path) DO UPDATE SET after = excluded.after";
-        self.conn.prepare_cached(sql)?.execute(params![folder.0, path])?;
+    /// The items that the cloud has in a folder: their nodes and ids.
+    pub fn remote_ids(&self, parent: NodeId) -> Result<Vec<(NodeId, ItemId)>> {
+        let sql = "SELECT node, id FROM item WHERE r_parent = ?1 AND r = 1 ORDER BY node";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query([parent.0])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id = row.get_ref(1)?.as_str().map_err(StoreError::damaged)?.parse().map_err(StoreError::damaged)?;
+            found.push((NodeId(row.get(0)?), id));
+        }
+        Ok(found)
+    }
+
+    /// How many items the cloud has in a folder, counted no further than `most`.
+    pub fn count_children(&self, parent: NodeId, most: u32) -> Result<u32> {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM item WHERE r_parent = ?1 AND r = 1 LIMIT ?2)";
+        Ok(self.conn.prepare_cached(sql)?.query_row(params![parent.0, most], |row| row.get(0))?)
+    }
+
+    /// Whether the cloud has a child of this name in a folder; letters' case makes no difference.
+    pub fn has_child_named(&self, parent: NodeId, name: &str) -> Result<bool> {
+        let folded = name.to_lowercase();
+        let sql = "SELECT r_name FROM item WHERE r_parent = ?1 AND r = 1";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query([parent.0])?;
+        while let Some(row) = rows.next()? {
+            if row.get_ref(0)?.as_str().is_ok_and(|known| known.to_lowercase() == folded) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Notes the remote folders above a watched one.
+    pub fn set_above(&mut self, folder: FolderId, above: &[ItemId]) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM above WHERE folder = ?1")?.execute([folder.0])?;
+        for id in above {
+            self.conn
+                .prepare_cached("INSERT OR IGNORE INTO above (folder, id) VALUES (?1, ?2)")?
+                .execute(params![folder.0, id.to_string()])?;
+        }
         Ok(())
     }
 
-    /// How many paths of a folder lead to no place.
-    pub fn unplaced_count(&self, folder: FolderId) -> Result<u64> {
-        let sql = "SELECT count(*) FROM unplaced WHERE folder = ?1";
-        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?)
+    /// Whether it is known which remote folders lie above a watched one.
+    pub fn has_above(&self, folder: FolderId) -> Result<bool> {
+        Ok(self.conn.prepare_cached("SELECT 1 FROM above WHERE folder = ?1")?.exists([folder.0])?)
     }
 
-    /// Remembers a path since when it was remembered before, or since a known folder on its way is listed once more.
-    pub fn keep_unplaced(&mut self, folder: FolderId, path: &str, since: Since) -> Result<()> {
-        let after = match since {
-            Since::Node(newest) => newest.0,
-            Since::Listing(listed) => -listed.0,
-        };
-        let sql =
-            "INSERT INTO unplaced (folder, path, after) VALUES (?1, ?2, ?3) ON CONFLICT (folder, path) DO NOTHING";
-        self.conn.prepare_cached(sql)?.execute(params![folder.0, path, after])?;
-        Ok(())
-    }
-
-    /// Takes the paths of a folder that led to no place.
-    pub fn take_unplaced(&mut self, folder: FolderId) -> Result<Vec<(String, Since)>> {
-        let mut statement = self.conn.prepare_cached("DELETE FROM unplaced WHERE folder = ?1 RETURNING path, after")?;
-        let rows = statement.query_map([folder.0], |row| {
-            let after: i64 = row.get(1)?;
-            let since = if after < 0 { Since::Listing(NodeId(-after)) } else { Since::Node(NodeId(after)) };
-            Ok((row.get(0)?, since))
-        })?;
+    /// The watched folders of an account that lie below a remote folder.
+    pub fn folders_below(&self, account: AccountId, id: &ItemId) -> Result<Vec<FolderId>> {
+        let sql = "SELECT above.folder FROM above JOIN folder USING (folder)
+                   WHERE above.id = ?1 AND folder.account = ?2 AND folder.name IS NOT NULL";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![id.to_string(), account.0], |row| Ok(FolderId(row.get(0)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Asks for a remote folder's children because of news: before first syncs and comparisons.
-    pub fn want_listing_now(&mut self, node: NodeId, folder: FolderId) -> Result<()> {
-        let pos = self.take_pos();
-        let sql = "INSERT INTO listing (node, folder, pos, lane) VALUES (?1, ?2, ?3, 0) ON CONFLICT (node) DO UPDATE SET lane = 0";
-        self.conn.prepare_cached(sql)?.execute([node.0, folder.0, pos])?;
-        Ok(())
+    /// The remote folders of a watched one whose children were seen longest ago, and when; those that are about to be listed are left out.
+    pub fn oldest_observed(&self, folder: FolderId, limit: u32) -> Result<Vec<(NodeId, Wall)>> {
+        let sql = "SELECT node, at FROM observed INDEXED BY observed_age WHERE folder = ?1
+                       AND NOT EXISTS (SELECT 1 FROM listing WHERE listing.node = observed.node) ORDER BY at LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![folder.0, limit], |row| Ok((NodeId(row.get(0)?), Wall(row.get(1)?))))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Whether news waits for a listing of a folder.
-    pub fn news_to_list(&self, folder: FolderId) -> Result<bool> {
-        let sql = "SELECT 1 FROM listing WHERE folder = ?1 AND lane = 0 LIMIT 1";
-        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |_| Ok(())).optional()?.is_some())
+    /// How many remote folders of a watched one have been listed.
+    pub fn count_observed(&self, folder: FolderId) -> Result<u64> {
+        let sql = "SELECT count(*) FROM observed WHERE folder = ?1";
+        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?)
+    }
+
+    /// Marks the children of every remote folder that was last listed before a moment; says how many.
+    pub fn want_listings_older(&mut self, folder: FolderId, before: Wall) -> Result<usize> {
+        let pos = self.generation().0;
+        let sql = "INSERT INTO listing (node, folder, pos, mark)
+                       SELECT node, folder, ?3, ?3 FROM observed WHERE folder = ?1 AND at < ?2
+                   ON CONFLICT (node) DO UPDATE SET mark = excluded.mark";
+        Ok(self.conn.prepare_cached(sql)?.execute(params![folder.0, before.0, pos])?)
+    }
+
+    /// A remote folder is gone: nothing in it is observed any more.
+    pub fn unobserve(&mut self, node: NodeId) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM observed WHERE node = ?1")?.execute([node.0])?;
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::items::Presence;
 use super::{Result, Store};
-use crate::id::{FolderId, JournalId, NodeId};
+use crate::id::{FolderId, Generation, JournalId, NodeId};
 use crate::tree::Wall;
 
 /// Which queue work waits in.
@@ -33,6 +33,15 @@ pub enum WorkState {
     Held,
 }
 
+/// Whether a mark asks for the item's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// No: what is known is to be acted on.
+    Nothing,
+    /// Yes: nothing is done for the item before an answer to a question of after this mark.
+    State,
+}
+
 /// One item's work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkRow {
@@ -42,8 +51,8 @@ pub struct WorkRow {
     pub folder: FolderId,
     /// Its queue.
     pub lane: Lane,
-    /// Ask the cloud for the item's state first: 0 no, 1 yes, 2 and more after the stream said that it went.
-    pub look: u8,
+    /// The newest mark on the item, if its state is to be asked for before anything is done.
+    pub mark: Option<Generation>,
     /// Whether it can be done.
     pub state: WorkState,
     /// A person approved its removal.
@@ -69,7 +78,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<WorkRow> {
         node: NodeId(row.get(0)?),
         folder: FolderId(row.get(1)?),
         lane: if row.get::<_, i64>(2)? == 0 { Lane::News } else { Lane::Bulk },
-        look: row.get(3)?,
+        mark: Some(Generation(row.get(3)?)).filter(|mark| mark.0 > 0),
         state: match row.get::<_, i64>(4)? {
             0 => WorkState::Ready,
             1 => WorkState::Waiting,
@@ -91,7 +100,7 @@ impl Store {
         node: NodeId,
         folder: FolderId,
         lane: Lane,
-        look: u8,
+        ask: Ask,
         journal: Option<JournalId>,
         now: Wall,
     ) -> Result<()> {
@@ -102,6 +111,7 @@ impl Store {
             self.conn.prepare_cached(sql)?.execute(params![node.0, journal.0, now.0])?;
         }
         let pos = self.take_pos();
+        let look = if ask == Ask::State { pos } else { 0 };
         let sql = "INSERT INTO work (node, folder, lane, pos, look, since, journal) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                    ON CONFLICT (node) DO UPDATE SET
                        pos = CASE WHEN excluded.lane < lane OR state <> 0 THEN excluded.pos ELSE pos END,
@@ -125,22 +135,27 @@ impl Store {
         Ok(self.conn.prepare_cached(&sql)?.query_row([node.0], read).optional()?)
     }
 
-    /// The item was looked at: its state is known.
-    pub fn looked(&mut self, node: NodeId) -> Result<()> {
-        self.conn.prepare_cached("UPDATE work SET look = 0 WHERE node = ?1")?.execute([node.0])?;
+    /// A question that was asked at a generation is answered: an older mark on the item is gone, a newer one stays.
+    pub fn looked(&mut self, node: NodeId, asked: Generation) -> Result<()> {
+        let sql = "UPDATE work SET look = 0 WHERE node = ?1 AND look <= ?2";
+        self.conn.prepare_cached(sql)?.execute([node.0, asked.0])?;
         Ok(())
     }
 
-    /// The item is to be looked at before anything else is decided.
+    /// The item's state is to be asked for before anything else is decided.
     pub fn want_look(&mut self, node: NodeId) -> Result<()> {
-        self.conn.prepare_cached("UPDATE work SET look = max(look, 1) WHERE node = ?1")?.execute([node.0])?;
+        let mark = self.take_pos();
+        self.conn.prepare_cached("UPDATE work SET look = ?2 WHERE node = ?1")?.execute([node.0, mark])?;
         Ok(())
     }
 
-    /// If the item is to be looked at, "not found" will be believed: there is another proof that it is gone.
-    pub fn expect_gone(&mut self, node: NodeId) -> Result<()> {
-        self.conn.prepare_cached("UPDATE work SET look = 2 WHERE node = ?1 AND look = 1")?.execute([node.0])?;
-        Ok(())
+    /// The children of a remote folder, as last observed, on which there is a mark that is not newer than a generation.
+    pub fn marked_in(&self, dir: NodeId, asked: Generation) -> Result<Vec<NodeId>> {
+        let sql = "SELECT work.node FROM work INDEXED BY work_look JOIN item ON item.node = work.node
+                   WHERE work.look > 0 AND work.look <= ?2 AND item.r_parent = ?1";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([dir.0, asked.0], |row| Ok(NodeId(row.get(0)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Its removal needs no more asking.
@@ -247,10 +262,21 @@ impl Store {
         Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?)
     }
 
-    /// Asks for a remote folder's children.
+    /// Marks a remote folder's children: they are asked for, after everything that waits.
     pub fn want_listing(&mut self, node: NodeId, folder: FolderId) -> Result<()> {
         let pos = self.take_pos();
-        let sql = "INSERT INTO listing (node, folder, pos) VALUES (?1, ?2, ?3) ON CONFLICT (node) DO NOTHING";
+        let sql = "INSERT INTO listing (node, folder, pos, mark) VALUES (?1, ?2, ?3, ?3)
+                   ON CONFLICT (node) DO UPDATE SET mark = excluded.mark";
+        self.conn.prepare_cached(sql)?.execute([node.0, folder.0, pos])?;
+        Ok(())
+    }
+
+    /// Marks a remote folder's children because of news: they are asked for at once, before first syncs and comparisons.
+    pub fn want_listing_now(&mut self, node: NodeId, folder: FolderId) -> Result<()> {
+        let pos = self.take_pos();
+        let sql = "INSERT INTO listing (node, folder, pos, mark, lane) VALUES (?1, ?2, ?3, ?3, 0)
+                   ON CONFLICT (node) DO UPDATE SET mark = excluded.mark, lane = 0, due = 0,
+                       pos = CASE WHEN due > 0 THEN excluded.pos ELSE pos END";
         self.conn.prepare_cached(sql)?.execute([node.0, folder.0, pos])?;
         Ok(())
     }
@@ -281,10 +307,19 @@ impl Store {
         Ok(())
     }
 
-    /// A remote folder's children are known.
-    pub fn listed(&mut self, node: NodeId) -> Result<()> {
+    /// A remote folder's children are not asked for any more.
+    pub fn unwant_listing(&mut self, node: NodeId) -> Result<()> {
         self.conn.prepare_cached("DELETE FROM listing WHERE node = ?1")?.execute([node.0])?;
         Ok(())
+    }
+
+    /// A question for a remote folder's children that was asked at a generation is answered. Says whether no newer mark is left.
+    pub fn listed(&mut self, node: NodeId, folder: FolderId, asked: Generation, at: Wall) -> Result<bool> {
+        let sql = "DELETE FROM listing WHERE node = ?1 AND mark <= ?2";
+        self.conn.prepare_cached(sql)?.execute([node.0, asked.0])?;
+        let sql = "INSERT INTO observed (node, folder, at) VALUES (?1, ?2, ?3) ON CONFLICT (node) DO UPDATE SET at = excluded.at";
+        self.conn.prepare_cached(sql)?.execute(params![node.0, folder.0, at.0])?;
+        Ok(!self.listing_wanted(node)?)
     }
 
     /// A listing failed: when it is tried again.
@@ -298,6 +333,11 @@ impl Store {
     /// Whether a remote folder's children are still to be asked for.
     pub fn listing_wanted(&self, node: NodeId) -> Result<bool> {
         Ok(self.conn.prepare_cached("SELECT 1 FROM listing WHERE node = ?1")?.exists([node.0])?)
+    }
+
+    /// Whether a remote folder's children are asked for as soon as there is room.
+    pub fn listing_due(&self, node: NodeId) -> Result<bool> {
+        Ok(self.conn.prepare_cached("SELECT 1 FROM listing WHERE node = ?1 AND due = 0")?.exists([node.0])?)
     }
 
     /// How often a listing has failed.

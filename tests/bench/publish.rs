@@ -146,6 +146,8 @@ struct Memory {
 impl Provider for Memory {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
+            disordered: false,
+            top_id: None,
             long_poll: false,
             events_carry_items: false,
             folds_case: false,

@@ -13,7 +13,7 @@ fn about(subject: &Subject) -> Option<&ItemId> {
     match subject {
         Subject::Item(item) => Some(&item.id),
         Subject::Gone(id) | Subject::Id { id, .. } => Some(id),
-        Subject::Path { .. } | Subject::Nothing => None,
+        Subject::Path { .. } | Subject::Nothing | Subject::Unreadable => None,
     }
 }
 

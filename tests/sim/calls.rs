@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use folder_sync_agent::command::Command;
-use folder_sync_agent::deed::DiskErrorKind;
-use folder_sync_agent::engine::input::FetchFailure;
+use folder_sync_agent::deed::{DiskErrorKind, Staged};
+use folder_sync_agent::engine::input::{FetchFailure, FetchOrder};
 use folder_sync_agent::engine::{Outcome, Task};
 use folder_sync_agent::events::EventPage;
 use folder_sync_agent::id::{Cursor, JobId};
@@ -60,7 +60,7 @@ impl World {
                 self.tally.lists += 1;
                 Outcome::Listed(match error {
                     Some(error) => Err(error),
-                    None => self.cloud.list(&item, page.as_ref()).map(|mut page| {
+                    None => self.cloud.list_of_late(&item, page.as_ref(), self.now, &mut self.extra).map(|mut page| {
                         if self.mutant == Some(Mutant::HalfListing) {
                             page.next = None;
                         }
@@ -83,6 +83,7 @@ impl World {
                         Err(FetchFailure::Disk(disk_error(DiskErrorKind::RootLost, "the root is away")))
                     }
                     None => match self.cloud.fetch(&order.item, &order.version) {
+                        Some(_) if self.brings_something_else() => self.take_wrong_body(&order),
                         Some(_) if self.mutant == Some(Mutant::Unverified) && self.extra.one_in(10) => {
                             Ok(self.disk.stage(&order, HALF))
                         }
@@ -100,9 +101,29 @@ impl World {
         self.schedule(late, Happening::Deliver { job, outcome });
     }
 
+    /// Whether a download brings an error page, half a body, or nothing; with no word of its digest.
+    fn brings_something_else(&mut self) -> bool {
+        let is_wrong = self.wrong_bodies > 0 || self.misfortune && self.extra.one_in(self.swarm.wrong_bodies);
+        if is_wrong {
+            self.wrong_bodies = self.wrong_bodies.saturating_sub(1);
+            self.tally.hit("download: something else");
+        }
+        is_wrong
+    }
+
+    /// The worker sees that it is something else only where it was told what to expect.
+    fn take_wrong_body(&mut self, order: &FetchOrder) -> Result<Staged, FetchFailure> {
+        // It is fetched once more, and rightly so.
+        *self.fetched.entry((order.item.to_string(), order.version.to_string())).or_insert(1) -= 1;
+        if order.hash.is_some() || order.size.is_some() {
+            return Err(FetchFailure::Provider(ProviderError::new(ProviderErrorKind::Corrupt, "made up")));
+        }
+        Ok(self.disk.stage(order, HALF))
+    }
+
     /// News, as the cloud tells them, or as an engine without one of the laws takes them.
-    fn page(&self, cursor: &Cursor) -> Result<EventPage, ProviderError> {
-        let page = self.cloud.events(cursor);
+    fn page(&mut self, cursor: &Cursor) -> Result<EventPage, ProviderError> {
+        let page = self.cloud.events(cursor, &mut self.extra);
         match (self.mutant, page) {
             (Some(Mutant::LostPlaceIsNow), Err(_)) => {
                 Ok(EventPage { events: Vec::new(), next: self.cloud.newest_cursor(), drained: true })

@@ -1,6 +1,6 @@
 //! A made-up cloud: items known by id, a trash, and a stream of events that may come late, twice, in disorder or not at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use folder_sync_agent::events::{EventKind, EventPage, RemoteEvent, Subject};
 use folder_sync_agent::id::{ContentHash, Cursor, EventId, ItemId, PageToken, Sha256, VersionId};
@@ -12,7 +12,12 @@ use sha2::Digest;
 
 use super::chance::Chance;
 
+mod permission;
 mod stream;
+
+use permission::Tree;
+pub use permission::above;
+pub use stream::Told;
 
 /// A content. Equal numbers are equal bytes; the number also says how long it is.
 pub type Content = u64;
@@ -48,6 +53,8 @@ pub struct Thing {
     pub sequence: u64,
     /// It was put into the trash itself (and not only something above it).
     pub trashed: bool,
+    /// We may not see it, nor anything below.
+    pub hidden: bool,
     /// How often it came back into the watched folder, with everything below.
     pub returns: u64,
 }
@@ -61,6 +68,8 @@ pub struct Habits {
     pub no_ancestors: bool,
     /// Events name paths, ids and versions and describe nothing, as Egnyte's do; and what is in the trash is not found.
     pub paths: bool,
+    /// Events name ids and describe nothing, as those of enterprise streams do.
+    pub ids: bool,
     /// One event in so many comes twice, later.
     pub repeat: u64,
     /// One event in so many changes places with the one before.
@@ -70,6 +79,16 @@ pub struct Habits {
     pub late_ms: u64,
     /// One event in so many never comes.
     pub lose: u64,
+    /// One event in so many is late by up to `late_ms`, and stands where it belongs: behind a cursor that was given meanwhile.
+    pub behind: u64,
+    /// One page of a listing in so many shows the folder as it was up to `late_ms` ago.
+    pub stale: u64,
+    /// One event in so many has lost its item: its `source` is null, or it cannot be read at all.
+    pub blank: u64,
+    /// One event in so many has a word that nobody knows.
+    pub unknown: u64,
+    /// One page in so many begins with events of the page before, one is shorter than it could be, and one is empty.
+    pub pages: u64,
     /// Children on one page of a listing.
     pub list_page: usize,
     /// Events on one page of the stream.
@@ -81,9 +100,13 @@ pub struct Habits {
 pub struct Cloud {
     things: BTreeMap<ItemId, Thing>,
     children: BTreeMap<ItemId, BTreeSet<ItemId>>,
-    log: Vec<RemoteEvent>,
-    late: Vec<(u64, RemoteEvent)>,
+    log: Vec<Told>,
+    late: Vec<(u64, Told)>,
+    /// The farthest position that was given.
+    given: u64,
     pub habits: Habits,
+    /// Former states, with the moment up to which each was so, the newest last.
+    former: VecDeque<(u64, Tree)>,
     next_id: u64,
     next_event: u64,
     next_version: u64,
@@ -105,8 +128,10 @@ pub struct Cloud {
     pub hosts: BTreeSet<ItemId>,
     /// What the agent made by writes that happened long after it had looked for them.
     pub belated: BTreeSet<ItemId>,
-    /// Events that never came, came twice, came late, and changed places.
-    pub disturbed: [u64; 4],
+    /// How often each misfortune befell an event.
+    pub disturbed: BTreeMap<&'static str, u64>,
+    /// When something last happened that was not told, or told behind a place that had been given.
+    pub untold: Option<u64>,
     /// Every item that there ever was.
     pub all_ids: Vec<ItemId>,
 }
@@ -139,7 +164,9 @@ impl Cloud {
             children: BTreeMap::new(),
             log: Vec::new(),
             late: Vec::new(),
+            given: 0,
             habits: Habits { list_page: 1_000, event_page: 100, ..Habits::default() },
+            former: VecDeque::new(),
             next_id: 1,
             next_event: 1,
             next_version: 1,
@@ -152,7 +179,8 @@ impl Cloud {
             foreign: BTreeSet::new(),
             hosts: BTreeSet::new(),
             belated: BTreeSet::new(),
-            disturbed: [0; 4],
+            disturbed: BTreeMap::new(),
+            untold: None,
             all_ids: Vec::new(),
         };
         cloud.insert(top(), None, "All Files", 0);
@@ -174,7 +202,16 @@ impl Cloud {
         if !id.is_folder() {
             self.versions.insert(version, (id.clone(), content));
         }
-        let thing = Thing { parent, name: name.to_owned(), version, content, sequence: 0, trashed: false, returns: 0 };
+        let thing = Thing {
+            parent,
+            name: name.to_owned(),
+            version,
+            content,
+            sequence: 0,
+            trashed: false,
+            hidden: false,
+            returns: 0,
+        };
         self.things.insert(id.clone(), thing);
         if !self.by_agent {
             self.foreign.insert(id.clone());
@@ -193,7 +230,7 @@ impl Cloud {
 
     /// Every item that is not purged, also those in the trash.
     pub fn ids(&self) -> Vec<ItemId> {
-        self.things.keys().filter(|id| !["0", "1", "2"].contains(&id.raw())).cloned().collect()
+        self.things.keys().filter(|id| !["0", "1", "2", "3"].contains(&id.raw())).cloned().collect()
     }
 
     /// Whether an item exists and neither it nor anything above is in the trash.
@@ -232,11 +269,11 @@ impl Cloud {
     pub fn tree(&self) -> BTreeMap<String, ItemId> {
         let mut tree = BTreeMap::new();
         let mut todo = vec![(watched(), String::new())];
-        if !self.is_live(&watched()) {
+        if !self.is_shown(&watched()) {
             return tree;
         }
         while let Some((id, path)) = todo.pop() {
-            for child in self.live_children(&id) {
+            for child in self.shown_children(&id) {
                 let name = name_on_disk(&child, &self.things[&child].name);
                 let path = if path.is_empty() { name } else { format!("{path}/{name}") };
                 if child.is_folder() {
@@ -318,6 +355,7 @@ impl Cloud {
         assert!(!self.is_below(parent, id), "a folder does not go into itself");
         assert!(!self.is_taken(parent, name, Some(id)), "the cloud has a `{name}` there");
         let was_inside = self.is_below(id, &watched());
+        let was_hidden = self.is_hidden(id);
         let from = self.path_of(id);
         self.place(id, parent, name);
         let is_inside = self.is_below(id, &watched());
@@ -327,7 +365,11 @@ impl Cloud {
             _ => {}
         }
         let subject = self.subject_from(id, Some(from));
-        self.tell_as(EventKind::Moved, "ITEM_MOVE", id, subject);
+        if !was_hidden && self.is_hidden(id) {
+            self.tell_of_leaving(EventKind::Moved, "ITEM_MOVE", id, subject);
+        } else {
+            self.tell_as(EventKind::Moved, "ITEM_MOVE", id, subject);
+        }
     }
 
     fn place(&mut self, id: &ItemId, parent: &ItemId, name: &str) {
@@ -512,7 +554,7 @@ impl Cloud {
 
     pub fn resolve(&self, place: &RemotePlace) -> Resolved {
         match place {
-            RemotePlace::Id(raw) if self.is_live(&ItemId::folder(raw.as_str())) => {
+            RemotePlace::Id(raw) if self.is_shown(&ItemId::folder(raw.as_str())) => {
                 Resolved::Folder(self.describe(&ItemId::folder(raw.as_str()), true).unwrap())
             }
             _ => Resolved::Missing { exists: "/".into(), instead: vec!["Watched".into()] },
@@ -520,12 +562,12 @@ impl Cloud {
     }
 
     pub fn list(&self, folder: &ItemId, page: Option<&PageToken>) -> Result<ListPage, ProviderError> {
-        if !self.is_live(folder) {
+        if !self.is_shown(folder) {
             return Err(ProviderError::new(ProviderErrorKind::NotFound, "no such folder"));
         }
         // The token names the last item of the page before, so that nothing is skipped while the folder changes.
         let after = page.map(|token| token.as_str().parse::<ItemId>().unwrap());
-        let mut rest: Vec<ItemId> = self.live_children(folder);
+        let mut rest: Vec<ItemId> = self.shown_children(folder);
         rest.retain(|id| after.as_ref().is_none_or(|after| id > after));
         let more = rest.len() > self.habits.list_page.max(1);
         rest.truncate(self.habits.list_page.max(1));
@@ -537,9 +579,9 @@ impl Cloud {
     pub fn look(&self, id: &ItemId) -> ItemState {
         if !self.things.contains_key(id) {
             ItemState::NotFound
-        } else if self.is_live(id) {
+        } else if self.is_shown(id) {
             ItemState::Active(Box::new(self.describe(id, true).unwrap()))
-        } else if self.habits.paths {
+        } else if self.habits.paths || self.is_hidden(id) {
             ItemState::NotFound
         } else {
             ItemState::Trashed
@@ -550,6 +592,6 @@ impl Cloud {
     pub fn fetch(&self, id: &ItemId, version: &VersionId) -> Option<Content> {
         let number: u64 = version.as_str().strip_prefix('v')?.parse().ok()?;
         let (owner, content) = self.versions.get(&number)?;
-        (owner == id && self.is_live(id)).then_some(*content)
+        (owner == id && self.is_shown(id)).then_some(*content)
     }
 }

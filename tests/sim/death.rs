@@ -74,6 +74,8 @@ impl World {
             self.tally.hit("crash: the clock begins anew");
             self.boot = self.now;
         }
+        let account = self.store().reader().accounts().unwrap().pop();
+        self.read_to = account.and_then(|account| account.cursor);
         self.start();
     }
 
@@ -92,8 +94,7 @@ impl World {
 
     /// The history is over: what it came to.
     pub fn end(mut self) -> Tally {
-        let words = ["event lost", "event repeated", "event late", "events swapped"];
-        for (word, times) in words.into_iter().zip(self.cloud.disturbed).filter(|(_, times)| *times > 0) {
+        for (word, times) in std::mem::take(&mut self.cloud.disturbed) {
             *self.tally.faults.entry(word.into()).or_default() += times;
         }
         self.tally.conflicts = self.store().conflicts(FOLDER).unwrap().len() as u64;

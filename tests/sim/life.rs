@@ -4,7 +4,7 @@ use folder_sync_agent::command::Command;
 use folder_sync_agent::events::EventKind;
 use folder_sync_agent::id::ItemId;
 
-use super::cloud::{Cloud, Content, elsewhere, watched};
+use super::cloud::{Cloud, Content, above, elsewhere, top, watched};
 use super::world::{Happening, World};
 
 /// Contents from here on are a local user's own.
@@ -18,6 +18,9 @@ const CONTENTS: u64 = 60;
 impl World {
     /// What there is before the agent first starts.
     pub fn furnish(&mut self) {
+        if self.swarm.nested {
+            self.cloud.nest();
+        }
         for _ in 0..self.swarm.items {
             self.cloud_adds();
         }
@@ -66,7 +69,12 @@ impl World {
             self.local_act();
         } else {
             let told = self.cloud.told();
-            self.cloud_act();
+            self.cloud.remember(self.now);
+            if self.extra.one_in(self.swarm.hides) {
+                self.permissions_change();
+            } else {
+                self.cloud_act();
+            }
             self.cloud.disturb(told, self.now, &mut self.chance);
             if let Some(at) = self.cloud.next_late() {
                 self.schedule(at.saturating_sub(self.now), Happening::Late);
@@ -112,6 +120,39 @@ impl World {
             let command = self.chance.pick(&commands).unwrap().clone();
             self.say(|| format!("{command:?}"));
             self.command(command);
+        }
+    }
+
+    /// What we may see changes, or where the watched folder lies.
+    fn permissions_change(&mut self) {
+        if self.swarm.nested && self.extra.one_in(3) {
+            return self.the_folder_above_changes();
+        }
+        let ids = self.cloud.ids();
+        let hidden: Vec<ItemId> = ids.iter().filter(|id| self.cloud.thing(id).hidden).cloned().collect();
+        if let Some(id) = self.extra.pick(&hidden).cloned().filter(|_| self.extra.one_in(2)) {
+            self.tally.hit("permission given back");
+            self.cloud.show(&id);
+            return;
+        }
+        let folders: Vec<ItemId> = ids.into_iter().filter(|id| id.is_folder() && self.cloud.is_live(id)).collect();
+        if let Some(id) = self.extra.pick(&folders).cloned() {
+            self.tally.hit("permission taken away");
+            self.cloud.hide(&id);
+        }
+    }
+
+    /// The folder above the watched one goes to the trash, comes back, or moves.
+    fn the_folder_above_changes(&mut self) {
+        self.tally.hit("folder above changed");
+        if self.cloud.thing(&above()).trashed {
+            self.cloud.restore(&above(), &top(), "Above");
+        } else if self.extra.one_in(2) {
+            self.cloud.trash(&above());
+        } else {
+            let at = parent_of(&self.cloud, &above());
+            let to = if at == top() { elsewhere() } else { top() };
+            self.cloud.shift(&above(), &to, "Above");
         }
     }
 

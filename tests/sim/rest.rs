@@ -63,7 +63,10 @@ impl World {
     }
 
     pub fn at_rest(&self) -> bool {
-        if !self.inbox.is_empty() || self.heap.values().any(|happening| !matches!(happening, Happening::Late)) {
+        if !self.inbox.is_empty()
+            || !self.cloud.is_all_told() && !self.misfortune
+            || self.heap.values().any(|happening| !matches!(happening, Happening::Late))
+        {
             return false;
         }
         self.unrest().is_none()
@@ -79,6 +82,9 @@ impl World {
         let Some(folder) = folder else { return Some("the folder has no row".into()) };
         if folder.unverified.is_some() || folder.scan_stage.is_some() || folder.verified_at.is_none() {
             return Some(format!("comparison: {:?} {:?}", folder.unverified, folder.scan_stage));
+        }
+        if folder.doubt.is_some() {
+            return Some("an event that could not be understood".into());
         }
         let health = self.engine().health();
         let is_well = health.accounts.values().all(|account| account.degraded.is_none())

@@ -6,6 +6,7 @@ use super::chance::Chance;
 use super::figures::report;
 use super::many::{Plan, Run, alone, run, survives};
 use super::mutants::Mutant;
+use super::rows::known_red_kinds;
 use super::swarm::Swarm;
 use super::tally::Tally;
 use super::world::{Happening, World};
@@ -25,6 +26,13 @@ const MIRROR: Kind = Kind { name: "mirror", draw: Swarm::draw, seeds: 25_000, se
 const PASSING: Kind = Kind { name: "passing", draw: Swarm::draw_passing, seeds: 25_000, seconds: 20 };
 const TWO_WAY: Kind = Kind { name: "two-way", draw: Swarm::draw_two_way, seeds: 25_000, seconds: 45 };
 const UPLOAD: Kind = Kind { name: "upload", draw: Swarm::draw_upload, seeds: 25_000, seconds: 25 };
+const DISORDER: Kind = Kind { name: "disorder", draw: Swarm::draw_disorder, seeds: 25_000, seconds: 20 };
+const ENTERPRISE: Kind = Kind { name: "enterprise", draw: Swarm::draw_enterprise, seeds: 25_000, seconds: 10 };
+const GARBLED: Kind = Kind { name: "garbled", draw: Swarm::draw_garbled, seeds: 25_000, seconds: 20 };
+const UNTOLD: Kind = Kind { name: "untold", draw: Swarm::draw_untold, seeds: 25_000, seconds: 20 };
+const HIDDEN: Kind = Kind { name: "hidden", draw: Swarm::draw_hidden, seeds: 25_000, seconds: 20 };
+/// Of a kind that is known to fail, the histories among which one does.
+const RED_SEEDS: u64 = 100;
 /// One history in so many is lived through twice, and must be the same.
 const TWICE: u64 = 100;
 
@@ -84,6 +92,31 @@ fn upload_histories_end_well() {
     histories(UPLOAD);
 }
 
+#[test]
+fn histories_of_paths_in_disorder_end_well() {
+    histories(DISORDER);
+}
+
+#[test]
+fn enterprise_histories_end_well() {
+    histories(ENTERPRISE);
+}
+
+#[test]
+fn garbled_histories_end_well() {
+    histories(GARBLED);
+}
+
+#[test]
+fn untold_histories_end_well() {
+    histories(UNTOLD);
+}
+
+#[test]
+fn hidden_histories_end_well() {
+    histories(HIDDEN);
+}
+
 /// Each showed a defect once: a deed repeated by an old path, a folder left out of sight, late news of what was gone, a file
 /// placed in a folder whose place another one had taken, deeds that expected a directory that another one had replaced, folders that
 /// came back to the cloud empty, files moved to where no scan had been yet, own uploads that went up again, a wait without an end, and
@@ -119,6 +152,9 @@ fn histories(kind: Kind) {
         return;
     }
     let _turn = alone();
+    if number("SIM_SEEDS").is_none() && known_red_kinds().contains(&kind.name) {
+        return fails_by_its_law(kind);
+    }
     let plan = Plan {
         from: number("SIM_FROM").unwrap_or(0),
         seeds: number("SIM_SEEDS").unwrap_or(kind.seeds),
@@ -128,6 +164,15 @@ fn histories(kind: Kind) {
     let run = run(plan, |seed| live(seed, kind));
     check(kind, &run);
     report(kind.name, &run);
+}
+
+/// A kind of history that is known to fail does, and by laws 1 or 10: when none fails any more, it is taken out of `known_red_kinds`.
+fn fails_by_its_law(kind: Kind) {
+    let fails = |seed| survives(|| live_as(seed, kind, None, |_| {})).err();
+    let by_its_law = |text: &String| ["law 1,", "law 1:", "law 4", "law 10"].iter().any(|law| text.starts_with(law));
+    let first = (0..RED_SEEDS).filter_map(fails).find(by_its_law);
+    let first = first.unwrap_or_else(|| panic!("{RED_SEEDS} {} histories end well: see `known_red_kinds`", kind.name));
+    println!("{} histories are known to fail: {}", kind.name, first.lines().next().unwrap_or_default());
 }
 
 fn check(kind: Kind, run: &Run) {

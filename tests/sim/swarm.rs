@@ -11,6 +11,12 @@ pub struct Swarm {
     pub habits: Habits,
     /// Calls to the cloud that fail.
     pub call_errors: u64,
+    /// Downloads that bring something else, with no word of its digest.
+    pub wrong_bodies: u64,
+    /// The watched folder lies in another one, which people move and trash.
+    pub nested: bool,
+    /// Acts after which a permission is taken away, or given back.
+    pub hides: u64,
     /// The longest that a call takes, in milliseconds.
     pub call_ms: u64,
     /// The longest that a batch of deeds takes.
@@ -137,6 +143,73 @@ impl Swarm {
         swarm
     }
 
+    /// A mirror or a folder that both sides may change, with a stream of any kind and nothing wrong with it yet.
+    fn draw_any(chance: &mut Chance) -> Self {
+        let mut swarm = if chance.one_in(2) { Self::draw(chance) } else { Self::draw_two_way(chance) };
+        swarm.refilter = false;
+        let habits = &mut swarm.habits;
+        (habits.paths, habits.ids) = (false, false);
+        match chance.below(3) {
+            0 => habits.paths = true,
+            1 => habits.ids = true,
+            _ => {}
+        }
+        swarm
+    }
+
+    /// What a seed draws for a stream of paths that comes in any order, twice, and late.
+    pub fn draw_disorder(chance: &mut Chance) -> Self {
+        let mut swarm = Self::draw_any(chance);
+        let habits = &mut swarm.habits;
+        (habits.paths, habits.ids) = (true, false);
+        let mut often = || if chance.one_in(2) { chance.within(2, 10) } else { 0 };
+        (habits.swap, habits.late, habits.repeat, habits.pages) = (often(), often(), often(), often());
+        if habits.swap + habits.late + habits.repeat == 0 {
+            habits.late = 3;
+        }
+        swarm
+    }
+
+    /// What a seed draws for events of which only ids are told, or which name items that we know nothing of.
+    pub fn draw_enterprise(chance: &mut Chance) -> Self {
+        let mut swarm = Self::draw_any(chance);
+        (swarm.habits.paths, swarm.habits.ids) = (false, true);
+        swarm
+    }
+
+    /// What a seed draws for events that cannot be understood, and pages that overlap, are short, or are empty.
+    pub fn draw_garbled(chance: &mut Chance) -> Self {
+        let mut swarm = Self::draw_any(chance);
+        let habits = &mut swarm.habits;
+        let mut often = || if chance.one_in(2) { chance.within(2, 20) } else { 0 };
+        (habits.blank, habits.unknown, habits.pages) = (often(), often(), often());
+        if habits.blank + habits.unknown + habits.pages == 0 {
+            habits.blank = 5;
+        }
+        swarm.wrong_bodies = if chance.one_in(4) { chance.within(2, 20) } else { 0 };
+        swarm
+    }
+
+    /// What a seed draws for a cloud that does not tell everything, tells it behind a place that was given, or shows former states.
+    pub fn draw_untold(chance: &mut Chance) -> Self {
+        let mut swarm = Self::draw_any(chance);
+        let habits = &mut swarm.habits;
+        let mut often = || if chance.one_in(2) { chance.within(2, 20) } else { 0 };
+        (habits.lose, habits.behind, habits.stale) = (often(), often(), often());
+        if habits.lose + habits.behind + habits.stale == 0 {
+            habits.lose = 5;
+        }
+        swarm
+    }
+
+    /// What a seed draws for a cloud in which permissions come and go, and the folders above the watched one do not stay.
+    pub fn draw_hidden(chance: &mut Chance) -> Self {
+        let mut swarm = Self::draw_any(chance);
+        swarm.nested = chance.one_in(2);
+        swarm.hides = chance.within(3, 12);
+        swarm
+    }
+
     /// What a seed draws.
     pub fn draw(chance: &mut Chance) -> Self {
         let some = |chance: &mut Chance, often: u64| {
@@ -155,10 +228,12 @@ impl Swarm {
             lose: if chance.one_in(3) { some(chance, 20) } else { 0 },
             list_page: chance.within(1, 12) as usize,
             event_page: chance.within(1, 30) as usize,
+            ..Habits::default()
         };
+        // What is never told has histories of its own (`draw_untold`), as has a stream of paths in disorder (`draw_disorder`).
+        habits.lose = 0;
         // Drawn from a number of its own, so that histories keep their numbers.
         if chance.clone().one_in(4) {
-            // A stream of paths makes sense in its order alone, which Egnyte keeps.
             habits = Habits { paths: true, swap: 0, late: 0, repeat: 0, ..habits };
         }
         let call_slowness = [1, 50, 2_000, 60_000];
@@ -167,6 +242,9 @@ impl Swarm {
         Self {
             habits,
             call_errors: some(chance, 40),
+            wrong_bodies: 0,
+            nested: false,
+            hides: 0,
             call_ms: *chance.pick(&call_slowness).unwrap(),
             deeds_ms: *chance.pick(&disk_slowness).unwrap(),
             batch: chance.within(1, 16),

@@ -134,6 +134,14 @@ pub struct World {
     pub cancelled: BTreeSet<JobId>,
     /// When the agent last wrote to the cloud.
     pub written_at: u64,
+    /// The place in the stream up to which the engine was told.
+    pub read_to: Option<Cursor>,
+    /// Something happened since "in sync" was last compared with the truth.
+    unjudged: bool,
+    /// "In sync" is compared with the truth whenever all is quiet.
+    pub judging: bool,
+    /// So many of the next downloads bring something else.
+    pub wrong_bodies: u64,
     /// A digest of everything that goes in and out of the engine is kept.
     pub logging: bool,
 }
@@ -184,6 +192,10 @@ impl World {
             delivered: BTreeSet::new(),
             cancelled: BTreeSet::new(),
             written_at: 0,
+            read_to: None,
+            unjudged: false,
+            judging: true,
+            wrong_bodies: 0,
             logging: false,
         }
     }
@@ -228,8 +240,10 @@ impl World {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
+            disordered: !self.swarm.habits.paths,
+            top_id: None,
             long_poll: self.swarm.long_poll,
-            events_carry_items: !self.swarm.habits.paths,
+            events_carry_items: !self.swarm.habits.paths && !self.swarm.habits.ids,
             folds_case: true,
             poll_floor: Duration::from_secs(5),
             hash: folder_sync_agent::provider::HashKind::Sha1,
@@ -292,6 +306,7 @@ impl World {
         while self.inbox.len() < most {
             let Some(entry) = self.heap.first_entry().filter(|entry| entry.key().0 <= self.now) else { break };
             let happening = entry.remove();
+            self.unjudged = true;
             self.happen(happening);
         }
         self.wake_waits();
@@ -305,6 +320,7 @@ impl World {
                 self.say(|| format!("  > {}", text.chars().take(ALOUD_MOST).collect::<String>()));
             }
         }
+        self.unjudged |= inputs.len() > 1;
         let told = self.note_inputs(&inputs);
         let effects = self.engine.as_mut().unwrap().step(inputs).unwrap_or_else(|error| panic!("the store: {error}"));
         self.tally.most_jobs = self.tally.most_jobs.max(self.engine().jobs_under_way());
@@ -318,6 +334,10 @@ impl World {
             self.carry_out(effect);
         }
         self.check_step(told);
+        if self.unjudged && self.judging {
+            self.unjudged = false;
+            self.check_honest();
+        }
         if self.aloud {
             self.check_kept_counts();
         }
@@ -346,10 +366,12 @@ impl World {
                 Input::Done { outcome: Outcome::Polled(Ok(page)), .. } => {
                     told.news = true;
                     self.delivered.insert(page.next.clone());
+                    self.read_to = Some(page.next.clone());
                 }
                 Input::Done { outcome: Outcome::CursorTaken(Ok(cursor)), .. } => {
                     told.news = true;
                     self.delivered.insert(cursor.clone());
+                    self.read_to = Some(cursor.clone());
                 }
                 Input::Done { job, outcome: Outcome::Polled(Err(error)) }
                     if error.kind == ProviderErrorKind::CursorLost && !self.cancelled.contains(job) =>
@@ -401,7 +423,7 @@ impl World {
     }
 
     pub fn release_late(&mut self) {
-        self.cloud.release_late(self.now, !self.misfortune);
+        self.cloud.release_late(self.now);
     }
 
     fn begin(&mut self, job: JobId) {

@@ -24,7 +24,7 @@ impl Cloud {
     }
 
     fn upload_new(&mut self, parent: &ItemId, name: &str, content: Content) -> Written {
-        if !self.is_live(parent) {
+        if !self.is_shown(parent) {
             return Err(refuse(ProviderErrorKind::NotFound));
         }
         if self.is_taken(parent, name, None) {
@@ -36,7 +36,7 @@ impl Cloud {
     }
 
     fn check(&self, id: &ItemId, expected: &Expected) -> Result<(), ProviderError> {
-        if !self.is_live(id) {
+        if !self.is_shown(id) {
             return Err(refuse(ProviderErrorKind::NotFound));
         }
         let version = VersionId::new(format!("v{}", self.thing(id).version));
@@ -57,7 +57,7 @@ impl Cloud {
     }
 
     fn make_folder(&mut self, parent: &ItemId, name: &str) -> Written {
-        if !self.is_live(parent) {
+        if !self.is_shown(parent) {
             return Err(refuse(ProviderErrorKind::NotFound));
         }
         if self.is_taken(parent, name, None) {
@@ -68,7 +68,7 @@ impl Cloud {
     }
 
     fn relocate(&mut self, id: &ItemId, parent: &ItemId, name: &str) -> Written {
-        if !self.is_live(id) || !self.is_live(parent) {
+        if !self.is_shown(id) || !self.is_shown(parent) {
             return Err(refuse(ProviderErrorKind::NotFound));
         }
         let thing = self.thing(id);

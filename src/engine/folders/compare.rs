@@ -2,7 +2,10 @@
 
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
-use crate::engine::listen::LOOK;
+use crate::store::work::Ask;
+
+/// Children that a listing does not show and that are asked about one by one; more are found by comparing the whole folder.
+const UNLISTED_MOST: usize = 200;
 
 impl Engine {
     /// Starts a full comparison of a folder, or starts it anew.
@@ -10,6 +13,7 @@ impl Engine {
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let Some(root) = folder.row.root else { return Ok(()) };
         let why = why.to_owned();
+        folder.compared_since = Some(self.store.generation());
         folder.settle_after = None;
         folder.change(|row| {
             row.scan += 1;
@@ -18,9 +22,7 @@ impl Engine {
             row.unverified = Some(why);
         });
         // What is being listed now may show an older state than the one that is to be compared.
-        self.listing.retain(|_, listed| listed.folder != id);
-        self.listings.retain(|listing| listing.folder != id);
-        self.listings_loaded = 0;
+        self.questions.drop_listings_of(id);
         self.store.want_listing(root, id)
     }
 
@@ -39,7 +41,7 @@ impl Engine {
         let Some(account) = self.accounts.get(&folder.account) else { return Ok(()) };
         let scan = folder.seen_mark(false);
         match folder.row.scan_stage {
-            None => self.drive_rolling(id),
+            None => Ok(()),
             Some(ScanStage::Listing) => {
                 let begun = account.polls_begun;
                 if folder.row.root.is_some() && !self.store.listing_left(id, scan)? {
@@ -85,22 +87,6 @@ impl Engine {
         }
     }
 
-    /// The net under the net: a comparison each day, at a moment that differs from folder to folder.
-    pub(in crate::engine) fn drive_rolling(&mut self, id: FolderId) -> Result<()> {
-        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
-        let Some(verified) = folder.row.verified_at else { return Ok(()) };
-        let fifth = COMPARED_EVERY_MS / 5;
-        let varied = (folder.row.scan.wrapping_mul(7_919).wrapping_add(id.0 * 104_729)).rem_euclid(2 * fifth) - fifth;
-        if self.now.wall.since(verified) > COMPARED_EVERY_MS + varied && folder.is_open() && !folder.row.paused {
-            self.compare(id, "the daily comparison is due")?;
-            // It is not in doubt, only checked: the folder stays verified while it runs.
-            if let Some(folder) = self.folders.get_mut(&id) {
-                folder.change(|row| row.unverified = None);
-            }
-        }
-        Ok(())
-    }
-
     /// Looks for items that the comparison did not meet, a few thousand rows at a time.
     pub(in crate::engine) fn find_absences(&mut self) -> Result<()> {
         let scanning = |folder: &&Folder| folder.row.scan_stage == Some(ScanStage::Absences);
@@ -111,21 +97,24 @@ impl Engine {
             return Ok(());
         }
         let (unseen, last) = self.store.unseen(id, scan, at, ROWS_PER_STEP)?;
+        let asked = self.store.generation();
         for node in unseen {
             let Some(item) = self.store.item(node)? else { continue };
             let presence = Presence::Absent;
             if item.remote.presence == Presence::Present {
-                self.gone(&item, presence, Source::Listing(Lane::Bulk))?;
+                self.gone(&item, presence, Source::Listing(Lane::Bulk, asked))?;
             }
         }
         let now = self.now.wall;
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        let begun = folder.compared_since;
         folder.change(|row| {
             if let Some(last) = last {
                 row.scan_at = last;
             } else {
                 row.scan_stage = None;
                 row.unverified = None;
+                row.doubt.take_if(|doubt| begun.is_some_and(|begun| *doubt <= begun));
                 row.adopt = false;
                 row.verified_at = Some(now);
             }
@@ -136,43 +125,37 @@ impl Engine {
 
     /// Hands out listings.
     pub(in crate::engine) fn release_listings(&mut self) -> Result<()> {
-        if self.listings.is_empty() {
-            for (pos, node, folder, lane) in self.store.listings(self.listings_loaded, LISTINGS_PER_LOAD)? {
-                self.listings_loaded = pos;
-                if self.folder_can_ask(folder) && !self.listing.contains_key(&node) {
-                    self.listings_begun += 1;
-                    let number = self.listings_begun;
-                    let shown = self.is_tight_lipped(folder).then(BTreeSet::new);
-                    self.listing.insert(node, Listed { folder, number, shown, overtaken: BTreeSet::new() });
-                    let listing = Listing { node, folder, number, lane, page: None };
-                    match lane {
-                        Lane::News => self.listings.push_front(listing),
-                        Lane::Bulk => self.listings.push_back(listing),
-                    }
+        if self.questions.is_idle() {
+            for (pos, node, folder, lane) in self.store.listings(self.questions.loaded, LISTINGS_PER_LOAD)? {
+                self.questions.loaded = pos;
+                if self.folder_can_ask(folder) {
+                    self.questions.enqueue(node, folder, lane);
                 }
             }
         }
         let mut kept = VecDeque::new();
-        while let Some(listing) = self.listings.pop_front() {
-            if !self.is_wanted(&listing) {
-                continue;
-            }
-            let Some(account) = self.folders.get(&listing.folder).map(|folder| folder.account) else {
-                self.listing.remove(&listing.node);
+        while let Some(listing) = self.questions.next() {
+            let Some(folder) = self.folders.get(&listing.folder) else {
+                self.questions.drop_listing(listing.node);
                 continue;
             };
+            if folder.remote.holds_back() {
+                // Until the watched folder itself was seen, what it seems to lack proves nothing.
+                kept.push_back(listing);
+                continue;
+            }
+            let (account, share) = (folder.account, folder.share(listing.lane));
             let room = self.accounts.get(&account).is_some_and(|account| {
                 account.asking < QUESTIONS_MOST && self.now.mono >= account.closed_until && account.usable()
             });
-            let share = self.folders.get(&listing.folder).map_or(Share::Bulk, |folder| folder.share(listing.lane));
             if !room || !self.may_call(account, share) {
                 kept.push_back(listing);
                 continue;
             }
             let present = |item: &ItemRow| item.remote.presence == Presence::Present;
             let Some(item) = self.store.item(listing.node)?.filter(present) else {
-                self.store.listed(listing.node)?;
-                self.listing.remove(&listing.node);
+                self.store.unwant_listing(listing.node)?;
+                self.questions.drop_listing(listing.node);
                 continue;
             };
             let task = Task::List { item: item.id, page: listing.page.clone() };
@@ -181,25 +164,22 @@ impl Engine {
                 break;
             };
             self.spend_call(account, share)?;
+            let asked = self.store.generation();
+            self.questions.page_begins(&listing, asked, self.now.wall);
             if let Some(account) = self.accounts.get_mut(&account) {
                 account.asking += 1;
             }
             self.outbox.push(Effect::Cloud { job, account, task });
         }
-        kept.append(&mut self.listings);
-        self.listings = kept;
+        self.questions.put_back(kept);
         Ok(())
-    }
-
-    /// Whether a listing is still the one that its folder waits for.
-    pub(in crate::engine) fn is_wanted(&self, listing: &Listing) -> bool {
-        self.listing.get(&listing.node).is_some_and(|listed| listed.number == listing.number)
     }
 
     pub(in crate::engine) fn folder_can_ask(&self, id: FolderId) -> bool {
         self.folders.get(&id).is_some_and(|folder| {
             folder.is_open()
                 && !folder.row.paused
+                && !folder.remote.is_gone
                 && self.accounts.get(&folder.account).is_some_and(crate::engine::listen::Account::usable)
         })
     }
@@ -216,76 +196,124 @@ impl Engine {
         let (id, node) = (listing.folder, listing.node);
         let found = match result {
             Ok(found) => found,
-            Err(error) if self.is_wanted(listing) => return self.listing_failed(account, id, node, &error),
+            Err(error) if self.questions.is_wanted(listing) => return self.listing_failed(account, id, node, &error),
             Err(error) => {
                 self.account_failed(account, &error);
                 return Ok(());
             }
         };
         self.account_worked(account);
-        if !self.is_wanted(listing) {
-            return Ok(());
-        }
-        if let Some(folder) = self.folders.get_mut(&id)
-            && folder.row.root == Some(node)
-            && folder.degraded.as_ref().is_some_and(|degraded| degraded.name == REMOTE_GONE)
-        {
-            folder.degraded = None;
-        }
+        let Some(asked) = self.questions.asked(listing) else { return Ok(()) };
         for item in &found.items {
-            let is_overtaken = self.listing.get(&node).is_some_and(|listed| listed.overtaken.contains(&item.id));
-            let known = if is_overtaken { self.store.item_by_id(id, &item.id)? } else { None };
-            if let Some(known) = known {
-                self.mark_look(known.node, id, LOOK, Source::Listing(Lane::News))?;
-            } else {
-                self.learn(id, item, Source::Listing(listing.lane))?;
-            }
+            self.learn(id, item, Source::Listing(listing.lane, asked))?;
         }
-        if !self.is_wanted(listing) {
+        if !self.questions.is_wanted(listing) {
             // One of its own children said that the folder went away.
             return Ok(());
         }
-        self.note_shown(node, &found.items);
+        self.questions.page_showed(node, found.items.iter().map(|item| &item.id));
         if let Some(next) = found.next {
-            self.listings.push_front(Listing { page: Some(next), ..listing.clone() });
-        } else {
-            self.store.listed(node)?;
-            let listed = self.listing.remove(&node);
-            if let Some(shown) = listed.and_then(|listed| listed.shown) {
-                self.note_unshown(id, node, &shown)?;
-            }
-            if self.accounts.get(&account).is_some_and(|account| account.limits().per_day.is_some()) {
-                // Newer files than those that are loaded may have been found.
-                self.loaded[Lane::Bulk as usize] = i64::MIN;
-                self.more = true;
-            }
+            self.questions.read_on(listing, next);
+            return Ok(());
         }
-        // Listings that its children asked for are read from the database in this same step.
+        if let Some(complete) = self.questions.complete(node) {
+            self.take_listing(id, node, listing.lane, complete)?;
+        }
+        if self.accounts.get(&account).is_some_and(|account| account.limits().per_day.is_some()) {
+            // Newer files than those that are loaded may have been found.
+            self.loaded[Lane::Bulk as usize] = i64::MIN;
+        }
+        // Listings that its children asked for, and what its marks held up, are read from the database in this same step.
+        self.more = true;
         Ok(())
     }
 
-    /// An event told something of an item, where events carry no count of changes: listings of its folders that are under way may show it
-    /// as it was before.
-    pub(in crate::engine) fn overtake_listings(&mut self, item: &ItemId, folders: [Option<NodeId>; 2]) {
-        for folder in folders.into_iter().flatten() {
-            let Some(listed) = self.listing.get_mut(&folder) else { continue };
-            listed.overtaken.insert(item.clone());
-            if listed.overtaken.len() > ROWS_PER_STEP as usize {
-                // It is wanted still, and begins anew.
-                self.listing.remove(&folder);
-                self.listings_loaded = 0;
-                self.more = true;
+    /// A folder's children were all seen: marks that are not newer are answered, and what is not among them is asked about.
+    fn take_listing(&mut self, id: FolderId, dir: NodeId, lane: Lane, complete: Complete) -> Result<()> {
+        let Complete { asked, at, shown } = complete;
+        if !self.store.listed(dir, id, asked, at)? {
+            // There is a newer mark: it is listed once more.
+            self.questions.loaded = 0;
+        }
+        for node in self.store.marked_in(dir, asked)? {
+            let Some(item) = self.store.item(node)? else { continue };
+            let was_shown = shown.ids.as_ref().is_some_and(|ids| ids.contains(&item.id));
+            if !was_shown || self.questions.is_overtaken(node, asked) {
+                continue;
+            }
+            let is_met = self.questions.expected(node).is_none_or(|expected| expected.is_met_by(Some(&item.remote)));
+            let agrees = self.plan_of(&item) == crate::plan::Action::Settle;
+            if is_met || !agrees || !self.asks_again(node)? {
+                self.questions.forget_expected(node);
+                self.store.looked(node, asked)?;
             }
         }
+        self.take_unlisted(id, dir, lane, asked, shown)?;
+        self.take_expected_names(dir)?;
+        Ok(())
     }
 
-    fn note_shown(&mut self, node: NodeId, items: &[RemoteItem]) {
-        let Some(listed) = self.listing.get_mut(&node) else { return };
-        if let Some(shown) = &mut listed.shown {
-            shown.extend(items.iter().map(|item| item.id.clone()));
+    /// Children that a complete listing of their folder did not show: each one's own state tells what became of it.
+    fn take_unlisted(
+        &mut self,
+        id: FolderId,
+        dir: NodeId,
+        lane: Lane,
+        asked: Generation,
+        shown: crate::engine::remote::Shown,
+    ) -> Result<()> {
+        let Some(ids) = shown.ids else {
+            // Too many to be remembered: their number tells whether there is one that was not shown.
+            let most = u32::try_from(shown.count).unwrap_or(u32::MAX).saturating_add(1);
+            return if self.store.count_children(dir, most)? as usize > shown.count { self.doubt(id) } else { Ok(()) };
+        };
+        let compares = self.folders.get(&id).is_some_and(|folder| folder.row.scan_stage.is_some());
+        let mut unlisted = Vec::new();
+        for (node, child) in self.store.remote_ids(dir)? {
+            if !ids.contains(&child) && !self.questions.is_overtaken(node, asked) {
+                unlisted.push(node);
+            }
         }
-        // What larger folders do not show waits for the next full comparison: asking is bounded like every other step.
-        listed.shown.take_if(|shown| shown.len() > ROWS_PER_STEP as usize);
+        if unlisted.len() > UNLISTED_MOST && !compares {
+            self.doubt(id)?;
+        }
+        for node in unlisted.into_iter().take(UNLISTED_MOST) {
+            let Some(item) = self.store.item(node)? else { continue };
+            let work = self.store.work(node)?;
+            let is_missing = self.questions.is_missing(node);
+            let mark = work.as_ref().and_then(|work| work.mark);
+            if self.questions.note_unlisted(node, asked, mark) {
+                self.found_trashed(&item)?;
+                self.gone(&item, Presence::Absent, Source::Listing(lane, asked))?;
+                self.store.looked(node, asked)?;
+                self.wake_item(node)?;
+            } else if mark.is_none() && (!compares || is_missing || lane == Lane::News) {
+                self.store.mark(node, id, lane, Ask::State, None, self.now.wall)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Names that events make us expect in a folder: one that a listing does not show may be shown a little later.
+    fn take_expected_names(&mut self, dir: NodeId) -> Result<()> {
+        let Some(names) = self.questions.expected_names(dir) else { return Ok(()) };
+        let mut unmet = BTreeSet::new();
+        for name in std::mem::take(names) {
+            if !self.store.has_child_named(dir, &name)? {
+                unmet.insert(name);
+            }
+        }
+        if let Some(names) = self.questions.expected_names(dir) {
+            *names = unmet;
+        }
+        let Some(wait) = self.questions.list_again_after(dir) else { return Ok(()) };
+        let Some(item) = self.store.item(dir)? else { return Ok(()) };
+        if !self.store.listing_wanted(dir)? {
+            self.store.want_listing_now(dir, item.folder)?;
+            let due = self.now.wall.plus_ms(millis(wait) as i64);
+            self.store.put_off_listing(dir, due, "")?;
+        }
+        Ok(())
     }
 
     pub(in crate::engine) fn listing_failed(
@@ -295,40 +323,26 @@ impl Engine {
         node: NodeId,
         error: &ProviderError,
     ) -> Result<()> {
-        self.listing.remove(&node);
+        self.questions.drop_listing(node);
         let root = self.folders.get(&id).and_then(|folder| folder.row.root);
         let attempts = self.store.listing_attempts(node)? + 1;
         let wait = backoff(attempts, error.retry_after, self.chance.next());
         let due = self.now.wall.plus_ms(millis(wait) as i64);
         self.store.put_off_listing(node, due, &error.to_string())?;
-        self.listings_loaded = 0;
         if error.kind == ProviderErrorKind::NotFound && root != Some(node) {
             // The folder may be gone, or hidden from us: its own state decides, not this answer. If it is there, it is still to be
             // listed, or its children would pass for gone.
-            return self.store.mark(node, id, Lane::News, LOOK, None, self.now.wall);
+            return self.store.mark(node, id, Lane::News, Ask::State, None, self.now.wall);
         }
-        if matches!(error.kind, ProviderErrorKind::NotFound | ProviderErrorKind::Forbidden) {
-            if let Some(folder) = self.folders.get_mut(&id) {
-                folder.degraded = Some(Degraded {
-                    name: REMOTE_GONE.into(),
-                    cause: error.to_string(),
-                    next_step:
-                        "bring the folder back in the cloud, or run `agent remove-folder`; local files stay as they are"
-                            .into(),
-                });
+        match error.kind {
+            ProviderErrorKind::NotFound => self.check_remote_root(id),
+            ProviderErrorKind::Forbidden if root == Some(node) => self.check_remote_root(id),
+            // That folder is hidden from us: a problem of its own, and no sign that anything in it is gone.
+            ProviderErrorKind::Forbidden => Ok(()),
+            _ => {
+                self.account_failed(account, error);
+                Ok(())
             }
-        } else {
-            self.account_failed(account, error);
-        }
-        Ok(())
-    }
-
-    /// The stream said something about the watched folder itself: see whether it is still there.
-    pub(in crate::engine) fn check_remote_root(&mut self, id: FolderId) -> Result<()> {
-        // A listing of the root answers "not found" if it is gone, which degrades the folder and deletes nothing.
-        match self.folders.get(&id).and_then(|folder| folder.row.root) {
-            Some(root) => self.store.want_listing(root, id),
-            None => Ok(()),
         }
     }
 }

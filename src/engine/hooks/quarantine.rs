@@ -125,7 +125,7 @@ impl Engine {
             return Ok(());
         }
         // What became of it is learnt like any other change.
-        self.store.mark(node, id, Lane::News, crate::engine::listen::LOOK_AFTER_TRASH, None, self.now.wall)?;
+        self.store.mark(node, id, Lane::News, crate::store::work::Ask::State, None, self.now.wall)?;
         self.reload();
         Ok(())
     }
@@ -194,7 +194,14 @@ impl Engine {
             && state != Some(State::Deleted)
         {
             self.hooks.passed.remove(&item.node);
-            self.store.mark(item.node, row.folder, Lane::News, 0, None, self.now.wall)?;
+            self.store.mark(
+                item.node,
+                row.folder,
+                Lane::News,
+                crate::store::work::Ask::Nothing,
+                None,
+                self.now.wall,
+            )?;
             self.reload();
         }
         Ok(Answer::Ok { message })

@@ -3,13 +3,33 @@
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
 
+/// Whether a page of the stream is read for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Reading {
+    /// It is.
+    First,
+    /// What was read before is in it as well.
+    Again,
+}
+
+impl Reading {
+    fn is_again(self) -> bool {
+        self == Self::Again
+    }
+}
+
 impl Engine {
-    pub(in crate::engine) fn take_events(&mut self, id: AccountId, events: &[RemoteEvent]) -> Result<EventCounts> {
+    pub(in crate::engine) fn take_events(
+        &mut self,
+        id: AccountId,
+        events: &[RemoteEvent],
+        reading: Reading,
+    ) -> Result<EventCounts> {
         let mut counts = EventCounts::default();
         let mut newest = self.accounts.get(&id).and_then(|account| account.row.newest_event);
         let is_anew = newest.is_none();
         for (index, event) in events.iter().enumerate() {
-            self.take_event(id, event, &mut counts)?;
+            self.take_event(id, event, reading, &mut counts)?;
             newest = newest.max(event.at);
             let is_last = index + 1 == events.len();
             // Behind a place that was taken anew, all of the first page may be late: what followed it was passed over.
@@ -24,20 +44,30 @@ impl Engine {
         &mut self,
         id: AccountId,
         event: &RemoteEvent,
+        reading: Reading,
         counts: &mut EventCounts,
     ) -> Result<()> {
         // Reading changes nothing, and our own downloads are among it: dropped before any row.
         if event.kind == EventKind::Read {
-            counts.own += 1;
+            if !reading.is_again() {
+                counts.own += 1;
+            }
             return Ok(());
         }
-        let folders = self.folders_concerned(id, &event.subject)?;
+        if event.subject == Subject::Unreadable {
+            return self.take_unreadable(id, event, counts);
+        }
+        let folders = self.folders_concerned(id, event)?;
         if folders.is_empty() {
-            counts.foreign += 1;
-            return Ok(());
+            if !reading.is_again() {
+                counts.foreign += 1;
+            }
+            return self.note_foreign(id, event, reading);
         }
         if self.store.event_seen(id, &event.id)? {
-            counts.repeated += 1;
+            if !reading.is_again() {
+                counts.repeated += 1;
+            }
             return Ok(());
         }
         let mut own = false;
@@ -45,35 +75,107 @@ impl Engine {
             own |= match &event.subject {
                 Subject::Item(item) => self.is_echo(*folder, item)?,
                 Subject::Gone(item) => self.store.take_echo(*folder, item, crate::engine::send::ECHO_GONE)?,
+                Subject::Id { id, .. } if event.kind == EventKind::Trashed => {
+                    self.store.take_echo(*folder, id, crate::engine::send::ECHO_GONE)?
+                }
                 Subject::Id { id, version: Some(version), .. } => {
                     self.store.take_echo(*folder, id, &crate::engine::send::echoes::echo_of_version(version))?
                 }
-                Subject::Id { .. } | Subject::Path { .. } | Subject::Nothing => false,
+                Subject::Id { .. } | Subject::Path { .. } | Subject::Nothing | Subject::Unreadable => false,
             };
         }
-        // An echo is taken in like any news: what it says is known already, and if it is not, it is no echo.
         if own {
             counts.own += 1;
         } else {
             counts.relevant += 1;
         }
         for folder in folders {
-            self.apply_event(id, folder, event, counts)?;
+            self.apply_event(id, folder, event, own, counts)?;
         }
         Ok(())
     }
 
+    /// An event that cannot be understood may be about anything: every folder of the account is compared, not more often than every few
+    /// minutes, and is being verified until that ended.
+    fn take_unreadable(&mut self, id: AccountId, event: &RemoteEvent, counts: &mut EventCounts) -> Result<()> {
+        if self.store.event_seen(id, &event.id)? {
+            counts.repeated += 1;
+            return Ok(());
+        }
+        counts.relevant += 1;
+        let folders: Vec<FolderId> =
+            self.folders.iter().filter(|(_, folder)| folder.account == id).map(|(folder, _)| *folder).collect();
+        self.journal(id, folders.first().copied(), event, (None, None, None), "unplaced")?;
+        for folder in folders {
+            self.doubt(folder)?;
+        }
+        Ok(())
+    }
+
+    /// An event that concerns no folder, as far as is known: a listing that is under way may yet show that it did.
+    fn note_foreign(&mut self, account: AccountId, event: &RemoteEvent, reading: Reading) -> Result<()> {
+        let (Subject::Gone(id) | Subject::Id { id, .. }) = &event.subject else { return Ok(()) };
+        if !self.folders.values().any(|folder| folder.account == account) {
+            return Ok(());
+        }
+        let at = self.store.generation();
+        self.questions.note_unknown(id, None, at, false);
+        let has_place = match &event.subject {
+            Subject::Id { path, parent, .. } => path.is_some() || parent.is_some(),
+            _ => true,
+        };
+        if event.kind == EventKind::Sharing && !has_place && !reading.is_again() {
+            self.note_stray(account, id)?;
+        }
+        Ok(())
+    }
+
+    fn journal(
+        &mut self,
+        account: AccountId,
+        folder: Option<FolderId>,
+        event: &RemoteEvent,
+        (node, item, path): (Option<NodeId>, Option<&str>, Option<&str>),
+        outcome: &str,
+    ) -> Result<Option<crate::id::JournalId>> {
+        let journal = self.store.add_event(&NewEvent {
+            account,
+            event_id: &event.id,
+            folder,
+            node,
+            item: item.map(ToOwned::to_owned),
+            kind: event.kind.word(),
+            provider_kind: &event.provider_kind,
+            path: path.map(ToOwned::to_owned),
+            actor: event.actor_name.as_deref().or(event.actor.as_deref()),
+            at: event.at,
+            received: self.now.wall,
+            outcome,
+            raw: &event.raw,
+        })?;
+        Ok(journal)
+    }
+
     /// The folders that an event may concern, found without any call.
-    pub(in crate::engine) fn folders_concerned(&self, id: AccountId, subject: &Subject) -> Result<Vec<FolderId>> {
+    pub(in crate::engine) fn folders_concerned(&self, id: AccountId, event: &RemoteEvent) -> Result<Vec<FolderId>> {
+        let subject = &event.subject;
         let item = match subject {
             Subject::Item(item) => &item.id,
             Subject::Gone(item) | Subject::Id { id: item, .. } => item,
             Subject::Path { path, from, .. } => return Ok(self.folders_by_path(id, [Some(path), from.as_deref()])),
-            Subject::Nothing => return Ok(Vec::new()),
+            Subject::Nothing | Subject::Unreadable => return Ok(Vec::new()),
         };
         let mut concerned = self.store.folders_knowing(id, item)?;
-        if let Subject::Id { path, from, .. } = subject {
+        concerned.extend(self.store.folders_below(id, item)?);
+        if let Subject::Id { path, from, parent, .. } = subject {
             concerned.extend(self.folders_by_path(id, [path.as_deref(), from.as_deref()]));
+            if let Some(parent) = parent {
+                concerned.extend(self.store.folders_knowing(id, parent)?);
+            } else if path.is_none() && concerned.is_empty() && changes_names(event.kind) {
+                // Whatever is told without a place lies in a folder that watches all of the account.
+                let tops = self.folders.iter().filter(|(_, folder)| folder.account == id && folder.watches_top);
+                concerned.extend(tops.map(|(folder, _)| *folder));
+            }
         }
         if let Subject::Item(item) = subject {
             let above = item.ancestors.iter().flatten().map(|ancestor| &ancestor.id).chain(&item.parent);
@@ -103,6 +205,7 @@ impl Engine {
         id: AccountId,
         folder: FolderId,
         event: &RemoteEvent,
+        own: bool,
         counts: &mut EventCounts,
     ) -> Result<()> {
         let (item, path) = match &event.subject {
@@ -114,7 +217,7 @@ impl Engine {
             Subject::Path { path, .. } => {
                 (None, Some(self.path_below_root(folder, path).unwrap_or_else(|| path.clone())))
             }
-            Subject::Nothing => return Ok(()),
+            Subject::Nothing | Subject::Unreadable => return Ok(()),
         };
         let path = match (path, &item) {
             (None, Some(item)) => self.path_for_people(folder, item, &event.subject)?,
@@ -125,22 +228,7 @@ impl Engine {
             None => None,
         };
         let item = item.map(|item| item.to_string());
-        let kind = event.kind.word();
-        let journal = self.store.add_event(&NewEvent {
-            account: id,
-            event_id: &event.id,
-            folder: Some(folder),
-            node,
-            item: item.clone(),
-            kind,
-            provider_kind: &event.provider_kind,
-            path: path.clone(),
-            actor: event.actor_name.as_deref().or(event.actor.as_deref()),
-            at: event.at,
-            received: self.now.wall,
-            outcome: "pending",
-            raw: &event.raw,
-        })?;
+        let journal = self.journal(id, Some(folder), event, (node, item.as_deref(), path.as_deref()), "pending")?;
         let user = self.accounts.get(&id).and_then(|account| account.row.user_id.as_ref());
         let ours = event.actor.is_some() && event.actor.as_ref() == user;
         if let Some(journal) = journal.filter(|_| ours) {
@@ -158,36 +246,31 @@ impl Engine {
         if let Some(journal) = journal {
             self.notice(Notice::Event {
                 journal,
-                kind,
+                kind: event.kind.word(),
                 path: path.clone().or_else(|| item.clone()).unwrap_or_default(),
                 actor: event.actor_name.clone().or_else(|| event.actor.clone()),
             });
         }
         let newest = self.accounts.get(&id).and_then(|account| account.row.newest_event);
-        // A stream of paths is told in order, and where a comparison may have overtaken it, it is not believed anyway.
-        let described = matches!(event.subject, Subject::Item(_));
-        let late = described && event.at.is_some_and(|at| newest.is_none_or(|newest| at < newest));
-        let source = Source::Event { journal, created: event.kind == EventKind::Created, late };
+        let late = event.at.is_some_and(|at| newest.is_none_or(|newest| at < newest));
+        let source = Source::Event { journal, late };
+        if let Some(node) = node.filter(|_| event.kind == EventKind::Trashed) {
+            self.told_trashed(node)?;
+        }
         let outcome = match &event.subject {
-            Subject::Item(item) => {
+            // The item's own count of changes orders what the event says: it is an observation.
+            Subject::Item(item) if item.sequence.is_some() && event.kind != EventKind::Sharing => {
                 let learned = self.learned(folder, item, source)?;
                 counts.stale += u64::from(learned == Some("stale"));
-                learned
-            }
-            Subject::Gone(item) => {
-                if let Some(node) = node.filter(|_| event.kind == EventKind::Trashed) {
-                    self.told_trashed(node)?;
+                if self.concerns_root(folder, event.kind, Some(&item.id), [None, None])? {
+                    Some("watched folder")
+                } else {
+                    learned
                 }
-                self.hint(folder, item, LOOK_AFTER_TRASH, source)?
             }
-            Subject::Id { id, version, path, from } => {
-                let paths = (path.as_deref(), from.as_deref());
-                self.id_event(folder, event.kind, (id, version.as_ref()), paths, source)?
-            }
-            Subject::Path { path, from, is_folder } => {
-                self.path_event(folder, event.kind, (path, from.as_deref()), *is_folder, source)?
-            }
-            Subject::Nothing => None,
+            // Our own deed, recognised by identity: its answer was the observation.
+            Subject::Id { .. } if own && event.kind != EventKind::Trashed => Some("no change"),
+            subject => self.take_hint(folder, event.kind, subject, source)?,
         };
         if let (Some(outcome), Some(journal)) = (outcome, journal) {
             self.store.set_outcome(journal, outcome, self.now.wall)?;
@@ -198,39 +281,31 @@ impl Engine {
         Ok(())
     }
 
-    /// An event named an item without describing it: ask the cloud about it.
-    pub(in crate::engine) fn hint(
+    fn learned(
         &mut self,
         folder: FolderId,
-        item: &ItemId,
-        look: u8,
+        told: &crate::tree::RemoteItem,
         source: Source,
     ) -> Result<Option<&'static str>> {
-        let Some(known) = self.store.item_by_id(folder, item)? else { return Ok(Some("unknown item")) };
-        let pending = self.store.work(known.node)?.map_or(0, |work| work.look);
-        if known.remote.presence == Presence::Absent && known.synced.is_none() && pending == 0 {
-            return Ok(Some("no change"));
-        }
-        if Some(known.node) == self.folders.get(&folder).and_then(|folder| folder.row.root) {
-            self.check_remote_root(folder)?;
-            return Ok(Some("watched folder"));
-        }
-        let look = if pending >= LOOK_AFTER_TRASH && look == LOOK { LOOK_UNSURE } else { look };
-        self.mark_look(known.node, folder, look, source)?;
-        Ok(None)
+        Ok(match self.learn(folder, told, source)? {
+            Learned::Stale => Some("stale"),
+            Learned::Same => Some("no change"),
+            Learned::FilteredOut => Some("filtered out"),
+            Learned::Outside => Some("outside"),
+            Learned::Marked | Learned::Overtaken => None,
+        })
     }
+}
 
-    /// The stream makes it necessary to ask for an item's state. An answer that is on its way may be older than that.
-    pub(in crate::engine) fn mark_look(
-        &mut self,
-        node: NodeId,
-        folder: FolderId,
-        look: u8,
-        source: Source,
-    ) -> Result<()> {
-        if self.nodes.get(&node) == Some(&Phase::Busy) {
-            self.asked_again.insert(node);
-        }
-        self.store.mark(node, folder, Lane::News, look, source.journal(), self.now.wall)
-    }
+/// Whether what an event says happened may have given an item a place that it did not have.
+fn changes_names(kind: EventKind) -> bool {
+    !matches!(
+        kind,
+        EventKind::Read
+            | EventKind::Comment
+            | EventKind::Lock
+            | EventKind::Trashed
+            | EventKind::Uploaded
+            | EventKind::Promoted
+    )
 }

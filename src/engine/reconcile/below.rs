@@ -49,8 +49,8 @@ impl Engine {
         }
         if self.store.work(child.node)?.is_none() {
             // One that believes to be where it should be, in a folder that is gone, is asked about.
-            let look = if self.plan_of(&child) == Action::Settle { LOOK } else { 0 };
-            self.store.mark(child.node, child.folder, Lane::Bulk, look, None, self.now.wall)?;
+            let ask = if self.plan_of(&child) == Action::Settle { Ask::State } else { Ask::Nothing };
+            self.store.mark(child.node, child.folder, Lane::Bulk, ask, None, self.now.wall)?;
         }
         self.await_node(work, &child)?;
         Ok(false)
@@ -78,37 +78,45 @@ impl Engine {
         Ok(if children.len() == ROWS_PER_STEP as usize { AtHome::NotYetKnown } else { AtHome::Nobody })
     }
 
-    /// Whether an item of which the stream said that it went needs no look of its own, as the folder that held it went too. While that
-    /// folder's state is being asked for, the item waits.
+    /// Whether an item that an event said is gone needs no look of its own, as a folder above it is observed to be gone. While that folder's
+    /// state is being asked for, the item waits: a folder's event may be followed by one for each descendant.
     ///
-    /// Only where a folder's events may be followed by one for each descendant, and are told in order.
-    pub(in crate::engine) fn follows_its_folder(&mut self, work: &WorkRow, item: &ItemRow) -> Result<bool> {
-        let carries = self
-            .folders
-            .get(&item.folder)
-            .and_then(|folder| self.accounts.get(&folder.account))
-            .is_none_or(|account| account.capabilities.events_carry_items);
-        if carries || work.look != LOOK_AFTER_TRASH {
+    /// Example: `rm -r a` tells of `a`, `a/1` and `a/2`; one look at `a` answers for all three. One that was told to have moved is looked at.
+    pub(in crate::engine) fn goes_with_gone_folder(&mut self, item: &ItemRow) -> Result<bool> {
+        if !self.questions.expected(item.node).is_some_and(|expected| expected.gone) {
             return Ok(false);
         }
         let mut at = item.remote.parent;
         for _ in 0..ABOVE_MOST {
             let Some(above) = at.map(|node| self.store.item(node)).transpose()?.flatten() else { return Ok(false) };
-            let asked = self.store.work(above.node)?.filter(|work| work.look == LOOK_AFTER_TRASH);
-            if asked.is_some_and(|theirs| theirs.state == WorkState::Ready) && above.node != item.node {
-                self.await_node(work, &above)?;
-                return Ok(false);
+            if above.remote.presence == Presence::Absent && !self.store.sweep_left(item.folder)? {
+                return Ok(item.remote.presence == Presence::Absent);
             }
-            if above.remote.presence == Presence::Absent {
-                if self.store.sweep_left(item.folder)? {
-                    self.await_sweep(item);
-                    return Ok(false);
-                }
-                if item.remote.presence == Presence::Absent {
-                    self.store.looked(item.node)?;
-                    return Ok(true);
-                }
-                return Ok(false);
+            at = above.remote.parent;
+        }
+        Ok(false)
+    }
+
+    /// Waits for a folder above an item that an event said is gone, if that one is asked about or its descendants are being told.
+    pub(in crate::engine) fn waits_for_gone_folder(&mut self, work: &WorkRow, item: &ItemRow) -> Result<bool> {
+        if !self.questions.expected(item.node).is_some_and(|expected| expected.gone) {
+            return Ok(false);
+        }
+        let mut at = item.remote.parent;
+        for _ in 0..ABOVE_MOST {
+            let Some(above) = at.map(|node| self.store.item(node)).transpose()?.flatten() else { return Ok(false) };
+            let is_asked = self.questions.expected(above.node).is_some_and(|expected| expected.gone)
+                && self
+                    .store
+                    .work(above.node)?
+                    .is_some_and(|work| work.mark.is_some() && work.state == WorkState::Ready);
+            if is_asked && above.node != item.node {
+                self.await_node(work, &above)?;
+                return Ok(true);
+            }
+            if above.remote.presence == Presence::Absent && self.store.sweep_left(item.folder)? {
+                self.await_sweep(item);
+                return Ok(true);
             }
             at = above.remote.parent;
         }

@@ -94,7 +94,7 @@ impl Engine {
             return Ok(true);
         }
         let Some(account) = self.accounts.get(&id) else { return Ok(true) };
-        if work.look > 0 {
+        if work.mark.is_some() {
             if account.asking >= QUESTIONS_MOST {
                 return Ok(false);
             }
@@ -110,8 +110,8 @@ impl Engine {
                 account.asking += 1;
             }
             self.nodes.insert(node, Phase::Busy);
-            self.overtaken.remove(&node);
-            self.asked_again.remove(&node);
+            let asked = self.store.generation();
+            self.questions.look_begins(node, asked);
             self.outbox.push(Effect::Cloud { job, account: id, task: Task::Look(item.id) });
             return Ok(true);
         }
@@ -169,89 +169,106 @@ impl Engine {
         if let Some(account) = self.accounts.get_mut(&account) {
             account.asking = account.asking.saturating_sub(1);
         }
+        let asked = self.questions.look_ends(node);
         let state = match result {
             Ok(state) => state,
             Err(error) => return self.call_failed(account, node, &error),
         };
         self.account_worked(account);
-        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+        let (Some(work), Some(item), Some(asked)) = (self.store.work(node)?, self.store.item(node)?, asked) else {
             self.leave(node);
             return Ok(());
         };
         self.nodes.remove(&node);
-        // A description that counts its changes tells by itself whether it is older than what overtook it.
-        let counts = matches!(&state, ItemState::Active(found) if found.sequence.is_some());
-        let is_old = self.overtaken.remove(&node) && !counts;
-        if self.asked_again.remove(&node) || is_old {
-            // Other news overtook the answer, so it is asked about once more.
-            self.make_ready(node, work.lane);
-            return Ok(());
-        }
-        self.store.looked(node)?;
-        let source = Source::Look { journal: work.journal };
         match state {
-            ItemState::Active(found) => {
-                self.learn(item.folder, &found, source)?;
-                if work.look == LOOK_AWAY {
-                    self.search_returned(&item)?;
-                }
-            }
+            ItemState::Active(found) => self.found_active(&item, &work, &found, asked)?,
+            _ if self.questions.is_overtaken(node, asked) => self.store.want_look(node)?,
             ItemState::Trashed => {
                 self.found_trashed(&item)?;
-                self.gone(&item, Presence::Absent, source)?;
+                self.found_gone(&item, &work, asked)?;
             }
-            // There is a second proof, or nothing on disk that could be removed for a wrong reason.
+            // What was never seen, or is gone already, cannot be removed for a wrong reason; what a folder that is gone held is gone with it.
             ItemState::NotFound
-                if work.look >= LOOK_AFTER_TRASH
-                    || item.remote.presence == Presence::Absent
-                    || item.synced.is_none()
-                    || matches!(item.local, Some(LocalRow::Absent { .. })) =>
+                if self.questions.note_not_found(node, asked, work.mark)
+                    || item.remote.presence != Presence::Present
+                    || self.is_below_gone(&item)? =>
             {
                 self.found_trashed(&item)?;
-                self.gone(&item, Presence::Absent, source)?;
+                self.found_gone(&item, &work, asked)?;
             }
             ItemState::NotFound => {
-                if let Some(folder) = self.folders.get(&item.folder)
-                    && item.remote.seen == folder.seen_mark(false)
-                {
-                    // Only the stream told the comparison of it, and now there is nothing to be seen: it was not met.
-                    self.store.set_seen(node, item.remote.seen - 1)?;
+                // Hidden, or gone: a listing of its folder that was asked for since tells.
+                let Some(parent) = item.remote.parent else { return Ok(()) };
+                if self.store.listing_attempts(parent)? > 0 {
+                    let text = "the cloud no longer shows the item, and does not let us list its folder";
+                    return self.item_failed(node, HIDDEN, text, Some(HIDDEN_RETRIED_EVERY));
                 }
-                let text = "the cloud no longer shows the item, and did not say that it was deleted";
-                self.store.want_look(node)?;
-                return self.item_failed(node, "hidden", text, Some(HIDDEN_RETRIED_EVERY));
+                self.mark_children(parent, item.folder)?;
             }
-        }
-        if work.look == LOOK {
-            self.question_folder_of(&item)?;
         }
         self.make_ready(node, work.lane);
         self.wake_waiters(node);
         Ok(())
     }
 
-    /// A folder that had left the watched one is back, or never was away in our books: everything in it is listed.
-    fn search_returned(&mut self, was: &ItemRow) -> Result<()> {
-        let is_there = self.store.item(was.node)?.is_some_and(|item| item.remote.presence == Presence::Present);
-        if was.id.is_folder() && was.remote.presence == Presence::Present && is_there {
-            self.store.want_listing(was.node, was.folder)?;
+    /// A look found an item.
+    fn found_active(&mut self, was: &ItemRow, work: &WorkRow, found: &RemoteItem, asked: Generation) -> Result<()> {
+        let source = Source::Look { journal: work.journal, asked };
+        let was_hidden = self.questions.is_missing(was.node)
+            || work.problem.as_ref().is_some_and(|(code, _)| [HIDDEN, "forbidden"].contains(&&**code));
+        let was_away = self.questions.expected(was.node).is_some_and(|expected| expected.gone);
+        let learned = self.learn(was.folder, found, source)?;
+        if learned == Learned::Overtaken {
+            return Ok(());
+        }
+        self.questions.settle(was.node);
+        let Some(item) = self.store.item(was.node)? else { return Ok(()) };
+        let is_there = item.remote.presence == Presence::Present;
+        if was.id.is_folder() && is_there && (was_hidden || was_away && was.remote.presence == Presence::Present) {
+            // Of what happened in it while it was hidden or away, the stream told us nothing.
+            self.store.want_listing_now(was.node, was.folder)?;
             self.store.want_sweep(was.node, was.folder, Presence::Present)?;
             self.more = true;
+        }
+        let is_met = self.questions.expected(was.node).is_none_or(|expected| expected.is_met_by(Some(&item.remote)));
+        let is_news = item.remote.content != was.remote.content
+            || item.remote.name != was.remote.name
+            || item.remote.parent != was.remote.parent
+            || item.remote.presence != was.remote.presence;
+        if is_met || is_news || !self.asks_again(was.node)? {
+            self.questions.forget_expected(was.node);
+            self.store.looked(was.node, asked)?;
         }
         Ok(())
     }
 
-    /// An item turned out to be gone of which the stream did not say so: a folder above it may have gone, and may be back before we
-    /// hear of either. Its own folder is listed, or found to be gone.
-    fn question_folder_of(&mut self, was: &ItemRow) -> Result<()> {
-        let is_gone = self.store.item(was.node)?.is_some_and(|item| item.remote.presence == Presence::Absent);
-        if was.remote.presence == Presence::Absent || !is_gone {
-            return Ok(());
+    /// A look, or a look and a listing, showed that an item is gone.
+    fn found_gone(&mut self, item: &ItemRow, work: &WorkRow, asked: Generation) -> Result<()> {
+        self.gone(item, Presence::Absent, Source::Look { journal: work.journal, asked })?;
+        let is_met = self.questions.expected(item.node).is_none_or(|expected| expected.is_met_by(None));
+        if is_met || !self.asks_again(item.node)? {
+            self.questions.forget_expected(item.node);
+            self.store.looked(item.node, asked)?;
         }
-        let Some(above) = was.remote.parent.map(|parent| self.store.item(parent)).transpose()?.flatten() else {
-            return Ok(());
-        };
-        if above.remote.presence == Presence::Present { self.list_anew(above.node, was.folder) } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Whether the folder that held an item is gone, as observed.
+    fn is_below_gone(&self, item: &ItemRow) -> Result<bool> {
+        let above = item.remote.parent.map(|parent| self.store.item(parent)).transpose()?.flatten();
+        Ok(above.is_none_or(|above| above.remote.presence == Presence::Absent))
+    }
+
+    /// An item of the working set is considered anew, if nothing is under way for it.
+    pub(in crate::engine) fn wake_item(&mut self, node: NodeId) -> Result<()> {
+        if self.nodes.get(&node) != Some(&Phase::Busy)
+            && let Some(work) = self.store.work(node)?
+        {
+            self.store.unwait(node)?;
+            self.nodes.remove(&node);
+            self.make_ready(node, work.lane);
+        }
+        Ok(())
     }
 
     pub(in crate::engine) fn fetched(

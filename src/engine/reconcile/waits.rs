@@ -17,7 +17,7 @@ impl Engine {
         match self.store.work(other.node)?.map(|theirs| theirs.state) {
             None => {
                 // Nothing was to be done there, as far as we knew; its plan is made again.
-                self.store.mark(other.node, other.folder, work.lane, 0, None, self.now.wall)?;
+                self.store.mark(other.node, other.folder, work.lane, Ask::Nothing, None, self.now.wall)?;
             }
             Some(WorkState::Ready) => {}
             Some(WorkState::Waiting) => {

@@ -86,7 +86,7 @@ impl Engine {
         self.going.remove(&node);
         self.count_trashed(&item)?;
         self.sent_done(&item, "trashed in the cloud")?;
-        self.gone(&item, Presence::Absent, Source::Look { journal: None })?;
+        self.gone(&item, Presence::Absent, Source::Own)?;
         if let Some(parent) = item.remote.parent {
             self.wake_waiters(parent);
         }
@@ -162,7 +162,19 @@ impl Engine {
                 }
             }
         }
-        let learned = self.learn(item.folder, made, Source::Look { journal: None })?;
+        let learned = self.learn(item.folder, made, Source::Own)?;
+        let version = made.content.as_ref().map(|content| &content.version);
+        if self.questions.was_changed_since(&made.id, version) {
+            // An event named it before the answer came, and another version: somebody may have changed what we made.
+            self.mark_look(node, item.folder, Source::Own)?;
+        } else if version.is_some()
+            && self.questions.expected(node).is_some_and(|expected| expected.version.as_ref() == version)
+        {
+            // The event that marked it told of this very write.
+            let now = self.store.generation();
+            self.store.looked(node, now)?;
+            self.questions.forget_expected(node);
+        }
         // An event that overtook the answer was recognised by the write that was under way.
         if learned != crate::engine::learn::Learned::Stale && !(told && made.sequence.is_some()) {
             self.store.expect_echo(item.folder, &made.id, &echo_of(made), self.now.wall)?;
@@ -243,8 +255,8 @@ impl Engine {
         (sent, made): (&SentRow, &RemoteItem),
         content: Option<(crate::id::Sha256, crate::tree::Stamp)>,
     ) -> Result<()> {
-        self.learn(item.folder, made, Source::Look { journal: None })?;
-        self.store.mark(other.node, other.folder, Lane::News, 0, None, self.now.wall)?;
+        self.learn(item.folder, made, Source::Own)?;
+        self.store.mark(other.node, other.folder, Lane::News, Ask::Nothing, None, self.now.wall)?;
         if let Some(other) = self.store.item(other.node)?
             && self.meet(item, &other)?
         {
@@ -336,7 +348,7 @@ impl Engine {
         match self.store.work(node)? {
             // One that waits for its turn after a failure keeps its waiting time.
             Some(work) if work.attempts > 0 => self.store.want_look(node),
-            _ => self.store.mark(node, item.folder, Lane::News, LOOK, None, self.now.wall),
+            _ => self.store.mark(node, item.folder, Lane::News, Ask::State, None, self.now.wall),
         }
     }
 
@@ -402,14 +414,7 @@ impl Engine {
 
     /// Asks for a remote folder's children as they are from now on.
     pub(in crate::engine) fn list_anew(&mut self, parent: NodeId, folder: FolderId) -> Result<()> {
-        if self.store.item(parent)?.is_none() {
-            // It is in no books any more, and nothing that we wrote into it is ours to find.
-            return Ok(());
-        }
-        self.listing.remove(&parent);
-        self.listings.retain(|listing| listing.node != parent);
-        self.listings_loaded = 0;
-        self.store.listed(parent)?;
-        self.store.want_listing(parent, folder)
+        self.questions.drop_listing(parent);
+        self.mark_children(parent, folder)
     }
 }

@@ -11,16 +11,16 @@ impl Engine {
             Write::Upload { parent, .. } | Write::MakeFolder { parent, .. } => {
                 self.store.set_unsure(node)?;
                 self.list_anew(*parent, sent.folder)?;
-                self.store.mark(node, sent.folder, Lane::News, 0, None, self.now.wall)?;
+                self.store.mark(node, sent.folder, Lane::News, Ask::Nothing, None, self.now.wall)?;
             }
             Write::Update { .. } | Write::Relocate { .. } => {
                 self.store.drop_sent(node)?;
-                self.store.mark(node, sent.folder, Lane::News, LOOK, None, self.now.wall)?;
+                self.store.mark(node, sent.folder, Lane::News, Ask::State, None, self.now.wall)?;
             }
             Write::Trash => {
                 // It is remembered until the look, so that what it deleted counts.
                 self.store.set_unsure(node)?;
-                self.store.mark(node, sent.folder, Lane::News, LOOK_AFTER_TRASH, None, self.now.wall)?;
+                self.store.mark(node, sent.folder, Lane::News, Ask::State, None, self.now.wall)?;
             }
         }
         self.nodes.remove(&node);
@@ -56,6 +56,18 @@ impl Engine {
 
     fn is_being_sent(&self, node: NodeId) -> bool {
         self.jobs.values().any(|job| matches!(job, Job::Write { node: at, .. } if *at == node))
+    }
+
+    /// Whether something new of a name is being made in a folder by a write that is under way.
+    pub(in crate::engine) fn is_being_made(&self, folder: FolderId, parent: NodeId, name: &str) -> Result<bool> {
+        let Ok(name) = Name::new(name.as_bytes()) else { return Ok(false) };
+        for node in self.store.sent_nodes(folder)? {
+            let Some(sent) = self.store.sent_of(node)? else { continue };
+            if is_made_by(&sent.write, parent, &name) && self.is_being_sent(node) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The cloud shows what a write made of which no answer came: both agree on it, whatever became of it on disk since.

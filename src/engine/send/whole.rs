@@ -127,7 +127,7 @@ impl Engine {
         if work.as_ref().is_some_and(|work| work.state == WorkState::Held || work.attempts > 0) {
             return Ok(Whole::No);
         }
-        let is_awaited = work.is_some_and(|work| work.look > 0)
+        let is_awaited = work.is_some_and(|work| work.mark.is_some())
             || self.store.sent_of(child.node)?.is_some()
             || self.may_turn_up(child)?
             || self.store.listing_wanted(child.node)?;

@@ -267,7 +267,7 @@ fn event(raw: &RawValue) -> RemoteEvent {
             id: made_up_id(text),
             kind: EventKind::Other,
             provider_kind: String::new(),
-            subject: Subject::Nothing,
+            subject: Subject::Unreadable,
             actor: None,
             actor_name: None,
             at: None,
@@ -286,7 +286,10 @@ fn event(raw: &RawValue) -> RemoteEvent {
             _ => made_up_id(text),
         },
         kind,
-        subject: event.source.map_or(Subject::Nothing, |source| subject(source, kind)),
+        subject: event
+            .source
+            .and_then(|source| subject(source, kind))
+            .unwrap_or_else(|| without_item(kind, &provider_kind)),
         provider_kind,
         actor,
         actor_name,
@@ -301,42 +304,106 @@ fn made_up_id(text: &str) -> EventId {
     EventId::new(format!("sha256:{digest}"))
 }
 
-fn subject(source: wire::Item<'_>, kind: EventKind) -> Subject {
+/// What an event is about; nothing where its source does not say.
+fn subject(source: wire::Item<'_>, kind: EventKind) -> Option<Subject> {
     let Some(word) = &source.kind else {
         return enterprise_subject(source, kind);
     };
     let Some(item_kind) = item_kind(Some(word)) else {
-        // A comment, task or collaboration names the item that it is about.
-        return source.about.and_then(named).map_or(Subject::Nothing, Subject::id);
+        // A comment, task or collaboration names the item that it is about; users and links are in no folder of ours.
+        return Some(source.about.and_then(named).map_or(Subject::Nothing, Subject::id));
     };
-    let Some(id) = source.id.as_ref().map(|id| ItemId::new(item_kind, id.0.as_str())) else {
-        return Subject::Nothing;
-    };
+    let id = source.id.as_ref().map(|id| ItemId::new(item_kind, id.0.as_str()))?;
     if kind == EventKind::Trashed || !is_active(&source) {
-        return Subject::Gone(id);
+        return Some(Subject::Gone(id));
     }
-    match live_item(item_kind, source, None) {
+    Some(match live_item(item_kind, source, None) {
         // Without a parent nobody can tell where it belongs; only the top folder has none.
         Some(item) if item.parent.is_some() => Subject::Item(item),
         _ => Subject::id(id),
+    })
+}
+
+/// What an event without a readable source means: if it is of a kind that changes trees, or of one that we do not know, anything.
+fn without_item(kind: EventKind, word: &str) -> Subject {
+    match kind {
+        EventKind::Comment | EventKind::Read | EventKind::Lock => Subject::Nothing,
+        EventKind::Other if ABOUT_NO_FOLDER.iter().any(|prefix| word.starts_with(prefix)) => Subject::Nothing,
+        _ => Subject::Unreadable,
     }
 }
+
+/// How the kinds of events begin that Box's API description lists and that change neither names nor content of files and folders.
+const ABOUT_NO_FOLDER: [&str; 47] = [
+    "ADD_",
+    "ADMIN_LOGIN",
+    "AI_SECURITY_",
+    "APPLICATION_",
+    "BOX_AI_",
+    "CHANGE_ADMIN_ROLE",
+    "COLLECTION_",
+    "CONTENT_RECOVERY_",
+    "CONTENT_WORKFLOW_",
+    "DATA_RETENTION_",
+    "DELETE_USER",
+    "DEVICE_TRUST_",
+    "DISABLE_MULTI_FACTOR_AUTH",
+    "EDIT_USER",
+    "EDR_",
+    "EMAIL_ALIAS_",
+    "EMAIL_UPLOAD_",
+    "ENABLE_MULTI_FACTOR_AUTH",
+    "ENABLE_TWO_FACTOR_AUTH",
+    "ENTERPRISE_APP_",
+    "EXTERNAL_COLLAB_",
+    "FAILED_LOGIN",
+    "FAVORITE",
+    "FILE_REQUEST_",
+    "GROUP_",
+    "ITEM_ASSOCIATION_",
+    "ITEM_EMAIL_SEND",
+    "ITEM_SYNC",
+    "ITEM_UNSYNC",
+    "LEGAL_HOLD_",
+    "LOGIN",
+    "MASTER_INVITE_",
+    "METADATA_",
+    "NEW_USER",
+    "OAUTH2_",
+    "REMOVE_",
+    "RETENTION_POLICY_",
+    "SHARED_LINK_",
+    "SHIELD_",
+    "SIGN",
+    "TAG_ITEM_",
+    "TASK_",
+    "TERMS_OF_SERVICE_",
+    "UNFAVORITE",
+    "USER_AUTHENTICATE_",
+    "WATERMARK_",
+    "WORKFLOW_",
+];
 
 fn named(mini: wire::Mini<'_>) -> Option<ItemId> {
     Some(ItemId::new(item_kind(mini.kind.as_deref())?, mini.id?.0))
 }
 
 /// Enterprise streams name the item by its type and id alone.
-fn enterprise_subject(source: wire::Item<'_>, kind: EventKind) -> Subject {
+fn enterprise_subject(source: wire::Item<'_>, kind: EventKind) -> Option<Subject> {
+    let parent = source.parent.and_then(|parent| parent.id).map(|parent| ItemId::folder(parent.0));
     let id = match (item_kind(source.enterprise_kind.as_deref()), source.enterprise_id) {
         (Some(item_kind), Some(id)) => ItemId::new(item_kind, id.0),
         _ => match (source.file_id, source.folder_id) {
             (Some(id), _) => ItemId::file(id.0),
             (None, Some(id)) => ItemId::folder(id.0),
-            (None, None) => return Subject::Nothing,
+            (None, None) => return None,
         },
     };
-    if kind == EventKind::Trashed { Subject::Gone(id) } else { Subject::id(id) }
+    Some(if kind == EventKind::Trashed {
+        Subject::Gone(id)
+    } else {
+        Subject::Id { id, version: None, parent, path: None, from: None }
+    })
 }
 
 /// Our word for Box's. The set is open: what is not listed is `Other`, and its item is looked at like any other.

@@ -356,13 +356,16 @@ fn subject(event: &Object, kind: EventKind, about: About) -> Subject {
     // What was copied stays where it was.
     let from = about.from.filter(|_| matches!(kind, EventKind::Moved | EventKind::Renamed));
     match (about.id, about.path) {
-        (Some(id), _) if kind == EventKind::Trashed => Subject::Gone(id),
-        (Some(id), path) => Subject::Id { id, version: about.version, path, from },
+        (Some(id), path) => Subject::Id { id, version: about.version, parent: None, path, from },
         (None, Some(path)) => Subject::Path { path, from, is_folder: about.is_folder },
         (None, None) => {
             let changed = event.object("eventTypeSpecificAttributes").or_else(|| event.object("data"));
             let folder = changed.and_then(|attributes| attributes.text("targetFolderId"));
-            folder.map_or(Subject::Nothing, |folder| Subject::id(ItemId::new(ItemKind::Folder, folder)))
+            match folder {
+                Some(folder) => Subject::id(ItemId::new(ItemKind::Folder, folder)),
+                None if matches!(kind, EventKind::Comment | EventKind::Read) => Subject::Nothing,
+                None => Subject::Unreadable,
+            }
         }
     }
 }

@@ -176,12 +176,26 @@ fn odd_sources_are_read_as_far_as_they_go() {
         json!([]),
         json!("file"),
         json!(7),
-        json!({"type": "user", "id": "1", "name": "n"}),
-        json!({"type": "web_link", "id": "1", "name": "n", "parent": {"id": "0"}}),
         json!({"type": "file"}),
         json!({"type": "file", "id": null}),
         json!({"type": ["file"], "id": "1"}),
         json!({"item_type": "file"}),
+    ] {
+        assert_eq!(subject(nothing.clone()), Subject::Unreadable, "{nothing}");
+        for (word, expected) in [
+            ("ITEM_MOVE", Subject::Unreadable),
+            ("COLLAB_REMOVE_COLLABORATOR", Subject::Unreadable),
+            ("SOMETHING_NEW", Subject::Unreadable),
+            ("LOGIN", Subject::Nothing),
+            ("COMMENT_CREATE", Subject::Nothing),
+            ("ITEM_PREVIEW", Subject::Nothing),
+        ] {
+            assert_eq!(one(&event_of(word, &nothing)).subject, expected, "{word} {nothing}");
+        }
+    }
+    for nothing in [
+        json!({"type": "user", "id": "1", "name": "n"}),
+        json!({"type": "web_link", "id": "1", "name": "n", "parent": {"id": "0"}}),
         json!({"type": "comment", "id": "1", "item": {"type": "web_link", "id": "2"}}),
     ] {
         assert_eq!(subject(nothing.clone()), Subject::Nothing, "{nothing}");
@@ -223,7 +237,9 @@ fn a_size_may_have_an_exponent() {
 fn enterprise_events_name_the_item_only() {
     let source =
         json!({"item_type": "file", "item_id": "9", "item_name": "a.txt", "parent": {"type": "folder", "id": "2"}});
-    assert_eq!(one(&event_of("UPLOAD", &source)).subject, Subject::id(ItemId::file("9")));
+    let (id, parent) = (ItemId::file("9"), Some(ItemId::folder("2")));
+    let expected = Subject::Id { id, version: None, parent, path: None, from: None };
+    assert_eq!(one(&event_of("UPLOAD", &source)).subject, expected);
     assert_eq!(one(&event_of("DELETE", &source)).subject, Subject::Gone(ItemId::file("9")));
     let collaboration = json!({"folder_id": "5", "folder_name": "f", "user_id": "1", "user_name": "n"});
     assert_eq!(one(&event_of("COLLABORATION_INVITE", &collaboration)).subject, Subject::id(ItemId::folder("5")));
@@ -239,7 +255,7 @@ fn one_unreadable_event_spoils_nothing() {
     let page = event_page(&page, &Cursor::new("1")).unwrap();
     assert_eq!(page.events.len(), odd.len() + 1);
     for (event, text) in page.events.iter().zip(odd) {
-        assert_eq!((event.kind, &event.subject, event.raw.as_str()), (EventKind::Other, &Subject::Nothing, text));
+        assert_eq!((event.kind, &event.subject, event.raw.as_str()), (EventKind::Other, &Subject::Unreadable, text));
         assert!(event.id.as_str().starts_with("sha256:"));
     }
     assert_eq!(page.events.last().unwrap().kind, EventKind::Created);
@@ -346,7 +362,7 @@ fn a_listing_is_whole_or_an_error() {
 fn a_deep_answer_breaks_nothing() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     let page = format!("{{\"entries\":[{{\"event_id\":\"1\",\"source\":{deep}}}],\"x\":{deep}}}");
-    assert_eq!(event_page(&page, &Cursor::new("1")).unwrap().events[0].subject, Subject::Nothing);
+    assert_eq!(event_page(&page, &Cursor::new("1")).unwrap().events[0].subject, Subject::Unreadable);
     assert!(list_page(&format!("{{\"entries\":[{deep}]}}"), &ItemId::folder("0")).is_err());
 }
 

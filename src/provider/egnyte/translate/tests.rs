@@ -153,6 +153,7 @@ fn an_event_of_a_file_names_version_and_path() {
     let subject = |from: Option<&str>| Subject::Id {
         id: ItemId::file("g7"),
         version: Some(VersionId::new("e7")),
+        parent: None,
         path: Some("/Shared/b.txt".to_owned()),
         from: from.map(str::to_owned),
     };
@@ -166,7 +167,8 @@ fn an_event_of_a_file_names_version_and_path() {
     // What was copied is still where it was.
     let copied = data(&with_source("/Shared/a.txt"), "copy");
     assert_eq!((copied.kind, copied.subject), (EventKind::Copied, subject(None)));
-    assert_eq!(data(FILE_DATA, "delete").subject, Subject::Gone(ItemId::file("g7")));
+    let deleted = data(FILE_DATA, "delete");
+    assert_eq!((deleted.kind, deleted.subject), (EventKind::Trashed, subject(None)));
     assert_eq!(data(FILE_DATA, "restore").kind, EventKind::Restored);
 }
 
@@ -185,7 +187,9 @@ fn an_event_of_a_folder_may_name_a_path_only() {
     let moved = data(&format!(r#"{path},"source_path":"/Shared/x/a""#), "move");
     assert_eq!((moved.kind, moved.subject), (EventKind::Moved, at_path(Some("/Shared/x/a"))));
     let known = data(&format!(r#"{path},"folder_id":"f7""#), "delete");
-    assert_eq!(known.subject, Subject::Gone(ItemId::folder("f7")));
+    let path = Some("/Shared/a".to_owned());
+    let named = Subject::Id { id: ItemId::folder("f7"), version: None, parent: None, path, from: None };
+    assert_eq!((known.kind, known.subject), (EventKind::Trashed, named));
 }
 
 #[test]
@@ -200,7 +204,7 @@ fn what_is_not_known_does_no_harm() {
     assert_eq!((permission.kind, permission.subject), (EventKind::Sharing, Subject::id(ItemId::folder("f7"))));
     for text in ["7", "null", "{}", r#"{"data":[]}"#] {
         let event = told(text);
-        assert_eq!((event.subject, event.raw.as_str()), (Subject::Nothing, text));
+        assert_eq!((event.subject, event.raw.as_str()), (Subject::Unreadable, text));
         assert_eq!(event.id, told(text).id);
     }
 }

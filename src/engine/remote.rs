@@ -1,0 +1,312 @@
+//! What the cloud has, as last observed, and what must be asked again: events become marks here, and marks become questions.
+
+mod hints;
+mod questions;
+mod rolling;
+mod root;
+mod strays;
+
+pub(in crate::engine) use hints::{Expectation, Facts, Location, Mark};
+pub(in crate::engine) use questions::{Complete, Listing, Questions, Shown};
+pub(in crate::engine) use root::RootState;
+pub(in crate::engine) use strays::Strays;
+
+use super::Engine;
+use super::learn::Source;
+use crate::events::{EventKind, Subject};
+use crate::id::{AccountId, FolderId, NodeId};
+use crate::store::Result;
+use crate::store::items::{ItemRow, Presence, RemoteRow};
+use crate::store::work::{Ask, Lane};
+
+/// Children of a folder whose listing is one call: where events carry no items, it answers for all of them together.
+const LISTED_AT_ONCE: u32 = 200;
+
+impl Engine {
+    /// The folders of an account that paths concern: those that a path lies in, and those that lie below it.
+    pub(super) fn folders_by_path(&self, id: AccountId, paths: [Option<&str>; 2]) -> Vec<FolderId> {
+        let concerns = |folder: &super::Folder| {
+            let Some(root) = folder.row.root_path.as_deref().filter(|_| folder.account == id) else { return false };
+            paths.into_iter().flatten().any(|path| below(root, path).is_some() || below(path, root).is_some())
+        };
+        self.folders.iter().filter(|(_, folder)| concerns(folder)).map(|(folder, _)| *folder).collect()
+    }
+
+    /// Where a whole path leads, in a watched folder.
+    pub(super) fn locate(&self, folder: FolderId, path: &str) -> Result<Location> {
+        let Some((root, names)) = self
+            .folders
+            .get(&folder)
+            .and_then(|folder| folder.row.root.zip(folder.row.root_path.as_deref()))
+            .and_then(|(root, top)| below(top, path).map(|names| (root, names)))
+        else {
+            return Ok(Location::Outside);
+        };
+        let is_kept_out = |end: usize| {
+            let folder = self.folders.get(&folder);
+            folder.is_some_and(|folder| !folder.filter.wants(&names[..end].join("/"), true))
+        };
+        let has_patterns = self.folders.get(&folder).is_some_and(|folder| !folder.filter.is_empty());
+        if has_patterns && (1..names.len()).any(is_kept_out) {
+            return Ok(Location::FilteredOut);
+        }
+        let (mut at, mut parent, mut ambiguous) = (root, None, false);
+        for (index, name) in names.iter().enumerate() {
+            let folded = name.to_lowercase();
+            let known = self.store.folders_in(at)?;
+            let mut found = known.into_iter().filter(|(_, known)| known.to_lowercase() == folded);
+            let Some((node, _)) = found.next() else {
+                let name = (*name).to_owned();
+                let is_last = index + 1 == names.len();
+                return Ok(if is_last {
+                    Location::Name { parent: at, name }
+                } else {
+                    Location::Beyond { nearest: at, name }
+                });
+            };
+            ambiguous = found.next().is_some();
+            (parent, at) = (Some(at), node);
+        }
+        let name = names.last().map(|name| (*name).to_owned()).unwrap_or_default();
+        Ok(Location::Folder { node: at, parent, name, ambiguous })
+    }
+
+    /// The path from the watched folder on, for people.
+    pub(super) fn path_below_root(&self, folder: FolderId, path: &str) -> Option<String> {
+        let root = self.folders.get(&folder)?.row.root_path.as_deref()?;
+        below(root, path).map(|names| names.join("/"))
+    }
+
+    /// What an event that is no observation obliges us to ask; the word for the journal, if no item's work will give one.
+    pub(super) fn take_hint(
+        &mut self,
+        folder: FolderId,
+        kind: EventKind,
+        subject: &Subject,
+        source: Source,
+    ) -> Result<Option<&'static str>> {
+        let (id, version, parent, path, from) = match subject {
+            Subject::Item(item) => (
+                Some(&item.id),
+                item.content.as_ref().map(|content| &content.version),
+                item.parent.as_ref(),
+                None,
+                None,
+            ),
+            Subject::Gone(id) => (Some(id), None, None, None, None),
+            Subject::Id { id, version, parent, path, from } => {
+                (Some(id), version.as_ref(), parent.as_ref(), path.as_deref(), from.as_deref())
+            }
+            Subject::Path { path, from, .. } => (None, None, None, Some(path.as_str()), from.as_deref()),
+            Subject::Nothing | Subject::Unreadable => return Ok(None),
+        };
+        let kind = if matches!(subject, Subject::Gone(_)) { EventKind::Trashed } else { kind };
+        if self.concerns_root(folder, kind, id, [path, from])? {
+            return Ok(Some("watched folder"));
+        }
+        let known = id.map(|id| self.store.item_by_id(folder, id)).transpose()?.flatten();
+        let parent = match parent {
+            Some(parent) => {
+                self.store.item_by_id(folder, parent)?.filter(|row| row.remote.presence == Presence::Present)
+            }
+            None => None,
+        };
+        let to = path.map(|path| self.locate(folder, path)).transpose()?;
+        let from = from.map(|path| self.locate(folder, path)).transpose()?;
+        let is_open = match &known {
+            Some(known) => {
+                let target = to.as_ref().and_then(|to| match to {
+                    Location::Name { parent, .. } => Some(*parent),
+                    Location::Folder { parent, .. } => *parent,
+                    _ => None,
+                });
+                self.questions.may_show(known.node, [known.remote.parent, target])
+                    || self.store.work(known.node)?.is_some_and(|work| work.mark.is_some())
+                    || self.store.sent_of(known.node)?.is_some()
+            }
+            None => true,
+        };
+        let facts = Facts {
+            kind,
+            id,
+            known: known.as_ref(),
+            is_open,
+            version,
+            parent: parent.map(|row| row.node),
+            to,
+            from,
+            top: self.watched_top(folder),
+        };
+        let (marks, outcome) = hints::marks(&facts);
+        for mark in marks {
+            self.take_mark(folder, mark, version, source)?;
+        }
+        Ok(outcome)
+    }
+
+    /// The root of a folder that watches the top of its account.
+    fn watched_top(&self, folder: FolderId) -> Option<NodeId> {
+        self.folders.get(&folder).filter(|folder| folder.watches_top)?.row.root
+    }
+
+    fn take_mark(
+        &mut self,
+        folder: FolderId,
+        mark: Mark,
+        version: Option<&crate::id::VersionId>,
+        source: Source,
+    ) -> Result<()> {
+        match mark {
+            Mark::Node(node, expected) => {
+                let parent = expected.place.as_ref().map(|(parent, _)| *parent);
+                let is_gone = expected.gone;
+                self.questions.expect(node, expected);
+                self.mark_look(node, folder, source)?;
+                let known = self.store.item(node)?;
+                let parent = parent.or(known.and_then(|known| known.remote.parent)).filter(|_| !is_gone);
+                if let Some(parent) = parent.filter(|_| !self.events_carry_items(folder)) {
+                    self.list_if_small(parent, folder)?;
+                }
+                Ok(())
+            }
+            Mark::New { id, parent, name, version } => {
+                let at = self.store.generation();
+                let is_sent = self.store.sent_left(folder)?;
+                self.questions.note_unknown(&id, version.as_ref(), at, is_sent);
+                if is_sent && self.is_being_made(folder, parent, &name)? {
+                    // The answer to our own write will name it.
+                    return Ok(());
+                }
+                if !self.events_carry_items(folder) && self.list_if_small(parent, folder)? {
+                    self.questions.expect_name(parent, &name);
+                    return Ok(());
+                }
+                let row = RemoteRow {
+                    presence: Presence::Absent,
+                    parent: Some(parent),
+                    name,
+                    content: None,
+                    etag: None,
+                    sequence: None,
+                    seen: 0,
+                };
+                let node = self.store.add_item(folder, &id, &row)?;
+                self.questions.expect(node, Expectation { version, ..Expectation::default() });
+                self.mark_look(node, folder, source)
+            }
+            Mark::Children(dir, name) => {
+                if let Some(name) = name {
+                    self.questions.expect_name(dir, &name);
+                }
+                self.store.want_listing_now(dir, folder)
+            }
+            Mark::Subtree(dir) => {
+                self.store.want_listing(dir, folder)?;
+                self.store.want_sweep(dir, folder, Presence::Present)?;
+                self.more = true;
+                Ok(())
+            }
+            Mark::Unknown(id) => {
+                let at = self.store.generation();
+                let is_sent = self.store.sent_left(folder)?;
+                self.questions.note_unknown(&id, version, at, is_sent);
+                Ok(())
+            }
+        }
+    }
+
+    /// Marks the children of a folder if one call lists them all.
+    fn list_if_small(&mut self, dir: NodeId, folder: FolderId) -> Result<bool> {
+        let is_small = self.store.count_children(dir, LISTED_AT_ONCE)? < LISTED_AT_ONCE;
+        if is_small {
+            self.store.want_listing_now(dir, folder)?;
+        }
+        Ok(is_small)
+    }
+
+    /// Whether the events of a folder's cloud carry whole items.
+    pub(super) fn events_carry_items(&self, folder: FolderId) -> bool {
+        let account = self.folders.get(&folder).and_then(|folder| self.accounts.get(&folder.account));
+        account.is_none_or(|account| account.capabilities.events_carry_items)
+    }
+
+    /// Marks an item: its state is asked for before anything is done for it.
+    pub(super) fn mark_look(&mut self, node: NodeId, folder: FolderId, source: Source) -> Result<()> {
+        self.store.mark(node, folder, Lane::News, Ask::State, source.journal(), self.now.wall)
+    }
+
+    /// Marks the children of a known folder, and says so to whoever lists it now: what comes may be older.
+    pub(super) fn mark_children(&mut self, dir: NodeId, folder: FolderId) -> Result<()> {
+        match self.store.item(dir)? {
+            Some(_) => self.store.want_listing_now(dir, folder),
+            // It is not known any more, and nothing that we wrote into it is ours to find.
+            None => Ok(()),
+        }
+    }
+
+    /// An item that is to be looked at waits while its folder is about to be listed, which may answer for it as well.
+    pub(super) fn waits_for_listing(&mut self, item: &ItemRow) -> Result<bool> {
+        let expected = self.questions.expected(item.node).and_then(|expected| expected.place.as_ref());
+        let parents = [expected.map(|(parent, _)| *parent), item.remote.parent];
+        for parent in parents.into_iter().flatten() {
+            if self.store.listing_due(parent)? && self.folder_can_ask(item.folder) {
+                self.questions.wait_for_listing(parent, item.node);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Those go on whose folder is not about to be listed any more.
+    pub(super) fn release_awaiting_listing(&mut self) -> Result<()> {
+        for dir in self.questions.awaited() {
+            if self.store.listing_due(dir)? {
+                continue;
+            }
+            for node in self.questions.released(dir) {
+                if self.nodes.get(&node) == Some(&super::Phase::AwaitListing) {
+                    self.make_ready(node, Lane::News);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was asked for shows nothing of what an event told: it is asked for once more a little later. False if it is not worth it.
+    pub(super) fn asks_again(&mut self, node: NodeId) -> Result<bool> {
+        let Some(wait) = self.questions.ask_again_after(node) else { return Ok(false) };
+        let Some(work) = self.store.work(node)? else { return Ok(false) };
+        self.store.want_look(node)?;
+        let due = self.now.wall.plus_ms(super::millis(wait) as i64);
+        self.store.put_off(node, due, work.attempts, None)?;
+        self.nodes.remove(&node);
+        self.wake_waiters(node);
+        Ok(true)
+    }
+}
+
+/// The names that lead from a folder's whole path to a path in it or at it; nothing if it lies elsewhere. Letters' case makes no difference.
+pub(super) fn below<'a>(top: &str, path: &'a str) -> Option<Vec<&'a str>> {
+    let names = |path: &'a str| path.split('/').filter(|name| !name.is_empty());
+    let mut rest = names(path);
+    for name in top.split('/').filter(|name| !name.is_empty()) {
+        if rest.next()?.to_lowercase() != name.to_lowercase() {
+            return None;
+        }
+    }
+    Some(rest.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::below;
+
+    #[test]
+    fn paths_are_compared_by_whole_names_and_without_case() {
+        assert_eq!(below("/Shared/A", "/shared/a/B/c.txt"), Some(vec!["B", "c.txt"]));
+        assert_eq!(below("/Shared/A", "/Shared/A/"), Some(vec![]));
+        assert_eq!(below("/Shared/A", "/Shared/AB"), None);
+        assert_eq!(below("/Shared/A", "/Shared"), None);
+        assert_eq!(below("/", "/x"), Some(vec!["x"]));
+    }
+}

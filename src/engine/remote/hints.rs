@@ -1,0 +1,258 @@
+//! What an event obliges us to ask: pure rules from an event and what is known of its item to marks. No event is a fact about the tree.
+//!
+//! Invariant: if the cloud changed and an event tells of it, then either what is known already agrees with the event and no question that
+//! was asked before it is under way, or there is a mark after these rules. So whatever the order in which events come, the last one of an
+//! item either agrees with what was observed or leads to an observation.
+
+use crate::events::EventKind;
+use crate::id::{ItemId, NodeId, VersionId};
+use crate::store::items::{ItemRow, Presence, RemoteRow};
+
+/// Where a path leads, by the tree as last observed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) enum Location {
+    /// Out of the watched folder.
+    Outside,
+    /// Into a folder that a pattern keeps out.
+    FilteredOut,
+    /// To a folder that we know.
+    Folder {
+        /// It.
+        node: NodeId,
+        /// The folder that holds it; nothing for the watched one.
+        parent: Option<NodeId>,
+        /// Its name, as the path has it.
+        name: String,
+        /// Another folder that we know has the same name: one of the two is gone or elsewhere.
+        ambiguous: bool,
+    },
+    /// To a name in a folder that we know, and no folder that we know has that name.
+    Name { parent: NodeId, name: String },
+    /// Into a folder that we do not know: the nearest one above that we do, and the first name below it.
+    Beyond { nearest: NodeId, name: String },
+}
+
+impl Location {
+    /// The known folder and the name in it that the path leads to.
+    fn place(&self) -> Option<(NodeId, &str)> {
+        match self {
+            Self::Folder { parent: Some(parent), name, .. } | Self::Name { parent, name } => Some((*parent, name)),
+            Self::Folder { parent: None, .. } | Self::Outside | Self::FilteredOut | Self::Beyond { .. } => None,
+        }
+    }
+}
+
+/// What an event makes us expect of an item. An answer that shows nothing new although the expectation is not met may be older than the
+/// event's effect (clouds show changes late in listings): it is asked for again a few times.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::engine) struct Expectation {
+    /// It is in the trash, gone, or out of the watched folder.
+    pub gone: bool,
+    /// It is in this folder, under this name.
+    pub place: Option<(NodeId, String)>,
+    /// It has this version.
+    pub version: Option<VersionId>,
+}
+
+impl Expectation {
+    /// That it is gone.
+    pub fn of_gone() -> Self {
+        Self { gone: true, ..Self::default() }
+    }
+
+    /// Whether what was observed is what the event said.
+    pub fn is_met_by(&self, remote: Option<&RemoteRow>) -> bool {
+        let Some(remote) = remote.filter(|remote| remote.presence == Presence::Present) else { return self.gone };
+        if self.gone {
+            return false;
+        }
+        let is_there = |(parent, name): &(NodeId, String)| {
+            remote.parent == Some(*parent) && remote.name.to_lowercase() == name.to_lowercase()
+        };
+        let has = |version: &VersionId| remote.content.as_ref().is_some_and(|content| content.version == *version);
+        self.place.as_ref().is_none_or(is_there) && self.version.as_ref().is_none_or(has)
+    }
+}
+
+/// Something that must be asked again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) enum Mark {
+    /// The state of an item that we know.
+    Node(NodeId, Expectation),
+    /// The state of an item that we do not know; the event puts it into this folder.
+    New { id: ItemId, parent: NodeId, name: String, version: Option<VersionId> },
+    /// The children of a folder, and the name that one of them is expected to have.
+    Children(NodeId, Option<String>),
+    /// The children of a folder and of all folders below: what happened in it was not told while it was hidden.
+    Subtree(NodeId),
+    /// An item that we do not know, and that a listing which is under way may yet bring in as it was before.
+    Unknown(ItemId),
+}
+
+/// What is known when an event comes.
+#[derive(Debug)]
+pub(in crate::engine) struct Facts<'a> {
+    /// What the event says happened.
+    pub kind: EventKind,
+    /// The item that it names.
+    pub id: Option<&'a ItemId>,
+    /// What is known of that item.
+    pub known: Option<&'a ItemRow>,
+    /// There is a mark on the item, or a question about it is under way that was asked before the event.
+    pub is_open: bool,
+    /// The version that the event names.
+    pub version: Option<&'a VersionId>,
+    /// The known folder that the event names by id as the item's parent.
+    pub parent: Option<NodeId>,
+    /// Where the event's path leads, if it has one.
+    pub to: Option<Location>,
+    /// Where its path of before leads, for moves.
+    pub from: Option<Location>,
+    /// The top folder of the account, if it is watched: whatever is told without a place lies in it.
+    pub top: Option<NodeId>,
+}
+
+/// The marks of one event in one watched folder, and the word for the journal if no item's work will say what became of it.
+pub(in crate::engine) fn marks(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
+    // Reading, comments and locks change neither names nor content.
+    if matches!(facts.kind, EventKind::Read | EventKind::Comment | EventKind::Lock) {
+        return (Vec::new(), Some("no change"));
+    }
+    match (facts.id, facts.known) {
+        (Some(_), Some(known)) => of_known(facts, known),
+        (Some(id), None) => of_unknown(facts, id),
+        (None, _) => of_path(facts),
+    }
+}
+
+fn of_known(facts: &Facts<'_>, known: &ItemRow) -> (Vec<Mark>, Option<&'static str>) {
+    let node = known.node;
+    if facts.kind == EventKind::Sharing {
+        // Whoever lost a right and got it back has missed what was told meanwhile.
+        let mut marks = vec![Mark::Node(node, Expectation::default())];
+        if known.id.is_folder() {
+            marks.push(Mark::Subtree(node));
+        }
+        return (marks, None);
+    }
+    if facts.kind == EventKind::Trashed {
+        let agrees = !facts.is_open && known.remote.presence == Presence::Absent;
+        return match agrees {
+            true => (Vec::new(), Some("no change")),
+            false => (vec![Mark::Node(node, Expectation::of_gone())], None),
+        };
+    }
+    let expected = match &facts.to {
+        Some(Location::Outside) => Expectation::of_gone(),
+        Some(Location::FilteredOut) => Expectation::default(),
+        to => Expectation {
+            gone: false,
+            // A file that was only written to is where it was: its path may be one of before a folder on the way was renamed.
+            place: to
+                .as_ref()
+                .and_then(Location::place)
+                .filter(|_| !matches!(facts.kind, EventKind::Uploaded | EventKind::Promoted))
+                .map(|(parent, name)| (parent, name.to_owned())),
+            version: facts.version.cloned(),
+        },
+    };
+    let says_something = expected.gone || expected.place.is_some() || expected.version.is_some();
+    let is_kept_out = facts.to == Some(Location::FilteredOut) && known.remote.presence != Presence::Present;
+    if !facts.is_open && (is_kept_out || says_something && expected.is_met_by(Some(&known.remote))) {
+        return (Vec::new(), Some("no change"));
+    }
+    let mut marks = vec![Mark::Node(node, expected)];
+    if let Some(Location::Beyond { nearest, name }) = &facts.to {
+        marks.push(Mark::Children(*nearest, Some(name.clone())));
+    }
+    (marks, None)
+}
+
+fn of_unknown(facts: &Facts<'_>, id: &ItemId) -> (Vec<Mark>, Option<&'static str>) {
+    let heard = Mark::Unknown(id.clone());
+    if facts.kind == EventKind::Trashed {
+        // Its path may lead to a folder that we know under another id, or as it was called before.
+        let (mut marks, outcome) = if id.is_folder() { of_path(facts) } else { (Vec::new(), Some("unknown item")) };
+        marks.push(heard);
+        return (marks, outcome);
+    }
+    if let Some(parent) = facts.parent {
+        let version = facts.version.cloned();
+        return (vec![Mark::New { id: id.clone(), parent, name: String::new(), version }], None);
+    }
+    match &facts.to {
+        Some(Location::Outside) => (vec![heard], Some("outside")),
+        Some(Location::FilteredOut) => (vec![heard], Some("filtered out")),
+        Some(Location::Beyond { nearest, name }) => {
+            (vec![heard, Mark::Children(*nearest, Some(name.clone()))], Some("listed"))
+        }
+        Some(to) => match to.place() {
+            Some((parent, name)) if id.is_folder() => {
+                (vec![heard, Mark::Children(parent, Some(name.to_owned()))], Some("listed"))
+            }
+            Some((parent, name)) => {
+                let version = facts.version.cloned();
+                (vec![Mark::New { id: id.clone(), parent, name: name.to_owned(), version }], None)
+            }
+            None => (vec![heard], Some("unknown item")),
+        },
+        None => match facts.top {
+            Some(top) => (vec![heard, Mark::Children(top, None)], Some("listed")),
+            None => (vec![heard], Some("unknown item")),
+        },
+    }
+}
+
+/// An event that names no more than a path, which covers everything below it.
+fn of_path(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
+    let mut marks = Vec::new();
+    if matches!(facts.kind, EventKind::Moved | EventKind::Renamed)
+        && let Some(Location::Folder { node, parent, ambiguous, .. }) = &facts.from
+    {
+        let expected = match &facts.to {
+            Some(Location::Outside) => Expectation::of_gone(),
+            to => Expectation {
+                place: to.as_ref().and_then(Location::place).map(|(parent, name)| (parent, name.to_owned())),
+                ..Expectation::default()
+            },
+        };
+        marks.push(Mark::Node(*node, expected));
+        if let (true, Some(parent)) = (ambiguous, parent) {
+            marks.push(Mark::Children(*parent, None));
+        }
+    }
+    match &facts.to {
+        None | Some(Location::Outside) if marks.is_empty() => return (marks, Some("outside")),
+        Some(Location::FilteredOut) if marks.is_empty() => return (marks, Some("filtered out")),
+        None | Some(Location::Outside | Location::FilteredOut) => {}
+        Some(Location::Beyond { nearest, name }) => {
+            let expected = Some(name.clone()).filter(|_| facts.kind != EventKind::Trashed);
+            marks.push(Mark::Children(*nearest, expected));
+        }
+        Some(Location::Name { parent, name }) => {
+            let expected = Some(name.clone()).filter(|_| facts.kind != EventKind::Trashed);
+            marks.push(Mark::Children(*parent, expected));
+        }
+        Some(Location::Folder { node, parent, ambiguous, .. }) => {
+            // A folder that went and one that followed it have the same path until both were observed.
+            let of_parent = parent.map(|parent| Mark::Children(parent, None));
+            match facts.kind {
+                EventKind::Trashed => {
+                    marks.push(Mark::Node(*node, Expectation::of_gone()));
+                    marks.extend(of_parent.filter(|_| *ambiguous));
+                }
+                EventKind::Sharing => {
+                    marks.push(Mark::Node(*node, Expectation::default()));
+                    marks.push(Mark::Subtree(*node));
+                }
+                EventKind::Created => marks.extend(of_parent),
+                _ => {
+                    marks.extend(of_parent);
+                    marks.push(Mark::Children(*node, None));
+                }
+            }
+        }
+    }
+    let has_node = marks.iter().any(|mark| matches!(mark, Mark::Node(..)));
+    (marks, (!has_node).then_some("listed"))
+}

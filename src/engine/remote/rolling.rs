@@ -1,0 +1,167 @@
+//! Verification that goes round: the remote folder whose children were seen longest ago is listed next, out of the spare budget.
+//!
+//! A small tree is seen whole within the hour. A larger one is seen once in 24 hours, as far as its share of the budget goes: a fifth of the
+//! rate at Box, a tenth of the day's calls where a day has a limit. Nothing is listed while a comparison of the whole folder runs.
+
+use std::time::Duration;
+
+use crate::engine::{Engine, millis};
+use crate::id::FolderId;
+use crate::store::Result;
+use crate::tree::Wall;
+
+/// A tree that is small enough is seen whole within this time.
+const HOUR_MS: i64 = 3_600_000;
+/// A larger one within this.
+const DAY_MS: i64 = 24 * HOUR_MS;
+/// Listings an hour that make no difference to anybody: the size of a small tree.
+const SMALL: i64 = 60;
+/// The shortest pause between two looks whether a folder's turn has come.
+const LOOKED_EVERY: Duration = Duration::from_secs(10);
+/// The time between two comparisons that events which could not be understood ask for.
+pub(in crate::engine) const DOUBTED_AGAIN_MS: i64 = 300_000;
+
+/// How a tree of this many folders is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pace {
+    /// Milliseconds between two listings, at the least.
+    pause: i64,
+    /// How old an observation may become, in milliseconds.
+    target: i64,
+}
+
+impl Pace {
+    /// The pace for a tree of this many folders that may cost `per_day` calls on a day.
+    fn of(folders: u64, per_day: Option<u64>) -> Self {
+        let folders = i64::try_from(folders.max(1)).unwrap_or(i64::MAX);
+        let affordable = per_day.map_or(0, |calls| DAY_MS / i64::try_from(calls.max(1)).unwrap_or(i64::MAX));
+        let pause = (DAY_MS / folders).min(HOUR_MS / SMALL).max(affordable);
+        Self { pause, target: pause.saturating_mul(folders).max(HOUR_MS) }
+    }
+
+    /// How long the next listing can wait, given when the folders were seen, oldest first, so that none becomes too old if one after the
+    /// other is listed from then on. Nothing if it is due.
+    fn can_wait(self, seen: &[Wall], now: Wall) -> Option<i64> {
+        // A tenth is for the listings themselves, and for clocks.
+        let in_time = self.target - self.target / 10;
+        let slack = seen.iter().enumerate().map(|(rank, at)| {
+            let age = now.since(*at);
+            // A clock that went back makes nothing younger than it was.
+            if age < 0 { 0 } else { in_time - age - self.pause.saturating_mul(rank as i64) }
+        });
+        slack.min().filter(|slack| *slack > 0)
+    }
+}
+
+impl Engine {
+    /// Marks the folder whose children were seen longest ago, if its turn has come.
+    pub(in crate::engine) fn drive_verification(&mut self, id: FolderId) -> Result<()> {
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        let is_idle = folder.row.scan_stage.is_none() && folder.row.root.is_some();
+        if !is_idle || self.now.mono < folder.verify_due || !self.folder_can_ask(id) {
+            return Ok(());
+        }
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        folder.verify_due = self.now.mono + millis(LOOKED_EVERY);
+        let per_day = self.accounts.get(&folder.account).and_then(|account| account.limits().per_day);
+        let siblings = self.folders.values().filter(|other| Some(other.account) == self.account_of(id)).count() as u64;
+        let per_day = per_day.map(|calls| calls / 10 / siblings.max(1));
+        let oldest = self.store.oldest_observed(id, SMALL as u32)?;
+        let Some((dir, _)) = oldest.first().copied() else { return Ok(()) };
+        let pace = Pace::of(self.store.count_observed(id)?, per_day);
+        let seen: Vec<Wall> = oldest.into_iter().map(|(_, at)| at).collect();
+        let wait = match pace.can_wait(&seen, self.now.wall) {
+            Some(wait) => wait.min(pace.pause.max(HOUR_MS / SMALL)),
+            None => {
+                self.store.want_listing(dir, id)?;
+                self.more = true;
+                pace.pause
+            }
+        };
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.verify_due = self.now.mono + u64::try_from(wait).unwrap_or(0).max(millis(LOOKED_EVERY));
+        }
+        Ok(())
+    }
+
+    fn account_of(&self, id: FolderId) -> Option<crate::id::AccountId> {
+        self.folders.get(&id).map(|folder| folder.account)
+    }
+
+    /// Everything that was seen before a moment is to be seen again.
+    pub(in crate::engine) fn refresh(&mut self, id: FolderId, before: Wall) -> Result<usize> {
+        self.more = true;
+        self.store.want_listings_older(id, before)
+    }
+
+    /// An event could not be understood: what it meant is found by comparing the folder, which is being verified until that ended.
+    pub(in crate::engine) fn doubt(&mut self, id: FolderId) -> Result<()> {
+        let mark = self.store.generation();
+        if let Some(folder) = self.folders.get_mut(&id).filter(|folder| folder.row.root.is_some()) {
+            folder.change(|row| row.doubt = Some(mark));
+            self.more = true;
+        }
+        Ok(())
+    }
+
+    /// Compares a folder of which an event could not be understood; not more often than every few minutes.
+    pub(in crate::engine) fn drive_doubt(&mut self, id: FolderId) -> Result<()> {
+        let now = self.now.wall;
+        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
+        let is_due = folder.row.doubt.is_some()
+            && folder.row.scan_stage.is_none()
+            && !(0..DOUBTED_AGAIN_MS).contains(&now.since(folder.row.doubt_at))
+            && self.folder_can_ask(id);
+        if is_due {
+            self.compare(id, "an event could not be understood, and what it meant is looked for")?;
+            if let Some(folder) = self.folders.get_mut(&id) {
+                folder.change(|row| row.doubt_at = now);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rounds(folders: usize, per_day: Option<u64>, hours: i64) -> (i64, i64) {
+        let pace = Pace::of(folders as u64, per_day);
+        let mut seen = vec![Wall(0); folders];
+        let (mut oldest, mut calls, mut now) = (0, 0, Wall(0));
+        while now.0 < hours * HOUR_MS {
+            seen.sort();
+            let wait = pace.can_wait(&seen[..folders.min(SMALL as usize)], now).unwrap_or_else(|| {
+                calls += 1;
+                seen[0] = now;
+                pace.pause
+            });
+            now = now.plus_ms(wait.max(1));
+            oldest = oldest.max(now.since(*seen.iter().min().unwrap()));
+        }
+        (oldest, calls)
+    }
+
+    #[test]
+    fn a_small_tree_is_seen_within_the_hour_and_not_much_more_often() {
+        for folders in [1, 2, 10, 30] {
+            let (oldest, calls) = rounds(folders, None, 24);
+            assert!(oldest <= HOUR_MS, "{folders}: {oldest}");
+            assert!(calls <= 30 * folders as i64, "{folders}: {calls}");
+        }
+    }
+
+    #[test]
+    fn a_large_one_is_seen_within_the_day() {
+        let (oldest, calls) = rounds(1_000, None, 48);
+        assert!(oldest <= 24 * HOUR_MS, "{oldest}");
+        assert!(calls <= 48 * SMALL, "{calls}");
+    }
+
+    #[test]
+    fn a_days_budget_bounds_it() {
+        assert!(rounds(2, Some(100), 24).0 <= HOUR_MS, "an hour's worth is affordable");
+        assert!(rounds(500, Some(100), 48).1 <= 201);
+    }
+}

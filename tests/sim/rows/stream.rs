@@ -1,0 +1,232 @@
+//! Rows of what a stream tells, and does not tell.
+
+use super::rows;
+
+rows! {
+    /// Row 1.
+    a_change_whose_event_has_no_item_is_found: ["law 1", "law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// Row 1.
+    a_change_whose_event_is_no_json_is_found: ["law 1", "law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// Row 2.
+    an_older_version_that_is_told_late_does_not_come_back: ["law 1", "law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// Row 2.
+    an_older_place_that_is_told_late_does_not_come_back: ["law 1", "law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// Row 2.
+    a_deletion_that_is_told_after_the_restore_deletes_nothing: ["law 1", "law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// Row 2.
+    a_folder_move_that_is_told_late_moves_nothing_back: ["law 1", "law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// Row 7.
+    a_change_that_is_never_told_is_found_within_the_hour: ["law 1"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// Row 7.
+    a_change_told_behind_a_place_that_was_given_is_found: ["law 1"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// Row 7.
+    a_move_told_twice_and_out_of_order_ends_where_it_went: ["law 1", "law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// Row 8.
+    a_new_item_of_which_only_the_id_is_told_is_found: ["law 1", "law 10"], &[Stream::Ids], [Mode::Mirror, Mode::TwoWay];
+    /// Row 8.
+    an_item_that_moves_in_and_of_which_only_the_id_is_told_is_found: ["law 1", "law 10"], &[Stream::Ids], [Mode::Mirror, Mode::TwoWay];
+    /// Row 8.
+    what_happens_to_known_items_is_found_by_their_ids: ["law 1", "law 10"], &[Stream::Ids], [Mode::Mirror, Mode::TwoWay];
+    /// Entries of a kind that nobody knows, about an item.
+    a_change_told_by_an_unknown_word_is_found: ["law 1", "law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+}
+
+mod play {
+    use super::super::*;
+    use crate::sim::cloud::{elsewhere, watched};
+
+    const TREE: &str = "a=1 b=2 d/ d/c=3";
+
+    /// What somebody does, and how the tree is then.
+    type Change = (fn(&mut World), &'static str);
+
+    const CHANGES: [Change; 7] = [
+        (|world| put(world, "d/new=5"), "a=1 b=2 d/ d/c=3 d/new=5"),
+        (|world| put(world, "e/"), "a=1 b=2 d/ d/c=3 e/"),
+        (
+            |world| {
+                let a = world.cloud.at("a");
+                world.cloud.edit(&a, 5);
+            },
+            "a=5 b=2 d/ d/c=3",
+        ),
+        (
+            |world| {
+                let (a, d) = (world.cloud.at("a"), world.cloud.at("d"));
+                world.cloud.shift(&a, &d, "a");
+            },
+            "b=2 d/ d/a=1 d/c=3",
+        ),
+        (
+            |world| {
+                let d = world.cloud.at("d");
+                world.cloud.rename(&d, "D2");
+            },
+            "D2/ D2/c=3 a=1 b=2",
+        ),
+        (
+            |world| {
+                let b = world.cloud.at("b");
+                world.cloud.trash(&b);
+            },
+            "a=1 d/ d/c=3",
+        ),
+        (
+            |world| {
+                let c = world.cloud.at("d/c");
+                world.cloud.shift(&c, &elsewhere(), "c");
+            },
+            "a=1 b=2 d/",
+        ),
+    ];
+
+    fn blanked(case: Case, unreadable: bool) {
+        for (change, after) in CHANGES {
+            let mut world = case.world(TREE);
+            change(&mut world);
+            world.cloud.blank_last(unreadable);
+            heals(&mut world, COMPARED_WITHIN_MS, after);
+        }
+    }
+
+    pub fn a_change_whose_event_has_no_item_is_found(case: Case) {
+        blanked(case, false);
+    }
+
+    pub fn a_change_whose_event_is_no_json_is_found(case: Case) {
+        blanked(case, true);
+    }
+
+    pub fn a_change_told_by_an_unknown_word_is_found(case: Case) {
+        for (change, after) in CHANGES {
+            let mut world = case.world(TREE);
+            change(&mut world);
+            world.cloud.unknown_last();
+            heals(&mut world, COMPARED_WITHIN_MS, after);
+        }
+    }
+
+    pub fn an_older_version_that_is_told_late_does_not_come_back(case: Case) {
+        let mut world = case.world(TREE);
+        let a = world.cloud.at("a");
+        world.cloud.trash(&a);
+        world.cloud.restore(&a, &watched(), "a");
+        let restored = world.cloud.take_back();
+        world.cloud.edit(&a, 5);
+        stays_honest(&mut world, 3_000);
+        world.cloud.tell_late(restored);
+        heals(&mut world, COMPARED_WITHIN_MS, "a=5 b=2 d/ d/c=3");
+        // Two versions, told the wrong way round.
+        let mut world = case.world(TREE);
+        let a = world.cloud.at("a");
+        world.cloud.edit(&a, 5);
+        let older = world.cloud.take_back();
+        world.cloud.edit(&a, 6);
+        stays_honest(&mut world, 3_000);
+        world.cloud.tell_late(older);
+        heals(&mut world, COMPARED_WITHIN_MS, "a=6 b=2 d/ d/c=3");
+    }
+
+    pub fn an_older_place_that_is_told_late_does_not_come_back(case: Case) {
+        let mut world = case.world(TREE);
+        let (a, d) = (world.cloud.at("a"), world.cloud.at("d"));
+        world.cloud.shift(&a, &d, "a");
+        let first = world.cloud.take_back();
+        world.cloud.shift(&a, &watched(), "e");
+        stays_honest(&mut world, 3_000);
+        world.cloud.tell_late(first);
+        heals(&mut world, COMPARED_WITHIN_MS, "b=2 d/ d/c=3 e=1");
+    }
+
+    pub fn a_deletion_that_is_told_after_the_restore_deletes_nothing(case: Case) {
+        for path in ["a", "d"] {
+            let mut world = case.world(TREE);
+            let item = world.cloud.at(path);
+            world.cloud.trash(&item);
+            let trashed = world.cloud.take_back();
+            world.cloud.restore(&item, &watched(), path);
+            stays_honest(&mut world, 3_000);
+            world.cloud.tell_late(trashed);
+            heals(&mut world, COMPARED_WITHIN_MS, TREE);
+        }
+    }
+
+    pub fn a_folder_move_that_is_told_late_moves_nothing_back(case: Case) {
+        let mut world = case.world("a=1 d/ d/c=3 e/");
+        let (d, e) = (world.cloud.at("d"), world.cloud.at("e"));
+        world.cloud.shift(&d, &e, "d");
+        let first = world.cloud.take_back();
+        world.cloud.shift(&d, &watched(), "f");
+        stays_honest(&mut world, 3_000);
+        world.cloud.add_file(&d, "new", 5);
+        world.cloud.tell_late(first);
+        heals(&mut world, COMPARED_WITHIN_MS, "a=1 e/ f/ f/c=3 f/new=5");
+    }
+
+    pub fn a_change_that_is_never_told_is_found_within_the_hour(case: Case) {
+        for (change, after) in CHANGES {
+            let mut world = case.world(TREE);
+            change(&mut world);
+            world.cloud.take_back();
+            world.cloud.note_untold(world.now);
+            heals_in_time(&mut world, SEEN_WHOLE_WITHIN_MS, after);
+        }
+    }
+
+    pub fn a_change_told_behind_a_place_that_was_given_is_found(case: Case) {
+        // Where positions are promised, nobody looks behind: verification finds it.
+        let within = if case.stream == Stream::Paths { SEEN_WHOLE_WITHIN_MS } else { COMPARED_WITHIN_MS };
+        for (change, after) in CHANGES {
+            let mut world = case.world(&format!("{TREE} z=9"));
+            change(&mut world);
+            let hidden = world.cloud.take_back();
+            let z = world.cloud.at("z");
+            world.cloud.edit(&z, 10);
+            world.cloud.edit(&z, 11);
+            lives_on(&mut world, 20_000);
+            world.cloud.tell_behind(hidden, world.now);
+            heals_in_time(&mut world, within, &format!("{after} z=11"));
+        }
+    }
+
+    pub fn a_move_told_twice_and_out_of_order_ends_where_it_went(case: Case) {
+        let mut world = case.world("a=1 d/ d/c=3 e/");
+        let (a, d, e) = (world.cloud.at("a"), world.cloud.at("d"), world.cloud.at("e"));
+        world.cloud.shift(&d, &e, "d");
+        let first = world.cloud.take_back();
+        world.cloud.shift(&a, &d, "a");
+        world.cloud.tell_late(first.clone());
+        stays_honest(&mut world, 3_000);
+        world.cloud.shift(&d, &watched(), "f");
+        world.cloud.edit(&a, 7);
+        stays_honest(&mut world, 3_000);
+        world.cloud.tell_late(first);
+        heals(&mut world, COMPARED_WITHIN_MS, "e/ f/ f/a=7 f/c=3");
+    }
+
+    pub fn a_new_item_of_which_only_the_id_is_told_is_found(case: Case) {
+        for (paths, after) in [("new=5", "a=1 b=2 d/ d/c=3 new=5"), ("d/e/ d/e/f=6", "a=1 b=2 d/ d/c=3 d/e/ d/e/f=6")] {
+            let mut world = case.world(TREE);
+            put(&mut world, paths);
+            heals(&mut world, COMPARED_WITHIN_MS, after);
+        }
+    }
+
+    pub fn an_item_that_moves_in_and_of_which_only_the_id_is_told_is_found(case: Case) {
+        let mut world = case.world(TREE);
+        let folder = world.cloud.add_folder(&elsewhere(), "g");
+        world.cloud.add_file(&folder, "h", 8);
+        lives_on(&mut world, 60_000);
+        let d = world.cloud.at("d");
+        world.cloud.shift(&folder, &d, "g");
+        heals(&mut world, COMPARED_WITHIN_MS, "a=1 b=2 d/ d/c=3 d/g/ d/g/h=8");
+    }
+
+    pub fn what_happens_to_known_items_is_found_by_their_ids(case: Case) {
+        for (change, after) in &CHANGES[2..] {
+            let mut world = case.world(TREE);
+            change(&mut world);
+            heals(&mut world, COMPARED_WITHIN_MS, after);
+        }
+    }
+}
