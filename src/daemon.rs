@@ -19,6 +19,7 @@ pub mod control;
 pub mod fetch;
 mod keeper;
 pub mod lock;
+mod parked;
 pub mod preview;
 mod recall;
 mod reports;

@@ -251,6 +251,9 @@ async fn obtain(
         }
         let password = terminal::secret_from_stdin("Password (not shown, not kept):")?;
         auth::with_password(account, app, user, &password).await.map_err(denied)?.into()
+    } else if let Some(credentials) = app::kept_grant(&args.app, account, places) {
+        // The account's app signs in by itself: there is nothing for a browser to do.
+        auth::obtain(account, credentials).await.map_err(denied)?.into()
     } else {
         let (app, _) = app::find(&args.app, account, places, screen, app::Purpose::Browser)?;
         let (credentials, visit) = browser::sign_in(&args.browser, args.app.is_stdin(), account, app, screen).await?;

@@ -84,9 +84,40 @@ pub enum FetchError {
     Cancelled,
 }
 
+/// What came of a fetch that broke off.
+#[derive(Debug)]
+pub struct Piece {
+    order: FetchOrder,
+    got: u64,
+    sink: Sink,
+}
+
+impl Piece {
+    /// Whether it is a beginning of this very content.
+    pub fn is_of(&self, order: &FetchOrder) -> bool {
+        let ours = &self.order;
+        (&ours.item, &ours.version, ours.size, &ours.hash) == (&order.item, &order.version, order.size, &order.hash)
+    }
+}
+
+/// A fetch that broke off.
+#[derive(Debug)]
+pub struct Broken {
+    /// Why.
+    pub why: FetchError,
+    /// What came until then, where it is worth keeping.
+    pub piece: Option<Piece>,
+}
+
+impl<E: Into<FetchError>> From<E> for Broken {
+    fn from(why: E) -> Self {
+        Self { why: why.into(), piece: None }
+    }
+}
+
 /// Fetches a version into the staging directory. `progress` hears how many bytes are there, from 0 again after a restart.
 ///
-/// If the future is dropped, what was staged stays until the next sweep; a cancelled fetch leaves nothing.
+/// If the future is dropped, what was staged stays until the next sweep; a fetch that failed leaves nothing.
 pub async fn fetch(
     provider: &dyn Provider,
     folder: Arc<LocalFolder>,
@@ -95,15 +126,46 @@ pub async fn fetch(
     progress: impl Fn(u64) + Send + Sync,
     cancel: CancellationToken,
 ) -> Result<Staged, FetchError> {
+    match fetch_on(provider, folder, order, pace, progress, cancel, None).await {
+        Ok(staged) => Ok(staged),
+        Err(Broken { why, piece }) => {
+            if let Some(piece) = piece {
+                piece.sink.abandon().await;
+            }
+            Err(why)
+        }
+    }
+}
+
+/// The same, going on from what came before, and handing out what came if it breaks off for a reason that is not the content's.
+pub async fn fetch_on(
+    provider: &dyn Provider,
+    folder: Arc<LocalFolder>,
+    order: FetchOrder,
+    pace: &Pace,
+    progress: impl Fn(u64) + Send + Sync,
+    cancel: CancellationToken,
+    mut earlier: Option<Piece>,
+) -> Result<Staged, Broken> {
     let mut corrupt = 0;
     loop {
+        let (got, kept) = earlier.take().map_or((0, None), |piece| (piece.got, Some(piece.sink)));
+        progress(got);
         let mut fetch =
-            Fetch { provider, order: &order, pace, progress: &progress, got: 0, furthest: 0, cuts: 0, waits: 0 };
-        let content = tokio::select! {
-            content = fetch.open() => content?,
-            () = cancel.cancelled() => return Err(FetchError::Cancelled),
+            Fetch { provider, order: &order, pace, progress: &progress, got, furthest: got, cuts: 0, waits: 0 };
+        let opened = tokio::select! {
+            content = fetch.open() => content,
+            () = cancel.cancelled() => Err(FetchError::Cancelled),
         };
-        let mut sink = Sink::new(&folder, &told_by(&order, &content));
+        let (content, mut sink) = match (opened, kept) {
+            (Ok(content), Some(sink)) => (content, sink),
+            (Ok(content), None) => {
+                let sink = Sink::new(&folder, &told_by(&order, &content));
+                (content, sink)
+            }
+            (Err(why), None) => return Err(why.into()),
+            (Err(why), Some(sink)) => return Err(fetch.broken(why, sink).await),
+        };
         let received = tokio::select! {
             received = fetch.receive(content, &mut sink) => received,
             () = cancel.cancelled() => Err(Stop::Fetch(FetchError::Cancelled)),
@@ -114,10 +176,7 @@ pub async fn fetch(
                 sink.abandon().await;
                 Err(StageError::WrongSize { expected, found: fetch.got })
             }
-            Err(Stop::Fetch(why)) => {
-                sink.abandon().await;
-                return Err(why);
-            }
+            Err(Stop::Fetch(why)) => return Err(fetch.broken(why, sink).await),
         };
         match staged {
             Ok(staged) => return Ok(staged),
@@ -285,6 +344,27 @@ impl<P: Fn(u64) + Send + Sync> Fetch<'_, P> {
         (self.cuts <= CUTS_MAX).then(|| CUT_PAUSE * 2_u32.pow(self.cuts - 1))
     }
 
+    /// What is told of a fetch that breaks off here.
+    async fn broken(&self, why: FetchError, sink: Sink) -> Broken {
+        let worth_keeping = self.got >= PROGRESS_MIN_BYTES && matches!(sink, Sink::Writer { .. });
+        let waits = match &why {
+            FetchError::Provider(error) => matches!(
+                error.kind,
+                ProviderErrorKind::SignInNeeded
+                    | ProviderErrorKind::Network
+                    | ProviderErrorKind::Unavailable
+                    | ProviderErrorKind::RateLimited
+                    | ProviderErrorKind::QuotaExhausted
+            ),
+            FetchError::Disk(_) | FetchError::Changed { .. } | FetchError::Cancelled => false,
+        };
+        if worth_keeping && waits {
+            return Broken { why, piece: Some(Piece { order: self.order.clone(), got: self.got, sink }) };
+        }
+        sink.abandon().await;
+        why.into()
+    }
+
     fn error(&self, kind: ProviderErrorKind, message: &str) -> ProviderError {
         ProviderError::new(kind, message)
             .with("operation", "content")
@@ -326,6 +406,7 @@ impl Watchdog {
 }
 
 /// Where the bytes go: small files are gathered and staged in one go, others flow to a writer on a thread of its own.
+#[derive(Debug)]
 enum Sink {
     Memory { folder: Arc<LocalFolder>, order: StageOrder, parts: Vec<Bytes> },
     Writer { parts: mpsc::Sender<Part>, waiting: Vec<Bytes>, waiting_bytes: u64, writer: Writing },
@@ -335,6 +416,7 @@ enum Sink {
 type Writing = JoinHandle<Result<Option<Staged>, StageError>>;
 
 /// What the writer is told.
+#[derive(Debug)]
 enum Part {
     Bytes(Vec<Bytes>),
     Restart,

@@ -199,6 +199,10 @@ impl Provider for Egnyte {
     async fn settle(&self) {
         self.tokens().settle().await;
     }
+
+    fn credentials_changed(&self) {
+        self.tokens().reload();
+    }
 }
 
 fn not_a(kind: &str, id: &ItemId) -> ProviderError {

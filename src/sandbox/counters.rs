@@ -159,11 +159,16 @@ impl Oddity {
 pub(crate) struct Counters {
     calls: [AtomicU64; Call::EVERY.len()],
     oddities: [AtomicU64; Oddity::EVERY.len()],
+    content_bytes: AtomicU64,
 }
 
 impl Counters {
     pub fn new() -> Self {
-        Self { calls: std::array::from_fn(|_| AtomicU64::new(0)), oddities: std::array::from_fn(|_| AtomicU64::new(0)) }
+        Self {
+            calls: std::array::from_fn(|_| AtomicU64::new(0)),
+            oddities: std::array::from_fn(|_| AtomicU64::new(0)),
+            content_bytes: AtomicU64::new(0),
+        }
     }
 
     pub fn count(&self, call: Call) {
@@ -174,12 +179,18 @@ impl Counters {
         self.oddities[oddity as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Content was asked for: this many bytes of it, should they all arrive.
+    pub fn serve(&self, bytes: u64) {
+        self.content_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Everything that is not zero, by its word.
     pub fn all(&self) -> BTreeMap<String, u64> {
         let calls = Call::EVERY.iter().map(|call| (call.word(), &self.calls[*call as usize]));
         let oddities = Oddity::EVERY.iter().map(|oddity| (oddity.word(), &self.oddities[*oddity as usize]));
         calls
             .chain(oddities)
+            .chain([("content_bytes", &self.content_bytes)])
             .map(|(word, count)| (word.to_owned(), count.load(Ordering::Relaxed)))
             .filter(|(_, count)| *count > 0)
             .collect()
@@ -192,7 +203,7 @@ impl Counters {
     }
 
     pub fn reset(&self) {
-        for count in self.calls.iter().chain(&self.oddities) {
+        for count in self.calls.iter().chain(&self.oddities).chain([&self.content_bytes]) {
             count.store(0, Ordering::Relaxed);
         }
     }

@@ -9,6 +9,7 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use super::{Bed, PROGRAM, Ran};
 
+mod browser;
 mod refusals;
 
 /// The app as `--app-file` takes it, with the line break that every editor leaves.
@@ -224,6 +225,8 @@ async fn an_app_signs_in_by_itself() {
         let jwt = ["--jwt", "box.json", "--jwt-algorithm", algorithm];
         assert!(bed.run(&[&to("jwt")[..], &jwt].concat()).await.fine().contains("Aki Agent"), "{algorithm}");
     }
+    // What was done once is done again without being told how.
+    assert!(bed.run(&["login", "box", "--account", "jwt"]).await.fine().contains("Aki Agent"));
     // A dead access token is no matter: the next one is asked for.
     for account in ["ccg", "jwt"] {
         let dead = credentials(&bed, account)["access_token"].as_str().unwrap().to_owned();

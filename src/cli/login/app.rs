@@ -12,7 +12,7 @@ use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::render::{Screen, Tone};
 use crate::cli::terminal;
 use crate::config::Places;
-use crate::provider::auth::{self, App, CredentialFile, Subject};
+use crate::provider::auth::{self, App, CredentialFile, Credentials, Subject};
 use crate::settings::{AccountSettings, ProviderName};
 
 /// The variables that an app may come in.
@@ -114,8 +114,18 @@ fn from_environment() -> Outcome<Option<App>> {
 
 /// The app that the account was signed in with before.
 fn kept(account: &AccountSettings, places: &Places) -> Option<App> {
-    let stored = CredentialFile::new(places.credentials_dir(), &account.name).ok()?.load().ok()?;
-    stored.current.app()
+    kept_credentials(account, places)?.app()
+}
+
+fn kept_credentials(account: &AccountSettings, places: &Places) -> Option<Credentials> {
+    Some(CredentialFile::new(places.credentials_dir(), &account.name).ok()?.load().ok()?.current)
+}
+
+/// How the account's app signed in by itself before, unless another app is given.
+pub fn kept_grant(args: &AppArgs, account: &AccountSettings, places: &Places) -> Option<Credentials> {
+    let other =
+        args.file.is_some() || args.stdin || args.credential.is_some() || std::env::var_os(ID_VARIABLE).is_some();
+    kept_credentials(account, places).filter(|credentials| !other && credentials.grant.is_some())
 }
 
 fn read_credential(name: &str) -> Outcome<SecretString> {
