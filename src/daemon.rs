@@ -19,6 +19,7 @@ pub mod control;
 pub mod fetch;
 mod keeper;
 pub mod lock;
+mod looking;
 mod parked;
 pub mod preview;
 mod recall;
@@ -109,6 +110,7 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
         world::HookKit::new(places),
     );
     let folders = world.open_folders();
+    let looking = looking::Looking::new(folders.clone(), world.watches(), inputs.clone());
     let control = Control {
         store,
         database: places.database(),
@@ -124,7 +126,7 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     // Whatever ends first ends everything: a signal, the caller, or the control thread.
     let stop = options.stop.child_token();
     let reports: Arc<dyn Reports> =
-        Arc::new(reports::Running::new(places, &shared, &transfers, &options.counters, folders));
+        Arc::new(reports::Running::new(places, &shared, &transfers, &options.counters, folders, looking));
     let (orders, ordered) = mpsc::channel(COMMANDS_WAITING);
     let socket = control::ControlSocket::bind(&places.socket)
         .await
@@ -194,7 +196,7 @@ fn judge_status(status: &Status) -> RunEnd {
             None => format!("folder `{}`: {} pending, {} problems", folder.name, folder.pending, folder.problems),
         })
         .chain(status.accounts.iter().filter_map(|account| {
-            let degraded = account.degraded.as_ref()?;
+            let degraded = account.degraded.as_ref().filter(|degraded| degraded.halts())?;
             Some(format!("account `{}`: {}; {}", account.name, degraded.cause, degraded.next_step))
         }))
         .collect();

@@ -97,6 +97,7 @@ enum Job {
     TakeCursor(AccountId),
     Poll(AccountId),
     PollAgain(AccountId),
+    CheckCursor(AccountId),
     Wait(AccountId),
     Open(FolderId),
     Resolve(AccountId, FolderId),
@@ -171,6 +172,8 @@ pub struct Engine {
     sweep_at: Option<(NodeId, NodeId)>,
     /// What the disk calls items with names that it cannot hold, in the directory whose scan is taken.
     mapped_names: Option<(NodeId, BTreeMap<Name, NodeId>)>,
+    /// How far a covered directory's children are covered.
+    covering_at: Option<(NodeId, Name)>,
     /// Files missing on disk, as far as this step has counted them: the brake asks for each of them.
     missing_files: BTreeMap<FolderId, u64>,
     /// Rows that this step went through, beside those of the items that it decided about.
@@ -213,6 +216,7 @@ impl Engine {
             questions: Questions::default(),
             sweep_at: None,
             mapped_names: None,
+            covering_at: None,
             missing_files: BTreeMap::new(),
             gone_through: 0,
             places: BTreeMap::new(),
@@ -311,6 +315,7 @@ impl Engine {
             (Job::PollAgain(account), Outcome::Polled(result)) => self.polled_again(account, result),
             (Job::Root(account, folder), Outcome::Looked(result)) => self.root_looked(account, folder, result),
             (Job::Stray { account, asked }, Outcome::Looked(result)) => self.stray_looked(account, asked, result),
+            (Job::CheckCursor(account), Outcome::CursorChecked(result)) => self.cursor_checked(account, result),
             (Job::Wait(account), Outcome::Woken(result)) => {
                 self.woken(account, result);
                 Ok(())

@@ -7,6 +7,7 @@ use crate::tree::{RemoteItem, Wall};
 
 pub mod budget;
 pub mod interval;
+pub mod long_poll;
 
 /// What an event says happened, in the words of hooks and of `agent events`.
 ///

@@ -27,6 +27,8 @@ pub enum News {
     Dirs(Vec<RelPath>),
     /// Changes may have been missed: scan everything.
     Rescan(Rescan),
+    /// The root may not be the directory any more that was opened: look at it.
+    Root,
 }
 
 /// Why a folder must be scanned as a whole.
@@ -43,6 +45,8 @@ pub enum Rescan {
     },
     /// The watcher has just begun: what changed before is unknown.
     Began,
+    /// Somebody wants to know what is there now, and not all of it is watched.
+    Asked,
 }
 
 /// A directory to be listed.

@@ -209,6 +209,19 @@ pub fn decide(
     }
 }
 
+/// What is to be done about an item in whose place something of another kind stands: a link, a device, a directory for a file. It is never
+/// taken for deleted, and what stands there is never followed. A mount point cannot be moved aside.
+pub fn covered(policy: Policy, remote: &RemoteSide, by_mount: bool) -> Action {
+    match remote {
+        RemoteSide::Absent => Action::Forget,
+        RemoteSide::FilteredOut => Action::Release,
+        RemoteSide::Present { .. } if !policy.sends() && policy.on_drift == OnDrift::Restore && !by_mount => {
+            Action::Restore
+        }
+        RemoteSide::Present { .. } => Action::Leave,
+    }
+}
+
 /// Names the situation of one item.
 pub fn situation(remote: &RemoteSide, synced: Option<&SyncedSide>) -> Situation {
     let Some(synced) = synced else {

@@ -51,6 +51,8 @@ pub struct Identity {
 pub struct Capabilities {
     /// [`Provider::wait_for_news`] really waits for news.
     pub long_poll: bool,
+    /// [`Provider::check_cursor`] tells something: places can be compared.
+    pub checks_cursor: bool,
     /// Events carry the whole item.
     pub events_carry_items: bool,
     /// Names that differ only in case are the same name.
@@ -164,6 +166,12 @@ pub trait Provider: Send + Sync {
 
     /// The events after a cursor. [`ProviderErrorKind::CursorLost`] if the provider no longer knows the place.
     async fn events(&self, cursor: &Cursor) -> Result<EventPage>;
+
+    /// Whether the cursor lies between the ends of the stream; [`ProviderErrorKind::CursorLost`] if not. Reading from a place beyond the
+    /// end brings nothing and need be no error, so that a quiet stream does not tell.
+    async fn check_cursor(&self, _cursor: &Cursor) -> Result<()> {
+        Ok(())
+    }
 
     /// Waits until there is news after the cursor, at most `limit`. Spurious wake-ups are fine, lost ones are made good by
     /// the engine's own interval. Dropping the future ends the wait.

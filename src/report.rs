@@ -23,7 +23,7 @@ pub struct Status {
     pub pid: Option<u32>,
     /// The agent's version.
     pub version: String,
-    /// The answer to "is everything in sync?": true only if every folder is [`FolderState::InSync`] and nothing is degraded.
+    /// The answer to "is everything in sync?": true only if every folder is [`FolderState::InSync`] and nothing is degraded that halts.
     pub in_sync: bool,
     /// What is wrong with the agent as a whole (a bad configuration reload, a failing database), in sentences.
     pub degraded: Vec<Degraded>,
@@ -40,12 +40,22 @@ pub struct Status {
 /// A degraded state: always with a name, a cause and a next step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Degraded {
-    /// A stable word, such as `sign_in_needed`, `offline`, `disk_full`, `root_lost`, `unverified`, `store`, `config`.
+    /// A stable word, such as `sign_in_needed`, `offline`, `no_long_poll`, `disk_full`, `root_lost`, `unverified`, `store`, `config`.
     pub name: String,
     /// Why.
     pub cause: String,
     /// What to do, or what the agent will do and when.
     pub next_step: String,
+}
+
+/// The degraded state of an account whose long poll does not work: the stream is polled instead, so that folders can be in sync.
+pub const NO_LONG_POLL: &str = "no_long_poll";
+
+impl Degraded {
+    /// Whether what is wrong keeps folders from being in sync, and not only news from coming at once.
+    pub fn halts(&self) -> bool {
+        self.name != NO_LONG_POLL
+    }
 }
 
 /// One account.
@@ -543,8 +553,14 @@ pub enum ReportError {
 /// Whoever can report on the agent's state: the running agent, or a reader of its database. The calls may read the disk
 /// and therefore block.
 pub trait Reports: Send + Sync {
-    /// `agent status`.
+    /// `agent status`, from what is recorded.
     fn status(&self) -> Result<Status, ReportError>;
+    /// `agent status`, after a look at the disks: what was written there before is counted.
+    fn fresh_status(&self) -> Result<Status, ReportError> {
+        self.status()
+    }
+    /// Has what is not watched scanned, for whoever is about to ask whether everything is in sync.
+    fn scan_unwatched(&self) {}
     /// `agent events`.
     fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, ReportError>;
     /// `agent plan`, of one folder or all.

@@ -3,7 +3,9 @@
 mod crash;
 mod egnyte;
 mod local_changes;
+mod looks;
 mod modes;
+mod other_kinds;
 mod refusals;
 mod stories;
 mod two_way;

@@ -19,7 +19,7 @@ use folder_sync_agent::provider::{
     Capabilities, Content, Identity, ListPage, Provider, ProviderError, ProviderErrorKind, Resolved, Result, Wake,
 };
 use folder_sync_agent::settings::RemotePlace;
-use folder_sync_agent::tree::{ItemState, Wall};
+use folder_sync_agent::tree::{ItemState, RemoteContent, RemoteItem, Wall};
 use futures_util::{FutureExt, StreamExt, stream};
 use sha1::{Digest, Sha1};
 use tokio_util::sync::CancellationToken;
@@ -62,12 +62,32 @@ struct Cloud {
     offsets: Mutex<Vec<u64>>,
     /// The digest that a download itself tells.
     told: Option<ContentHash>,
+    /// What a look at the file says of its content; nothing if it is not found.
+    described: Option<RemoteContent>,
+    looks: AtomicU64,
 }
 
 impl Cloud {
     fn new(size: usize, answers: &[Answer]) -> Self {
-        let content = (0..size).map(|at| (at * 7 + at / 251) as u8).collect::<Vec<_>>().into();
-        Self { content, answers: Mutex::new(answers.iter().copied().collect()), offsets: Mutex::default(), told: None }
+        let content: Bytes = (0..size).map(|at| (at * 7 + at / 251) as u8).collect::<Vec<_>>().into();
+        let described = RemoteContent {
+            version: VersionId::new("70"),
+            hash: Some(ContentHash::Sha1(hex(&Sha1::digest(&content)))),
+            size: Some(content.len() as u64),
+            modified: Some(Wall(1_600_000_000_123)),
+        };
+        Self {
+            content,
+            answers: Mutex::new(answers.iter().copied().collect()),
+            offsets: Mutex::default(),
+            told: None,
+            described: Some(described),
+            looks: AtomicU64::new(0),
+        }
+    }
+
+    fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
     }
 
     fn order(&self) -> FetchOrder {
@@ -97,6 +117,7 @@ impl Provider for Cloud {
             disordered: false,
             top_id: None,
             long_poll: false,
+            checks_cursor: false,
             events_carry_items: true,
             folds_case: false,
             poll_floor: Duration::ZERO,
@@ -128,8 +149,19 @@ impl Provider for Cloud {
         unreachable!()
     }
 
-    async fn item(&self, _: &ItemId) -> Result<ItemState> {
-        unreachable!()
+    async fn item(&self, id: &ItemId) -> Result<ItemState> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        let Some(content) = self.described.clone() else { return Ok(ItemState::NotFound) };
+        Ok(ItemState::Active(Box::new(RemoteItem {
+            id: id.clone(),
+            parent: None,
+            name: "a".into(),
+            content: Some(content),
+            etag: None,
+            sequence: None,
+            ancestors: None,
+            path: None,
+        })))
     }
 
     async fn content(&self, file: &ItemId, version: &VersionId, offset: u64) -> Result<Content> {
@@ -313,11 +345,18 @@ async fn a_wrong_content_is_fetched_again_and_given_up_after_three() {
             assert_eq!(cloud.offsets(), [0, 0, 0]);
             assert_eq!(disk.staged(), 0, "{wrong:?}");
         }
-        let (cloud, disk) = (Cloud::new(size, &[Answer::OtherTotal]), Disk::new());
+        // Another announced length is asked about once: it is the answer that is wrong, or the order is old.
+        let (cloud, disk) = (Cloud::new(size, &[Answer::OtherTotal; 9]), Disk::new());
         let why = run(&cloud, &disk, cloud.order()).await.unwrap_err();
-        let (expected, found) = (size as u64, size as u64 + 3);
-        assert!(matches!(why, FetchError::Changed { expected: e, found: f } if (e, f) == (expected, found)), "{why:?}");
-        assert_eq!(disk.staged(), 0);
+        assert!(matches!(&why, FetchError::Provider(why) if why.kind == ProviderErrorKind::Corrupt), "{why:?}");
+        assert!(why.to_string().contains("announces"), "{why}");
+        assert_eq!((cloud.offsets(), cloud.looks(), disk.staged()), (vec![0, 0, 0], 1, 0));
+
+        let (cloud, disk) = (Cloud::new(size, &[]), Disk::new());
+        let old = FetchOrder { size: Some(size as u64 + 3), ..cloud.order() };
+        let staged = run(&cloud, &disk, old).await.unwrap();
+        assert_staged(&cloud, &disk, &staged);
+        assert_eq!((cloud.offsets(), cloud.looks()), (vec![0], 1));
     }
 }
 
@@ -336,6 +375,45 @@ async fn a_version_that_nobody_described_is_verified_by_what_its_download_tells(
         let Err(FetchError::Provider(why)) = run(&cloud, &disk, undescribed).await else { panic!("staged") };
         assert_eq!(why.kind, ProviderErrorKind::Corrupt);
         assert_eq!(disk.staged(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_nobody_described_is_asked_about_once_before_it_is_staged() {
+    for size in [0, SMALL, LARGE] {
+        let mut cloud = Cloud::new(size, &[Answer::Cut(size / 2, ProviderErrorKind::Network), Answer::Corrupt]);
+        let undescribed = FetchOrder { size: None, hash: None, modified: None, ..cloud.order() };
+        if size == 0 {
+            cloud.answers.lock().unwrap().clear();
+        }
+        let disk = Disk::new();
+        let staged = run(&cloud, &disk, undescribed.clone()).await.unwrap();
+        assert_staged(&cloud, &disk, &staged);
+        assert_eq!(cloud.looks(), 1);
+
+        // Another version by now, gone by now, described without any proof: nothing is staged.
+        let right = cloud.described.take().unwrap();
+        let other = RemoteContent { version: VersionId::new("71"), ..right.clone() };
+        let bare = RemoteContent { hash: None, ..right.clone() };
+        let unknown = RemoteContent { hash: Some(ContentHash::Unknown("9-x".into())), size: None, ..right.clone() };
+        for described in [Some(other), None, Some(bare), Some(unknown)] {
+            let disk = Disk::new();
+            let cloud = Cloud { described: described.clone(), ..Cloud::new(size, &[]) };
+            let why = run(&cloud, &disk, undescribed.clone()).await.unwrap_err();
+            match &why {
+                FetchError::Changed { now, .. } => assert_eq!(now.as_str(), "71"),
+                FetchError::Provider(why) if described.is_none() => assert_eq!(why.kind, ProviderErrorKind::NotFound),
+                FetchError::Provider(why) => assert_eq!(why.kind, ProviderErrorKind::Corrupt),
+                why => panic!("{why}"),
+            }
+            assert_eq!((cloud.looks(), disk.staged()), (1, 0), "{described:?}");
+        }
+        // A description of other bytes: what came is wrong.
+        let wrong = RemoteContent { hash: Some(ContentHash::Sha1("0".repeat(40))), ..right };
+        let (cloud, disk) = (Cloud { described: Some(wrong), ..Cloud::new(size, &[]) }, Disk::new());
+        let why = run(&cloud, &disk, undescribed).await.unwrap_err();
+        assert!(matches!(&why, FetchError::Provider(why) if why.kind == ProviderErrorKind::Corrupt), "{why:?}");
+        assert_eq!((cloud.looks(), disk.staged()), (1, 0));
     }
 }
 

@@ -46,6 +46,7 @@ contract! {
         content::a_part_is_a_part,
         content::older_versions_are_listed_and_can_be_fetched,
         content::what_is_gone_is_not_found,
+        content::an_answer_that_is_not_the_version_is_never_staged,
         faults::what_passes_is_tried_again,
         faults::trying_again_has_an_end,
         faults::a_long_wait_is_the_callers,

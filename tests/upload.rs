@@ -53,6 +53,7 @@ impl Provider for Cloud {
             disordered: false,
             top_id: None,
             long_poll: false,
+            checks_cursor: false,
             events_carry_items: false,
             folds_case: false,
             poll_floor: Duration::ZERO,

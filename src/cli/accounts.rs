@@ -32,9 +32,11 @@ pub async fn accounts(args: &AccountsArgs, places: &Places, screen: &mut Screen)
 
 fn row(account: &AccountStatus) -> [String; 5] {
     let signed_in = match (&account.degraded, &account.login) {
-        (Some(degraded), _) => format!("{}: {}", degraded.name.replace('_', " "), degraded.next_step),
-        (None, Some(login)) => login.clone(),
-        (None, None) => "not yet known".to_owned(),
+        (Some(degraded), _) if degraded.halts() => {
+            format!("{}: {}", degraded.name.replace('_', " "), degraded.next_step)
+        }
+        (_, Some(login)) => login.clone(),
+        (_, None) => "not yet known".to_owned(),
     };
     let calls = match account.budget.per_day {
         Some(per_day) => format!("{} of {}", account.budget.spent_today, count(per_day, "call")),

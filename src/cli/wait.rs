@@ -98,11 +98,14 @@ impl Wish {
             return Err(Failure::error(format!("there is no folder named `{name}`"))
                 .hint(format!("there is {}", configured.join(", "))));
         }
-        if running.is_none() {
+        // Once for each agent: what is not watched is scanned, so that what was written there before counts as well.
+        let is_first = running.is_none();
+        if is_first {
             *running = ControlClient::find(&places.socket).await?;
         }
         let Some(client) = running else { return Ok(Look::NotYet("no agent is running".to_owned())) };
-        match client.status().await {
+        let status = if is_first { client.look().await } else { client.status().await };
+        match status {
             Ok(status) => Ok(self.judge(&status, &configured.unwrap_or_default())),
             Err(ClientError::Gone(_)) => {
                 *running = None;
@@ -146,7 +149,8 @@ impl Wish {
                 let what = format!("folder `{}` has files in quarantine", folder.name);
                 return Look::Never(Failure::new(Exit::PersonNeeded, what).hint("see `agent quarantine list`"));
             }
-            if folder.state != FolderState::InSync {
+            // What is not watched was scanned when the waiting began.
+            if !matches!(folder.state, FolderState::InSync | FolderState::Unwatched) {
                 return Look::NotYet(format!("folder `{}` is {}", folder.name, folder.state.words()));
             }
             if let Some(since) = self.verified_since

@@ -87,6 +87,11 @@ impl ControlClient {
         self.get("status", &()).await
     }
 
+    /// `agent status`, after a scan of what is not watched has begun.
+    pub async fn look(&self) -> Result<Status, ClientError> {
+        self.get("look", &()).await
+    }
+
     /// `agent events`.
     pub async fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, ClientError> {
         self.rows("events", query).await

@@ -143,6 +143,7 @@ pub async fn serve(
     let _file = SocketFile { path, inode };
     let router = Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/look", get(look))
         .route("/v1/events", get(events))
         .route("/v1/plan", get(plan))
         .route("/v1/held", get(held))
@@ -205,7 +206,15 @@ struct OfPath {
 }
 
 async fn status(State(control): State<Control>) -> Response {
-    control.report(|reports| reports.status()).await
+    control.report(|reports| reports.fresh_status()).await
+}
+
+async fn look(State(control): State<Control>) -> Response {
+    let look = |reports: &dyn Reports| {
+        reports.scan_unwatched();
+        reports.fresh_status()
+    };
+    control.report(look).await
 }
 
 async fn events(State(control): State<Control>, Query(mut query): Query<EventQuery>) -> Response {

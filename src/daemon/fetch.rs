@@ -1,7 +1,8 @@
 //! Fetching: one version of one file from the cloud into a folder's staging directory, whole and verified, or not at all.
 //!
-//! A cut answer is resumed where it ended, a wrong content is fetched again, a stalled one is given up; what remains wrong
-//! is reported for the engine to decide. Memory does not grow with the length of the file.
+//! Verified means: length and digest are those that the provider gives for exactly this version. What is not known of it is asked for
+//! before anything is staged (`known`). A cut answer is resumed where it ended, a wrong content is fetched again, a stalled one is given
+//! up; what remains wrong is reported, with what came in place of the content. Memory does not grow with the length of the file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,10 @@ use crate::id::{ContentHash, ItemId, JobId, VersionId};
 use crate::local::{LocalFolder, SMALL_MAX_BYTES, StageError, StageOrder};
 use crate::provider::{Content, Provider, ProviderError, ProviderErrorKind};
 use crate::tree::Wall;
+
+mod known;
+
+use known::{HEAD_BYTES, OtherLength, Told, what_came};
 
 /// How often in a row an answer may end early without getting further.
 const CUTS_MAX: u32 = 4;
@@ -71,13 +76,13 @@ pub enum FetchError {
     /// The disk.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// The cloud says that this version has another length than we were told: look at the item again.
-    #[error("the cloud announces {found} bytes for a version that was said to have {expected}")]
+    /// The file has another version by now: look at the item again.
+    #[error("the file has version {now} by now, and version {ordered} could not be verified")]
     Changed {
-        /// What we were told.
-        expected: u64,
-        /// What is announced now.
-        found: u64,
+        /// What was ordered.
+        ordered: VersionId,
+        /// What the provider describes now.
+        now: VersionId,
     },
     /// Nobody wants it any more.
     #[error("cancelled")]
@@ -89,14 +94,20 @@ pub enum FetchError {
 pub struct Piece {
     order: FetchOrder,
     got: u64,
+    head: Vec<u8>,
     sink: Sink,
 }
 
 impl Piece {
     /// Whether it is a beginning of this very content.
     pub fn is_of(&self, order: &FetchOrder) -> bool {
+        fn agree<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
+            one.zip(other).is_none_or(|(one, other)| one == other)
+        }
         let ours = &self.order;
-        (&ours.item, &ours.version, ours.size, &ours.hash) == (&order.item, &order.version, order.size, &order.hash)
+        (&ours.item, &ours.version) == (&order.item, &order.version)
+            && agree(ours.size.as_ref(), order.size.as_ref())
+            && agree(ours.hash.as_ref(), order.hash.as_ref())
     }
 }
 
@@ -147,59 +158,68 @@ pub async fn fetch_on(
     cancel: CancellationToken,
     mut earlier: Option<Piece>,
 ) -> Result<Staged, Broken> {
-    let mut corrupt = 0;
+    let mut order = order;
+    let (mut corrupt, mut asked) = (0, false);
     loop {
-        let (got, kept) = earlier.take().map_or((0, None), |piece| (piece.got, Some(piece.sink)));
-        progress(got);
-        let mut fetch =
-            Fetch { provider, order: &order, pace, progress: &progress, got, furthest: got, cuts: 0, waits: 0 };
-        let opened = tokio::select! {
-            content = fetch.open() => content,
+        let mut fetch = Fetch::new(provider, order, pace, &progress);
+        let kept = earlier.take().map(|piece| fetch.take_up(piece));
+        let begun = tokio::select! {
+            begun = fetch.begin(&mut asked) => begun,
             () = cancel.cancelled() => Err(FetchError::Cancelled),
         };
-        let (content, mut sink) = match (opened, kept) {
-            (Ok(content), Some(sink)) => (content, sink),
-            (Ok(content), None) => {
-                let sink = Sink::new(&folder, &told_by(&order, &content));
-                (content, sink)
-            }
+        let wrong = match (begun, kept) {
             (Err(why), None) => return Err(why.into()),
             (Err(why), Some(sink)) => return Err(fetch.broken(why, sink).await),
-        };
-        let received = tokio::select! {
-            received = fetch.receive(content, &mut sink) => received,
-            () = cancel.cancelled() => Err(Stop::Fetch(FetchError::Cancelled)),
-        };
-        let staged = match received {
-            Ok(()) | Err(Stop::SinkClosed) => sink.finish().await,
-            Err(Stop::TooLong { expected }) => {
-                sink.abandon().await;
-                Err(StageError::WrongSize { expected, found: fetch.got })
-            }
-            Err(Stop::Fetch(why)) => return Err(fetch.broken(why, sink).await),
-        };
-        match staged {
-            Ok(staged) => return Ok(staged),
-            Err(StageError::Disk(why)) => return Err(why.into()),
-            Err(wrong) => {
-                corrupt += 1;
-                if corrupt >= CORRUPT_MAX {
-                    return Err(fetch.error(ProviderErrorKind::Corrupt, &wrong.to_string()).into());
+            (Ok(Err(other)), kept) => {
+                if let Some(sink) = kept {
+                    sink.abandon().await;
                 }
-                tracing::debug!(item = %order.item, corrupt, "fetching again: {wrong}");
+                other.to_string()
             }
+            (Ok(Ok(content)), kept) => {
+                let mut sink = kept.unwrap_or_else(|| Sink::new(&folder, &fetch.order));
+                let received = tokio::select! {
+                    received = fetch.receive(content, &mut sink) => received,
+                    () = cancel.cancelled() => Err(Stop::Fetch(FetchError::Cancelled)),
+                };
+                match staged(&fetch, sink, received).await? {
+                    Ok(staged) => return Ok(staged),
+                    Err(wrong) => wrong,
+                }
+            }
+        };
+        corrupt += 1;
+        let wrong = fetch.with_what_came(&wrong);
+        if corrupt >= CORRUPT_MAX {
+            return Err(fetch.error(ProviderErrorKind::Corrupt, &wrong).into());
         }
+        tracing::debug!(item = %fetch.order.item, corrupt, "fetching again: {wrong}");
+        order = fetch.order;
     }
 }
 
-/// The order with what the answer tells and we were not told before: where an event names a version without describing it, the download
-/// itself brings the digest to verify it against.
-fn told_by(order: &FetchOrder, content: &Content) -> FetchOrder {
-    FetchOrder {
-        size: order.size.or(content.total),
-        hash: order.hash.clone().or_else(|| content.hash.clone()),
-        modified: order.modified.or(content.modified),
-        ..order.clone()
+/// Ends a pass: the staged file, or why what came is not the ordered content.
+async fn staged<P: Fn(u64) + Send + Sync>(
+    fetch: &Fetch<'_, P>,
+    sink: Sink,
+    received: Result<(), Stop>,
+) -> Result<Result<Staged, String>, Broken> {
+    let staged = match received {
+        Ok(()) | Err(Stop::SinkClosed) => sink.finish().await,
+        Err(Stop::TooLong { expected }) => {
+            sink.abandon().await;
+            Err(StageError::WrongSize { expected, found: fetch.got })
+        }
+        Err(Stop::OtherLength(other)) => {
+            sink.abandon().await;
+            return Ok(Err(other.to_string()));
+        }
+        Err(Stop::Fetch(why)) => return Err(fetch.broken(why, sink).await),
+    };
+    match staged {
+        Ok(staged) => Ok(Ok(staged)),
+        Err(StageError::Disk(why)) => Err(why.into()),
+        Err(wrong) => Ok(Err(wrong.to_string())),
     }
 }
 
@@ -209,6 +229,8 @@ enum Stop {
     SinkClosed,
     /// More came than the file has.
     TooLong { expected: u64 },
+    /// A later answer announces another length than the file has.
+    OtherLength(OtherLength),
     /// The end.
     Fetch(FetchError),
 }
@@ -228,16 +250,78 @@ impl From<FetchError> for Stop {
 /// One pass over the bytes of a version.
 struct Fetch<'a, P> {
     provider: &'a dyn Provider,
-    order: &'a FetchOrder,
+    order: FetchOrder,
     pace: &'a Pace,
     progress: &'a P,
     got: u64,
+    /// The beginning of what came.
+    head: Vec<u8>,
     furthest: u64,
     cuts: u32,
     waits: u32,
 }
 
-impl<P: Fn(u64) + Send + Sync> Fetch<'_, P> {
+impl<'a, P: Fn(u64) + Send + Sync> Fetch<'a, P> {
+    fn new(provider: &'a dyn Provider, order: FetchOrder, pace: &'a Pace, progress: &'a P) -> Self {
+        Self { provider, order, pace, progress, got: 0, head: Vec::new(), furthest: 0, cuts: 0, waits: 0 }
+    }
+
+    /// Goes on where another fetch broke off.
+    fn take_up(&mut self, piece: Piece) -> Sink {
+        (self.order, self.head) = (FetchOrder { job: self.order.job, ..piece.order }, piece.head);
+        (self.got, self.furthest) = (piece.got, piece.got);
+        (self.progress)(piece.got);
+        piece.sink
+    }
+
+    /// What is told of a fetch that breaks off here.
+    async fn broken(&self, why: FetchError, sink: Sink) -> Broken {
+        let waits = match &why {
+            FetchError::Provider(error) => matches!(
+                error.kind,
+                ProviderErrorKind::SignInNeeded
+                    | ProviderErrorKind::Network
+                    | ProviderErrorKind::Unavailable
+                    | ProviderErrorKind::RateLimited
+                    | ProviderErrorKind::QuotaExhausted
+            ),
+            FetchError::Disk(_) | FetchError::Changed { .. } | FetchError::Cancelled => false,
+        };
+        if waits && self.got >= PROGRESS_MIN_BYTES && matches!(sink, Sink::Writer { .. }) {
+            let (order, head) = (self.order.clone(), self.head.clone());
+            return Broken { why, piece: Some(Piece { order, got: self.got, head, sink }) };
+        }
+        sink.abandon().await;
+        why.into()
+    }
+
+    /// Opens the first answer, and makes sure that it can be verified.
+    async fn begin(&mut self, asked: &mut bool) -> Result<Result<Content, OtherLength>, FetchError> {
+        let mut content = self.open().await?;
+        if let Err(other) = known::complete(self.provider, &mut self.order, Told::by(&content), asked).await? {
+            // Only to name what came; an answer that brings nothing is named as empty.
+            if let Ok(Some(Ok(bytes))) = tokio::time::timeout(WINDOW, content.stream.next()).await {
+                self.got = bytes.len() as u64;
+                self.take_head(&bytes);
+            }
+            return Ok(Err(other));
+        }
+        Ok(Ok(content))
+    }
+
+    fn take_head(&mut self, bytes: &[u8]) {
+        let room = HEAD_BYTES.saturating_sub(self.head.len());
+        self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// A reason with what came in place of the content, where that can be told.
+    fn with_what_came(&self, why: &str) -> String {
+        match what_came(&self.head, self.got) {
+            Some(came) if self.order.size != Some(0) => format!("{why}; {came}"),
+            _ => why.to_owned(),
+        }
+    }
+
     /// Receives the whole content, resuming after cuts.
     async fn receive(&mut self, first: Content, sink: &mut Sink) -> Result<(), Stop> {
         let mut content = first;
@@ -275,12 +359,13 @@ impl<P: Fn(u64) + Send + Sync> Fetch<'_, P> {
         if let (Some(expected), Some(found)) = (self.order.size, total)
             && expected != found
         {
-            return Err(Stop::Fetch(FetchError::Changed { expected, found }));
+            return Err(Stop::OtherLength(OtherLength { expected, found }));
         }
         if offset != self.got {
             // The provider ignored where we wanted to go on: appending would mix two places of the file.
             sink.restart().await?;
             self.got = 0;
+            self.head.clear();
             (self.progress)(0);
             if offset != 0 {
                 return Err(self.error(ProviderErrorKind::Malformed, "the answer begins at another place").into());
@@ -298,6 +383,7 @@ impl<P: Fn(u64) + Send + Sync> Fetch<'_, P> {
             if let Some(expected) = expected.filter(|expected| self.got > *expected) {
                 return Err(Stop::TooLong { expected });
             }
+            self.take_head(&bytes);
             let length = bytes.len();
             sink.push(bytes).await?;
             (self.progress)(self.got);
@@ -305,7 +391,8 @@ impl<P: Fn(u64) + Send + Sync> Fetch<'_, P> {
         }
         match expected {
             Some(expected) if self.got < expected => {
-                Err(self.error(ProviderErrorKind::Unavailable, "the answer ended early").into())
+                let why = self.with_what_came("the answer ended early");
+                Err(self.error(ProviderErrorKind::Unavailable, &why).into())
             }
             _ => Ok(()),
         }
@@ -342,27 +429,6 @@ impl<P: Fn(u64) + Send + Sync> Fetch<'_, P> {
         self.furthest = self.furthest.max(self.got);
         self.cuts += 1;
         (self.cuts <= CUTS_MAX).then(|| CUT_PAUSE * 2_u32.pow(self.cuts - 1))
-    }
-
-    /// What is told of a fetch that breaks off here.
-    async fn broken(&self, why: FetchError, sink: Sink) -> Broken {
-        let worth_keeping = self.got >= PROGRESS_MIN_BYTES && matches!(sink, Sink::Writer { .. });
-        let waits = match &why {
-            FetchError::Provider(error) => matches!(
-                error.kind,
-                ProviderErrorKind::SignInNeeded
-                    | ProviderErrorKind::Network
-                    | ProviderErrorKind::Unavailable
-                    | ProviderErrorKind::RateLimited
-                    | ProviderErrorKind::QuotaExhausted
-            ),
-            FetchError::Disk(_) | FetchError::Changed { .. } | FetchError::Cancelled => false,
-        };
-        if worth_keeping && waits {
-            return Broken { why, piece: Some(Piece { order: self.order.clone(), got: self.got, sink }) };
-        }
-        sink.abandon().await;
-        why.into()
     }
 
     fn error(&self, kind: ProviderErrorKind, message: &str) -> ProviderError {

@@ -4,11 +4,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::looking::{Looked, Looking};
 use super::recall;
 use super::thread::Shared;
 use super::unstarted::Unstarted;
 use super::world::{Counters, OpenFolders, Transfers};
 use crate::config::{Config, Places};
+use crate::engine::folders::root_trouble;
 use crate::engine::health::Health;
 use crate::engine::reconcile::{name_on_disk, plan_under};
 use crate::events::budget::forecast;
@@ -40,6 +42,7 @@ struct Alive {
     transfers: Transfers,
     counters: Counters,
     folders: OpenFolders,
+    looking: Looking,
 }
 
 /// Reads reports from a database.
@@ -79,6 +82,7 @@ impl Running {
         transfers: &Transfers,
         counters: &Counters,
         folders: OpenFolders,
+        looking: Looking,
     ) -> Self {
         Self {
             database: places.database(),
@@ -90,6 +94,7 @@ impl Running {
                 transfers: transfers.clone(),
                 counters: counters.clone(),
                 folders,
+                looking,
             }),
         }
     }
@@ -127,9 +132,22 @@ impl Running {
         }
     }
 
-    fn folder_status(&self, row: &FolderRow, account: &str, health: Option<&Health>) -> Result<FolderStatus> {
+    fn folder_status(
+        &self,
+        row: &FolderRow,
+        account: &str,
+        health: Option<&Health>,
+        looked: &Looked,
+    ) -> Result<FolderStatus> {
         let pending = self.read(|rows| rows.pending(row.folder))?;
-        let (state, degraded) = folder_state(row, &pending, health);
+        let (mut state, mut degraded) = folder_state(row, &pending, health);
+        if let Some(lost) = looked.lost.get(&row.folder) {
+            // The engine may not have heard of it yet.
+            (state, degraded) = (FolderState::Halted, Some(root_trouble(lost)));
+        }
+        if matches!(state, FolderState::InSync | FolderState::Unwatched) && looked.unsure.contains(&row.folder) {
+            state = FolderState::Syncing;
+        }
         let transfers = self.alive.as_ref().map(|alive| alive.transfers.of(row.folder)).unwrap_or_default();
         let digested = self.alive.as_ref().map(|alive| alive.folders.digested(row.folder)).unwrap_or_default();
         let count = |number: i64| number.max(0) as u64;
@@ -168,11 +186,13 @@ fn calls_left(row: &FolderRow, folder: &FolderStatus) -> u64 {
 pub fn folder_state(row: &FolderRow, pending: &Pending, health: Option<&Health>) -> (FolderState, Option<Degraded>) {
     let own = health.and_then(|health| health.folders.get(&row.folder).cloned().flatten());
     let of_account = health.and_then(|health| health.accounts.get(&row.account));
-    let of_accounts = of_account.and_then(|account| account.degraded.clone());
+    let of_accounts = of_account.and_then(|account| account.degraded.clone()).filter(Degraded::halts);
     let is_unwatched = own.as_ref().is_some_and(|own| own.name == UNWATCHED);
     let halts = if is_unwatched { of_accounts } else { own.clone().or(of_accounts) };
     let caught_up = of_account.is_none_or(|account| account.caught_up);
+    let is_unopened = health.is_some_and(|health| health.unopened.contains(&row.folder));
     let state = match state(row, pending, halts.is_some(), caught_up) {
+        FolderState::InSync if is_unopened => FolderState::Syncing,
         FolderState::InSync if is_unwatched => FolderState::Unwatched,
         state => state,
     };
@@ -209,8 +229,8 @@ fn state(row: &FolderRow, pending: &Pending, degraded: bool, caught_up: bool) ->
     }
 }
 
-impl Reports for Running {
-    fn status(&self) -> Result<Status> {
+impl Running {
+    fn status_after(&self, looked: &Looked) -> Result<Status> {
         let health = self.alive.as_ref().map(|alive| alive.shared.health());
         let accounts = self.read(|rows| rows.accounts())?;
         let rows = self.read(|rows| rows.folders())?;
@@ -218,7 +238,7 @@ impl Reports for Running {
         for row in &rows {
             let account = accounts.iter().find(|account| account.account == row.account);
             let name = account.map_or("", |account| account.name.as_str());
-            folders.push(self.folder_status(row, name, health.as_ref())?);
+            folders.push(self.folder_status(row, name, health.as_ref(), looked)?);
         }
         let holds = self.read(|rows| rows.holds())?;
         let known = |account: &crate::store::accounts::AccountRow| {
@@ -260,7 +280,7 @@ impl Reports for Running {
         // Before the first step the database may not even know the folders of the configuration.
         let in_sync = self.alive.as_ref().is_some_and(|alive| alive.shared.last_step().is_some())
             && degraded.is_empty()
-            && accounts.iter().all(|account| account.degraded.is_none())
+            && accounts.iter().all(|account| !account.degraded.as_ref().is_some_and(Degraded::halts))
             && folders.iter().all(|folder| folder.state == FolderState::InSync);
         let problems = self.read(|rows| rows.problems(None))?;
         Ok(Status {
@@ -275,6 +295,23 @@ impl Reports for Running {
             accounts,
             folders,
         })
+    }
+}
+
+impl Reports for Running {
+    fn status(&self) -> Result<Status> {
+        self.status_after(&Looked::default())
+    }
+
+    fn fresh_status(&self) -> Result<Status> {
+        let looked = self.alive.as_ref().map(|alive| alive.looking.look()).unwrap_or_default();
+        self.status_after(&looked)
+    }
+
+    fn scan_unwatched(&self) {
+        if let Some(alive) = &self.alive {
+            alive.looking.scan_unwatched();
+        }
     }
 
     fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>> {

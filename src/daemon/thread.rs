@@ -158,7 +158,8 @@ impl Control {
                     let _ = answer.send(Answer::Refused { message: "the database fails; see `agent status`".into() });
                 }
                 Ok(Message::Reconfigure(config)) => self.config = *config,
-                Ok(Message::Input(_)) => {}
+                // Nothing is decided now, and whoever asks hears so by being let go.
+                Ok(Message::Input(_) | Message::Heard(_)) => {}
                 Err(RecvTimeoutError::Timeout) => return false,
             }
         }
@@ -166,6 +167,7 @@ impl Control {
 
     fn run_engine(&mut self, mut engine: Engine, started: Instant) -> End {
         let seed = u64::from_le_bytes(uuid::Uuid::new_v4().into_bytes()[..8].try_into().unwrap_or_default());
+        let mut heard: Vec<std::sync::mpsc::Sender<()>> = Vec::new();
         let mut batch = vec![Input::Start { seed, host: host_name() }, Input::Config(Box::new(self.wishes()))];
         loop {
             let now = Now { mono: started.elapsed().as_millis() as u64, wall: wall() };
@@ -178,6 +180,10 @@ impl Control {
             }
             self.shared.stepped(engine.health());
             self.shared.set_degraded("store", None);
+            for heard in heard.drain(..) {
+                // Whoever asked may have gone away.
+                let _ = heard.send(());
+            }
             if self.once {
                 match engine.at_rest() {
                     Ok(true) => return End::Stop,
@@ -187,14 +193,14 @@ impl Control {
             }
             let wait =
                 engine.deadline().map_or(PULSE, |due| Duration::from_millis(due.saturating_sub(now.mono)).min(PULSE));
-            if !self.gather(&mut batch, wait) {
+            if !self.gather(&mut batch, &mut heard, wait) {
                 return End::Stop;
             }
         }
     }
 
     /// Gathers inputs until the queue is empty; false if somebody said stop.
-    fn gather(&mut self, batch: &mut Vec<Input>, wait: Duration) -> bool {
+    fn gather(&mut self, batch: &mut Vec<Input>, heard: &mut Vec<std::sync::mpsc::Sender<()>>, wait: Duration) -> bool {
         let mut next = match self.queue.recv_timeout(wait) {
             Ok(message) => Some(message),
             Err(RecvTimeoutError::Timeout) => None,
@@ -213,6 +219,7 @@ impl Control {
                     let ticket = self.world.expect_answer(answer);
                     batch.push(Input::Command { ticket, command });
                 }
+                Message::Heard(back) => heard.push(back),
                 Message::Reconfigure(config) => {
                     self.config = *config;
                     batch.push(Input::Config(Box::new(self.wishes())));

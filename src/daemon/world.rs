@@ -18,13 +18,14 @@ pub use self::hooks::HookKit;
 use self::upward::SessionNotes;
 use super::bandwidth::Bandwidth;
 use super::fetch::{self, Broken, FetchError};
+use super::looking::Watches;
 use super::parked::Parked;
 use crate::command::Answer;
 use crate::deed::{DeedOrder, DeedResult, DiskError, DiskErrorKind};
 use crate::engine::input::{FetchFailure, FetchOrder, OpenOrder, RootFacts};
 use crate::engine::{Effect, Input, Notice, Outcome, Task};
 use crate::id::{AccountId, FolderId, JobId};
-use crate::local::{LocalFolder, LocalOptions, Watching};
+use crate::local::{LocalFolder, LocalOptions};
 use crate::local_news::UploadFailure;
 use crate::path::Name;
 use crate::provider::box_com::BoxCom;
@@ -46,6 +47,8 @@ pub enum Message {
     Input(Input),
     /// A command, with the way back for its answer.
     Command(crate::command::Command, oneshot::Sender<Answer>),
+    /// Answered when everything that came before is decided and committed.
+    Heard(std::sync::mpsc::Sender<()>),
     /// The configuration changed.
     Reconfigure(Box<crate::config::Config>),
     /// End.
@@ -99,6 +102,11 @@ impl OpenFolders {
         Digested { files, bytes }
     }
 
+    /// All of them.
+    pub fn all(&self) -> Vec<(FolderId, Arc<LocalFolder>)> {
+        self.locked().iter().map(|(id, local)| (*id, Arc::clone(local))).collect()
+    }
+
     fn locked(&self) -> MutexGuard<'_, HashMap<FolderId, Arc<LocalFolder>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -145,7 +153,7 @@ pub struct World {
     hooks: HookKit,
     accounts: HashMap<AccountId, Account>,
     folders: OpenFolders,
-    watches: HashMap<FolderId, Watching>,
+    watches: Watches,
     sessions: SessionNotes,
     jobs: HashMap<JobId, CancellationToken>,
     answers: HashMap<u64, oneshot::Sender<Answer>>,
@@ -186,7 +194,7 @@ impl World {
     ) -> Self {
         Self {
             runtime,
-            watches: HashMap::new(),
+            watches: Watches::default(),
             sessions: SessionNotes::new(inputs.clone()),
             inputs,
             credentials,
@@ -208,6 +216,11 @@ impl World {
     /// The roots that it has opened.
     pub fn open_folders(&self) -> OpenFolders {
         self.folders.clone()
+    }
+
+    /// The watches over them.
+    pub fn watches(&self) -> Watches {
+        self.watches.clone()
     }
 
     /// Remembers where the answer of a command goes.
@@ -235,7 +248,7 @@ impl World {
         self.everything.cancel();
         self.everything = CancellationToken::new();
         self.jobs.clear();
-        self.watches.clear();
+        self.watches.locked().clear();
         self.sessions.forget();
         self.accounts.clear();
         self.folders.locked().clear();
@@ -250,7 +263,7 @@ impl World {
     /// Stops everything; the tracker ends when the last task has.
     pub fn stop(&mut self) -> (TaskTracker, Vec<Arc<dyn Provider>>) {
         self.everything.cancel();
-        self.watches.clear();
+        self.watches.locked().clear();
         // What waits for a note would wait for ever.
         self.sessions.forget();
         self.parked.clear();
@@ -292,7 +305,7 @@ impl World {
             }
             Effect::Close(folder) => {
                 self.parked.forget(folder);
-                self.watches.remove(&folder);
+                self.watches.locked().remove(&folder);
                 self.folders.locked().remove(&folder);
             }
             Effect::Cloud { job, account, task } => self.cloud(job, account, task),
@@ -487,7 +500,7 @@ fn failure(error: FetchError) -> FetchFailure {
     match error {
         FetchError::Provider(error) => FetchFailure::Provider(error),
         FetchError::Disk(error) => FetchFailure::Disk(error),
-        // The description that we fetched by is old: the same as a version that is gone.
+        // The description that the fetch was ordered by is old: the same as a version that is gone.
         FetchError::Changed { .. } => {
             FetchFailure::Provider(ProviderError::new(ProviderErrorKind::NotFound, error.to_string()))
         }
@@ -510,6 +523,10 @@ async fn ask(provider: &dyn Provider, task: &Task) -> Outcome {
         Task::TakeCursor => Outcome::CursorTaken(provider.newest_cursor().await),
         Task::RestartCursor => Outcome::CursorTaken(provider.restart_cursor().await),
         Task::Poll(cursor) => Outcome::Polled(provider.events(cursor).await),
+        Task::CheckCursor(cursor) => {
+            let checked = provider.check_cursor(cursor).await;
+            Outcome::CursorChecked(checked.inspect_err(|error| tracing::info!(%error, "the place in the event stream")))
+        }
         Task::Wait { cursor, limit } => Outcome::Woken(provider.wait_for_news(cursor, *limit).await),
         Task::Resolve(place) => Outcome::Resolved(provider.resolve(place).await),
         Task::Size(item) => Outcome::Sized(provider.size_of(item).await),
@@ -547,6 +564,7 @@ fn failed(task: &Task, error: ProviderError) -> Outcome {
         Task::Identify => Outcome::Identified(Err(error)),
         Task::TakeCursor | Task::RestartCursor => Outcome::CursorTaken(Err(error)),
         Task::Poll(_) => Outcome::Polled(Err(error)),
+        Task::CheckCursor(_) => Outcome::CursorChecked(Err(error)),
         Task::Wait { .. } => Outcome::Woken(Err(error)),
         Task::Resolve(_) => Outcome::Resolved(Err(error)),
         Task::Size(_) => Outcome::Sized(Err(error)),

@@ -80,11 +80,10 @@ impl Engine {
             account.poll_now();
         }
         self.more = true;
+        self.scan_unwatched(id)?;
         if full {
             self.compare(id, "a full comparison was asked for")?;
-            if self.policy(id).sends() {
-                self.scan_all(id)?;
-            }
+            self.scan_all(id)?;
             return Ok("a full comparison begins");
         }
         Ok("the cloud is asked for news")

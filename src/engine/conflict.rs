@@ -278,7 +278,7 @@ impl Engine {
     }
 
     /// A free place for a conflict copy beside an item.
-    fn copy_place(&mut self, item: &ItemRow) -> Result<Option<(NodeId, Name)>> {
+    pub(super) fn copy_place(&mut self, item: &ItemRow) -> Result<Option<(NodeId, Name)>> {
         let Some((parent, name)) = seat_of(item) else { return Ok(None) };
         for number in 1..=COPIES_MOST {
             let copy = copy_name(&name, &self.host, self.now.wall, number);
@@ -369,6 +369,11 @@ impl Engine {
 
     /// The disk lost what the cloud has and is to have again.
     pub(super) fn restore(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
+        if let Some(LocalRow::Covered { by, stamp, .. }) = item.local
+            && stamp.ino != 0
+        {
+            return self.uncover(item, work, by);
+        }
         self.missing_on_disk(item)?;
         self.store.set_local(item.node, None)?;
         self.going.remove(&item.node);
@@ -380,6 +385,9 @@ impl Engine {
     /// Both differ, and it stays so until one of them changes.
     fn leave_alone(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
         self.drop_staged(item.folder, item.node);
+        if let Some(LocalRow::Covered { by, stamp, .. }) = item.local {
+            return self.leave_covered(item, work, by, stamp);
+        }
         if matches!(item.local, Some(LocalRow::Absent { .. })) && self.accept_deletion(item)? {
             // The tombstone keeps it away from now on.
             return self.restore(item, work);

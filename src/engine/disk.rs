@@ -53,6 +53,8 @@ pub(super) enum Want {
     Part { parent: NodeId, name: Name },
     /// Another name on disk, as the cloud has something else under its own.
     Aside { parent: NodeId, name: Name },
+    /// What stands in its place out of it: to another name, or into the version store.
+    Uncover { aside: Option<(NodeId, Name)> },
 }
 
 /// A batch that is being put together.
@@ -85,6 +87,7 @@ impl Engine {
             | Want::Move { parent, name }
             | Want::Part { parent, name }
             | Want::Aside { parent, name } => Some((*parent, name.clone())),
+            Want::Uncover { aside } => aside.clone(),
             Want::Park | Want::RemoveFile | Want::RemoveFolder => None,
         };
         if self.nodes.get(&item.node) == Some(&Phase::Busy) {
@@ -146,6 +149,7 @@ impl Engine {
         };
         let stamp = stamp.unwrap_or(NOT_OURS);
         let target = match want {
+            Want::Uncover { .. } => return self.uncovering(item, want),
             Want::MakeFolder { parent, name }
             | Want::Publish { parent, name }
             | Want::Adopt { parent, name }
@@ -158,7 +162,7 @@ impl Engine {
             Want::Park | Want::RemoveFile | Want::RemoveFolder => None,
         };
         let here = match want {
-            Want::MakeFolder { .. } | Want::Publish { .. } | Want::Adopt { .. } => None,
+            Want::MakeFolder { .. } | Want::Publish { .. } | Want::Adopt { .. } | Want::Uncover { .. } => None,
             Want::Move { .. }
             | Want::Park
             | Want::RemoveFile
@@ -226,6 +230,22 @@ impl Engine {
             (Want::RemoveFolder, _, Some(at)) => Some((Deed::RemoveFolder { at }, NewSeat::Nowhere)),
             _ => None,
         })
+    }
+
+    /// The deed that takes what stands in an item's place out of it.
+    fn uncovering(&mut self, item: &ItemRow, want: &Want) -> Result<Option<(Deed, NewSeat)>> {
+        let (Some(LocalRow::Covered { stamp, .. }), Want::Uncover { aside }) = (&item.local, want) else {
+            return Ok(None);
+        };
+        let Some(at) = self.place(item.node)? else { return Ok(None) };
+        let deed = match aside {
+            Some((parent, name)) => {
+                let Some(above) = self.place(*parent)? else { return Ok(None) };
+                Deed::Relocate { from: at, to: above.join(name), expect: *stamp, is_folder: true }
+            }
+            None => Deed::RemoveFile { at, expect: NOT_OURS, on_edit: OnEdit::Displace },
+        };
+        Ok(Some((deed, NewSeat::Unchanged)))
     }
 
     /// Where an item is on disk.
@@ -366,6 +386,12 @@ impl Engine {
         if self.policy(id).sends() && self.surprised(intent, &item, &result)? {
             return Ok(());
         }
+        let is_covered = matches!(item.local, Some(LocalRow::Covered { .. }));
+        if is_covered && !matches!(result, DeedResult::Done { .. } | DeedResult::Failed(_)) {
+            // It is not what its scan found any more.
+            let dirs: Vec<NodeId> = Self::dir_of(&item).into_iter().collect();
+            return self.look_around(node, &dirs, false);
+        }
         match result {
             DeedResult::Done { stamp, displaced } => {
                 if let Some(displaced) = displaced {
@@ -417,10 +443,30 @@ impl Engine {
             }
             DeedResult::StagedLost => self.forget_staged(id, node),
             DeedResult::Failed(error) if error.kind == DiskErrorKind::ParentMissing => self.parent_lost(intent)?,
-            DeedResult::Failed(error) => return self.item_failed(node, "disk", &error.to_string(), None),
+            DeedResult::Failed(error) => {
+                if error.kind == DiskErrorKind::UnsafePath {
+                    // Its scan says by what name, and once for all that is below.
+                    self.scan_places_of(intent, &item)?;
+                }
+                return self.item_failed(node, "disk", &error.to_string(), None);
+            }
         }
         self.make_ready(node, Lane::News);
         self.wake_waiters(node);
+        Ok(())
+    }
+
+    /// The directories that a deed is about are scanned.
+    fn scan_places_of(&mut self, intent: &IntentRow, item: &ItemRow) -> Result<()> {
+        let target = match &intent.seat {
+            NewSeat::At { parent, .. } | NewSeat::Parted { parent, .. } | NewSeat::Aside { parent, .. } => {
+                Some(*parent)
+            }
+            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged => None,
+        };
+        for dir in target.into_iter().chain(Self::dir_of(item)) {
+            self.store.want_scan(dir, item.folder, false, self.now.wall)?;
+        }
         Ok(())
     }
 
@@ -441,6 +487,7 @@ impl Engine {
             self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
         }
         match &intent.seat {
+            NewSeat::Unchanged if matches!(item.local, Some(LocalRow::Covered { .. })) => self.uncovered(item)?,
             NewSeat::Unchanged if self.policy(item.folder).sends() => self.rescan_around(item)?,
             NewSeat::Unchanged => {}
             NewSeat::Parted { parent, name } => {

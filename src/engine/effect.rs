@@ -25,6 +25,8 @@ pub enum Task {
     RestartCursor,
     /// Read the stream.
     Poll(Cursor),
+    /// Compare a place in the stream with both ends of the stream.
+    CheckCursor(Cursor),
     /// Wait for news.
     Wait {
         /// The place in the stream.

@@ -159,6 +159,13 @@ impl Folder {
         self.touched = true;
     }
 
+    /// The root is looked at as soon as nothing is done in it.
+    pub fn doubt_root(&mut self, now: u64) {
+        if self.opening.is_none() {
+            self.root_due = self.root_due.min(now);
+        }
+    }
+
     /// Whether deeds can be done in the local root.
     pub fn is_open(&self) -> bool {
         self.root == Root::Open && !self.stuck
@@ -439,21 +446,7 @@ impl Engine {
         // What happens to the disk meanwhile is not seen: it is scanned when it is back.
         folder.watched = false;
         folder.root_due = now + millis(ROOT_RETRIED_EVERY);
-        let (name, next_step) = match error.kind {
-            DiskErrorKind::RootLost => (
-                "root_lost",
-                "bring the directory back (mount the disk); nothing is deleted or fetched meanwhile, and the agent looks \
-                 again every ten seconds",
-            ),
-            DiskErrorKind::NotWritable => {
-                ("not_writable", "let the agent's user write there; it tries again every ten seconds")
-            }
-            DiskErrorKind::Full => ("disk_full", "make room; the agent tries again every ten seconds"),
-            DiskErrorKind::UnsafePath | DiskErrorKind::ParentMissing | DiskErrorKind::Item => {
-                ("root_refused", "see the cause; the agent tries again every ten seconds")
-            }
-        };
-        folder.degraded = Some(Degraded { name: name.into(), cause: error.to_string(), next_step: next_step.into() });
+        folder.degraded = Some(root_trouble(error));
         self.empty_working_set();
     }
 
@@ -569,4 +562,23 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// What is wrong with a folder whose local root cannot be worked in.
+pub(crate) fn root_trouble(error: &DiskError) -> Degraded {
+    let (name, next_step) = match error.kind {
+        DiskErrorKind::RootLost => (
+            "root_lost",
+            "bring the directory back (mount the disk); nothing is deleted or fetched meanwhile, and the agent looks \
+             again every ten seconds",
+        ),
+        DiskErrorKind::NotWritable => {
+            ("not_writable", "let the agent's user write there; it tries again every ten seconds")
+        }
+        DiskErrorKind::Full => ("disk_full", "make room; the agent tries again every ten seconds"),
+        DiskErrorKind::UnsafePath | DiskErrorKind::ParentMissing | DiskErrorKind::Item => {
+            ("root_refused", "see the cause; the agent tries again every ten seconds")
+        }
+    };
+    Degraded { name: name.into(), cause: error.to_string(), next_step: next_step.into() }
 }

@@ -1,6 +1,6 @@
 //! How the engine is: what only it knows, and what no row says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Engine, Job};
 use crate::id::{AccountId, FolderId};
@@ -32,6 +32,8 @@ pub struct Health {
     pub accounts: BTreeMap<AccountId, AccountHealth>,
     /// What is wrong with folders; those that are well are named with nothing.
     pub folders: BTreeMap<FolderId, Option<Degraded>>,
+    /// Folders whose disk is not looked at (yet): nothing is known of what happens there.
+    pub unopened: BTreeSet<FolderId>,
 }
 
 impl Engine {
@@ -40,9 +42,9 @@ impl Engine {
         let wall = |mono: u64| self.now.wall.plus_ms(mono.saturating_sub(self.now.mono) as i64);
         let accounts = self.accounts.iter().map(|(id, account)| {
             let health = AccountHealth {
-                degraded: account.degraded.clone(),
+                degraded: account.degraded.clone().or_else(|| account.without_long_poll()),
                 caught_up: account.drained > 0 && account.strays.is_empty(),
-                long_poll: account.is_waiting(),
+                long_poll: account.is_waiting() && account.long_poll.works(),
                 next_poll: account.asks_at(self.now.mono).filter(|_| account.usable()).map(wall),
                 closed_until: (account.closed_until > self.now.mono).then(|| wall(account.closed_until)),
                 budget: account.budget(self.now),
@@ -51,7 +53,12 @@ impl Engine {
         });
         let folders =
             self.folders.iter().map(|(id, folder)| (*id, folder.degraded.clone().or_else(|| folder.unwatched.clone())));
-        Health { accounts: accounts.collect(), folders: folders.collect() }
+        let unopened = self.folders.iter().filter(|(_, folder)| !folder.watched || !folder.is_open());
+        Health {
+            accounts: accounts.collect(),
+            folders: folders.collect(),
+            unopened: unopened.map(|(id, _)| *id).collect(),
+        }
     }
 
     /// Whether everything that can be done now is done: nothing is under way but waiting, every account was read to its end or cannot

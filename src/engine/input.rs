@@ -64,6 +64,8 @@ pub enum Outcome {
     CursorTaken(Result<Cursor, ProviderError>),
     /// The stream was read.
     Polled(Result<EventPage, ProviderError>),
+    /// A place in the stream was compared with its ends; [`crate::provider::ProviderErrorKind::CursorLost`] if it is none of the stream's.
+    CursorChecked(Result<(), ProviderError>),
     /// A long poll ended.
     Woken(Result<Wake, ProviderError>),
     /// A remote place was looked up.

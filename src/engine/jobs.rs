@@ -44,6 +44,7 @@ impl Engine {
             | Job::TakeCursor(_)
             | Job::Poll(_)
             | Job::PollAgain(_)
+            | Job::CheckCursor(_)
             | Job::Wait(_)
             | Job::Open(_)
             | Job::Resolve(..)
@@ -96,6 +97,7 @@ pub(super) fn job_folder(job: &Job) -> Option<FolderId> {
         | Job::Poll(_)
         | Job::PollAgain(_)
         | Job::Stray { .. }
+        | Job::CheckCursor(_)
         | Job::Wait(_)
         | Job::Look { .. }
         | Job::Tell { .. } => None,
@@ -119,6 +121,7 @@ pub(super) fn job_nodes(job: &Job) -> Vec<NodeId> {
         | Job::Poll(_)
         | Job::PollAgain(_)
         | Job::Stray { .. }
+        | Job::CheckCursor(_)
         | Job::Wait(_)
         | Job::Open(_)
         | Job::Resolve(..)

@@ -282,6 +282,15 @@ impl Engine {
         if is_folder && (found || returned) && !is_made {
             self.want_listing(known.node, known.folder, source.lane())?;
         }
+        // Example: `mv d k/d; mv k/d/e k/d/f`, and the second event comes before the first was observed: it leads below `k` only.
+        if found
+            && is_folder
+            && let Some(parent) = row.parent
+            && self.store.is_wanted_below(parent)?
+        {
+            self.store.want_sweep(known.node, known.folder, Presence::Present)?;
+            self.more = true;
+        }
         // Marked also when nothing differs and there is a deed under way: its outcome is compared with the newest facts anyway.
         let agreed = !differs && known.synced.is_some() && self.settled(known.node)?;
         if agreed {

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::effect::{Effect, Notice, Task};
 use super::hooks::Story;
-use super::input::WAIT_LIMIT;
 use super::learn::{Learned, Source};
 use super::purse::CallQueues;
 use super::purse::Purse;
 use super::remote::Strays;
 use super::{Engine, Job, millis};
 use crate::events::budget::Share;
-use crate::events::interval::{Bounds, Interval, backoff};
+use crate::events::interval::{Bounds, Interval, backoff, jitter};
+use crate::events::long_poll::LongPoll;
 use crate::events::{EventKind, EventPage, RemoteEvent, Subject};
 use crate::hook::HookKind;
 use crate::id::{AccountId, Cursor, FolderId, JobId, NodeId};
@@ -23,17 +23,20 @@ use crate::store::accounts::AccountRow;
 use crate::store::journal::NewEvent;
 
 mod again;
+mod cursor;
 mod stream;
+mod wake;
+
+#[cfg(test)]
+mod tests;
 
 pub(in crate::engine) use again::Again;
 use stream::Reading;
 
 /// A stream that was not read for this long may have lost events: 13 days, a day below the shortest retention that Box documents.
 const PLACE_KEPT_MS: i64 = 13 * 24 * 3_600 * 1_000;
-/// The safety net below a working long poll.
-const NET_UNDER_LONG_POLL: Duration = Duration::from_mins(30);
 /// The longest interval without a long poll.
-const CEILING: Duration = Duration::from_mins(5);
+pub(super) const CEILING: Duration = Duration::from_mins(5);
 /// The shortest interval of a provider that asks for long ones, for a while after activity.
 const ALERT_FLOOR: Duration = Duration::from_secs(30);
 /// The shortest pause between two wake-ups of a long poll that brought nothing new.
@@ -81,6 +84,8 @@ pub(super) struct Account {
     next_wait: u64,
     woken: bool,
     news_since_wake: bool,
+    pub long_poll: LongPoll,
+    cursor_check: cursor::Check,
     pub drained: u64,
     interval: Interval,
     failures: u32,
@@ -99,6 +104,7 @@ impl Account {
     fn new(settings: AccountSettings, capabilities: Capabilities, row: AccountRow) -> Self {
         let bounds = bounds(&settings, &capabilities);
         let purse = Purse::new(row.spent);
+        let cursor_check = cursor::Check::new(row.cursor.is_some());
         Self {
             settings,
             capabilities,
@@ -115,6 +121,8 @@ impl Account {
             next_wait: 0,
             woken: false,
             news_since_wake: false,
+            long_poll: LongPoll::default(),
+            cursor_check,
             drained: 0,
             interval: Interval::new(bounds),
             failures: 0,
@@ -147,13 +155,14 @@ impl Account {
         let waits = (self.can_wait() && self.next_wait < u64::MAX).then(|| self.next_wait.max(self.closed_until));
         let opens = (self.closed_until > now).then_some(self.closed_until);
         let refused = self.purse.refused_until(now);
+        let gives_up = self.waiting.and(self.long_poll.given_up_at());
         let again = self.again.due().filter(|_| self.job.is_none()).map(|at| at.max(self.closed_until));
-        self.asks_at(now).into_iter().chain(waits).chain(opens).chain(refused).chain(again).min()
+        self.asks_at(now).into_iter().chain(waits).chain(opens).chain(refused).chain(again).chain(gives_up).min()
     }
 
     /// When the next question about the account or its stream is asked; nothing while one is.
     pub fn asks_at(&self, now: u64) -> Option<u64> {
-        let at_once = self.stage == Stage::New || self.row.cursor.is_none();
+        let at_once = self.stage == Stage::New || self.row.cursor.is_none() || self.checks_cursor_at(now);
         let at = if at_once { self.closed_until } else { self.next_poll.max(self.closed_until) };
         // What is due and was refused for want of budget is asked for when that may have changed.
         let at = match self.purse.refused_until(now) {
@@ -177,7 +186,7 @@ impl Account {
     /// The interval of listening while nothing happens.
     pub fn rest(&self) -> Duration {
         let bounds = bounds(&self.settings, &self.capabilities);
-        if self.capabilities.long_poll { bounds.ceiling.max(NET_UNDER_LONG_POLL) } else { bounds.ceiling }
+        if self.capabilities.long_poll { self.net() } else { bounds.ceiling }
     }
 
     /// Calls under way, but for long polls.
@@ -280,6 +289,7 @@ impl Engine {
 
     fn drive_account(&mut self, id: AccountId) -> Result<()> {
         let now = self.now;
+        self.give_up_wait(id);
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         if account.job.is_none() && now.mono >= account.closed_until && account.stage != Stage::Stuck {
             let stream = account.stream();
@@ -291,15 +301,16 @@ impl Engine {
                 // Whoever had a place in this very stream has lost it.
                 let had_place = account.row.stream.as_ref() == Some(&stream);
                 (Job::TakeCursor(id), if had_place { Task::RestartCursor } else { Task::TakeCursor })
-            } else if now.mono >= account.next_poll {
-                match &account.row.cursor {
-                    Some(cursor) => (Job::Poll(id), Task::Poll(cursor.clone())),
-                    None => return Ok(()),
-                }
-            } else if let Some(cursor) = account.again.take_due(now.mono) {
-                (Job::PollAgain(id), Task::Poll(cursor))
             } else {
-                return self.drive_wait(id);
+                let checks = account.checks_cursor_at(now.mono);
+                match &account.row.cursor {
+                    Some(cursor) if checks => (Job::CheckCursor(id), Task::CheckCursor(cursor.clone())),
+                    Some(cursor) if now.mono >= account.next_poll => (Job::Poll(id), Task::Poll(cursor.clone())),
+                    _ => match account.again.take_due(now.mono) {
+                        Some(cursor) => (Job::PollAgain(id), Task::Poll(cursor)),
+                        None => return self.drive_wait(id),
+                    },
+                }
             };
             let is_poll = matches!(about, Job::Poll(_));
             if !self.may_call(id, Share::Listening) {
@@ -316,18 +327,6 @@ impl Engine {
             self.outbox.push(Effect::Cloud { job, account: id, task });
         }
         self.drive_wait(id)
-    }
-
-    fn drive_wait(&mut self, id: AccountId) -> Result<()> {
-        let Some(account) = self.accounts.get(&id) else { return Ok(()) };
-        let ready = account.can_wait() && self.now.mono >= account.closed_until.max(account.next_wait);
-        let (true, Some(cursor)) = (ready, account.row.cursor.clone()) else { return Ok(()) };
-        let Some(job) = self.start(Job::Wait(id))? else { return Ok(()) };
-        if let Some(account) = self.accounts.get_mut(&id) {
-            account.waiting = Some(job);
-        }
-        self.outbox.push(Effect::Cloud { job, account: id, task: Task::Wait { cursor, limit: WAIT_LIMIT } });
-        Ok(())
     }
 
     /// What an error of an account's call means for the account; says whether calls may go on.
@@ -477,6 +476,7 @@ impl Engine {
             }
         };
         let stream = account.stream();
+        account.cursor_check = cursor::Check::new(false);
         account.row.cursor = Some(cursor.clone());
         account.row.stream = Some(stream.clone());
         account.row.polled_at = Some(now.wall);
@@ -490,30 +490,6 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn woken(&mut self, id: AccountId, result: std::result::Result<Wake, ProviderError>) {
-        let chance = self.chance.next();
-        let now = self.now.mono;
-        let Some(account) = self.accounts.get_mut(&id) else { return };
-        account.waiting = None;
-        match result {
-            Ok(Wake::News) => {
-                account.woken = true;
-                account.news_since_wake = false;
-                account.next_poll = 0;
-                // Until the stream was read nothing new can be waited for.
-                account.next_wait = u64::MAX;
-            }
-            Ok(Wake::Quiet) => account.next_wait = now,
-            Err(error) if error.kind == ProviderErrorKind::SignInNeeded => self.account_failed(id, &error),
-            Err(error) => {
-                // The interval goes on underneath; only the waiting is put off.
-                account.failures += 1;
-                account.next_wait = now + millis(backoff(account.failures.max(3), error.retry_after, chance));
-                account.next_poll = account.next_poll.min(now + millis(CEILING));
-            }
-        }
-    }
-
     pub(super) fn polled(
         &mut self,
         id: AccountId,
@@ -525,10 +501,7 @@ impl Engine {
         let page = match result {
             Ok(page) => page,
             Err(error) if error.kind == ProviderErrorKind::CursorLost => {
-                account.row.cursor = None;
-                self.store.drop_cursor(id)?;
-                self.lose_place(id, "the provider no longer knows our place in the event stream")?;
-                return Ok(());
+                return self.lose_cursor(id, "the provider no longer knows our place in the event stream");
             }
             Err(error) => {
                 self.account_failed(id, &error);
@@ -536,7 +509,6 @@ impl Engine {
             }
         };
         let stream = account.stream();
-        let before = account.row.cursor.clone();
         let counts = self.take_events(id, &page.events, Reading::First)?;
         // Events, the marks that they left and the cursor behind them commit together.
         let newest = self.accounts.get(&id).and_then(|account| account.row.newest_event);
@@ -547,10 +519,15 @@ impl Engine {
         self.account_worked(id);
         let chance = self.chance.next();
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        if let Some(before) = before.filter(|before| account.capabilities.disordered && *before != page.next) {
-            account.again.note(before, now.mono, counts.relevant + counts.own > 0);
+        let before = account.row.cursor.replace(page.next.clone());
+        if let Some(before) = before {
+            if account.capabilities.disordered && before != page.next {
+                account.again.note(before.clone(), now.mono, counts.relevant + counts.own > 0);
+            }
+            if counts.relevant + counts.foreign + counts.own > 0 {
+                account.long_poll.stream_had_news(&before, account.waiting.is_some(), now.mono);
+            }
         }
-        account.row.cursor = Some(page.next);
         account.row.polled_at = Some(now.wall);
         add_counts(&mut account.row.counts, counts);
         account.news_since_wake |= counts.relevant + counts.foreign + counts.stale + counts.own > 0;
@@ -559,18 +536,22 @@ impl Engine {
             account.next_poll = 0;
             return Ok(());
         }
+        account.cursor_check.polled(page.events.is_empty());
         account.drained = account.polls_begun;
         let bounds = bounds(&account.settings, &account.capabilities);
         let news = std::mem::take(&mut account.news_since_wake);
         let for_us = std::mem::take(&mut account.news_for_us);
         let pause = account.interval.next(bounds, for_us, chance);
-        let pause = account.affordable(pause, now);
-        if account.capabilities.long_poll {
-            account.next_poll = now.mono + millis(pause.max(NET_UNDER_LONG_POLL));
-            let spurious = std::mem::take(&mut account.woken) && !news;
+        if !account.capabilities.long_poll {
+            account.next_poll = now.mono + millis(account.affordable(pause, now));
+            return Ok(());
+        }
+        let net = jitter(account.net(), chance);
+        let pause = if account.long_poll.works() { net } else { pause.min(net) };
+        account.next_poll = now.mono + millis(account.affordable(pause, now));
+        let spurious = std::mem::take(&mut account.woken) && !news;
+        if account.long_poll.works() || account.next_wait == u64::MAX {
             account.next_wait = now.mono + if spurious { millis(SPURIOUS_WAKE_PAUSE) } else { 0 };
-        } else {
-            account.next_poll = now.mono + millis(pause);
         }
         Ok(())
     }

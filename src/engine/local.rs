@@ -21,6 +21,7 @@ use crate::store::scans::ScanRow;
 use crate::store::work::{Ask, Lane};
 use crate::tree::Stamp;
 
+mod covered;
 mod gone;
 mod moved;
 
@@ -68,6 +69,12 @@ impl Engine {
                     self.store.want_scan(node, id, false, due)?;
                 }
             }
+            News::Root => {
+                if let Some(folder) = self.folders.get_mut(&id) {
+                    folder.doubt_root(self.now.mono);
+                }
+            }
+            News::Rescan(Rescan::Asked) => self.scan_unwatched(id)?,
             News::Rescan(why) => {
                 self.scan_all(id)?;
                 let again = self.now.mono + millis(UNWATCHED_EVERY);
@@ -94,6 +101,15 @@ impl Engine {
             Some(root) => self.store.want_scan(root, id, true, self.now.wall),
             None => Ok(()),
         }
+    }
+
+    /// Looks at what is not watched, and at what could not be read before. Nothing where every directory is watched.
+    pub(super) fn scan_unwatched(&mut self, id: FolderId) -> Result<()> {
+        self.store.scan_failed_now(id, self.now.wall)?;
+        if self.folders.get(&id).is_some_and(|folder| folder.unwatched.is_some()) {
+            self.scan_all(id)?;
+        }
+        Ok(())
     }
 
     /// A directory and, from now on, what is in it is looked at again.
@@ -123,6 +139,7 @@ impl Engine {
         }
         // The watcher begins before the scan, so that nothing falls between them.
         self.outbox.push(Effect::Watch(id, true));
+        self.store.scan_now(id, self.now.wall)?;
         self.scan_all(id)
     }
 
@@ -174,6 +191,7 @@ impl Engine {
                 let scan = Scan { row, after: None, attempts, unsteady: false, holds: false };
                 return self.order_scan(id, path, scan);
             }
+            self.store.scan_ended(row.node)?;
         }
         Ok(())
     }
@@ -203,7 +221,10 @@ impl Engine {
         let Some(item) = self.store.item(scan.row.node)? else { return Ok(()) };
         let page = match result {
             Ok(page) => page,
-            Err(ScanFailure::Missing | ScanFailure::NotAFolder) => return self.rescan_around(&item),
+            Err(ScanFailure::Missing | ScanFailure::NotAFolder) => {
+                self.store.scan_ended(item.node)?;
+                return self.rescan_around(&item);
+            }
             Err(ScanFailure::Unreadable(error)) => {
                 let wait = backoff(scan.attempts + 3, None, self.chance.next());
                 let due = self.now.wall.plus_ms(millis(wait) as i64);
@@ -217,6 +238,13 @@ impl Engine {
                 return Ok(());
             }
         };
+        if page.next.is_none() {
+            self.store.scan_ended(item.node)?;
+        }
+        if scan.attempts > 0 {
+            // What was in the way here may have been in the way of others.
+            self.store.scan_failed_now(id, self.now.wall)?;
+        }
         scan.unsteady |= !page.steady;
         scan.holds |= !page.entries.is_empty() || !page.unreadable.is_empty();
         self.take_page(&item, &scan, &page)?;
@@ -225,6 +253,7 @@ impl Engine {
             if let Some(Place { base: Base::Tree, path }) = self.place(item.node)? {
                 return self.order_scan(id, path, scan);
             }
+            self.store.scan_ended(item.node)?;
         } else if scan.unsteady {
             let due = self.now.wall.plus_ms(millis(UNSTEADY_AGAIN) as i64);
             self.store.want_scan(item.node, id, scan.row.deep, due)?;
@@ -341,24 +370,18 @@ impl Engine {
 
     /// One entry of a directory.
     fn entry(&mut self, dir: &ItemRow, entry: &LocalEntry, deep: bool) -> Result<()> {
-        let kind = match entry.kind {
-            EntryKind::File => ItemKind::File,
-            EntryKind::Folder => ItemKind::Folder,
-            // What is neither file nor folder of this disk hides what may be below it, and proves nothing.
-            EntryKind::Link | EntryKind::Special | EntryKind::Mount => return Ok(()),
-        };
+        let kind = covered::kind_of(entry.kind);
         let known = match self.store.seated_at(dir.node, &entry.name)? {
             Some(node) => self.store.item(node)?,
             None => None,
         };
-        match known {
-            Some(known) if known.id.kind() != kind => {
-                self.missing(&known)?;
-                self.new_entry(dir, entry, kind)
-            }
-            Some(known) if kind == ItemKind::File => self.known_file(&known, entry),
-            Some(known) => self.known_folder(dir, &known, entry, deep),
-            None => self.new_entry(dir, entry, kind),
+        match (known, kind) {
+            (Some(known), kind) if Some(known.id.kind()) != kind => self.another_kind(dir, &known, entry),
+            (Some(known), Some(ItemKind::File)) => self.known_file(&known, entry),
+            (Some(known), _) => self.known_folder(dir, &known, entry, deep),
+            (None, Some(kind)) => self.new_entry(dir, entry, kind),
+            // What is neither file nor folder of this disk is nobody's to sync.
+            (None, None) => Ok(()),
         }
     }
 
@@ -367,7 +390,8 @@ impl Engine {
     fn known_file(&mut self, known: &ItemRow, entry: &LocalEntry) -> Result<()> {
         // With only another status change time it may have other permissions, or another content of the same length under a modification
         // time that was set back: it is read.
-        if known.disk_stamp() == Some(entry.stamp) {
+        let is_covered = matches!(known.local, Some(LocalRow::Covered { .. }));
+        if !is_covered && known.disk_stamp() == Some(entry.stamp) {
             return Ok(());
         }
         let seat = seat_of(known);
@@ -383,10 +407,17 @@ impl Engine {
             self.missing(known)?;
             return self.new_entry(dir, entry, ItemKind::Folder);
         }
+        let was_covered = matches!(known.local, Some(LocalRow::Covered { .. }));
+        if was_covered {
+            self.store.vanished_told(known.node)?;
+            self.observe(known, Some(LocalRow::Present { seat: seat_of(known), edit: None, at: self.now.wall }))?;
+            // Others may have waited for it.
+            self.store.wake_code(crate::engine::reconcile::LOCAL_IN_THE_WAY)?;
+        }
         if !is_same {
             self.replaced_folder(known, entry.stamp)?;
         }
-        if deep || !is_same {
+        if deep || !is_same || was_covered {
             self.store.want_scan(known.node, known.folder, true, self.now.wall)?;
         }
         Ok(())
@@ -464,6 +495,11 @@ impl Engine {
 
     /// A complete scan did not find an item where it was.
     pub(super) fn missing(&mut self, item: &ItemRow) -> Result<()> {
+        self.lose_sight(item, LocalRow::Absent { at: self.now.wall })
+    }
+
+    /// An item is not where it was. If it is not elsewhere either, `gone` is what the disk has of it.
+    fn lose_sight(&mut self, item: &ItemRow, gone: LocalRow) -> Result<()> {
         if self.store.item(item.node)?.is_none() {
             // Another one that is missing here as well turned out to be what it was.
             return Ok(());
@@ -478,7 +514,7 @@ impl Engine {
             }
             return Ok(());
         }
-        self.observe(item, Some(LocalRow::Absent { at: self.now.wall }))?;
+        self.observe(item, Some(gone))?;
         if item.id.is_folder() {
             self.store.vanish(item.node, item.folder)?;
             self.more = true;
@@ -548,6 +584,10 @@ fn differing(item: &ItemRow, local: LocalRow) -> Option<LocalRow> {
 fn same_but_when(one: Option<&LocalRow>, other: Option<&LocalRow>) -> bool {
     match (one, other) {
         (Some(LocalRow::Absent { .. }), Some(LocalRow::Absent { .. })) | (None, None) => true,
+        (
+            Some(LocalRow::Covered { by, stamp, .. }),
+            Some(LocalRow::Covered { by: other_by, stamp: other_stamp, .. }),
+        ) => by == other_by && stamp.same_inode(other_stamp),
         (
             Some(LocalRow::Present { seat, edit, .. }),
             Some(LocalRow::Present { seat: other_seat, edit: other_edit, .. }),

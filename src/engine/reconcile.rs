@@ -312,6 +312,9 @@ impl Engine {
             self.await_node(work, &above)?;
             return Ok(false);
         }
+        if self.waits_for_covered(item, work, &above)? {
+            return Ok(false);
+        }
         let Some(occupant) = self.store.seated_at(parent, name)?.filter(|occupant| *occupant != item.node) else {
             return Ok(true);
         };

@@ -200,6 +200,10 @@ impl Engine {
                 }
                 self.store.want_listing_now(dir, folder)
             }
+            Mark::Below(dir, name) => {
+                self.questions.expect_name(dir, &name);
+                self.store.want_listing_below(dir, folder)
+            }
             Mark::Subtree(dir) => {
                 self.store.want_listing(dir, folder)?;
                 self.store.want_sweep(dir, folder, Presence::Present)?;

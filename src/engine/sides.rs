@@ -1,5 +1,6 @@
 //! The three sides of an item as its row has them, for the planner.
 
+use crate::local_news::EntryKind;
 use crate::path::{LocalName, Name, local_name};
 use crate::plan::{self, Action, LocalContent, LocalSide, Policy, RemoteSide, SyncedSide};
 use crate::store::items::{ItemRow, LocalEdit, LocalRow, Presence, SeatRow};
@@ -7,6 +8,9 @@ use crate::tree::Seat;
 
 /// What the planner says of an item now.
 pub(crate) fn plan_under(policy: Policy, item: &ItemRow) -> Action {
+    if let Some(LocalRow::Covered { by, .. }) = item.local {
+        return plan::covered(policy, &remote_side(item), by == EntryKind::Mount);
+    }
     plan::decide(policy, item.id.kind(), &remote_side(item), &local_side(item), synced_side(item).as_ref())
 }
 
@@ -14,7 +18,8 @@ pub(crate) fn plan_under(policy: Policy, item: &ItemRow) -> Action {
 fn local_side(item: &ItemRow) -> LocalSide {
     match &item.local {
         None => LocalSide::AsSynced,
-        Some(LocalRow::Absent { .. }) => LocalSide::Absent,
+        // What covers an item is planned for by itself.
+        Some(LocalRow::Absent { .. } | LocalRow::Covered { .. }) => LocalSide::Absent,
         Some(LocalRow::Present { edit, .. }) => match item.disk_seat() {
             Some(SeatRow::At { parent, name }) => LocalSide::Present {
                 parent,

@@ -9,7 +9,7 @@ use crate::id::{FolderId, ItemKind};
 use crate::plan::Action;
 use crate::settings::{Mode, OnLocalDelete};
 use crate::store::Result;
-use crate::store::items::{ItemRow, SeatRow};
+use crate::store::items::{ItemRow, LocalRow, SeatRow};
 use crate::store::undo::{Away, Tombstone};
 use crate::store::work::{Ask, Lane, WorkRow};
 use crate::tree::Wall;
@@ -70,7 +70,10 @@ impl Engine {
 
     /// What we had put on disk is not there (any more).
     pub(super) fn missing_on_disk(&mut self, item: &ItemRow) -> Result<()> {
-        self.accept_deletion(item)?;
+        // What something else stands in the place of was not deleted.
+        if !matches!(item.local, Some(LocalRow::Covered { .. })) {
+            self.accept_deletion(item)?;
+        }
         self.put_synced(item, None)
     }
 

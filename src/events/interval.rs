@@ -62,7 +62,8 @@ fn percent(span: Duration, percent: u64) -> Duration {
     Duration::from_millis((span.as_millis() as u64).saturating_mul(percent) / 100)
 }
 
-fn jitter(span: Duration, chance: u64) -> Duration {
+/// A span that chance makes up to a fifth longer, never shorter.
+pub fn jitter(span: Duration, chance: u64) -> Duration {
     let width = percent(span, JITTER_PERCENT).as_millis() as u64;
     span + Duration::from_millis(chance % (width + 1))
 }

@@ -79,7 +79,10 @@ impl Batch<'_> {
         };
         let seen = spot.look().map_err(|why| refuse(self, why))?;
         match seen {
-            Some(seen) if seen.is_folder() && seen.stamp.dev == self.folder.stamp.dev => {}
+            Some(seen)
+                if seen.is_folder()
+                    && seen.stamp.dev == self.folder.stamp.dev
+                    && (made || !disk::is_mount_point(parent, name)) => {}
             Some(seen) if seen.is_folder() => return Err(refuse(self, Errno::XDEV)),
             Some(_) => return Ok(DeedResult::Occupied { by_folder: false }),
             None => return Err(refuse(self, Errno::NOENT)),

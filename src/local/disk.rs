@@ -105,6 +105,14 @@ pub(crate) fn look(dir: BorrowedFd<'_>, name: &OsStr) -> Result<Option<Seen>> {
     }
 }
 
+/// Whether something is mounted at `name`, be it a part of the same filesystem. Kernels that cannot tell find only other filesystems, by
+/// their device numbers.
+pub(crate) fn is_mount_point(dir: BorrowedFd<'_>, name: &OsStr) -> bool {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    fs::statx(dir, name, flags, fs::StatxFlags::TYPE)
+        .is_ok_and(|seen| seen.stx_attributes.contains(fs::StatxAttributes::MOUNT_ROOT))
+}
+
 /// Opens what is at `name` for reading: never through a link, never waiting for the other end of a pipe.
 pub(crate) fn open_file(dir: BorrowedFd<'_>, name: &OsStr) -> Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

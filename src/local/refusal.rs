@@ -12,7 +12,14 @@ pub(super) fn refused(operation: &str, place: &dyn std::fmt::Display, errno: Err
         Errno::LOOP | Errno::XDEV | Errno::NOTDIR | Errno::BUSY => DiskErrorKind::UnsafePath,
         _ => DiskErrorKind::Item,
     };
-    error(kind, operation, place, &std::io::Error::from(errno).to_string())
+    let why = match errno {
+        Errno::XDEV => {
+            "another filesystem is mounted there or above, and what is mounted in a folder is not synced".to_owned()
+        }
+        Errno::LOOP => "a symbolic link is there or above, and links are never followed".to_owned(),
+        errno => std::io::Error::from(errno).to_string(),
+    };
+    error(kind, operation, place, &why)
 }
 
 /// An error whose kind is known. The place is shown with control characters escaped: the cloud chose it.

@@ -84,14 +84,16 @@ impl LocalFolder {
         if now.st_dev != self.stamp.dev || now.st_ino != self.stamp.ino {
             return Err(lost(&self.root, "another directory is there now; was its disk unmounted or replaced?"));
         }
-        let is = |dir: BorrowedFd<'_>, name: &str, ino: u64| matches!(disk::look(dir, OsStr::new(name)), Ok(Some(Seen { stamp, .. })) if stamp.ino == ino);
-        if !is(self.top.as_fd(), RESERVED_NAME, self.ours_ino) {
-            return Err(lost(&self.root, &format!("our directory `{RESERVED_NAME}` is gone")));
-        }
-        match self.inside.iter().find(|(name, ino)| !is(self.ours.as_fd(), name, *ino)) {
-            Some((name, _)) => Err(lost(&self.root, &format!("`{RESERVED_NAME}/{name}` is gone"))),
-            None => Ok(()),
-        }
+        let check = |dir: BorrowedFd<'_>, name: &str, ino: u64, shown: &str| match disk::look(dir, OsStr::new(name)) {
+            Ok(Some(Seen { stamp, .. })) if stamp.ino == ino => Ok(()),
+            Ok(_) => Err(lost(&self.root, &format!("`{shown}` is gone"))),
+            Err(why @ (Errno::ACCESS | Errno::PERM)) => Err(not_writable("look into", &self.root.display(), why)),
+            Err(why) => Err(lost(&self.root, &std::io::Error::from(why).to_string())),
+        };
+        check(self.top.as_fd(), RESERVED_NAME, self.ours_ino, RESERVED_NAME)?;
+        self.inside
+            .iter()
+            .try_for_each(|(name, ino)| check(self.ours.as_fd(), name, *ino, &format!("{RESERVED_NAME}/{name}")))
     }
 }
 

@@ -27,7 +27,8 @@ impl LocalFolder {
             Err(Errno::NOENT) => {
                 return Err(self.check_root().map_or_else(ScanFailure::Unreadable, |()| ScanFailure::Missing));
             }
-            Err(Errno::NOTDIR | Errno::LOOP) => return Err(ScanFailure::NotAFolder),
+            // Which it is on the way, the scan of the directory above tells.
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::XDEV) if !dir.is_root() => return Err(ScanFailure::NotAFolder),
             Err(why) => return Err(unreadable(why)),
         };
         let before = disk::look_at(&handle).map_err(unreadable)?.stamp;
@@ -37,8 +38,14 @@ impl LocalFolder {
         for name in names {
             match disk::look(handle.as_fd(), name.as_os_str()) {
                 Ok(Some(seen)) => scan.entries.push(LocalEntry {
+                    kind: if seen.stamp.dev != self.stamp.dev
+                        || seen.is_folder() && disk::is_mount_point(handle.as_fd(), name.as_os_str())
+                    {
+                        EntryKind::Mount
+                    } else {
+                        kind_of(seen.kind)
+                    },
                     name,
-                    kind: if seen.stamp.dev == self.stamp.dev { kind_of(seen.kind) } else { EntryKind::Mount },
                     stamp: seen.stamp,
                     links: seen.links,
                 }),

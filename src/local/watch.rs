@@ -2,6 +2,7 @@
 //!
 //! Directories are watched one by one, so that our own and those behind links and mounts never are.
 
+mod barrier;
 mod quiet;
 
 use std::collections::BTreeSet;
@@ -9,16 +10,17 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{Config, ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
+use self::barrier::Barriers;
 use self::quiet::Quieter;
 use super::{Found, Kind, LocalFolder};
 use crate::local_news::{News, Rescan};
-use crate::path::{Name, RelPath};
+use crate::path::{Name, RESERVED_NAME, RelPath};
 
 /// How many notifications may wait; when more come, everything is scanned.
 const WAITING_MAX: usize = 4_096;
@@ -31,6 +33,16 @@ const PULSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Watching {
     stop: Arc<AtomicBool>,
+    local: Arc<LocalFolder>,
+    barriers: Arc<Barriers>,
+}
+
+impl Watching {
+    /// Asks for everything that happened in the folder until now to be told as hints at once. Something arrives when that is done;
+    /// nothing is returned where the watch cannot say.
+    pub fn barrier(&self) -> Option<Receiver<()>> {
+        self.barriers.ask(&self.local)
+    }
 }
 
 impl Drop for Watching {
@@ -47,23 +59,32 @@ pub fn watch(
     tell: impl FnMut(News) -> Result<(), News> + Send + 'static,
 ) -> std::io::Result<Watching> {
     let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
-    std::thread::Builder::new().name("watch".into()).spawn(move || run(&local, tell, &stopped))?;
-    Ok(Watching { stop })
+    let barriers = Arc::new(Barriers::default());
+    let watching = Watching { stop: Arc::clone(&stop), local: Arc::clone(&local), barriers: Arc::clone(&barriers) };
+    barrier::sweep(&local);
+    std::thread::Builder::new().name("watch".into()).spawn(move || run(&local, tell, &stop, &barriers))?;
+    Ok(watching)
 }
 
-fn run(local: &LocalFolder, mut tell: impl FnMut(News) -> Result<(), News>, stop: &AtomicBool) {
+fn run(
+    local: &LocalFolder,
+    mut tell: impl FnMut(News) -> Result<(), News>,
+    stop: &AtomicBool,
+    barriers: &Arc<Barriers>,
+) {
     let began = Instant::now();
     let now = || began.elapsed().as_millis() as u64;
     let mut quieter = Quieter::default();
-    let (mut watch, events) = match Watch::new(local) {
+    let (mut watch, events) = match Watch::new(local, barriers) {
         Ok(made) => made,
         Err(error) => {
+            barriers.go_deaf();
             quieter.rescan(Rescan::Unwatched { text: explain(&error, 0) }, now());
             deliver_last(&mut quieter, &mut tell, stop, now);
             return;
         }
     };
+    watch.add_our_own();
     watch.add(&RelPath::root(), &mut |_| ());
     quieter.rescan(Rescan::Began, now());
     watch.complain(&mut quieter, now());
@@ -73,11 +94,18 @@ fn run(local: &LocalFolder, mut tell: impl FnMut(News) -> Result<(), News>, stop
         {
             quieter.again(news, now());
         }
+        if quieter.is_empty() {
+            for passed in watch.passed.drain(..) {
+                // Whoever waited may have gone away.
+                let _ = passed.send(());
+            }
+        }
         let rest = quieter.due_at().map_or(PULSE, |due| Duration::from_millis(due.saturating_sub(now())).min(PULSE));
         match events.recv_timeout(rest) {
             Ok(event) => watch.take(event, &mut quieter, now()),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
+                barriers.go_deaf();
                 quieter.rescan(Rescan::Unwatched { text: "the watch ended by itself".into() }, now());
                 deliver_last(&mut quieter, &mut tell, stop, now);
                 return;
@@ -87,6 +115,8 @@ fn run(local: &LocalFolder, mut tell: impl FnMut(News) -> Result<(), News>, stop
             // Directories that nobody told us of may be there now.
             watch.add(&RelPath::root(), &mut |_| ());
             quieter.rescan(Rescan::Overflow, now());
+            // A cookie may be among what was dropped.
+            watch.passed.extend(barriers.everybody());
         }
         watch.complain(&mut quieter, now());
     }
@@ -111,6 +141,9 @@ fn deliver_last(
 
 struct Watch<'a> {
     local: &'a LocalFolder,
+    barriers: &'a Barriers,
+    /// Whose cookies were noticed, until what was noticed before them is told.
+    passed: Vec<Sender<()>>,
     watcher: RecommendedWatcher,
     missed: Arc<AtomicBool>,
     watched: u64,
@@ -123,12 +156,35 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(local: &'a LocalFolder) -> notify::Result<(Self, Receiver<notify::Result<Event>>)> {
+    fn new(local: &'a LocalFolder, barriers: &'a Barriers) -> notify::Result<(Self, Receiver<notify::Result<Event>>)> {
         let (sender, events) = sync_channel(WAITING_MAX);
         let missed = Arc::new(AtomicBool::new(false));
         let handler = forwarder(sender, Arc::clone(&missed));
         let watcher = RecommendedWatcher::new(handler, Config::default().with_follow_symlinks(false))?;
-        Ok((Self { local, watcher, missed, watched: 0, trouble: None, refused: BTreeSet::new(), full: false }, events))
+        let watch = Self {
+            local,
+            barriers,
+            passed: Vec::new(),
+            watcher,
+            missed,
+            watched: 0,
+            trouble: None,
+            refused: BTreeSet::new(),
+            full: false,
+        };
+        Ok((watch, events))
+    }
+
+    /// Watches our own directory for cookies. What was asked before then is answered once the watch stands.
+    fn add_our_own(&mut self) {
+        let ours = self.local.root().join(RESERVED_NAME);
+        match self.watcher.watch(&ours, RecursiveMode::NonRecursive) {
+            Ok(()) => self.passed.extend(self.barriers.everybody()),
+            Err(error) => {
+                self.barriers.go_deaf();
+                self.trouble = Some(explain(&error, self.watched));
+            }
+        }
     }
 
     /// Watches a directory and all below it; `found` hears of each.
@@ -192,13 +248,20 @@ impl<'a> Watch<'a> {
             }
         };
         for path in &event.paths {
+            if let Some(passed) = self.barriers.noticed(self.local.root(), path) {
+                self.passed.push(passed);
+                quieter.hurry(now);
+                continue;
+            }
             let Some(path) = relative(self.local.root(), path) else { continue };
-            // A directory appeared, or may be read from now on: it may hold something already, which nobody told of.
-            let was_refused =
-                matches!(event.kind, EventKind::Modify(ModifyKind::Metadata(_))) && self.refused.contains(&path);
-            if (may_be_new_folder(event.kind) || was_refused) && self.is_folder(&path) {
+            // A directory appeared, or may be read from now on: it may hold something already, which nobody told of. With other
+            // permissions it may be one that can no longer be read.
+            let is_changed = matches!(event.kind, EventKind::Modify(ModifyKind::Metadata(_)));
+            if (may_be_new_folder(event.kind) || is_changed) && self.is_folder(&path) {
                 quieter.note(path.clone(), now);
-                self.add(&path, &mut |inner| quieter.note(inner.clone(), now));
+                if !is_changed || self.refused.contains(&path) {
+                    self.add(&path, &mut |inner| quieter.note(inner.clone(), now));
+                }
             }
             quieter.note(path.split_last().map_or_else(RelPath::root, |(parent, _)| parent), now);
         }

@@ -87,6 +87,7 @@ impl Provider for BoxCom {
             disordered: true,
             top_id: Some(translate::ROOT_ID),
             long_poll: self.is_user_stream(),
+            checks_cursor: false,
             events_carry_items: self.is_user_stream(),
             folds_case: true,
             hash: HashKind::Sha1,

@@ -97,6 +97,7 @@ impl Provider for Egnyte {
             disordered: false,
             top_id: None,
             long_poll: false,
+            checks_cursor: true,
             events_carry_items: false,
             folds_case: true,
             poll_floor: POLL_FLOOR,
@@ -125,6 +126,10 @@ impl Provider for Egnyte {
 
     async fn events(&self, cursor: &Cursor) -> Result<EventPage> {
         self.stream.read(&self.api, cursor).await
+    }
+
+    async fn check_cursor(&self, cursor: &Cursor) -> Result<()> {
+        self.stream.check(&self.api, cursor).await
     }
 
     async fn wait_for_news(&self, _cursor: &Cursor, limit: Duration) -> Result<Wake> {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, LOCATION};
 use reqwest::{Client, RequestBuilder, Response};
 use url::{Host, Url};
 
@@ -31,14 +31,25 @@ pub use retry::{MAX_RETRY_AFTER, RetryPolicy, retry_after, retrying};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long we wait for the head of an answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long we wait for the head of a page of events. The next attempt is on another connection, and within the retries' time: a page is
+/// the net under a long poll, and must not hang on a dead connection as long as that.
+pub const EVENTS_ANSWER_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long an unused connection is kept.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Idle connections kept for each host, beyond one for each transfer.
 const POOL_SPARE_CONNECTIONS: usize = 8;
 /// Idle connections kept for each host at most.
 const POOL_MAX_CONNECTIONS: usize = 256;
-/// Probes keep middle boxes from forgetting a long poll, and find a dead peer.
+/// Probes keep middle boxes from forgetting a long poll, and find a dead peer: the first after this long without traffic.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+/// The time between two probes that are not answered.
+const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Probes without an answer after which the connection is dead: a long poll fails a minute after its peer has gone.
+const TCP_KEEPALIVE_PROBES: u32 = 3;
+/// What was sent and is not acknowledged for this long ends the connection.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How a content is asked for: its digest is that of the bytes as they are.
+pub const AS_IT_IS: &str = "identity";
 /// Most redirects followed for one download.
 const MAX_HOPS: u32 = 5;
 
@@ -167,7 +178,7 @@ impl Http {
                 // A connection whose answer was read to its end serves again.
                 body::read_beginning(response).await;
             }
-            let mut request = self.client()?.get(target.clone());
+            let mut request = self.client()?.get(target.clone()).header(ACCEPT_ENCODING, AS_IT_IS);
             if let Some(range) = range {
                 request = request.header(reqwest::header::RANGE, range);
             }
@@ -218,6 +229,9 @@ fn base_builder(options: &HttpOptions) -> reqwest::ClientBuilder {
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .tcp_keepalive(TCP_KEEPALIVE)
+        .tcp_keepalive_interval(TCP_KEEPALIVE_INTERVAL)
+        .tcp_keepalive_retries(TCP_KEEPALIVE_PROBES)
+        .tcp_user_timeout(TCP_USER_TIMEOUT)
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .pool_max_idle_per_host(idle.saturating_add(POOL_SPARE_CONNECTIONS).min(POOL_MAX_CONNECTIONS))
 }

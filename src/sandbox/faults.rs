@@ -54,6 +54,23 @@ pub enum Fault {
     WrongVersion,
     /// A download answers 200 with everything although a part was asked for.
     IgnoreRange,
+    /// A download answers 206 with so many bytes although everything was asked for.
+    UnaskedPart {
+        /// The bytes of it that come.
+        len: u64,
+    },
+    /// The answer lacks a header.
+    LoseHeader {
+        /// Its name.
+        name: String,
+    },
+    /// The answer has this header, whatever the truth is.
+    SetHeader {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
     /// Every event of the page comes twice.
     DuplicateEvents,
     /// The page starts this many events before the position.

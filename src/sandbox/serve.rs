@@ -16,8 +16,15 @@ pub(crate) fn serve(asked: &HeaderMap, faults: &[Fault], stored: &Arc<Stored>) -
     let len = stored.len();
     let range =
         asked.get(RANGE).filter(|_| !faults.contains(&Fault::IgnoreRange)).and_then(|value| value.to_str().ok());
+    let unasked = faults.iter().find_map(|fault| match fault {
+        Fault::UnaskedPart { len: wanted } => Some((*wanted).min(len)),
+        _ => None,
+    });
     let (status, from, until) = match range.map_or(Wanted::Whole, |range| read_range(range, len)) {
-        Wanted::Whole => (StatusCode::OK, 0, len),
+        Wanted::Whole => match unasked.filter(|until| *until > 0) {
+            Some(until) => (StatusCode::PARTIAL_CONTENT, 0, until),
+            None => (StatusCode::OK, 0, len),
+        },
         Wanted::Part { from, until } => (StatusCode::PARTIAL_CONTENT, from, until),
         Wanted::Impossible => {
             let mut response = HttpResponse::new(Body::empty());

@@ -1,4 +1,4 @@
-//! What a scripted fault does to a finished answer: cut, slow, short, long or corrupted bodies.
+//! What a scripted fault does to a finished answer: cut, slow, short, long or corrupted bodies, and headers that lie or lack.
 
 use std::io;
 use std::time::Duration;
@@ -28,9 +28,23 @@ pub(crate) fn scripted(answer: &Answer) -> Response {
     response
 }
 
-/// Applies the faults that concern the body.
+/// Applies the faults that concern the head and the body of an answer.
 pub(crate) fn spoil(response: Response, faults: &[Fault]) -> Response {
-    faults.iter().fold(response, |response, fault| match fault {
+    faults.iter().fold(response, |mut response, fault| match fault {
+        Fault::LoseHeader { name } => {
+            response.headers_mut().remove(name);
+            if name == CONTENT_LENGTH.as_str() {
+                // A body of known length would get the header anew.
+                response = response.map(|body| Body::from_stream(body.into_data_stream()));
+            }
+            response
+        }
+        Fault::SetHeader { name, value } => {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value)) {
+                response.headers_mut().insert(name, value);
+            }
+            response
+        }
         Fault::CutBody { after } => rebuilt(response, |len| (len, Change::Cut { left: *after })),
         Fault::ShortBody { len: wanted } => {
             rebuilt(response, |len| (len.min(*wanted), Change::Short { left: len.min(*wanted) }))

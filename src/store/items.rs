@@ -112,7 +112,9 @@ impl ItemRow {
             Some(LocalRow::Present { seat: Some((parent, name)), .. }) => {
                 Some(SeatRow::At { parent: *parent, name: name.clone() })
             }
-            Some(LocalRow::Present { seat: None, .. }) | None => self.synced.as_ref().map(|synced| synced.seat.clone()),
+            Some(LocalRow::Present { seat: None, .. } | LocalRow::Covered { .. }) | None => {
+                self.synced.as_ref().map(|synced| synced.seat.clone())
+            }
         }
     }
 

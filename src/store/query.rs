@@ -392,7 +392,7 @@ fn read_event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
 /// What to do about a problem, by its code.
 fn next_step(code: &str) -> &'static str {
     match code {
-        "local_in_the_way" => "move the local folder elsewhere; the agent tries again by itself",
+        "local_in_the_way" => "move what is there elsewhere; the agent tries again by itself",
         "name_in_cloud" => "rename the local one, or the one in the cloud; the agent tries again by itself",
         "drift" => "take your edit elsewhere, or set `on_drift = \"restore\"`",
         "hidden" => "if you should still see it, ask its owner; `agent sync --full` compares everything",

@@ -17,6 +17,9 @@ pub struct ScanRow {
     pub failing: Option<Wall>,
 }
 
+/// The due time of a directory that is being scanned. Its row stays until the scan is taken, so that nobody who reads the database in
+/// between takes the directory for one that was looked at.
+const UNDER_WAY: i64 = i64::MAX;
 /// Failed scans of a directory after which nothing waits for the next one.
 const SCANS_HOPED_FOR: u32 = 3;
 /// How long the next one is waited for however many failed, in milliseconds: a hint of the watcher asks for one at once.
@@ -27,8 +30,9 @@ impl Store {
     pub fn want_scan(&mut self, node: NodeId, folder: FolderId, deep: bool, due: Wall) -> Result<()> {
         let pos = self.take_pos();
         let sql = "INSERT INTO local_scan (node, folder, pos, due, deep) VALUES (?1, ?2, ?3, ?4, ?5)
-                   ON CONFLICT (node) DO UPDATE SET deep = max(deep, excluded.deep), due = min(due, excluded.due)";
-        self.conn.prepare_cached(sql)?.execute(params![node.0, folder.0, pos, due.0, deep])?;
+                   ON CONFLICT (node) DO UPDATE SET deep = max(deep, excluded.deep), due = min(due, excluded.due),
+                       pos = CASE WHEN due = ?6 THEN excluded.pos ELSE pos END";
+        self.conn.prepare_cached(sql)?.execute(params![node.0, folder.0, pos, due.0, deep, UNDER_WAY])?;
         Ok(())
     }
 
@@ -46,23 +50,49 @@ impl Store {
     pub fn next_scan_due(&self, folder: FolderId) -> Result<Option<Wall>> {
         let due: Option<i64> = self
             .conn
-            .prepare_cached("SELECT min(due) FROM local_scan WHERE folder = ?1")?
-            .query_row([folder.0], |row| row.get(0))?;
+            .prepare_cached("SELECT min(due) FROM local_scan WHERE folder = ?1 AND due < ?2")?
+            .query_row([folder.0, UNDER_WAY], |row| row.get(0))?;
         Ok(due.map(Wall))
     }
 
     /// A directory is being scanned: news of it from now on asks for another scan.
     pub fn scan_begun(&mut self, node: NodeId) -> Result<()> {
-        self.conn.prepare_cached("DELETE FROM local_scan WHERE node = ?1")?.execute([node.0])?;
+        let sql = "UPDATE local_scan SET due = ?2, deep = 0 WHERE node = ?1";
+        self.conn.prepare_cached(sql)?.execute([node.0, UNDER_WAY])?;
         Ok(())
     }
 
-    /// A scan failed; says how often it did.
+    /// A scan came to its end. If the directory was asked for again meanwhile, it keeps its place in the line, without the failures of
+    /// before.
+    pub fn scan_ended(&mut self, node: NodeId) -> Result<()> {
+        self.conn
+            .prepare_cached("DELETE FROM local_scan WHERE node = ?1 AND due = ?2")?
+            .execute([node.0, UNDER_WAY])?;
+        let sql = "UPDATE local_scan SET attempts = 0, text = NULL, since = NULL WHERE node = ?1 AND attempts > 0";
+        self.conn.prepare_cached(sql)?.execute([node.0])?;
+        Ok(())
+    }
+
+    /// Scans of a folder whose results will never come, and those that failed, are made at once.
+    pub fn scan_now(&mut self, folder: FolderId, now: Wall) -> Result<()> {
+        let sql = "UPDATE local_scan SET due = min(due, ?2) WHERE folder = ?1";
+        self.conn.prepare_cached(sql)?.execute([folder.0, now.0])?;
+        Ok(())
+    }
+
+    /// Scans of a folder that failed are made at once: something changed that may have been in their way.
+    pub fn scan_failed_now(&mut self, folder: FolderId, now: Wall) -> Result<()> {
+        let sql = "UPDATE local_scan SET due = min(due, ?2) WHERE folder = ?1 AND attempts > 0 AND due < ?3";
+        self.conn.prepare_cached(sql)?.execute([folder.0, now.0, UNDER_WAY])?;
+        Ok(())
+    }
+
+    /// A scan failed; says how often it did. It is made again at `due`, or earlier if something was heard of the directory meanwhile.
     pub fn scan_failed(&mut self, scan: ScanRow, folder: FolderId, due: Wall, attempts: u32, text: &str) -> Result<()> {
         self.want_scan(scan.node, folder, scan.deep, due)?;
-        let sql = "UPDATE local_scan SET due = max(due, ?2), attempts = ?3, text = ?4, since = ?5 WHERE node = ?1";
+        let sql = "UPDATE local_scan SET attempts = ?2, text = ?3, since = ?4 WHERE node = ?1";
         let since = scan.failing.map(|since| since.0);
-        self.conn.prepare_cached(sql)?.execute(params![scan.node.0, due.0, attempts, text, since])?;
+        self.conn.prepare_cached(sql)?.execute(params![scan.node.0, attempts, text, since])?;
         Ok(())
     }
 

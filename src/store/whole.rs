@@ -35,7 +35,7 @@ const BELOW: &str = "WITH RECURSIVE below (node) AS (
 
 /// Whether an item surely goes: it is where it was and as it was, the disk lost it, and nothing is to be heard of it or to be done for it
 /// before. ?3 and ?4 are the times of [`Hopes`].
-const GOES: &str = "i.r = 1 AND i.s = 1 AND i.l = 2
+const GOES: &str = "i.r = 1 AND i.s = 1 AND i.l = 2 AND i.l_hash IS NULL
     AND (i.id LIKE 'folder:%' AND NOT EXISTS (SELECT 1 FROM listing WHERE listing.node = i.node)
          OR i.r_parent = i.s_parent AND CAST(i.r_name AS BLOB) = i.s_name AND i.r_version = i.s_version)
     AND i.l_at < ?3

@@ -281,6 +281,18 @@ impl Store {
         Ok(())
     }
 
+    /// An event named something below a folder that is not known here: one that is found to have moved here is listed with all below it.
+    pub fn want_listing_below(&mut self, node: NodeId, folder: FolderId) -> Result<()> {
+        self.want_listing_now(node, folder)?;
+        self.conn.prepare_cached("UPDATE listing SET deep = 1 WHERE node = ?1")?.execute([node.0])?;
+        Ok(())
+    }
+
+    /// Whether what is found to have moved into a folder is listed with all below it.
+    pub fn is_wanted_below(&self, node: NodeId) -> Result<bool> {
+        Ok(self.conn.prepare_cached("SELECT 1 FROM listing WHERE node = ?1 AND deep = 1")?.exists([node.0])?)
+    }
+
     /// Remote folders to list now, after a position: position, node, folder, and for whom.
     pub fn listings(&self, after: i64, limit: u32) -> Result<Vec<(i64, NodeId, FolderId, Lane)>> {
         let sql = "SELECT pos, node, folder, lane FROM listing WHERE pos > ?1 AND due = 0 ORDER BY pos LIMIT ?2";

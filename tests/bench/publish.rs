@@ -149,6 +149,7 @@ impl Provider for Memory {
             disordered: false,
             top_id: None,
             long_poll: false,
+            checks_cursor: false,
             events_carry_items: false,
             folds_case: false,
             poll_floor: Duration::ZERO,

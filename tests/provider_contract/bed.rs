@@ -36,6 +36,8 @@ pub trait Face {
     /// The request that really brings the bytes.
     const CONTENT_TARGET: &'static str;
     const TOKEN: &'static str;
+    /// The head of a download tells the digest of the version.
+    const DOWNLOADS_TELL_DIGESTS: bool;
 
     /// Where the tests' trees begin: the part of the cloud that this provider shows.
     const TOP: &'static str;
@@ -76,6 +78,7 @@ impl Face for BoxFace {
     const CONTENT: &'static str = "content";
     const CONTENT_TARGET: &'static str = "content_redirect";
     const TOKEN: &'static str = "token";
+    const DOWNLOADS_TELL_DIGESTS: bool = false;
 
     const TOP: &'static str = "";
     const WHOAMI_PATH: &'static str = "/2.0/users/me";
@@ -121,6 +124,7 @@ impl Face for EgnyteFace {
     const CONTENT: &'static str = "egnyte_download";
     const CONTENT_TARGET: &'static str = "egnyte_download";
     const TOKEN: &'static str = "egnyte_token";
+    const DOWNLOADS_TELL_DIGESTS: bool = true;
 
     const TOP: &'static str = "/Shared";
     const WHOAMI_PATH: &'static str = "/pubapi/v1/userinfo";

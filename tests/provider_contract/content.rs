@@ -1,8 +1,14 @@
 //! The bytes of a version.
 
-use folder_sync_agent::id::{ItemId, VersionId};
+use std::sync::Arc;
+
+use folder_sync_agent::daemon::bandwidth::Pace;
+use folder_sync_agent::daemon::fetch::{FetchError, FetchOrder, fetch};
+use folder_sync_agent::id::{ItemId, JobId, VersionId};
+use folder_sync_agent::local::{LocalFolder, LocalOptions};
 use folder_sync_agent::provider::ProviderErrorKind;
-use folder_sync_agent::sandbox::Content;
+use folder_sync_agent::sandbox::{Answer, Content, Fault, Rule};
+use tokio_util::sync::CancellationToken;
 
 use super::bed::{Bed, Face, read};
 
@@ -75,5 +81,116 @@ pub async fn what_is_gone_is_not_found<F: Face>(bed: Bed<F>) {
     for (id, version) in [(id, version), (ItemId::file("424242424242"), VersionId::new("424242424242"))] {
         let Err(error) = bed.provider.content(&id, &version, 0).await else { panic!("{id}") };
         assert_eq!(error.kind, ProviderErrorKind::NotFound, "{error}");
+    }
+}
+
+/// Where a fetch stages.
+struct Disk {
+    folder: Arc<LocalFolder>,
+    dir: tempfile::TempDir,
+}
+
+impl Disk {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = LocalOptions { file_mode: 0o640, dir_mode: 0o750, min_free: 0, create: true };
+        let root = dir.path().canonicalize().unwrap().join("root");
+        Self { folder: Arc::new(LocalFolder::open(&root, "uid", options).unwrap()), dir }
+    }
+
+    fn staged(&self) -> usize {
+        std::fs::read_dir(self.dir.path().join("root/.folder-sync-agent/staging")).unwrap().count()
+    }
+
+    async fn fetch<F: Face>(&self, bed: &Bed<F>, order: FetchOrder) -> Result<Vec<u8>, FetchError> {
+        let folder = Arc::clone(&self.folder);
+        let staged = fetch(&*bed.provider, folder, order, &Pace::default(), |_| {}, CancellationToken::new()).await?;
+        Ok(std::fs::read(self.folder.staged_path(&staged.name)).unwrap())
+    }
+}
+
+fn page(content_type: &str, body: &str) -> Fault {
+    Fault::Answer(Answer { body: body.to_owned(), ..Answer::empty(200) }.with("content-type", content_type))
+}
+
+fn header(name: &str, value: &str) -> Fault {
+    Fault::SetHeader { name: name.to_owned(), value: value.to_owned() }
+}
+
+fn without(name: &str) -> Fault {
+    Fault::LoseHeader { name: name.to_owned() }
+}
+
+pub async fn an_answer_that_is_not_the_version_is_never_staged<F: Face>(bed: Bed<F>) {
+    for (name, size) in [("small.bin", 5_000_u64), ("large.bin", 700_000)] {
+        let path = format!("/in/{name}");
+        bed.cloud.write(&path, Content::pattern(6, size)).unwrap();
+        bed.cloud.write(&path, Content::pattern(7, size)).unwrap();
+        let (file, whole) = (bed.file(&path), bed.cloud.read(&path).unwrap());
+        let content = bed.item(&file).await.content.unwrap();
+        let described = FetchOrder {
+            job: JobId(5),
+            item: file.clone(),
+            version: content.version,
+            size: content.size,
+            hash: content.hash,
+            modified: content.modified,
+        };
+        let undescribed = FetchOrder { size: None, hash: None, modified: None, ..described.clone() };
+        let html = "<!doctype html><title>Please sign in</title>";
+        let html_of_that_length = format!("{html}{}", " ".repeat(size as usize - html.len()));
+        for (fault, reason) in [
+            (page("text/html", html), "HTML"),
+            (page("text/html", &html_of_that_length), "HTML"),
+            (page("application/json", r#"{"errorMessage":"not now"}"#), "JSON"),
+            (page("application/octet-stream", ""), "empty"),
+            (Fault::ShortBody { len: size / 2 }, "bytes|digest"),
+            (Fault::LongBody { by: 7 }, "bytes|digest"),
+            (Fault::CorruptBody { at: 100 }, "digest"),
+            (Fault::WrongVersion, "version"),
+            (header("content-encoding", "gzip"), "gzip"),
+            (header("content-range", "bytes 5-9/10"), ""),
+        ] {
+            // The header with the digest may be missing too, where there is one.
+            for (order, lost) in
+                [(&described, ""), (&undescribed, ""), (&undescribed, "x-sha512-checksum"), (&undescribed, "etag")]
+            {
+                let disk = Disk::new();
+                let call = if fault == Fault::WrongVersion { F::CONTENT } else { F::CONTENT_TARGET };
+                bed.cloud.faults().add(Rule::on(call, fault.clone()).and(without(lost)).always());
+                let fetched = disk.fetch(&bed, order.clone()).await;
+                bed.cloud.faults().clear();
+                if reason.is_empty() {
+                    // A header that means nothing in a whole answer does no harm.
+                    assert!(fetched.unwrap() == whole);
+                    continue;
+                }
+                let Err(why) = fetched else { panic!("staged: {fault:?} {lost}") };
+                let said = why.to_string();
+                assert!(reason.split('|').any(|reason| said.contains(reason)), "{fault:?}: {said}");
+                assert_eq!(disk.staged(), 0, "{fault:?}");
+            }
+        }
+        // What is right comes through, whatever is missing from the head: at the cost of one question where the digest is not known.
+        for (order, lost, looks) in [
+            (&described, "x-sha512-checksum", 0),
+            (&undescribed, "", u64::from(!F::DOWNLOADS_TELL_DIGESTS)),
+            (&undescribed, "x-sha512-checksum", 1),
+            (&undescribed, "etag", 1),
+            (&undescribed, "content-length", u64::from(!F::DOWNLOADS_TELL_DIGESTS)),
+        ] {
+            let before = bed.counter.counts().metadata;
+            bed.cloud.faults().add(Rule::on(F::CONTENT_TARGET, without(lost)).always());
+            assert!(Disk::new().fetch(&bed, order.clone()).await.unwrap() == whole, "{lost}");
+            assert_eq!(bed.counter.counts().metadata - before, looks, "{lost}");
+            bed.cloud.faults().clear();
+        }
+        // A part that nobody asked for, and all of it where the rest was asked for.
+        for fault in [Fault::UnaskedPart { len: size / 3 }, Fault::CutBody { after: size / 3 }] {
+            bed.cloud.faults().add(Rule::on(F::CONTENT_TARGET, fault));
+            bed.cloud.faults().add(Rule::on(F::CONTENT_TARGET, Fault::IgnoreRange));
+            assert!(Disk::new().fetch(&bed, undescribed.clone()).await.unwrap() == whole);
+            bed.cloud.faults().clear();
+        }
     }
 }

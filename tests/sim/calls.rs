@@ -10,10 +10,23 @@ use folder_sync_agent::events::EventPage;
 use folder_sync_agent::id::{Cursor, JobId};
 use folder_sync_agent::provider::{Identity, ProviderError, ProviderErrorKind, Wake};
 
-use super::cloud::HALF;
+use super::cloud::{HALF, size_of};
 use super::disk::disk_error;
 use super::mutants::Mutant;
 use super::world::{Happening, World};
+
+/// What is wrong with a long poll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokenPoll {
+    /// Its host cannot be reached.
+    Blocked,
+    /// Its host answers 403.
+    Forbidden,
+    /// A proxy answers with a page.
+    Html,
+    /// Nothing ever comes.
+    Hangs,
+}
 
 /// How long after a write of its own an agent without law 6 takes all news for its own.
 const OWN_NEWS_MS: u64 = 2_000;
@@ -42,8 +55,11 @@ impl World {
                     None => self.page(&cursor),
                 })
             }
+            Task::CheckCursor(cursor) => {
+                Outcome::CursorChecked(error.map_or_else(|| self.cloud.check_cursor(&cursor), Err))
+            }
             Task::Wait { cursor, limit } => {
-                if let Some(error) = error {
+                if let Some(error) = error.or_else(|| self.long_poll_refusal()) {
                     Outcome::Woken(Err(error))
                 } else {
                     self.waits.insert(job, (cursor, self.now + limit.as_millis() as u64));
@@ -86,6 +102,9 @@ impl World {
                         Some(_) if self.brings_something_else() => self.take_wrong_body(&order),
                         Some(_) if self.mutant == Some(Mutant::Unverified) && self.extra.one_in(10) => {
                             Ok(self.disk.stage(&order, HALF))
+                        }
+                        Some(content) if self.disk.room.is_some_and(|room| size_of(content) > room) => {
+                            Err(FetchFailure::Disk(disk_error(DiskErrorKind::Full, "no space left on device")))
                         }
                         Some(content) => Ok(self.disk.stage(&order, content)),
                         None => Err(FetchFailure::Provider(missing())),
@@ -163,17 +182,29 @@ impl World {
         ProviderError::new(kind, "made up").with_retry_after(asked)
     }
 
+    /// What a long poll gets where its host cannot be reached.
+    fn long_poll_refusal(&self) -> Option<ProviderError> {
+        let kind = match self.long_poll? {
+            BrokenPoll::Blocked => ProviderErrorKind::Network,
+            BrokenPoll::Forbidden => ProviderErrorKind::Forbidden,
+            BrokenPoll::Html => ProviderErrorKind::Malformed,
+            BrokenPoll::Hangs => return None,
+        };
+        Some(ProviderError::new(kind, "made up"))
+    }
+
     pub fn wake_waits(&mut self) {
+        let hangs = self.long_poll == Some(BrokenPoll::Hangs);
         let cloud = &self.cloud;
         let ready: Vec<JobId> = self
             .waits
             .iter()
-            .filter(|(_, (cursor, until))| self.now >= *until || cloud.has_news(cursor))
+            .filter(|(_, (cursor, until))| self.now >= *until || !hangs && cloud.has_news(cursor))
             .map(|(job, _)| *job)
             .collect();
         for job in ready {
             let (cursor, until) = self.waits.remove(&job).unwrap();
-            let news = self.cloud.has_news(&cursor);
+            let news = !hangs && self.cloud.has_news(&cursor);
             if news && self.now < until && self.misfortune && self.chance.one_in(self.swarm.wake_lost) {
                 self.tally.hit("wake-up lost");
                 // It sleeps on until its time is over.

@@ -24,13 +24,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use folder_sync_agent::command::Command;
 use folder_sync_agent::daemon::folder_state;
 use folder_sync_agent::id::ItemId;
-use folder_sync_agent::report::FolderState;
+use folder_sync_agent::report::{Degraded, FolderState};
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::items::{Presence, SeatRow};
 
 use folder_sync_agent::store::undo::Away;
 
-use super::cloud::{Content, size_of, watched};
+use super::cloud::{Content, SPECIAL, size_of, watched};
 use super::rest::is_by_design;
 use super::rows::SEEN_WHOLE_WITHIN_MS;
 use super::swarm::Swarm;
@@ -167,7 +167,9 @@ impl World {
                 return Some(format!("`{path}` ({id}) is {there:?} on disk and not {content:?}\n{}", both()));
             }
         }
-        let more = disk.keys().find(|path| !self.may_have_more() && !wanted.contains_key(*path));
+        let is_more =
+            |path: &&String| !self.may_have_more() && !wanted.contains_key(*path) && disk[*path] != Some(SPECIAL);
+        let more = disk.keys().find(is_more);
         more.map(|path| format!("`{path}` is on disk and not in the cloud\n{}", both()))
     }
 
@@ -178,7 +180,7 @@ impl World {
         let health = self.engine().health();
         let pending = self.store().reader().pending(FOLDER).unwrap();
         folder_state(folder, &pending, Some(&health)).0 == FolderState::InSync
-            && health.accounts.values().all(|account| account.degraded.is_none())
+            && !health.accounts.values().any(|account| account.degraded.as_ref().is_some_and(Degraded::halts))
     }
 
     /// Law 10: where everything was told and the engine says "in sync", the trees are equal.
@@ -191,17 +193,25 @@ impl World {
         }
     }
 
-    /// Whether the engine was told of all that is so, and nothing is under way: the stream to its end, and the disk. What the cloud never
-    /// told has to be found in its time.
+    /// Whether the engine was told of all that is so: the stream to its end, and the disk. What the cloud never told has to be found in
+    /// its time.
     fn is_all_heard(&self) -> bool {
-        let is_on_its_way = |happening: &Happening| {
-            matches!(happening, Happening::Deliver { .. } | Happening::Hints(_) | Happening::LateWrite(_))
+        let is_on_its_way = |happening: &Happening| match happening {
+            Happening::Hints(_) | Happening::LateWrite(_) => true,
+            Happening::Deliver { .. } => !self.strict,
+            _ => false,
         };
-        let is_busy = self.engine().jobs_under_way() > self.waits.len() || !self.inbox.is_empty();
+        let is_busy = !self.strict && self.engine().jobs_under_way() > self.waits.len();
         let is_untold = self.cloud.untold.is_some_and(|at| self.now < at + SEEN_WHOLE_WITHIN_MS);
         // Nobody listens to what a local user does in a mirror.
         let is_meddled = self.disk.meddled && self.is_mirror();
-        if is_busy || is_untold || is_meddled || self.swarm.mode == Mode::Upload || self.disk.away {
+        if is_busy
+            || is_untold
+            || is_meddled
+            || self.swarm.mode == Mode::Upload
+            || self.disk.away
+            || !self.inbox.is_empty()
+        {
             return false;
         }
         self.disk.hints.is_empty()

@@ -25,6 +25,9 @@ pub type Content = u64;
 /// What is no content of anybody: half a download.
 pub const HALF: Content = u64::MAX;
 
+/// What stands on disk where something is that is neither file nor directory.
+pub const SPECIAL: Content = u64::MAX - 1;
+
 /// The length of a content in bytes; every seventh is empty.
 pub fn size_of(content: Content) -> u64 {
     if content.is_multiple_of(7) { 0 } else { content % 1_000 + 1 }

@@ -14,7 +14,7 @@ use folder_sync_agent::path::{Name, RelPath};
 use folder_sync_agent::tree::Stamp;
 
 use super::chance::Chance;
-use super::cloud::{Content, HALF, content_of, hash_of, size_of};
+use super::cloud::{Content, HALF, SPECIAL, content_of, hash_of, size_of};
 
 mod deeds;
 mod hand;
@@ -23,8 +23,13 @@ type Ino = u64;
 
 #[derive(Debug, Clone)]
 enum Inode {
-    File { content: Content, mtime_ns: i64 },
+    File {
+        content: Content,
+        mtime_ns: i64,
+    },
     Dir(BTreeMap<Name, Ino>),
+    /// A link, a pipe, a device or a mount point.
+    Other(EntryKind),
 }
 
 /// The disk under one watched folder.
@@ -41,6 +46,10 @@ pub struct Disk {
     next_staged: u64,
     /// The root cannot be found now.
     pub away: bool,
+    /// Directories that may not be read.
+    unreadable: BTreeSet<Ino>,
+    /// The longest file for which there is room.
+    pub room: Option<u64>,
     /// Contents that a local user wrote and did not remove again.
     pub written: BTreeSet<Content>,
     /// A local user had a hand in the tree.
@@ -88,6 +97,8 @@ impl Disk {
             versions: BTreeMap::new(),
             next_staged: 0,
             away: false,
+            unreadable: BTreeSet::new(),
+            room: None,
             written: BTreeSet::new(),
             meddled: false,
             now: 0,
@@ -121,6 +132,7 @@ impl Disk {
     fn stamp(&self, ino: Ino) -> Stamp {
         let (size, mtime_ns, ctime_ns) = match &self.inodes[&ino] {
             Inode::File { content, mtime_ns } => (size_of(*content), *mtime_ns, self.changed_ns[&ino]),
+            Inode::Other(_) => (0, 0, self.changed_ns[&ino]),
             Inode::Dir(_) => (0, 0, 0),
         };
         Stamp { dev: 7, ino, size, mtime_ns, ctime_ns }
@@ -140,7 +152,7 @@ impl Disk {
     fn entries(&self, dir: Ino) -> &BTreeMap<Name, Ino> {
         match &self.inodes[&dir] {
             Inode::Dir(entries) => entries,
-            Inode::File { .. } => panic!("inode {dir} is a file"),
+            Inode::File { .. } | Inode::Other(_) => panic!("inode {dir} is no directory"),
         }
     }
 
@@ -309,6 +321,8 @@ impl Disk {
             let path = if above.is_empty() { name } else { format!("{above}/{name}") };
             if let Some(content) = self.content(*ino) {
                 visit(path, Some(content));
+            } else if !self.is_dir(*ino) {
+                visit(path, Some(SPECIAL));
             } else {
                 visit(format!("{path}/"), None);
                 self.walk(*ino, &path, visit);
@@ -324,7 +338,8 @@ impl Disk {
                 Some(content) => {
                     found.insert(content);
                 }
-                None => self.walk(*ino, "", &mut |_, content| found.extend(content)),
+                None if self.is_dir(*ino) => self.walk(*ino, "", &mut |_, content| found.extend(content)),
+                None => {}
             }
         }
         found
@@ -340,12 +355,19 @@ impl Disk {
         if !self.is_dir(dir) {
             return Err(ScanFailure::NotAFolder);
         }
+        if self.unreadable.contains(&dir) {
+            return Err(ScanFailure::Unreadable(disk_error(DiskErrorKind::Item, "permission denied")));
+        }
         let rest = self.entries(dir).iter().filter(|(name, _)| order.after.as_ref().is_none_or(|after| *name > after));
         let mut entries: Vec<LocalEntry> = rest
             .take(page + 1)
             .map(|(name, ino)| LocalEntry {
                 name: name.clone(),
-                kind: if self.is_dir(*ino) { EntryKind::Folder } else { EntryKind::File },
+                kind: match self.inodes[ino] {
+                    Inode::File { .. } => EntryKind::File,
+                    Inode::Dir(_) => EntryKind::Folder,
+                    Inode::Other(kind) => kind,
+                },
                 stamp: self.stamp(*ino),
                 links: 1,
             })

@@ -2,6 +2,7 @@
 
 use folder_sync_agent::command::Command;
 use folder_sync_agent::id::HoldId;
+use folder_sync_agent::report::Degraded;
 use folder_sync_agent::settings::Mode;
 
 use super::world::{FOLDER, Happening, World};
@@ -87,7 +88,7 @@ impl World {
             return Some("an event that could not be understood".into());
         }
         let health = self.engine().health();
-        let is_well = health.accounts.values().all(|account| account.degraded.is_none())
+        let is_well = !health.accounts.values().any(|account| account.degraded.as_ref().is_some_and(Degraded::halts))
             && health.folders.values().all(Option::is_none);
         if !is_well {
             return Some(format!("degraded: {health:?}"));
@@ -115,10 +116,10 @@ impl World {
         if !work.is_empty() {
             return Some(format!("work: {work:?}"));
         }
-        if self.waits.len() != usize::from(self.swarm.long_poll) {
+        if self.long_poll.is_none() && self.waits.len() != usize::from(self.swarm.long_poll) {
             return Some("no long poll".into());
         }
-        let at_end = self.last_cursor.as_ref().is_some_and(|cursor| !self.cloud.has_news(cursor));
+        let at_end = self.read_to.as_ref().is_some_and(|cursor| !self.cloud.has_news(cursor));
         (!at_end).then(|| "the stream is not read to its end".into())
     }
 

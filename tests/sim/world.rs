@@ -20,11 +20,13 @@ use folder_sync_agent::settings::{
 use folder_sync_agent::store::Store;
 use folder_sync_agent::tree::Wall;
 
+use super::calls::BrokenPoll;
 use super::chance::Chance;
 use super::cloud::{Cloud, watched};
 use super::disk::Disk;
 use super::laws::Told;
 use super::mutants::Mutant;
+use super::rows::ALWAYS_STRICT;
 use super::swarm::Swarm;
 use super::tally::Tally;
 
@@ -99,7 +101,6 @@ pub struct World {
     pub waits: BTreeMap<JobId, (Cursor, u64)>,
     pub jobs_seen: BTreeSet<JobId>,
     pub refused_deeds: BTreeSet<JobId>,
-    pub last_cursor: Option<Cursor>,
     pub misfortune: bool,
     pub excluding: bool,
     pub refused: bool,
@@ -134,12 +135,18 @@ pub struct World {
     pub cancelled: BTreeSet<JobId>,
     /// When the agent last wrote to the cloud.
     pub written_at: u64,
+    /// The places that polls ask from. One that asks from an older place reads a second time, and does not lose ours.
+    asked_from: BTreeMap<JobId, Cursor>,
     /// The place in the stream up to which the engine was told.
     pub read_to: Option<Cursor>,
     /// Something happened since "in sync" was last compared with the truth.
     unjudged: bool,
     /// "In sync" is compared with the truth whenever all is quiet.
     pub judging: bool,
+    /// "In sync" is compared with the truth while jobs are under way, too.
+    pub strict: bool,
+    /// The long poll does not work.
+    pub long_poll: Option<BrokenPoll>,
     /// So many of the next downloads bring something else.
     pub wrong_bodies: u64,
     /// A digest of everything that goes in and out of the engine is kept.
@@ -167,7 +174,6 @@ impl World {
             waits: BTreeMap::new(),
             jobs_seen: BTreeSet::new(),
             refused_deeds: BTreeSet::new(),
-            last_cursor: None,
             misfortune: true,
             excluding,
             refused: false,
@@ -192,9 +198,12 @@ impl World {
             delivered: BTreeSet::new(),
             cancelled: BTreeSet::new(),
             written_at: 0,
+            asked_from: BTreeMap::new(),
             read_to: None,
             unjudged: false,
             judging: true,
+            strict: ALWAYS_STRICT,
+            long_poll: None,
             wrong_bodies: 0,
             logging: false,
         }
@@ -239,11 +248,13 @@ impl World {
     }
 
     fn capabilities(&self) -> Capabilities {
+        let paths = self.swarm.habits.paths;
         Capabilities {
-            disordered: !self.swarm.habits.paths,
-            top_id: None,
+            disordered: !paths,
+            top_id: (!paths).then_some("0"),
             long_poll: self.swarm.long_poll,
-            events_carry_items: !self.swarm.habits.paths && !self.swarm.habits.ids,
+            checks_cursor: paths,
+            events_carry_items: !paths && !self.swarm.habits.ids,
             folds_case: true,
             poll_floor: Duration::from_secs(5),
             hash: folder_sync_agent::provider::HashKind::Sha1,
@@ -366,15 +377,22 @@ impl World {
                 Input::Done { outcome: Outcome::Polled(Ok(page)), .. } => {
                     told.news = true;
                     self.delivered.insert(page.next.clone());
-                    self.read_to = Some(page.next.clone());
+                    // What is read a second time is read from an older place.
+                    self.read_to = self
+                        .read_to
+                        .take()
+                        .filter(|to| number_of(to) >= number_of(&page.next))
+                        .or(Some(page.next.clone()));
                 }
                 Input::Done { outcome: Outcome::CursorTaken(Ok(cursor)), .. } => {
                     told.news = true;
                     self.delivered.insert(cursor.clone());
                     self.read_to = Some(cursor.clone());
                 }
-                Input::Done { job, outcome: Outcome::Polled(Err(error)) }
-                    if error.kind == ProviderErrorKind::CursorLost && !self.cancelled.contains(job) =>
+                Input::Done { job, outcome: Outcome::Polled(Err(error)) | Outcome::CursorChecked(Err(error)) }
+                    if error.kind == ProviderErrorKind::CursorLost
+                        && !self.cancelled.contains(job)
+                        && self.asked_from.get(job).map(number_of) >= self.read_to.as_ref().map(number_of) =>
                 {
                     told.place_lost = Some(*job);
                 }
@@ -406,7 +424,15 @@ impl World {
                 self.inbox.push_back(Input::Done { job, outcome: Outcome::Opened(result) });
             }
             Happening::Act => self.act(),
-            Happening::Late => self.release_late(),
+            Happening::Late => {
+                self.release_late();
+                // At the end each comes in its time.
+                if !self.misfortune
+                    && let Some(at) = self.cloud.next_late()
+                {
+                    self.schedule(at.saturating_sub(self.now), Happening::Late);
+                }
+            }
             Happening::Command(command) => self.command(command),
             Happening::Local { job, task } => self.look_at_disk(job, &task),
             Happening::Hints(news) => self.inbox.push_back(Input::Local { folder: FOLDER, news }),
@@ -424,6 +450,9 @@ impl World {
 
     pub fn release_late(&mut self) {
         self.cloud.release_late(self.now);
+        if let Some(at) = self.cloud.next_late() {
+            self.schedule(at.saturating_sub(self.now), Happening::Late);
+        }
     }
 
     fn begin(&mut self, job: JobId) {
@@ -457,10 +486,10 @@ impl World {
                     let key = (order.item.to_string(), order.version.to_string());
                     *self.fetched.entry(key).or_default() += 1;
                 }
-                self.check_task(&task);
-                if let Task::Poll(cursor) | Task::Wait { cursor, .. } = &task {
-                    self.last_cursor = Some(cursor.clone());
+                if let Task::Poll(cursor) | Task::CheckCursor(cursor) = &task {
+                    self.asked_from.insert(job, cursor.clone());
                 }
+                self.check_task(&task);
                 let late = self.chance.below(self.swarm.call_ms);
                 self.schedule(late, Happening::Serve { job, task });
             }
@@ -513,6 +542,10 @@ impl Drop for World {
             let _ = SPARE_STORE.try_with(|spare| *spare.borrow_mut() = engine.into_store().ok());
         }
     }
+}
+
+fn number_of(cursor: &Cursor) -> u64 {
+    cursor.as_str().parse().unwrap_or(0)
 }
 
 fn account(swarm: &Swarm) -> AccountSettings {

@@ -273,6 +273,9 @@ pub fn read_tree(root: &Path) -> BTreeMap<String, String> {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 tree.insert(shown, "folder".into());
                 todo.push(path);
+            } else if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                // A pipe would keep whoever opens it.
+                tree.insert(shown, "neither file nor folder".into());
             } else if let Ok(hash) = sha1_of_file(&path) {
                 tree.insert(shown, hash);
             }

@@ -95,12 +95,12 @@ impl World {
 
     /// Begins or ends the watch over a folder. A folder that cannot be watched says so as a hint.
     pub(super) fn watch(&mut self, folder: FolderId, wanted: bool) {
-        self.watches.remove(&folder);
+        self.watches.locked().remove(&folder);
         let Some(local) = self.root(folder).filter(|_| wanted) else { return };
         let inputs = self.inputs.clone();
         match local::watch(local, move |news| tell(&inputs, folder, news)) {
             Ok(watching) => {
-                self.watches.insert(folder, watching);
+                self.watches.locked().insert(folder, watching);
             }
             Err(why) => {
                 let text = format!("the watch could not be begun: {why}");

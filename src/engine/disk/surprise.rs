@@ -120,7 +120,7 @@ impl Engine {
 
     /// Something else than expected stands where a deed wants to act: a scan finds out what it is. What no scan finds a name for is a
     /// person's matter: a link, a mount, or what patterns keep out.
-    fn look_around(&mut self, node: NodeId, dirs: &[NodeId], is_occupied: bool) -> Result<()> {
+    pub(super) fn look_around(&mut self, node: NodeId, dirs: &[NodeId], is_occupied: bool) -> Result<()> {
         let Some(work) = self.store.work(node)? else {
             self.leave(node);
             return Ok(());

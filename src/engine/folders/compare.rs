@@ -231,6 +231,9 @@ impl Engine {
     /// A folder's children were all seen: marks that are not newer are answered, and what is not among them is asked about.
     fn take_listing(&mut self, id: FolderId, dir: NodeId, lane: Lane, complete: Complete) -> Result<()> {
         let Complete { asked, at, shown } = complete;
+        if self.folders.get(&id).is_some_and(|folder| folder.row.root == Some(dir)) {
+            self.root_was_listed(id);
+        }
         if !self.store.listed(dir, id, asked, at)? {
             // There is a newer mark: it is listed once more.
             self.questions.loaded = 0;

@@ -71,9 +71,9 @@ impl Engine {
         let page = match result {
             Ok(page) => page,
             Err(error) if error.kind == crate::provider::ProviderErrorKind::CursorLost => {
-                // The position is too old by now; what it would have shown is found by verification.
+                // A position of a few minutes ago is kept as long as the present one: where it is lost, so is that.
                 account.again = Again::default();
-                return Ok(());
+                return self.lose_cursor(id, "the provider no longer knows our place in the event stream");
             }
             Err(error) => {
                 self.account_failed(id, &error);

@@ -124,7 +124,9 @@ impl Engine {
             Subject::Id { path, parent, .. } => path.is_some() || parent.is_some(),
             _ => true,
         };
-        if event.kind == EventKind::Sharing && !has_place && !reading.is_again() {
+        let changes =
+            !matches!(event.kind, EventKind::Trashed | EventKind::Comment | EventKind::Lock | EventKind::Read);
+        if changes && !has_place && !reading.is_again() {
             self.note_stray(account, id)?;
         }
         Ok(())

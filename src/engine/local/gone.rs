@@ -37,6 +37,15 @@ impl Engine {
     /// What is in a directory that is missing is missing as well.
     pub(super) fn tell_vanished(&mut self, id: FolderId) -> Result<()> {
         let Some(node) = self.store.next_vanished(id)? else { return Ok(()) };
+        if let Some(dir) = self.store.item(node)?
+            && let Some(LocalRow::Covered { by, .. }) = dir.local
+        {
+            if !self.cover_children(&dir, by)? {
+                self.store.vanished_told(node)?;
+            }
+            self.more = true;
+            return Ok(());
+        }
         let children = self.store.seated_children(node, None, ROWS_PER_STEP)?;
         for child in &children {
             self.missing(child)?;

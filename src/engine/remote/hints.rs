@@ -83,6 +83,8 @@ pub(in crate::engine) enum Mark {
     New { id: ItemId, parent: NodeId, name: String, version: Option<VersionId> },
     /// The children of a folder, and the name that one of them is expected to have.
     Children(NodeId, Option<String>),
+    /// The children of a folder, one of which is expected to have this name and to hold what the event is about.
+    Below(NodeId, String),
     /// The children of a folder and of all folders below: what happened in it was not told while it was hidden.
     Subtree(NodeId),
     /// An item that we do not know, and that a listing which is under way may yet bring in as it was before.
@@ -163,7 +165,7 @@ fn of_known(facts: &Facts<'_>, known: &ItemRow) -> (Vec<Mark>, Option<&'static s
     }
     let mut marks = vec![Mark::Node(node, expected)];
     if let Some(Location::Beyond { nearest, name }) = &facts.to {
-        marks.push(Mark::Children(*nearest, Some(name.clone())));
+        marks.push(Mark::Below(*nearest, name.clone()));
     }
     (marks, None)
 }
@@ -183,9 +185,7 @@ fn of_unknown(facts: &Facts<'_>, id: &ItemId) -> (Vec<Mark>, Option<&'static str
     match &facts.to {
         Some(Location::Outside) => (vec![heard], Some("outside")),
         Some(Location::FilteredOut) => (vec![heard], Some("filtered out")),
-        Some(Location::Beyond { nearest, name }) => {
-            (vec![heard, Mark::Children(*nearest, Some(name.clone()))], Some("listed"))
-        }
+        Some(Location::Beyond { nearest, name }) => (vec![heard, Mark::Below(*nearest, name.clone())], Some("listed")),
         Some(to) => match to.place() {
             Some((parent, name)) if id.is_folder() => {
                 (vec![heard, Mark::Children(parent, Some(name.to_owned()))], Some("listed"))
@@ -225,10 +225,7 @@ fn of_path(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
         None | Some(Location::Outside) if marks.is_empty() => return (marks, Some("outside")),
         Some(Location::FilteredOut) if marks.is_empty() => return (marks, Some("filtered out")),
         None | Some(Location::Outside | Location::FilteredOut) => {}
-        Some(Location::Beyond { nearest, name }) => {
-            let expected = Some(name.clone()).filter(|_| facts.kind != EventKind::Trashed);
-            marks.push(Mark::Children(*nearest, expected));
-        }
+        Some(Location::Beyond { nearest, name }) => marks.push(Mark::Below(*nearest, name.clone())),
         Some(Location::Name { parent, name }) => {
             let expected = Some(name.clone()).filter(|_| facts.kind != EventKind::Trashed);
             marks.push(Mark::Children(*parent, expected));

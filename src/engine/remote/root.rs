@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::below;
 use crate::engine::effect::{Effect, Task};
-use crate::engine::listen::QUESTIONS_MOST;
+use crate::engine::listen::{CEILING, QUESTIONS_MOST};
 use crate::engine::{Engine, Job, millis};
 use crate::events::EventKind;
 use crate::events::budget::Share;
@@ -17,7 +17,7 @@ use crate::tree::ItemState;
 
 /// The name of the state of a folder whose remote root is not there, or not for us.
 pub(in crate::engine) const REMOTE_GONE: &str = "remote_gone";
-/// How often a root of which nothing is heard is looked at.
+/// How often a root of which nothing is heard is looked at; more often where the stream is read more often than by default.
 const LOOKED_AT_EVERY: Duration = Duration::from_mins(30);
 /// Failures in a row before the waits until the root is looked for again stop growing: about four minutes.
 const ATTEMPTS_COUNTED: u32 = 9;
@@ -99,8 +99,8 @@ impl Engine {
         let now = self.now.mono;
         let Some(folder) = self.folders.get(&id) else { return Ok(()) };
         let Some(account) = self.accounts.get(&folder.account) else { return Ok(()) };
-        let every =
-            if account.settings.poll_max.is_some() { account.rest() } else { LOOKED_AT_EVERY.max(account.rest()) };
+        let is_brisk = account.settings.poll_max.is_some_and(|most| most < CEILING);
+        let every = if is_brisk { account.rest() } else { LOOKED_AT_EVERY.max(account.rest()) };
         let next = now + millis(every);
         let account = folder.account;
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
@@ -194,6 +194,13 @@ impl Engine {
             next_step: "bring the folder back in the cloud, or run `agent remove-folder`; local files stay as they are"
                 .into(),
         });
+    }
+
+    /// The watched folder was listed: it is there, and need not be looked at for a while.
+    pub(in crate::engine) fn root_was_listed(&mut self, id: FolderId) {
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.remote.net = None;
+        }
     }
 
     /// The watched folder is there. If it was not, everything in it is asked for again.

@@ -32,7 +32,7 @@ impl Strays {
 }
 
 impl Engine {
-    /// An event named an item that no folder knows, without a place, and said that it may have come into sight.
+    /// An event named an item that no folder knows, without a place: it may be new to us in a folder of ours.
     pub(in crate::engine) fn note_stray(&mut self, account: AccountId, id: &ItemId) -> Result<()> {
         let Some(known) = self.accounts.get_mut(&account) else { return Ok(()) };
         if known.strays.waiting.contains(id) {

@@ -52,12 +52,26 @@ impl Quieter {
         match news {
             News::Dirs(dirs) => dirs.into_iter().for_each(|dir| self.note(dir, now)),
             News::Rescan(reason) => self.rescan(reason, now),
+            // The watch of a folder does not tell of its root.
+            News::Root => {}
         }
         self.not_before = now + AGAIN_MS;
     }
 
     fn touch(&mut self, now: u64) {
         self.since = Some((self.since.map_or(now, |(first, _)| first), now));
+    }
+
+    /// What was noticed so far is told as soon as there is room.
+    pub fn hurry(&mut self, now: u64) {
+        if let Some((_, last)) = &mut self.since {
+            *last = now.saturating_sub(QUIET_MS);
+        }
+    }
+
+    /// Whether everything that was noticed is told.
+    pub fn is_empty(&self) -> bool {
+        self.since.is_none()
     }
 
     /// When there will be something to tell.

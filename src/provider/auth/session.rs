@@ -9,7 +9,8 @@ use url::Url;
 
 use super::{Bearer, TokenSource};
 use crate::provider::http::{
-    self, ANSWER_TIMEOUT, CallCounter, CallKind, Http, Quota, Refusal, RetryPolicy, Translate, read_text, retrying,
+    self, ANSWER_TIMEOUT, CallCounter, CallKind, EVENTS_ANSWER_TIMEOUT, Http, Quota, Refusal, RetryPolicy, Translate,
+    read_text, retrying,
 };
 use crate::provider::write::WRITE_TIMEOUT;
 use crate::provider::{ProviderError, ProviderErrorKind, Result};
@@ -161,7 +162,8 @@ impl Session {
 
     /// One attempt: sends the request, once more if the token had to be renewed. The answer is a success or a redirect.
     pub async fn once(&self, call: &Call) -> Result<Response> {
-        self.once_within(call, ANSWER_TIMEOUT, &|request| request).await
+        let limit = if call.kind == CallKind::Events { EVENTS_ANSWER_TIMEOUT } else { ANSWER_TIMEOUT };
+        self.once_within(call, limit, &|request| request).await
     }
 
     async fn once_within(&self, call: &Call, limit: Duration, shape: Shape<'_>) -> Result<Response> {

@@ -286,6 +286,7 @@ impl BoxApi {
         let mut url = self.url(&["files", file.raw(), "content"]);
         url.query_pairs_mut().append_pair("version", version.as_str());
         let mut call = Call::get("content", CallKind::Content, url).about(file);
+        call = call.header("accept-encoding", Some(http::AS_IT_IS));
         call.range = (offset > 0).then(|| format!("bytes={offset}-"));
         let call = &call;
         self.session.retrying(call.operation, || self.content_once(call)).await

@@ -64,10 +64,10 @@ enum Answer {
     NewChange,
     /// Nothing within the time that the server itself names.
     Silence,
-    /// The server wants us to begin anew, or said something that we do not know.
-    BeginAnew {
-        clear: bool,
-    },
+    /// The server wants us to begin anew.
+    Reconnect,
+    /// It said something that we do not know.
+    Useless(String),
 }
 
 impl Realtime {
@@ -98,18 +98,23 @@ impl Realtime {
                     return Ok(());
                 }
                 Ok(Answer::Silence) => {}
-                Ok(Answer::BeginAnew { clear }) => {
+                Ok(answer @ (Answer::Reconnect | Answer::Useless(_))) => {
                     self.forget_server();
-                    if clear && began.elapsed() >= HELD_LONG_ENOUGH {
-                        useless = 0;
-                        continue;
-                    }
+                    let what = match answer {
+                        Answer::Useless(what) => what,
+                        _ if began.elapsed() >= HELD_LONG_ENOUGH => {
+                            useless = 0;
+                            continue;
+                        }
+                        _ => "`reconnect` at once".to_owned(),
+                    };
                     useless += 1;
                     if useless >= MAX_USELESS {
                         return Err(ProviderError::new(
                             ProviderErrorKind::Malformed,
                             "the realtime server answers, but says nothing that helps",
                         )
+                        .with_detail(what)
                         .with("operation", "realtime"));
                     }
                     tokio::time::sleep(pause(useless)).await;
@@ -239,13 +244,14 @@ async fn poll(api: &BoxApi, server: &Server, cursor: &Cursor) -> Result<Answer> 
                 .with_retry_after(wait));
         }
         if status != 200 {
-            return Ok(Answer::BeginAnew { clear: false });
+            return Ok(Answer::Useless(format!("status {status}")));
         }
         let message = message(response).await?;
         Ok(match message.as_deref() {
             Some("new_change") => Answer::NewChange,
-            Some("reconnect") => Answer::BeginAnew { clear: true },
-            _ => Answer::BeginAnew { clear: false },
+            Some("reconnect") => Answer::Reconnect,
+            Some(other) => Answer::Useless(format!("message {}", other.escape_debug().take(40).collect::<String>())),
+            None => Answer::Useless("an answer that is no message".to_owned()),
         })
     });
     answer.await.unwrap_or(Ok(Answer::Silence))

@@ -276,6 +276,8 @@ fn event(raw: &RawValue) -> RemoteEvent {
     };
     let provider_kind = event.kind.map_or_else(String::new, |kind| kind.0.into_owned());
     let kind = event_kind(&provider_kind);
+    let is_harmless =
+        kind == EventKind::Other && ABOUT_NO_FOLDER.iter().any(|prefix| provider_kind.starts_with(prefix));
     let (actor, actor_name) = match event.created_by {
         Some(user) => (user.id.map(|id| id.0), user.name.filter(|name| !name.is_empty()).or(user.login)),
         None => (None, None),
@@ -286,10 +288,11 @@ fn event(raw: &RawValue) -> RemoteEvent {
             _ => made_up_id(text),
         },
         kind,
-        subject: event
-            .source
-            .and_then(|source| subject(source, kind))
-            .unwrap_or_else(|| without_item(kind, &provider_kind)),
+        subject: if is_harmless {
+            Subject::Nothing
+        } else {
+            event.source.and_then(|source| subject(source, kind)).unwrap_or_else(|| without_item(kind))
+        },
         provider_kind,
         actor,
         actor_name,
@@ -325,10 +328,9 @@ fn subject(source: wire::Item<'_>, kind: EventKind) -> Option<Subject> {
 }
 
 /// What an event without a readable source means: if it is of a kind that changes trees, or of one that we do not know, anything.
-fn without_item(kind: EventKind, word: &str) -> Subject {
+fn without_item(kind: EventKind) -> Subject {
     match kind {
         EventKind::Comment | EventKind::Read | EventKind::Lock => Subject::Nothing,
-        EventKind::Other if ABOUT_NO_FOLDER.iter().any(|prefix| word.starts_with(prefix)) => Subject::Nothing,
         _ => Subject::Unreadable,
     }
 }

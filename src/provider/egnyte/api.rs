@@ -165,6 +165,7 @@ impl Api {
         // Without the version, a resumed download could splice two of them.
         url.query_pairs_mut().append_pair("entry_id", version.as_str());
         let mut call = Call::get("content", CallKind::Content, url).about(file);
+        call = call.header("accept-encoding", Some(http::AS_IT_IS));
         call.range = (offset > 0).then(|| format!("bytes={offset}-"));
         let call = &call;
         let response = self.session.retrying(call.operation, || self.content_once(call)).await?;
@@ -205,7 +206,8 @@ fn listing(mut url: Url, offset: u64) -> Url {
 
 type Described = (Option<ContentHash>, Option<Wall>);
 
-/// What the head of a download says of the version. Another version than the one asked for is refused.
+/// What the head of a download says of the version. Another version than the one asked for is refused, and the digest of an answer that
+/// does not name its version is not believed: it may be of any.
 fn described(headers: &HeaderMap, version: &VersionId) -> Result<Described> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let tag = text(ETAG.as_str()).map(|tag| tag.trim_start_matches("W/").trim_matches('"'));
@@ -217,5 +219,6 @@ fn described(headers: &HeaderMap, version: &VersionId) -> Result<Described> {
         .with("asked", version)
         .with("sent", tag));
     }
-    Ok((text(CHECKSUM).map(translate::hash), text(LAST_MODIFIED.as_str()).and_then(translate::moment)))
+    let digest = tag.and_then(|_| text(CHECKSUM)).map(translate::hash);
+    Ok((digest, text(LAST_MODIFIED.as_str()).and_then(translate::moment)))
 }

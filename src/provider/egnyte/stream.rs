@@ -90,9 +90,30 @@ impl EventStream {
         Ok(Cursor::new(from.to_string()))
     }
 
+    /// Whether a place lies between the ends of the stream. One beyond the newest event is of another stream (the domain was restored or
+    /// moved), unless the newest event is told late and the list knows better.
+    pub async fn check(&self, api: &Api, cursor: &Cursor) -> Result<()> {
+        let at = place(cursor)?;
+        let ends = api.ends().await?;
+        if has_lost(at, ends) {
+            return Err(lost("events after our place in the stream are no longer kept"));
+        }
+        if at <= ends.latest {
+            return Ok(());
+        }
+        let listed = match self.list(api, ends.latest).await? {
+            Some(text) => translate::event_page(&text, ends.latest)?.next,
+            None => Cursor::new(ends.latest.to_string()),
+        };
+        if place(&listed)? >= at {
+            return Ok(());
+        }
+        Err(lost("our place lies beyond the newest event").with("place", at).with("newest", ends.latest))
+    }
+
     /// The events after a cursor.
     pub async fn read(&self, api: &Api, cursor: &Cursor) -> Result<EventPage> {
-        let at = translate::position(cursor).ok_or_else(|| lost("the place in the stream is not one of Egnyte's"))?;
+        let at = place(cursor)?;
         let rested = {
             let state = self.state();
             state.ahead.is_none() && state.moved_at.is_none_or(|moved| moved.elapsed() >= ADVANCE_EVERY)
@@ -161,6 +182,10 @@ impl EventStream {
             _ => refused,
         }
     }
+}
+
+fn place(cursor: &Cursor) -> Result<u64> {
+    translate::position(cursor).ok_or_else(|| lost("the place in the stream is not one of Egnyte's"))
 }
 
 /// Whether events after this place may have been dropped.

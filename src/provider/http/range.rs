@@ -2,14 +2,18 @@
 
 use futures_util::stream::{self, StreamExt};
 use reqwest::Response;
-use reqwest::header::{CONTENT_RANGE, HeaderMap};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderName, TRANSFER_ENCODING};
 
 use super::patient_stream;
 use crate::provider::{Content, ProviderError, ProviderErrorKind, Result};
 
 /// The bytes of an answer to a request that asked for everything from `asked` on: status 200, 206 or 416. Nothing if the
 /// server says that there is no such part, so that one must begin again.
+///
+/// An encoded body is refused: its bytes are not those of the file. A part that was not asked for is taken for what its range says, so
+/// that the rest is asked for next.
 pub fn content_of(response: Response, asked: u64) -> Result<Option<Content>> {
+    refuse_encoded(response.headers())?;
     let status = response.status().as_u16();
     let length = response.content_length();
     let (range, whole) = content_range(response.headers());
@@ -32,6 +36,22 @@ pub fn content_of(response: Response, asked: u64) -> Result<Option<Content>> {
         (416, _) if asked > 0 => Ok(None),
         _ => Err(ProviderError::new(ProviderErrorKind::Malformed, "the server sent another part than was asked for")
             .with_detail(format!("status {status}, asked from {asked}, got from {range:?}"))),
+    }
+}
+
+fn refuse_encoded(headers: &HeaderMap) -> Result<()> {
+    let encoding = |name: HeaderName| {
+        let texts = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).to_lowercase());
+        let words = texts.flat_map(|text| text.split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>());
+        words.into_iter().find(|word| !matches!(word.as_str(), "" | "identity" | "chunked"))
+    };
+    match encoding(CONTENT_ENCODING).or_else(|| encoding(TRANSFER_ENCODING)) {
+        None => Ok(()),
+        Some(encoding) => Err(ProviderError::new(
+            ProviderErrorKind::Malformed,
+            "the server sent the content encoded although it was asked for as it is",
+        )
+        .with("encoding", encoding.escape_debug())),
     }
 }
 

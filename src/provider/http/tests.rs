@@ -169,7 +169,44 @@ async fn redirects_are_followed_bare_and_not_for_ever() {
     assert_eq!(asked.len(), 3 + 1 + MAX_HOPS as usize);
     assert!(asked[1..3].iter().all(|asked| asked.header("authorization").is_none()));
     assert!(asked[1..3].iter().all(|asked| asked.header("range") == Some("bytes=3-")));
-    assert!(asked.iter().all(|asked| asked.header("accept-encoding").is_none()));
+    assert!(asked[1..3].iter().all(|asked| asked.header("accept-encoding") == Some("identity")));
+}
+
+/// Seconds until the kernel probes the connection to this port of ours; nothing if it never will.
+fn probed_in(port: u16) -> Option<u64> {
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    table.lines().skip(1).find_map(|line| {
+        let mut columns = line.split_whitespace().skip(2);
+        let (peer, state, timer) = (columns.next()?, columns.next()?, columns.nth(1)?);
+        let is_ours = state == "01" && peer.ends_with(&format!(":{port:04X}"));
+        // Timer 2 is that of the probes; the kernel counts in hundredths of a second there.
+        let hundredths = timer.strip_prefix("02:").filter(|_| is_ours)?;
+        u64::from_str_radix(hundredths, 16).ok().map(|hundredths| hundredths / 100)
+    })
+}
+
+#[tokio::test]
+async fn a_connection_that_is_only_held_is_probed() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let http = loopback();
+    let request = http.client().unwrap().get(format!("http://127.0.0.1:{port}/"));
+    let held = tokio::spawn(async move { http.send(request, ANSWER_TIMEOUT).await.map(drop) });
+    let (mut server, _) = listener.accept().await.unwrap();
+    let mut bytes = [0; 512];
+    assert!(tokio::io::AsyncReadExt::read(&mut server, &mut bytes).await.unwrap() > 0);
+    // The request was read, so that nothing but the probes waits, as soon as the kernel has seen the acknowledgement.
+    let probed = async {
+        loop {
+            match probed_in(port) {
+                Some(seconds) => break seconds,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let seconds = tokio::time::timeout(Duration::from_secs(20), probed).await.unwrap();
+    assert!(seconds <= TCP_KEEPALIVE.as_secs(), "{seconds} s");
+    held.abort();
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::{COLUMNS, ItemRow, Presence, RemoteRow, read_name};
 use crate::id::{ContentHash, FolderId, ItemId, NodeId, Sha256};
+use crate::local_news::EntryKind;
 use crate::path::Name;
 use crate::store::{Result, Store, StoreError};
 use crate::tree::{Stamp, Wall};
@@ -34,20 +35,29 @@ pub enum LocalRow {
         /// When that was first seen.
         at: Wall,
     },
+    /// Something of another kind stands in its place, which is taken by that.
+    Covered {
+        /// What stands there.
+        by: EntryKind,
+        /// Its stamp; without an inode where it stands in the place of a directory above.
+        stamp: Stamp,
+        /// When that was first seen.
+        at: Wall,
+    },
 }
 
 impl LocalRow {
     /// When the difference was first seen.
     pub fn at(&self) -> Wall {
         match self {
-            Self::Absent { at } | Self::Present { at, .. } => *at,
+            Self::Absent { at } | Self::Present { at, .. } | Self::Covered { at, .. } => *at,
         }
     }
 
     /// The content, if it is another one.
     pub fn edit(&self) -> Option<&LocalEdit> {
         match self {
-            Self::Absent { .. } => None,
+            Self::Absent { .. } | Self::Covered { .. } => None,
             Self::Present { edit, .. } => edit.as_ref(),
         }
     }
@@ -57,21 +67,17 @@ impl LocalRow {
 pub(super) fn read(row: &Row<'_>, state: i64) -> Result<LocalRow> {
     let at = Wall(row.get::<_, Option<i64>>(36)?.unwrap_or_default());
     if state == 2 {
-        return Ok(LocalRow::Absent { at });
+        // The column of the digest says what covers it.
+        let Some(by) = row.get::<_, Option<String>>(35)? else { return Ok(LocalRow::Absent { at }) };
+        let stamp = read_stamp(row)?.ok_or_else(|| StoreError::damaged("a cover without a stamp"))?;
+        return Ok(LocalRow::Covered { by: cover_of(&by)?, stamp, at });
     }
     let seat = match row.get::<_, Option<i64>>(27)? {
         Some(parent) => Some((NodeId(parent), read_name(row, 28)?)),
         None => None,
     };
-    let edit = match row.get::<_, Option<i64>>(30)? {
-        Some(ino) => {
-            let stamp = Stamp {
-                dev: row.get::<_, i64>(29)? as u64,
-                ino: ino as u64,
-                size: row.get::<_, i64>(31)? as u64,
-                mtime_ns: row.get(32)?,
-                ctime_ns: row.get(33)?,
-            };
+    let edit = match read_stamp(row)? {
+        Some(stamp) => {
             let sha256 = row.get::<_, Option<[u8; 32]>>(34)?.map(Sha256);
             let hash = row.get::<_, Option<String>>(35)?.map(ContentHash::from);
             Some(LocalEdit { stamp, digests: sha256.zip(hash) })
@@ -84,22 +90,54 @@ pub(super) fn read(row: &Row<'_>, state: i64) -> Result<LocalRow> {
     }
 }
 
+fn read_stamp(row: &Row<'_>) -> Result<Option<Stamp>> {
+    let Some(ino) = row.get::<_, Option<i64>>(30)? else { return Ok(None) };
+    Ok(Some(Stamp {
+        dev: row.get::<_, i64>(29)? as u64,
+        ino: ino as u64,
+        size: row.get::<_, i64>(31)? as u64,
+        mtime_ns: row.get(32)?,
+        ctime_ns: row.get(33)?,
+    }))
+}
+
+const COVERS: [(EntryKind, &str); 5] = [
+    (EntryKind::File, "file"),
+    (EntryKind::Folder, "folder"),
+    (EntryKind::Link, "link"),
+    (EntryKind::Special, "special"),
+    (EntryKind::Mount, "mount"),
+];
+
+fn cover_of(word: &str) -> Result<EntryKind> {
+    let found = COVERS.iter().find(|(_, known)| *known == word);
+    found.map(|(kind, _)| *kind).ok_or_else(|| StoreError::damaged(format_args!("cover {word}")))
+}
+
+fn cover_word(kind: EntryKind) -> Option<&'static str> {
+    COVERS.iter().find(|(known, _)| *known == kind).map(|(_, word)| *word)
+}
+
 impl Store {
     /// Records what the disk has of an item; nothing if that is what both agreed on.
+    ///
+    /// One that is covered is missing as well (it may be found elsewhere by its inode), but keeps its place.
     pub fn set_local(&mut self, node: NodeId, local: Option<&LocalRow>) -> Result<()> {
-        let (state, seat, edit, at) = match local {
-            None => (0, None, None, None),
-            Some(LocalRow::Absent { at }) => (2, None, None, Some(*at)),
-            Some(LocalRow::Present { seat, edit, at }) => (1, seat.as_ref(), edit.as_ref(), Some(*at)),
+        let (state, seat, edit, cover, at) = match local {
+            None => (0, None, None, None, None),
+            Some(LocalRow::Absent { at }) => (2, None, None, None, Some(*at)),
+            Some(LocalRow::Covered { by, stamp, at }) => (2, None, None, Some((*by, *stamp)), Some(*at)),
+            Some(LocalRow::Present { seat, edit, at }) => (1, seat.as_ref(), edit.as_ref(), None, Some(*at)),
         };
-        let stamp = edit.map(|edit| edit.stamp);
+        let stamp = edit.map(|edit| edit.stamp).or(cover.map(|(_, stamp)| stamp));
         let digests = edit.and_then(|edit| edit.digests.as_ref());
+        let word = cover.and_then(|(by, _)| cover_word(by)).map(str::to_owned);
         let sql = "UPDATE item SET l = ?2, away = ?3, l_parent = ?4, l_name = ?5, l_dev = ?6, l_ino = ?7, l_size = ?8, l_mtime = ?9,
                    l_ctime = ?10, l_sha256 = ?11, l_hash = ?12, l_at = ?13 WHERE node = ?1";
         self.conn.prepare_cached(sql)?.execute(params![
             node.0,
             state,
-            state == 2 || seat.is_some(),
+            state == 2 && cover.is_none() || seat.is_some(),
             seat.map(|(parent, _)| parent.0),
             seat.map(|(_, name)| name.as_bytes()),
             stamp.map(|stamp| stamp.dev as i64),
@@ -108,7 +146,7 @@ impl Store {
             stamp.map(|stamp| stamp.mtime_ns),
             stamp.map(|stamp| stamp.ctime_ns),
             digests.map(|(sha256, _)| sha256.0),
-            digests.map(|(_, hash)| hash.to_string()),
+            digests.map(|(_, hash)| hash.to_string()).or(word),
             at.map(|at| at.0),
         ])?;
         Ok(())
@@ -218,7 +256,8 @@ impl Store {
 
     /// How many files of a folder are missing on disk and not yet gone from the cloud: what the brake looks at.
     pub fn local_deletions(&self, folder: FolderId) -> Result<u64> {
-        let sql = "SELECT count(*) FROM item WHERE l = 2 AND folder = ?1 AND s = 1 AND s_version IS NOT NULL AND r = 1";
+        let sql = "SELECT count(*) FROM item WHERE l = 2 AND l_hash IS NULL AND folder = ?1 AND s = 1 AND s_version IS NOT NULL
+                   AND r = 1";
         Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get::<_, i64>(0))? as u64)
     }
 

@@ -3,6 +3,8 @@
 UPDATE work SET look = 1 WHERE look > 1;
 CREATE INDEX work_look ON work (node) WHERE look > 0;
 ALTER TABLE listing ADD COLUMN mark INTEGER NOT NULL DEFAULT 1; -- generation of the newest mark on the folder's children
+-- An event named something below a folder that is not known here: one that is found to have moved here is listed with all below it.
+ALTER TABLE listing ADD COLUMN deep INTEGER NOT NULL DEFAULT 0;
 
 -- When the children of a remote folder were last seen whole, ms; the oldest is listed next.
 CREATE TABLE observed (

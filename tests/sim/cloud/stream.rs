@@ -35,6 +35,7 @@ impl Cloud {
         }
         if self.habits.ids {
             let parent = self.things.get(id).and_then(|thing| thing.parent.clone());
+            let parent = parent.filter(|_| !self.habits.no_ancestors);
             return if self.is_shown(id) {
                 Subject::Id { id: id.clone(), version: None, parent, path: None, from: None }
             } else {
@@ -171,6 +172,11 @@ impl Cloud {
         unknown(&mut self.log.last_mut().expect("an event that was told").event);
     }
 
+    /// The domain was restored: its stream ends where it once did, and goes on from there.
+    pub fn rewind(&mut self) {
+        self.log.truncate(1);
+    }
+
     /// Whether everything that will ever be told is in the stream.
     pub fn is_all_told(&self) -> bool {
         self.late.is_empty()
@@ -223,6 +229,14 @@ impl Cloud {
         (number / EPOCH == self.epoch).then_some(number % EPOCH)
     }
 
+    /// Whether a place lies in the stream.
+    pub fn check_cursor(&self, cursor: &Cursor) -> Result<(), ProviderError> {
+        match self.position(cursor) {
+            Some(at) if at <= self.end() => Ok(()),
+            _ => Err(ProviderError::new(ProviderErrorKind::CursorLost, "the place is none of this stream")),
+        }
+    }
+
     /// Whether there is anything after a cursor; also true if it is refused.
     pub fn has_news(&self, cursor: &Cursor) -> bool {
         self.position(cursor).is_none_or(|at| at < self.end())
@@ -263,7 +277,9 @@ impl Cloud {
 
 /// What is left of an event whose `source` is null, or that is no JSON of the expected form at all: what the adapters make of those.
 fn blank(event: &mut RemoteEvent, unreadable: bool) {
-    event.subject = Subject::Unreadable;
+    // What changes no tree is left alone where the word for it can be read.
+    let is_chatter = matches!(event.kind, EventKind::Comment | EventKind::Read | EventKind::Lock);
+    event.subject = if is_chatter && !unreadable { Subject::Nothing } else { Subject::Unreadable };
     if unreadable {
         event.kind = EventKind::Other;
         event.provider_kind = String::new();

@@ -79,7 +79,8 @@ impl Disk {
         let mut lost = Vec::new();
         match self.content(ino) {
             Some(content) => lost.push(content),
-            None => self.walk(ino, "", &mut |_, content| lost.extend(content)),
+            None if self.is_dir(ino) => self.walk(ino, "", &mut |_, content| lost.extend(content)),
+            None => {}
         }
         for content in lost {
             self.written.remove(&content);
@@ -99,5 +100,26 @@ impl Disk {
         self.unlink(&from);
         self.link(&to, ino);
         true
+    }
+
+    /// A local user puts something else in the place of a file or a directory.
+    pub fn replace_by(&mut self, path: &str, kind: EntryKind) {
+        assert!(self.remove(path), "there is no `{path}`");
+        let ino = self.make(Inode::Other(kind));
+        self.link(&Self::place(path), ino);
+    }
+
+    /// A local user takes away, or gives back, the right to read a directory.
+    pub fn set_readable(&mut self, path: &str, readable: bool) {
+        let place = Self::place(path);
+        let ino = self.find(&place).unwrap();
+        if readable {
+            self.unreadable.remove(&ino);
+        } else {
+            self.unreadable.insert(ino);
+        }
+        self.touch(ino);
+        self.hint(&place);
+        self.hints.push(place.path);
     }
 }

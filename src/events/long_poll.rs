@@ -1,0 +1,189 @@
+//! Whether a long poll can be relied on: a pure policy of what it answered, what it failed to tell, and time.
+//!
+//! A held request looks the same whether the server waits for news, or the connection is half open, or a proxy swallowed it. Two things
+//! tell them apart: the stream brings news that the long poll did not tell, and a request from a place before known news, which a server
+//! that works answers at once. While the long poll cannot be relied on, the stream is polled by its interval.
+
+use std::time::Duration;
+
+use crate::id::Cursor;
+
+/// The safety net: the stream is read this often at least while a long poll is out, before chance adds a fifth at most. With the time that
+/// one answer may take, news is here within two minutes whatever becomes of the long poll. A longer `poll_max` takes its place.
+pub const NET_UNDER_LONG_POLL: Duration = Duration::from_secs(75);
+/// A long poll may tell news this much later than the stream.
+const TOLD_LATE: Duration = Duration::from_secs(15);
+/// How long a try of a long poll that cannot be relied on may take.
+const TRIAL: Duration = Duration::from_mins(1);
+/// Failures in a row that pass without a word: a connection may break.
+const FAILURES_PASSED_OVER: u32 = 1;
+
+/// What is known of an account's long poll.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LongPoll {
+    /// Failures since it last worked.
+    failures: u32,
+    /// Why it failed last.
+    cause: Option<String>,
+    /// It held a request but did not tell what the stream had: only news that it tells proves that it works again.
+    is_deaf: bool,
+    /// A place before news that the stream brought.
+    before_news: Option<Cursor>,
+    /// When the stream brought news that the request under way has not told.
+    untold_since: Option<u64>,
+    /// The request under way asks from `before_news`.
+    asks_from_before: bool,
+}
+
+/// A request to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// From which place.
+    pub from: Cursor,
+    /// For how long at most.
+    pub limit: Duration,
+}
+
+impl LongPoll {
+    /// Whether it is relied on.
+    pub fn works(&self) -> bool {
+        self.failures == 0
+    }
+
+    /// Failures since it last worked.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Why it is not relied on, once that is worth a word.
+    pub fn trouble(&self) -> Option<&str> {
+        self.cause.as_deref().filter(|_| self.is_deaf || self.failures > FAILURES_PASSED_OVER)
+    }
+
+    /// The next request, where the stream is read up to `at` and `limit` is the usual one.
+    pub fn ask(&mut self, at: &Cursor, limit: Duration) -> Ask {
+        self.untold_since = None;
+        let before = self.before_news.clone().filter(|_| !self.works());
+        self.asks_from_before = before.is_some();
+        let limit = if self.works() { limit } else { limit.min(TRIAL) };
+        Ask { from: before.unwrap_or_else(|| at.clone()), limit }
+    }
+
+    /// The stream brought news behind `before`. `is_out` says whether a request is under way.
+    pub fn stream_had_news(&mut self, before: &Cursor, is_out: bool, now: u64) {
+        self.before_news = Some(before.clone());
+        if is_out {
+            self.untold_since.get_or_insert(now);
+        }
+    }
+
+    /// The request told news.
+    pub fn told(&mut self) {
+        *self = Self { before_news: self.before_news.take(), ..Self::default() };
+    }
+
+    /// The request was held to its end without a word.
+    pub fn was_quiet(&mut self) {
+        if self.works() {
+            return;
+        }
+        if self.asks_from_before || self.is_deaf {
+            self.fell_silent();
+        } else {
+            // It refused before and holds now; whether it tells anything is seen with the next news.
+            self.told();
+        }
+    }
+
+    /// The request failed.
+    pub fn failed(&mut self, cause: String) {
+        self.failures = self.failures.saturating_add(1);
+        self.untold_since = None;
+        self.cause = Some(cause);
+    }
+
+    /// When the request under way is given up, if it does not tell by then what the stream had.
+    pub fn given_up_at(&self) -> Option<u64> {
+        self.untold_since.map(|since| since.saturating_add(TOLD_LATE.as_millis() as u64))
+    }
+
+    /// Whether the request under way is to be given up now. It counts as failed then.
+    pub fn gives_up(&mut self, now: u64) -> bool {
+        let is_late = self.given_up_at().is_some_and(|at| now >= at);
+        if is_late {
+            self.fell_silent();
+        }
+        is_late
+    }
+
+    fn fell_silent(&mut self) {
+        self.failed("the request is held, but news that the stream has is not told".into());
+        self.is_deaf = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USUAL: Duration = Duration::from_mins(11);
+    const LATE: u64 = TOLD_LATE.as_millis() as u64;
+
+    fn at(place: u32) -> Cursor {
+        Cursor::new(place.to_string())
+    }
+
+    #[test]
+    fn news_that_is_told_in_time_keeps_it_trusted() {
+        let mut poll = LongPoll::default();
+        assert_eq!(poll.ask(&at(1), USUAL), Ask { from: at(1), limit: USUAL });
+        poll.stream_had_news(&at(1), true, 100);
+        assert!(!poll.gives_up(100 + LATE - 1));
+        poll.told();
+        assert!(!poll.gives_up(u64::MAX), "what was told is not late");
+        assert!(poll.works() && poll.trouble().is_none());
+        // News that came while no request was out blames none.
+        poll.stream_had_news(&at(2), false, 200);
+        assert_eq!(poll.given_up_at(), None);
+        assert_eq!(poll.ask(&at(3), USUAL), Ask { from: at(3), limit: USUAL });
+    }
+
+    #[test]
+    fn a_silent_one_is_given_up_and_tried_from_before_the_news_until_it_tells() {
+        let mut poll = LongPoll::default();
+        poll.ask(&at(1), USUAL);
+        poll.stream_had_news(&at(1), true, 100);
+        poll.stream_had_news(&at(2), true, 5_000);
+        assert!(poll.gives_up(100 + LATE), "counted from the first news that was not told");
+        assert!(!poll.works() && poll.trouble().is_some());
+        for failures in 2..5 {
+            assert_eq!(poll.ask(&at(3), USUAL), Ask { from: at(2), limit: TRIAL });
+            poll.was_quiet();
+            assert_eq!(poll.failures(), failures, "holding proves nothing");
+        }
+        poll.ask(&at(3), USUAL);
+        poll.told();
+        assert!(poll.works() && poll.trouble().is_none());
+        assert_eq!(poll.ask(&at(3), USUAL), Ask { from: at(3), limit: USUAL });
+    }
+
+    #[test]
+    fn one_failure_passes_unsaid_and_a_second_is_said_until_a_request_is_held() {
+        let mut poll = LongPoll::default();
+        poll.ask(&at(1), USUAL);
+        poll.failed("403".into());
+        assert_eq!((poll.works(), poll.trouble()), (false, None));
+        assert_eq!(poll.ask(&at(1), USUAL), Ask { from: at(1), limit: TRIAL });
+        poll.failed("403".into());
+        assert_eq!(poll.trouble(), Some("403"));
+        poll.ask(&at(1), USUAL);
+        poll.was_quiet();
+        assert!(poll.works() && poll.trouble().is_none());
+        // Where news is known, holding is not enough: it would have been told.
+        poll.failed("403".into());
+        poll.stream_had_news(&at(1), false, 7);
+        poll.ask(&at(2), USUAL);
+        poll.was_quiet();
+        assert!(!poll.works() && poll.trouble().is_some());
+    }
+}
