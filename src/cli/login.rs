@@ -310,7 +310,7 @@ async fn keep(
     places.make_state_dirs().map_err(|error| {
         Failure::error(format!("cannot make the state directory {}", places.state_dir.display())).because(error)
     })?;
-    let former = former(places, &account.name).await?;
+    let former = former(places, &account.name).await;
     let trial = trial::Trial::new(account, obtained.credentials, places).await?;
     let tried = trial.run(config, screen).await?;
     let replaced = match (&tried, &former) {
@@ -360,14 +360,13 @@ struct Former {
     login: String,
 }
 
-async fn former(places: &Places, account: &str) -> Outcome<Option<Former>> {
-    let status = super::agent::Agent::find(places).await?.status().await?;
-    let known = status.accounts.into_iter().find(|known| known.name == account);
-    Ok(known.and_then(|known| {
-        let user_id = known.user_id?;
-        let login = known.login.unwrap_or_else(|| user_id.clone());
-        Some(Former { user_id, login })
-    }))
+/// What cannot be found out here is found out by the engine, which holds the account then.
+async fn former(places: &Places, account: &str) -> Option<Former> {
+    let status = super::agent::Agent::find(places).await.ok()?.status().await.ok()?;
+    let known = status.accounts.into_iter().find(|known| known.name == account)?;
+    let user_id = known.user_id?;
+    let login = known.login.unwrap_or_else(|| user_id.clone());
+    Some(Former { user_id, login })
 }
 
 /// The configuration file with the account in it, not yet saved.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use folder_sync_agent::sandbox::{ACCESS_TOKEN, App, Consent, PASSWORD, User};
+use folder_sync_agent::sandbox::{ACCESS_TOKEN, App, Consent, Options, PASSWORD, User};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -280,6 +280,22 @@ async fn egnyte_takes_a_code_or_a_password() {
     let ran = bed.run_with(&["login", "egnyte", "--account", "work", "--token-stdin"], ACCESS_TOKEN).await;
     assert!(ran.err.contains("needs a new sign-in"), "{}", ran.err);
     ran.fine();
+}
+
+#[tokio::test]
+async fn an_egnyte_token_without_an_end_is_said_to_have_none() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let options = Options { egnyte_tokens_last: true, ..Options::default() };
+    let sandbox = folder_sync_agent::sandbox::start(options).await.unwrap();
+    let bed = Bed { sandbox: Some(sandbox), ..Bed::new() };
+    bed.cloud().register_app(App { internal: true, ..App::default() });
+    fs::write(bed.path("app.txt"), APP).unwrap();
+    let url = bed.url();
+    let login = ["login", "egnyte", "--api-url", &url, "--app-file", "app.txt", "--username", "agent"];
+    let ran = bed.run_with(&login, PASSWORD).await;
+    assert!(ran.err.contains("no known end; it dies when it is revoked or the password changes"), "{}", ran.err);
+    ran.fine();
+    assert!(credentials(&bed, "egnyte")["refresh_token"].is_null());
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use super::*;
 
 /// How long a page may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Chromium, told what to do by its own driver.
 struct Browser {
