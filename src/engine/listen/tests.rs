@@ -6,7 +6,7 @@ use super::*;
 use crate::engine::Input;
 use crate::engine::input::{Now, Outcome, Wishes};
 use crate::events::long_poll::NET_UNDER_LONG_POLL;
-use crate::id::EventId;
+use crate::id::{EventId, ItemId};
 use crate::provider::HashKind;
 use crate::report::NO_LONG_POLL;
 use crate::settings::{BoxStream, Suppress};
@@ -80,6 +80,8 @@ impl Bed {
 
     fn with(store: Store, provider: ProviderName, calls_per_day: Option<u32>) -> Self {
         let capabilities = Capabilities {
+            disordered: provider == ProviderName::Box,
+            top_id: None,
             long_poll: provider == ProviderName::Box,
             checks_cursor: provider == ProviderName::Egnyte,
             events_carry_items: provider == ProviderName::Box,

@@ -40,7 +40,7 @@ impl Engine {
         let Some(job) = self.start(Job::Wait(id))? else { return Ok(()) };
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         account.waiting = Some(job);
-        let ask = account.long_poll.ask(&cursor, WAIT_LIMIT);
+        let ask = account.long_poll.ask(&cursor, WAIT_LIMIT, self.now.mono);
         let task = Task::Wait { cursor: ask.from, limit: ask.limit };
         self.outbox.push(Effect::Cloud { job, account: id, task });
         Ok(())
@@ -65,7 +65,7 @@ impl Engine {
         account.waiting = None;
         match result {
             Ok(Wake::News) => {
-                account.long_poll.told();
+                account.long_poll.told(now);
                 account.woken = true;
                 account.news_since_wake = false;
                 account.next_poll = 0;
@@ -74,7 +74,7 @@ impl Engine {
             }
             Ok(Wake::Quiet) => {
                 account.long_poll.was_quiet();
-                let pause = if account.long_poll.works() { 0 } else { account.waits_again_in(None, chance) };
+                let pause = if account.long_poll.may_go_on() { 0 } else { account.waits_again_in(None, chance) };
                 account.next_wait = now + pause;
             }
             Err(error) if error.kind == ProviderErrorKind::SignInNeeded => self.account_failed(id, &error),
