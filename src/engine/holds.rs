@@ -52,7 +52,7 @@ impl Engine {
         }
         self.store.hold_item(hold, item.node, version)?;
         self.store.hold_work(item.node)?;
-        self.leave(item.node);
+        self.rest(item.node);
         Ok(true)
     }
 
@@ -145,7 +145,7 @@ impl Engine {
         let version = item.remote.content.as_ref().map(|content| &content.version);
         self.store.hold_item(hold, item.node, version)?;
         self.store.hold_work(item.node)?;
-        self.leave(item.node);
+        self.rest(item.node);
         Ok(true)
     }
 
@@ -258,7 +258,7 @@ impl Engine {
             self.store.free_dependents(folder)?;
         }
         // Folders whose deletion was in question may go as a whole now.
-        self.going.clear();
+        self.schedule.forget_trash();
         self.more = true;
         Ok(format!("{approved} files go to the version store now"))
     }
