@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use super::failure::{Exit, Failure, Outcome};
 use super::render::{Screen, now, span};
 use super::status::SIGN_IN_NEEDED;
-use crate::config::{Config, Places, parse_duration};
 use crate::command::Command;
+use crate::config::{Config, Places, parse_duration};
 use crate::daemon::client::{ClientError, ControlClient};
 use crate::report::{FolderState, FolderStatus, Status};
 use crate::tree::Wall;
@@ -221,6 +221,8 @@ mod tests {
             name: "work".into(),
             provider: "box".into(),
             login: None,
+            user_id: None,
+            sign_in_ends: None,
             degraded: None,
             long_poll: true,
             last_poll: Some(Wall(100)),

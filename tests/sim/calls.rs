@@ -7,8 +7,8 @@ use folder_sync_agent::deed::{DiskErrorKind, Staged};
 use folder_sync_agent::engine::input::{FetchFailure, FetchOrder};
 use folder_sync_agent::engine::{Outcome, Task};
 use folder_sync_agent::events::EventPage;
-use folder_sync_agent::id::{Cursor, JobId};
-use folder_sync_agent::provider::{Identity, ProviderError, ProviderErrorKind, Wake};
+use folder_sync_agent::id::{Cursor, ItemId, JobId, PageToken};
+use folder_sync_agent::provider::{Identity, ListPage, ProviderError, ProviderErrorKind, Wake};
 
 use super::cloud::{HALF, size_of};
 use super::disk::disk_error;
@@ -28,9 +28,6 @@ pub enum BrokenPoll {
     Hangs,
 }
 
-/// How long after a write of its own an agent without law 6 takes all news for its own.
-const OWN_NEWS_MS: u64 = 2_000;
-
 impl World {
     pub fn serve(&mut self, job: JobId, task: Task) {
         if !matches!(task, Task::Wait { .. }) {
@@ -38,6 +35,11 @@ impl World {
         }
         let failed = self.misfortune && self.chance.one_in(self.swarm.call_errors);
         let error = failed.then(|| self.call_error());
+        let item = match &task {
+            Task::Look(item) | Task::List { item, .. } | Task::Trash { item, .. } => Some(item.clone()),
+            Task::Fetch(_, order) => Some(order.item.clone()),
+            _ => None,
+        };
         let outcome = match task {
             Task::Dispose { .. } => panic!("the simulation has no hooks"),
             Task::Identify => Outcome::Identified(match error {
@@ -76,12 +78,7 @@ impl World {
                 self.tally.lists += 1;
                 Outcome::Listed(match error {
                     Some(error) => Err(error),
-                    None => self.cloud.list_of_late(&item, page.as_ref(), self.now, &mut self.extra).map(|mut page| {
-                        if self.mutant == Some(Mutant::HalfListing) {
-                            page.next = None;
-                        }
-                        page
-                    }),
+                    None => self.list(&item, page.as_ref()),
                 })
             }
             Task::Look(item) => {
@@ -108,7 +105,10 @@ impl World {
                             *self.fetched.entry((order.item.to_string(), order.version.to_string())).or_insert(1) -= 1;
                             Err(FetchFailure::Disk(disk_error(DiskErrorKind::Full, "no space left on device")))
                         }
-                        Some(content) => Ok(self.disk.stage(&order, content)),
+                        Some(content) => {
+                            let content = self.other_version(&order.item).unwrap_or(content);
+                            Ok(self.disk.stage(&order, content))
+                        }
                         None => Err(FetchFailure::Provider(missing())),
                     },
                 };
@@ -118,8 +118,18 @@ impl World {
                 self.serve_write(task, error)
             }
         };
+        let outcome = self.twist_answer(item.as_ref(), outcome);
         let late = self.chance.below(self.swarm.call_ms);
         self.schedule(late, Happening::Deliver { job, outcome });
+    }
+
+    fn list(&mut self, folder: &ItemId, page: Option<&PageToken>) -> Result<ListPage, ProviderError> {
+        let untold = (self.cloud.lossy, self.cloud.untold);
+        let listed = self.cloud.list_of_late(folder, page, self.now, &mut self.extra);
+        if self.mutant == Some(Mutant::AnswerIsOlder) {
+            (self.cloud.lossy, self.cloud.untold) = untold;
+        }
+        listed
     }
 
     /// Whether a download brings an error page, half a body, or nothing; with no word of its digest.
@@ -142,19 +152,10 @@ impl World {
         Ok(self.disk.stage(order, HALF))
     }
 
-    /// News, as the cloud tells them, or as an engine without one of the laws takes them.
+    /// News, as the cloud tells them.
     fn page(&mut self, cursor: &Cursor) -> Result<EventPage, ProviderError> {
         let page = self.cloud.events(cursor, &mut self.extra);
-        match (self.mutant, page) {
-            (Some(Mutant::LostPlaceIsNow), Err(_)) => {
-                Ok(EventPage { events: Vec::new(), next: self.cloud.newest_cursor(), drained: true })
-            }
-            (Some(Mutant::OwnByTiming), Ok(mut page)) if self.now < self.written_at + OWN_NEWS_MS => {
-                page.events.clear();
-                Ok(page)
-            }
-            (_, page) => page,
-        }
+        self.twist_page(page)
     }
 
     fn call_error(&mut self) -> ProviderError {

@@ -42,9 +42,10 @@ impl World {
                         });
                     }
                 }
-                Happening::Serve { task: Task::Fetch(..), .. } if self.chance.one_in(2) => {
+                Happening::Serve { task: Task::Fetch(_, order), .. } if self.chance.one_in(2) => {
                     self.tally.hit("crash: half a download");
                     self.disk.stage_half();
+                    self.leave_half_visible(&order.path);
                 }
                 Happening::Serve { task, .. } if self.chance.one_in(2) => {
                     self.write_unrecorded(&task);
@@ -57,6 +58,7 @@ impl World {
         self.watching = false;
         self.disk.hints.clear();
         self.check_synced();
+        self.check_visible();
         let mut store = self.engine.take().unwrap().into_store().unwrap();
         if let Some(mutant) = self.mutant {
             mutant.spoil(&mut store, ahead.as_ref());

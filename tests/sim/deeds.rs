@@ -34,7 +34,7 @@ impl World {
             } else {
                 self.tally.hit(format!("deed: {kind:?}"));
             }
-            return DeedResult::Failed(disk_error(kind, "made up"));
+            return self.twist_deed(order, DeedResult::Failed(disk_error(kind, "made up")));
         }
         if self.misfortune
             && let Deed::Publish { staged, .. } = &order.deed
@@ -58,9 +58,7 @@ impl World {
         if self.removing.contains(&order.job) && matches!(result, DeedResult::Done { .. }) {
             self.removed.insert(order.job);
         }
-        if self.mutant == Some(Mutant::DroppedInPlace) {
-            self.disk.versions.remove(&order.job);
-        }
+        let result = self.twist_deed(order, result);
         if let Some(before) = before {
             assert_eq!(before, self.disk.tree(), "upload: the agent changed the disk: {:?}", order.deed);
         }
@@ -108,7 +106,10 @@ impl World {
 
     /// Every deed is written down before it is handed out, and only what is gone from the cloud is removed.
     pub fn check_orders(&mut self, orders: &[DeedOrder]) {
-        let intents = self.store().intents(FOLDER).unwrap();
+        let mut intents = self.store().intents(FOLDER).unwrap();
+        if self.mutant == Some(Mutant::NotWrittenDown) {
+            intents.pop();
+        }
         for order in orders {
             let intent = intents.iter().find(|intent| intent.order == *order);
             let intent = intent.unwrap_or_else(|| panic!("law 7, V5: a deed that is not written down: {order:?}"));

@@ -27,7 +27,6 @@ const COMMON: &[&str] = &[
     "crash: the clock begins anew",
     "cursors lost",
     "event late",
-    "event lost",
     "event repeated",
     "events swapped",
     "root away",
@@ -58,6 +57,11 @@ const WRITES: &[&str] = &[
     "watcher overflow",
 ];
 
+/// Of those whose pages are odd.
+const PAGES: &[&str] = &["page: empty", "page: overlapping", "page: short"];
+/// Of those whose downloads bring something else.
+const BODIES: &[&str] = &["download: something else"];
+
 /// The misfortunes that so many histories of a kind must have had.
 fn expected(kind: &str, histories: u64) -> Vec<&'static str> {
     let (usual, rare): (&[&[&str]], &[&[&str]]) = match kind {
@@ -65,6 +69,11 @@ fn expected(kind: &str, histories: u64) -> Vec<&'static str> {
         "passing" => (&[COMMON, &["power cut: staged file lost"]], &[DEEDS, &["hold refused"]]),
         "two-way" => (&[COMMON, WRITES], &[DEEDS]),
         "upload" => (&[COMMON, WRITES], &[]),
+        "disorder" => (&[&["crash", "event late", "event repeated", "events swapped"], PAGES], &[]),
+        "enterprise" => (&[&["crash"]], &[]),
+        "garbled" => (&[&["crash", "event without an item", "event of an unknown kind"], PAGES], &[BODIES]),
+        "untold" => (&[&["crash", "event lost", "event behind a cursor", "listing of a former state"]], &[]),
+        "hidden" => (&[&["crash", "permission taken away", "permission given back", "folder above changed"]], &[]),
         other => panic!("no such kind of history: {other}"),
     };
     let usual = if histories >= HISTORIES { usual.concat() } else { Vec::new() };

@@ -11,6 +11,8 @@ use folder_sync_agent::tree::Wall;
 use super::swarm::Swarm;
 use super::world::FOLDER;
 
+mod twists;
+
 /// A broken law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutant {
@@ -36,27 +38,128 @@ pub enum Mutant {
     VerifiedAnyway,
     /// Law 12: a write without an answer is repeated without looking.
     RepeatsBlindly,
+    /// Law 1: an event that cannot be understood is no event.
+    BlankIsNothing,
+    /// Law 1: an event of a kind that nobody knows is no event.
+    UnknownIsNothing,
+    /// Law 1: an event about an item that we do not know is somebody else's.
+    UnknownIdIsForeign,
+    /// Law 1: an event that is older than one before it is dropped.
+    LateIsDropped,
+    /// Law 1: the description that comes last counts, however old it is.
+    OldNewsWins,
+    /// Law 1: a folder that moves is not looked for where it went.
+    FolderMovesIgnored,
+    /// Law 1: a listing that is older than the event that asked for it answers it.
+    AnswerIsOlder,
+    /// Law 1: an item is looked at once, and from then on what was seen is believed.
+    LookRemembered,
+    /// Law 1: verification shows only what is known already.
+    ListingHidesNew,
+    /// Law 1: a local file of the right name is taken for the cloud's.
+    AdoptedUnread,
+    /// Law 2: of a page only the last event is taken, and the cursor goes behind all of them.
+    OnlyLastOfPage,
+    /// Law 2: what follows a page that is not full is passed over.
+    ShortPageIsTheEnd,
+    /// Law 2: the marks that a page left are not durable, and the cursor behind them is.
+    WorkLostAtCrash,
+    /// Law 3: a lost place is taken for a bad connection.
+    LostPlaceIsRetried,
+    /// Law 4: another version than the one that was asked for is taken.
+    OtherVersionFetched,
+    /// Law 4: a download is visible before it is whole.
+    WrittenInPlace,
+    /// Law 5: what is not found once is gone.
+    NotFoundIsGone,
+    /// Law 5: a directory that cannot be read is empty.
+    UnreadableIsEmpty,
+    /// Law 5: the first page of a local directory counts as all of it.
+    ScanPageIsAll,
+    /// Law 5: a disk that is not there is an empty one.
+    RootAwayIsEmpty,
+    /// Law 5: what is removed does not go to the version store.
+    RemovedWithoutCopy,
+    /// Law 5: of two contents the local one is dropped.
+    ConflictDropsOurs,
+    /// Law 5: half a file is uploaded, and counts as whole.
+    UploadsHalf,
+    /// Law 6: what was fetched is fetched once more.
+    FetchedTwice,
+    /// Law 7: a deed is handed out before it is written down.
+    NotWrittenDown,
+    /// Law 7: a deed that the disk refused counts as done.
+    FailedIsDone,
+    /// Law 8: staged files that are no longer wanted stay.
+    LeftInStaging,
+    /// Law 9: more may be deleted on disk than was said.
+    BrakeTooWide,
+    /// Law 9: deletions in the cloud are not counted.
+    BrakeOffWayUp,
+    /// Law 10: that an event was not understood is forgotten in a crash.
+    DoubtForgotten,
+    /// Law 10: what the watcher notices is not heard.
+    HintsDropped,
+    /// Law 10: that the watcher missed something is not heard.
+    OverflowIgnored,
+    /// Law 10: a change of permissions is no change.
+    SharingIgnored,
+    /// Law 5: copies go before their time.
+    KeptTooShort,
+    /// Law 12: a deletion in the cloud without an answer counts as done.
+    LostTrashIsDone,
 }
 
 impl Mutant {
-    pub const ALL: [(Self, &'static str); 11] = [
-        (Self::CursorAhead, "2"),
-        (Self::LostPlaceIsNow, "3"),
-        (Self::Unverified, "4"),
-        (Self::DroppedInPlace, "5"),
-        (Self::HalfListing, "5"),
-        (Self::OwnByTiming, "6"),
-        (Self::SyncedByIntent, "7"),
-        (Self::IntentsForgotten, "8"),
-        (Self::HoldIgnored, "9"),
-        (Self::VerifiedAnyway, "10"),
-        (Self::RepeatsBlindly, "12"),
+    /// Each with the law that it breaks and the kind of history that notices it.
+    pub const ALL: [(Self, &'static str, &'static str); 46] = [
+        (Self::CursorAhead, "2", "mirror"),
+        (Self::LostPlaceIsNow, "3", "mirror"),
+        (Self::Unverified, "4", "mirror"),
+        (Self::DroppedInPlace, "5", "mirror"),
+        (Self::HalfListing, "5", "mirror"),
+        (Self::OwnByTiming, "6", "two-way"),
+        (Self::SyncedByIntent, "7", "mirror"),
+        (Self::IntentsForgotten, "8", "mirror"),
+        (Self::HoldIgnored, "9", "mirror"),
+        (Self::VerifiedAnyway, "10", "mirror"),
+        (Self::RepeatsBlindly, "12", "two-way"),
+        (Self::BlankIsNothing, "1", "garbled"),
+        (Self::UnknownIsNothing, "1", "garbled"),
+        (Self::UnknownIdIsForeign, "1", "enterprise"),
+        (Self::LateIsDropped, "1", "disorder"),
+        (Self::OldNewsWins, "1", "mirror"),
+        (Self::FolderMovesIgnored, "1", "disorder"),
+        (Self::AnswerIsOlder, "1", "untold"),
+        (Self::LookRemembered, "1", "disorder"),
+        (Self::ListingHidesNew, "1", "untold"),
+        (Self::AdoptedUnread, "1", "mirror"),
+        (Self::OnlyLastOfPage, "2", "mirror"),
+        (Self::ShortPageIsTheEnd, "2", "mirror"),
+        (Self::WorkLostAtCrash, "2", "mirror"),
+        (Self::LostPlaceIsRetried, "3", "mirror"),
+        (Self::OtherVersionFetched, "4", "mirror"),
+        (Self::WrittenInPlace, "4", "mirror"),
+        (Self::NotFoundIsGone, "5", "mirror"),
+        (Self::UnreadableIsEmpty, "5", "two-way"),
+        (Self::ScanPageIsAll, "5", "two-way"),
+        (Self::RootAwayIsEmpty, "5", "two-way"),
+        (Self::RemovedWithoutCopy, "5", "mirror"),
+        (Self::ConflictDropsOurs, "5", "two-way"),
+        (Self::UploadsHalf, "5", "two-way"),
+        (Self::FetchedTwice, "6", "mirror"),
+        (Self::NotWrittenDown, "7", "mirror"),
+        (Self::FailedIsDone, "7", "mirror"),
+        (Self::LeftInStaging, "8", "mirror"),
+        (Self::BrakeTooWide, "9", "mirror"),
+        (Self::BrakeOffWayUp, "9", "two-way"),
+        (Self::DoubtForgotten, "10", "garbled"),
+        (Self::HintsDropped, "10", "two-way"),
+        (Self::OverflowIgnored, "10", "two-way"),
+        (Self::SharingIgnored, "10", "hidden"),
+        (Self::KeptTooShort, "5", "passing"),
+        (Self::LostTrashIsDone, "12", "two-way"),
     ];
-
-    /// Whether it is a law of writes to the cloud, which a mirror does not make.
-    pub fn is_of_writes(self) -> bool {
-        matches!(self, Self::OwnByTiming | Self::RepeatsBlindly)
-    }
 
     /// The misfortune against which the law is a defence must happen.
     pub fn arrange(self, swarm: &mut Swarm) {
@@ -64,12 +167,33 @@ impl Mutant {
             Self::CursorAhead | Self::SyncedByIntent | Self::IntentsForgotten | Self::VerifiedAnyway => {
                 swarm.crash = 20;
             }
-            Self::LostPlaceIsNow => swarm.cursor_lost = 10,
+            Self::WorkLostAtCrash | Self::WrittenInPlace => swarm.crash = 10,
+            Self::DoubtForgotten => (swarm.crash, swarm.habits.blank) = (10, 2),
+            Self::LostPlaceIsNow | Self::LostPlaceIsRetried => swarm.cursor_lost = 10,
             Self::DroppedInPlace => swarm.local_share = 40,
+            Self::RemovedWithoutCopy | Self::KeptTooShort => swarm.local_share = 20,
             Self::HalfListing => swarm.habits.list_page = 2,
-            Self::HoldIgnored => swarm.max_delete = Some(1),
-            Self::RepeatsBlindly => swarm.answers_lost = 5,
-            Self::Unverified | Self::OwnByTiming => {}
+            Self::HoldIgnored | Self::BrakeTooWide | Self::BrakeOffWayUp => swarm.max_delete = Some(1),
+            Self::RepeatsBlindly | Self::LostTrashIsDone => swarm.answers_lost = 5,
+            Self::BlankIsNothing => swarm.habits.blank = 4,
+            Self::UnknownIsNothing => swarm.habits.unknown = 3,
+            Self::LateIsDropped => swarm.habits.late = 3,
+            Self::OldNewsWins => (swarm.habits.late, swarm.habits.paths) = (3, false),
+            Self::AnswerIsOlder => {
+                (swarm.habits.stale, swarm.habits.lose, swarm.habits.behind) = (3, 0, 0);
+            }
+            Self::ListingHidesNew => swarm.habits.lose = 3,
+            Self::AdoptedUnread => swarm.adopt = true,
+            Self::ShortPageIsTheEnd => swarm.habits.event_page = 1,
+            Self::NotFoundIsGone => swarm.call_errors = 5,
+            Self::UnreadableIsEmpty => swarm.scan_errors = 4,
+            Self::ScanPageIsAll => swarm.scan_page = 1,
+            Self::RootAwayIsEmpty => swarm.root_away = 8,
+            Self::FailedIsDone => swarm.deed_errors = 5,
+            Self::OverflowIgnored => swarm.hints_lost = 3,
+            Self::SharingIgnored => swarm.hides = 3,
+            Self::FetchedTwice => swarm.make_kind(),
+            _ => {}
         }
     }
 
@@ -99,6 +223,21 @@ impl Mutant {
                         folder.verified_at = Some(Wall(1_700_000_000_000));
                         store.save_folder(&folder).unwrap();
                     }
+                }
+            }
+            Self::WorkLostAtCrash => {
+                let planned = store.reader().planned(FOLDER).unwrap();
+                for work in planned {
+                    store.finish(work.item.node).unwrap();
+                }
+                for (_, node, _, _) in store.listings(0, 100).unwrap() {
+                    store.unwant_listing(node).unwrap();
+                }
+            }
+            Self::DoubtForgotten => {
+                for mut folder in store.folders().unwrap() {
+                    (folder.doubt, folder.unverified, folder.scan_stage) = (None, None, None);
+                    store.save_folder(&folder).unwrap();
                 }
             }
             _ => {}

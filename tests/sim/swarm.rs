@@ -287,6 +287,14 @@ impl Swarm {
         }
     }
 
+    /// Nothing goes wrong that would justify a second download.
+    pub fn make_kind(&mut self) {
+        self.habits = Habits { late: 0, lose: 0, ..self.habits };
+        (self.call_errors, self.crash, self.cursor_lost, self.deed_errors, self.root_away) = (0, 0, 0, 0, 0);
+        (self.staged_lost, self.local_share, self.wall_jumps, self.reject) = (0, 0, 0, 0);
+        (self.refilter, self.exclude, self.commands, self.adopt) = (false, false, false, false);
+    }
+
     /// Nothing goes wrong at all; both sides may change.
     pub fn is_calm(&self) -> bool {
         let faults = [

@@ -11,14 +11,14 @@ use folder_sync_agent::deed::DeedOrder;
 use folder_sync_agent::engine::effect::LocalTask;
 use folder_sync_agent::engine::input::{OpenOrder, Wishes};
 use folder_sync_agent::engine::{Effect, Engine, Input, JOBS_MOST, Notice, Now, Outcome, Task};
-use folder_sync_agent::id::{Cursor, FolderId, JobId};
+use folder_sync_agent::id::{Cursor, FolderId, ItemId, JobId};
 use folder_sync_agent::local_news::{News, Rescan};
 use folder_sync_agent::provider::{Capabilities, ProviderErrorKind};
 use folder_sync_agent::settings::{
     AccountSettings, BoxStream, FolderSettings, MaxDelete, OnDrift, OnLocalDelete, ProviderName, RemotePlace, Suppress,
 };
 use folder_sync_agent::store::Store;
-use folder_sync_agent::tree::Wall;
+use folder_sync_agent::tree::{ItemState, Wall};
 
 use super::calls::BrokenPoll;
 use super::chance::Chance;
@@ -149,6 +149,10 @@ pub struct World {
     pub long_poll: Option<BrokenPoll>,
     /// So many of the next downloads bring something else.
     pub wrong_bodies: u64,
+    /// What mutants remember: the newest event, what was looked at, and a count.
+    pub newest_told: Option<Wall>,
+    pub looked: BTreeMap<ItemId, ItemState>,
+    pub counted: u64,
     /// A digest of everything that goes in and out of the engine is kept.
     pub logging: bool,
 }
@@ -205,6 +209,9 @@ impl World {
             strict: ALWAYS_STRICT,
             long_poll: None,
             wrong_bodies: 0,
+            newest_told: None,
+            looked: BTreeMap::new(),
+            counted: 0,
             logging: false,
         }
     }
@@ -270,7 +277,10 @@ impl World {
             mode: self.swarm.mode,
             include: Vec::new(),
             exclude: if self.excluding { vec![EXCLUDED.to_owned()] } else { Vec::new() },
-            keep_for: self.swarm.keep_for_ms.map(Duration::from_millis),
+            keep_for: self.swarm.keep_for_ms.map(|ms| {
+                let is_short = self.mutant == Some(Mutant::KeptTooShort);
+                Duration::from_millis(if is_short { ms / 4 } else { ms })
+            }),
             keep_versions: self.swarm.keep_versions,
             versions_max: self.swarm.versions_max,
             on_drift: if self.swarm.keep_drift { OnDrift::Keep } else { OnDrift::Restore },
@@ -278,7 +288,11 @@ impl World {
             file_mode: 0o644,
             dir_mode: 0o755,
             min_free: 0,
-            max_delete: self.swarm.max_delete.map_or(MaxDelete::Off, MaxDelete::Files),
+            max_delete: match (self.mutant, self.swarm.max_delete) {
+                (Some(Mutant::BrakeOffWayUp), _) | (_, None) => MaxDelete::Off,
+                (Some(Mutant::BrakeTooWide), Some(most)) => MaxDelete::Files(most + 3),
+                (_, Some(most)) => MaxDelete::Files(most),
+            },
         }
     }
 
@@ -435,6 +449,7 @@ impl World {
             }
             Happening::Command(command) => self.command(command),
             Happening::Local { job, task } => self.look_at_disk(job, &task),
+            Happening::Hints(news) if !self.hears(&news) => {}
             Happening::Hints(news) => self.inbox.push_back(Input::Local { folder: FOLDER, news }),
             Happening::LateWrite(task) => {
                 let known = self.cloud.all_ids.len();
@@ -515,7 +530,9 @@ impl World {
             }
             Effect::DropStaged(_, staged) => {
                 assert!(!self.is_ordered(&staged.name), "law 8: a staged file is dropped that a deed is to publish");
-                self.disk.staging.remove(&staged.name);
+                if self.mutant != Some(Mutant::LeftInStaging) {
+                    self.disk.staging.remove(&staged.name);
+                }
             }
             Effect::Hook { .. } | Effect::Quarantine { .. } => panic!("the simulation has no hooks"),
             Effect::Answer { answer, .. } => self.answers.push(answer),

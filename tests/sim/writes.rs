@@ -7,7 +7,7 @@ use folder_sync_agent::local_news::{LocalMiss, News, Rescan, ScanFailure, Upload
 use folder_sync_agent::provider::{Expected, ProviderError, ProviderErrorKind, UploadTarget};
 use folder_sync_agent::tree::RemoteItem;
 
-use super::cloud::{Cloud, Content};
+use super::cloud::{Cloud, Content, HALF};
 use super::disk::{disk_error, sha256_of};
 use super::mutants::Mutant;
 use super::world::{Happening, World};
@@ -129,6 +129,10 @@ impl World {
                 Outcome::Hashed(self.disk.hash(order))
             }
         };
+        let outcome = match outcome {
+            Outcome::Scanned(scan) => Outcome::Scanned(self.twist_scan(scan)),
+            outcome => outcome,
+        };
         let late = self.chance.below(self.swarm.deeds_ms);
         self.schedule(late, Happening::Deliver { job, outcome });
     }
@@ -209,12 +213,14 @@ impl World {
     fn upload(&mut self, file: &UploadFile) -> Result<Box<Uploaded>, UploadFailure> {
         let content = self.disk.read(&file.path, &file.stamp).map_err(UploadFailure::Local)?;
         self.tally.uploads += 1;
+        let sha256 = sha256_of(content);
+        let content = if self.mutant == Some(Mutant::UploadsHalf) && self.extra.one_in(5) { HALF } else { content };
         let item = match &file.target {
             UploadTarget::New { parent, name } => self.cloud.upload_new(parent, name, content),
             UploadTarget::Version { file, expected } => self.cloud.update(file, expected, content),
         };
         let item = item.map_err(UploadFailure::Provider)?;
-        Ok(Box::new(Uploaded { item, sha256: sha256_of(content), stamp: file.stamp }))
+        Ok(Box::new(Uploaded { item, sha256, stamp: file.stamp }))
     }
 }
 

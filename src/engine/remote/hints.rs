@@ -382,17 +382,8 @@ mod tests {
             (ItemId::folder("d"), K::Sharing, None, None, Some(ROOT), "~ [1]"),
             (ItemId::folder("d"), K::Sharing, None, None, None, "~"),
         ] {
-            let facts = Facts {
-                kind,
-                id: Some(&id),
-                known: None,
-                is_open: true,
-                version: None,
-                parent,
-                to,
-                from: None,
-                top,
-            };
+            let facts =
+                Facts { kind, id: Some(&id), known: None, is_open: true, version: None, parent, to, from: None, top };
             assert_eq!(of(&facts), expected, "{facts:?}");
         }
     }
@@ -416,17 +407,8 @@ mod tests {
             (K::Created, None, Some(Location::Outside), ""),
             (K::Created, None, Some(Location::FilteredOut), ""),
         ] {
-            let facts = Facts {
-                kind,
-                id: None,
-                known: None,
-                is_open: true,
-                version: None,
-                parent: None,
-                to,
-                from,
-                top: None,
-            };
+            let facts =
+                Facts { kind, id: None, known: None, is_open: true, version: None, parent: None, to, from, top: None };
             assert_eq!(of(&facts), expected, "{facts:?}");
         }
     }

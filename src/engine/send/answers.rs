@@ -301,6 +301,11 @@ impl Engine {
                 self.account_failed(account, error);
                 self.unsure(sent)
             }
+            // The parts that the cloud has are good for the sign-in that comes.
+            ProviderErrorKind::SignInNeeded if self.has_session(node)? => {
+                self.account_failed(account, error);
+                self.unsure(sent)
+            }
             ProviderErrorKind::NotFound => {
                 self.store.drop_sent(node)?;
                 // What it was to change, or the folder that was to hold it, is not there (for us): its own state is asked for.
@@ -326,6 +331,11 @@ impl Engine {
                 self.call_failed(account, node, error)
             }
         }
+    }
+
+    /// Whether a chunked upload was begun.
+    fn has_session(&self, node: NodeId) -> Result<bool> {
+        Ok(self.store.sent_of(node)?.is_some_and(|sent| sent.session.is_some()))
     }
 
     /// Asks for an item's state; the watched folder's own is not asked for so.

@@ -75,16 +75,13 @@ fn unescape(field: &[u8]) -> OsString {
     let mut rest = field;
     while let Some((byte, after)) = rest.split_first() {
         let octal = after.get(..3).filter(|digits| *byte == b'\\' && digits.iter().all(|d| (b'0'..=b'7').contains(d)));
-        match octal {
-            Some(digits) => {
-                let value = digits.iter().fold(0_u32, |value, digit| value * 8 + u32::from(digit - b'0'));
-                out.push(u8::try_from(value).unwrap_or(b'?'));
-                rest = &after[3..];
-            }
-            None => {
-                out.push(*byte);
-                rest = after;
-            }
+        if let Some(digits) = octal {
+            let value = digits.iter().fold(0_u32, |value, digit| value * 8 + u32::from(digit - b'0'));
+            out.push(u8::try_from(value).unwrap_or(b'?'));
+            rest = &after[3..];
+        } else {
+            out.push(*byte);
+            rest = after;
         }
     }
     OsString::from_vec(out)

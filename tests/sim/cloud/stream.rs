@@ -250,12 +250,15 @@ impl Cloud {
         let mut from = begin;
         let news = begin < self.log.len();
         if news && chance.one_in(self.habits.pages) {
+            self.suffer("page: overlapping");
             from = begin - chance.below(4).min(begin as u64) as usize;
         }
         if news && chance.one_in(self.habits.pages) {
+            self.suffer("page: short");
             end = begin + 1;
         }
         if news && chance.one_in(self.habits.pages) {
+            self.suffer("page: empty");
             // The adapters take a page without events for the end.
             return Ok(EventPage { events: Vec::new(), next: cursor.clone(), drained: true });
         }

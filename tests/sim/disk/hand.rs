@@ -122,4 +122,19 @@ impl Disk {
         self.hint(&place);
         self.hints.push(place.path);
     }
+
+    /// Half a file is visible at a place that is free.
+    pub fn write_half(&mut self, path: &str) {
+        let place = Self::place(path);
+        if self.dir_of(&place).is_some() && self.find(&place).is_none() {
+            let ino = self.make(Inode::File { content: HALF, mtime_ns: 0 });
+            self.link(&place, ino);
+        }
+    }
+
+    /// What stands at a place is said to be what was expected.
+    pub fn adopted(&self, place: &Place) -> DeedResult {
+        let ino = self.find(place).unwrap();
+        DeedResult::Adopted { stamp: self.stamp(ino), sha256: sha256_of(self.content(ino).unwrap()) }
+    }
 }
