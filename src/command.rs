@@ -8,6 +8,13 @@ use crate::id::{HoldId, ItemId};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Command {
+    /// List again whatever was last seen before a while ago.
+    Refresh {
+        /// The folder, or all.
+        folder: Option<String>,
+        /// How old an observation may be, in milliseconds.
+        within_ms: u64,
+    },
     /// Ask the cloud for news now; with `full`, compare everything.
     Sync {
         /// The folder; nothing means all.

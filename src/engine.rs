@@ -39,6 +39,7 @@ pub mod reconcile;
 mod remote;
 mod resolve;
 mod retention;
+mod room;
 mod send;
 mod sides;
 mod undo;

@@ -123,6 +123,13 @@ impl LocalFolder {
         rustix::fs::fstatvfs(&self.top).map_or(u64::MAX, |state| state.f_blocks.saturating_mul(state.f_frsize))
     }
 
+    /// The bytes that may still be written to the disk, without those that are to stay free; a disk that does not tell counts as endless.
+    pub fn free_bytes(&self) -> u64 {
+        let free = rustix::fs::fstatvfs(&self.top);
+        let free = free.map_or(u64::MAX, |state| state.f_bavail.saturating_mul(state.f_frsize));
+        free.saturating_sub(self.options.min_free)
+    }
+
     /// The handle of the version store's directory.
     pub(crate) fn versions_dir(&self) -> &OwnedFd {
         &self.versions

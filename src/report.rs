@@ -214,6 +214,9 @@ pub struct FolderStatus {
     pub held: u64,
     /// When a full comparison last ended.
     pub verified: Option<Wall>,
+    /// When that remote folder was last seen whole that was so longest ago: everything in the folder was seen since.
+    #[serde(default)]
+    pub oldest_seen: Option<Wall>,
     /// Local files that were read for their digests since the agent opened the folder. Those whose stamps are known are not.
     #[serde(default)]
     pub digested: Digested,

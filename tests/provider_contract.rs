@@ -60,6 +60,7 @@ contract! {
         faults::odd_positions_cost_time_and_no_event,
         faults::a_listing_that_goes_in_circles_ends_in_an_error,
         faults::a_bad_realtime_server_is_borne,
+        faults::a_long_poll_that_cannot_be_had_is_an_error_that_names_what_came,
         writes::a_file_goes_up_and_comes_back,
         writes::a_new_version_replaces_only_the_expected_one,
         writes::a_taken_name_is_a_conflict,

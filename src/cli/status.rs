@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::agent::Agent;
 use super::failure::{Exit, Outcome};
-use super::render::{Screen, Tone, age, count, harmless, now, size};
+use super::render::{Screen, Tone, age, count, harmless, now, size, span};
 use crate::config::Places;
 use crate::report::{AccountStatus, Degraded, FolderState, FolderStatus, Status};
 
@@ -103,7 +103,7 @@ fn show(status: &Status, screen: &mut Screen) -> io::Result<()> {
     }
     let rows = status.folders.iter().map(|folder| {
         let content = format!("{}, {}", count(folder.files, "file"), size(folder.bytes));
-        [folder.name.clone(), state(folder).to_owned(), content, pending(folder), folder.local.clone()]
+        [folder.name.clone(), shown_state(folder), content, pending(folder), folder.local.clone()]
     });
     screen.table(["FOLDER", "STATE", "CONTENT", "PENDING", "LOCAL"], rows)?;
     for folder in &status.folders {
@@ -136,6 +136,17 @@ pub fn state(folder: &FolderStatus) -> &'static str {
     match folder.state {
         FolderState::Syncing if folder.files == 0 => "first sync",
         state => state.words(),
+    }
+}
+
+/// The state, and for a folder that is in sync how long ago all of it was seen.
+fn shown_state(folder: &FolderStatus) -> String {
+    match folder.oldest_seen.filter(|_| folder.state == FolderState::InSync) {
+        Some(seen) => {
+            let minutes = u64::try_from(now().since(seen)).unwrap_or(0).div_ceil(60_000).max(1);
+            format!("{}; everything seen within {}", state(folder), span(Duration::from_secs(minutes * 60)))
+        }
+        None => state(folder).to_owned(),
     }
 }
 

@@ -54,7 +54,8 @@ pub async fn sync(args: SyncArgs, places: &Places, screen: &mut Screen) -> Outco
         screen.line(message)?;
         return Ok(Exit::Fine);
     }
-    let wish = Wish { folder: args.name, polled_since: Some(asked), verified_since: args.full.then_some(asked) };
+    let wish =
+        Wish { folder: args.name, polled_since: Some(asked), verified_since: args.full.then_some(asked), fresh: None };
     wish.come_true(places, args.timeout).await?;
     screen.line("In sync.")?;
     Ok(Exit::Fine)

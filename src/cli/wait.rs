@@ -6,8 +6,9 @@ use clap::Args;
 use tokio::time::Instant;
 
 use super::failure::{Exit, Failure, Outcome};
-use super::render::{Screen, span};
+use super::render::{Screen, now, span};
 use super::status::SIGN_IN_NEEDED;
+use crate::command::Command;
 use crate::config::{Config, Places, parse_duration};
 use crate::daemon::client::{ClientError, ControlClient};
 use crate::report::{FolderState, FolderStatus, Status};
@@ -22,13 +23,17 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 /// the time is over, with 4 at once when a hold waits for a person, and with 77 at once when somebody must sign in.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Example:
-  agent wait inbox --timeout 60s && ls /srv/inbox")]
+  agent wait inbox --timeout 60s && ls /srv/inbox
+  agent wait inbox --fresh 10m      # and nothing was last seen more than ten minutes ago")]
 pub struct WaitArgs {
     /// The folder [default: all]
     name: Option<String>,
     /// How long to wait at most, such as 60s [default: as long as it takes]
     #[arg(long, value_name = "TIME", value_parser = time)]
     timeout: Option<Duration>,
+    /// Everything must have been seen in the cloud within this time, such as 10m; what was seen longer ago is listed again
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    fresh: Option<Duration>,
 }
 
 /// Reads a duration as the configuration file does.
@@ -41,7 +46,7 @@ pub fn time(text: &str) -> Result<Duration, String> {
 
 /// Runs `agent wait`.
 pub async fn wait(args: &WaitArgs, places: &Places, screen: &mut Screen) -> Outcome {
-    let wish = Wish { folder: args.name.clone(), polled_since: None, verified_since: None };
+    let wish = Wish { folder: args.name.clone(), polled_since: None, verified_since: None, fresh: args.fresh };
     wish.come_true(places, args.timeout).await?;
     screen.line("In sync.")?;
     Ok(Exit::Fine)
@@ -56,6 +61,8 @@ pub struct Wish {
     pub polled_since: Option<Wall>,
     /// By a full comparison that ended after this moment.
     pub verified_since: Option<Wall>,
+    /// With everything seen within this time.
+    pub fresh: Option<Duration>,
 }
 
 /// What one look at the agent says about a wish.
@@ -102,6 +109,14 @@ impl Wish {
         let is_first = running.is_none();
         if is_first {
             *running = ControlClient::find(&places.socket).await?;
+            if let (Some(client), Some(fresh)) = (&running, self.fresh) {
+                let within_ms = u64::try_from(fresh.as_millis()).unwrap_or(u64::MAX);
+                let ask = Command::Refresh { folder: self.folder.clone(), within_ms };
+                if let Err(error) = client.command(&ask).await {
+                    *running = None;
+                    return Ok(Look::NotYet(error.to_string()));
+                }
+            }
         }
         let Some(client) = running else { return Ok(Look::NotYet("no agent is running".to_owned())) };
         let status = if is_first { client.look().await } else { client.status().await };
@@ -158,6 +173,12 @@ impl Wish {
             {
                 return Look::NotYet(format!("folder `{}` is being compared", folder.name));
             }
+            if let Some(fresh) = self.fresh {
+                let oldest = now().plus_ms(-(fresh.as_millis() as i64));
+                if folder.oldest_seen.is_none_or(|seen| seen < oldest) {
+                    return Look::NotYet(format!("folder `{}` was not seen whole within {}", folder.name, span(fresh)));
+                }
+            }
         }
         match status.degraded.first() {
             Some(degraded) if self.folder.is_none() => Look::NotYet(degraded.cause.clone()),
@@ -189,6 +210,7 @@ mod tests {
             quarantined: 0,
             held: 0,
             verified: Some(Wall(50)),
+            oldest_seen: Some(Wall(40)),
             digested: Digested::default(),
             transfers: vec![],
         }
@@ -268,6 +290,7 @@ mod tests {
     fn what_was_known_before_the_question_is_no_answer() {
         let known = status(vec![folder("a", FolderState::InSync)]);
         let asked = |polled: i64, verified: i64| Wish {
+            fresh: None,
             folder: None,
             polled_since: Some(Wall(polled)),
             verified_since: Some(Wall(verified)),

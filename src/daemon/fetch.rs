@@ -100,6 +100,8 @@ pub async fn fetch(
     progress: impl Fn(u64) + Send + Sync,
     cancel: CancellationToken,
 ) -> Result<Staged, FetchError> {
+    // What does not fit costs no call.
+    folder.check_room(order.size.unwrap_or(0))?;
     let mut order = order;
     let (mut corrupt, mut asked) = (0, false);
     loop {

@@ -157,6 +157,7 @@ impl Running {
             quarantined: pending.quarantined,
             held: pending.holds,
             verified: row.verified_at,
+            oldest_seen: self.read(|rows| rows.oldest_seen(row.folder))?,
             digested,
             transfers,
         })

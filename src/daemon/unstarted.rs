@@ -63,6 +63,7 @@ impl Reports for Unstarted {
                 quarantined: 0,
                 held: 0,
                 verified: None,
+                oldest_seen: None,
                 digested: Digested::default(),
                 transfers: Vec::new(),
             })

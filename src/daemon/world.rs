@@ -345,8 +345,7 @@ impl World {
         // Looking at a root that is open needs no new handle.
         if let (Some(local), None) = (self.root(id), &order.keep_staged) {
             let look = move || {
-                let facts = RootFacts { stamp: local.identity(), empty: false, disk_bytes: local.disk_bytes() };
-                post(&inputs, job, Outcome::Opened(local.check_root().map(|()| facts)));
+                post(&inputs, job, Outcome::Opened(local.check_root().map(|()| facts_of(&local, false))));
             };
             self.tasks.spawn_blocking_on(look, &self.runtime);
             return;
@@ -463,8 +462,12 @@ fn open_root(order: &OpenOrder) -> Result<(LocalFolder, RootFacts), DiskError> {
     let local = LocalFolder::open(&order.path, &order.mark, options)?;
     let keep: BTreeSet<Name> = order.keep_staged.iter().flatten().cloned().collect();
     local.sweep_staging(&keep)?;
-    let facts = RootFacts { stamp: local.identity(), empty: local.is_empty()?, disk_bytes: local.disk_bytes() };
+    let facts = facts_of(&local, local.is_empty()?);
     Ok((local, facts))
+}
+
+fn facts_of(local: &LocalFolder, empty: bool) -> RootFacts {
+    RootFacts { stamp: local.identity(), empty, disk_bytes: local.disk_bytes(), free_bytes: local.free_bytes() }
 }
 
 fn failure(error: FetchError) -> FetchFailure {

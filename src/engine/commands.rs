@@ -10,6 +10,13 @@ impl Engine {
     pub(super) fn command(&mut self, command: Command) -> Result<Answer> {
         match command {
             Command::Sync { folder, full } => self.on_folders(folder.as_deref(), |engine, id| engine.sync(id, full)),
+            Command::Refresh { folder, within_ms } => {
+                let before = self.now.wall.plus_ms(-i64::try_from(within_ms).unwrap_or(i64::MAX));
+                self.on_folders(folder.as_deref(), |engine, id| {
+                    engine.refresh(id, before)?;
+                    Ok("what was seen longer ago is listed again")
+                })
+            }
             Command::Pause { folder } => self.on_folders(folder.as_deref(), Self::pause),
             Command::Resume { folder } => self.on_folders(folder.as_deref(), Self::resume),
             Command::Approve { hold } => self.approve(hold),

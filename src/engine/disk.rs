@@ -232,22 +232,6 @@ impl Engine {
         })
     }
 
-    /// The deed that takes what stands in an item's place out of it.
-    fn uncovering(&mut self, item: &ItemRow, want: &Want) -> Result<Option<(Deed, NewSeat)>> {
-        let (Some(LocalRow::Covered { stamp, .. }), Want::Uncover { aside }) = (&item.local, want) else {
-            return Ok(None);
-        };
-        let Some(at) = self.place(item.node)? else { return Ok(None) };
-        let deed = match aside {
-            Some((parent, name)) => {
-                let Some(above) = self.place(*parent)? else { return Ok(None) };
-                Deed::Relocate { from: at, to: above.join(name), expect: *stamp, is_folder: true }
-            }
-            None => Deed::RemoveFile { at, expect: NOT_OURS, on_edit: OnEdit::Displace },
-        };
-        Ok(Some((deed, NewSeat::Unchanged)))
-    }
-
     /// Where an item is on disk.
     pub(super) fn place(&mut self, node: NodeId) -> Result<Option<Place>> {
         let mut names: Vec<Name> = Vec::new();
@@ -352,7 +336,7 @@ impl Engine {
         let followed = self.follow_directory(&mut intents, &results)?;
         let mut unsure = Vec::new();
         for (intent, result) in intents.into_iter().zip(results) {
-            if !again && (is_unsure(&result) || followed.contains(&intent.order.job)) {
+            if !again && (surprise::is_unsure(&result) || followed.contains(&intent.order.job)) {
                 unsure.push(intent);
             } else {
                 self.deed_done(&intent, result)?;
@@ -369,7 +353,7 @@ impl Engine {
     fn deed_done(&mut self, intent: &IntentRow, result: DeedResult) -> Result<()> {
         let (id, node, job) = (intent.folder, intent.node, intent.order.job);
         if let DeedResult::Failed(error) = &result
-            && matches!(error.kind, DiskErrorKind::RootLost | DiskErrorKind::Full | DiskErrorKind::NotWritable)
+            && matches!(error.kind, DiskErrorKind::RootLost | DiskErrorKind::NotWritable)
         {
             // The intent stays: when the root is back, the deed is carried out again.
             let error = error.clone();
@@ -443,6 +427,7 @@ impl Engine {
             }
             DeedResult::StagedLost => self.forget_staged(id, node),
             DeedResult::Failed(error) if error.kind == DiskErrorKind::ParentMissing => self.parent_lost(intent)?,
+            DeedResult::Failed(error) if error.kind == DiskErrorKind::Full => return self.no_room(node, &error),
             DeedResult::Failed(error) => {
                 if error.kind == DiskErrorKind::UnsafePath {
                     // Its scan says by what name, and once for all that is below.
@@ -453,20 +438,6 @@ impl Engine {
         }
         self.make_ready(node, Lane::News);
         self.wake_waiters(node);
-        Ok(())
-    }
-
-    /// The directories that a deed is about are scanned.
-    fn scan_places_of(&mut self, intent: &IntentRow, item: &ItemRow) -> Result<()> {
-        let target = match &intent.seat {
-            NewSeat::At { parent, .. } | NewSeat::Parted { parent, .. } | NewSeat::Aside { parent, .. } => {
-                Some(*parent)
-            }
-            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged => None,
-        };
-        for dir in target.into_iter().chain(Self::dir_of(item)) {
-            self.store.want_scan(dir, item.folder, false, self.now.wall)?;
-        }
         Ok(())
     }
 
@@ -607,11 +578,6 @@ impl Engine {
         self.notice(Notice::Outcome { folder, journal, what, path, from, took_ms });
         Ok(())
     }
-}
-
-/// Whether a deed failed in a way that leaves open whether it was done: it may be the last flush that the disk refused.
-fn is_unsure(result: &DeedResult) -> bool {
-    matches!(result, DeedResult::Failed(error) if matches!(error.kind, DiskErrorKind::Item | DiskErrorKind::UnsafePath))
 }
 
 /// What an item adds to its folder's counts.

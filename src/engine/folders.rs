@@ -11,6 +11,7 @@ use super::jobs::{job_folder, job_nodes};
 use super::learn::Source;
 use super::listen::QUESTIONS_MOST;
 use super::remote::{Complete, Listing, RootState};
+use super::room::Room;
 use super::{Engine, Job, Phase, ROWS_PER_STEP, millis};
 use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
 use crate::events::budget::Share;
@@ -100,6 +101,8 @@ pub(super) struct Folder {
     pub verify_due: u64,
     /// The account's settings or holds keep it from working.
     pub stuck: bool,
+    /// What is known of the room on its disk.
+    pub room: Room,
 }
 
 impl Folder {
@@ -139,6 +142,7 @@ impl Folder {
             compared_since: None,
             verify_due: 0,
             stuck: false,
+            room: Room::default(),
         }
     }
 
@@ -159,10 +163,10 @@ impl Folder {
         self.touched = true;
     }
 
-    /// The root is looked at as soon as nothing is done in it.
-    pub fn doubt_root(&mut self, now: u64) {
+    /// The root is looked at no later than `due`, on the clock that never jumps, or as soon as nothing is done in it.
+    pub fn look_at_root_by(&mut self, due: u64) {
         if self.opening.is_none() {
-            self.root_due = self.root_due.min(now);
+            self.root_due = self.root_due.min(due);
         }
     }
 
@@ -426,6 +430,7 @@ impl Engine {
                     });
                 }
                 self.opened_for_retention(id, facts.disk_bytes, !was_open)?;
+                self.room_seen(id, facts.free_bytes, !was_open)?;
                 if !was_open {
                     self.recover_sent(id)?;
                     self.recover(id)?;

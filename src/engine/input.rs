@@ -44,6 +44,8 @@ pub struct RootFacts {
     pub empty: bool,
     /// The size of its disk in bytes.
     pub disk_bytes: u64,
+    /// The bytes that may still be written there, without those that are to stay free.
+    pub free_bytes: u64,
 }
 
 /// Why a fetch failed.

@@ -11,7 +11,7 @@ use super::remote::Strays;
 use super::{Engine, Job, millis};
 use crate::events::budget::Share;
 use crate::events::interval::{Bounds, Interval, backoff, jitter};
-use crate::events::long_poll::LongPoll;
+use crate::events::long_poll::{LongPoll, NET_IN_QUIET};
 use crate::events::{EventKind, EventPage, RemoteEvent, Subject};
 use crate::hook::HookKind;
 use crate::id::{AccountId, Cursor, FolderId, JobId, NodeId};
@@ -94,6 +94,8 @@ pub(super) struct Account {
     pub purse: Purse,
     /// The stream brought something for a folder since it was last read to its end.
     news_for_us: bool,
+    /// When the stream last brought anything.
+    last_news: u64,
     /// The second reading of the stream after activity.
     again: Again,
     /// Ids without a place that are to be looked at.
@@ -129,6 +131,7 @@ impl Account {
             polls_begun: 0,
             purse,
             news_for_us: false,
+            last_news: 0,
             again: Again::default(),
             strays: Strays::default(),
         }
@@ -186,7 +189,7 @@ impl Account {
     /// The interval of listening while nothing happens.
     pub fn rest(&self) -> Duration {
         let bounds = bounds(&self.settings, &self.capabilities);
-        if self.capabilities.long_poll { self.net() } else { bounds.ceiling }
+        if self.capabilities.long_poll { self.settings.poll_max.unwrap_or(NET_IN_QUIET) } else { bounds.ceiling }
     }
 
     /// Calls under way, but for long polls.
@@ -546,8 +549,14 @@ impl Engine {
             account.next_poll = now.mono + millis(account.affordable(pause, now));
             return Ok(());
         }
-        let net = jitter(account.net(), chance);
-        let pause = if account.long_poll.works() { net } else { pause.min(net) };
+        if news {
+            account.last_news = now.mono;
+        }
+        let pause = if account.long_poll.works() {
+            jitter(account.net_under_long_poll(now.mono), chance)
+        } else {
+            pause.min(jitter(account.net(), chance))
+        };
         account.next_poll = now.mono + millis(account.affordable(pause, now));
         let spurious = std::mem::take(&mut account.woken) && !news;
         if account.long_poll.works() || account.next_wait == u64::MAX {

@@ -23,6 +23,7 @@ use crate::tree::Stamp;
 
 mod covered;
 mod gone;
+mod hollow;
 mod moved;
 
 /// How long a hint waits for others of the same directory.
@@ -71,7 +72,7 @@ impl Engine {
             }
             News::Root => {
                 if let Some(folder) = self.folders.get_mut(&id) {
-                    folder.doubt_root(self.now.mono);
+                    folder.look_at_root_by(self.now.mono);
                 }
             }
             News::Rescan(Rescan::Asked) => self.scan_unwatched(id)?,
@@ -261,57 +262,6 @@ impl Engine {
             self.drop_hollow(item)?;
         }
         Ok(())
-    }
-
-    /// A directory that only the disk has, and that holds nothing but what patterns keep out, is left alone with it: it is no folder for
-    /// the cloud. So is one that holds only such directories.
-    fn drop_hollow(&mut self, dir: ItemRow) -> Result<()> {
-        let mut at = Some(dir);
-        while let Some(dir) = at {
-            let is_hollow = dir.is_local_only()
-                && self.store.sent_of(dir.node)?.is_none()
-                && !self.awaits_scan(&dir)?
-                && self.comes_into(&dir).is_none()
-                && self.store.seated_children(dir.node, None, 1)?.is_empty();
-            if !is_hollow {
-                return Ok(());
-            }
-            let above = seat_of(&dir).map(|(parent, _)| parent);
-            self.drop_found(&dir)?;
-            at = above.map(|parent| self.store.item(parent)).transpose()?.flatten();
-        }
-        Ok(())
-    }
-
-    /// Whether a directory is still to be scanned, or is being scanned.
-    pub(super) fn awaits_scan(&self, dir: &ItemRow) -> Result<bool> {
-        let batch = self.folders.get(&dir.folder).and_then(|folder| folder.batch);
-        let job = batch.and_then(|job| self.jobs.get(&job));
-        let is_read = matches!(job, Some(Job::Scan { scan, .. }) if scan.node() == dir.node);
-        Ok(is_read || self.store.scan_wanted(dir.node)?)
-    }
-
-    /// Whether a directory that only the disk has may yet turn out to hold nothing for the cloud: scans of it, or of the directories that
-    /// are all that it holds, are still to tell. One that could not be read is taken as it is.
-    pub(super) fn may_be_hollow(&self, dir: &ItemRow) -> Result<bool> {
-        let mut todo = vec![dir.node];
-        let mut hope = false;
-        while let Some(node) = todo.pop() {
-            let Some(dir) = self.store.item(node)? else { continue };
-            if !dir.is_local_only() || !dir.id.is_folder() || self.store.scan_attempts(node)? > 0 {
-                return Ok(false);
-            }
-            if self.awaits_scan(&dir)? {
-                hope = true;
-                continue;
-            }
-            let held = self.store.seated_children(node, None, ROWS_PER_PAGE)?;
-            if held.is_empty() {
-                return Ok(false);
-            }
-            todo.extend(held.iter().map(|child| child.node));
-        }
-        Ok(hope)
     }
 
     fn take_page(&mut self, dir: &ItemRow, scan: &Scan, page: &DirScan) -> Result<()> {

@@ -451,7 +451,9 @@ impl Engine {
         if may_be_there && content.hash.is_some() && !self.no_adopt.contains(&item.node) && self.may_adopt(item)? {
             return self.want(item, work, Want::Adopt { parent, name });
         }
-        self.await_call(work, item, CallKind::Fetch);
+        if !self.lacks_room(item)? {
+            self.await_call(work, item, CallKind::Fetch);
+        }
         Ok(())
     }
 

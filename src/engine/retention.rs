@@ -198,6 +198,23 @@ impl Engine {
         }
     }
 
+    /// Makes room for `bytes` on the disk by giving up what is oldest and not of the last day, if that is enough; whether anything was given
+    /// up. What is more than the version store may hold goes in any case.
+    pub(super) fn spare_versions(&mut self, id: FolderId, bytes: u64) -> Result<bool> {
+        let before = self.kept_bytes(id)?;
+        self.tend_versions(id)?;
+        let held = self.kept_bytes(id)?;
+        let missing = bytes.saturating_sub(before.saturating_sub(held));
+        let oldest = self.store.oldest_versions(id, GIVEN_UP_PER_STEP)?;
+        let spare = self.store.kept_bytes_before(id, self.now.wall.plus_ms(-VERSIONS_SAFE_MS))?;
+        if missing > 0 && missing <= spare {
+            let jobs = to_give_up(&oldest, held, held.saturating_sub(missing), self.now.wall);
+            let slots: Vec<Slot> = oldest.into_iter().take(jobs.len()).collect();
+            self.give_up(id, &slots)?;
+        }
+        Ok(self.kept_bytes(id)? < before)
+    }
+
     /// Whether a deed that would displace content must wait, because the version store is full of what is too young to be given up.
     pub(super) fn versions_full(&mut self, item: &ItemRow) -> Result<bool> {
         let id = item.folder;

@@ -2,17 +2,25 @@
 //!
 //! A held request looks the same whether the server waits for news, or the connection is half open, or a proxy swallowed it. Two things
 //! tell them apart: the stream brings news that the long poll did not tell, and a request from a place before known news, which a server
-//! that works answers at once. While the long poll cannot be relied on, the stream is polled by its interval.
+//! that works answers at once. Nobody promises that a server looks at the place, so that silence to such a request proves something only
+//! where one was answered before. While the long poll cannot be relied on, the stream is polled by its interval.
 
 use std::time::Duration;
 
 use crate::id::Cursor;
 
-/// The safety net: the stream is read this often at least while a long poll is out, before chance adds a fifth at most. With the time that
-/// one answer may take, news is here within two minutes whatever becomes of the long poll. A longer `poll_max` takes its place.
+/// The safety net while something happened lately: the stream is read this often at least while a long poll is out, before chance adds a
+/// fifth at most. With the time that one answer may take, news is here within two minutes whatever becomes of the long poll. A longer
+/// `poll_max` takes its place.
 pub const NET_UNDER_LONG_POLL: Duration = Duration::from_secs(75);
+/// The same after a long quiet, in which an hour costs three reads and the long polls.
+pub const NET_IN_QUIET: Duration = Duration::from_mins(20);
+/// How long news keep the net tight.
+pub const LATELY: Duration = Duration::from_mins(10);
 /// A long poll may tell news this much later than the stream.
 const TOLD_LATE: Duration = Duration::from_secs(15);
+/// An answer that comes within this is about the place that was asked from, not about something new.
+const AT_ONCE: Duration = Duration::from_secs(5);
 /// How long a try of a long poll that cannot be relied on may take.
 const TRIAL: Duration = Duration::from_mins(1);
 /// Failures in a row that pass without a word: a connection may break.
@@ -31,8 +39,12 @@ pub struct LongPoll {
     before_news: Option<Cursor>,
     /// When the stream brought news that the request under way has not told.
     untold_since: Option<u64>,
-    /// The request under way asks from `before_news`.
+    /// The newest request asks from `before_news`.
     asks_from_before: bool,
+    /// When it was made.
+    asked_at: u64,
+    /// A request from before known news was answered at once: the server looks at the place.
+    looks_at_place: bool,
 }
 
 /// A request to make.
@@ -60,10 +72,17 @@ impl LongPoll {
         self.cause.as_deref().filter(|_| self.is_deaf || self.failures > FAILURES_PASSED_OVER)
     }
 
+    /// Whether the next try may follow at once: what is held costs the server nothing, and only a request that is out can tell.
+    pub fn may_go_on(&self) -> bool {
+        self.works() || self.is_deaf && !self.looks_at_place
+    }
+
     /// The next request, where the stream is read up to `at` and `limit` is the usual one.
-    pub fn ask(&mut self, at: &Cursor, limit: Duration) -> Ask {
+    pub fn ask(&mut self, at: &Cursor, limit: Duration, now: u64) -> Ask {
         self.untold_since = None;
-        let before = self.before_news.clone().filter(|_| !self.works());
+        self.asked_at = now;
+        let from_before = !self.works() && (self.looks_at_place || !self.asks_from_before);
+        let before = self.before_news.clone().filter(|_| from_before);
         self.asks_from_before = before.is_some();
         let limit = if self.works() { limit } else { limit.min(TRIAL) };
         Ask { from: before.unwrap_or_else(|| at.clone()), limit }
@@ -78,8 +97,14 @@ impl LongPoll {
     }
 
     /// The request told news.
-    pub fn told(&mut self) {
-        *self = Self { before_news: self.before_news.take(), ..Self::default() };
+    pub fn told(&mut self, now: u64) {
+        self.looks_at_place |= self.asks_from_before && now <= self.asked_at + AT_ONCE.as_millis() as u64;
+        self.recover();
+    }
+
+    fn recover(&mut self) {
+        let (before_news, looks_at_place) = (self.before_news.take(), self.looks_at_place);
+        *self = Self { before_news, looks_at_place, ..Self::default() };
     }
 
     /// The request was held to its end without a word.
@@ -87,11 +112,11 @@ impl LongPoll {
         if self.works() {
             return;
         }
-        if self.asks_from_before || self.is_deaf {
+        if self.asks_from_before && self.looks_at_place {
             self.fell_silent();
-        } else {
+        } else if !self.is_deaf {
             // It refused before and holds now; whether it tells anything is seen with the next news.
-            self.told();
+            self.recover();
         }
     }
 
@@ -136,54 +161,80 @@ mod tests {
     #[test]
     fn news_that_is_told_in_time_keeps_it_trusted() {
         let mut poll = LongPoll::default();
-        assert_eq!(poll.ask(&at(1), USUAL), Ask { from: at(1), limit: USUAL });
+        assert_eq!(poll.ask(&at(1), USUAL, 0), Ask { from: at(1), limit: USUAL });
         poll.stream_had_news(&at(1), true, 100);
         assert!(!poll.gives_up(100 + LATE - 1));
-        poll.told();
+        poll.told(100 + LATE - 1);
         assert!(!poll.gives_up(u64::MAX), "what was told is not late");
         assert!(poll.works() && poll.trouble().is_none());
         // News that came while no request was out blames none.
         poll.stream_had_news(&at(2), false, 200);
         assert_eq!(poll.given_up_at(), None);
-        assert_eq!(poll.ask(&at(3), USUAL), Ask { from: at(3), limit: USUAL });
+        assert_eq!(poll.ask(&at(3), USUAL, 300), Ask { from: at(3), limit: USUAL });
     }
 
-    #[test]
-    fn a_silent_one_is_given_up_and_tried_from_before_the_news_until_it_tells() {
+    /// One that was given up: news was behind place 2, and the stream is read up to place 3.
+    fn given_up() -> LongPoll {
         let mut poll = LongPoll::default();
-        poll.ask(&at(1), USUAL);
+        poll.ask(&at(1), USUAL, 0);
         poll.stream_had_news(&at(1), true, 100);
         poll.stream_had_news(&at(2), true, 5_000);
         assert!(poll.gives_up(100 + LATE), "counted from the first news that was not told");
         assert!(!poll.works() && poll.trouble().is_some());
-        for failures in 2..5 {
-            assert_eq!(poll.ask(&at(3), USUAL), Ask { from: at(2), limit: TRIAL });
+        poll
+    }
+
+    #[test]
+    fn one_that_was_given_up_is_tried_from_before_the_news_and_from_now_until_it_tells() {
+        let mut poll = given_up();
+        for _ in 0..3 {
+            assert_eq!(poll.ask(&at(3), USUAL, 0), Ask { from: at(2), limit: TRIAL });
             poll.was_quiet();
-            assert_eq!(poll.failures(), failures, "holding proves nothing");
+            assert_eq!(
+                poll.ask(&at(3), USUAL, 0),
+                Ask { from: at(3), limit: TRIAL },
+                "the server may ignore the place"
+            );
+            poll.was_quiet();
+            assert!(!poll.works() && poll.may_go_on(), "holding proves nothing, and may be right");
         }
-        poll.ask(&at(3), USUAL);
-        poll.told();
-        assert!(poll.works() && poll.trouble().is_none());
-        assert_eq!(poll.ask(&at(3), USUAL), Ask { from: at(3), limit: USUAL });
+        poll.told(30_000);
+        assert!(poll.works() && poll.trouble().is_none() && !poll.looks_at_place);
+    }
+
+    #[test]
+    fn a_server_that_looks_at_the_place_is_known_to_be_deaf_when_it_is_silent() {
+        let mut poll = given_up();
+        poll.ask(&at(3), USUAL, 1_000);
+        poll.told(1_100);
+        assert!(poll.works());
+        poll.ask(&at(3), USUAL, 2_000);
+        poll.stream_had_news(&at(3), true, 3_000);
+        assert!(poll.gives_up(3_000 + LATE));
+        for failures in 2..5 {
+            assert_eq!(poll.ask(&at(4), USUAL, 20_000), Ask { from: at(3), limit: TRIAL });
+            poll.was_quiet();
+            assert_eq!((poll.failures(), poll.may_go_on()), (failures, false));
+        }
     }
 
     #[test]
     fn one_failure_passes_unsaid_and_a_second_is_said_until_a_request_is_held() {
         let mut poll = LongPoll::default();
-        poll.ask(&at(1), USUAL);
+        poll.ask(&at(1), USUAL, 0);
         poll.failed("403".into());
         assert_eq!((poll.works(), poll.trouble()), (false, None));
-        assert_eq!(poll.ask(&at(1), USUAL), Ask { from: at(1), limit: TRIAL });
+        assert_eq!(poll.ask(&at(1), USUAL, 0), Ask { from: at(1), limit: TRIAL });
         poll.failed("403".into());
-        assert_eq!(poll.trouble(), Some("403"));
-        poll.ask(&at(1), USUAL);
+        assert_eq!((poll.trouble(), poll.may_go_on()), (Some("403"), false));
+        poll.ask(&at(1), USUAL, 0);
         poll.was_quiet();
         assert!(poll.works() && poll.trouble().is_none());
-        // Where news is known, holding is not enough: it would have been told.
+        // A server that ignores the place is not blamed for its silence.
         poll.failed("403".into());
         poll.stream_had_news(&at(1), false, 7);
-        poll.ask(&at(2), USUAL);
+        poll.ask(&at(2), USUAL, 0);
         poll.was_quiet();
-        assert!(!poll.works() && poll.trouble().is_some());
+        assert!(poll.works());
     }
 }

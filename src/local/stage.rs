@@ -164,7 +164,7 @@ impl LocalFolder {
     }
 
     /// Whether `more` bytes and one more file fit, with what is to stay free.
-    fn check_room(&self, more: u64) -> Result<(), DiskError> {
+    pub fn check_room(&self, more: u64) -> Result<(), DiskError> {
         let state = fs::fstatvfs(&self.staging).map_err(|why| self.refuse("measure", &self.root.display(), why))?;
         let free = state.f_bavail.saturating_mul(state.f_frsize);
         if free < more.saturating_add(self.options.min_free) {
@@ -187,6 +187,10 @@ impl StagedWriter<'_> {
             self.hashing.go_beside();
         }
         if self.written - self.started >= WRITE_BEHIND_BYTES {
+            if self.order.size.is_none() {
+                // Nothing could be reserved for it.
+                self.folder.check_room(0)?;
+            }
             self.write_behind();
         }
         Ok(())

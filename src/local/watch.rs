@@ -3,10 +3,12 @@
 //! Directories are watched one by one, so that our own and those behind links and mounts never are.
 
 mod barrier;
+mod mounts;
 mod quiet;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +19,7 @@ use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{Config, ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use self::barrier::Barriers;
+use self::mounts::Mounts;
 use self::quiet::Quieter;
 use super::{Found, Kind, LocalFolder};
 use crate::local_news::{News, Rescan};
@@ -84,6 +87,8 @@ fn run(
             return;
         }
     };
+    let mut mounts = Mounts::of(local.root());
+    let mut is_root_doubted = false;
     watch.add_our_own();
     watch.add(&RelPath::root(), &mut |_| ());
     quieter.rescan(Rescan::Began, now());
@@ -110,6 +115,15 @@ fn run(
                 deliver_last(&mut quieter, &mut tell, stop, now);
                 return;
             }
+        }
+        if let Some(places) = mounts.changed() {
+            is_root_doubted = true;
+            for place in places {
+                watch.remounted(&place, &mut quieter, now());
+            }
+        }
+        if is_root_doubted && tell(News::Root).is_ok() {
+            is_root_doubted = false;
         }
         if watch.missed.swap(false, Ordering::Relaxed) {
             // Directories that nobody told us of may be there now.
@@ -264,6 +278,15 @@ impl<'a> Watch<'a> {
                 }
             }
             quieter.note(path.split_last().map_or_else(RelPath::root, |(parent, _)| parent), now);
+        }
+    }
+
+    /// Something was mounted over a directory, or is no longer: the one above tells what is there now.
+    fn remounted(&mut self, place: &RelPath, quieter: &mut Quieter, now: u64) {
+        quieter.note(place.split_last().map_or_else(RelPath::root, |(parent, _)| parent), now);
+        // Never into what is mounted.
+        if self.local.lookup.open(self.local.top.as_fd(), self.local.stamp.dev, place.names()).is_ok() {
+            self.add(place, &mut |inner| quieter.note(inner.clone(), now));
         }
     }
 

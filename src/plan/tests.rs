@@ -111,3 +111,23 @@ fn doing_what_was_planned_leaves_nothing_to_plan() {
         assert_eq!(mirror(kind, &remote_side, Some(&after)), Action::Settle);
     }
 }
+
+#[test]
+fn what_something_else_stands_in_the_place_of_is_never_taken_for_deleted() {
+    let here = remote(ROOT, "a", "v1", "h1");
+    let policy = |mode, on_drift| Policy { mode, on_drift, on_local_delete: OnLocalDelete::Accept };
+    let (restore, keep) = (OnDrift::Restore, OnDrift::Keep);
+    let table = [
+        (Mode::TwoWay, restore, &here, false, Action::Leave),
+        (Mode::Upload, restore, &here, false, Action::Leave),
+        (Mode::Mirror, keep, &here, false, Action::Leave),
+        (Mode::Mirror, restore, &here, false, Action::Restore),
+        (Mode::Mirror, restore, &here, true, Action::Leave),
+        (Mode::Mirror, restore, &RemoteSide::Absent, false, Action::Forget),
+        (Mode::TwoWay, restore, &RemoteSide::Absent, false, Action::Forget),
+        (Mode::TwoWay, restore, &RemoteSide::FilteredOut, false, Action::Release),
+    ];
+    for (mode, on_drift, remote, by_mount, action) in table {
+        assert_eq!(covered(policy(mode, on_drift), remote, by_mount), action, "{mode:?} {on_drift:?} {remote:?}");
+    }
+}

@@ -181,6 +181,12 @@ impl<'a> Rows<'a> {
         Ok(planned)
     }
 
+    /// When that remote folder of a folder was last seen whole that was so longest ago.
+    pub fn oldest_seen(self, folder: FolderId) -> Result<Option<Wall>> {
+        let sql = "SELECT at FROM observed INDEXED BY observed_age WHERE folder = ?1 ORDER BY at LIMIT 1";
+        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0)).optional()?.map(Wall))
+    }
+
     /// Remote folders of a folder that are still to be listed.
     pub fn unlisted(self, folder: FolderId) -> Result<Vec<(NodeId, Option<String>)>> {
         let sql = "SELECT node, text FROM listing WHERE folder = ?1 ORDER BY pos LIMIT ?2";
@@ -393,6 +399,7 @@ fn read_event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
 fn next_step(code: &str) -> &'static str {
     match code {
         "local_in_the_way" => "move what is there elsewhere; the agent tries again by itself",
+        "no_room" => "make room on the disk, or lower `min_free`; the agent tries again by itself",
         "name_in_cloud" => "rename the local one, or the one in the cloud; the agent tries again by itself",
         "drift" => "take your edit elsewhere, or set `on_drift = \"restore\"`",
         "hidden" => "if you should still see it, ask its owner; `agent sync --full` compares everything",

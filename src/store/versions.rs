@@ -96,6 +96,13 @@ impl Store {
         Ok(bytes.max(0) as u64)
     }
 
+    /// How many of them became superseded before a moment.
+    pub fn kept_bytes_before(&self, folder: FolderId, before: Wall) -> Result<u64> {
+        let sql = "SELECT coalesce(sum(size), 0) FROM version WHERE folder = ?1 AND dropped IS NULL AND at <= ?2";
+        let bytes: i64 = self.conn.prepare_cached(sql)?.query_row([folder.0, before.0], |row| row.get(0))?;
+        Ok(bytes.max(0) as u64)
+    }
+
     /// A kept content is given up. The row stays for a while, so that its file is found again if a crash kept it from being removed.
     pub fn give_up_version(&mut self, job: JobId, now: Wall) -> Result<()> {
         self.conn.prepare_cached("UPDATE version SET dropped = ?2 WHERE job = ?1")?.execute([job.0, now.0])?;

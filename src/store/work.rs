@@ -1,5 +1,7 @@
 //! Items that need a decision or a deed, folders to be listed, and subtrees to be told.
 
+use std::ops::RangeInclusive;
+
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::items::Presence;
@@ -225,6 +227,25 @@ impl Store {
         let sql = "UPDATE work SET due = 0 WHERE state = 1 AND (?1 IS NULL OR folder = ?1)";
         self.conn.execute(sql, [folder.map(|folder| folder.0)])?;
         Ok(())
+    }
+
+    /// Makes work of a folder due that was put off for one reason, of items of these lengths.
+    pub fn wake_for_room(&mut self, folder: FolderId, code: &str, lengths: RangeInclusive<u64>) -> Result<()> {
+        let sql = "UPDATE work SET due = 0 WHERE state = 1 AND code = ?2 AND folder = ?1
+                   AND node IN (SELECT item.node FROM item JOIN work USING (node)
+                                WHERE code = ?2 AND coalesce(r_size, 0) BETWEEN ?3 AND ?4)";
+        let length = |length: u64| i64::try_from(length).unwrap_or(i64::MAX);
+        let lengths = params![folder.0, code, length(*lengths.start()), length(*lengths.end())];
+        self.conn.prepare_cached(sql)?.execute(lengths)?;
+        Ok(())
+    }
+
+    /// The length of the shortest item of a folder that was put off for one reason.
+    pub fn least_for_room(&self, folder: FolderId, code: &str) -> Result<Option<u64>> {
+        let sql = "SELECT min(coalesce(r_size, 0)) FROM work JOIN item USING (node)
+                   WHERE state = 1 AND code = ?2 AND work.folder = ?1";
+        let least: Option<i64> = self.conn.prepare_cached(sql)?.query_row(params![folder.0, code], |row| row.get(0))?;
+        Ok(least.map(|least| least.max(0) as u64))
     }
 
     /// Makes work due that was put off for one reason.

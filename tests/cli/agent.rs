@@ -154,6 +154,7 @@ fn folder(name: &str, state: FolderState) -> FolderStatus {
         quarantined: 0,
         held: 0,
         verified: None,
+        oldest_seen: None,
         digested: Digested::default(),
         transfers: vec![Transfer { path: "big\u{202e}.bin".into(), done: 1 << 19, total: Some(1 << 20) }],
     }

@@ -41,14 +41,15 @@ fn a_folder_at_egnyte_is_mirrored_and_followed_through_kills() {
     bed.wait_in_sync(PATIENCE);
     assert_eq!(bed.ours("staging"), Vec::<String>::new());
 
-    // One new version, one download; a rename costs none.
+    // One new version, one download; a rename costs none. Egnyte's events order nothing, so that each of the two is looked up: by a listing
+    // of its folder, which answers for everything that changes in it meanwhile.
     cloud.reset_counters();
     cloud.write(&format!("{EGNYTE_REMOTE}/new.txt"), b"new".to_vec()).unwrap();
     bed.wait_equal(PATIENCE);
     cloud.rename(&format!("{EGNYTE_REMOTE}/new.txt"), "renamed.txt").unwrap();
     bed.wait_equal(PATIENCE);
     assert_eq!(cloud.count("egnyte_download"), 1);
-    assert_eq!(cloud.count("egnyte_list"), 0, "nothing is listed to follow changes");
+    assert!((1..=2).contains(&cloud.count("egnyte_list")), "{} listings", cloud.count("egnyte_list"));
     assert_eq!(agent.stop(), Some(0));
 }
 

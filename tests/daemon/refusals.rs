@@ -1,7 +1,5 @@
 //! What the agent refuses, and how it says so.
 
-use folder_sync_agent::sandbox::Content;
-
 use crate::support::{Bed, PATIENCE, REMOTE, until};
 
 fn stderr(output: &std::process::Output) -> String {
@@ -55,50 +53,6 @@ fn a_lost_root_stands_still_and_heals() {
     bed.wait_equal(PATIENCE);
     bed.wait_in_sync(PATIENCE);
     assert_eq!(agent.stop(), Some(0));
-}
-
-#[test]
-fn a_full_disk_waits_for_room_and_goes_on() {
-    let bed = Bed::new();
-    let disk = bed.dir.path().join("disk");
-    std::fs::create_dir(&disk).unwrap();
-    let mounted = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=4m,mode=0777", "tmpfs"])
-        .arg(&disk)
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if !mounted {
-        println!("skipped: no right to mount a small filesystem here");
-        return;
-    }
-    let local = disk.join("inbox");
-    let cloud = bed.cloud();
-    cloud.write(&format!("{REMOTE}/a-small"), "small".as_bytes().to_vec()).unwrap();
-    cloud.write(&format!("{REMOTE}/too-large"), Content::pattern(3, 8 << 20)).unwrap();
-    bed.ok(&[
-        "add-folder",
-        REMOTE,
-        local.to_str().unwrap(),
-        "--account",
-        "work",
-        "--name",
-        "inbox",
-        "--yes",
-        "--dry-run",
-    ]);
-    bed.ok(&["add-folder", REMOTE, local.to_str().unwrap(), "--account", "work", "--name", "inbox", "--yes"]);
-    bed.ok(&["set-folder", "inbox", "min_free=0"]);
-    let agent = bed.start();
-    until("the full disk", || bed.is_degraded("disk_full"));
-    assert!(!local.join("too-large").exists());
-    // Room is made: by the person, with a larger disk.
-    let larger = std::process::Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk).status().unwrap();
-    assert!(larger.success());
-    until("the large file", || local.join("too-large").exists());
-    bed.wait_in_sync(PATIENCE);
-    assert_eq!(std::fs::metadata(local.join("too-large")).unwrap().len(), 8 << 20);
-    assert_eq!(agent.stop(), Some(0));
-    std::process::Command::new("umount").arg(&disk).status().unwrap();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What only Egnyte has: an allowance that every answer tells of, a stream that forgets, composite digests, no conditional writes.
 
 use folder_sync_agent::events::{EventKind, RemoteEvent};
-use folder_sync_agent::id::{ContentHash, ItemId};
+use folder_sync_agent::id::{ContentHash, Cursor, ItemId};
 use folder_sync_agent::local::hash::{Digests, Match, hex};
 use folder_sync_agent::provider::http::Quota as Allowance;
 use folder_sync_agent::provider::{Expected, ProviderErrorKind, TreeSize, UploadTarget};
@@ -40,6 +40,36 @@ async fn a_spent_day_is_no_matter_of_seconds() {
     // Without the gateway's word it is a matter of permissions.
     bed.cloud.faults().once("egnyte_userinfo", Fault::Answer(Answer::error(403, "forbidden")));
     assert_eq!(bed.provider.whoami().await.unwrap_err().kind, ProviderErrorKind::Forbidden);
+}
+
+#[tokio::test]
+async fn a_place_is_good_between_the_ends_of_the_stream_only() {
+    let bed = EgnyteBed::new().await;
+    let first = bed.provider.newest_cursor().await.unwrap();
+    for name in ["a", "b", "c"] {
+        bed.cloud.write(&format!("/in/{name}"), name).unwrap();
+    }
+    let newest = bed.provider.newest_cursor().await.unwrap();
+    let place = newest.as_str().parse::<u64>().unwrap();
+    for good in [&first, &newest] {
+        bed.provider.check_cursor(good).await.unwrap();
+    }
+    for beyond in [place + 1, place + 1_000_000] {
+        let beyond = Cursor::new(beyond.to_string());
+        assert!(bed.provider.events(&beyond).await.unwrap().events.is_empty(), "the list does not say it");
+        let error = bed.provider.check_cursor(&beyond).await.unwrap_err();
+        assert_eq!(error.kind, ProviderErrorKind::CursorLost, "{error}");
+    }
+    // The newest event is told late, and the list knows better.
+    let late = format!(r#"{{"latest_event_id":{},"oldest_event_id":1,"timestamp":"2026-01-01T00:00:00Z"}}"#, place - 1);
+    bed.cloud.faults().once("egnyte_cursor", Fault::Answer(Answer { body: late, ..Answer::empty(200) }));
+    bed.provider.check_cursor(&newest).await.unwrap();
+    // What the check itself meets says nothing of the place.
+    bed.cloud.faults().once("egnyte_cursor", Fault::Answer(Answer::html(200)));
+    assert_eq!(bed.provider.check_cursor(&newest).await.unwrap_err().kind, ProviderErrorKind::Malformed);
+    bed.cloud.forget_events();
+    bed.cloud.write("/in/d", "d").unwrap();
+    assert_eq!(bed.provider.check_cursor(&first).await.unwrap_err().kind, ProviderErrorKind::CursorLost);
 }
 
 #[tokio::test]

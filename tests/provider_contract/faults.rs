@@ -281,6 +281,30 @@ pub async fn a_listing_that_goes_in_circles_ends_in_an_error<F: Face>(bed: Bed<F
     panic!("not noticed");
 }
 
+pub async fn a_long_poll_that_cannot_be_had_is_an_error_that_names_what_came<F: Face>(bed: Bed<F>) {
+    if !bed.provider.capabilities().long_poll {
+        return;
+    }
+    let cursor = bed.provider.newest_cursor().await.unwrap();
+    let garbage = |body: &str| Answer { body: body.to_owned(), ..Answer::empty(200) };
+    let waits = |call: &'static str, answer: Answer| {
+        bed.cloud.faults().add(Rule::on(call, Fault::Answer(answer)).always());
+        let (provider, cursor) = (bed.anew(), cursor.clone());
+        async move { provider.wait_for_news(&cursor, Duration::from_mins(1)).await.unwrap_err() }
+    };
+    for body in ["", "{}", "[]", "<html>", r#"{"entries":[]}"#, r#"{"entries":[{"url":"http://192.0.2.1/x"}]}"#] {
+        let error = waits("events_options", garbage(body)).await;
+        assert_eq!(error.kind, ProviderErrorKind::Malformed, "{body}: {error}");
+        bed.cloud.faults().clear();
+    }
+    for (answer, named) in [(Answer::empty(403), "403"), (garbage(""), "no message"), (Answer::html(200), "no message")]
+    {
+        let error = waits(F::LONG_POLL, answer).await;
+        assert!(error.to_string().contains(named), "{named}: {error}");
+        bed.cloud.faults().clear();
+    }
+}
+
 pub async fn a_bad_realtime_server_is_borne<F: Face>(bed: Bed<F>) {
     if !bed.provider.capabilities().long_poll {
         return;

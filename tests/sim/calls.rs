@@ -101,6 +101,8 @@ impl World {
                             Ok(self.disk.stage(&order, HALF))
                         }
                         Some(content) if self.disk.room.is_some_and(|room| size_of(content) > room) => {
+                            // The disk is asked before the cloud is.
+                            *self.fetched.entry((order.item.to_string(), order.version.to_string())).or_insert(1) -= 1;
                             Err(FetchFailure::Disk(disk_error(DiskErrorKind::Full, "no space left on device")))
                         }
                         Some(content) => {

@@ -108,7 +108,7 @@ fn on_disk(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn an_idle_hour_takes_at_most_twelve_calls() {
+fn an_idle_hour_takes_at_most_twelve_calls_to_listen_and_a_few_to_verify() {
     let mut world = counted();
     world.cloud.add_file(&watched(), "only", 1);
     world.start();
@@ -122,7 +122,8 @@ fn an_idle_hour_takes_at_most_twelve_calls() {
         })
         .max()
         .unwrap();
-    assert!((6..=12).contains(&most), "{most} calls in one idle hour");
+    // Two looks at the watched folder, one listing of it, and one question whether our place in the stream is good.
+    assert!((6..=12 + 4).contains(&most), "{most} calls in one idle hour");
     println!("calls in the busiest idle hour: {most}");
 }
 
@@ -138,6 +139,13 @@ fn cost(world: &mut World, what: impl FnOnce(&mut World)) -> (u64, u64, u64) {
     (now.fetches - before.fetches, now.lists - before.lists, now.looks - before.looks)
 }
 
+/// The calls are those that are expected, and at most those that verify the tree of two folders in an hour beside them.
+fn costs(found: (u64, u64, u64), expected: (u64, u64, u64), what: &str) {
+    let is_within = |found: u64, expected: u64, more: u64| (expected..=expected + more).contains(&found);
+    let fits = found.0 == expected.0 && is_within(found.1, expected.1, 3) && is_within(found.2, expected.2, 2);
+    assert!(fits, "{what}: {found:?}, expected {expected:?}");
+}
+
 #[test]
 fn what_events_of_paths_cost() {
     let mut world = counted();
@@ -150,24 +158,30 @@ fn what_events_of_paths_cost() {
     world.check();
 
     let mut file = None;
+    // Egnyte's events order nothing: what they name is asked for, by one listing of its folder.
     let added = cost(&mut world, |world| file = Some(world.cloud.add_file(&a, "new", 77)));
-    assert_eq!(added, (1, 0, 0), "a new file in a folder that we know: its download");
+    costs(added, (1, 1, 0), "a new file in a folder that we know: a listing and its download");
     let file = file.unwrap();
-    let (edited, renamed) = (
-        cost(&mut world, |world| world.cloud.edit(&file, 78)),
-        cost(&mut world, |world| world.cloud.rename(&file, "newer")),
-    );
-    assert_eq!((edited, renamed), ((1, 0, 0), (0, 0, 0)));
+    let edited = cost(&mut world, |world| world.cloud.edit(&file, 78));
+    costs(edited, (1, 1, 0), "a new version");
+    let renamed = cost(&mut world, |world| world.cloud.rename(&file, "newer"));
+    costs(renamed, (0, 1, 0), "a new name");
+    let many = cost(&mut world, |world| {
+        for number in 0..50 {
+            world.cloud.add_file(&a, &format!("many {number}"), 100 + number);
+        }
+    });
+    costs(many, (50, 1, 0), "one listing for all that changes in a folder");
     let foreign = cost(&mut world, |world| {
         let other = world.cloud.add_folder(&elsewhere(), "theirs");
         world.cloud.add_file(&other, "not ours", 5);
     });
-    assert_eq!(foreign, (0, 0, 0), "events outside of every folder cost nothing");
+    costs(foreign, (0, 0, 0), "events outside of every folder cost nothing");
     let moved = cost(&mut world, |world| {
         world.cloud.rename(&a, "b");
         world.cloud.add_file(&a, "under the new name", 79);
     });
-    assert_eq!(moved, (1, 0, 0), "a folder that moves takes its paths along");
+    costs(moved, (1, 2, 0), "a folder that moves takes its paths along");
     let out_and_in = cost(&mut world, |world| {
         let copy = world.cloud.copy(&a, &watched(), "copy");
         world.cloud.shift(&copy, &elsewhere(), "out");
@@ -179,6 +193,6 @@ fn what_events_of_paths_cost() {
         }
         world.cloud.trash(&a);
     });
-    assert_eq!(trashed, (0, 0, 1), "one look for a folder, however many of its children are named too");
+    costs(trashed, (0, 1, 1), "one look for a folder and one listing, however many of its children are named too");
     assert_eq!(world.disk.tree().len(), 0);
 }

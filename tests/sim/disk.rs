@@ -254,7 +254,12 @@ impl Disk {
         if let Some(keep) = &order.keep_staged {
             self.staging.retain(|name, _| keep.contains(name));
         }
-        Ok(RootFacts { stamp: self.stamp(self.root), empty: self.entries(self.root).is_empty(), disk_bytes: u64::MAX })
+        Ok(RootFacts {
+            stamp: self.stamp(self.root),
+            empty: self.entries(self.root).is_empty(),
+            disk_bytes: u64::MAX,
+            free_bytes: self.room.unwrap_or(u64::MAX),
+        })
     }
 
     /// What a fetch leaves in the staging directory.

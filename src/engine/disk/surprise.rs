@@ -141,6 +141,20 @@ impl Engine {
         self.item_failed(node, "unexpected", "the disk is not as its scan found it", None)
     }
 
+    /// The directories that a deed is about are scanned.
+    pub(super) fn scan_places_of(&mut self, intent: &IntentRow, item: &ItemRow) -> Result<()> {
+        let target = match &intent.seat {
+            NewSeat::At { parent, .. } | NewSeat::Parted { parent, .. } | NewSeat::Aside { parent, .. } => {
+                Some(*parent)
+            }
+            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged => None,
+        };
+        for dir in target.into_iter().chain(Self::dir_of(item)) {
+            self.store.want_scan(dir, item.folder, false, self.now.wall)?;
+        }
+        Ok(())
+    }
+
     /// Whether a file was found edited before, and edits are kept.
     pub(in crate::engine) fn is_drift(&self, item: &ItemRow) -> Result<bool> {
         let keeps = self.folders.get(&item.folder).is_some_and(|folder| folder.settings.on_drift == OnDrift::Keep);
@@ -180,4 +194,10 @@ impl Engine {
         }
         self.rebase(item.node, seat, edit)
     }
+}
+
+/// Whether a deed failed in a way that leaves open whether it was done: it may be the last flush that the disk refused.
+pub(super) fn is_unsure(result: &DeedResult) -> bool {
+    let kinds = [DiskErrorKind::Item, DiskErrorKind::UnsafePath, DiskErrorKind::Full];
+    matches!(result, DeedResult::Failed(error) if kinds.contains(&error.kind))
 }

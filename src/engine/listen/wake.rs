@@ -3,13 +3,19 @@
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
 use crate::engine::input::WAIT_LIMIT;
-use crate::events::long_poll::NET_UNDER_LONG_POLL;
+use crate::events::long_poll::{LATELY, NET_IN_QUIET, NET_UNDER_LONG_POLL};
 use crate::report::NO_LONG_POLL;
 
 impl Account {
     /// The longest interval between two reads of a stream that has a long poll, whether or not that works.
     pub(super) fn net(&self) -> Duration {
         self.settings.poll_max.unwrap_or_default().max(NET_UNDER_LONG_POLL)
+    }
+
+    /// The same while a long poll works that has told everything so far: a quiet account costs little.
+    pub(super) fn net_under_long_poll(&self, now: u64) -> Duration {
+        let is_quiet = now.saturating_sub(self.last_news) >= millis(LATELY);
+        if is_quiet { self.settings.poll_max.unwrap_or(NET_IN_QUIET).max(NET_UNDER_LONG_POLL) } else { self.net() }
     }
 
     /// When a long poll that does not work is tried again, in milliseconds from now. The first failures are tried again within seconds.
@@ -40,7 +46,7 @@ impl Engine {
         let Some(job) = self.start(Job::Wait(id))? else { return Ok(()) };
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         account.waiting = Some(job);
-        let ask = account.long_poll.ask(&cursor, WAIT_LIMIT);
+        let ask = account.long_poll.ask(&cursor, WAIT_LIMIT, self.now.mono);
         let task = Task::Wait { cursor: ask.from, limit: ask.limit };
         self.outbox.push(Effect::Cloud { job, account: id, task });
         Ok(())
@@ -65,7 +71,7 @@ impl Engine {
         account.waiting = None;
         match result {
             Ok(Wake::News) => {
-                account.long_poll.told();
+                account.long_poll.told(now);
                 account.woken = true;
                 account.news_since_wake = false;
                 account.next_poll = 0;
@@ -74,7 +80,7 @@ impl Engine {
             }
             Ok(Wake::Quiet) => {
                 account.long_poll.was_quiet();
-                let pause = if account.long_poll.works() { 0 } else { account.waits_again_in(None, chance) };
+                let pause = if account.long_poll.may_go_on() { 0 } else { account.waits_again_in(None, chance) };
                 account.next_wait = now + pause;
             }
             Err(error) if error.kind == ProviderErrorKind::SignInNeeded => self.account_failed(id, &error),

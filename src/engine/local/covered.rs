@@ -7,9 +7,11 @@
 
 #[allow(clippy::wildcard_imports, reason = "a part of its parent, with the same words")]
 use super::*;
+use crate::deed::{Deed, OnEdit};
 use crate::engine::disk::{NOT_OURS, Want};
 use crate::engine::reconcile::{DRIFT, LOCAL_IN_THE_WAY};
 use crate::id::ItemKind;
+use crate::store::intents::NewSeat;
 use crate::store::work::WorkRow;
 
 impl Engine {
@@ -67,6 +69,22 @@ impl Engine {
             EntryKind::File | EntryKind::Link | EntryKind::Special | EntryKind::Mount => None,
         };
         self.want(item, work, Want::Uncover { aside })
+    }
+
+    /// The deed that takes what stands in an item's place out of it.
+    pub(in crate::engine) fn uncovering(&mut self, item: &ItemRow, want: &Want) -> Result<Option<(Deed, NewSeat)>> {
+        let (Some(LocalRow::Covered { stamp, .. }), Want::Uncover { aside }) = (&item.local, want) else {
+            return Ok(None);
+        };
+        let Some(at) = self.place(item.node)? else { return Ok(None) };
+        let deed = match aside {
+            Some((parent, name)) => {
+                let Some(above) = self.place(*parent)? else { return Ok(None) };
+                Deed::Relocate { from: at, to: above.join(name), expect: *stamp, is_folder: true }
+            }
+            None => Deed::RemoveFile { at, expect: NOT_OURS, on_edit: OnEdit::Displace },
+        };
+        Ok(Some((deed, NewSeat::Unchanged)))
     }
 
     /// An item's place is free (again), and the disk does not have it.

@@ -306,9 +306,12 @@ impl Engine {
         match failure {
             FetchFailure::Provider(error) => self.call_failed(account, node, &error),
             FetchFailure::Disk(error) => {
-                if matches!(error.kind, DiskErrorKind::RootLost | DiskErrorKind::Full | DiskErrorKind::NotWritable) {
+                if matches!(error.kind, DiskErrorKind::RootLost | DiskErrorKind::NotWritable) {
                     self.root_failed(id, &error);
                     return Ok(());
+                }
+                if error.kind == DiskErrorKind::Full {
+                    return self.no_room(node, &error);
                 }
                 self.item_failed(node, "disk", &error.to_string(), None)
             }

@@ -66,9 +66,8 @@ impl Expectation {
         if self.gone {
             return false;
         }
-        let is_there = |(parent, name): &(NodeId, String)| {
-            remote.parent == Some(*parent) && remote.name.to_lowercase() == name.to_lowercase()
-        };
+        // To the letter: a change of case alone is a change.
+        let is_there = |(parent, name): &(NodeId, String)| remote.parent == Some(*parent) && remote.name == *name;
         let has = |version: &VersionId| remote.content.as_ref().is_some_and(|content| content.version == *version);
         self.place.as_ref().is_none_or(is_there) && self.version.as_ref().is_none_or(has)
     }
@@ -252,4 +251,175 @@ fn of_path(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
     }
     let has_node = marks.iter().any(|mark| matches!(mark, Mark::Node(..)));
     (marks, (!has_node).then_some("listed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ContentHash, FolderId};
+    use crate::tree::RemoteContent;
+
+    const FILE: NodeId = NodeId(10);
+    const DIR: NodeId = NodeId(20);
+    const ROOT: NodeId = NodeId(1);
+
+    fn row(id: &ItemId, node: NodeId, name: &str, version: Option<&str>) -> ItemRow {
+        let content = version.map(|version| RemoteContent {
+            version: VersionId::new(version),
+            hash: Some(ContentHash::Sha1("00".into())),
+            size: Some(1),
+            modified: None,
+        });
+        let remote = RemoteRow {
+            presence: Presence::Present,
+            parent: Some(ROOT),
+            name: name.into(),
+            content,
+            etag: None,
+            sequence: None,
+            seen: 0,
+        };
+        ItemRow { node, folder: FolderId(1), id: id.clone(), remote, synced: None, local: None }
+    }
+
+    fn at(name: &str) -> Location {
+        Location::Name { parent: ROOT, name: name.into() }
+    }
+
+    fn folder(node: NodeId, ambiguous: bool) -> Location {
+        Location::Folder { node, parent: Some(ROOT), name: "d".into(), ambiguous }
+    }
+
+    fn beyond() -> Location {
+        Location::Beyond { nearest: DIR, name: "new".into() }
+    }
+
+    /// What an event leads to, as text: `?10` a look, `+1/a` a look at something new, `[20]` a listing, `[20 a]` one in which a name is
+    /// expected, `[20>new]` one below which the event is, `[20]*` with all below, `~` remembered.
+    fn of(facts: &Facts<'_>) -> String {
+        let (marks, _) = marks(facts);
+        let text = marks.iter().map(|mark| match mark {
+            Mark::Node(node, expected) => format!("?{node}{}", if expected.gone { " gone" } else { "" }),
+            Mark::New { parent, name, .. } => format!("+{parent}/{name}"),
+            Mark::Children(node, None) => format!("[{node}]"),
+            Mark::Children(node, Some(name)) => format!("[{node} {name}]"),
+            Mark::Below(node, name) => format!("[{node}>{name}]"),
+            Mark::Subtree(node) => format!("[{node}]*"),
+            Mark::Unknown(_) => "~".into(),
+        });
+        text.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn an_event_of_a_known_item_is_a_mark_unless_it_says_what_was_observed() {
+        let id = ItemId::file("f");
+        let known = row(&id, FILE, "a", Some("v1"));
+        let (v1, v2) = (VersionId::new("v1"), VersionId::new("v2"));
+        let facts = |kind, version, to| Facts {
+            kind,
+            id: Some(&id),
+            known: Some(&known),
+            is_open: false,
+            version,
+            parent: None,
+            to,
+            from: None,
+            top: None,
+        };
+        use EventKind as K;
+        for (kind, version, to, expected) in [
+            (K::Uploaded, Some(&v1), Some(at("a")), ""),
+            (K::Uploaded, Some(&v2), Some(at("a")), "?10"),
+            (K::Uploaded, Some(&v1), Some(at("former name")), ""),
+            (K::Renamed, Some(&v1), Some(at("a")), ""),
+            (K::Renamed, Some(&v1), Some(at("A")), "?10"),
+            (K::Restored, Some(&v2), Some(at("a")), "?10"),
+            (K::Moved, None, Some(Location::Outside), "?10 gone"),
+            (K::Moved, None, Some(Location::FilteredOut), "?10"),
+            (K::Moved, None, Some(beyond()), "?10 [20>new]"),
+            (K::Trashed, None, Some(at("a")), "?10 gone"),
+            (K::Other, None, None, "?10"),
+            (K::Sharing, None, None, "?10"),
+            (K::Comment, Some(&v2), Some(at("b")), ""),
+            (K::Lock, Some(&v2), Some(at("b")), ""),
+        ] {
+            let facts = facts(kind, version, to);
+            assert_eq!(of(&facts), expected, "{facts:?}");
+        }
+        let open = Facts { is_open: true, ..facts(K::Uploaded, Some(&v1), Some(at("a"))) };
+        assert_eq!(of(&open), "?10", "a question that is under way may bring an older answer");
+    }
+
+    #[test]
+    fn a_permission_that_changes_asks_for_all_below() {
+        let id = ItemId::folder("d");
+        let known = row(&id, DIR, "d", None);
+        let facts = Facts {
+            kind: EventKind::Sharing,
+            id: Some(&id),
+            known: Some(&known),
+            is_open: false,
+            version: None,
+            parent: None,
+            to: None,
+            from: None,
+            top: None,
+        };
+        assert_eq!(of(&facts), "?20 [20]*");
+    }
+
+    #[test]
+    fn an_event_of_an_unknown_item_asks_where_it_leads() {
+        use EventKind as K;
+        for (id, kind, parent, to, top, expected) in [
+            (ItemId::file("f"), K::Uploaded, None, Some(at("a")), None, "+1/a"),
+            (ItemId::file("f"), K::Uploaded, Some(DIR), None, None, "+20/"),
+            (ItemId::folder("d"), K::Created, None, Some(at("d")), None, "~ [1 d]"),
+            (ItemId::file("f"), K::Uploaded, None, Some(beyond()), None, "~ [20>new]"),
+            (ItemId::file("f"), K::Uploaded, None, Some(Location::Outside), None, "~"),
+            (ItemId::file("f"), K::Trashed, None, Some(at("a")), None, "~"),
+            (ItemId::folder("d"), K::Trashed, None, Some(folder(DIR, false)), None, "?20 gone ~"),
+            (ItemId::folder("d"), K::Sharing, None, None, Some(ROOT), "~ [1]"),
+            (ItemId::folder("d"), K::Sharing, None, None, None, "~"),
+        ] {
+            let facts =
+                Facts { kind, id: Some(&id), known: None, is_open: true, version: None, parent, to, from: None, top };
+            assert_eq!(of(&facts), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_of_a_path_asks_about_what_is_there_and_around_it() {
+        use EventKind as K;
+        for (kind, from, to, expected) in [
+            (K::Created, None, Some(at("d")), "[1 d]"),
+            (K::Created, None, Some(folder(DIR, false)), "[1]"),
+            (K::Copied, None, Some(folder(DIR, false)), "[1] [20]"),
+            (K::Created, None, Some(beyond()), "[20>new]"),
+            (K::Trashed, None, Some(folder(DIR, false)), "?20 gone"),
+            (K::Trashed, None, Some(folder(DIR, true)), "?20 gone [1]"),
+            (K::Trashed, None, Some(at("former name")), "[1]"),
+            (K::Moved, Some(folder(DIR, false)), Some(at("e")), "?20 [1 e]"),
+            (K::Moved, Some(folder(DIR, false)), Some(Location::Outside), "?20 gone"),
+            (K::Moved, Some(Location::Outside), Some(at("e")), "[1 e]"),
+            (K::Sharing, None, Some(folder(DIR, false)), "?20 [20]*"),
+            (K::Sharing, None, Some(at("d")), "[1 d]"),
+            (K::Created, None, Some(Location::Outside), ""),
+            (K::Created, None, Some(Location::FilteredOut), ""),
+        ] {
+            let facts =
+                Facts { kind, id: None, known: None, is_open: true, version: None, parent: None, to, from, top: None };
+            assert_eq!(of(&facts), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_case_alone_is_a_change() {
+        let known = row(&ItemId::file("f"), FILE, "README.txt", Some("v1"));
+        let expected = |name: &str| Expectation { place: Some((ROOT, name.into())), ..Expectation::default() };
+        assert!(expected("README.txt").is_met_by(Some(&known.remote)));
+        assert!(!expected("ReadMe.txt").is_met_by(Some(&known.remote)));
+        assert!(!expected("README.txt").is_met_by(None));
+        assert!(Expectation::of_gone().is_met_by(None));
+    }
 }

@@ -24,6 +24,8 @@ pub(in crate::engine) const DOUBTED_AGAIN_MS: i64 = 300_000;
 /// How a tree of this many folders is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pace {
+    /// Remote folders in the tree.
+    folders: i64,
     /// Milliseconds between two listings, at the least.
     pause: i64,
     /// How old an observation may become, in milliseconds.
@@ -36,7 +38,7 @@ impl Pace {
         let folders = i64::try_from(folders.max(1)).unwrap_or(i64::MAX);
         let affordable = per_day.map_or(0, |calls| DAY_MS / i64::try_from(calls.max(1)).unwrap_or(i64::MAX));
         let pause = (DAY_MS / folders).min(HOUR_MS / SMALL).max(affordable);
-        Self { pause, target: pause.saturating_mul(folders).max(HOUR_MS) }
+        Self { folders, pause, target: pause.saturating_mul(folders).max(HOUR_MS) }
     }
 
     /// How long the next listing can wait, given when the folders were seen, oldest first, so that none becomes too old if one after the
@@ -49,7 +51,12 @@ impl Pace {
             // A clock that went back makes nothing younger than it was.
             if age < 0 { 0 } else { in_time - age - self.pause.saturating_mul(rank as i64) }
         });
-        slack.min().filter(|slack| *slack > 0)
+        // Those that are not among the oldest may be hardly younger: a large tree is listed all the time, at its pace.
+        let rest = seen
+            .last()
+            .filter(|_| self.folders > seen.len() as i64)
+            .map(|at| in_time - now.since(*at) - self.pause.saturating_mul(self.folders));
+        slack.chain(rest).min().filter(|slack| *slack > 0)
     }
 }
 

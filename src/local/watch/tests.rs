@@ -40,7 +40,7 @@ impl Bed {
             assert!(Instant::now() < deadline, "{wanted:?} of {named:?}");
             match self.next() {
                 News::Dirs(dirs) => named.extend(dirs),
-                News::Rescan(reason) => panic!("{reason:?}"),
+                other => panic!("{other:?}"),
             }
         }
         named
@@ -99,6 +99,28 @@ fn our_own_directory_and_what_is_behind_links_is_not_watched() {
     // The next hint is about this alone.
     bed.write("a/mark.txt");
     assert_eq!(bed.next(), News::Dirs(vec![rel("a")]));
+}
+
+#[test]
+fn a_barrier_is_passed_when_what_came_before_it_is_told() {
+    let bed = Bed::new();
+    let watching = bed.watching.as_ref().unwrap();
+    for round in 0..20 {
+        bed.write(&format!("a/b/file {round}"));
+        watching.barrier().expect("a watch that hears").recv_timeout(DEADLINE).expect("in time");
+        let told: Vec<News> = bed.news.try_iter().collect();
+        assert!(told.iter().any(|news| matches!(news, News::Dirs(dirs) if dirs.contains(&rel("a/b")))), "{told:?}");
+    }
+    let ours = fs::read_dir(bed.dir.path().join(crate::path::RESERVED_NAME)).unwrap().flatten();
+    assert!(ours.map(|entry| entry.file_name()).all(|name| !name.to_string_lossy().starts_with("cookie")));
+}
+
+#[test]
+fn a_directory_whose_permissions_change_is_named_itself() {
+    use std::os::unix::fs::PermissionsExt;
+    let bed = Bed::new();
+    fs::set_permissions(bed.dir.path().join("a/b"), fs::Permissions::from_mode(0o500)).unwrap();
+    bed.names(&["a", "a/b"]);
 }
 
 #[test]
