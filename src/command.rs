@@ -47,6 +47,15 @@ pub enum Command {
         /// The account.
         account: String,
     },
+    /// An account is another person's from now on, as somebody confirmed.
+    ReplaceIdentity {
+        /// The account.
+        account: String,
+        /// The provider's id of that person.
+        user_id: String,
+        /// The login.
+        login: String,
+    },
     /// Let a rejected version out of quarantine: it is published.
     ReleaseQuarantined {
         /// Its number.

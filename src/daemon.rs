@@ -20,6 +20,7 @@ pub mod fetch;
 mod keeper;
 pub mod lock;
 mod looking;
+mod parked;
 pub mod preview;
 mod recall;
 mod reports;

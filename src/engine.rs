@@ -4,12 +4,12 @@
 //! effects are returned only after the commit that decided them, so that an intent is durable before the deed.
 //!
 //! Where to look: [`mod@listen`] reads the stream, [`mod@remote`] has what must be asked again, [`mod@learn`] turns observations into rows, [`mod@folders`] opens
-//! roots and runs full comparisons, [`mod@purse`] counts calls, [`mod@reconcile`] decides what to do about one item, [`mod@disk`] hands deeds out and
+//! roots and runs full comparisons, [`mod@purse`] counts calls, [`mod@schedule`] has what is worked on, [`mod@reconcile`] decides what to do about one item, [`mod@disk`] hands deeds out and
 //! records what came of them, [`mod@local`] scans the disk, [`mod@send`] changes the cloud, [`mod@conflict`] keeps both,
 //! [`mod@hooks`] asks who must allow and tells who wants to know, [`mod@holds`] has the brakes,
 //! `retention` gives up what was kept long enough, `undo` keeps files away and brings them back, and [`mod@commands`] answers people.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 
 use crate::deed::Place;
 use crate::hook::{HookKind, HookSettings, QuarantineRemote};
@@ -40,6 +40,7 @@ mod remote;
 mod resolve;
 mod retention;
 mod room;
+mod schedule;
 mod send;
 mod sides;
 mod undo;
@@ -50,46 +51,16 @@ use folders::Folder;
 pub use input::{Input, Now, Outcome};
 use listen::Account;
 use remote::{Listing, Questions};
+use schedule::{ITEMS_PER_STEP, Note, Phase, Schedule};
 
-/// Items held in memory at once; the rest waits in the database.
-const WORKING_SET_ITEMS: usize = 10_000;
-/// Items that one step decides about.
-const ITEMS_PER_STEP: usize = 400;
 /// Rows that one step of a long job (sweep, absences, clean-up) touches.
 const ROWS_PER_STEP: u32 = 2_000;
-/// Rows read at once when the working set is filled up.
-const ROWS_PER_LOAD: u32 = 1_000;
 /// Jobs under way at once, over all accounts and folders. The world keeps a place in its input queue for each.
 pub const JOBS_MOST: usize = 512;
 /// Places remembered of directories on disk.
 const PLACES_REMEMBERED: usize = 4_096;
-/// Nothing is loaded yet. Bulk work that is ordered by age has places below zero.
-const LOADED_NOTHING: [i64; 2] = [i64::MIN; 2];
 /// How often the journal is pruned, in milliseconds.
 const PRUNE_EVERY_MS: u64 = 600_000;
-
-/// What an item of the working set is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// In a ready queue.
-    Ready,
-    /// In its account's queue for a call.
-    AwaitCall,
-    /// In its folder's queue for the disk.
-    AwaitDisk,
-    /// In the queue of a hook.
-    AwaitHook,
-    /// In its folder's queue to be read.
-    AwaitRead,
-    /// Until a folder was listed, which may answer for it.
-    AwaitListing,
-    /// Until another item has moved on.
-    AwaitNode,
-    /// Until its folder's subtrees were told what became of them.
-    AwaitSweep,
-    /// A job is under way for it.
-    Busy,
-}
 
 /// What a job under way is about.
 #[derive(Debug)]
@@ -142,30 +113,8 @@ pub struct Engine {
     folders: BTreeMap<FolderId, Folder>,
     retired: Vec<FolderId>,
     jobs: BTreeMap<JobId, Job>,
-    nodes: BTreeMap<NodeId, Phase>,
-    ready: [VecDeque<NodeId>; 2],
-    loaded: [i64; 2],
-    awaiting: BTreeMap<NodeId, Vec<NodeId>>,
-    /// For whom an item waits, as long as it does.
-    waits_for: BTreeMap<NodeId, NodeId>,
-    /// Items that were looked at because nothing said what bytes the cloud has.
-    bytes_asked: BTreeSet<NodeId>,
-    /// The writes that wait for their call, as they were decided on.
-    decided: BTreeMap<NodeId, crate::plan::Action>,
-    /// What was last done for an item, for the journal.
-    did: BTreeMap<NodeId, &'static str>,
-    /// Files at whose place there is no equal file to adopt.
-    no_adopt: BTreeSet<NodeId>,
-    /// Items whose target place holds something that nobody told us of; the next deed takes it to the version store.
-    clear_way: BTreeSet<NodeId>,
-    /// Parked folders that are to go and hold somebody's own files: they become visible again under another name.
-    put_back: BTreeSet<NodeId>,
-    /// Items that step aside in the cloud for another one, as both want each other's place.
-    aside_remotely: BTreeSet<NodeId>,
-    /// Folders out of sight that turned out to hold something of somebody's.
-    crowded: BTreeSet<NodeId>,
-    /// How folders go into the cloud's trash that the disk lost.
-    going: BTreeMap<NodeId, send::whole::Going>,
+    /// What is worked on, and what waits for what.
+    schedule: Schedule,
     /// This machine's name, for conflict copies.
     host: String,
     /// Questions about the cloud's tree.
@@ -199,20 +148,7 @@ impl Engine {
             folders: BTreeMap::new(),
             retired: Vec::new(),
             jobs: BTreeMap::new(),
-            nodes: BTreeMap::new(),
-            ready: [VecDeque::new(), VecDeque::new()],
-            loaded: LOADED_NOTHING,
-            awaiting: BTreeMap::new(),
-            waits_for: BTreeMap::new(),
-            bytes_asked: BTreeSet::new(),
-            decided: BTreeMap::new(),
-            did: BTreeMap::new(),
-            no_adopt: BTreeSet::new(),
-            clear_way: BTreeSet::new(),
-            put_back: BTreeSet::new(),
-            aside_remotely: BTreeSet::new(),
-            crowded: BTreeSet::new(),
-            going: BTreeMap::new(),
+            schedule: Schedule::default(),
             host: conflict::shown_host(""),
             questions: Questions::default(),
             sweep_at: None,
@@ -404,41 +340,22 @@ impl Engine {
         Ok(Some(job))
     }
 
-    /// Puts an item into its ready queue.
-    fn make_ready(&mut self, node: NodeId, lane: Lane) {
-        if self.nodes.insert(node, Phase::Ready) != Some(Phase::Ready) {
-            self.ready[lane as usize].push_back(node);
-        }
-    }
-
-    /// Takes an item out of the working set, and wakes those that waited for it.
+    /// Nothing is left to do for an item, or it is no more.
     fn leave(&mut self, node: NodeId) {
-        self.nodes.remove(&node);
-        self.waits_for.remove(&node);
-        self.bytes_asked.remove(&node);
-        self.decided.remove(&node);
-        self.did.remove(&node);
-        self.no_adopt.remove(&node);
-        self.clear_way.remove(&node);
+        self.schedule.leave(node);
         self.hooks.forget(node);
-        self.put_back.remove(&node);
-        self.aside_remotely.remove(&node);
-        self.crowded.remove(&node);
-        self.wake_waiters(node);
     }
 
-    /// Those that waited for an item look again.
-    fn wake_waiters(&mut self, node: NodeId) {
-        for waiter in self.awaiting.remove(&node).unwrap_or_default() {
-            if self.nodes.get(&waiter) == Some(&Phase::AwaitNode) {
-                self.make_ready(waiter, Lane::News);
-            }
-        }
+    /// An item waits for its time or for a person; its work is remembered in the database.
+    fn rest(&mut self, node: NodeId) {
+        self.schedule.rest(node);
+        self.hooks.forget(node);
     }
 
     /// All rows that are ready are looked at again: a folder can work that could not before.
     fn reload(&mut self) {
-        self.loaded = LOADED_NOTHING;
+        self.schedule.reload(Lane::News);
+        self.schedule.reload(Lane::Bulk);
         self.questions.loaded = 0;
         self.more = true;
     }

@@ -231,6 +231,9 @@ pub trait Provider: Send + Sync {
     /// Waits until nothing is under way that must not be cut off, such as the renewal of a token. The last call before the
     /// program ends.
     async fn settle(&self) {}
+
+    /// Somebody signed in anew: calls from now on use what they left.
+    fn credentials_changed(&self) {}
 }
 
 /// The answer of a cloud that cannot be written to.

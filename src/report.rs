@@ -67,6 +67,12 @@ pub struct AccountStatus {
     pub provider: String,
     /// Who is signed in, once known.
     pub login: Option<String>,
+    /// That user's id.
+    #[serde(default)]
+    pub user_id: Option<String>,
+    /// When the sign-in ends unless somebody signs in again, if that is known.
+    #[serde(default)]
+    pub sign_in_ends: Option<Wall>,
     /// What is wrong with it.
     pub degraded: Option<Degraded>,
     /// Whether news arrives by long poll right now.

@@ -3,6 +3,8 @@
 //! It is written from the API facts and shares no code with the adapters, so that the two cannot agree by sharing a mistake.
 
 mod admin;
+mod apps;
+mod authorize;
 mod box_com;
 mod bustle;
 mod cloud;
@@ -29,13 +31,14 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use apps::{App, Consent};
 pub use bustle::Bustle;
 pub use cloud::{Cloud, Entry, Faults, Happening};
 pub use content::{Content, Spill};
 pub use egnyte::{Quota, ThrottleForm};
 pub use faults::{Answer, Chaos, Fault, Rule};
 pub use model::{Refusal, User};
-pub use tokens::{ACCESS_TOKEN, OTHER_ACCESS_TOKEN, TokenPair};
+pub use tokens::{ACCESS_TOKEN, OTHER_ACCESS_TOKEN, PASSWORD, TokenPair};
 
 use shared::Shared;
 use wire::{Gate, Scissors};
@@ -78,6 +81,8 @@ pub struct Options {
     pub egnyte_quota: Quota,
     /// How long an access token that Egnyte's token endpoint hands out is good.
     pub egnyte_access_lifetime: Duration,
+    /// Egnyte's tokens have no end and no refresh token, as those of older keys.
+    pub egnyte_tokens_last: bool,
     /// The largest file that Egnyte takes in one request.
     pub egnyte_upload_max_bytes: u64,
     /// The smallest chunk of Egnyte's chunked upload but the last.
@@ -103,6 +108,7 @@ impl Default for Options {
             space_bytes: 10 << 40,
             egnyte_quota: Quota::NONE,
             egnyte_access_lifetime: Duration::from_hours(30 * 24),
+            egnyte_tokens_last: false,
             egnyte_upload_max_bytes: 100 << 20,
             egnyte_chunk_min_bytes: 10 << 20,
         }

@@ -42,6 +42,14 @@ impl ProviderName {
             Self::Egnyte => "egnyte",
         }
     }
+
+    /// The name that people know it by.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Box => "Box",
+            Self::Egnyte => "Egnyte",
+        }
+    }
 }
 
 /// Which of Box's event streams to follow.

@@ -13,5 +13,6 @@ mod sandbox;
 mod sim;
 mod support;
 mod tidy;
+mod tokens;
 mod undo;
 mod upload;

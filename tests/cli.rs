@@ -12,6 +12,7 @@ mod demo;
 mod folders;
 mod service;
 mod setup;
+mod sign_in;
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_agent");

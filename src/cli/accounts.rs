@@ -24,7 +24,7 @@ pub async fn accounts(args: &AccountsArgs, places: &Places, screen: &mut Screen)
         return Ok(Exit::Fine);
     }
     if status.accounts.is_empty() {
-        screen.line("No account yet. Sign in with: agent login box --token-stdin < token")?;
+        screen.line("No account yet. Sign in with: agent login box")?;
     }
     screen.table(["ACCOUNT", "PROVIDER", "SIGNED IN", "LAST POLL", "CALLS TODAY"], status.accounts.iter().map(row))?;
     Ok(Exit::Fine)

@@ -22,15 +22,13 @@ pub fn account<'a>(config: &'a Config, name: Option<&str>) -> Outcome<&'a Accoun
         (Some(name), _) => config.account(name).ok_or_else(|| {
             let failure = Failure::error(format!("there is no account named `{name}`"));
             if known.is_empty() {
-                failure.hint(format!("sign in first: agent login box --account {name} --token-stdin"))
+                failure.hint(format!("sign in first: agent login box --account {name}"))
             } else {
                 failure.hint(format!("there is {}", known.join(", ")))
             }
         }),
         (None, [only]) => Ok(only),
-        (None, []) => {
-            Err(Failure::error("nobody is signed in").hint("sign in first: agent login box --token-stdin < token"))
-        }
+        (None, []) => Err(Failure::error("nobody is signed in").hint("sign in first: agent login box")),
         (None, _) => Err(Failure::error("there is more than one account")
             .hint(format!("say which with --account: {}", known.join(", ")))),
     }

@@ -11,11 +11,12 @@ use serde::Serialize;
 use super::cloud;
 use super::failure::{Exit, Failure, Outcome};
 use super::render::{Screen, Tone, harmless, now, size};
+use super::status::sign_in_warning;
 use crate::config::{Config, Installation, Places};
 use crate::daemon;
 use crate::daemon::client::ControlClient;
 use crate::provider::ProviderErrorKind;
-use crate::provider::auth::CredentialFile;
+use crate::provider::auth::{CredentialFile, known_end};
 use crate::report::SCHEMA_VERSION;
 use crate::service;
 use crate::settings::{AccountSettings, FolderSettings};
@@ -272,7 +273,7 @@ fn has_certificates(path: &Path) -> bool {
 
 async fn sign_in(list: &mut Checklist, account: &AccountSettings, places: &Places) {
     let name = format!("account {}", account.name);
-    let again = format!("agent login {} --account {} --token-stdin < token", account.provider.word(), account.name);
+    let again = format!("agent login {} --account {}", account.provider.word(), account.name);
     let path = match CredentialFile::new(places.credentials_dir(), &account.name) {
         Ok(file) => file.path(),
         Err(error) => return list.failed(&name, error.into()),
@@ -302,10 +303,22 @@ async fn sign_in(list: &mut Checklist, account: &AccountSettings, places: &Place
         Err(error) => Err(error),
     };
     match identity {
-        Ok(identity) => list.fine(&name, format!("signed in as {} ({})", identity.name, identity.login)),
+        Ok(identity) => {
+            let text = format!("signed in as {} ({})", identity.name, identity.login);
+            match ending(account, places) {
+                Some((warning, next)) => list.warning(&name, format!("{text}, but {warning}"), next),
+                None => list.fine(&name, text),
+            }
+        }
         Err(error) if error.kind == ProviderErrorKind::SignInNeeded => list.wrong(&name, error.to_string(), again),
         Err(error) => list.failed(&name, error.into()),
     }
+}
+
+/// What to tell of a sign-in whose end is near.
+fn ending(account: &AccountSettings, places: &Places) -> Option<(String, String)> {
+    let end = known_end(places.credentials_dir(), &account.name, account.provider)?;
+    sign_in_warning(&account.name, account.provider.word(), end, now())
 }
 
 fn directory(list: &mut Checklist, folder: &FolderSettings) {

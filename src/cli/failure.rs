@@ -206,7 +206,7 @@ impl From<ProviderError> for Failure {
         };
         let failure = Self::new(exit, error.to_string());
         match exit {
-            Exit::SignInNeeded => failure.hint("sign in again: agent login PROVIDER --account NAME --token-stdin"),
+            Exit::SignInNeeded => failure.hint("sign in again: agent login PROVIDER --account NAME"),
             Exit::Temporary => match error.retry_after {
                 Some(wait) => failure.hint(format!("try again in {} seconds", wait.as_secs().max(1))),
                 None => failure.hint("try again later"),

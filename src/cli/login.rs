@@ -1,22 +1,25 @@
 //! `agent login` and `agent logout`.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use super::failure::{Exit, Failure, Outcome};
-use super::render::{Screen, Tone, harmless};
+use super::render::{Screen, Tone, harmless, moment};
 use super::{cloud, terminal};
 use crate::command::Command;
 use crate::config::edit::{Editor, Kind, Setting};
-use crate::config::places::PRIVATE_DIR_MODE;
 use crate::config::{Config, Places};
 use crate::daemon::client::ControlClient;
-use crate::provider::auth::{self, CredentialFile};
-use crate::provider::{Cure, Identity, ProviderError, ProviderErrorKind};
+use crate::provider::auth::{self, Algorithm, Credentials, ServerGrant, SignInError, Subject, Visit};
+use crate::provider::{Identity, ProviderError};
 use crate::settings::{AccountSettings, ProviderName};
+
+mod app;
+mod browser;
+mod trial;
 
 /// The clouds as the command line names them.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -39,15 +42,12 @@ impl CloudArg {
 
 /// Sign in to a cloud
 ///
-/// The token is read from standard input, never from the command line. It is either a bare access token, or JSON with
-/// `access_token`, `refresh_token`, `expires_at`, `client_id` and `client_secret`, with which the agent renews the access
-/// token by itself. The token is tried before it is kept.
+/// Without further options the browser is opened, you grant access there, and the agent keeps what it is given: an access token and the
+/// way to renew it. That needs an app of your own, registered in the provider's console; without one the command says where to get it.
+///
+/// The account is bound to the person who signs in. Secrets never come by the command line.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:
-  agent login box --token-stdin < token
-  agent login box --account work --token-stdin < tokens.json
-  agent login egnyte --domain acme.egnyte.com --token-stdin < tokens.json
-  agent login box --account test --api-url http://127.0.0.1:8080 --token-stdin < token")]
+#[command(after_long_help = WAYS)]
 pub struct LoginArgs {
     /// The cloud
     cloud: CloudArg,
@@ -60,10 +60,70 @@ pub struct LoginArgs {
     /// One origin for all calls, for test servers
     #[arg(long, value_name = "URL")]
     api_url: Option<String>,
-    /// Read the token from standard input
+    /// Take the account over although it was another person's: its folders are compared anew, and nothing is deleted before you
+    /// approve
     #[arg(long)]
-    token_stdin: bool,
+    replace_identity: bool,
+    #[command(flatten)]
+    way: WayArgs,
+    #[command(flatten)]
+    app: app::AppArgs,
+    #[command(flatten)]
+    browser: browser::BrowserArgs,
+    /// In whose name the app acts, with --ccg and --jwt: enterprise:ID or user:ID
+    #[arg(long, value_name = "SUBJECT", help_heading = WAYS_HEADING)]
+    subject: Option<String>,
+    /// How statements are signed, with --jwt: RS256, RS384 or RS512
+    #[arg(long, value_name = "NAME", default_value = "RS256", help_heading = WAYS_HEADING)]
+    jwt_algorithm: String,
+    /// Box: make every call in the name of this user, where the app may
+    #[arg(long, value_name = "ID")]
+    as_user: Option<String>,
 }
+
+/// How to sign in; the browser unless one of these is given.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct WayArgs {
+    /// Read a token from standard input: a bare access token such as Box's developer token, or JSON with access_token, refresh_token,
+    /// expires_at, client_id and client_secret
+    #[arg(long, visible_alias = "developer-token", help_heading = WAYS_HEADING)]
+    token_stdin: bool,
+    /// Box: with the app's own id and secret (client credentials grant)
+    #[arg(long, help_heading = WAYS_HEADING)]
+    ccg: bool,
+    /// Box: with the JSON file that the console downloads for an app with server authentication (JWT)
+    #[arg(long, value_name = "FILE", help_heading = WAYS_HEADING)]
+    jwt: Option<PathBuf>,
+    /// Egnyte: with a user's name and password, for API keys registered as internal; the password is asked for and not kept
+    #[arg(long, value_name = "NAME", help_heading = WAYS_HEADING)]
+    username: Option<String>,
+}
+
+const WAYS_HEADING: &str = "Ways to sign in";
+const WAYS: &str = "\
+Box, in the browser (https://app.box.com/developers/console, Create Platform App, Custom App, User Authentication (OAuth 2.0)):
+  Configuration: add the redirect URI http://127.0.0.1:8765/callback, tick `Read all files and folders` (and `Write ...` for two-way
+  folders), save, and copy the client id and secret into a file of two lines.
+    agent login box --app-file app.txt
+    agent login box --app-file app.txt --port 8765          where Box insists on the port that is registered
+    agent login box --app-file app.txt --no-browser         on a server: paste the address that your browser ends at
+Box, as the app itself (Server Authentication, Client Credentials Grant or JWT; a Box administrator authorises the app in the Admin
+Console under Platform Apps):
+    agent login box --ccg --subject enterprise:801346 --app-file app.txt
+    agent login box --ccg --subject user:4711 < /dev/null   with AGENT_CLIENT_ID and AGENT_CLIENT_SECRET set
+    agent login box --jwt 801346_abcd_config.json           the file from Configuration, Generate a Public/Private Keypair
+    agent login box --jwt config.json --as-user 4711
+Box, with a token from elsewhere (the console's developer token lives for an hour):
+    agent login box --token-stdin < token
+    agent login box --account work --token-stdin < tokens.json
+Egnyte (https://developers.egnyte.com, an API key for your domain with the redirect URI http://127.0.0.1:8765/callback):
+    agent login egnyte --domain acme.egnyte.com --app-file key.txt --port 8765
+    agent login egnyte --domain acme.egnyte.com --app-file key.txt --redirect-uri https://localhost/callback --no-browser
+    agent login egnyte --domain acme.egnyte.com --app-file key.txt --username jdoe
+    agent login egnyte --domain acme.egnyte.com --token-stdin < token
+A test server:
+    agent login box --account test --api-url http://127.0.0.1:8080 --token-stdin < token";
 
 /// Sign out of an account and forget its tokens
 ///
@@ -79,9 +139,27 @@ pub struct LogoutArgs {
     forget: bool,
 }
 
+/// What a way of signing in brought.
+struct Obtained {
+    credentials: Credentials,
+    /// What to tell the person, in one sentence.
+    warning: Option<String>,
+    /// A token that could not be tried for now is kept all the same.
+    may_be_untried: bool,
+    /// The browser that waits for a page.
+    visit: Option<Visit>,
+}
+
+impl From<Credentials> for Obtained {
+    fn from(credentials: Credentials) -> Self {
+        Self { credentials, warning: None, may_be_untried: false, visit: None }
+    }
+}
+
 /// Runs `agent login`.
 pub async fn login(args: LoginArgs, places: &Places, screen: &mut Screen) -> Outcome {
     let provider = args.cloud.name();
+    args.check(provider)?;
     let name = args.account.clone().unwrap_or_else(|| provider.word().to_owned());
     let before = Config::load(places)?;
     // Tried now and repeated at the end: a wrong setting is told before a token is asked for, and nothing is left behind
@@ -90,23 +168,13 @@ pub async fn login(args: LoginArgs, places: &Places, screen: &mut Screen) -> Out
     let account = cloud::account(&config, Some(&name))?;
     let changed = before.account(&name) != Some(account);
 
-    let token = if args.token_stdin {
-        terminal::secret_from_stdin()?
-    } else if terminal::can_ask() {
-        terminal::ask_secret("Token (not shown):")?
-    } else {
-        return Err(Failure::new(Exit::Usage, "no token was given")
-            .hint("give it on standard input: agent login … --token-stdin < token"));
-    };
-    places.make_state_dirs().map_err(|error| {
-        Failure::error(format!("cannot make the state directory {}", places.state_dir.display())).because(error)
-    })?;
-    let tried = sign_in(account, &token, places, screen).await?;
-    if changed {
-        with_account(&args, &name, places)?.save()?;
+    let mut obtained = obtain(&args, account, places, screen).await?;
+    let visit = obtained.visit.take();
+    let kept = keep(&args, &config, account, changed, obtained, places, screen).await;
+    if let Some(visit) = visit {
+        visit.show(&browser::page(&kept, account)).await;
     }
-    adopt_credentials(places)?;
-    tell_agent(places, &name, changed, screen).await;
+    let tried = kept?;
     match tried {
         Ok(identity) => {
             let who = harmless(&format!("{} ({})", identity.name, identity.login));
@@ -120,6 +188,185 @@ pub async fn login(args: LoginArgs, places: &Places, screen: &mut Screen) -> Out
             .because(error)
             .hint("look again when the cloud can be reached: agent doctor")),
     }
+}
+
+impl LoginArgs {
+    /// Options that mean nothing at this provider.
+    fn check(&self, provider: ProviderName) -> Outcome<()> {
+        let box_only =
+            [("--ccg", self.way.ccg), ("--jwt", self.way.jwt.is_some()), ("--as-user", self.as_user.is_some())];
+        let egnyte_only = [("--username", self.way.username.is_some())];
+        let (wrong, other) = match provider {
+            ProviderName::Box => (&egnyte_only[..], ProviderName::Egnyte),
+            ProviderName::Egnyte => (&box_only[..], ProviderName::Box),
+        };
+        match wrong.iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(Failure::new(Exit::Usage, format!("{option} is for {} only", other.title()))
+                .hint("see agent login --help")),
+            // Told before anything is asked for.
+            None => self.subject().map(drop),
+        }
+    }
+
+    fn subject(&self) -> Outcome<Option<Subject>> {
+        let wrong = || Failure::new(Exit::Usage, "--subject must be enterprise:ID or user:ID");
+        self.subject.as_deref().map(|text| Subject::parse(text).ok_or_else(wrong)).transpose()
+    }
+}
+
+/// Gets tokens by the way that was chosen.
+async fn obtain(
+    args: &LoginArgs,
+    account: &AccountSettings,
+    places: &Places,
+    screen: &mut Screen,
+) -> Outcome<Obtained> {
+    let mut obtained: Obtained = if args.way.token_stdin {
+        let token = terminal::secret_from_stdin("Token (not shown):")?;
+        let login = auth::parse_login(token.expose_secret())?;
+        let credentials = auth::obtain(account, login.credentials).await.map_err(denied)?;
+        let may_be_untried = credentials.grant.is_none();
+        Obtained { warning: login.warning, may_be_untried, ..credentials.into() }
+    } else if let Some(file) = &args.way.jwt {
+        let credentials = by_jwt(args, file)?;
+        auth::obtain(account, credentials).await.map_err(denied)?.into()
+    } else if args.way.ccg {
+        let (app, enterprise) = app::find(&args.app, account, places, screen, app::Purpose::ClientCredentials)?;
+        let Some(subject) = args.subject()?.or(enterprise) else {
+            return Err(Failure::new(Exit::Usage, "in whose name shall the app act?")
+                .hint("add --subject enterprise:ID for its service account, or --subject user:ID"));
+        };
+        let mut credentials = Credentials::of_app(app);
+        if credentials.client_secret.is_none() {
+            return Err(Failure::error("the app's client secret is missing")
+                .hint("give both, the client id and the client secret"));
+        }
+        credentials.grant = Some(ServerGrant::ClientCredentials(subject));
+        auth::obtain(account, credentials).await.map_err(denied)?.into()
+    } else if let Some(user) = &args.way.username {
+        let (app, _) = app::find(&args.app, account, places, screen, app::Purpose::Password)?;
+        if args.app.is_stdin() && !terminal::can_ask() {
+            return Err(Failure::new(Exit::Usage, "the app and the password cannot both come on standard input")
+                .hint("give the app with --app-file, and the password on standard input"));
+        }
+        let password = terminal::secret_from_stdin("Password (not shown, not kept):")?;
+        auth::with_password(account, app, user, &password).await.map_err(denied)?.into()
+    } else if let Some(credentials) = app::kept_grant(&args.app, account, places) {
+        // The account's app signs in by itself: there is nothing for a browser to do.
+        auth::obtain(account, credentials).await.map_err(denied)?.into()
+    } else {
+        let (app, _) = app::find(&args.app, account, places, screen, app::Purpose::Browser)?;
+        let (credentials, visit) = browser::sign_in(&args.browser, args.app.is_stdin(), account, app, screen).await?;
+        Obtained { visit, ..credentials.into() }
+    };
+    if let Some(user) = &args.as_user {
+        obtained.credentials.as_user = Some(auth::user_id(user)?);
+    }
+    if obtained.warning.is_none() && !obtained.credentials.is_renewable() {
+        obtained.warning = Some(match obtained.credentials.expires_at {
+            Some(end) => format!(
+                "this token cannot be renewed: it ends {}, and the account needs a new sign-in then",
+                moment(end)
+            ),
+            None => "this token has no known end; it dies when it is revoked or the password changes, and the account needs \
+                     a new sign-in then"
+                .to_owned(),
+        });
+    }
+    Ok(obtained)
+}
+
+fn by_jwt(args: &LoginArgs, file: &Path) -> Outcome<Credentials> {
+    let text = app::read_secret(file)?;
+    let Some(algorithm) = Algorithm::parse(&args.jwt_algorithm) else {
+        return Err(Failure::new(Exit::Usage, "--jwt-algorithm must be RS256, RS384 or RS512"));
+    };
+    let next =
+        "download it again: Configuration, Generate a Public/Private Keypair; what was signed in before stays so";
+    auth::parse_jwt(text.expose_secret(), args.subject()?, algorithm, None)
+        .map_err(|error| Failure::error(format!("{} cannot be used", file.display())).because(error).hint(next))
+}
+
+/// What the provider said no to, with the next step.
+fn denied(error: SignInError) -> Failure {
+    match error {
+        SignInError::Denied(denial) => {
+            Failure::new(Exit::SignInNeeded, denial.what).because(denial.detail).hint(denial.next)
+        }
+        SignInError::Other(error) => error.into(),
+    }
+}
+
+/// Tries what was obtained, asks whose it is, and puts it away.
+async fn keep(
+    args: &LoginArgs,
+    config: &Config,
+    account: &AccountSettings,
+    changed: bool,
+    obtained: Obtained,
+    places: &Places,
+    screen: &mut Screen,
+) -> Outcome<Result<Identity, ProviderError>> {
+    places.make_state_dirs().map_err(|error| {
+        Failure::error(format!("cannot make the state directory {}", places.state_dir.display())).because(error)
+    })?;
+    let former = former(places, &account.name).await;
+    let trial = trial::Trial::new(account, obtained.credentials, places).await?;
+    let tried = trial.run(config, screen).await?;
+    let replaced = match (&tried, &former) {
+        (Ok(identity), Some(former)) if former.user_id != identity.user_id => Some(identity),
+        (Err(error), _) if !obtained.may_be_untried => return Err(error.clone().into()),
+        _ => None,
+    };
+    if let (Some(identity), Some(former)) = (replaced, &former) {
+        let folders: Vec<&str> = config
+            .folders
+            .iter()
+            .filter(|folder| folder.account == account.name)
+            .map(|folder| folder.name.as_str())
+            .collect();
+        if !folders.is_empty() && !args.replace_identity {
+            let what =
+                format!("the account `{}` is {}, and this sign-in is {}", account.name, former.login, identity.login);
+            return Err(Failure::new(Exit::PersonNeeded, what)
+                .because(format!("its folders were synced for {}: {}", former.login, folders.join(", ")))
+                .hint("choose another account name with --account, or confirm with --replace-identity"));
+        }
+    }
+    if let Some(warning) = obtained.warning {
+        screen.remark(Tone::Warning, "warning", &warning);
+    }
+    trial.keep(tried.as_ref().ok()).await?;
+    if changed {
+        with_account(args, &account.name, places)?.save()?;
+    }
+    adopt_credentials(places)?;
+    if let Some(identity) = replaced {
+        let command = Command::ReplaceIdentity {
+            account: account.name.clone(),
+            user_id: identity.user_id.clone(),
+            login: identity.login.clone(),
+        };
+        let said = super::agent::command(places, command).await?;
+        screen.remark(Tone::Warning, "note", &said);
+    }
+    tell_agent(places, &account.name, changed, screen).await;
+    Ok(tried)
+}
+
+/// Whose an account was until now.
+struct Former {
+    user_id: String,
+    login: String,
+}
+
+/// What cannot be found out here is found out by the engine, which holds the account then.
+async fn former(places: &Places, account: &str) -> Option<Former> {
+    let status = super::agent::Agent::find(places).await.ok()?.status().await.ok()?;
+    let known = status.accounts.into_iter().find(|known| known.name == account)?;
+    let user_id = known.user_id?;
+    let login = known.login.unwrap_or_else(|| user_id.clone());
+    Some(Former { user_id, login })
 }
 
 /// The configuration file with the account in it, not yet saved.
@@ -147,42 +394,6 @@ fn with_account(args: &LoginArgs, name: &str, places: &Places) -> Outcome<Editor
         }
     }
     Ok(editor)
-}
-
-/// Tries a token and puts it away. A token that is refused is not kept; one that could not be tried for now is.
-async fn sign_in(
-    account: &AccountSettings,
-    token: &SecretString,
-    places: &Places,
-    screen: &Screen,
-) -> Outcome<Result<Identity, ProviderError>> {
-    let login = auth::parse_login(token.expose_secret())?;
-    // Tried in a directory of its own: trying may already renew the pair, and a bad token must not replace a good one.
-    let trial = tempfile::Builder::new()
-        .prefix(".login-")
-        .permissions(fs::Permissions::from_mode(PRIVATE_DIR_MODE))
-        .tempdir_in(places.credentials_dir())
-        .map_err(|error| Failure::error("cannot write to the credentials directory").because(error))?;
-    let trial_dir = trial.path().to_owned();
-    auth::save_login(trial_dir.clone(), &account.name, login.credentials).await?;
-    let provider = cloud::connect(account, trial_dir.clone())?;
-    let tried = provider.whoami().await;
-    provider.settle().await;
-    match &tried {
-        Err(error) if error.kind == ProviderErrorKind::SignInNeeded => {
-            return Err(Failure::new(Exit::SignInNeeded, format!("{} refuses this token", account.provider.word()))
-                .because(error)
-                .hint("get a fresh token, and sign in again; what was signed in before stays so"));
-        }
-        Err(error) if error.cure() == Cure::Change => return Err(error.clone().into()),
-        _ => {}
-    }
-    if let Some(warning) = login.warning {
-        screen.remark(Tone::Warning, "warning", &warning);
-    }
-    let renewed = CredentialFile::new(trial_dir, &account.name)?.load()?;
-    auth::save_login(places.credentials_dir(), &account.name, renewed.current).await?;
-    Ok(tried)
 }
 
 /// What root wrote belongs to the agent's own user.
@@ -228,17 +439,27 @@ pub async fn logout(args: LogoutArgs, places: &Places, screen: &mut Screen) -> O
         forgetting.remove(Kind::Account, &args.name)?;
         editor = Some(forgetting);
     }
-    if let Err(error) = auth::revoke(account, places.credentials_dir()).await {
-        screen.remark(Tone::Warning, "warning", &format!("the tokens could not be revoked: {error}"));
-    }
+    let revoked = auth::revoke(account, places.credentials_dir()).await;
+    let title = account.provider.title();
     let removed = auth::remove(places.credentials_dir(), &args.name).await?;
     let forgotten = editor.is_some();
     if let Some(editor) = editor {
         editor.save()?;
     }
     tell_agent(places, &args.name, forgotten, screen).await;
-    let tokens = if removed { "its tokens are gone" } else { "there were no tokens" };
+    let there = match (revoked, removed) {
+        (Ok(()), _) => format!("{title} took its tokens back"),
+        (Err(_), false) => "there were no tokens".to_owned(),
+        (Err(error), true) => {
+            let told = format!(
+                "{title} did not take the tokens back: {error}; revoke the app's access there, or wait until they end"
+            );
+            screen.remark(Tone::Warning, "warning", &told);
+            format!("{title} was not told")
+        }
+    };
+    let here = if removed { ", they are gone from this machine" } else { "" };
     let kept = if forgotten { "and the configuration no longer names it" } else { "it stays in the configuration" };
-    screen.line(format_args!("Signed out of `{}`: {tokens}, {kept}.", args.name))?;
+    screen.line(format_args!("Signed out of `{}`: {there}{here}, {kept}.", args.name))?;
     Ok(Exit::Fine)
 }

@@ -36,7 +36,8 @@ pub async fn run(args: &RunArgs, places: &Places, screen: &mut Screen) -> Outcom
         RunEnd::Fine => Ok(Exit::Fine),
         RunEnd::Pending(why) => Err(Failure::new(Exit::Pending, why).hint("see `agent status` and `agent problems`")),
         RunEnd::Held(why) => Err(Failure::new(Exit::PersonNeeded, why).hint("see `agent held`")),
-        RunEnd::SignInNeeded(why) => Err(Failure::new(Exit::SignInNeeded, why)
-            .hint("sign in again: agent login PROVIDER --account NAME --token-stdin")),
+        RunEnd::SignInNeeded(why) => {
+            Err(Failure::new(Exit::SignInNeeded, why).hint("sign in again: agent login PROVIDER --account NAME"))
+        }
     }
 }

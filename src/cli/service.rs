@@ -176,7 +176,7 @@ fn installed(places: &Places, around: &Surroundings, screen: &mut Screen) -> Out
         } else {
             String::new()
         };
-        screen.line(format_args!("Next: agent {options}login box --token-stdin < token"))?;
+        screen.line(format_args!("Next: agent {options}login box"))?;
     }
     screen.line(format_args!("Its log: agent service logs; its unit: {}", shown(&service::unit_file(places))))?;
     Ok(())

@@ -8,9 +8,10 @@ use clap::Args;
 
 use super::agent::Agent;
 use super::failure::{Exit, Outcome};
-use super::render::{Screen, Tone, age, count, harmless, now, size, span};
+use super::render::{Screen, Tone, age, count, harmless, moment, now, size, span};
 use crate::config::Places;
 use crate::report::{AccountStatus, Degraded, FolderState, FolderStatus, Status};
+use crate::tree::Wall;
 
 /// How often a watched status is looked at again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -18,6 +19,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TRANSFERS_SHOWN: usize = 5;
 /// The name of the degraded state that a sign-in cures.
 pub const SIGN_IN_NEEDED: &str = "sign_in_needed";
+
+/// A sign-in that ends within this time is warned of.
+const SIGN_IN_WARNING_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// Show what is in sync, what is under way, and what needs a person
 #[derive(Debug, Args)]
@@ -184,10 +188,27 @@ fn show_account(account: &AccountStatus, screen: &mut Screen) -> io::Result<()> 
     if let Some(forecast) = &account.budget.forecast {
         screen.line(format_args!("  {}", harmless(forecast)))?;
     }
-    match &account.degraded {
-        Some(degraded) => show_degraded(&account.name, degraded, screen),
-        None => Ok(()),
+    if let Some(degraded) = &account.degraded {
+        return show_degraded(&account.name, degraded, screen);
     }
+    let ends = account.sign_in_ends;
+    if let Some((warning, next)) = ends.and_then(|end| sign_in_warning(&account.name, &account.provider, end, now)) {
+        let mark = screen.tint(Tone::Warning, format_args!("! {}", account.name));
+        screen.line(format_args!("{mark}: {warning}"))?;
+        screen.line(format_args!("  → {next}"))?;
+    }
+    Ok(())
+}
+
+/// What to tell of a sign-in whose end is near, and what to do.
+pub fn sign_in_warning(account: &str, provider: &str, end: Wall, now: Wall) -> Option<(String, String)> {
+    let left = end.since(now);
+    if left > SIGN_IN_WARNING_MS {
+        return None;
+    }
+    let ends = if left <= 0 { "ended" } else { "ends" };
+    let warning = format!("the sign-in {ends} {} ({})", age(end, now), moment(end));
+    Some((warning, format!("agent login {provider} --account {account}")))
 }
 
 fn show_degraded(whose: &str, degraded: &Degraded, screen: &mut Screen) -> io::Result<()> {

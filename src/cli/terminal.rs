@@ -25,14 +25,25 @@ pub fn confirm(question: &str) -> Outcome<bool> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// Reads all of standard input as a secret.
-pub fn secret_from_stdin() -> Outcome<SecretString> {
+/// Reads all of standard input as a secret; from a terminal, one line that is not shown.
+pub fn secret_from_stdin(question: &str) -> Outcome<SecretString> {
+    if can_ask() {
+        return ask_secret(question);
+    }
     let mut text = Zeroizing::new(String::new());
     let failed = |error: io::Error| Failure::error("cannot read standard input").because(error);
     let read = io::stdin().lock().take(INPUT_MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
     if read as u64 > INPUT_MAX_BYTES {
         return Err(Failure::error("what arrived on standard input is too long to be a token"));
     }
+    Ok(SecretString::from(text.trim()))
+}
+
+/// Reads one line of standard input.
+pub fn line() -> Outcome<SecretString> {
+    let mut text = Zeroizing::new(String::new());
+    let read = io::stdin().lock().take(INPUT_MAX_BYTES).read_line(&mut text);
+    read.map_err(|error| Failure::error("cannot read standard input").because(error))?;
     Ok(SecretString::from(text.trim()))
 }
 

@@ -221,6 +221,8 @@ mod tests {
             name: "work".into(),
             provider: "box".into(),
             login: None,
+            user_id: None,
+            sign_in_ends: None,
             degraded: None,
             long_poll: true,
             last_poll: Some(Wall(100)),

@@ -89,9 +89,46 @@ pub enum FetchError {
     Cancelled,
 }
 
+/// What came of a fetch that broke off.
+#[derive(Debug)]
+pub struct Piece {
+    order: FetchOrder,
+    got: u64,
+    head: Vec<u8>,
+    sink: Sink,
+}
+
+impl Piece {
+    /// Whether it is a beginning of this very content.
+    pub fn is_of(&self, order: &FetchOrder) -> bool {
+        fn agree<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
+            one.zip(other).is_none_or(|(one, other)| one == other)
+        }
+        let ours = &self.order;
+        (&ours.item, &ours.version) == (&order.item, &order.version)
+            && agree(ours.size.as_ref(), order.size.as_ref())
+            && agree(ours.hash.as_ref(), order.hash.as_ref())
+    }
+}
+
+/// A fetch that broke off.
+#[derive(Debug)]
+pub struct Broken {
+    /// Why.
+    pub why: FetchError,
+    /// What came until then, where it is worth keeping.
+    pub piece: Option<Piece>,
+}
+
+impl<E: Into<FetchError>> From<E> for Broken {
+    fn from(why: E) -> Self {
+        Self { why: why.into(), piece: None }
+    }
+}
+
 /// Fetches a version into the staging directory. `progress` hears how many bytes are there, from 0 again after a restart.
 ///
-/// If the future is dropped, what was staged stays until the next sweep; a cancelled fetch leaves nothing.
+/// If the future is dropped, what was staged stays until the next sweep; a fetch that failed leaves nothing.
 pub async fn fetch(
     provider: &dyn Provider,
     folder: Arc<LocalFolder>,
@@ -100,20 +137,52 @@ pub async fn fetch(
     progress: impl Fn(u64) + Send + Sync,
     cancel: CancellationToken,
 ) -> Result<Staged, FetchError> {
-    // What does not fit costs no call.
-    folder.check_room(order.size.unwrap_or(0))?;
+    match fetch_on(provider, folder, order, pace, progress, cancel, None).await {
+        Ok(staged) => Ok(staged),
+        Err(Broken { why, piece }) => {
+            if let Some(piece) = piece {
+                piece.sink.abandon().await;
+            }
+            Err(why)
+        }
+    }
+}
+
+/// The same, going on from what came before, and handing out what came if it breaks off for a reason that is not the content's.
+pub async fn fetch_on(
+    provider: &dyn Provider,
+    folder: Arc<LocalFolder>,
+    order: FetchOrder,
+    pace: &Pace,
+    progress: impl Fn(u64) + Send + Sync,
+    cancel: CancellationToken,
+    mut earlier: Option<Piece>,
+) -> Result<Staged, Broken> {
+    // What does not fit costs no call; what came before has its room already.
+    let rest = order.size.unwrap_or(0).saturating_sub(earlier.as_ref().map_or(0, |piece| piece.got));
+    if let Err(error) = folder.check_room(rest) {
+        return Err(Broken { why: error.into(), piece: earlier });
+    }
     let mut order = order;
     let (mut corrupt, mut asked) = (0, false);
     loop {
         let mut fetch = Fetch::new(provider, order, pace, &progress);
+        let kept = earlier.take().map(|piece| fetch.take_up(piece));
         let begun = tokio::select! {
-            begun = fetch.begin(&mut asked) => begun?,
-            () = cancel.cancelled() => return Err(FetchError::Cancelled),
+            begun = fetch.begin(&mut asked) => begun,
+            () = cancel.cancelled() => Err(FetchError::Cancelled),
         };
-        let wrong = match begun {
-            Err(other) => other.to_string(),
-            Ok(content) => {
-                let mut sink = Sink::new(&folder, &fetch.order);
+        let wrong = match (begun, kept) {
+            (Err(why), None) => return Err(why.into()),
+            (Err(why), Some(sink)) => return Err(fetch.broken(why, sink).await),
+            (Ok(Err(other)), kept) => {
+                if let Some(sink) = kept {
+                    sink.abandon().await;
+                }
+                other.to_string()
+            }
+            (Ok(Ok(content)), kept) => {
+                let mut sink = kept.unwrap_or_else(|| Sink::new(&folder, &fetch.order));
                 let received = tokio::select! {
                     received = fetch.receive(content, &mut sink) => received,
                     () = cancel.cancelled() => Err(Stop::Fetch(FetchError::Cancelled)),
@@ -139,7 +208,7 @@ async fn staged<P: Fn(u64) + Send + Sync>(
     fetch: &Fetch<'_, P>,
     sink: Sink,
     received: Result<(), Stop>,
-) -> Result<Result<Staged, String>, FetchError> {
+) -> Result<Result<Staged, String>, Broken> {
     let staged = match received {
         Ok(()) | Err(Stop::SinkClosed) => sink.finish().await,
         Err(Stop::TooLong { expected }) => {
@@ -150,10 +219,7 @@ async fn staged<P: Fn(u64) + Send + Sync>(
             sink.abandon().await;
             return Ok(Err(other.to_string()));
         }
-        Err(Stop::Fetch(why)) => {
-            sink.abandon().await;
-            return Err(why);
-        }
+        Err(Stop::Fetch(why)) => return Err(fetch.broken(why, sink).await),
     };
     match staged {
         Ok(staged) => Ok(Ok(staged)),
@@ -203,6 +269,35 @@ struct Fetch<'a, P> {
 impl<'a, P: Fn(u64) + Send + Sync> Fetch<'a, P> {
     fn new(provider: &'a dyn Provider, order: FetchOrder, pace: &'a Pace, progress: &'a P) -> Self {
         Self { provider, order, pace, progress, got: 0, head: Vec::new(), furthest: 0, cuts: 0, waits: 0 }
+    }
+
+    /// Goes on where another fetch broke off.
+    fn take_up(&mut self, piece: Piece) -> Sink {
+        (self.order, self.head) = (FetchOrder { job: self.order.job, ..piece.order }, piece.head);
+        (self.got, self.furthest) = (piece.got, piece.got);
+        (self.progress)(piece.got);
+        piece.sink
+    }
+
+    /// What is told of a fetch that breaks off here.
+    async fn broken(&self, why: FetchError, sink: Sink) -> Broken {
+        let waits = match &why {
+            FetchError::Provider(error) => matches!(
+                error.kind,
+                ProviderErrorKind::SignInNeeded
+                    | ProviderErrorKind::Network
+                    | ProviderErrorKind::Unavailable
+                    | ProviderErrorKind::RateLimited
+                    | ProviderErrorKind::QuotaExhausted
+            ),
+            FetchError::Disk(_) | FetchError::Changed { .. } | FetchError::Cancelled => false,
+        };
+        if waits && self.got >= PROGRESS_MIN_BYTES && matches!(sink, Sink::Writer { .. }) {
+            let (order, head) = (self.order.clone(), self.head.clone());
+            return Broken { why, piece: Some(Piece { order, got: self.got, head, sink }) };
+        }
+        sink.abandon().await;
+        why.into()
     }
 
     /// Opens the first answer, and makes sure that it can be verified.
@@ -382,6 +477,7 @@ impl Watchdog {
 }
 
 /// Where the bytes go: small files are gathered and staged in one go, others flow to a writer on a thread of its own.
+#[derive(Debug)]
 enum Sink {
     Memory { folder: Arc<LocalFolder>, order: StageOrder, parts: Vec<Bytes> },
     Writer { parts: mpsc::Sender<Part>, waiting: Vec<Bytes>, waiting_bytes: u64, writer: Writing },
@@ -391,6 +487,7 @@ enum Sink {
 type Writing = JoinHandle<Result<Option<Staged>, StageError>>;
 
 /// What the writer is told.
+#[derive(Debug)]
 enum Part {
     Bytes(Vec<Bytes>),
     Restart,

@@ -17,15 +17,18 @@ use crate::events::budget::forecast;
 use crate::id::{ItemKind, NodeId};
 use crate::path::LocalName;
 use crate::plan::{Action, Policy};
+use crate::provider::auth::known_end;
 use crate::report::{
     AccountStatus, ConflictRow, Degraded, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow,
     ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, UNWATCHED, Versions, Why,
 };
+use crate::settings::ProviderName;
 use crate::store::folders::{FolderRow, ScanStage};
 use crate::store::items::{ItemRow, Presence};
 use crate::store::query::{Pending, Rows};
 use crate::store::work::WorkState;
 use crate::store::{Reader, StoreError};
+use crate::tree::Wall;
 
 /// Events shown by `agent why`.
 const WHY_EVENTS: u32 = 10;
@@ -49,6 +52,7 @@ pub struct Running {
     /// One reading connection, opened when it is first needed and again after an error.
     reader: Mutex<Option<Reader>>,
     config: PathBuf,
+    credentials: PathBuf,
     alive: Option<Alive>,
 }
 
@@ -61,6 +65,7 @@ pub fn offline_reports(places: &Places, config: &Config) -> Result<Box<dyn Repor
         database: places.database(),
         reader: Mutex::new(None),
         config: places.config_file.clone(),
+        credentials: places.credentials_dir(),
         alive: None,
     }))
 }
@@ -83,6 +88,7 @@ impl Running {
             database: places.database(),
             reader: Mutex::new(None),
             config: places.config_file.clone(),
+            credentials: places.credentials_dir(),
             alive: Some(Alive {
                 shared: Arc::clone(shared),
                 transfers: transfers.clone(),
@@ -102,6 +108,11 @@ impl Running {
         let made = make(reader.rows()).map_err(|error| failed(&error))?;
         *slot = Some(reader);
         Ok(made)
+    }
+
+    fn sign_in_ends(&self, account: &str, provider: &str) -> Option<Wall> {
+        let provider = [ProviderName::Box, ProviderName::Egnyte].into_iter().find(|known| known.word() == provider)?;
+        known_end(self.credentials.clone(), account, provider)
     }
 
     fn folder(&self, name: &str) -> Result<FolderRow> {
@@ -254,6 +265,8 @@ impl Running {
                 AccountStatus {
                     provider: account.provider.clone(),
                     login: account.login.clone(),
+                    user_id: account.user_id.clone(),
+                    sign_in_ends: self.sign_in_ends(&account.name, &account.provider),
                     degraded: own.as_ref().and_then(|own| own.degraded.clone()),
                     long_poll: own.as_ref().is_some_and(|own| own.long_poll),
                     last_poll: account.polled_at,

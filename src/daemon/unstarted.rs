@@ -35,6 +35,8 @@ impl Reports for Unstarted {
             name: account.name.clone(),
             provider: account.provider.word().to_owned(),
             login: None,
+            user_id: None,
+            sign_in_ends: None,
             degraded: None,
             long_poll: false,
             last_poll: None,

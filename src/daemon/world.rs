@@ -17,8 +17,9 @@ pub use self::hooks::HookKit;
 
 use self::upward::SessionNotes;
 use super::bandwidth::Bandwidth;
-use super::fetch::{self, FetchError};
+use super::fetch::{self, Broken, FetchError};
 use super::looking::Watches;
+use super::parked::Parked;
 use crate::command::Answer;
 use crate::deed::{DeedOrder, DeedResult, DiskError, DiskErrorKind};
 use crate::engine::input::{FetchFailure, FetchOrder, OpenOrder, RootFacts};
@@ -147,6 +148,7 @@ pub struct World {
     credentials: PathBuf,
     counters: Counters,
     transfers: Transfers,
+    parked: Arc<Parked>,
     notices: broadcast::Sender<Notice>,
     hooks: HookKit,
     accounts: HashMap<AccountId, Account>,
@@ -161,6 +163,7 @@ pub struct World {
 }
 
 struct Account {
+    settings: AccountSettings,
     provider: ProviderResult<Arc<dyn Provider>>,
     bandwidth: Arc<Bandwidth>,
     counter: Arc<CallCounter>,
@@ -197,6 +200,7 @@ impl World {
             credentials,
             counters,
             transfers,
+            parked: Arc::default(),
             notices,
             hooks,
             accounts: HashMap::new(),
@@ -262,30 +266,45 @@ impl World {
         self.watches.locked().clear();
         // What waits for a note would wait for ever.
         self.sessions.forget();
+        self.parked.clear();
         self.tasks.close();
         let providers = self.accounts.values().filter_map(|account| account.provider.as_ref().ok().cloned());
         (self.tasks.clone(), providers.collect())
     }
 
+    /// What is under way goes on where only the credentials are new.
+    fn use_account(&mut self, id: AccountId, settings: AccountSettings) {
+        if let Some(Account { settings: known, provider: Ok(provider), .. }) = self.accounts.get(&id)
+            && *known == settings
+        {
+            provider.credentials_changed();
+            return;
+        }
+        let counter = self.counters.of(&settings.name);
+        let provider = make_provider(&settings, self.credentials.clone(), Arc::clone(&counter));
+        let cancel = self.everything.child_token();
+        let bandwidth = Arc::new(Bandwidth::of(&settings));
+        let account = Account { settings, provider, bandwidth, counter, cancel };
+        if let Some(old) = self.accounts.insert(id, account) {
+            old.cancel.cancel();
+        }
+    }
+
     /// Carries an effect out, or starts to.
     pub fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::UseAccount(id, settings) => {
-                let counter = self.counters.of(&settings.name);
-                let provider = make_provider(&settings, self.credentials.clone(), Arc::clone(&counter));
-                let cancel = self.everything.child_token();
-                let bandwidth = Arc::new(Bandwidth::of(&settings));
-                if let Some(old) = self.accounts.insert(id, Account { provider, bandwidth, counter, cancel }) {
-                    old.cancel.cancel();
-                }
-            }
+            Effect::UseAccount(id, settings) => self.use_account(id, *settings),
             Effect::DropAccount(id) => {
                 if let Some(old) = self.accounts.remove(&id) {
                     old.cancel.cancel();
                 }
             }
-            Effect::Open { job, folder, order } => self.open(job, folder, *order),
+            Effect::Open { job, folder, order } => {
+                self.parked.forget(folder);
+                self.open(job, folder, *order);
+            }
             Effect::Close(folder) => {
+                self.parked.forget(folder);
                 self.watches.locked().remove(&folder);
                 self.folders.locked().remove(&folder);
             }
@@ -432,7 +451,7 @@ impl World {
         let done = Arc::new(AtomicU64::new(0));
         let live = Live { folder: id, path: order.path.clone(), done: Arc::clone(&done), total: order.size };
         self.transfers.begin(job, live);
-        let (inputs, transfers) = (self.inputs.clone(), self.transfers.clone());
+        let (inputs, transfers, parked) = (self.inputs.clone(), self.transfers.clone(), Arc::clone(&self.parked));
         let work = async move {
             let order = fetch::FetchOrder {
                 job,
@@ -443,9 +462,19 @@ impl World {
                 modified: order.modified,
             };
             let count = |bytes| done.store(bytes, Ordering::Relaxed);
-            let fetched = fetch::fetch(&*provider, local, order, &bandwidth.down, count, cancel).await;
+            let earlier = parked.take(id, &order);
+            let fetched = fetch::fetch_on(&*provider, local, order, &bandwidth.down, count, cancel, earlier).await;
             transfers.end(job);
-            post(&inputs, job, Outcome::Fetched(fetched.map_err(failure)));
+            let fetched = fetched.map_err(|Broken { why, piece }| {
+                match piece {
+                    Some(piece) => parked.put(id, piece),
+                    // What is kept for later must not be what fills the disk.
+                    None if matches!(why, FetchError::Disk(_)) => parked.clear(),
+                    None => {}
+                }
+                failure(why)
+            });
+            post(&inputs, job, Outcome::Fetched(fetched));
         };
         self.tasks.spawn_on(work, &self.runtime);
     }

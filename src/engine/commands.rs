@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::command::{Answer, Command};
 use crate::id::FolderId;
+use crate::provider::Identity;
 use crate::store::Result;
 use crate::store::quarantine::State;
 
@@ -29,6 +30,13 @@ impl Engine {
                     message: format!("there is no account `{account}`; there are: {}", names.join(", ")),
                 }
             }),
+            Command::ReplaceIdentity { account, user_id, login } => {
+                let found = self.accounts.iter().find(|(_, known)| known.settings.name == account).map(|(id, _)| *id);
+                match found {
+                    Some(id) => self.replace_identity(id, Identity { user_id, name: login.clone(), login }),
+                    None => Ok(Answer::NotFound { message: format!("there is no account `{account}`") }),
+                }
+            }
             Command::ReleaseQuarantined { number, reason } => {
                 self.decide_quarantine(number, Some(State::Released), Some(&reason))
             }

@@ -7,7 +7,7 @@ use super::effect::{Effect, LocalTask};
 use super::hooks::Story;
 use super::local::seat_of;
 use super::reconcile::{DRIFT, name_on_disk};
-use super::{Engine, Job, Phase, millis};
+use super::{Engine, Job, Note, Phase, millis};
 use crate::deed::{Base, DiskErrorKind, Place};
 use crate::hook::HookKind;
 use crate::id::{FolderId, NodeId};
@@ -53,7 +53,7 @@ impl Engine {
     pub(super) fn wait_quietly(&mut self, work: &WorkRow, wait: Duration) -> Result<()> {
         let due = self.now.wall.plus_ms(millis(wait) as i64);
         self.store.put_off(work.node, due, work.attempts, None)?;
-        self.leave(work.node);
+        self.rest(work.node);
         Ok(())
     }
 
@@ -79,7 +79,7 @@ impl Engine {
     }
 
     fn await_read(&mut self, item: &ItemRow) {
-        self.nodes.insert(item.node, Phase::AwaitRead);
+        self.schedule.set_phase(item.node, Phase::AwaitRead);
         if let Some(folder) = self.folders.get_mut(&item.folder) {
             folder.readers.push_back(item.node);
         }
@@ -94,7 +94,7 @@ impl Engine {
                     break;
                 }
                 let Some(node) = folder.readers.pop_front() else { break };
-                if self.nodes.get(&node) == Some(&Phase::AwaitRead) && !self.read(id, node)? {
+                if self.schedule.phase(node) == Some(Phase::AwaitRead) && !self.read(id, node)? {
                     if let Some(folder) = self.folders.get_mut(&id) {
                         folder.readers.push_front(node);
                     }
@@ -125,7 +125,7 @@ impl Engine {
         let hash = account.map_or(HashKind::Sha1, |account| account.capabilities.hash);
         let order = HashOrder { path, stamp: edit.stamp, hash };
         let Some(job) = self.start(Job::Read { folder: id, node })? else { return Ok(false) };
-        self.nodes.insert(node, Phase::Busy);
+        self.schedule.set_phase(node, Phase::Busy);
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.reading += 1;
         }
@@ -143,13 +143,13 @@ impl Engine {
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.reading = folder.reading.saturating_sub(1);
         }
-        self.nodes.remove(&node);
+        self.schedule.unqueue(node);
         let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
             self.leave(node);
             return Ok(());
         };
         let Some(LocalRow::Present { seat, edit: Some(_), at }) = item.local.clone() else {
-            self.make_ready(node, work.lane);
+            self.schedule.make_ready(node, work.lane);
             return Ok(());
         };
         match result {
@@ -159,7 +159,7 @@ impl Engine {
                     return self.wait_quietly(&work, Duration::from_millis(SETTLE_MS as u64));
                 }
                 self.store.set_local(node, Some(&LocalRow::Present { seat, edit, at }))?;
-                self.make_ready(node, work.lane);
+                self.schedule.make_ready(node, work.lane);
                 Ok(())
             }
             Err(miss) => self.local_miss(&item, &work, &miss),
@@ -210,7 +210,7 @@ impl Engine {
         };
         self.put_synced(item, Some(&synced))?;
         self.rebase(item.node, Some(&seat), edit.filter(|_| moved))?;
-        self.did.insert(item.node, "already there");
+        self.schedule.note_done(item.node, "already there");
         self.make_ready_again(work);
         Ok(())
     }
@@ -221,7 +221,10 @@ impl Engine {
         let Some(theirs) = item.remote.content.as_ref().filter(|theirs| theirs.hash.is_none()) else { return Ok(true) };
         let ours = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
         let is_ours = ours.is_some_and(|ours| ours.version == theirs.version);
-        if is_ours || !matches!(action, Action::Part | Action::Update) || !self.bytes_asked.insert(item.node) {
+        if is_ours
+            || !matches!(action, Action::Part | Action::Update)
+            || !self.schedule.note(item.node, Note::BytesAsked)
+        {
             return Ok(true);
         }
         self.store.want_look(item.node)?;
@@ -248,7 +251,7 @@ impl Engine {
         match self.copy_place(item)? {
             Some((parent, name)) => self.want(item, work, Want::Aside { parent, name }),
             // It is not on disk any more: what follows from that is decided like anything else.
-            None if !self.nodes.contains_key(&item.node) => self.wait_for_scans(work),
+            None if self.schedule.phase(item.node).is_none() => self.wait_for_scans(work),
             None => Ok(()),
         }
     }
@@ -270,7 +273,7 @@ impl Engine {
     /// Somebody stands on disk where the cloud has another item: he gets another name.
     pub(super) fn clear_for(&mut self, work: &WorkRow, occupant: &ItemRow) -> Result<()> {
         self.await_node(work, occupant)?;
-        let busy = matches!(self.nodes.get(&occupant.node), Some(Phase::Busy));
+        let busy = self.schedule.is_busy(occupant.node);
         match self.store.work(occupant.node)? {
             Some(theirs) if !busy => self.step_aside(occupant, &theirs),
             _ => Ok(()),
@@ -309,7 +312,7 @@ impl Engine {
     /// The deed of [`Want::Aside`] is done.
     pub(super) fn went_aside(&mut self, item: &ItemRow, parent: NodeId, name: &Name, stamp: Stamp) -> Result<()> {
         let path = self.shown_path(item)?;
-        self.crowded.remove(&item.node);
+        self.schedule.take_note(item.node, Note::Crowded);
         let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
         let edit = edit.or_else(|| item.is_local_only().then_some(LocalEdit { stamp, digests: None }));
         let seat = Some((parent, name.clone()));
@@ -362,7 +365,7 @@ impl Engine {
         };
         self.store.set_remote(item.node, &nothing)?;
         self.rebase(item.node, seat.as_ref(), edit)?;
-        self.did.insert(item.node, "kept: the disk had changed it");
+        self.schedule.note_done(item.node, "kept: the disk had changed it");
         self.make_ready_again(work);
         Ok(())
     }
@@ -376,7 +379,7 @@ impl Engine {
         }
         self.missing_on_disk(item)?;
         self.store.set_local(item.node, None)?;
-        self.going.remove(&item.node);
+        self.schedule.set_trash(item.node, None);
         self.places.clear();
         self.make_ready_again(work);
         Ok(())
@@ -409,8 +412,8 @@ impl Engine {
 
     /// The plan of an item is made again at once.
     pub(super) fn make_ready_again(&mut self, work: &WorkRow) {
-        self.nodes.remove(&work.node);
-        self.make_ready(work.node, work.lane);
+        self.schedule.unqueue(work.node);
+        self.schedule.make_ready(work.node, work.lane);
     }
 
     /// The directory that holds an item on disk.

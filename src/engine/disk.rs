@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::effect::{Effect, Notice};
 use super::reconcile::{DRIFT, LOCAL_IN_THE_WAY};
 use super::sides::id_hash;
-use super::{Engine, Job, PLACES_REMEMBERED, Phase};
+use super::{Engine, Job, Note, PLACES_REMEMBERED, Phase};
 use crate::deed::{Base, Deed, DeedOrder, DeedResult, DiskErrorKind, Expect, OnEdit, Place};
 use crate::id::{FolderId, JobId, NodeId};
 use crate::path::{Name, RelPath, mapped_name};
@@ -90,7 +90,7 @@ impl Engine {
             Want::Uncover { aside } => aside.clone(),
             Want::Park | Want::RemoveFile | Want::RemoveFolder => None,
         };
-        if self.nodes.get(&item.node) == Some(&Phase::Busy) {
+        if self.schedule.is_busy(item.node) {
             // It is in a batch already, perhaps to step aside for another item.
             return Ok(());
         }
@@ -99,7 +99,7 @@ impl Engine {
         let taken = target.as_ref().is_some_and(|target| building.taken.contains(target));
         if folder.batch.is_some() || building.closed || taken || building.intents.len() >= DEEDS_PER_BATCH {
             folder.queue.push_back(item.node);
-            self.nodes.insert(item.node, Phase::AwaitDisk);
+            self.schedule.set_phase(item.node, Phase::AwaitDisk);
             return Ok(());
         }
         let job = self.store.next_job()?;
@@ -113,7 +113,7 @@ impl Engine {
             order: DeedOrder { job, deed },
             seat,
         });
-        self.nodes.insert(item.node, Phase::Busy);
+        self.schedule.set_phase(item.node, Phase::Busy);
         Ok(())
     }
 
@@ -126,8 +126,8 @@ impl Engine {
         match lost.filter(|lost| lost.synced.is_some()) {
             Some(lost) => {
                 self.lose(&lost)?;
-                self.nodes.remove(&item.node);
-                self.make_ready(item.node, work.lane);
+                self.schedule.unqueue(item.node);
+                self.schedule.make_ready(item.node, work.lane);
                 Ok(())
             }
             None => self.item_failed(item.node, "no_place", "its place on disk is not known", None),
@@ -174,7 +174,7 @@ impl Engine {
             },
         };
         if let Some((at, ..)) = &target
-            && self.clear_way.remove(&item.node)
+            && self.schedule.take_note(item.node, Note::ClearWay)
         {
             let deed = Deed::RemoveFile { at: at.clone(), expect: NOT_OURS, on_edit: OnEdit::Displace };
             return Ok(Some((deed, NewSeat::Unchanged)));
@@ -223,7 +223,7 @@ impl Engine {
             (Want::RemoveFile, _, Some(at)) => {
                 Some((Deed::RemoveFile { at, expect: stamp, on_edit }, NewSeat::Nowhere))
             }
-            (Want::RemoveFolder, _, Some(from)) if self.put_back.contains(&item.node) => {
+            (Want::RemoveFolder, _, Some(from)) if self.schedule.is_noted(item.node, Note::PutBack) => {
                 let to = Place::tree(RelPath::root()).join(&mapped_name(&item.remote.name, &id_hash(&item.id)));
                 Some((Deed::Relocate { from, to, expect: stamp, is_folder: true }, NewSeat::Nowhere))
             }
@@ -279,8 +279,7 @@ impl Engine {
                     break;
                 }
                 let Some(node) = folder.queue.pop_front() else { break };
-                if self.nodes.get(&node) == Some(&Phase::AwaitDisk) {
-                    self.nodes.insert(node, Phase::Ready);
+                if self.schedule.take_turn(node, Phase::AwaitDisk) {
                     self.consider(node)?;
                 }
             }
@@ -366,7 +365,7 @@ impl Engine {
             self.leave(node);
             return Ok(());
         };
-        self.nodes.remove(&node);
+        self.schedule.unqueue(node);
         if self.policy(id).sends() && self.surprised(intent, &item, &result)? {
             return Ok(());
         }
@@ -386,7 +385,7 @@ impl Engine {
             DeedResult::Adopted { stamp, sha256 } => self.seat_changed(intent, &item, Some(stamp), Some(sha256))?,
             DeedResult::Missing => match intent.order.deed {
                 Deed::Adopt { .. } => {
-                    self.no_adopt.insert(node);
+                    self.schedule.note(node, Note::NoAdopt);
                 }
                 // What stood in its way went by itself.
                 Deed::RemoveFile { expect: NOT_OURS, .. } => {}
@@ -395,14 +394,14 @@ impl Engine {
             },
             DeedResult::Different if self.is_drift(&item)? => return self.drifted(id, node),
             DeedResult::Different => {
-                self.no_adopt.insert(node);
+                self.schedule.note(node, Note::NoAdopt);
             }
-            DeedResult::Occupied { .. } if self.put_back.contains(&node) => {
+            DeedResult::Occupied { .. } if self.schedule.is_noted(node, Note::PutBack) => {
                 let text = "it holds local files, and where it was to be put back something else is in the way";
                 return self.item_failed(node, LOCAL_IN_THE_WAY, text, None);
             }
             DeedResult::Occupied { by_folder: false } => {
-                self.clear_way.insert(node);
+                self.schedule.note(node, Note::ClearWay);
             }
             DeedResult::Occupied { by_folder: true } => {
                 let text = "a local folder is in the way; move it elsewhere, or rename the item in the cloud";
@@ -415,7 +414,7 @@ impl Engine {
             DeedResult::NotEmpty { .. }
                 if matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Parked(_))) =>
             {
-                self.put_back.insert(node);
+                self.schedule.note(node, Note::PutBack);
             }
             DeedResult::NotEmpty { entries } => {
                 if self.policy(id).sends() {
@@ -436,8 +435,8 @@ impl Engine {
                 return self.item_failed(node, "disk", &error.to_string(), None);
             }
         }
-        self.make_ready(node, Lane::News);
-        self.wake_waiters(node);
+        self.schedule.make_ready(node, Lane::News);
+        self.schedule.wake_waiters(node);
         Ok(())
     }
 
@@ -481,7 +480,7 @@ impl Engine {
                 self.done(item, intent, if expired { "expired" } else { "removed" })?;
                 // The directory above may now be empty, and wait for that.
                 if let Some(parent) = Self::dir_of(item) {
-                    self.wake_waiters(parent);
+                    self.schedule.wake_waiters(parent);
                 }
             }
             NewSeat::Parked => {
@@ -563,7 +562,7 @@ impl Engine {
 
     /// Something was done on disk: for the journal, the history, and whoever watches.
     fn done(&mut self, item: &ItemRow, intent: &IntentRow, what: &'static str) -> Result<()> {
-        self.did.insert(item.node, what);
+        self.schedule.note_done(item.node, what);
         let work = self.store.work(item.node)?;
         let path = self.shown_path(item)?;
         let journal = work.as_ref().and_then(|work| work.journal);

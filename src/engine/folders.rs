@@ -12,7 +12,7 @@ use super::learn::Source;
 use super::listen::QUESTIONS_MOST;
 use super::remote::{Complete, Listing, RootState};
 use super::room::Room;
-use super::{Engine, Job, Phase, ROWS_PER_STEP, millis};
+use super::{Engine, Job, ROWS_PER_STEP, millis};
 use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
 use crate::events::budget::Share;
 use crate::events::interval::backoff;
@@ -253,11 +253,8 @@ impl Engine {
         // The working set does not know its folders: all of it is read again, which costs one pass over what is ready. What a job is
         // under way for stays: its outcome will come.
         let busy: BTreeSet<NodeId> = self.jobs.values().flat_map(job_nodes).collect();
-        self.nodes.retain(|node, phase| *phase == Phase::Busy && busy.contains(node));
-        self.ready.iter_mut().for_each(VecDeque::clear);
-        self.awaiting.clear();
+        self.schedule.clear(&busy);
         self.hooks.forget_waiting();
-        self.waits_for.clear();
         for account in self.accounts.values_mut() {
             account.queues.clear();
         }

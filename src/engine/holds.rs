@@ -35,7 +35,7 @@ impl Engine {
         let max = folder.settings.max_delete;
         let name = folder.settings.name.clone();
         let open = self.store.open_hold(item.folder, MASS_DELETE)?;
-        if open.is_none() {
+        if open.is_none() && !self.asks_before_any_deletion(item.folder)? {
             let done = self.store.deletions(item.folder, self.now.wall)?;
             if !guard::must_ask(max, files, done, waiting) {
                 return Ok(false);
@@ -52,7 +52,7 @@ impl Engine {
         }
         self.store.hold_item(hold, item.node, version)?;
         self.store.hold_work(item.node)?;
-        self.leave(item.node);
+        self.rest(item.node);
         Ok(true)
     }
 
@@ -145,13 +145,13 @@ impl Engine {
         let version = item.remote.content.as_ref().map(|content| &content.version);
         self.store.hold_item(hold, item.node, version)?;
         self.store.hold_work(item.node)?;
-        self.leave(item.node);
+        self.rest(item.node);
         Ok(true)
     }
 
     /// Whether so many files of a folder are to go into the cloud's trash that a person is asked first.
     pub(super) fn asks_before_trash(&mut self, id: FolderId) -> Result<bool> {
-        if self.store.open_hold(id, MASS_DELETE_UP)?.is_some() {
+        if self.store.open_hold(id, MASS_DELETE_UP)?.is_some() || self.asks_before_any_deletion(id)? {
             return Ok(true);
         }
         let waiting = self.missing_files(id)?;
@@ -220,7 +220,13 @@ impl Engine {
             }
             VERSIONS_FULL => self.approve_items(&hold)?,
             MODE_CHANGED => self.approve_mode(hold.folder)?,
-            ACCOUNT_CHANGED => return self.approve_account(&hold),
+            ACCOUNT_CHANGED => match hold.folder {
+                None => return self.approve_account(&hold),
+                Some(folder) => {
+                    self.store.drop_hold(id)?;
+                    return self.approve_folder_of_account(folder);
+                }
+            },
             FOLDER_MOVED => {
                 let settings = hold.folder.and_then(|id| self.folders.get(&id)).map(|folder| folder.settings.clone());
                 if let (Some(folder), Some(settings)) = (hold.folder, settings) {
@@ -252,7 +258,7 @@ impl Engine {
             self.store.free_dependents(folder)?;
         }
         // Folders whose deletion was in question may go as a whole now.
-        self.going.clear();
+        self.schedule.forget_trash();
         self.more = true;
         Ok(format!("{approved} files go to the version store now"))
     }
@@ -263,13 +269,62 @@ impl Engine {
             return Ok(Answer::Refused { message: "the hold does not say whom it is about; sign in again".into() });
         };
         self.store.drop_hold(hold.hold)?;
+        self.replace_identity(account, identity)
+    }
+
+    /// An account is another person's from now on. What that person cannot see is no deletion: every folder is compared in full, and
+    /// deletes nothing until a person has looked at what became of it.
+    pub(super) fn replace_identity(&mut self, account: AccountId, identity: Identity) -> Result<Answer> {
+        let was = self.accounts.get(&account).and_then(|account| account.row.login.clone()).unwrap_or_default();
+        if let Some(hold) = self.store.open_account_hold(account, ACCOUNT_CHANGED)? {
+            self.store.drop_hold(hold)?;
+        }
         self.store.drop_cursor(account)?;
         if let Some(account) = self.accounts.get_mut(&account) {
             account.row.cursor = None;
         }
-        let login = identity.login.clone();
+        self.lose_place(account, "the account is another person's now")?;
+        let folders: Vec<(FolderId, String)> = self
+            .folders
+            .iter()
+            .filter(|(_, folder)| folder.account == account)
+            .map(|(id, folder)| (*id, folder.settings.name.clone()))
+            .collect();
+        let now_is = identity.login.clone();
+        for (id, name) in &folders {
+            let text = format!(
+                "folder `{name}` was synced for {was} and is {now_is}'s now: nothing of it is deleted until you approve; `agent plan {name}` shows what would be"
+            );
+            self.store.hold(Some(*id), None, ACCOUNT_CHANGED, &text, None, self.now.wall)?;
+            self.happened(Story::at_large(HookKind::Hold, Some(account), Some(*id), text), None)?;
+        }
         self.accept_identity(account, &identity)?;
-        Ok(Answer::Ok { message: format!("the account is now {login}; its folders are compared in full") })
+        let message = if folders.is_empty() {
+            format!("the account is now {now_is}")
+        } else {
+            format!(
+                "the account is now {now_is}; its folders are compared in full, and delete nothing until you approve: agent held"
+            )
+        };
+        Ok(Answer::Ok { message })
+    }
+
+    /// Whether everything that a folder would delete waits, as its account is another person's since.
+    fn asks_before_any_deletion(&mut self, id: FolderId) -> Result<bool> {
+        Ok(self.store.open_hold(id, ACCOUNT_CHANGED)?.is_some())
+    }
+
+    /// A person has seen whose a folder is now.
+    fn approve_folder_of_account(&mut self, id: FolderId) -> Result<Answer> {
+        let mut message = "the folder may delete again".to_owned();
+        for reason in [MASS_DELETE, MASS_DELETE_UP] {
+            if let Some(waiting) = self.store.open_hold(id, reason)? {
+                message = format!("{message}; hold {waiting} lists what waits for it");
+            }
+        }
+        self.store.wake_all(Some(id))?;
+        self.more = true;
+        Ok(Answer::Ok { message })
     }
 
     pub(super) fn reject(&mut self, id: HoldId) -> Result<Answer> {

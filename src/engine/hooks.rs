@@ -328,7 +328,7 @@ impl Engine {
     fn ask(&mut self, item: &ItemRow, work: &WorkRow, hook: HookSettings, candidate: &Candidate) -> Result<()> {
         if !self.hooks.has_room(&hook, self.now.mono) {
             self.hooks.waiting.entry(hook.name).or_default().push_back(item.node);
-            self.nodes.insert(item.node, Phase::AwaitHook);
+            self.schedule.set_phase(item.node, Phase::AwaitHook);
             return Ok(());
         }
         let Candidate { kind, sha256, .. } = *candidate;
@@ -365,7 +365,7 @@ impl Engine {
             causes: Vec::new(),
         };
         self.hooks.begin(&hook, self.now.mono);
-        self.nodes.insert(item.node, Phase::Busy);
+        self.schedule.set_phase(item.node, Phase::Busy);
         let order = HookOrder {
             settings: hook,
             document,
@@ -401,7 +401,7 @@ impl Engine {
             self.leave(node);
             return Ok(());
         };
-        self.nodes.remove(&node);
+        self.schedule.unqueue(node);
         let current = if kind == HookKind::FileUpload {
             let edit = item.local.as_ref().and_then(LocalRow::edit);
             edit.and_then(|edit| edit.digests.as_ref()).map(|(sha256, _)| *sha256)
@@ -412,7 +412,7 @@ impl Engine {
         if !is_current {
             // Another version was staged meanwhile; it is asked about by itself.
             self.record(&item, &work, hook, outcome, (kind, sha256), "overtaken")?;
-            self.make_ready(node, Lane::News);
+            self.schedule.make_ready(node, Lane::News);
             return Ok(());
         }
         self.ruled(&item, &work, hook, outcome, kind, sha256)
@@ -444,7 +444,7 @@ impl Engine {
         match policy {
             None | Some(Policy::Allow) => {
                 self.pass(item.node, sha256, hook.verdict_basis());
-                self.make_ready(item.node, Lane::News);
+                self.schedule.make_ready(item.node, Lane::News);
                 Ok(())
             }
             Some(Policy::Block) => {
@@ -520,8 +520,7 @@ impl Engine {
                     break;
                 }
                 let Some(node) = self.hooks.waiting.get_mut(&name).and_then(VecDeque::pop_front) else { break };
-                if self.nodes.get(&node) == Some(&Phase::AwaitHook) {
-                    self.nodes.insert(node, Phase::Ready);
+                if self.schedule.take_turn(node, Phase::AwaitHook) {
                     self.consider(node)?;
                 }
             }

@@ -1,7 +1,7 @@
 //! What the cloud says of an item becomes what we know of the cloud: newer facts win, and what they change is marked as work.
 
 use super::remote::{Expectation, Location};
-use super::{Engine, Job, Phase};
+use super::{Engine, Job};
 use crate::events::Subject;
 use crate::id::{FolderId, Generation, ItemId, JournalId, NodeId};
 use crate::store::Result;
@@ -203,7 +203,7 @@ impl Engine {
         let is_asked = || self.jobs.values().any(|job| matches!(job, Job::Look { node, .. } if *node == known.node));
         Ok(known.synced.is_none()
             && known.local.is_none()
-            && (self.nodes.get(&known.node) != Some(&Phase::Busy) || is_asked())
+            && (!self.schedule.is_busy(known.node) || is_asked())
             && self.store.seated_in(known.node)?.is_none()
             && self.store.remote_children(known.node, NodeId(0), 1)?.is_empty())
     }

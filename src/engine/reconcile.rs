@@ -9,7 +9,7 @@ use super::input::{FetchFailure, FetchOrder};
 use super::learn::{DEEPEST_PATH, Learned, Source};
 use super::listen::QUESTIONS_MOST;
 use super::purse::{CallKind, Waiting};
-use super::{Engine, ITEMS_PER_STEP, Job, Phase, ROWS_PER_LOAD, ROWS_PER_STEP, WORKING_SET_ITEMS, millis};
+use super::{Engine, ITEMS_PER_STEP, Job, Note, Phase, ROWS_PER_STEP, millis};
 use crate::deed::{DiskErrorKind, Staged};
 use crate::events::budget::Share;
 use crate::events::interval::backoff;
@@ -41,8 +41,6 @@ const PREVIEWED_AGAIN: Duration = Duration::from_mins(10);
 const COMPARISON_AWAITED: Duration = Duration::from_mins(1);
 /// The code of what waits for another item, and has not failed.
 const WAITS: &str = "waits";
-/// Items that may wait in one circle; more are not looked for.
-const CIRCLE_MOST: usize = 1_000;
 /// A problem: the cloud does not show an item, and nothing says that it is gone.
 const HIDDEN: &str = "hidden";
 /// How long an item rests that the cloud hides from us.
@@ -60,21 +58,20 @@ impl Engine {
         self.release_calls()?;
         self.load()?;
         for _ in 0..ITEMS_PER_STEP {
-            let [news, bulk] = &mut self.ready;
-            let Some(node) = news.pop_front().or_else(|| bulk.pop_front()) else { break };
-            if self.nodes.get(&node) == Some(&Phase::Ready) {
+            let Some(node) = self.schedule.pop_ready() else { break };
+            if self.schedule.phase(node) == Some(Phase::Ready) {
                 self.consider(node)?;
             }
             if self.rows_left() == 0 {
                 break;
             }
-            if self.ready.iter().all(std::collections::VecDeque::is_empty) {
+            if self.schedule.is_idle() {
                 self.load()?;
             }
         }
         self.release_calls()?;
         self.release_disk()?;
-        if self.ready.iter().any(|queue| !queue.is_empty()) {
+        if !self.schedule.is_idle() {
             self.more = true;
         }
         Ok(())
@@ -82,21 +79,9 @@ impl Engine {
 
     fn load(&mut self) -> Result<()> {
         for lane in [Lane::News, Lane::Bulk] {
-            // News may always come in: the bulk leaves a tenth of the working set to it.
-            let room = match lane {
-                Lane::News => WORKING_SET_ITEMS,
-                Lane::Bulk => WORKING_SET_ITEMS - WORKING_SET_ITEMS / 10,
-            };
-            if self.ready[lane as usize].len() >= ITEMS_PER_STEP || self.nodes.len() >= room {
-                continue;
-            }
-            let limit = ROWS_PER_LOAD.min((room - self.nodes.len()) as u32);
-            let rows = self.store.ready(lane, self.loaded[lane as usize], limit)?;
-            for (pos, node, folder) in rows {
-                self.loaded[lane as usize] = pos;
-                if self.can_work(folder) && !self.nodes.contains_key(&node) {
-                    self.make_ready(node, lane);
-                }
+            let Some((after, limit)) = self.schedule.to_load(lane) else { continue };
+            for (pos, node, folder) in self.store.ready(lane, after, limit)? {
+                self.schedule.load(node, lane, pos, self.can_work(folder));
             }
         }
         Ok(())
@@ -120,13 +105,13 @@ impl Engine {
 
     /// Decides about one item.
     pub(super) fn consider(&mut self, node: NodeId) -> Result<()> {
-        self.decided.remove(&node);
+        self.schedule.undecide(node);
         let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
             self.leave(node);
             return Ok(());
         };
         if !self.can_work(work.folder) || work.state != WorkState::Ready {
-            self.leave(node);
+            self.rest(node);
             return Ok(());
         }
         if let Some(mark) = work.mark {
@@ -136,7 +121,7 @@ impl Engine {
             } else if self.waits_for_gone_folder(&work, &item)? {
                 return Ok(());
             } else if self.waits_for_listing(&item)? {
-                self.nodes.insert(node, Phase::AwaitListing);
+                self.schedule.set_phase(node, Phase::AwaitListing);
                 return Ok(());
             } else {
                 self.await_call(&work, &item, CallKind::Question);
@@ -213,7 +198,7 @@ impl Engine {
         if !self.unseat_children(item)? {
             return Ok(());
         }
-        let what = self.did.get(&item.node).copied().unwrap_or("no change");
+        let what = self.schedule.done(item.node);
         self.drop_staged(item.folder, item.node);
         if item.synced.is_some() {
             // Both deleted it.
@@ -231,7 +216,7 @@ impl Engine {
 
     /// Cloud and disk agree.
     pub(super) fn settle(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
-        let what = self.did.get(&item.node).copied().unwrap_or("no change");
+        let what = self.schedule.done(item.node);
         self.drop_staged(item.folder, item.node);
         self.conclude(item, work, what)?;
         self.store.finish(item.node)?;
@@ -323,7 +308,7 @@ impl Engine {
             self.make_ready_again(work);
             return Ok(false);
         }
-        let busy = matches!(self.nodes.get(&occupant.node), Some(Phase::Busy));
+        let busy = self.schedule.is_busy(occupant.node);
         match self.plan_of(&occupant) {
             // It may be on its way out of this place, and is not replaced then.
             Action::Remove(ItemKind::File) if busy => self.await_node(work, &occupant)?,
@@ -390,7 +375,7 @@ impl Engine {
         let text = format!("the cloud has two items at `{path}`; both are being looked at");
         self.store.put_off(item.node, due, attempts, Some(("name_taken", &text)))?;
         self.store.want_look(item.node)?;
-        self.leave(item.node);
+        self.rest(item.node);
         Ok(())
     }
 
@@ -448,7 +433,11 @@ impl Engine {
         // What stood in the way is looked at before anything is fetched in vain.
         let was_blocked = work.problem.as_ref().is_some_and(|(code, _)| [LOCAL_IN_THE_WAY, DRIFT].contains(&&**code));
         let may_be_there = was_blocked || adopts && item.synced.is_none();
-        if may_be_there && content.hash.is_some() && !self.no_adopt.contains(&item.node) && self.may_adopt(item)? {
+        if may_be_there
+            && content.hash.is_some()
+            && !self.schedule.is_noted(item.node, Note::NoAdopt)
+            && self.may_adopt(item)?
+        {
             return self.want(item, work, Want::Adopt { parent, name });
         }
         if !self.lacks_room(item)? {
@@ -474,7 +463,7 @@ impl Engine {
                 }
                 Ok(())
             }
-            ItemKind::Folder if self.crowded.contains(&item.node) => self.bring_back(item, work),
+            ItemKind::Folder if self.schedule.is_noted(item.node, Note::Crowded) => self.bring_back(item, work),
             ItemKind::Folder => {
                 if self.is_vacated(item, work)? {
                     self.want(item, work, Want::RemoveFolder)?;
@@ -563,8 +552,8 @@ impl Engine {
             }
             let Some(folder) = self.folders.get_mut(&id) else { continue };
             for node in std::mem::take(&mut folder.after_sweep) {
-                if self.nodes.get(&node) == Some(&Phase::AwaitSweep) {
-                    self.make_ready(node, Lane::News);
+                if self.schedule.phase(node) == Some(Phase::AwaitSweep) {
+                    self.schedule.make_ready(node, Lane::News);
                 }
             }
         }

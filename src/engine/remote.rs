@@ -268,8 +268,8 @@ impl Engine {
                 continue;
             }
             for node in self.questions.released(dir) {
-                if self.nodes.get(&node) == Some(&super::Phase::AwaitListing) {
-                    self.make_ready(node, Lane::News);
+                if self.schedule.phase(node) == Some(super::Phase::AwaitListing) {
+                    self.schedule.make_ready(node, Lane::News);
                 }
             }
         }
@@ -283,8 +283,8 @@ impl Engine {
         self.store.want_look(node)?;
         let due = self.now.wall.plus_ms(super::millis(wait) as i64);
         self.store.put_off(node, due, work.attempts, None)?;
-        self.nodes.remove(&node);
-        self.wake_waiters(node);
+        self.schedule.unqueue(node);
+        self.schedule.wake_waiters(node);
         Ok(true)
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::effect::Effect;
-use super::{Engine, ITEMS_PER_STEP, ROWS_PER_STEP, millis};
+use super::{Engine, ROWS_PER_STEP, millis};
 use crate::deed::{Deed, Displaced};
 use crate::id::{FolderId, JobId, NodeId};
 use crate::settings::{FolderSettings, Mode};
@@ -235,7 +235,7 @@ impl Engine {
         let version = item.synced.as_ref().and_then(|synced| synced.content.as_ref()).map(|content| &content.version);
         self.store.hold_item(hold, item.node, version)?;
         self.store.hold_work(item.node)?;
-        self.leave(item.node);
+        self.rest(item.node);
         Ok(true)
     }
 
@@ -260,7 +260,7 @@ impl Engine {
                 }
                 continue;
             };
-            if !self.can_work(id) || self.ready[Lane::Bulk as usize].len() >= ITEMS_PER_STEP {
+            if !self.can_work(id) || self.schedule.has_enough(Lane::Bulk) {
                 continue;
             }
             if noted != Some(true) {

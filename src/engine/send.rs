@@ -11,7 +11,7 @@ use super::listen::QUESTIONS_MOST;
 use super::local::seat_of;
 use super::purse::CallKind;
 use super::reconcile::name_on_disk;
-use super::{Engine, Job, Phase};
+use super::{Engine, Job, Note, Phase};
 use crate::deed::{Base, Place};
 use crate::id::{AccountId, FolderId, ItemId, ItemKind, JobId, NodeId};
 use crate::local_news::{UploadFailure, UploadFile, Uploaded};
@@ -85,7 +85,7 @@ impl Engine {
             _ => None,
         };
         // One that steps aside does so where it is in the cloud.
-        let parent = parent.filter(|_| !self.aside_remotely.contains(&item.node));
+        let parent = parent.filter(|_| !self.schedule.is_noted(item.node, Note::AsideRemotely));
         if let Some(parent) = parent {
             let Some(above) = self.store.item(parent)? else {
                 self.rescan_around(item)?;
@@ -115,7 +115,7 @@ impl Engine {
             return self.item_failed(item.node, "name_not_utf8", text, None);
         }
         let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
-        self.decided.insert(item.node, action);
+        self.schedule.decide(item.node, action);
         self.await_call(work, item, if is_upload { CallKind::Upload } else { CallKind::Question });
         Ok(())
     }
@@ -129,7 +129,7 @@ impl Engine {
         let Some((sha256, _)) = edit.digests.as_ref().filter(|_| edit.stamp.size > 0) else { return Ok(false) };
         let Some(gone) = self.store.missing_content(item.folder, sha256)? else { return Ok(false) };
         let is_free = matches!(self.plan_of(&gone), Action::Trash(_))
-            && self.nodes.get(&gone.node) != Some(&Phase::Busy)
+            && !self.schedule.is_busy(gone.node)
             && self.store.sent_of(gone.node)?.is_none()
             && self.store.sent_of(item.node)?.is_none();
         if !is_free {
@@ -187,7 +187,7 @@ impl Engine {
     /// Others threw a folder of an upload folder away, and the disk has something that is to be in it.
     fn make_again(&mut self, above: &ItemRow) -> Result<()> {
         let is_left = above.remote.presence == Presence::Absent && self.plan_of(above) == Action::Leave;
-        if !is_left || matches!(self.nodes.get(&above.node), Some(Phase::Busy)) {
+        if !is_left || self.schedule.is_busy(above.node) {
             return Ok(());
         }
         self.store.mark(above.node, above.folder, Lane::News, Ask::Nothing, None, self.now.wall)?;
@@ -316,7 +316,7 @@ impl Engine {
     /// Starts the write that an item waits for; false if there is no room for its kind of call.
     pub(super) fn release_write(&mut self, id: AccountId, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let action = self.plan_of(item);
-        let is_decided = self.decided.get(&item.node) == Some(&action);
+        let is_decided = self.schedule.is_decided(item.node, &action);
         // Another write than the one that was decided on has its own questions to answer first.
         if !is_decided || matches!(action, Action::Trash(ItemKind::Folder)) && !self.is_still_whole(item, work)? {
             self.make_ready_again(work);
@@ -334,7 +334,7 @@ impl Engine {
         }
         let session = match self.store.sent_of(item.node)? {
             Some(sent) if !sent.unsure => {
-                self.nodes.insert(item.node, Phase::Busy);
+                self.schedule.set_phase(item.node, Phase::Busy);
                 return Ok(true);
             }
             Some(sent) => sent.session,
@@ -366,7 +366,7 @@ impl Engine {
                 account.asking += 1;
             }
         }
-        self.nodes.insert(item.node, Phase::Busy);
+        self.schedule.set_phase(item.node, Phase::Busy);
         let sent = SentRow { job, node: item.node, folder: item.folder, write, unsure: false, session };
         self.store.drop_sent(item.node)?;
         self.store.add_sent(&sent, self.now.wall)?;
@@ -409,7 +409,7 @@ impl Engine {
                 (write, Task::MakeFolder { parent: above, name: called })
             }),
             Action::MoveRemote { parent, name } => {
-                let aside = self.aside_remotely.remove(&item.node);
+                let aside = self.schedule.take_note(item.node, Note::AsideRemotely);
                 let own = item.remote.parent.filter(|_| aside).map(|own| self.store.item(own)).transpose()?.flatten();
                 // In a folder that waits to be empty, to go into the trash, it would still be in the way.
                 let own = own.filter(|own| !matches!(self.plan_of(own), Action::Trash(_)));

@@ -1,7 +1,7 @@
 //! What `agent verify` found to differ becomes work like any other: the engine looks, compares, fetches and keeps as it always does.
 
+use super::Engine;
 use super::reconcile::DRIFT;
-use super::{Engine, Phase};
 use crate::command::{Answer, Repair};
 use crate::store::Result;
 use crate::store::work::{Ask, Lane};
@@ -17,7 +17,7 @@ impl Engine {
         for (items, is_missing) in [(&repair.missing, true), (&repair.differing, false)] {
             for item in items {
                 let Some(item) = self.store.item_by_id(id, item)? else { continue };
-                if self.nodes.get(&item.node) == Some(&Phase::Busy) {
+                if self.schedule.is_busy(item.node) {
                     busy += 1;
                     continue;
                 }

@@ -18,23 +18,40 @@ use url::Url;
 
 use super::http::{CallCounter, CallKind, Http};
 use super::{ProviderError, ProviderErrorKind, Result};
+use crate::settings::ProviderName;
 use crate::tree::Wall;
 
+mod credentials;
+mod denial;
 mod endpoint;
 mod file;
+mod jwt;
 mod login;
+mod loopback;
+mod oauth;
+mod obtain;
 mod session;
 
+pub use credentials::{Algorithm, App, Credentials, JwtKey, ServerGrant, Subject};
+pub use denial::{Denial, SignInError, Way};
 pub(in crate::provider) use endpoint::origin;
 pub use endpoint::{revoke_url, token_url};
 pub use file::{CredentialFile, FileStamp, Pair, Stored};
-pub use login::{Login, parse_login, remove, revoke, save_login};
+pub use login::{Login, parse_app, parse_jwt, parse_login, remove, revoke, save_login, user_id};
+pub use loopback::{Loopback, Page, Visit};
+pub use oauth::{Attempt, Redirected};
+pub use obtain::{known_end, obtain, redeem, with_password};
 pub use session::{Call, ReadQuota, Session, Shape};
 
-use endpoint::{Grant, GrantError};
+use denial::denial;
+use endpoint::{Grant, GrantError, Refused};
 
-/// How long before its end an access token is renewed.
+/// How long before its end an access token is renewed, at the latest.
 const RENEW_BEFORE: Duration = Duration::from_mins(3);
+/// So much earlier at most, so that not all agents of an application ask at the same moment.
+const RENEW_JITTER: Duration = Duration::from_mins(1);
+/// A token that lives for a short time only is renewed when this part of it is left.
+const SHORT_LIFE_DIVISOR: u32 = 4;
 /// After a renewal that failed for now, an access token that still lives is used this long before the next try.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 /// A provider that refuses what it has just granted is not asked for more tokens for this long.
@@ -42,25 +59,12 @@ const IN_VAIN_PAUSE: Duration = Duration::from_mins(5);
 /// So many renewals in a row may bring a token that does not work.
 const MAX_RENEWALS_IN_VAIN: u32 = 2;
 
-/// What a sign-in left behind.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    /// The bearer token. Empty if only a refresh token was given.
-    pub access_token: SecretString,
-    /// What buys the next one; without it the account needs a person when the access token ends.
-    pub refresh_token: Option<SecretString>,
-    /// When the access token ends, if known.
-    pub expires_at: Option<Wall>,
-    /// The application's id.
-    pub client_id: Option<String>,
-    /// The application's secret.
-    pub client_secret: Option<SecretString>,
-}
-
 /// One access token in use.
 pub struct Bearer {
     header: HeaderValue,
     access_token: SecretString,
+    /// In whose name calls are made, if not the token's own.
+    as_user: Option<HeaderValue>,
     /// When it is time for the next one, if there is a way to get one.
     due: Option<Instant>,
     /// Came from a renewal of ours and has not been seen to work yet.
@@ -77,6 +81,11 @@ impl Bearer {
     /// The value of the Authorization header, marked as sensitive.
     pub fn header(&self) -> HeaderValue {
         self.header.clone()
+    }
+
+    /// The value of the header that names another user to act for.
+    pub fn as_user(&self) -> Option<HeaderValue> {
+        self.as_user.clone()
     }
 
     fn is_due(&self) -> bool {
@@ -131,6 +140,9 @@ struct Inner {
     http: Arc<Http>,
     counter: Arc<CallCounter>,
     token_url: Url,
+    provider: ProviderName,
+    /// What [`RENEW_JITTER`] comes to here.
+    jitter: Duration,
     live: RwLock<Live>,
     refresher: Mutex<Refresher>,
 }
@@ -148,13 +160,15 @@ impl TokenSource {
         account: &str,
         http: Arc<Http>,
         counter: Arc<CallCounter>,
-        token_url: Url,
+        (provider, token_url): (ProviderName, Url),
     ) -> Result<Self> {
         Ok(Self(Arc::new(Inner {
             file: CredentialFile::new(dir, account)?,
             http,
             counter,
             token_url,
+            provider,
+            jitter: RENEW_JITTER.mul_f64(f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / f64::from(u8::MAX)),
             live: RwLock::new(Live::Unread),
             refresher: Mutex::new(Refresher::default()),
         })))
@@ -295,18 +309,19 @@ impl Inner {
 
     fn adopt(&self, credentials: &Credentials, unproven: bool) -> Result<Arc<Bearer>> {
         let text = credentials.access_token.expose_secret();
-        let mut header = HeaderValue::try_from(format!("Bearer {text}")).map_err(|_| {
-            ProviderError::new(ProviderErrorKind::Local, "the stored access token holds odd characters")
-        })?;
+        let odd = || ProviderError::new(ProviderErrorKind::Local, "the stored access token holds odd characters");
+        let mut header = HeaderValue::try_from(format!("Bearer {text}")).map_err(|_| odd())?;
+        let as_user = credentials.as_user.as_deref().map(HeaderValue::try_from).transpose().map_err(|_| odd())?;
         header.set_sensitive(true);
         let bearer = Arc::new(Bearer {
             header,
             access_token: credentials.access_token.clone(),
-            due: match credentials.refresh_token {
-                Some(_) if text.is_empty() => Some(Instant::now()),
-                Some(_) => credentials.expires_at.and_then(due),
+            as_user,
+            due: match credentials.is_renewable() {
+                true if text.is_empty() => Some(Instant::now()),
+                true => due(credentials, self.jitter),
                 // Nothing renews it: it is used until the provider refuses it.
-                None => None,
+                false => None,
             },
             unproven: AtomicBool::new(unproven),
         });
@@ -335,23 +350,42 @@ impl Inner {
                 return Ok(other);
             }
         }
+        if let Some(grant) = &stored.current.grant {
+            self.counter.count(CallKind::Token);
+            return match endpoint::server_grant(&self.http, &self.token_url, &stored.current, grant).await {
+                Ok(granted) => self.keep(refresher, &stored, granted, None).await,
+                Err(GrantError::Refused(refused)) => {
+                    let way = match grant {
+                        ServerGrant::ClientCredentials(_) => Way::ClientCredentials,
+                        ServerGrant::Jwt(..) => Way::Jwt,
+                    };
+                    self.refused(stored.clone(), false, way, &refused).await
+                }
+                Err(GrantError::Other(error)) => Err(error),
+            };
+        }
         let Some(refresh_token) = stored.current.refresh_token.clone() else {
+            if stored.source.is_some() {
+                let message =
+                    "the secrets of this sign-in are a credential of the service: only the service can renew it";
+                return Err(ProviderError::new(ProviderErrorKind::Local, message));
+            }
             return self.sign_out(sign_in_needed("the access token has ended and nothing is there to renew it")).await;
         };
         // The token before is the last resort only: a provider may take its return for a theft.
         let before = stored.previous.as_ref().and_then(|pair| pair.refresh_token.clone());
         let interrupted = stored.refreshing_since.is_some();
         self.save(Stored { refreshing_since: Some(now()), ..stored.clone() }).await?;
-        let mut refusal = String::new();
+        let mut refusal = Refused::default();
         for candidate in std::iter::once(refresh_token).chain(before) {
             self.counter.count(CallKind::Token);
             match endpoint::refresh(&self.http, &self.token_url, &stored.current, &candidate).await {
-                Ok(grant) => return self.keep(refresher, &stored, grant, candidate).await,
+                Ok(grant) => return self.keep(refresher, &stored, grant, Some(candidate)).await,
                 Err(GrantError::Refused(why)) => refusal = why,
                 Err(GrantError::Other(error)) => return Err(error),
             }
         }
-        self.refused(stored, interrupted, &refusal).await
+        self.refused(stored, interrupted, Way::RefreshToken, &refusal).await
     }
 
     /// The new pair goes to disk, and only then into use.
@@ -360,18 +394,20 @@ impl Inner {
         refresher: &mut Refresher,
         stored: &Stored,
         grant: Grant,
-        spent: SecretString,
+        spent: Option<SecretString>,
     ) -> Result<Arc<Bearer>> {
         let renewed = Stored {
             current: Credentials {
                 access_token: grant.access_token,
                 // A provider that does not rotate sends none back.
-                refresh_token: Some(grant.refresh_token.unwrap_or_else(|| spent.clone())),
+                refresh_token: spent.clone().map(|spent| grant.refresh_token.unwrap_or(spent)),
+                issued_at: Some(now()),
                 expires_at: grant.lifetime.map(|lifetime| now().plus_ms(lifetime.as_millis() as i64)),
                 ..stored.current.clone()
             },
-            previous: Some(Pair { access_token: stored.current.access_token.clone(), refresh_token: Some(spent) }),
+            previous: Some(Pair { access_token: stored.current.access_token.clone(), refresh_token: spent }),
             refreshing_since: None,
+            source: stored.source.clone(),
         };
         refresher.unsaved = Some(renewed.clone());
         self.publish(refresher, renewed).await?;
@@ -409,7 +445,7 @@ impl Inner {
     }
 
     /// The provider will not renew. If somebody put other tokens into the file meanwhile, those count.
-    async fn refused(&self, asked_with: Stored, interrupted: bool, why: &str) -> Result<Arc<Bearer>> {
+    async fn refused(&self, asked_with: Stored, interrupted: bool, way: Way, why: &Refused) -> Result<Arc<Bearer>> {
         let stored = self.load().await?;
         if stored.current.access_token.expose_secret() != asked_with.current.access_token.expose_secret() {
             return self.adopt_stored(&stored);
@@ -420,7 +456,7 @@ impl Inner {
         } else {
             "the sign-in has ended"
         };
-        self.sign_out(sign_in_needed(message).with_detail(why)).await
+        self.sign_out(denial(self.provider, way, why).into_error(message)).await
     }
 
     async fn forget_previous(&self) {
@@ -454,6 +490,15 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     })
 }
 
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 fn sign_in_needed(message: &str) -> ProviderError {
     ProviderError::new(ProviderErrorKind::SignInNeeded, message)
 }
@@ -462,10 +507,13 @@ fn now() -> Wall {
     Wall(jiff::Timestamp::now().as_millisecond())
 }
 
-/// When a token that ends at this moment is to be renewed, on the clock that cannot be set.
-fn due(expires_at: Wall) -> Option<Instant> {
-    let left = u64::try_from(expires_at.since(now())).unwrap_or(0);
-    Instant::now().checked_add(Duration::from_millis(left).saturating_sub(RENEW_BEFORE))
+/// When a token is to be renewed, on the clock that cannot be set.
+fn due(credentials: &Credentials, jitter: Duration) -> Option<Instant> {
+    let expires_at = credentials.expires_at?;
+    let between = |from: Wall| Duration::from_millis(u64::try_from(expires_at.since(from)).unwrap_or(0));
+    let early = RENEW_BEFORE + jitter;
+    let early = credentials.issued_at.map_or(early, |issued| early.min(between(issued) / SHORT_LIFE_DIVISOR));
+    Instant::now().checked_add(between(now()).saturating_sub(early))
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl BoxCom {
             &settings.name,
             Arc::clone(&http),
             Arc::clone(&counter),
-            token_url(settings)?,
+            (settings.provider, token_url(settings)?),
         )?;
         let session = Arc::new(Session::new(http, tokens, counter, translate::refusal));
         Ok(Self {
@@ -185,6 +185,10 @@ impl Provider for BoxCom {
 
     async fn settle(&self) {
         self.tokens().settle().await;
+    }
+
+    fn credentials_changed(&self) {
+        self.tokens().reload();
     }
 }
 

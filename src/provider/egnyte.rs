@@ -60,7 +60,7 @@ impl Egnyte {
             &settings.name,
             Arc::clone(&http),
             Arc::clone(&counter),
-            token_url(settings)?,
+            (settings.provider, token_url(settings)?),
         )?;
         if settings.suppress != Suppress::None {
             tracing::warn!(
@@ -203,6 +203,10 @@ impl Provider for Egnyte {
 
     async fn settle(&self) {
         self.tokens().settle().await;
+    }
+
+    fn credentials_changed(&self) {
+        self.tokens().reload();
     }
 }
 

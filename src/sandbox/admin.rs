@@ -12,6 +12,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::apps::App;
 use super::bustle::Bustle;
 use super::cloud::{Cloud, Entry};
 use super::content::Content;
@@ -115,6 +116,9 @@ enum Deed {
     EgnyteForgetChunks,
     IssueToken { lifetime_s: Option<u64> },
     IssuePair { lifetime_s: u64 },
+    RegisterApp { app: App },
+    ClockSkew { ms: i64 },
+    ExpireCodes,
     ExpireToken { token: String },
     RevokeToken { token: String },
 }
@@ -180,6 +184,18 @@ async fn act(State(cloud): State<Cloud>, Json(act): Json<Act>) -> Response {
                 "refresh_token": pair.refresh_token,
                 "expires_in": pair.expires_in,
             }))
+        }
+        Deed::RegisterApp { app } => {
+            cloud.register_app(app);
+            Ok(json!({}))
+        }
+        Deed::ClockSkew { ms } => {
+            cloud.set_clock_skew(ms);
+            Ok(json!({}))
+        }
+        Deed::ExpireCodes => {
+            cloud.expire_codes();
+            Ok(json!({}))
         }
         Deed::ExpireToken { token } => {
             cloud.expire_token(&token);

@@ -192,11 +192,40 @@ fn who(shared: &Shared, call: Call, headers: &HeaderMap) -> Result<User, Respons
         }
         Call::Authorize | Call::Token | Call::Revoke | Call::Realtime => Ok(User::Agent),
         _ => match shared.tokens(|tokens| tokens.standing(bearer(headers), now_ms())) {
-            Standing::Good(user) => check_rate(shared, user).map(|()| user),
+            Standing::Good(user) => {
+                let user = check_rights(shared, call, user, headers)?;
+                check_rate(shared, user).map(|()| user)
+            }
             standing => {
                 shared.counters.note(Oddity::Unauthorized);
                 Err(reply::unauthorized(shared, standing == Standing::Expired))
             }
+        },
+    }
+}
+
+/// Refuses what the token's application may not do; the user is the one that the call is made for.
+fn check_rights(shared: &Shared, call: Call, user: User, headers: &HeaderMap) -> Result<User, Response> {
+    let wanted = headers.get("as-user").and_then(|value| value.to_str().ok());
+    let (events, write, for_others) = shared.tokens(|tokens| {
+        tokens.app_of(bearer(headers)).map_or((true, true, true), |app| (app.events, app.write, app.as_user))
+    });
+    let refused = |code: &str, message: &str| Err(reply::json(403, reply::error_text(shared, 403, code, message, "")));
+    let reads_events = matches!(call, Call::Events | Call::EventsOptions);
+    if (reads_events && !events) || (call.writes() && !write) {
+        return refused(
+            "insufficient_scope",
+            "The request requires higher privileges than provided by the access token.",
+        );
+    }
+    match wanted {
+        None => Ok(user),
+        Some(_) if !for_others => {
+            refused("access_denied_insufficient_permissions", "Access denied - insufficient permission")
+        }
+        Some(wanted) => match [User::Agent, User::Other].into_iter().find(|user| user.id().to_string() == wanted) {
+            Some(user) => Ok(user),
+            None => refused("forbidden", "There is no such user"),
         },
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::apps::App;
 use super::content::{Content, Stored};
 use super::faults::{Chaos, Fault, Rule, Script};
 use super::model::{ContentTimes, Deed, Event, EventKind, Item, Kind, Model, ROOT, Refusal, Snap, Through, User, What};
@@ -341,6 +342,26 @@ impl Cloud {
     /// Makes an access token look expired.
     pub fn expire_token(&self, access_token: &str) {
         self.shared.tokens(|tokens| tokens.expire(access_token));
+    }
+
+    /// Makes every authorization code look expired.
+    pub fn expire_codes(&self) {
+        self.shared.tokens(super::tokens::Tokens::expire_codes);
+    }
+
+    /// Registers an application, in place of the one with the same id. From the first one on ids and secrets are looked at.
+    pub fn register_app(&self, app: App) {
+        self.shared.tokens(|tokens| tokens.apps.register(app));
+    }
+
+    /// Sets the service's clock ahead of this machine's, or behind it.
+    pub fn set_clock_skew(&self, skew_ms: i64) {
+        self.shared.tokens(|tokens| tokens.skew_ms = skew_ms);
+    }
+
+    /// Whether a token of either kind is worth anything.
+    pub fn token_works(&self, access_token: &str) -> bool {
+        self.shared.tokens(|tokens| matches!(tokens.standing(access_token, now_ms()), super::tokens::Standing::Good(_)))
     }
 
     /// Kills an access or a refresh token.

@@ -17,6 +17,26 @@ macro_rules! calls {
                 match self { $(Self::$variant => $word,)* }
             }
 
+            /// Whether it changes what Box keeps, or asks whether it may.
+            pub fn writes(self) -> bool {
+                matches!(
+                    self,
+                    Self::FolderCreate
+                        | Self::FolderUpdate
+                        | Self::FolderDelete
+                        | Self::FolderRestore
+                        | Self::FolderCopy
+                        | Self::FileUpdate
+                        | Self::FileDelete
+                        | Self::FileRestore
+                        | Self::FileCopy
+                        | Self::Preflight
+                        | Self::UploadNew
+                        | Self::UploadVersion
+                        | Self::SessionCreate
+                )
+            }
+
             /// Whether it is a request with the bearer for content, metadata or a listing.
             pub fn is_api(self) -> bool {
                 match self { $(Self::$variant => $api,)* }
@@ -108,11 +128,19 @@ pub(crate) enum Oddity {
     FaultInjected,
     /// A request was refused because its token had made too many.
     Throttled,
+    /// A refresh token was shown again after it had bought a pair.
+    RefreshTokenReused,
 }
 
 impl Oddity {
-    const EVERY: &[Self] =
-        &[Self::BearerLeaked, Self::PositionRounded, Self::Unauthorized, Self::FaultInjected, Self::Throttled];
+    const EVERY: &[Self] = &[
+        Self::BearerLeaked,
+        Self::PositionRounded,
+        Self::Unauthorized,
+        Self::FaultInjected,
+        Self::Throttled,
+        Self::RefreshTokenReused,
+    ];
 
     fn word(self) -> &'static str {
         match self {
@@ -121,6 +149,7 @@ impl Oddity {
             Self::Unauthorized => "unauthorized",
             Self::FaultInjected => "fault_injected",
             Self::Throttled => "throttled",
+            Self::RefreshTokenReused => "refresh_token_reused",
         }
     }
 }
@@ -130,11 +159,16 @@ impl Oddity {
 pub(crate) struct Counters {
     calls: [AtomicU64; Call::EVERY.len()],
     oddities: [AtomicU64; Oddity::EVERY.len()],
+    content_bytes: AtomicU64,
 }
 
 impl Counters {
     pub fn new() -> Self {
-        Self { calls: std::array::from_fn(|_| AtomicU64::new(0)), oddities: std::array::from_fn(|_| AtomicU64::new(0)) }
+        Self {
+            calls: std::array::from_fn(|_| AtomicU64::new(0)),
+            oddities: std::array::from_fn(|_| AtomicU64::new(0)),
+            content_bytes: AtomicU64::new(0),
+        }
     }
 
     pub fn count(&self, call: Call) {
@@ -145,12 +179,18 @@ impl Counters {
         self.oddities[oddity as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Content was asked for: this many bytes of it, should they all arrive.
+    pub fn serve(&self, bytes: u64) {
+        self.content_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Everything that is not zero, by its word.
     pub fn all(&self) -> BTreeMap<String, u64> {
         let calls = Call::EVERY.iter().map(|call| (call.word(), &self.calls[*call as usize]));
         let oddities = Oddity::EVERY.iter().map(|oddity| (oddity.word(), &self.oddities[*oddity as usize]));
         calls
             .chain(oddities)
+            .chain([("content_bytes", &self.content_bytes)])
             .map(|(word, count)| (word.to_owned(), count.load(Ordering::Relaxed)))
             .filter(|(_, count)| *count > 0)
             .collect()
@@ -163,7 +203,7 @@ impl Counters {
     }
 
     pub fn reset(&self) {
-        for count in self.calls.iter().chain(&self.oddities) {
+        for count in self.calls.iter().chain(&self.oddities).chain([&self.content_bytes]) {
             count.store(0, Ordering::Relaxed);
         }
     }

@@ -18,6 +18,8 @@ pub enum Fault {
     CutAfter,
     /// The caller's token dies, and the answer is 401.
     RevokeToken,
+    /// The caller's access token ends, and the answer is 401; its refresh token is still good.
+    ExpireToken,
     /// Everything as usual, but later.
     Delay {
         /// How much later.

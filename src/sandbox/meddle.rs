@@ -43,6 +43,10 @@ pub(crate) async fn before(
                 shared.tokens(|tokens| tokens.revoke(bearer(request.headers())));
                 unauthorized(shared)
             }
+            Fault::ExpireToken => {
+                shared.tokens(|tokens| tokens.expire(bearer(request.headers())));
+                unauthorized(shared)
+            }
             _ => continue,
         };
         let mut body = request.into_body().into_data_stream();

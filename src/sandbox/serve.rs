@@ -73,6 +73,12 @@ fn read_range(range: &str, len: u64) -> Wanted {
     }
 }
 
+/// How much content an answer promises.
+pub(crate) fn length(response: &Response) -> u64 {
+    let header = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    header.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
 fn body_of(stored: &Arc<Stored>, from: u64, until: u64) -> Body {
     if until - from <= CHUNK_BYTES as u64
         && let Ok(chunk) = stored.chunk(from, until)

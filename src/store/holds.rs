@@ -82,6 +82,17 @@ impl Store {
             .map(HoldId))
     }
 
+    /// The open hold of an account with this reason.
+    pub fn open_account_hold(&self, account: AccountId, reason: &str) -> Result<Option<HoldId>> {
+        let sql = "SELECT hold FROM hold WHERE account = ?1 AND folder IS NULL AND reason = ?2";
+        Ok(self
+            .conn
+            .prepare_cached(sql)?
+            .query_row(params![account.0, reason], |row| row.get(0))
+            .optional()?
+            .map(HoldId))
+    }
+
     /// Puts an item on a hold's list.
     pub fn hold_item(&mut self, hold: HoldId, node: NodeId, version: Option<&VersionId>) -> Result<()> {
         let sql = "INSERT INTO hold_item (hold, node, version) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";

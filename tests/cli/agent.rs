@@ -172,6 +172,8 @@ fn status(state: FolderState) -> Status {
             name: "work".into(),
             provider: "box".into(),
             login: Some("ann@example.com".into()),
+            user_id: None,
+            sign_in_ends: None,
             degraded: None,
             long_poll: true,
             last_poll: None,

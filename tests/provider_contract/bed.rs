@@ -316,11 +316,11 @@ impl<F: Face> Bed<F> {
 pub fn credentials(access: &str, refresh: Option<&str>, lifetime_s: Option<i64>) -> Credentials {
     let now = jiff::Timestamp::now().as_millisecond();
     Credentials {
-        access_token: access.into(),
         refresh_token: refresh.map(Into::into),
         expires_at: lifetime_s.map(|seconds| Wall(now + seconds * 1_000)),
         client_id: Some("the-app".to_owned()),
         client_secret: Some("its-secret".into()),
+        ..Credentials::bearer(access.into())
     }
 }
 

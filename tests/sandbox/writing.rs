@@ -232,15 +232,15 @@ async fn tokens_are_refreshed_once_and_revoked() {
     };
     let next: Value = refresh(&pair.refresh_token).await.json().await.unwrap();
     assert_eq!(next["expires_in"], 3600);
-    let used = refresh(&pair.refresh_token).await;
-    assert_eq!(used.status(), 400);
-    assert_eq!(used.json::<Value>().await.unwrap()["error"], "invalid_grant");
     let me = async |token: &str| {
         bed.http.get(format!("{}/2.0/users/me", bed.url)).bearer_auth(token).send().await.unwrap().status()
     };
     assert_eq!(me(&pair.access_token).await, 401, "the old access token died with the refresh");
     let access = next["access_token"].as_str().unwrap();
     assert_eq!(me(access).await, 200);
+    let used = refresh(&pair.refresh_token).await;
+    assert_eq!(used.status(), 400, "the pair that it bought was used");
+    assert_eq!(used.json::<Value>().await.unwrap()["error"], "invalid_grant");
     bed.http.post(format!("{}/oauth2/revoke", bed.url)).form(&[("token", access)]).send().await.unwrap();
     assert_eq!(me(access).await, 401);
 

@@ -16,7 +16,7 @@ impl Engine {
             return Ok(());
         }
         for intent in &intents {
-            self.nodes.insert(intent.node, Phase::Busy);
+            self.schedule.set_phase(intent.node, Phase::Busy);
             // What was fetched before the crash is not fetched again, and is dropped if it turns out to be of no use.
             if let (Deed::Publish { staged, .. }, NewSeat::At { content: Some(content), .. }) =
                 (&intent.order.deed, &intent.seat)
@@ -89,8 +89,8 @@ impl Engine {
             DeedResult::NotEmpty { .. } => {
                 if matches!(item.disk_seat(), Some(SeatRow::Parked(_))) {
                     // Out of sight nobody would find it.
-                    self.crowded.insert(item.node);
-                    self.make_ready(item.node, Lane::News);
+                    self.schedule.note(item.node, Note::Crowded);
+                    self.schedule.make_ready(item.node, Lane::News);
                     return Ok(true);
                 }
                 let attempts = self.store.work(item.node)?.map_or(0, |work| work.attempts);
@@ -100,7 +100,7 @@ impl Engine {
                 self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
                 let text = "the folder is gone from the cloud, and local files are in it";
                 self.item_failed(item.node, "not_empty", text, None)?;
-                self.wake_waiters(item.node);
+                self.schedule.wake_waiters(item.node);
                 return Ok(true);
             }
             DeedResult::Failed(error) if error.kind == DiskErrorKind::ParentMissing => {
@@ -114,7 +114,7 @@ impl Engine {
         };
         self.drop_staged(item.folder, item.node);
         self.look_around(item.node, &dirs, matches!(result, DeedResult::Occupied { .. }))?;
-        self.wake_waiters(item.node);
+        self.schedule.wake_waiters(item.node);
         Ok(true)
     }
 
@@ -131,7 +131,7 @@ impl Engine {
         if work.attempts < SURPRISED_MOST {
             let due = self.now.wall.plus_ms(millis(SCANS_AWAITED) as i64);
             self.store.put_off(node, due, work.attempts + 1, None)?;
-            self.leave(node);
+            self.rest(node);
             return Ok(());
         }
         if is_occupied {

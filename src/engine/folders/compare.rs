@@ -221,7 +221,7 @@ impl Engine {
         }
         if self.accounts.get(&account).is_some_and(|account| account.limits().per_day.is_some()) {
             // Newer files than those that are loaded may have been found.
-            self.loaded[Lane::Bulk as usize] = i64::MIN;
+            self.schedule.reload(Lane::Bulk);
         }
         // Listings that its children asked for, and what its marks held up, are read from the database in this same step.
         self.more = true;

@@ -16,7 +16,7 @@ impl Engine {
         let path = self.shown_path(item)?;
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(()) };
         let Some((staged, content)) = folder.staged.get(&item.node).cloned() else {
-            self.make_ready(item.node, work.lane);
+            self.schedule.make_ready(item.node, work.lane);
             return Ok(());
         };
         let reason = said(outcome).unwrap_or_else(|| outcome.verdict.to_string());
@@ -41,7 +41,7 @@ impl Engine {
             self.store.forget_quarantined(number)?;
             return self.put_off(work, ROOM_AWAITED, "waits", "waits for room to go to quarantine");
         };
-        self.nodes.insert(item.node, Phase::Busy);
+        self.schedule.set_phase(item.node, Phase::Busy);
         let sidecar = serde_json::json!({
             "schema": 1, "number": number, "folder": folder_name, "path": path, "item": item.id.to_string(),
             "version": content.version, "sha256": staged.sha256.to_string(), "size": content.size, "hook": hook.name,
@@ -89,8 +89,8 @@ impl Engine {
         let story = Story::of_item(HookKind::FileQuarantined, &item, row.path.clone()).with_message(message);
         self.happened(story, work.as_ref())?;
         self.dispose(id, &item, remote);
-        self.nodes.remove(&node);
-        self.make_ready(node, Lane::News);
+        self.schedule.unqueue(node);
+        self.schedule.make_ready(node, Lane::News);
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
-use crate::engine::Phase;
 use crate::engine::sides::name_on_disk;
 use crate::store::items::Presence;
 use crate::store::sent::Write;
@@ -92,7 +91,7 @@ impl Engine {
             && theirs.local.is_none()
             && here.is_some()
             && here == there
-            && self.nodes.get(&ours.node) != Some(&Phase::Busy)
+            && !self.schedule.is_busy(ours.node)
             && self.store.sent_of(ours.node)?.is_none();
         if !is_met {
             return Ok(false);

@@ -138,8 +138,8 @@ impl Engine {
                 self.lose(&child)?;
             }
         }
-        self.nodes.remove(&item.node);
-        self.make_ready(item.node, Lane::Bulk);
+        self.schedule.unqueue(item.node);
+        self.schedule.make_ready(item.node, Lane::Bulk);
         Ok(false)
     }
 }

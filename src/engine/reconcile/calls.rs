@@ -6,7 +6,7 @@ use super::*;
 impl Engine {
     pub(in crate::engine) fn await_call(&mut self, work: &WorkRow, item: &ItemRow, kind: CallKind) {
         let Some(account) = self.folders.get(&work.folder).map(|folder| folder.account) else { return };
-        self.nodes.insert(work.node, Phase::AwaitCall);
+        self.schedule.set_phase(work.node, Phase::AwaitCall);
         if let Some(account) = self.accounts.get_mut(&account) {
             let queue = account.queues.of(kind);
             // News overtakes the first sync here as well.
@@ -82,7 +82,7 @@ impl Engine {
 
     /// Starts the call that an item waits for; false if there is no room for its kind of call.
     pub(in crate::engine) fn release_call(&mut self, id: AccountId, node: NodeId) -> Result<bool> {
-        if self.nodes.get(&node) != Some(&Phase::AwaitCall) {
+        if self.schedule.phase(node) != Some(Phase::AwaitCall) {
             return Ok(true);
         }
         let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
@@ -90,7 +90,7 @@ impl Engine {
             return Ok(true);
         };
         if !self.can_work(work.folder) || work.state != WorkState::Ready {
-            self.leave(node);
+            self.rest(node);
             return Ok(true);
         }
         let Some(account) = self.accounts.get(&id) else { return Ok(true) };
@@ -109,7 +109,7 @@ impl Engine {
             if let Some(account) = self.accounts.get_mut(&id) {
                 account.asking += 1;
             }
-            self.nodes.insert(node, Phase::Busy);
+            self.schedule.set_phase(node, Phase::Busy);
             let asked = self.store.generation();
             self.questions.look_begins(node, asked);
             self.outbox.push(Effect::Cloud { job, account: id, task: Task::Look(item.id) });
@@ -122,7 +122,7 @@ impl Engine {
         let fetch = matches!(action, Action::Fetch { .. });
         let Some(content) = item.remote.content.clone().filter(|_| fetch) else {
             // What is to be done changed while it waited.
-            self.make_ready(node, work.lane);
+            self.schedule.make_ready(node, work.lane);
             return Ok(true);
         };
         if account.fetching >= account.settings.transfers as usize || self.is_staging_full(work.folder) {
@@ -147,7 +147,7 @@ impl Engine {
         if let Some(folder) = self.folders.get_mut(&work.folder) {
             folder.fetching += 1;
         }
-        self.nodes.insert(node, Phase::Busy);
+        self.schedule.set_phase(node, Phase::Busy);
         let order = FetchOrder {
             path: self.shown_path(&item)?,
             item: item.id,
@@ -179,7 +179,7 @@ impl Engine {
             self.leave(node);
             return Ok(());
         };
-        self.nodes.remove(&node);
+        self.schedule.unqueue(node);
         match state {
             ItemState::Active(found) => self.found_active(&item, &work, &found, asked)?,
             _ if self.questions.is_overtaken(node, asked) => self.store.want_look(node)?,
@@ -206,8 +206,8 @@ impl Engine {
                 self.mark_children(parent, item.folder)?;
             }
         }
-        self.make_ready(node, work.lane);
-        self.wake_waiters(node);
+        self.schedule.make_ready(node, work.lane);
+        self.schedule.wake_waiters(node);
         Ok(())
     }
 
@@ -261,12 +261,12 @@ impl Engine {
 
     /// An item of the working set is considered anew, if nothing is under way for it.
     pub(in crate::engine) fn wake_item(&mut self, node: NodeId) -> Result<()> {
-        if self.nodes.get(&node) != Some(&Phase::Busy)
+        if !self.schedule.is_busy(node)
             && let Some(work) = self.store.work(node)?
         {
             self.store.unwait(node)?;
-            self.nodes.remove(&node);
-            self.make_ready(node, work.lane);
+            self.schedule.unqueue(node);
+            self.schedule.make_ready(node, work.lane);
         }
         Ok(())
     }
@@ -298,7 +298,7 @@ impl Engine {
                     // It came too late: nobody waits for it.
                     self.drop_staged(id, node);
                 }
-                self.make_ready(node, Lane::News);
+                self.schedule.make_ready(node, Lane::News);
                 return Ok(());
             }
             Err(failure) => failure,
@@ -333,13 +333,13 @@ impl Engine {
             | ProviderErrorKind::Network
             | ProviderErrorKind::Local => {
                 self.account_failed(account, error);
-                self.nodes.remove(&node);
-                self.make_ready(node, Lane::News);
+                self.schedule.unqueue(node);
+                self.schedule.make_ready(node, Lane::News);
                 return Ok(());
             }
             ProviderErrorKind::NotFound => {
                 // The item or the version is gone, or it is hidden: ask for its state.
-                self.nodes.remove(&node);
+                self.schedule.unqueue(node);
                 self.store.want_look(node)?;
                 let text = "the cloud does not find the version that it announced; the item is looked at";
                 return self.item_failed(node, "version_gone", text, None);

@@ -6,7 +6,7 @@ use crate::engine::send::is_aside_name;
 
 impl Engine {
     pub(in crate::engine) fn await_sweep(&mut self, item: &ItemRow) {
-        self.nodes.insert(item.node, Phase::AwaitSweep);
+        self.schedule.set_phase(item.node, Phase::AwaitSweep);
         if let Some(folder) = self.folders.get_mut(&item.folder) {
             folder.after_sweep.push(item.node);
         }
@@ -22,37 +22,25 @@ impl Engine {
             Some(WorkState::Ready) => {}
             Some(WorkState::Waiting) => {
                 self.put_off(work, WAIT_AGAIN, WAITS, "waits for another item")?;
-                self.waits_for.insert(work.node, other.node);
+                self.schedule.note_waits_for(work.node, other.node);
                 return self.break_circle(work);
             }
             Some(WorkState::Held) => {
                 // It is held with what it waits for; the decision frees both.
                 self.store.hold_work(work.node)?;
-                self.leave(work.node);
+                self.rest(work.node);
                 return Ok(());
             }
         }
-        self.nodes.insert(work.node, Phase::AwaitNode);
-        self.awaiting.entry(other.node).or_default().push(work.node);
-        self.waits_for.insert(work.node, other.node);
+        self.schedule.await_node(work.node, other.node);
         self.break_circle(work)
     }
 
     /// Items that wait for one another in a circle would wait for ever: one of them that is on disk and is to move steps aside.
     pub(in crate::engine) fn break_circle(&mut self, work: &WorkRow) -> Result<()> {
-        let mut circle = vec![work.node];
-        let mut at = work.node;
-        loop {
-            let stands = self.nodes.get(&at).is_none_or(|phase| *phase == Phase::AwaitNode);
-            let next = self.waits_for.get(&at).filter(|_| stands);
-            match next {
-                Some(next) if *next == work.node => break,
-                Some(next) if circle.len() < CIRCLE_MOST => {
-                    circle.push(*next);
-                    at = *next;
-                }
-                _ => return Ok(()),
-            }
+        let circle = self.schedule.circle(work.node);
+        if circle.is_empty() {
+            return Ok(());
         }
         for node in circle {
             let (Some(theirs), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else { continue };
@@ -64,11 +52,8 @@ impl Engine {
             // Once is enough: what still waits when it stands aside waits for something else than its place.
             let stands_aside = is_aside_name(&item.remote.name);
             if waits && !stands_aside && matches!(self.plan_of(&item), Action::MoveRemote { .. }) {
-                self.aside_remotely.insert(node);
-                self.nodes.remove(&node);
-                self.waits_for.remove(&node);
                 self.store.unwait(node)?;
-                self.make_ready(node, Lane::News);
+                self.schedule.step_aside_remotely(node);
                 return Ok(());
             }
             let is_seated = matches!(item.disk_seat(), Some(SeatRow::At { .. }));
@@ -83,7 +68,7 @@ impl Engine {
     pub(in crate::engine) fn put_off(&mut self, work: &WorkRow, wait: Duration, code: &str, text: &str) -> Result<()> {
         let due = self.now.wall.plus_ms(millis(wait) as i64);
         self.store.put_off(work.node, due, work.attempts, Some((code, text)))?;
-        self.leave(work.node);
+        self.rest(work.node);
         Ok(())
     }
 
@@ -107,7 +92,7 @@ impl Engine {
         self.problem_happened(&item, &work, &path, code, text)?;
         let (folder, code, text) = (item.folder, code.to_owned(), text.to_owned());
         self.notice(Notice::Problem { folder, path, code, text });
-        self.leave(node);
+        self.rest(node);
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ impl Engine {
                 account.asking = account.asking.saturating_sub(1);
             }
         }
-        self.nodes.remove(&node);
+        self.schedule.unqueue(node);
     }
 
     /// An upload ended.
@@ -83,12 +83,12 @@ impl Engine {
             return Ok(());
         };
         self.store.expect_echo(item.folder, &item.id, ECHO_GONE, self.now.wall)?;
-        self.going.remove(&node);
+        self.schedule.set_trash(node, None);
         self.count_trashed(&item)?;
         self.sent_done(&item, "trashed in the cloud")?;
         self.gone(&item, Presence::Absent, Source::Own)?;
         if let Some(parent) = item.remote.parent {
-            self.wake_waiters(parent);
+            self.schedule.wake_waiters(parent);
         }
         self.reconsider(node)
     }
@@ -269,7 +269,7 @@ impl Engine {
 
     /// For the history, and whoever watches.
     pub(in crate::engine) fn sent_done(&mut self, item: &ItemRow, what: &'static str) -> Result<()> {
-        self.did.insert(item.node, what);
+        self.schedule.note_done(item.node, what);
         let path = self.shown_path(item)?;
         self.store.add_action(item.folder, &path, what, None, self.now.wall)?;
         let took_ms = self.store.work(item.node)?.map_or(0, |work| self.now.wall.since(work.since).max(0));
@@ -284,7 +284,7 @@ impl Engine {
             Some(work) => self.make_ready_again(&work),
             None => self.leave(node),
         }
-        self.wake_waiters(node);
+        self.schedule.wake_waiters(node);
         Ok(())
     }
 
@@ -309,6 +309,11 @@ impl Engine {
             | ProviderErrorKind::Network
             | ProviderErrorKind::Unavailable
             | ProviderErrorKind::Malformed => {
+                self.account_failed(account, error);
+                self.unsure(sent)
+            }
+            // The parts that the cloud has are good for the sign-in that comes.
+            ProviderErrorKind::SignInNeeded if self.has_session(node)? => {
                 self.account_failed(account, error);
                 self.unsure(sent)
             }
@@ -337,6 +342,11 @@ impl Engine {
                 self.call_failed(account, node, error)
             }
         }
+    }
+
+    /// Whether a chunked upload was begun.
+    fn has_session(&self, node: NodeId) -> Result<bool> {
+        Ok(self.store.sent_of(node)?.is_some_and(|sent| sent.session.is_some()))
     }
 
     /// Asks for an item's state; the watched folder's own is not asked for so.
@@ -397,13 +407,13 @@ impl Engine {
                 attempts,
                 Some(("name_taken", "the cloud has the name already; it is listed")),
             )?;
-            self.leave(item.node);
+            self.rest(item.node);
             return Ok(());
         };
         match self.plan_of(&other) {
             // It is about to leave the name.
             Action::MoveRemote { .. } | Action::Trash(_) | Action::Move { .. } | Action::Remove(_) => {
-                self.nodes.remove(&item.node);
+                self.schedule.unqueue(item.node);
                 self.await_node(work, &other)
             }
             _ if self.meet(item, &other)? => Ok(()),

@@ -23,8 +23,8 @@ impl Engine {
                 self.store.mark(node, sent.folder, Lane::News, Ask::State, None, self.now.wall)?;
             }
         }
-        self.nodes.remove(&node);
-        self.make_ready(node, Lane::News);
+        self.schedule.unqueue(node);
+        self.schedule.make_ready(node, Lane::News);
         Ok(())
     }
 
@@ -33,7 +33,7 @@ impl Engine {
         let Some(sent) = self.store.sent_of(item.node)? else { return Ok(true) };
         if !sent.unsure {
             // It is under way.
-            self.nodes.insert(item.node, Phase::Busy);
+            self.schedule.set_phase(item.node, Phase::Busy);
             return Ok(false);
         }
         let parent = match &sent.write {

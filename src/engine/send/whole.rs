@@ -2,6 +2,7 @@
 
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
+use crate::engine::schedule::FolderTrash;
 use crate::store::work::WorkState;
 
 /// Items of one folder that are looked through; a larger one goes in parts.
@@ -10,15 +11,6 @@ const WHOLE_MOST: usize = 10_000;
 const DOUBTFUL_MOST: usize = 2_000;
 /// How long a folder waits for what is still to be heard of it.
 const NEWS_AWAITED: Duration = Duration::from_secs(1);
-
-/// How a folder goes into the trash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) enum Going {
-    /// As a whole, once the stream was read to its end by a poll that began after this many.
-    Whole(u64),
-    /// What is in it goes one by one.
-    InParts,
-}
 
 /// Whether a folder can go as a whole.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,7 +32,7 @@ impl Engine {
                 break;
             }
             at = above.remote.parent;
-            if self.going.get(&above.node) != Some(&Going::InParts) {
+            if self.schedule.trash(above.node) != Some(FolderTrash::InParts) {
                 top = Some(above);
             }
         }
@@ -52,7 +44,7 @@ impl Engine {
 
     /// Whether a folder that is not empty goes as a whole. If that is not known yet, it waits.
     pub(in crate::engine) fn goes_as_a_whole(&mut self, item: &ItemRow, work: &WorkRow) -> Result<Option<bool>> {
-        if self.going.get(&item.node) == Some(&Going::InParts) {
+        if self.schedule.trash(item.node) == Some(FolderTrash::InParts) {
             return Ok(Some(false));
         }
         match self.wholeness(item, work)? {
@@ -63,8 +55,8 @@ impl Engine {
                 Ok(None)
             }
             Whole::No => {
-                self.going.insert(item.node, Going::InParts);
-                self.wake_waiters(item.node);
+                self.schedule.set_trash(item.node, Some(FolderTrash::InParts));
+                self.schedule.wake_waiters(item.node);
                 Ok(Some(false))
             }
         }
@@ -138,19 +130,19 @@ impl Engine {
     fn heard_all(&mut self, item: &ItemRow) -> Result<Whole> {
         let id = self.folders.get(&item.folder).map(|folder| folder.account);
         let Some(account) = id.and_then(|id| self.accounts.get_mut(&id)) else { return Ok(Whole::NotYet) };
-        match self.going.get(&item.node) {
-            Some(Going::Whole(polls)) if account.drained > *polls => Ok(Whole::Yes),
-            Some(Going::Whole(polls)) => {
-                if account.polls_begun == *polls {
+        match self.schedule.trash(item.node) {
+            Some(FolderTrash::Whole(polls)) if account.drained > polls => Ok(Whole::Yes),
+            Some(FolderTrash::Whole(polls)) => {
+                if account.polls_begun == polls {
                     // One was under way when the wish was made, and its end set the interval anew.
                     account.poll_now();
                     self.more = true;
                 }
                 Ok(Whole::NotYet)
             }
-            Some(Going::InParts) => Ok(Whole::No),
+            Some(FolderTrash::InParts) => Ok(Whole::No),
             None => {
-                self.going.insert(item.node, Going::Whole(account.polls_begun));
+                self.schedule.set_trash(item.node, Some(FolderTrash::Whole(account.polls_begun)));
                 account.poll_now();
                 self.more = true;
                 Ok(Whole::NotYet)

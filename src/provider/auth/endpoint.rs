@@ -1,22 +1,30 @@
-//! The two requests of a token endpoint that a service needs: renew and give back.
+//! The requests of a token endpoint: buy a token, renew it, give it back.
 
 use std::time::Duration;
 
 use reqwest::Response;
+use reqwest::header::DATE;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-use super::Credentials;
+use super::credentials::{Credentials, ServerGrant};
+use super::{jwt, now};
 use crate::provider::http::{self, Http, body, check_origin, read_capped, retry_after};
 use crate::provider::{ProviderError, ProviderErrorKind, Result};
 use crate::settings::{AccountSettings, ProviderName};
+use crate::tree::Wall;
 
 /// How long a token request may take in all.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest answer of a token endpoint.
 const MAX_TOKEN_ANSWER_BYTES: usize = 256 * 1024;
 const BOX_API_ORIGIN: &str = "https://api.box.com";
+/// Whom a statement is for, wherever it is sent.
+const BOX_AUDIENCE: &str = "https://api.box.com/oauth2/token";
+const JWT_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+/// Our clock is not blamed for a refusal if it differs from the server's by less.
+const CLOCK_TOLERANCE_MS: i64 = 5_000;
 
 /// What a token endpoint granted.
 pub(super) struct Grant {
@@ -27,10 +35,30 @@ pub(super) struct Grant {
 
 /// Why it granted nothing.
 pub(super) enum GrantError {
-    /// The refresh token or the application is not accepted, and will not be.
-    Refused(String),
+    /// What was shown is not accepted, and will not be.
+    Refused(Refused),
     /// Anything else: it may work later.
     Other(ProviderError),
+}
+
+/// A refusal in the provider's words.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Refused {
+    /// The status.
+    pub status: u16,
+    /// The error's code, such as `invalid_grant`.
+    pub code: String,
+    /// The sentence that came with it.
+    pub description: String,
+    /// The provider's clock.
+    pub date: Option<Wall>,
+}
+
+impl Refused {
+    /// All of it, on one line.
+    pub fn detail(&self) -> String {
+        format!("{} {} {}", self.status, self.code, self.description).trim_end().to_owned()
+    }
 }
 
 impl From<ProviderError> for GrantError {
@@ -94,7 +122,18 @@ pub(super) async fn refresh(
     credentials: &Credentials,
     refresh_token: &SecretString,
 ) -> std::result::Result<Grant, GrantError> {
-    let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
+    buy(http, url, credentials, &form).await
+}
+
+/// Buys a token with a code that a browser brought, or with a password.
+pub(super) async fn buy(
+    http: &Http,
+    url: &Url,
+    credentials: &Credentials,
+    with: &[(&str, &str)],
+) -> std::result::Result<Grant, GrantError> {
+    let mut form = with.to_vec();
     form.extend(application(credentials));
     let request = http.client()?.post(url.clone()).form(&form);
     let answer = tokio::time::timeout(TOKEN_TIMEOUT, async {
@@ -122,6 +161,54 @@ pub(super) async fn refresh(
     })
 }
 
+/// Asks for a token in the application's own name.
+pub(super) async fn server_grant(
+    http: &Http,
+    url: &Url,
+    credentials: &Credentials,
+    grant: &ServerGrant,
+) -> std::result::Result<Grant, GrantError> {
+    let (subject, key) = match grant {
+        ServerGrant::ClientCredentials(subject) => {
+            let form = [
+                ("grant_type", "client_credentials"),
+                ("box_subject_type", subject.kind()),
+                ("box_subject_id", subject.id()),
+            ];
+            return buy(http, url, credentials, &form).await;
+        }
+        ServerGrant::Jwt(subject, key) => (subject, key),
+    };
+    let client_id = credentials.client_id.as_deref().unwrap_or_default();
+    let state = async |audience: &str, at: Wall| {
+        let assertion = jwt::assertion(client_id, subject, key, audience, at)?;
+        buy(http, url, credentials, &[("grant_type", JWT_GRANT), ("assertion", assertion.expose_secret())]).await
+    };
+    let mut refused = match state(BOX_AUDIENCE, now()).await {
+        Err(GrantError::Refused(refused)) if refused.code == "invalid_grant" => refused,
+        other => return other,
+    };
+    // A statement is good for less than a minute by the server's clock, and ours may be off.
+    let skew = refused.date.map_or(0, |date| date.since(now()));
+    let skewed = skew.abs() > CLOCK_TOLERANCE_MS;
+    if skewed {
+        tracing::info!(seconds = skew / 1000, "this clock differs from the provider's; asking again by the provider's");
+        match state(BOX_AUDIENCE, now().plus_ms(skew)).await {
+            Err(GrantError::Refused(again)) if again.code == "invalid_grant" => refused = again,
+            other => return other,
+        }
+    }
+    // What stands in for the provider may go by its own address.
+    if url.as_str() != BOX_AUDIENCE {
+        let at = if skewed { now().plus_ms(skew) } else { now() };
+        match state(url.as_str(), at).await {
+            Err(GrantError::Refused(_)) => {}
+            other => return other,
+        }
+    }
+    Err(GrantError::Refused(refused))
+}
+
 /// Gives a token back, so that it is worth nothing any more.
 pub(super) async fn revoke(http: &Http, url: &Url, credentials: &Credentials) -> Result<()> {
     let token = credentials.refresh_token.as_ref().unwrap_or(&credentials.access_token);
@@ -134,13 +221,14 @@ pub(super) async fn revoke(http: &Http, url: &Url, credentials: &Credentials) ->
     }
     Err(match refusal(response).await {
         GrantError::Refused(why) => {
-            ProviderError::new(ProviderErrorKind::Refused, "the provider did not take the token back").with_detail(why)
+            ProviderError::new(ProviderErrorKind::Refused, "the provider did not take the token back")
+                .with_detail(why.detail())
         }
         GrantError::Other(error) => error,
     })
 }
 
-fn application(credentials: &Credentials) -> impl Iterator<Item = (&'static str, &str)> {
+fn application(credentials: &Credentials) -> impl Iterator<Item = (&str, &str)> {
     let id = credentials.client_id.as_deref().map(|id| ("client_id", id));
     let secret = credentials.client_secret.as_ref().map(|secret| ("client_secret", secret.expose_secret()));
     id.into_iter().chain(secret)
@@ -149,21 +237,26 @@ fn application(credentials: &Credentials) -> impl Iterator<Item = (&'static str,
 async fn refusal(response: Response) -> GrantError {
     let status = response.status().as_u16();
     let wait = retry_after(response.headers());
+    let date = response.headers().get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
+    let date = date.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok());
     let body = body::read_beginning(response).await;
     let error: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
-    let code = error.error.unwrap_or_default();
-    let detail = format!("{status} {code} {}", error.error_description.unwrap_or_default());
-    let detail = detail.trim_end().to_owned();
-    let other = |kind, message: &str| {
-        GrantError::Other(ProviderError::new(kind, message).with_detail(detail.clone()).with_retry_after(wait))
+    let refused = Refused {
+        status,
+        code: error.error.unwrap_or_default(),
+        description: error.error_description.unwrap_or_default(),
+        date: date.map(|since| Wall(since.as_millis() as i64)),
     };
-    match (status, code.as_str()) {
+    let other = |kind, message: &str| {
+        GrantError::Other(ProviderError::new(kind, message).with_detail(refused.detail()).with_retry_after(wait))
+    };
+    match (status, refused.code.as_str()) {
         // Egnyte throttles its token endpoint with 409.
         (409 | 429, _) => other(ProviderErrorKind::RateLimited, "the token endpoint asks us to wait"),
         (_, "invalid_grant" | "invalid_client" | "unauthorized_client" | "invalid_token") | (401 | 403, _) => {
-            GrantError::Refused(detail)
+            GrantError::Refused(refused)
         }
-        (400..500, code) if !code.is_empty() => GrantError::Refused(detail),
+        (400..500, code) if !code.is_empty() => GrantError::Refused(refused),
         _ => other(ProviderErrorKind::Unavailable, "the token endpoint does not work at the moment"),
     }
 }

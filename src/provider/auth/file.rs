@@ -12,8 +12,11 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::Credentials;
-use crate::provider::{ProviderError, ProviderErrorKind, Result};
+use sha2::{Digest, Sha256};
+
+use super::credentials::{Algorithm, Credentials, JwtKey, ServerGrant, Subject};
+use super::login::parse_login;
+use crate::provider::{Identity, ProviderError, ProviderErrorKind, Result};
 use crate::tree::Wall;
 
 /// The largest credentials file that is read.
@@ -22,6 +25,10 @@ const MAX_FILE_BYTES: u64 = 256 * 1024;
 const MAX_NAME_BYTES: usize = 128;
 /// How long another process may hold the lock: longer than its request to the token endpoint can take.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(45);
+/// Where the service manager puts the credentials of a unit.
+const MANAGER_DIR: &str = "CREDENTIALS_DIRECTORY";
+/// The names of the sign-ins among them begin with this; the account's name follows.
+const MANAGER_PREFIX: &str = "account.";
 /// How often the lock is tried.
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -43,6 +50,15 @@ pub struct Stored {
     pub previous: Option<Pair>,
     /// A request that spends the refresh token may have been sent at this time, with its answer never recorded.
     pub refreshing_since: Option<Wall>,
+    /// The digest of the service manager's credential that the sign-in came from. Its secrets are not repeated here.
+    pub source: Option<String>,
+}
+
+impl Stored {
+    /// A new sign-in.
+    pub fn of(current: Credentials) -> Self {
+        Self { current, previous: None, refreshing_since: None, source: None }
+    }
 }
 
 /// What a file looks like from outside; another one means that somebody changed it.
@@ -58,6 +74,8 @@ pub struct FileStamp {
 pub struct CredentialFile {
     dir: PathBuf,
     account: String,
+    /// What the service manager hands in for the account, where it does.
+    handed_in: Option<PathBuf>,
 }
 
 /// The file as it is read.
@@ -70,6 +88,25 @@ struct OwnedWire {
     client_secret: Option<SecretString>,
     refreshing_since: Option<jiff::Timestamp>,
     previous: Option<OwnedPair>,
+    issued_at: Option<jiff::Timestamp>,
+    grant: Option<OwnedGrant>,
+    as_user: Option<String>,
+    identity: Option<Identity>,
+    source: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct OwnedGrant {
+    subject: String,
+    key: Option<OwnedKey>,
+}
+
+#[derive(Deserialize)]
+struct OwnedKey {
+    key_id: String,
+    private_key: SecretString,
+    passphrase: Option<SecretString>,
+    algorithm: String,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +131,32 @@ struct Wire<'a> {
     refreshing_since: Option<jiff::Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous: Option<WirePair<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_at: Option<jiff::Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<WireGrant<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<&'a Identity>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct WireGrant<'a> {
+    subject: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<WireKey<'a>>,
+}
+
+#[derive(Serialize)]
+struct WireKey<'a> {
+    key_id: &'a str,
+    private_key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passphrase: Option<&'a str>,
+    algorithm: &'static str,
 }
 
 #[derive(Serialize)]
@@ -113,7 +176,9 @@ impl CredentialFile {
         if !plain {
             return Err(ProviderError::new(ProviderErrorKind::Local, "the account's name cannot be a file name"));
         }
-        Ok(Self { dir, account: account.to_owned() })
+        let handed_in =
+            std::env::var_os(MANAGER_DIR).map(|dir| PathBuf::from(dir).join(format!("{MANAGER_PREFIX}{account}")));
+        Ok(Self { dir, account: account.to_owned(), handed_in })
     }
 
     /// Whose credentials they are.
@@ -136,20 +201,57 @@ impl CredentialFile {
         })
     }
 
-    /// Reads it. No file means that nobody signed in; a file that others may read is refused.
+    /// Reads it. No file means that nobody signed in; a file that others may read is refused. What the service manager hands in counts
+    /// before what the file says, except for the tokens that were bought with it.
     pub fn load(&self) -> Result<Stored> {
+        let kept = self.load_kept()?;
+        let Some((credentials, digest)) = self.load_handed_in()? else {
+            return kept.ok_or_else(|| {
+                ProviderError::new(ProviderErrorKind::SignInNeeded, "nobody has signed in to this account")
+            });
+        };
+        Ok(match kept.filter(|kept| kept.source.as_ref() == Some(&digest)) {
+            Some(kept) => Stored {
+                current: Credentials {
+                    client_id: credentials.client_id,
+                    client_secret: credentials.client_secret,
+                    grant: credentials.grant,
+                    as_user: credentials.as_user,
+                    ..kept.current
+                },
+                ..kept
+            },
+            None => Stored { source: Some(digest), ..Stored::of(credentials) },
+        })
+    }
+
+    /// The sign-in among the unit's credentials.
+    fn load_handed_in(&self) -> Result<Option<(Credentials, String)>> {
+        let Some(path) = &self.handed_in else { return Ok(None) };
+        let complain = |why: String| {
+            ProviderError::new(ProviderErrorKind::Local, "the sign-in among the service's credentials cannot be used")
+                .with_detail(why)
+                .with("credential", path.display())
+        };
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(complain(error.to_string())),
+        };
+        let mut text = Zeroizing::new(String::new());
+        file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(|error| complain(error.to_string()))?;
+        let login = parse_login(&text).map_err(|error| complain(error.to_string()))?;
+        Ok(Some((login.credentials, crate::provider::auth::hex(&Sha256::digest(text.as_bytes())))))
+    }
+
+    fn load_kept(&self) -> Result<Option<Stored>> {
         let opened = OpenOptions::new()
             .read(true)
             .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
             .open(self.path());
         let file = match opened {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(ProviderError::new(
-                    ProviderErrorKind::SignInNeeded,
-                    "nobody has signed in to this account",
-                ));
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.trouble("read", &error)),
         };
         let metadata = file.metadata().map_err(|error| self.trouble("read", &error))?;
@@ -161,7 +263,7 @@ impl CredentialFile {
         if text.len() as u64 > MAX_FILE_BYTES {
             return Err(self.complain("is too long to be right"));
         }
-        parse(&text).ok_or_else(|| self.complain("is damaged; sign in again"))
+        parse(&text).map(Some).ok_or_else(|| self.complain("is damaged; sign in again"))
     }
 
     /// Replaces it whole: after a crash either the old or the new content is there, and after success the new one. The
@@ -269,36 +371,76 @@ fn give_to(file: &File, (uid, gid): (u32, u32)) -> io::Result<()> {
 
 fn parse(text: &str) -> Option<Stored> {
     let wire: OwnedWire = serde_json::from_str(text).ok()?;
+    let grant = match wire.grant {
+        Some(grant) => Some(parse_grant(grant)?),
+        None => None,
+    };
     Some(Stored {
         current: Credentials {
             access_token: wire.access_token,
             refresh_token: wire.refresh_token,
+            issued_at: wire.issued_at.map(wall),
             expires_at: wire.expires_at.map(wall),
             client_id: wire.client_id,
             client_secret: wire.client_secret,
+            grant,
+            as_user: wire.as_user,
+            identity: wire.identity,
         },
         previous: wire.previous.map(|pair| Pair { access_token: pair.access_token, refresh_token: pair.refresh_token }),
         refreshing_since: wire.refreshing_since.map(wall),
+        source: wire.source,
     })
+}
+
+fn parse_grant(grant: OwnedGrant) -> Option<ServerGrant> {
+    let subject = Subject::parse(&grant.subject)?;
+    let Some(key) = grant.key else { return Some(ServerGrant::ClientCredentials(subject)) };
+    let algorithm = Algorithm::parse(&key.algorithm)?;
+    let OwnedKey { key_id, private_key, passphrase, .. } = key;
+    Some(ServerGrant::Jwt(subject, JwtKey { key_id, private_key, passphrase, algorithm }))
 }
 
 fn render(stored: &Stored) -> Zeroizing<Vec<u8>> {
     let current = &stored.current;
+    // What the service manager hands in each time is not written down a second time.
+    let is_ours = stored.source.is_none();
     let wire = Wire {
         access_token: current.access_token.expose_secret(),
         refresh_token: current.refresh_token.as_ref().map(ExposeSecret::expose_secret),
         expires_at: current.expires_at.and_then(timestamp),
         client_id: current.client_id.as_deref(),
-        client_secret: current.client_secret.as_ref().map(ExposeSecret::expose_secret),
+        client_secret: current.client_secret.as_ref().filter(|_| is_ours).map(ExposeSecret::expose_secret),
         refreshing_since: stored.refreshing_since.and_then(timestamp),
         previous: stored.previous.as_ref().map(|pair| WirePair {
             access_token: pair.access_token.expose_secret(),
             refresh_token: pair.refresh_token.as_ref().map(ExposeSecret::expose_secret),
         }),
+        issued_at: current.issued_at.and_then(timestamp),
+        grant: current.grant.as_ref().filter(|_| is_ours).map(render_grant),
+        as_user: current.as_user.as_deref(),
+        identity: current.identity.as_ref(),
+        source: stored.source.as_deref(),
     };
     let mut text = Zeroizing::new(serde_json::to_vec_pretty(&wire).unwrap_or_default());
     text.push(b'\n');
     text
+}
+
+fn render_grant(grant: &ServerGrant) -> WireGrant<'_> {
+    let (subject, key) = match grant {
+        ServerGrant::ClientCredentials(subject) => (subject, None),
+        ServerGrant::Jwt(subject, key) => (subject, Some(key)),
+    };
+    WireGrant {
+        subject: format!("{}:{}", subject.kind(), subject.id()),
+        key: key.map(|key| WireKey {
+            key_id: &key.key_id,
+            private_key: key.private_key.expose_secret(),
+            passphrase: key.passphrase.as_ref().map(ExposeSecret::expose_secret),
+            algorithm: key.algorithm.word(),
+        }),
+    }
 }
 
 fn wall(timestamp: jiff::Timestamp) -> Wall {

@@ -15,6 +15,9 @@ use crate::provider::http::{
 use crate::provider::write::WRITE_TIMEOUT;
 use crate::provider::{ProviderError, ProviderErrorKind, Result};
 
+/// Names the user to act for, at Box.
+const AS_USER: &str = "as-user";
+
 /// One request. [`Session::text`] may repeat it and is for what changes nothing; a write goes through [`Session::write`].
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -183,6 +186,9 @@ impl Session {
     async fn send_within(&self, call: &Call, bearer: &Bearer, limit: Duration, shape: Shape<'_>) -> Result<Response> {
         let mut request =
             self.http.client()?.request(call.method.clone(), call.url.clone()).header(AUTHORIZATION, bearer.header());
+        if let Some(user) = bearer.as_user() {
+            request = request.header(AS_USER, user);
+        }
         if let Some(range) = &call.range {
             request = request.header(reqwest::header::RANGE, range.as_str());
         }

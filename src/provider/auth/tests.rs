@@ -41,7 +41,7 @@ impl Bed {
 
     fn counted(&self, script: &Script, counter: &Arc<CallCounter>) -> TokenSource {
         let url = script.url.join("/oauth2/token").unwrap();
-        TokenSource::new(self.dir(), "work", loopback(), Arc::clone(counter), url).unwrap()
+        TokenSource::new(self.dir(), "work", loopback(), Arc::clone(counter), (ProviderName::Box, url)).unwrap()
     }
 
     fn session(&self, script: &Script) -> Session {
@@ -58,17 +58,13 @@ fn loopback() -> Arc<Http> {
 }
 
 fn pair(access: &str, refresh: Option<&str>, expires_at: Option<Wall>) -> Stored {
-    Stored {
-        current: Credentials {
-            access_token: access.into(),
-            refresh_token: refresh.map(SecretString::from),
-            expires_at,
-            client_id: Some("app".to_owned()),
-            client_secret: Some("app-secret".into()),
-        },
-        previous: None,
-        refreshing_since: None,
-    }
+    Stored::of(Credentials {
+        refresh_token: refresh.map(SecretString::from),
+        expires_at,
+        client_id: Some("app".to_owned()),
+        client_secret: Some("app-secret".into()),
+        ..Credentials::bearer(access.into())
+    })
 }
 
 fn in_seconds(seconds: i64) -> Wall {
@@ -155,6 +151,43 @@ async fn a_token_that_lasts_is_left_alone() {
     tokens.reload();
     assert!(tokens.bearer().await.unwrap().due.is_none());
     assert!(script.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_that_lives_for_seconds_is_not_renewed_with_every_call() {
+    let bed = Bed::new();
+    bed.save(&pair("", Some("r1"), None));
+    let granted = "{\"access_token\":\"short\",\"refresh_token\":\"r2\",\"expires_in\":40}";
+    let script = Script::start(move |_| reply(200, "", granted)).await;
+    let tokens = bed.tokens(&script);
+    for _ in 0..5 {
+        assert_eq!(header(&tokens.bearer().await.unwrap()), "Bearer short");
+    }
+    assert_eq!(script.asked().len(), 1);
+}
+
+#[test]
+fn a_token_is_renewed_before_its_end_and_not_by_everybody_at_once() {
+    let mut credentials = pair("a", Some("r"), Some(in_seconds(3_600))).current;
+    let left = |credentials: &Credentials, jitter: u64| {
+        let due = due(credentials, Duration::from_secs(jitter)).unwrap().saturating_duration_since(Instant::now());
+        (due.as_secs() + 5) / 10 * 10
+    };
+    assert_eq!((left(&credentials, 0), left(&credentials, 60)), (3_420, 3_360));
+    credentials.issued_at = Some(now());
+    assert_eq!(left(&credentials, 60), 3_360);
+    credentials.expires_at = Some(in_seconds(200));
+    assert_eq!(left(&credentials, 60), 150, "a quarter of a short life");
+    let jitters: std::collections::BTreeSet<Duration> = (0..40)
+        .map(|_| {
+            let url = Url::parse("http://127.0.0.1:1/").unwrap();
+            TokenSource::new(PathBuf::new(), "work", loopback(), Arc::default(), (ProviderName::Box, url))
+                .unwrap()
+                .0
+                .jitter
+        })
+        .collect();
+    assert!(jitters.len() > 5 && jitters.iter().all(|jitter| *jitter <= RENEW_JITTER), "{jitters:?}");
 }
 
 #[tokio::test]
