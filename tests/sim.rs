@@ -5,8 +5,10 @@
 //! `SIM_SEEDS=100000` and `SIM_SECONDS=120` make the run of each kind longer (whichever ends first), `SIM_FROM=1000000` starts
 //! elsewhere, and `SIM_GO_ON=1` lists all failing seeds instead of stopping at the first. A usual run takes two minutes in all.
 //!
-//! There are four kinds of histories (`seeds`): of mirrors, of mirrors whose copies pass away, of two-way folders, and of upload
-//! folders. What must be true is in `checker` (at rest) and `laws` (all the time), each law by its name; how often each misfortune
+//! There are nine kinds of histories (`seeds`): of mirrors, of mirrors whose copies pass away, of two-way folders, and of upload folders;
+//! and, for mirrors and two-way folders, of streams of paths in `disorder`, of streams of ids (`enterprise`), of events that cannot be
+//! understood and odd pages (`garbled`), of what is never told, told behind a place that was given, or listed as it was (`untold`), and of
+//! permissions and folders above that come and go (`hidden`). `rows` are small stories of what an independent cloud showed. What must be true is in `checker` (at rest) and `laws` (all the time), each law by its name; how often each misfortune
 //! really happened is in the figures that a run prints; and `mutants` breaks the laws, to see that it is noticed.
 
 mod by_path;

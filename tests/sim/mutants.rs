@@ -164,9 +164,8 @@ impl Mutant {
     /// The misfortune against which the law is a defence must happen.
     pub fn arrange(self, swarm: &mut Swarm) {
         match self {
-            Self::CursorAhead | Self::SyncedByIntent | Self::IntentsForgotten | Self::VerifiedAnyway => {
-                swarm.crash = 20;
-            }
+            Self::CursorAhead | Self::SyncedByIntent | Self::IntentsForgotten => swarm.crash = 20,
+            Self::VerifiedAnyway => (swarm.crash, swarm.habits.list_page) = (20, 1),
             Self::WorkLostAtCrash | Self::WrittenInPlace => swarm.crash = 10,
             Self::DoubtForgotten => (swarm.crash, swarm.habits.blank) = (10, 2),
             Self::LostPlaceIsNow | Self::LostPlaceIsRetried => swarm.cursor_lost = 10,
@@ -185,7 +184,6 @@ impl Mutant {
             Self::ListingHidesNew => swarm.habits.lose = 3,
             Self::AdoptedUnread => swarm.adopt = true,
             Self::ShortPageIsTheEnd => swarm.habits.event_page = 1,
-            Self::NotFoundIsGone => swarm.call_errors = 5,
             Self::UnreadableIsEmpty => swarm.scan_errors = 4,
             Self::ScanPageIsAll => swarm.scan_page = 1,
             Self::RootAwayIsEmpty => swarm.root_away = 8,
@@ -217,6 +215,7 @@ impl Mutant {
                 }
             }
             Self::VerifiedAnyway => {
+                forget_listings(store);
                 for mut folder in store.folders().unwrap() {
                     if folder.root.is_some() {
                         (folder.unverified, folder.scan_stage) = (None, None);
@@ -230,18 +229,25 @@ impl Mutant {
                 for work in planned {
                     store.finish(work.item.node).unwrap();
                 }
-                for (_, node, _, _) in store.listings(0, 100).unwrap() {
-                    store.unwant_listing(node).unwrap();
-                }
+                forget_listings(store);
             }
             Self::DoubtForgotten => {
                 for mut folder in store.folders().unwrap() {
-                    (folder.doubt, folder.unverified, folder.scan_stage) = (None, None, None);
-                    store.save_folder(&folder).unwrap();
+                    if folder.verified_at.is_some() {
+                        (folder.doubt, folder.unverified, folder.scan_stage) = (None, None, None);
+                        store.save_folder(&folder).unwrap();
+                    }
                 }
             }
             _ => {}
         }
+    }
+}
+
+/// Nobody remembers what was to be listed.
+fn forget_listings(store: &mut Store) {
+    for (_, node, _, _) in store.listings(0, 1_000).unwrap() {
+        store.unwant_listing(node).unwrap();
     }
 }
 

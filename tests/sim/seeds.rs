@@ -209,8 +209,8 @@ fn broken_laws_are_noticed() {
             Tally { noticed: text.map(|text| (seed, text)).into_iter().collect(), ..Tally::default() }
         };
         let some = |from| run(Plan { from, seeds: SOME, limit: Duration::from_mins(10), goes_on: true }, notices);
-        let noticed = (0..HISTORIES_MOST / SOME).map(|part| some(part * SOME).sum.noticed);
-        let Some((first, text)) = noticed.filter_map(|noticed| noticed.into_iter().min()).next() else {
+        let mut noticed = (0..HISTORIES_MOST / SOME).map(|part| some(part * SOME).sum.noticed);
+        let Some((first, text)) = noticed.find_map(|noticed| noticed.into_iter().min()) else {
             println!("{name:<20} {law:>4} {:<11} not noticed", kind.name);
             unnoticed.push(mutant);
             continue;

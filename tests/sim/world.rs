@@ -438,15 +438,7 @@ impl World {
                 self.inbox.push_back(Input::Done { job, outcome: Outcome::Opened(result) });
             }
             Happening::Act => self.act(),
-            Happening::Late => {
-                self.release_late();
-                // At the end each comes in its time.
-                if !self.misfortune
-                    && let Some(at) = self.cloud.next_late()
-                {
-                    self.schedule(at.saturating_sub(self.now), Happening::Late);
-                }
-            }
+            Happening::Late => self.release_late(),
             Happening::Command(command) => self.command(command),
             Happening::Local { job, task } => self.look_at_disk(job, &task),
             Happening::Hints(news) if !self.hears(&news) => {}

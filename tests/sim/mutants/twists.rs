@@ -90,7 +90,8 @@ impl World {
             (Mutant::LookRemembered, Outcome::Looked(Ok(state))) => {
                 Outcome::Looked(Ok(self.looked.entry(item.clone()).or_insert(state).clone()))
             }
-            (Mutant::NotFoundIsGone, Outcome::Looked(Err(error))) if error.kind == ProviderErrorKind::NotFound => {
+            // Anything may fail to be found once.
+            (Mutant::NotFoundIsGone, Outcome::Looked(Ok(_))) if self.extra.one_in(8) => {
                 Outcome::Looked(Ok(ItemState::Trashed))
             }
             (Mutant::FetchedTwice, Outcome::Fetched(Ok(staged))) if self.extra.one_in(3) => {
