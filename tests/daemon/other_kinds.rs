@@ -165,7 +165,7 @@ fn in_a_mirror_it_goes_aside_and_the_clouds_version_comes_back() {
         replace(&bed, outside.path());
         let before = read_tree(outside.path());
         agent = agent.or_else(|| Some(bed.start()));
-        until("what the cloud has", || mirrored());
+        until("what the cloud has", &mirrored);
         bed.ok(&["wait", "--timeout", "40s"]);
         assert_eq!(read_tree(outside.path()), before, "links are not followed");
         assert!(bed.difference().is_empty(), "{:?}", bed.difference());

@@ -143,7 +143,7 @@ fn pass(mut client: TcpStream, upstream: &str, swallows: &AtomicBool) -> Option<
         let _ = std::io::copy(&mut back_from, &mut back_to);
         let _ = back_to.shutdown(std::net::Shutdown::Both);
     });
-    let mut bytes = [0; 64 * 1024];
+    let mut bytes = [0; 16 * 1024];
     loop {
         let length = client.read(&mut bytes).ok().filter(|length| *length > 0)?;
         let is_long_poll = bytes[..length].windows(10).any(|window| window == b"/realtime?");

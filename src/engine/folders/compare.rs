@@ -41,7 +41,6 @@ impl Engine {
         let Some(account) = self.accounts.get(&folder.account) else { return Ok(()) };
         let scan = folder.seen_mark(false);
         match folder.row.scan_stage {
-            None => Ok(()),
             Some(ScanStage::Listing) => {
                 let begun = account.polls_begun;
                 if folder.row.root.is_some() && !self.store.listing_left(id, scan)? {
@@ -76,7 +75,7 @@ impl Engine {
                 }
                 Ok(())
             }
-            Some(ScanStage::Absences) => Ok(()),
+            None | Some(ScanStage::Absences) => Ok(()),
         }
     }
 

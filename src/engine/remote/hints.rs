@@ -138,9 +138,10 @@ fn of_known(facts: &Facts<'_>, known: &ItemRow) -> (Vec<Mark>, Option<&'static s
     }
     if facts.kind == EventKind::Trashed {
         let agrees = !facts.is_open && known.remote.presence == Presence::Absent;
-        return match agrees {
-            true => (Vec::new(), Some("no change")),
-            false => (vec![Mark::Node(node, Expectation::of_gone())], None),
+        return if agrees {
+            (Vec::new(), Some("no change"))
+        } else {
+            (vec![Mark::Node(node, Expectation::of_gone())], None)
         };
     }
     let expected = match &facts.to {
@@ -255,6 +256,7 @@ fn of_path(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
 
 #[cfg(test)]
 mod tests {
+    use super::EventKind as K;
     use super::*;
     use crate::id::{ContentHash, FolderId};
     use crate::tree::RemoteContent;
@@ -326,7 +328,6 @@ mod tests {
             from: None,
             top: None,
         };
-        use EventKind as K;
         for (kind, version, to, expected) in [
             (K::Uploaded, Some(&v1), Some(at("a")), ""),
             (K::Uploaded, Some(&v2), Some(at("a")), "?10"),
@@ -370,7 +371,6 @@ mod tests {
 
     #[test]
     fn an_event_of_an_unknown_item_asks_where_it_leads() {
-        use EventKind as K;
         for (id, kind, parent, to, top, expected) in [
             (ItemId::file("f"), K::Uploaded, None, Some(at("a")), None, "+1/a"),
             (ItemId::file("f"), K::Uploaded, Some(DIR), None, None, "+20/"),
@@ -390,7 +390,6 @@ mod tests {
 
     #[test]
     fn an_event_of_a_path_asks_about_what_is_there_and_around_it() {
-        use EventKind as K;
         for (kind, from, to, expected) in [
             (K::Created, None, Some(at("d")), "[1 d]"),
             (K::Created, None, Some(folder(DIR, false)), "[1]"),

@@ -77,13 +77,12 @@ impl Engine {
         let Some((dir, _)) = oldest.first().copied() else { return Ok(()) };
         let pace = Pace::of(self.store.count_observed(id)?, per_day);
         let seen: Vec<Wall> = oldest.into_iter().map(|(_, at)| at).collect();
-        let wait = match pace.can_wait(&seen, self.now.wall) {
-            Some(wait) => wait.min(pace.pause.max(HOUR_MS / SMALL)),
-            None => {
-                self.store.want_listing(dir, id)?;
-                self.more = true;
-                pace.pause
-            }
+        let wait = if let Some(wait) = pace.can_wait(&seen, self.now.wall) {
+            wait.min(pace.pause.max(HOUR_MS / SMALL))
+        } else {
+            self.store.want_listing(dir, id)?;
+            self.more = true;
+            pace.pause
         };
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.verify_due = self.now.mono + u64::try_from(wait).unwrap_or(0).max(millis(LOOKED_EVERY));

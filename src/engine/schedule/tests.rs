@@ -11,7 +11,9 @@ const NOTES: [Note; 6] =
 fn worked_on(node: NodeId) -> Schedule {
     let mut schedule = Schedule::default();
     schedule.await_node(node, C);
-    NOTES.into_iter().for_each(|note| assert!(schedule.note(node, note)));
+    for note in NOTES {
+        assert!(schedule.note(node, note));
+    }
     schedule.decide(node, Action::Update);
     schedule.note_done(node, "published");
     schedule.set_trash(node, Some(FolderTrash::InParts));
