@@ -372,6 +372,7 @@ impl World {
         self.approving = true;
         self.disk.away = false;
         self.cloud.show_all();
+        self.cloud.habits.stale = 0;
         self.command(Command::Resume { folder: None });
         self.command(Command::CredentialsChanged { account: "a".into() });
         let moments: Vec<u64> = self.cloud.late_moments().collect();

@@ -323,7 +323,11 @@ impl World {
         if self.steps_now >= STEPS_AT_ONE_MOMENT_MOST {
             self.say(|| format!("{:?}", self.engine()));
         }
-        assert!(self.steps_now < STEPS_AT_ONE_MOMENT_MOST, "V15: the engine runs in circles");
+        assert!(
+            self.steps_now < STEPS_AT_ONE_MOMENT_MOST,
+            "V15: the engine runs in circles: its deadline is {engine:?} at {}, and the world's next happening is at {world:?}",
+            self.now
+        );
         self.tally.steps += 1;
         assert!(self.tally.steps < STEPS_MOST, "V2: the history does not end");
 
