@@ -152,7 +152,9 @@ impl Account {
         let opens = (self.closed_until > now).then_some(self.closed_until);
         let refused = self.purse.refused_until(now);
         let gives_up = self.waiting.and(self.long_poll.given_up_at());
-        let again = self.again.due().filter(|_| self.job.is_none()).map(|at| at.max(self.closed_until));
+        // A second reading waits like anything else while the budget refuses a call.
+        let open = self.closed_until.max(refused.unwrap_or(0));
+        let again = self.again.due().filter(|_| self.job.is_none()).map(|at| at.max(open));
         self.asks_at(now).into_iter().chain(waits).chain(opens).chain(refused).chain(again).chain(gives_up).min()
     }
 

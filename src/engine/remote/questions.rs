@@ -152,9 +152,9 @@ impl Questions {
         self.unknown.remove(id).is_some_and(|(at, _)| at > asked)
     }
 
-    /// Whether what we made was named by an event before the answer came, with another version than that of the answer. Says so once.
-    pub fn was_changed_since(&mut self, id: &ItemId, version: Option<&VersionId>) -> bool {
-        self.unknown.remove(id).is_some_and(|(_, named)| named.as_ref() != version)
+    /// The version that an event named, if one named what we made before the answer to our write came. Says so once.
+    pub fn take_named(&mut self, id: &ItemId) -> Option<Option<VersionId>> {
+        self.unknown.remove(id).map(|(_, named)| named)
     }
 
     /// Remembers what an event makes us expect of an item. The newest event counts.

@@ -153,19 +153,25 @@ impl Engine {
         }
         let learned = self.learn(item.folder, made, Source::Own)?;
         let version = made.content.as_ref().map(|content| &content.version);
-        if self.questions.was_changed_since(&made.id, version) {
-            // An event named it before the answer came, and another version: somebody may have changed what we made.
-            self.mark_look(node, item.folder, Source::Own)?;
-        } else if version.is_some()
-            && self.questions.expected(node).is_some_and(|expected| expected.version.as_ref() == version)
-        {
-            // The event that marked it told of this very write.
+        let named = self.questions.take_named(&made.id);
+        let expected = self.questions.expected(node).and_then(|expected| expected.version.clone());
+        let is_named = version.is_some() && (named.as_ref() == Some(&version.cloned()) || expected.as_ref() == version);
+        if is_named {
+            // An event told of this very write before the answer came: it is an echo, and what it marked is answered.
             let now = self.store.generation();
             self.store.looked(node, now)?;
             self.questions.forget_expected(node);
+            let own = crate::report::EventCounts { own: 1, ..Default::default() };
+            self.store.count_events(account, own)?;
+            if let Some(account) = self.accounts.get_mut(&account) {
+                account.row.counts.own += 1;
+            }
+        } else if named.is_some() {
+            // An event named it before the answer came, and another version: somebody may have changed what we made.
+            self.mark_look(node, item.folder, Source::Own)?;
         }
         // An event that overtook the answer was recognised by the write that was under way.
-        if learned != crate::engine::learn::Learned::Stale && !(told && made.sequence.is_some()) {
+        if !is_named && learned != crate::engine::learn::Learned::Stale && !(told && made.sequence.is_some()) {
             self.store.expect_echo(item.folder, &made.id, &echo_of(made), self.now.wall)?;
         }
         let Some(item) = self.store.item(node)? else {
