@@ -286,7 +286,9 @@ impl Store {
     /// Marks a remote folder's children: they are asked for, after everything that waits.
     pub fn want_listing(&mut self, node: NodeId, folder: FolderId) -> Result<()> {
         let pos = self.take_pos();
-        let sql = "INSERT INTO listing (node, folder, pos, mark) VALUES (?1, ?2, ?3, ?3)
+        // What is not known any more is not asked for.
+        let sql = "INSERT INTO listing (node, folder, pos, mark)
+                       SELECT ?1, ?2, ?3, ?3 WHERE EXISTS (SELECT 1 FROM item WHERE node = ?1)
                    ON CONFLICT (node) DO UPDATE SET mark = excluded.mark";
         self.conn.prepare_cached(sql)?.execute([node.0, folder.0, pos])?;
         Ok(())
@@ -295,7 +297,8 @@ impl Store {
     /// Marks a remote folder's children because of news: they are asked for at once, before first syncs and comparisons.
     pub fn want_listing_now(&mut self, node: NodeId, folder: FolderId) -> Result<()> {
         let pos = self.take_pos();
-        let sql = "INSERT INTO listing (node, folder, pos, mark, lane) VALUES (?1, ?2, ?3, ?3, 0)
+        let sql = "INSERT INTO listing (node, folder, pos, mark, lane)
+                       SELECT ?1, ?2, ?3, ?3, 0 WHERE EXISTS (SELECT 1 FROM item WHERE node = ?1)
                    ON CONFLICT (node) DO UPDATE SET mark = excluded.mark, lane = 0, due = 0,
                        pos = CASE WHEN due > 0 THEN excluded.pos ELSE pos END";
         self.conn.prepare_cached(sql)?.execute([node.0, folder.0, pos])?;
@@ -350,7 +353,9 @@ impl Store {
     pub fn listed(&mut self, node: NodeId, folder: FolderId, asked: Generation, at: Wall) -> Result<bool> {
         let sql = "DELETE FROM listing WHERE node = ?1 AND mark <= ?2";
         self.conn.prepare_cached(sql)?.execute([node.0, asked.0])?;
-        let sql = "INSERT INTO observed (node, folder, at) VALUES (?1, ?2, ?3) ON CONFLICT (node) DO UPDATE SET at = excluded.at";
+        let sql = "INSERT INTO observed (node, folder, at)
+                       SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM item WHERE node = ?1)
+                   ON CONFLICT (node) DO UPDATE SET at = excluded.at";
         self.conn.prepare_cached(sql)?.execute(params![node.0, folder.0, at.0])?;
         Ok(!self.listing_wanted(node)?)
     }
