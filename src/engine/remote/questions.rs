@@ -67,6 +67,13 @@ pub(in crate::engine) struct Complete {
     pub shown: Shown,
 }
 
+/// What an event said of something that we did not know yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) struct Named {
+    /// The version that it named.
+    pub version: Option<VersionId>,
+}
+
 /// What is under way, and what was just answered.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Questions {
@@ -153,8 +160,8 @@ impl Questions {
     }
 
     /// The version that an event named, if one named what we made before the answer to our write came. Says so once.
-    pub fn take_named(&mut self, id: &ItemId) -> Option<Option<VersionId>> {
-        self.unknown.remove(id).map(|(_, named)| named)
+    pub fn take_named(&mut self, id: &ItemId) -> Option<Named> {
+        self.unknown.remove(id).map(|(_, version)| Named { version })
     }
 
     /// Remembers what an event makes us expect of an item. The newest event counts.

@@ -155,7 +155,8 @@ impl Engine {
         let version = made.content.as_ref().map(|content| &content.version);
         let named = self.questions.take_named(&made.id);
         let expected = self.questions.expected(node).and_then(|expected| expected.version.clone());
-        let is_named = version.is_some() && (named.as_ref() == Some(&version.cloned()) || expected.as_ref() == version);
+        let is_named = version.is_some()
+            && (named.as_ref().is_some_and(|named| named.version.as_ref() == version) || expected.as_ref() == version);
         if is_named {
             // An event told of this very write before the answer came: it is an echo, and what it marked is answered.
             let now = self.store.generation();
