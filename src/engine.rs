@@ -363,7 +363,7 @@ impl Engine {
     fn reload(&mut self) {
         self.schedule.reload(Lane::News);
         self.schedule.reload(Lane::Bulk);
-        self.questions.loaded = 0;
+        self.questions.reload();
         self.more = true;
     }
 

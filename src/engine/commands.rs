@@ -49,7 +49,7 @@ impl Engine {
             Command::Resolve { path, folder, keep } => self.resolve(path.as_deref(), folder.as_deref(), keep),
             Command::RetryProblems { folder } => self.on_folders(folder.as_deref(), |engine, id| {
                 engine.store.wake_all(Some(id))?;
-                engine.questions.loaded = 0;
+                engine.questions.reload();
                 engine.more = true;
                 Ok("problems are tried again")
             }),
