@@ -40,6 +40,7 @@ mod terminal;
 mod verify;
 mod versions;
 mod wait;
+mod web;
 
 pub use failure::{Exit, Failure, Outcome};
 use render::Screen;
@@ -126,6 +127,7 @@ enum Command {
     Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
     Metrics(metrics::MetricsArgs),
+    Web(web::WebArgs),
     Service(service::ServiceArgs),
     Demo(demo::DemoArgs),
     Sandbox(sandbox::SandboxArgs),
@@ -137,7 +139,7 @@ enum Command {
 const GROUPS: [(&str, &[&str]); 7] = [
     ("Set up", &["login", "logout", "accounts", "add-folder", "folders", "set-folder", "remove-folder", "config"]),
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
-    ("Look", &["status", "events", "plan", "why", "problems", "doctor", "metrics"]),
+    ("Look", &["status", "events", "plan", "why", "problems", "doctor", "metrics", "web"]),
     ("Undo", &["versions", "restore", "verify"]),
     ("Hooks", &["add-hook", "hooks", "set-hook", "remove-hook", "test-hook", "hook-runs", "replay"]),
     ("Decide", &["held", "approve", "reject", "conflicts", "quarantine"]),
@@ -263,6 +265,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Config(args) => config::config(&args, &places, screen),
         Command::Doctor(args) => doctor::doctor(&args, &places, screen).await,
         Command::Metrics(args) => metrics::metrics(&args, &places, screen).await,
+        Command::Web(args) => web::web(&args, &places, screen).await,
         Command::Service(_) | Command::Demo(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => {
             Ok(Exit::Fine)
         }

@@ -17,3 +17,4 @@ mod tidy;
 mod tokens;
 mod undo;
 mod upload;
+mod web;

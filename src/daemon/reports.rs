@@ -282,7 +282,7 @@ impl Running {
         let degraded = self.alive.as_ref().map(|alive| alive.shared.degraded()).unwrap_or_default();
         // Before the first step the database may not even know the folders of the configuration.
         let in_sync = self.alive.as_ref().is_some_and(|alive| alive.shared.last_step().is_some())
-            && degraded.is_empty()
+            && !degraded.iter().any(Degraded::halts)
             && accounts.iter().all(|account| !account.degraded.as_ref().is_some_and(Degraded::halts))
             && folders.iter().all(|folder| folder.state == FolderState::InSync);
         let problems = self.read(|rows| rows.problems(None))?;

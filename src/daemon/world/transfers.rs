@@ -18,12 +18,16 @@ pub(super) struct Live {
 
 /// The transfers under way, for whoever asks.
 #[derive(Debug, Clone, Default)]
-pub struct Transfers(Arc<Mutex<BTreeMap<JobId, Live>>>);
+pub struct Transfers {
+    live: Arc<Mutex<BTreeMap<JobId, Live>>>,
+    /// Bytes of transfers that are over, whatever became of them.
+    over: Arc<AtomicU64>,
+}
 
 impl Transfers {
     /// The transfers of a folder.
     pub fn of(&self, folder: FolderId) -> Vec<Transfer> {
-        let live = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         live.values()
             .filter(|transfer| transfer.folder == folder)
             .map(|transfer| Transfer {
@@ -34,11 +38,21 @@ impl Transfers {
             .collect()
     }
 
+    /// Bytes that were transferred since the start.
+    pub fn bytes(&self) -> u64 {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let under_way: u64 = live.values().map(|transfer| transfer.done.load(Ordering::Relaxed)).sum();
+        self.over.load(Ordering::Relaxed) + under_way
+    }
+
     pub(super) fn begin(&self, job: JobId, live: Live) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job, live);
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(job, live);
     }
 
     pub(super) fn end(&self, job: JobId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
+        let ended = self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
+        if let Some(ended) = ended {
+            self.over.fetch_add(ended.done.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 }
