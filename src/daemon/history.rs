@@ -10,7 +10,7 @@ use super::world::{Counters, Transfers};
 use crate::tree::Wall;
 
 /// How often the counts are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// Hours that are kept.
 pub const HOURS: i64 = 24;
 /// An hour in milliseconds.

@@ -293,6 +293,9 @@ impl Inner {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 /// A text that begins and ends like a sentence.
 fn sentence(text: &str) -> String {
     let mut chars = text.trim().chars();

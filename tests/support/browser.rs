@@ -20,6 +20,8 @@ pub struct Browser {
 impl Browser {
     /// Nothing where Chromium or its driver is not installed.
     pub async fn start() -> Option<Self> {
+        // Only the first caller in a process installs it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let port = free_port();
         let driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))

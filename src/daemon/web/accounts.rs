@@ -3,9 +3,9 @@
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::page::{Asked, Tone, meter, name, state, when};
+use super::page::{Asked, Tone, meter, name, prose, state, when};
 use crate::report::{AccountStatus, SIGN_IN_WARNING_MS};
-use crate::shown::{count, harmless};
+use crate::shown::count;
 
 /// The page.
 pub async fn page(asked: Asked) -> Response {
@@ -63,8 +63,8 @@ pub fn standing(account: &AccountStatus) -> Markup {
         @match &account.degraded {
             Some(degraded) => {
                 @let tone = if degraded.halts() { Tone::Bad } else { Tone::Warning };
-                p { (state(tone, degraded.name.replace('_', " "))) ": " (harmless(&degraded.cause)) }
-                p class="next" { "→ " (harmless(&degraded.next_step)) }
+                p { (state(tone, degraded.name.replace('_', " "))) ": " (prose(&degraded.cause)) }
+                p class="next" { "→ " (prose(&degraded.next_step)) }
             }
             None => p { (state(Tone::Good, "works")) },
         }
@@ -80,7 +80,7 @@ pub fn budget(account: &AccountStatus, asked: &Asked) -> Markup {
                 @let left = per_day.saturating_sub(budget.spent_today);
                 p class="gauge" {
                     (meter(&format!("API calls left today of account {}", account.name), left, per_day))
-                    " " (count(left, "call")) " of " (count(per_day, "call")) " left today"
+                    " " (left) " of " (count(per_day, "call")) " left today"
                     @if let Some(resets) = budget.resets_at { ", a new day " (when(resets, asked.now)) }
                 }
                 @if let Some(shares) = budget.shares {
@@ -90,7 +90,7 @@ pub fn budget(account: &AccountStatus, asked: &Asked) -> Markup {
                 }
                 p class="small" {
                     @match (&budget.forecast, budget.forecast_days) {
-                        (Some(forecast), _) => { "Forecast: " (harmless(forecast)) "." }
+                        (Some(forecast), _) => { "Forecast: " (prose(forecast)) "." }
                         (None, Some(0)) => "Forecast: nothing waits for calls.",
                         _ => "Forecast: what is known is done within the day.",
                     }

@@ -7,12 +7,12 @@ use serde::Deserialize;
 
 use super::folder::page_number;
 use super::guard::Posted;
-use super::page::{Asked, ROWS, Tone, at, cell, moment, name, pager, row, state, table, when};
+use super::page::{Asked, ROWS, Tone, at, cell, moment, name, pager, prose, row, state, table, when};
 use super::{App, Inner};
 use crate::command::{Command, Keep};
 use crate::id::{HoldId, NodeId};
 use crate::report::{CHANGED_AFTER_DECISION, HoldRow, ReportError};
-use crate::shown::{count, harmless, size};
+use crate::shown::{count, size};
 use crate::store::conflicts::ConflictRow;
 use crate::store::items::ItemRow;
 
@@ -48,7 +48,7 @@ fn one_hold(hold: &HoldRow, asked: &Asked) -> Markup {
         article class="card" aria-labelledby={ "hold-" (id) } {
             h3 id={ "hold-" (id) } { "Hold " (id) " in " (name(&hold.folder)) }
             p { (state(Tone::Warning, hold.reason.replace('_', " "))) ", " (when(hold.since, asked.now)) }
-            p { (harmless(&hold.text)) }
+            p { (prose(&hold.text)) }
             @if hold.items > 0 {
                 ul class="paths" { @for path in hold.examples.iter().take(5) { li { (name(path)) } } }
                 p { a href=(at("/decide/hold", &[("id", &id)])) { "The whole list: " (count(hold.items, "item")) } }
@@ -78,7 +78,7 @@ pub async fn hold_page(asked: Asked, Query(wanted): Query<Wanted>) -> Response {
         let id = wanted.id.to_string();
         Ok(html! {
             h1 { "Hold " (id) " in " (name(&hold.folder)) }
-            p { (harmless(&hold.text)) }
+            p { (prose(&hold.text)) }
             (decision(&id, &made))
             ol class="paths" start=(skip + 1) { @for path in &paths { li { (name(path)) } } }
             (pager("/decide/hold", &[("id", &id)], page, hold.items))
@@ -142,9 +142,9 @@ fn one_conflict(
                 p { (state(Tone::Warning, "what was to go was changed after the decision: decide again")) }
             }
             (table("Side by side", &["", "The cloud's, under the name", "Yours, the conflict copy"], html! {
-                (row(html! { (cell("", "Path")) (cell("Cloud's path", name(&conflict.path))) (cell("Your path", name(&conflict.kept))) }))
-                (row(html! { (cell("", "Size")) (cell("Cloud's size", length(kept))) (cell("Size of yours", length(copy))) }))
-                (row(html! { (cell("", "Written")) (cell("Cloud's written", written(kept))) (cell("Yours written", written(copy))) }))
+                (row(html! { (cell("", "Path")) (cell("Cloud's", name(&conflict.path))) (cell("Yours", name(&conflict.kept))) }))
+                (row(html! { (cell("", "Size")) (cell("Cloud's", length(kept))) (cell("Yours", length(copy))) }))
+                (row(html! { (cell("", "Written")) (cell("Cloud's", written(kept))) (cell("Yours", written(copy))) }))
             }))
             @match &conflict.decision {
                 Some(decision) => p { "Decided: keep " (decision.keep.word()) ", as soon as the agent comes to it." },

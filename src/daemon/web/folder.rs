@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::guard::Posted;
 use super::live::{self, Look};
 use super::overview::{folder_state, progress};
-use super::page::{Asked, ROWS, Tone, at, cell, name, pager, row, state, table, when};
+use super::page::{Asked, ROWS, Tone, at, cell, name, pager, prose, row, state, table, when};
 use super::{App, Inner};
 use crate::command::Command;
 use crate::id::NodeId;
@@ -76,8 +76,8 @@ fn part(web: &Inner, folder: &FolderStatus, asked: &Asked) -> Markup {
     html! {
         p class="sentence" { (folder_state(folder)) }
         @if let Some(degraded) = &folder.degraded {
-            p { (harmless(&degraded.cause)) }
-            p class="next" { "→ " (harmless(&degraded.next_step)) }
+            p { (prose(&degraded.cause)) }
+            p class="next" { "→ " (prose(&degraded.next_step)) }
         }
         dl {
             dt { "In the cloud" } dd { (name(&folder.remote)) ", account " (name(&folder.account)) }
@@ -128,7 +128,7 @@ fn tree(web: &Inner, wanted: &Wanted) -> Result<Markup, ReportError> {
     Ok(html! {
         section aria-labelledby="tree" {
             h2 id="tree" { "What is in it" }
-            nav aria-label="Where you are" class="way" {
+            @if way.len() > 1 { nav aria-label="Where you are" class="way" {
                 ol {
                     @for (index, (step, step_name)) in way.iter().enumerate() {
                         li {
@@ -137,7 +137,7 @@ fn tree(web: &Inner, wanted: &Wanted) -> Result<Markup, ReportError> {
                         }
                     }
                 }
-            }
+            } }
             @if entries.is_empty() { p { "Nothing is in here." } } @else {
                 (table("Entries", &["Name", "State", "Size", "Changed"], html! {
                     @for entry in &entries { (entry_row(entry, &wanted.name, &link(entry.node))) }
@@ -165,10 +165,10 @@ fn entry_state(of: &EntryState) -> Markup {
     match of {
         EntryState::InSync => state(Tone::Good, "in sync"),
         EntryState::Pending => state(Tone::Busy, "to do"),
-        EntryState::Waits(why) => state(Tone::Busy, html! { "waits: " (harmless(why)) }),
+        EntryState::Waits(why) => state(Tone::Busy, html! { "waits: " (prose(why)) }),
         EntryState::Held => state(Tone::Warning, html! { a href="/decide" { "waits for you" } }),
-        EntryState::Problem(code, why) if code == "drift" => state(Tone::Warning, html! { "drift: " (harmless(why)) }),
-        EntryState::Problem(_, why) => state(Tone::Bad, harmless(why)),
+        EntryState::Problem(code, why) if code == "drift" => state(Tone::Warning, html! { "drift: " (prose(why)) }),
+        EntryState::Problem(_, why) => state(Tone::Bad, prose(why)),
         EntryState::KeptOut => state(Tone::Busy, "kept out by a pattern"),
         EntryState::OnlyInCloud => state(Tone::Busy, "only in the cloud"),
         EntryState::OnlyOnDisk => state(Tone::Busy, "only on disk"),
@@ -205,7 +205,7 @@ fn problem_row(problem: &ProblemRow, asked: &Asked) -> Markup {
         (cell("Path", name(&problem.path)))
         (cell("Problem", html! {
             @if problem.code == "drift" { strong { "Drift: " } }
-            (harmless(&problem.text)) br; span class="next small" { "→ " (harmless(&problem.next_step)) }
+            (prose(&problem.text)) br; span class="next small" { "→ " (prose(&problem.next_step)) }
         }))
         (cell("Since", when(problem.since, asked.now)))
         (cell("Next try", html! {

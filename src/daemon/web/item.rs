@@ -15,7 +15,7 @@ use tokio_util::io::ReaderStream;
 use super::events::event_table;
 use super::folder::find;
 use super::guard::Posted;
-use super::page::{Asked, at, cell, moment, name, row, table};
+use super::page::{Asked, at, cell, moment, name, prose, row, table};
 use super::{App, Inner};
 use crate::command::Command;
 use crate::config::Config;
@@ -35,6 +35,13 @@ pub struct Wanted {
     node: i64,
     /// A content of the version store.
     kept: Option<i64>,
+}
+
+/// The address of the directory that holds an item.
+fn directory(web: &Inner, wanted: &Wanted) -> Result<String, ReportError> {
+    let way = web.read(|rows| rows.way_to(NodeId(wanted.node)))?;
+    let above = way.iter().rev().nth(1).map(|(node, _)| node.0.to_string()).unwrap_or_default();
+    Ok(at("/folder", &[("name", &wanted.folder), ("at", &above)]))
 }
 
 /// The local path of an item, where it is or where it would be.
@@ -65,7 +72,7 @@ pub async fn page(asked: Asked, Query(wanted): Query<Wanted>) -> Response {
         let versions = web.reports.versions(&path).ok();
         Ok(html! {
             h1 { (name(Path::new(&*path).file_name().map(|name| name.to_string_lossy()).unwrap_or_default().as_ref())) }
-            p { a href=(at("/folder", &[("name", &wanted.folder)])) { "Back to the folder" } }
+            p { a href=(directory(web, &wanted)?) { "Back to its directory" } }
             (known(&why))
             @if let Some(versions) = &versions { (version_list(versions, &wanted, &made)) }
             section aria-labelledby="events" {
@@ -75,7 +82,7 @@ pub async fn page(asked: Asked, Query(wanted): Query<Wanted>) -> Response {
             @if !why.hooks.is_empty() {
                 section aria-labelledby="hooks" {
                     h2 id="hooks" { "What hooks said" }
-                    ul { @for said in &why.hooks { li { (harmless(said)) } } }
+                    ul { @for said in &why.hooks { li { (prose(said)) } } }
                 }
             }
         })
@@ -86,19 +93,19 @@ pub async fn page(asked: Asked, Query(wanted): Query<Wanted>) -> Response {
 fn known(why: &Why) -> Markup {
     let sentence = |text: &Option<String>, none: &str| {
         html! {
-            @match text { Some(text) => (harmless(text)), None => (none) }
+            @match text { Some(text) => (prose(text)), None => (none) }
         }
     };
     html! {
         dl {
             dt { "Path" } dd { (name(&why.path)) }
-            dt { "What happens next" } dd { (harmless(&why.plan)) }
+            dt { "What happens next" } dd { (prose(&why.plan)) }
             @if let Some(problem) = &why.problem {
-                dt { "Problem" } dd { (harmless(&problem.text)) p class="next" { "→ " (harmless(&problem.next_step)) } }
+                dt { "Problem" } dd { (prose(&problem.text)) p class="next" { "→ " (prose(&problem.next_step)) } }
             }
             dt { "In the cloud" } dd { (sentence(&why.remote, "not there")) }
             dt { "On disk, as both agreed" } dd { (sentence(&why.synced, "not there")) }
-            @if let Some(mapped) = &why.mapped { dt { "Its name" } dd { (harmless(mapped)) } }
+            @if let Some(mapped) = &why.mapped { dt { "Its name" } dd { (prose(mapped)) } }
             @if let Some(pattern) = &why.excluded_by { dt { "Kept out by" } dd { code { (harmless(pattern)) } } }
         }
     }
@@ -111,7 +118,7 @@ fn version_list(versions: &Versions, wanted: &Wanted, asked: &Asked) -> Markup {
         section aria-labelledby="versions" {
             h2 id="versions" { "Versions" }
             @if let Some(away) = &versions.away {
-                p { "It is kept off the disk: " (harmless(away)) "." }
+                p { "It is kept off the disk: " (prose(away)) "." }
                 (asked.button("/item/restore", "Fetch it again", &fields))
             }
             @if versions.rows.is_empty() { p { "None is known." } } @else {

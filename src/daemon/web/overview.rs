@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::accounts::{budget, standing};
 use super::guard::Posted;
 use super::live::{self, Look};
-use super::page::{Asked, Tone, at, cell, name, row, state, table};
+use super::page::{Asked, Tone, at, cell, name, prose, row, state, table};
 use super::{App, Inner};
 use crate::command::Command;
 use crate::daemon::history::{HOUR_MS, HOURS};
@@ -138,8 +138,8 @@ fn part(web: &Inner, status: &Status, asked: &Asked) -> Result<Markup, ReportErr
     Ok(html! {
         @for degraded in &status.degraded {
             section class="card bad" {
-                p { (state(Tone::Bad, degraded.name.replace('_', " "))) ": " (harmless(&degraded.cause)) }
-                p class="next" { "→ " (harmless(&degraded.next_step)) }
+                p { (state(Tone::Bad, degraded.name.replace('_', " "))) ": " (prose(&degraded.cause)) }
+                p class="next" { "→ " (prose(&degraded.next_step)) }
             }
         }
         (waiting(status))
@@ -242,7 +242,7 @@ fn folder_row(web: &Inner, folder: &FolderStatus, asked: &Asked) -> Markup {
         (cell("State", html! {
             (folder_state(folder))
             @if let Some(degraded) = &folder.degraded {
-                p class="small" { (harmless(&degraded.cause)) br; "→ " (harmless(&degraded.next_step)) }
+                p class="small" { (prose(&degraded.cause)) br; "→ " (prose(&degraded.next_step)) }
             }
         }))
         (cell("Content", html! { (count(folder.files, "file")) br; (size(folder.bytes)) }))
@@ -319,7 +319,7 @@ fn chart(
     let summary = format!("{}, {} at most in an hour", words(sum), words(values.iter().copied().max().unwrap_or(0)));
     html! {
         figure class="card chart" {
-            figcaption { (title) ": " (words(sum)) }
+            figcaption { (words(sum)) }
             svg viewBox="0 0 240 60" role="img" aria-label={ (title) " by the hour: " (summary) } class=(class) preserveAspectRatio="none" {
                 line x1="0" y1="59.5" x2="240" y2="59.5" class="base" {}
                 @for (index, value) in values.iter().enumerate() {

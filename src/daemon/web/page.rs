@@ -103,7 +103,7 @@ impl Asked {
     fn missing(&self, status: StatusCode, screen: &str, why: &str) -> Response {
         let body = html! {
             h1 { @if status == StatusCode::NOT_FOUND { "Not found" } @else { "This did not work" } }
-            p { (shown::harmless(why)) }
+            p { (prose(why)) }
             p { a href="/" { "Back to the overview" } }
         };
         (status, self.page("Not found", screen, body)).into_response()
@@ -151,13 +151,13 @@ fn frame(title: &str, inside: Option<(&str, &Asked)>, said: Option<&Said>, body:
                         }
                         form method="post" action="/logout" class="inline" {
                             (asked.csrf())
-                            button class="quiet" { "Leave" }
+                            button class="quiet" { "Sign out" }
                         }
                     }
                 }
                 main id="main" tabindex="-1" {
                     @if let Some(said) = said {
-                        p class={ "said " @if said.good { "good" } @else { "bad" } } role="status" { (shown::harmless(&said.text)) }
+                        p class={ "said " @if said.good { "good" } @else { "bad" } } role="status" { (prose(&said.text)) }
                     }
                     (body)
                 }
@@ -181,13 +181,13 @@ pub fn outside(app: &App, is_plain: bool) -> Response {
         return (StatusCode::UNAUTHORIZED, "No session.").into_response();
     }
     let body = html! {
-        h1 { "Please come in by a link" }
+        h1 { "Sign in with a link" }
         p { "Run this command on the machine of the agent, and open what it prints. The link works once, for five minutes." }
         pre { code { "agent web" } }
         p { "Whoever may use the agent's control socket may do so: its owner may change everything, its group may look." }
         @if app.password.is_some() { (password(None)) }
     };
-    let page = frame("Come in", None, None, body);
+    let page = frame("Sign in", None, None, body);
     (StatusCode::UNAUTHORIZED, Html(page.into_string())).into_response()
 }
 
@@ -198,7 +198,7 @@ pub fn password(wrong: Option<&str>) -> Markup {
             @if let Some(wrong) = wrong { p class="said bad" role="alert" { (wrong) } }
             label for="password" { "Or the password" }
             input type="password" id="password" name="password" autocomplete="current-password" required;
-            button { "Come in" }
+            button { "Sign in" }
         }
     }
 }
@@ -216,7 +216,7 @@ pub fn entered(cookie: String) -> Response {
             head {
                 meta charset="utf-8";
                 meta http-equiv="refresh" content="0;url=/";
-                title { "Come in · Folder sync agent" }
+                title { "Sign in · Folder sync agent" }
                 link rel="stylesheet" href="/assets/style.css";
             }
             body { main { p { a href="/" { "Go on to the overview" } } } }
@@ -228,6 +228,21 @@ pub fn entered(cookie: String) -> Response {
 /// A name from outside: it can neither change the page nor the order of what stands beside it.
 pub fn name(text: &str) -> Markup {
     html! { bdi class="name" { (shown::harmless(text)) } }
+}
+
+/// A sentence of the agent's own: what stands between backticks is a command, a key or a name.
+pub fn prose(text: &str) -> Markup {
+    let text = shown::harmless(text);
+    let parts: Vec<&str> = text.split('`').collect();
+    // A backtick without its fellow is one that somebody gave a file.
+    let whole = parts.len() % 2 == 1;
+    html! {
+        @if whole {
+            @for (index, part) in parts.iter().enumerate() {
+                @if index % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        } @else { (text) }
+    }
 }
 
 /// How long ago, or how soon, with the moment itself.
@@ -257,7 +272,11 @@ pub fn at(path: &str, query: &[(&str, &str)]) -> String {
 
 /// A cell of a table that becomes a card on narrow screens.
 pub fn cell(label: &str, content: impl maud::Render) -> Markup {
-    html! { td role="cell" data-label=(label) { (content) } }
+    let content = content.render();
+    html! {
+        @if content.0.is_empty() { td role="cell" data-label=(label) {} }
+        @else { td role="cell" data-label=(label) { div { (content) } } }
+    }
 }
 
 /// A table that becomes cards on narrow screens, with a caption for those who do not see where it stands.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::App;
 use super::folder::page_number;
 use super::guard::Posted;
-use super::page::{Asked, ROWS, Tone, at, cell, name, pager, row, state, table, when};
+use super::page::{Asked, ROWS, Tone, at, cell, name, pager, prose, row, state, table, when};
 use crate::command::Command;
 use crate::report::QuarantineReport;
 use crate::shown::{harmless, size};
@@ -58,7 +58,7 @@ fn one(rejected: &QuarantineReport, asked: &Asked) -> Markup {
             span class="small" { "number " (number) " in " (name(&rejected.folder)) ", " (size(rejected.size)) }
             details { summary { "SHA-256 and version" } code class="long" { (rejected.sha256) } br; (name(&rejected.version)) }
         }))
-        (cell("Why", html! { (harmless(&rejected.reason)) br; span class="small" { "hook " (name(&rejected.hook)) ": " (rejected.verdict) } }))
+        (cell("Why", html! { (prose(&rejected.reason)) br; span class="small" { "hook " (name(&rejected.hook)) ": " (rejected.verdict) } }))
         (cell("Since", html! {
             (when(rejected.at, asked.now))
             @if let Some(expires) = rejected.expires { br; span class="small" { "goes by itself " (when(expires, asked.now)) } }

@@ -86,7 +86,7 @@ async fn enter(State(app): State<App>, Path(token): Path<String>) -> Response {
                 h1 { "This link does not work any more" }
                 p { "A link works once, for five minutes. Run " code { "agent web" } " for another." }
             };
-            page::plain(StatusCode::GONE, "Come in", body)
+            page::plain(StatusCode::GONE, "Sign in", body)
         }
     }
 }
@@ -110,8 +110,8 @@ async fn login(State(app): State<App>, Form(login): Form<Login>) -> Response {
         Some(session) => page::entered(app.site.set_cookie(Some(&session))),
         None => {
             tracing::warn!("somebody gave a wrong password to the page in the browser");
-            let body = html! { h1 { "Come in" } (page::password(Some("This is not the password."))) };
-            page::plain(StatusCode::UNAUTHORIZED, "Come in", body)
+            let body = html! { h1 { "Sign in" } (page::password(Some("This is not the password."))) };
+            page::plain(StatusCode::UNAUTHORIZED, "Sign in", body)
         }
     }
 }

@@ -6,13 +6,25 @@
   const sentence = document.getElementById("sentence");
   const note = document.getElementById("live-note");
   let waiting = null;
+  let pressed = false;
 
-  const isUsed = () => part.contains(document.activeElement) || part.querySelector("details.confirm[open]") !== null;
+  // What somebody reads out, marks, presses or fills in stays where it is.
+  const isUsed = () => {
+    const marked = window.getSelection();
+    return pressed
+      || part.contains(document.activeElement)
+      || part.querySelector("details.confirm[open]") !== null
+      || (marked !== null && !marked.isCollapsed && part.contains(marked.anchorNode));
+  };
 
   const show = (look) => {
-    // What somebody is about to press or to fill in stays where it is.
-    if (isUsed()) { waiting = look; return; }
+    if (isUsed()) {
+      waiting = look;
+      note.textContent = " · waits while you are in it";
+      return;
+    }
     waiting = null;
+    note.textContent = " · live";
     const open = new Set([...part.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent));
     part.innerHTML = look.html;
     for (const summary of part.querySelectorAll("details > summary")) {
@@ -26,7 +38,11 @@
     show(look);
   };
 
-  part.addEventListener("focusout", () => setTimeout(() => { if (waiting) show(waiting); }, 0));
+  const later = () => setTimeout(() => { if (waiting) show(waiting); }, 300);
+  part.addEventListener("pointerdown", () => { pressed = true; });
+  window.addEventListener("pointerup", () => setTimeout(() => { pressed = false; later(); }, 300));
+  window.addEventListener("pointercancel", () => { pressed = false; later(); });
+  part.addEventListener("focusout", later);
 
   const open = () => {
     const source = new EventSource(part.dataset.live);
