@@ -571,13 +571,15 @@ async fn acts(bed: &Bed, browser: &Browser, base: &str) {
     browser.press("#wanted button").await;
     browser.shows("In a mirror the cloud decides").await;
     let minutes = bed.dir.path().join("both/minutes.txt");
-    let before = fs::read_to_string(&minutes).unwrap();
+    let before = "what the cloud says later";
+    bed.cloud().write("/Projects/Both/minutes.txt", before).unwrap();
+    until("it is on disk", || fs::read_to_string(&minutes).is_ok_and(|now| now == before));
     let page = versions("both", "minutes.txt").await;
     assert!(page.contains("Put it back"), "{page}");
     opened("Put it back", "").await;
     browser.press("#wanted button").await;
     browser.shows("Put back,").await;
-    assert_ne!(fs::read_to_string(&minutes).unwrap(), before);
+    assert_eq!(fs::read_to_string(&minutes).unwrap(), "what the cloud says");
     // A callback from its making to its end.
     let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/told", server.local_addr().unwrap());

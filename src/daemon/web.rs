@@ -133,13 +133,13 @@ impl Web {
         loop {
             let wish = wishes.borrow_and_update().clone();
             let mut listening = self.listening.lock().await;
-            let now = listening.as_ref().map(|listening| &listening.settings);
-            if now != Some(&wish) && !(wish.is_none() && now.is_none()) {
+            let now = listening.as_ref().and_then(|listening| listening.settings.as_ref());
+            // One that was asked for by a command goes on until it is idle, unless the configuration asks for another.
+            if now != wish.as_ref() {
                 if let Some(old) = listening.take() {
                     old.stop.cancel();
                 }
-                self.shared.set_degraded(PAGE, None);
-                if let Some(settings) = wish
+                if let Some(settings) = wish.clone()
                     && let Err(why) = self.listen(&mut listening, settings.listen, Some(settings.clone())).await
                 {
                     tracing::error!(cause = why, "the page is not served");
@@ -152,6 +152,9 @@ impl Web {
                         }),
                     );
                 }
+            }
+            if listening.is_some() == wish.is_some() {
+                self.shared.set_degraded(PAGE, None);
             }
             drop(listening);
             tokio::select! {
