@@ -177,6 +177,7 @@ impl Account {
             resets_at: limits.per_day.map(|_| resets_at(now.wall)),
             closed_until: None,
             forecast: None,
+            forecast_days: None,
         }
     }
 }
