@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::config::Config;
 use crate::report::{
     AccountStatus, Budget, ConflictRow, Digested, EventCounts, EventQuery, EventRow, FolderState, FolderStatus,
-    HoldRow, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
+    HoldRow, PlanRow, ProblemRow, Progress, ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why, WhyFacts,
 };
 
 /// See the module.
@@ -67,6 +67,7 @@ impl Reports for Unstarted {
                 verified: None,
                 oldest_seen: None,
                 digested: Digested::default(),
+                progress: Progress::default(),
                 transfers: Vec::new(),
             })
             .collect();
@@ -129,6 +130,7 @@ impl Reports for Unstarted {
             events: Vec::new(),
             versions: Vec::new(),
             hooks: Vec::new(),
+            facts: WhyFacts { action: "nothing".into(), state: "unknown".into(), ..WhyFacts::default() },
         })
     }
 }
