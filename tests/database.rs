@@ -2,6 +2,7 @@
 //! damaged. Whatever becomes of it, nothing is deleted, and nothing is transferred that is on both sides.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -298,18 +299,17 @@ fn write_fixture() {
         text.push_str(sql);
         text.push_str(";\n");
     }
-    for (table, sql) in made.iter().filter(|(_, sql)| sql.starts_with("CREATE TABLE")) {
-        let _ = sql;
+    for (table, _) in made.iter().filter(|(_, sql)| sql.starts_with("CREATE TABLE")) {
         let columns: Vec<String> = select(&format!("SELECT name, '' FROM pragma_table_info('{table}')"))
             .into_iter()
             .map(|(name, _)| name)
             .collect();
         let values: Vec<String> = columns.iter().map(|column| format!("quote({column})")).collect();
         for (row, _) in select(&format!("SELECT {}, '' FROM {table}", values.join(" || ',' || "))) {
-            text.push_str(&format!("INSERT INTO {table} ({}) VALUES ({row});\n", columns.join(",")));
+            writeln!(text, "INSERT INTO {table} ({}) VALUES ({row});", columns.join(",")).unwrap();
         }
     }
-    text.push_str(&format!("PRAGMA application_id = {};\nPRAGMA user_version = {schema};\nCOMMIT;\n", 0x4653_4167));
+    writeln!(text, "PRAGMA application_id = {};\nPRAGMA user_version = {schema};\nCOMMIT;", 0x4653_4167).unwrap();
     let text = text.replace(&local.to_uppercase(), "@LOCAL@").replace(mark.trim(), "@MARK@");
     fs::create_dir_all(fixtures()).unwrap();
     fs::write(fixtures().join(format!("state-{schema}.sql")), text).unwrap();

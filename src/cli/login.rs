@@ -376,14 +376,12 @@ async fn former(places: &Places, account: &str) -> Option<Former> {
         let login = known.login.unwrap_or_else(|| user_id.clone());
         Some(Former { user_id, login })
     };
-    match of_agent.await {
-        Some(former) => Some(former),
-        None => {
-            let file = CredentialFile::new(places.credentials_dir(), account).ok()?;
-            let identity = file.load().ok()?.current.identity?;
-            Some(Former { user_id: identity.user_id, login: identity.login })
-        }
+    if let Some(former) = of_agent.await {
+        return Some(former);
     }
+    let file = CredentialFile::new(places.credentials_dir(), account).ok()?;
+    let identity = file.load().ok()?.current.identity?;
+    Some(Former { user_id: identity.user_id, login: identity.login })
 }
 
 /// The configuration file with the account in it, not yet saved.

@@ -134,9 +134,9 @@ pub async fn restore(args: &RestoreArgs, places: &Places, around: &Surroundings,
 impl Restored<'_> {
     fn tell(&self, json: bool, screen: &mut Screen) -> Outcome {
         if json {
-            screen.json(self)?
+            screen.json(self)?;
         } else {
-            screen.line(&self.message)?
+            screen.line(&self.message)?;
         }
         Ok(Exit::Fine)
     }

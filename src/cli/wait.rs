@@ -43,7 +43,7 @@ pub struct WaitArgs {
 
 /// How waiting ended, for programs.
 #[derive(Serialize)]
-struct Waited<'a> {
+struct Ended<'a> {
     schema: u32,
     in_sync: bool,
     folder: Option<&'a str>,
@@ -95,7 +95,7 @@ impl Wish {
         let ended = self.come_true(places, limit).await;
         if json {
             let failure = ended.as_ref().err();
-            screen.json(&Waited {
+            screen.json(&Ended {
                 schema: SCHEMA_VERSION,
                 in_sync: failure.is_none(),
                 folder: self.folder.as_deref(),

@@ -253,7 +253,7 @@ impl Places {
     /// A directory that somebody made for the agent, with nothing but the configuration in it, becomes private.
     fn close_empty_state_dir(&self) -> io::Result<()> {
         let metadata = fs::metadata(&self.state_dir)?;
-        if metadata.mode() & 0o077 == 0 || metadata.uid() != rustix::process::geteuid().as_raw() {
+        if metadata.mode().trailing_zeros() >= 6 || metadata.uid() != rustix::process::geteuid().as_raw() {
             return Ok(());
         }
         for entry in fs::read_dir(&self.state_dir)? {

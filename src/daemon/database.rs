@@ -20,7 +20,7 @@ use crate::store::{SCHEMA, Store, StoreError};
 const GENERATION_NAME: &str = "state.generation";
 /// How often the generation is raised while something changes: what a copy of the database may be older by without being recognised after
 /// a crash. An orderly end raises it as well.
-const RAISED_EVERY: Duration = Duration::from_secs(60);
+const RAISED_EVERY: Duration = Duration::from_mins(1);
 /// Job numbers a second that are left out after a new beginning.
 const JOBS_PER_SECOND: u64 = 1_000;
 
@@ -140,8 +140,11 @@ pub fn write_copy(path: &Path, copy: &Path) -> Result<(), CopyError> {
 /// Moves a database out of the way, with its log.
 pub fn move_aside(path: &Path, why: &str) -> io::Result<PathBuf> {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let aside = (0..).map(|more| beside(path, &format!("{why}-{}", seconds + more))).find(|aside| !aside.exists());
-    let aside = aside.unwrap_or_else(|| beside(path, why));
+    let mut number = seconds;
+    while beside(path, &format!("{why}-{number}")).exists() {
+        number += 1;
+    }
+    let aside = beside(path, &format!("{why}-{number}"));
     for ending in ["-wal", "-shm", ""] {
         match fs::rename(with_ending(path, ending), with_ending(&aside, ending)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

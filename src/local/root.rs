@@ -238,7 +238,7 @@ fn check_mark(root: &Path, ours: &OwnedFd, mark: &str, create: bool) -> Result<(
             // It was watched before: by us, under other rows, or by an agent whose database is gone. If nobody has it open now, it is ours.
             if fs::flock(ours, FlockOperation::NonBlockingLockExclusive).is_err() {
                 let why = "another agent works in this directory; stop that one, or choose another directory";
-                return Err(error(DiskErrorKind::Item, "use the folder", &root.display(), &why));
+                return Err(error(DiskErrorKind::Item, "use the folder", &root.display(), why));
             }
             put_aside(ours).map_err(|why| not_writable("keep what is in", &shown, why))?;
             tracing::info!(folder = %root.display(), "the directory was watched before; its files are adopted");
