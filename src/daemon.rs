@@ -17,6 +17,8 @@ pub mod bandwidth;
 mod checkpoint;
 pub mod client;
 pub mod control;
+pub mod database;
+mod explain;
 pub mod fetch;
 pub mod figures;
 mod history;
@@ -30,6 +32,7 @@ mod recall;
 mod reports;
 mod socket;
 mod thread;
+pub mod transfers;
 mod unstarted;
 pub mod upload;
 pub mod verify;
@@ -40,7 +43,8 @@ pub mod world;
 pub use reports::{folder_state, offline_reports};
 
 use thread::Control;
-use world::{Counters, Message, Transfers};
+use transfers::Transfers;
+use world::{Counters, Message};
 
 /// Places in the queue to the control thread: one for every job and every command, so that nobody waits to be heard.
 const QUEUE_PLACES: usize = crate::engine::JOBS_MOST + COMMANDS_WAITING + 512;
@@ -99,13 +103,16 @@ impl RunError {
 pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result<RunEnd, RunError> {
     places.make_state_dirs().map_err(|why| RunError::failed("make the state directory", why))?;
     let _lock = lock::take(&places.state_dir)?;
-    let mut store = crate::store::Store::open(&places.database()).map_err(|why| RunError::State(why.to_string()))?;
+    let database::Opened { mut store, told } = database::open(places)?;
     store.count_start().map_err(|why| RunError::State(why.to_string()))?;
 
     let (inputs, queue) = sync_channel(QUEUE_PLACES);
     let transfers = Transfers::default();
     let notices = options.notices.clone().unwrap_or_else(world::notices);
     let shared = Arc::new(thread::Shared::default());
+    if let Some(told) = told {
+        shared.remark(told);
+    }
     let world = world::World::new(
         tokio::runtime::Handle::current(),
         inputs.clone(),
@@ -120,7 +127,7 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     let looking = looking::Looking::new(folders.clone(), world.watches(), inputs.clone());
     let control = Control {
         store,
-        database: places.database(),
+        places: places.clone(),
         queue,
         world,
         shared: Arc::clone(&shared),
@@ -148,7 +155,9 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     let showing = tokio::spawn(page.clone().follow(shared.web_wishes()));
     let keeping = tokio::spawn(keeper::forward(ordered, inputs.clone(), places.clone(), Arc::clone(&shared), page));
     let watching = watch::config(places.clone(), inputs.clone(), Arc::clone(&shared), stop.clone());
+    let ignoring = watch::ignore_files(places.clone(), inputs.clone(), Arc::clone(&shared), stop.clone());
     let checkpoints = checkpoint::start(places.database(), stop.clone());
+    let generations = database::keep_generation(places, stop.clone());
     let service = keeper::service(Arc::clone(&reports), Arc::clone(&shared), stop.clone());
 
     let ended = tokio::select! {
@@ -166,7 +175,11 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     }
     keeping.abort();
     drop(watching);
-    for task in [serving.await.map(drop), checkpoints.await, service.await, showing.await, counting.await] {
+    let of_page = [showing.await, counting.await];
+    for task in [serving.await.map(drop), checkpoints.await, generations.await, ignoring.await, service.await]
+        .into_iter()
+        .chain(of_page)
+    {
         if let Err(error) = task {
             tracing::debug!(%error, "a task ended early");
         }
@@ -223,7 +236,7 @@ pub async fn command_alone(places: &Places, config: &Config, command: Command) -
     let (places, config) = (places.clone(), config.clone());
     tokio::task::spawn_blocking(move || {
         let _lock = lock::take(&places.state_dir)?;
-        let store = crate::store::Store::open(&places.database()).map_err(|why| RunError::State(why.to_string()))?;
+        let store = database::open(&places)?.store;
         thread::one_command(store, &config, &places.credentials_dir(), command)
     })
     .await

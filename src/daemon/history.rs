@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::world::{Counters, Transfers};
+use super::transfers::Transfers;
+use super::world::Counters;
 use crate::tree::Wall;
 
 /// How often the counts are looked at.

@@ -37,7 +37,6 @@ mod serve;
 mod session;
 
 use guard::Site;
-use overview::Paces;
 use session::{Role, Sessions};
 
 /// Event streams at one time, over all sessions: each of them costs a look every few seconds.
@@ -63,7 +62,6 @@ pub struct Inner {
     shared: Arc<Shared>,
     history: History,
     sessions: Sessions,
-    paces: Paces,
     streams: Arc<Semaphore>,
     listening: tokio::sync::Mutex<Option<Listening>>,
     began: Instant,
@@ -118,7 +116,6 @@ impl Web {
             shared,
             history,
             sessions: Sessions::default(),
-            paces: Paces::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MOST)),
             listening: tokio::sync::Mutex::default(),
             began: Instant::now(),
@@ -153,7 +150,7 @@ impl Web {
                     );
                 }
             }
-            if listening.is_some() == wish.is_some() {
+            if wish.is_none() || listening.is_some() {
                 self.shared.set_degraded(PAGE, None);
             }
             drop(listening);
@@ -283,7 +280,6 @@ impl Inner {
             return Ok(Arc::clone(status));
         }
         let status = Arc::new(self.reports.status()?);
-        self.paces.note(&status);
         *slot = Some((Instant::now(), Arc::clone(&status)));
         Ok(status)
     }

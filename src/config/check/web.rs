@@ -6,9 +6,6 @@ use std::path::PathBuf;
 use super::super::raw::{Block, Wrong};
 use super::super::{PasswordHash, WebSettings, value};
 
-/// The keys that say something only together with `web`.
-const MORE: [&str; 3] = ["web_tls", "web_password_hash", "web_names"];
-
 /// Takes the keys from the outermost table.
 pub fn web(top: &mut Block<'_, '_>) -> Option<WebSettings> {
     let spot = top.spot_of("web");
@@ -30,21 +27,11 @@ pub fn web(top: &mut Block<'_, '_>) -> Option<WebSettings> {
         })
     });
     let names = top.texts("web_names", |text| value::domain(text).map(drop));
-    let Some(spot) = spot else {
-        for key in MORE {
-            if let Some(spot) = top.spot_of(key) {
-                top.complain_at(
-                    &spot,
-                    Wrong::new("this key goes with `web` only").hint("add web = \"127.0.0.1:8477\""),
-                );
-            }
-        }
-        return None;
-    };
     if let (Some(tls_spot), None) = (tls_spot, &tls) {
         top.complain_at(&tls_spot, Wrong::new("`web_tls` needs both `cert` and `key`"));
     }
-    let listen = listen?;
+    // Whoever takes `web` away for a while need not take the others away too.
+    let (listen, spot) = (listen?, spot?);
     if !listen.ip().is_loopback() && (tls.is_none() || password_hash.is_none()) {
         let wrong = Wrong::new("other machines could reach this, in the clear or without a password");
         top.complain_at(&spot, wrong.hint("write web = \"127.0.0.1:8477\", or set `web_tls` and `web_password_hash`"));

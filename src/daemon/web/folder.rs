@@ -55,7 +55,7 @@ pub async fn page(asked: Asked, Query(wanted): Query<Wanted>) -> Response {
         let live = at("/live/folder", &[("name", &wanted.name)]);
         Ok(html! {
             h1 { "Folder " (name(&wanted.name)) }
-            div id="live" data-live=(live) { (part(web, &status, &made)) }
+            div id="live" data-live=(live) { (part(&status, &made)) }
             (actions(&status, &made))
             (tree(web, &wanted)?)
         })
@@ -67,11 +67,11 @@ pub async fn page(asked: Asked, Query(wanted): Query<Wanted>) -> Response {
 pub async fn live(asked: Asked, Query(wanted): Query<Wanted>) -> Response {
     live::stream(asked, move |asked| {
         let web = &asked.app.web;
-        Ok(Look::of(&part(web, &status_of(web, &wanted.name)?, asked)))
+        Ok(Look::of(&part(&status_of(web, &wanted.name)?, asked)))
     })
 }
 
-fn part(web: &Inner, folder: &FolderStatus, asked: &Asked) -> Markup {
+fn part(folder: &FolderStatus, asked: &Asked) -> Markup {
     let problems = at("/folder/problems", &[("name", &folder.name)]);
     html! {
         p class="sentence" { (folder_state(folder)) }
@@ -84,7 +84,7 @@ fn part(web: &Inner, folder: &FolderStatus, asked: &Asked) -> Markup {
             dt { "On disk" } dd { (name(&folder.local)) }
             dt { "Mode" } dd { (folder.mode) }
             dt { "Content" } dd { (count(folder.files, "file")) ", " (count(folder.folders, "folder")) ", " (size(folder.bytes)) }
-            dt { "To do" } dd { (progress(web, folder)) }
+            dt { "To do" } dd { (progress(folder)) }
             dt { "Problems" }
             dd { @if folder.problems == 0 { "none" } @else { a href=(problems) { (count(folder.problems, "problem")) } } }
             dt { "All of it seen since" }

@@ -1,8 +1,7 @@
 //! The first screen: one sentence, the folders with their progress, the accounts with their budget, and the last 24 hours.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::response::Response;
 use maud::{Markup, html};
@@ -20,54 +19,8 @@ use crate::tree::Wall;
 
 /// Transfers shown for one folder.
 const TRANSFERS_SHOWN: usize = 3;
-/// How much a new measurement of a pace counts, beside the older ones.
-const PACE_WEIGHT: f64 = 0.3;
-/// Two looks that are nearer to one another measure nothing.
-const PACE_EVERY: Duration = Duration::from_secs(1);
-/// A pace that was measured longer ago is none.
-const PACE_LIVES: Duration = Duration::from_secs(30);
-
-/// How fast folders come along, by what was left at the looks before.
-#[derive(Debug, Default)]
-pub struct Paces(Mutex<HashMap<String, Pace>>);
-
-#[derive(Debug)]
-struct Pace {
-    at: Instant,
-    left: u64,
-    per_second: f64,
-}
-
-impl Paces {
-    /// Notes what is left now.
-    pub fn note(&self, status: &Status) {
-        let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        paces.retain(|name, _| status.folders.iter().any(|folder| folder.name == *name));
-        for folder in &status.folders {
-            let under_way: u64 = folder.transfers.iter().map(|transfer| transfer.done).sum();
-            let left = folder.pending_bytes.saturating_sub(under_way);
-            let now = Instant::now();
-            match paces.get_mut(&folder.name) {
-                Some(pace) if now - pace.at < PACE_EVERY => {}
-                Some(pace) => {
-                    let seconds = (now - pace.at).as_secs_f64();
-                    let done = pace.left.saturating_sub(left) as f64 / seconds;
-                    let old = if now - pace.at > PACE_LIVES { done } else { pace.per_second };
-                    *pace = Pace { at: now, left, per_second: old + (done - old) * PACE_WEIGHT };
-                }
-                None => _ = paces.insert(folder.name.clone(), Pace { at: now, left, per_second: 0.0 }),
-            }
-        }
-    }
-
-    /// Bytes a second, and the time that the rest takes at this pace; nothing while nothing moves.
-    fn of(&self, folder: &str) -> Option<(u64, Duration)> {
-        let paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let pace = paces.get(folder).filter(|pace| pace.left > 0 && pace.per_second >= 1.0)?;
-        let rest = Duration::try_from_secs_f64(pace.left as f64 / pace.per_second).ok()?;
-        Some((pace.per_second as u64, Duration::from_secs(rest.as_secs())))
-    }
-}
+/// What is wrong with the agent itself, by name; the rest of what a status names is told below.
+const TROUBLE: [&str; 3] = ["store", "config", "accounts"];
 
 /// The page.
 pub async fn page(asked: Asked) -> Response {
@@ -102,7 +55,7 @@ fn sentence(status: &Status) -> (Tone, String) {
     };
     let needs_sign_in = status.accounts.iter().find(sign_in);
     let halted = status.folders.iter().filter(|folder| folder.state == FolderState::Halted).count() as u64;
-    if let Some(degraded) = status.degraded.iter().find(|degraded| degraded.halts()) {
+    if let Some(degraded) = status.degraded.iter().find(|degraded| TROUBLE.contains(&degraded.name.as_str())) {
         (Tone::Bad, format!("The agent is in trouble: {}", harmless(&degraded.cause)))
     } else if let Some(account) = needs_sign_in {
         (Tone::Bad, format!("Account {} needs a sign-in", harmless(&account.name)))
@@ -150,7 +103,7 @@ fn part(web: &Inner, status: &Status, asked: &Asked) -> Result<Markup, ReportErr
                 pre { code { "agent add-folder REMOTE LOCAL" } }
             } @else {
                 (table("Folders", &["Folder", "State", "Content", "To do", "Actions"], html! {
-                    @for folder in &status.folders { (folder_row(web, folder, asked)) }
+                    @for folder in &status.folders { (folder_row(folder, asked)) }
                 }))
                 p class="actions" { (asked.button("/sync", "Ask the cloud now", &[("back", "/")])) }
             }
@@ -231,7 +184,7 @@ pub fn folder_state(folder: &FolderStatus) -> Markup {
     state(tone, words)
 }
 
-fn folder_row(web: &Inner, folder: &FolderStatus, asked: &Asked) -> Markup {
+fn folder_row(folder: &FolderStatus, asked: &Asked) -> Markup {
     let paused = folder.state == FolderState::Paused;
     let fields = [("folder", folder.name.as_str()), ("back", "/")];
     row(html! {
@@ -246,7 +199,7 @@ fn folder_row(web: &Inner, folder: &FolderStatus, asked: &Asked) -> Markup {
             }
         }))
         (cell("Content", html! { (count(folder.files, "file")) br; (size(folder.bytes)) }))
-        (cell("To do", progress(web, folder)))
+        (cell("To do", progress(folder)))
         (cell("Actions", html! {
             @if asked.may_change() {
                 @if paused { (asked.button("/resume", "Go on", &fields)) } @else { (asked.button("/pause", "Pause", &fields)) }
@@ -256,7 +209,7 @@ fn folder_row(web: &Inner, folder: &FolderStatus, asked: &Asked) -> Markup {
 }
 
 /// What is left to do, how fast it goes, and what is under way.
-pub fn progress(web: &Inner, folder: &FolderStatus) -> Markup {
+pub fn progress(folder: &FolderStatus) -> Markup {
     let under_way: u64 = folder.transfers.iter().map(|transfer| transfer.done).sum();
     let done = folder.bytes + under_way;
     let all = folder.bytes + folder.pending_bytes.max(under_way);
@@ -268,8 +221,13 @@ pub fn progress(web: &Inner, folder: &FolderStatus) -> Markup {
         @if folder.pending_bytes > 0 {
             br; progress max=(all) value=(done) aria-label={ "Progress of folder " (folder.name) } { (size(done)) " of " (size(all)) }
         }
-        @if let Some((speed, rest)) = web.paces.of(&folder.name) {
-            p class="small" { (size(speed)) "/s, about " (span(rest)) " left" }
+        @let pace = folder.progress;
+        @if pace.down.is_some() || pace.up.is_some() {
+            p class="small" {
+                @if let Some(down) = pace.down { (size(down)) "/s from the cloud " }
+                @if let Some(up) = pace.up { (size(up)) "/s to the cloud " }
+                @if let Some(left) = pace.seconds_left { "about " (span(Duration::from_secs(left))) " left" }
+            }
         }
         @for transfer in folder.transfers.iter().take(TRANSFERS_SHOWN) {
             p class="small" {
