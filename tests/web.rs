@@ -1,5 +1,6 @@
 //! The page in the browser: driven by a real Chromium through each screen, and attacked.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -108,7 +109,7 @@ impl Raw {
         assert_eq!(answer.status, 200, "{answer:?}");
         let cookie = answer.head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
         assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
-        raw.cookie = cookie.split(';').next().unwrap().to_owned();
+        cookie.split(';').next().unwrap().clone_into(&mut raw.cookie);
         raw
     }
 
@@ -117,18 +118,18 @@ impl Raw {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let mut request = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
         if !headers.iter().any(|(name, _)| *name == "host") {
-            request += &format!("host: {}\r\n", self.address);
+            write!(request, "host: {}\r\n", self.address).unwrap();
         }
         if !self.cookie.is_empty() {
-            request += &format!("cookie: {}\r\n", self.cookie);
+            write!(request, "cookie: {}\r\n", self.cookie).unwrap();
         }
         for (name, value) in headers {
-            request += &format!("{name}: {value}\r\n");
+            write!(request, "{name}: {value}\r\n").unwrap();
         }
         if method == "POST" {
             request += "content-type: application/x-www-form-urlencoded\r\n";
         }
-        request += &format!("content-length: {}\r\n\r\n{body}", body.len());
+        write!(request, "content-length: {}\r\n\r\n{body}", body.len()).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();

@@ -103,13 +103,13 @@ fn with_headers(mut response: Response) -> Response {
 fn check(app: &App, request: &mut Request) -> Result<(), Box<Response>> {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
     if !app.site.is_called(&host) {
-        return Err(refuse(
+        return Err(Box::new(refuse(
             StatusCode::MISDIRECTED_REQUEST,
             "This agent does not go by that name. `web_names` adds one.",
-        ));
+        )));
     }
     if !comes_from_here(app, request, &host) {
-        return Err(refuse(StatusCode::FORBIDDEN, "Another page asked for this."));
+        return Err(Box::new(refuse(StatusCode::FORBIDDEN, "Another page asked for this.")));
     }
     app.web.touched();
     let session = app.site.token(request.headers()).and_then(|token| app.web.sessions.find(token));
@@ -142,8 +142,8 @@ fn has_bearer(app: &App, headers: &HeaderMap) -> bool {
     bearer.zip(app.web.metrics_token()).is_some_and(|(bearer, own)| same(bearer.trim(), &own))
 }
 
-fn refuse(status: StatusCode, text: &'static str) -> Box<Response> {
-    Box::new((status, text).into_response())
+fn refuse(status: StatusCode, text: &'static str) -> Response {
+    (status, text).into_response()
 }
 
 /// A form of ours, from somebody who may change something.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use axum::http::header::RETRY_AFTER;
+use axum::http::header::{CONNECTION, RETRY_AFTER};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
@@ -53,7 +53,9 @@ where
 {
     let Ok(place) = Arc::clone(&asked.app.web.streams).try_acquire_owned() else {
         let text = "Too many pages are watched already.";
-        return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, ASK_AGAIN_S)], text).into_response();
+        // Whoever asks for thousands keeps no connection from others.
+        let headers = [(RETRY_AFTER, ASK_AGAIN_S), (CONNECTION, "close")];
+        return (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response();
     };
     let watched = Watched { asked, look: Arc::new(look), last: None, _place: place };
     let looks = stream::unfold(watched, |mut watched| async move {

@@ -79,16 +79,14 @@ async fn missing(asked: Asked) -> Response {
 
 /// A link from the control socket.
 async fn enter(State(app): State<App>, Path(token): Path<String>) -> Response {
-    match app.web.sessions.enter(&token) {
-        Some(session) => page::entered(app.site.set_cookie(Some(&session))),
-        None => {
-            let body = html! {
-                h1 { "This link does not work any more" }
-                p { "A link works once, for five minutes. Run " code { "agent web" } " for another." }
-            };
-            page::plain(StatusCode::GONE, "Sign in", body)
-        }
+    if let Some(session) = app.web.sessions.enter(&token) {
+        return page::entered(app.site.set_cookie(Some(&session)));
     }
+    let body = html! {
+        h1 { "This link does not work any more" }
+        p { "A link works once, for five minutes. Run " code { "agent web" } " for another." }
+    };
+    page::plain(StatusCode::GONE, "Sign in", body)
 }
 
 #[derive(Deserialize)]
@@ -106,14 +104,12 @@ async fn login(State(app): State<App>, Form(login): Form<Login>) -> Response {
         }
         fits
     };
-    match app.web.sessions.open(Role::Changes).filter(|_| fits) {
-        Some(session) => page::entered(app.site.set_cookie(Some(&session))),
-        None => {
-            tracing::warn!("somebody gave a wrong password to the page in the browser");
-            let body = html! { h1 { "Sign in" } (page::password(Some("This is not the password."))) };
-            page::plain(StatusCode::UNAUTHORIZED, "Sign in", body)
-        }
+    if fits && let Some(session) = app.web.sessions.open(Role::Changes) {
+        return page::entered(app.site.set_cookie(Some(&session)));
     }
+    tracing::warn!("somebody gave a wrong password to the page in the browser");
+    let body = html! { h1 { "Sign in" } (page::password(Some("This is not the password."))) };
+    page::plain(StatusCode::UNAUTHORIZED, "Sign in", body)
 }
 
 /// Ends a session. Who may only look may leave as well, so that the form is checked here.
