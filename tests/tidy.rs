@@ -122,7 +122,28 @@ const PLACES: &[(&str, &[&str])] = &[
 
 /// Parts of the engine that own their state, and the parts beside them that each may name.
 const COMPONENTS: &[(&str, &[&str])] = &[
-    ("engine/ctx", &["effect", "input"]),
+    ("engine/ctx", &["effect", "input", "paths"]),
+    ("engine/paths", &[]),
+    ("engine/budget", &["input"]),
+    ("engine/queues", &[]),
+    ("engine/health", &[]),
+    ("engine/jobs", &["local", "remote", "slots"]),
+    ("engine/room", &["ctx"]),
+    ("engine/retention", &["ctx", "effect", "holds"]),
+    ("engine/undo", &["ctx"]),
+    ("engine/holds", &["ctx"]),
+    ("engine/resolve", &["ctx", "effect"]),
+    ("engine/folders", &["ctx", "disk", "filter", "input", "remote", "room"]),
+    (
+        "engine/listen",
+        &["budget", "ctx", "effect", "health", "input", "jobs", "queues", "remote", "again", "cursor", "wake"],
+    ),
+    ("engine/listen/again", &["ctx"]),
+    ("engine/listen/cursor", &["Account", "ctx"]),
+    ("engine/listen/wake", &["Account", "bounds", "ctx", "effect", "input"]),
+    ("engine/remote/root", &["ctx"]),
+    ("engine/remote/rolling", &["ctx"]),
+    ("engine/remote/strays", &[]),
     ("engine/schedule", &[]),
     ("engine/slots", &[]),
     ("engine/remote/questions", &["hints"]),
@@ -131,62 +152,37 @@ const COMPONENTS: &[(&str, &[&str])] = &[
     ("engine/sides", &[]),
     ("engine/effect", &["input"]),
 ];
-/// Files that share the engine's fields. The list may only grow shorter: what is new owns its state.
+/// Files that hold all components at once and pass on what they return: the engine and its router.
+const ROUTES: &[&str] = &["engine", "engine/route"];
+/// Other files that still share the engine's fields. The list may only grow shorter: what is new owns its state.
 const SHARES_ENGINE: &[&str] = &[
-    "engine",
-    "engine/commands",
     "engine/conflict",
     "engine/disk",
     "engine/disk/surprise",
-    "engine/folders",
-    "engine/folders/compare",
-    "engine/folders/size",
-    "engine/health",
-    "engine/holds",
     "engine/hooks",
     "engine/hooks/outbox",
     "engine/hooks/quarantine",
-    "engine/jobs",
     "engine/learn",
-    "engine/listen",
-    "engine/listen/again",
-    "engine/listen/cursor",
-    "engine/listen/stream",
-    "engine/listen/wake",
     "engine/local",
     "engine/local/covered",
     "engine/local/gone",
     "engine/local/hollow",
     "engine/local/moved",
-    "engine/purse",
     "engine/reconcile",
     "engine/reconcile/below",
     "engine/reconcile/calls",
     "engine/reconcile/waits",
     "engine/remote",
-    "engine/remote/rolling",
-    "engine/remote/root",
-    "engine/remote/strays",
-    "engine/resolve",
-    "engine/retention",
-    "engine/room",
     "engine/send",
     "engine/send/answers",
     "engine/send/echoes",
     "engine/send/whole",
-    "engine/undo",
-    "engine/verify",
 ];
 /// Files that take all the names of their parent. The list may only grow shorter.
 const TAKES_ALL_NAMES: &[&str] = &[
     "engine/disk/surprise",
-    "engine/folders/compare",
-    "engine/folders/size",
     "engine/hooks/outbox",
     "engine/hooks/quarantine",
-    "engine/listen/cursor",
-    "engine/listen/stream",
-    "engine/listen/wake",
     "engine/local/covered",
     "engine/local/gone",
     "engine/local/hollow",
@@ -391,6 +387,10 @@ fn beside(code: &str) -> BTreeSet<String> {
     named
 }
 
+fn is_route(module: &str) -> bool {
+    module == ROUTES[0] || is_in(module, ROUTES[1])
+}
+
 fn first_word(path: &str) -> String {
     path.chars().take_while(|c| c.is_alphanumeric() || "_*".contains(*c)).collect()
 }
@@ -422,7 +422,8 @@ fn fewer_files_share_the_engine_and_never_more() {
     for (what, listed) in [("impl Engine", SHARES_ENGINE), ("clippy::wildcard_imports", TAKES_ALL_NAMES)] {
         let found: BTreeSet<String> = sources()
             .into_iter()
-            .filter(|source| is_in(&source.module, "engine") && source.code.contains(what))
+            .filter(|source| is_in(&source.module, "engine") && !is_route(&source.module))
+            .filter(|source| source.code.contains(what))
             .map(|source| source.module)
             .collect();
         let listed: BTreeSet<String> = listed.iter().map(|module| (*module).to_owned()).collect();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::disk::Want;
 use super::effect::{Effect, LocalTask};
 use super::hooks::Story;
-use super::local::seat_of;
 use super::reconcile::{DRIFT, name_on_disk};
+use super::sides::seat_of;
 use super::{Engine, Job, Note, Phase, millis};
 use crate::deed::{Base, DiskErrorKind, Place};
 use crate::hook::HookKind;
@@ -88,7 +88,7 @@ impl Engine {
         let ids: Vec<FolderId> = self.folders.keys().copied().collect();
         for id in ids {
             while let Some(folder) = self.folders.get_mut(&id) {
-                if !self.slots.may_read(id) || !folder.is_open() {
+                if !self.jobs.slots().may_read(id) || !folder.is_open() {
                     break;
                 }
                 let Some(node) = folder.readers.pop_front() else { break };
@@ -110,7 +110,7 @@ impl Engine {
             return Ok(true);
         };
         let edit = item.local.as_ref().and_then(LocalRow::edit).filter(|edit| edit.digests.is_none());
-        let place = self.place(node)?;
+        let place = self.ctx.place(node)?;
         let (Some(edit), Some(Place { base: Base::Tree, path })) = (edit, place) else {
             // It is out of sight, or known by now: its plan is made again a little later.
             match self.ctx.store.work(node)? {
@@ -122,7 +122,7 @@ impl Engine {
         let account = self.folders.get(&id).and_then(|folder| self.accounts.get(&folder.account));
         let hash = account.map_or(HashKind::Sha1, |account| account.capabilities.hash);
         let order = HashOrder { path, stamp: edit.stamp, hash };
-        let Some(job) = self.start(Job::Read { folder: id, node })? else { return Ok(false) };
+        let Some(job) = self.jobs.start(&mut self.ctx.store, Job::Read { folder: id, node })? else { return Ok(false) };
         self.schedule.set_phase(node, Phase::Busy);
         self.ctx.out.push(Effect::Local { job, folder: id, task: LocalTask::Hash(order) });
         Ok(true)
@@ -284,7 +284,7 @@ impl Engine {
         let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
         let edit = edit.unwrap_or(LocalEdit { stamp, digests: None });
         let now = self.ctx.now.wall;
-        let path = self.shown_path(item)?;
+        let path = self.ctx.shown_path(item)?;
         self.put_synced(item, None)?;
         self.ctx.store.set_local(item.node, None)?;
         let id = local_id(item.id.kind(), self.ctx.store.next_job()?);
@@ -298,7 +298,7 @@ impl Engine {
 
     /// The deed of [`Want::Aside`] is done.
     pub(super) fn went_aside(&mut self, item: &ItemRow, parent: NodeId, name: &Name, stamp: Stamp) -> Result<()> {
-        let path = self.shown_path(item)?;
+        let path = self.ctx.shown_path(item)?;
         self.schedule.take_note(item.node, Note::Crowded);
         let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
         let edit = edit.or_else(|| item.is_local_only().then_some(LocalEdit { stamp, digests: None }));
@@ -367,7 +367,7 @@ impl Engine {
         self.missing_on_disk(item)?;
         self.ctx.store.set_local(item.node, None)?;
         self.schedule.set_trash(item.node, None);
-        self.places.clear();
+        self.ctx.paths.directories_moved();
         self.make_ready_again(work);
         Ok(())
     }

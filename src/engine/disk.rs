@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 
 use super::effect::{Effect, Notice};
 use super::reconcile::{DRIFT, LOCAL_IN_THE_WAY};
+use super::resolve;
 use super::sides::id_hash;
-use super::{Engine, Job, Note, PLACES_REMEMBERED, Phase};
+use super::{Engine, Job, Note, Phase};
 use crate::deed::{Base, Deed, DeedOrder, DeedResult, DiskErrorKind, Expect, OnEdit, Place};
 use crate::id::{FolderId, JobId, NodeId};
 use crate::path::{Name, RelPath, mapped_name};
@@ -120,7 +121,7 @@ impl Engine {
     /// A directory above an item, or above the place where it is to go, was lost from the disk.
     fn no_place(&mut self, item: &ItemRow, work: &WorkRow, target: Option<(NodeId, Name)>) -> Result<()> {
         let lost = match target {
-            Some((parent, _)) if self.place(parent)?.is_none() => self.ctx.store.item(parent)?,
+            Some((parent, _)) if self.ctx.place(parent)?.is_none() => self.ctx.store.item(parent)?,
             _ => Some(item.clone()),
         };
         match lost.filter(|lost| lost.synced.is_some()) {
@@ -156,7 +157,7 @@ impl Engine {
             | Want::Move { parent, name }
             | Want::Part { parent, name }
             | Want::Aside { parent, name } => {
-                let Some(at) = self.place(*parent)? else { return Ok(None) };
+                let Some(at) = self.ctx.place(*parent)? else { return Ok(None) };
                 Some((at.join(name), *parent, name.clone()))
             }
             Want::Park | Want::RemoveFile | Want::RemoveFolder => None,
@@ -168,7 +169,7 @@ impl Engine {
             | Want::RemoveFile
             | Want::RemoveFolder
             | Want::Part { .. }
-            | Want::Aside { .. } => match self.place(item.node)? {
+            | Want::Aside { .. } => match self.ctx.place(item.node)? {
                 Some(place) => Some(place),
                 None => return Ok(None),
             },
@@ -232,42 +233,6 @@ impl Engine {
         })
     }
 
-    /// Where an item is on disk.
-    pub(super) fn place(&mut self, node: NodeId) -> Result<Option<Place>> {
-        let mut names: Vec<Name> = Vec::new();
-        let mut at = node;
-        let mut is_folder = true;
-        let mut place = loop {
-            if let Some(place) = self.places.get(&at) {
-                break place.clone();
-            }
-            let Some(item) = self.ctx.store.item(at)? else { return Ok(None) };
-            if at == node {
-                is_folder = item.id.is_folder();
-            }
-            match item.disk_seat() {
-                None => return Ok(None),
-                Some(SeatRow::Root) => break Place::tree(RelPath::root()),
-                Some(SeatRow::Parked(job)) => break Place { base: Base::Parked(job), path: RelPath::root() },
-                Some(SeatRow::At { parent, name }) => {
-                    names.push(name);
-                    at = parent;
-                }
-            }
-        };
-        for name in names.iter().rev() {
-            place = place.join(name);
-        }
-        // Directories are asked for again and again. A file is asked for once, and nothing would clear what is remembered of it.
-        if is_folder {
-            if self.places.len() >= PLACES_REMEMBERED {
-                self.places.clear();
-            }
-            self.places.insert(node, place.clone());
-        }
-        Ok(Some(place))
-    }
-
     /// Items that waited for the disk look again, if the disk is free.
     pub(super) fn release_disk(&mut self) -> Result<()> {
         let ids: Vec<FolderId> = self.folders.keys().copied().collect();
@@ -307,8 +272,7 @@ impl Engine {
     pub(super) fn hand_out(&mut self, id: FolderId, intents: Vec<IntentRow>, again: bool) -> Result<()> {
         let orders = intents.iter().map(|intent| intent.order.clone()).collect();
         // A folder's one batch always has room: the limit on jobs leaves a place for each folder.
-        let job = self.ctx.store.next_job()?;
-        self.jobs.insert(job, Job::Deeds { folder: id, intents, again });
+        let job = self.jobs.start_on_disk(&mut self.ctx.store, Job::Deeds { folder: id, intents, again })?;
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.batch = Some(job);
         }
@@ -360,7 +324,7 @@ impl Engine {
             return Ok(());
         }
         self.ctx.store.drop_intent(job)?;
-        self.decision_met(intent, &result)?;
+        resolve::deed_done(&mut self.ctx, intent, &result)?;
         let Some(item) = self.ctx.store.item(node)? else {
             self.leave(node);
             return Ok(());
@@ -378,7 +342,8 @@ impl Engine {
         match result {
             DeedResult::Done { stamp, displaced } => {
                 if let Some(displaced) = displaced {
-                    self.keep(intent, &item, displaced)?;
+                    let settings = self.folders.get(&id).map(|folder| &folder.settings);
+                    self.retention.keep(&mut self.ctx, settings, intent, &item, displaced)?;
                 }
                 self.seat_changed(intent, &item, stamp, None)?;
             }
@@ -525,7 +490,7 @@ impl Engine {
                     self.forget_staged(item.folder, item.node);
                 }
                 if matches!(intent.order.deed, Deed::Publish { .. } | Deed::Adopt { .. }) {
-                    self.note_arrival(item.folder, item.node)?;
+                    self.note_arrival(item)?;
                 }
                 self.done(item, intent, what)?;
             }
@@ -543,11 +508,7 @@ impl Engine {
     /// Writes the synced tree, and keeps the folder's counts true.
     pub(super) fn put_synced(&mut self, item: &ItemRow, synced: Option<&SyncedRow>) -> Result<()> {
         self.ctx.store.set_synced(item.node, synced)?;
-        if item.id.is_folder() {
-            self.places.clear();
-        } else {
-            self.places.remove(&item.node);
-        }
+        self.ctx.paths.moved_on_disk(item);
         let before = held(item, item.synced.as_ref());
         let after = held(item, synced);
         if let Some(folder) = self.folders.get_mut(&item.folder) {
@@ -565,7 +526,7 @@ impl Engine {
     fn done(&mut self, item: &ItemRow, intent: &IntentRow, what: &'static str) -> Result<()> {
         self.schedule.note_done(item.node, what);
         let work = self.ctx.store.work(item.node)?;
-        let path = self.shown_path(item)?;
+        let path = self.ctx.shown_path(item)?;
         let journal = work.as_ref().and_then(|work| work.journal);
         self.ctx.store.add_action(item.folder, &path, what, journal, self.ctx.now.wall)?;
         let took_ms = work.as_ref().map_or(0, |work| self.ctx.now.wall.since(work.since).max(0));

@@ -160,7 +160,7 @@ impl Engine {
         }
         let path = match up {
             Some(place) => place.to_string(),
-            None => self.shown_path(item)?,
+            None => self.ctx.shown_path(item)?,
         };
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(Vec::new()) };
         let what = Happening {
@@ -217,7 +217,7 @@ impl Engine {
         name: Name,
     ) -> Result<()> {
         // Without a place for it there is no publication either: that is found out on the way.
-        let is_allowed = match self.place(parent)? {
+        let is_allowed = match self.ctx.place(parent)? {
             Some(above) => self.is_allowed(item, work, &above.path.join(&name))?,
             None => true,
         };
@@ -334,7 +334,7 @@ impl Engine {
         }
         let Candidate { kind, sha256, .. } = *candidate;
         let about = Job::Ask { folder: item.folder, node: item.node, hook: Box::new(hook.clone()), kind, sha256 };
-        let Some(job) = self.start(about)? else {
+        let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else {
             return self.put_off(work, ROOM_AWAITED, "waits", "waits for room to ask a hook");
         };
         let file = candidate.file.clone();
@@ -475,7 +475,7 @@ impl Engine {
         (kind, sha256): (HookKind, Sha256),
         effect: &str,
     ) -> Result<()> {
-        let path = self.shown_path(item)?;
+        let path = self.ctx.shown_path(item)?;
         let folder = self.folders.get(&item.folder).map(|folder| folder.settings.name.clone());
         let id = item.id.to_string();
         self.ctx.store.add_run(&NewRun {

@@ -8,8 +8,9 @@ mod strays;
 
 pub(in crate::engine) use hints::{Expectation, Facts, Location, Mark};
 pub(in crate::engine) use questions::{Complete, Listing, Questions, Shown};
-pub(in crate::engine) use root::RootState;
-pub(in crate::engine) use strays::Strays;
+pub(in crate::engine) use rolling::{Verification, may_compare_again, verification_calls};
+pub(in crate::engine) use root::{REMOTE_GONE, RootAnswer, RootState, looked_at_every};
+pub(in crate::engine) use strays::{StrayAnswer, Strays};
 
 use super::Engine;
 use super::learn::Source;
@@ -290,7 +291,7 @@ impl Engine {
 }
 
 /// The names that lead from a folder's whole path to a path in it or at it; nothing if it lies elsewhere. Letters' case makes no difference.
-pub(super) fn below<'a>(top: &str, path: &'a str) -> Option<Vec<&'a str>> {
+pub(in crate::engine) fn below<'a>(top: &str, path: &'a str) -> Option<Vec<&'a str>> {
     let names = |path: &'a str| path.split('/').filter(|name| !name.is_empty());
     let mut rest = names(path);
     for name in top.split('/').filter(|name| !name.is_empty()) {

@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::conflict::{NAME_IN_CLOUD, SCANS_AWAITED};
 use super::disk::Want;
 use super::effect::{Effect, Notice, Task};
-use super::learn::{DEEPEST_PATH, Source};
-use super::local::seat_of;
-use super::purse::CallKind;
+use super::learn::Source;
+use super::paths::DEEPEST_PATH;
+use super::queues::CallKind;
 use super::reconcile::name_on_disk;
+use super::sides::seat_of;
 use super::{Engine, Job, Note, Phase};
 use crate::deed::{Base, Place};
 use crate::id::{AccountId, FolderId, ItemId, ItemKind, JobId, NodeId};
@@ -200,8 +201,7 @@ impl Engine {
 
     /// Whether directories are still to be scanned, or are being scanned now.
     fn scans_left(&self, id: FolderId) -> Result<bool> {
-        let scans_now = self.jobs.values().any(|job| matches!(job, Job::Scan { folder, .. } if *folder == id));
-        Ok(scans_now || self.ctx.store.scan_left(id)?)
+        Ok(self.jobs.scans(id) || self.ctx.store.scan_left(id)?)
     }
 
     /// Whether something may go on though directories are still to be scanned.
@@ -233,13 +233,10 @@ impl Engine {
         let mut at = Some(parent);
         while let Some(node) = at {
             if node == item.node {
-                for other in chain {
-                    if let Some(other) = self.ctx.store.item(other)?
-                        && matches!(self.plan_of(&other), Action::MoveRemote { .. })
-                    {
-                        self.await_node(work, &other)?;
-                        return Ok(false);
-                    }
+                let moves = |plan: &Action| matches!(plan, Action::MoveRemote { .. });
+                if let Some(other) = self.opens_circle(&chain, moves)? {
+                    self.await_node(work, &other)?;
+                    return Ok(false);
                 }
                 if self.policy(item.folder).mode == Mode::Upload {
                     let text = "in the cloud the folder that is to hold it lies in it; move one of the two";
@@ -284,7 +281,7 @@ impl Engine {
             return Ok(false);
         }
         if kind == ItemKind::File {
-            return Ok(work.approved || !self.brake_writes(item)?);
+            return Ok(work.approved || !self.hold_trash(item)?);
         }
         let Some(child) = self.ctx.store.remote_child(item.node)? else { return self.is_surely_empty(item, work) };
         match self.goes_as_a_whole(item, work)? {
@@ -325,8 +322,11 @@ impl Engine {
         }
         let Some(account) = self.accounts.get(&id) else { return Ok(true) };
         let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
-        let room =
-            if is_upload { self.slots.may_transfer(id, account.settings.transfers) } else { self.slots.may_ask(id) };
+        let room = if is_upload {
+            self.jobs.slots().may_transfer(id, account.settings.transfers)
+        } else {
+            self.jobs.slots().may_ask(id)
+        };
         if !room {
             return Ok(false);
         }
@@ -353,7 +353,10 @@ impl Engine {
         if !self.may_call(id, share) {
             return Ok(false);
         }
-        let Some(job) = self.start(Job::Write { account: id, folder: item.folder, node: item.node, is_upload })? else {
+        let Some(job) = self
+            .jobs
+            .start(&mut self.ctx.store, Job::Write { account: id, folder: item.folder, node: item.node, is_upload })?
+        else {
             return Ok(false);
         };
         self.spend_call(id, share)?;
@@ -429,7 +432,7 @@ impl Engine {
     ) -> Result<Option<(UploadFile, crate::id::Sha256)>> {
         let Some(edit) = item.local.as_ref().and_then(LocalRow::edit) else { return Ok(None) };
         let Some((sha256, hash)) = edit.digests.clone() else { return Ok(None) };
-        let Some(Place { base: Base::Tree, path }) = self.place(item.node)? else { return Ok(None) };
+        let Some(Place { base: Base::Tree, path }) = self.ctx.place(item.node)? else { return Ok(None) };
         let file = UploadFile { path, stamp: edit.stamp, target, digests: Some((sha256, hash)), session };
         Ok(Some((file, sha256)))
     }

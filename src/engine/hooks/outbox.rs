@@ -321,7 +321,10 @@ impl Engine {
                     self.ctx.store.bury_delivery(row.delivery, "its document cannot be read")?;
                     continue;
                 };
-                let Some(job) = self.start(Job::Tell { delivery: row.delivery, hook: Box::new(hook.clone()) })? else {
+                let Some(job) = self
+                    .jobs
+                    .start(&mut self.ctx.store, Job::Tell { delivery: row.delivery, hook: Box::new(hook.clone()) })?
+                else {
                     return Ok(());
                 };
                 document.attempt = row.attempts + 1;

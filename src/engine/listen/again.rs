@@ -7,13 +7,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{AccountId, Engine, EventCounts, Job, Reading, add_counts, millis};
-use crate::engine::effect::{Effect, Task};
-use crate::events::EventPage;
-use crate::events::budget::Share;
+use crate::engine::ctx::millis;
 use crate::id::Cursor;
-use crate::provider::ProviderError;
-use crate::store::Result;
 
 /// The pause between activity and the second reading.
 const AFTER: Duration = Duration::from_secs(30);
@@ -47,6 +42,12 @@ impl Again {
         self.pages = 0;
     }
 
+    /// A page of the second reading was taken. Whether another one may follow.
+    pub fn goes_on(&mut self) -> bool {
+        self.pages += 1;
+        self.pages < PAGES_MOST
+    }
+
     /// When the second reading is due.
     pub fn due(&self) -> Option<u64> {
         self.due
@@ -56,50 +57,6 @@ impl Again {
     pub fn take_due(&mut self, now: u64) -> Option<Cursor> {
         self.due.take_if(|due| *due <= now)?;
         self.positions.front().map(|(cursor, _)| cursor.clone())
-    }
-}
-
-impl Engine {
-    /// The stream was read a second time. The cursor does not move.
-    pub(in crate::engine) fn polled_again(
-        &mut self,
-        id: AccountId,
-        result: std::result::Result<EventPage, ProviderError>,
-    ) -> Result<()> {
-        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        account.job = None;
-        let page = match result {
-            Ok(page) => page,
-            Err(error) if error.kind == crate::provider::ProviderErrorKind::CursorLost => {
-                // A position of a few minutes ago is kept as long as the present one: where it is lost, so is that.
-                account.again = Again::default();
-                return self.lose_cursor(id, "the provider no longer knows our place in the event stream");
-            }
-            Err(error) => {
-                self.account_failed(id, &error);
-                return Ok(());
-            }
-        };
-        let counts = self.take_events(id, &page.events, Reading::Again)?;
-        let counts = EventCounts { repeated: 0, ..counts };
-        if counts != EventCounts::default() {
-            self.ctx.store.count_events(id, counts)?;
-        }
-        self.account_worked(id);
-        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        add_counts(&mut account.row.counts, counts);
-        account.again.pages += 1;
-        let reached = account.row.cursor.as_ref() == Some(&page.next);
-        if page.drained || reached || account.again.pages >= PAGES_MOST || !self.may_call(id, Share::Listening) {
-            return Ok(());
-        }
-        let Some(job) = self.start(Job::PollAgain(id))? else { return Ok(()) };
-        self.spend_call(id, Share::Listening)?;
-        if let Some(account) = self.accounts.get_mut(&id) {
-            account.job = Some(job);
-        }
-        self.ctx.out.push(Effect::Cloud { job, account: id, task: Task::Poll(page.next) });
-        Ok(())
     }
 }
 

@@ -76,10 +76,10 @@ impl Engine {
         let (Some(LocalRow::Covered { stamp, .. }), Want::Uncover { aside }) = (&item.local, want) else {
             return Ok(None);
         };
-        let Some(at) = self.place(item.node)? else { return Ok(None) };
+        let Some(at) = self.ctx.place(item.node)? else { return Ok(None) };
         let deed = match aside {
             Some((parent, name)) => {
-                let Some(above) = self.place(*parent)? else { return Ok(None) };
+                let Some(above) = self.ctx.place(*parent)? else { return Ok(None) };
                 Deed::Relocate { from: at, to: above.join(name), expect: *stamp, is_folder: true }
             }
             None => Deed::RemoveFile { at, expect: NOT_OURS, on_edit: OnEdit::Displace },
@@ -108,7 +108,7 @@ impl Engine {
             self.leave(item.node);
             return Ok(());
         }
-        let path = self.place(item.node)?.map(|place| place.path.to_string()).unwrap_or_default();
+        let path = self.ctx.place(item.node)?.map(|place| place.path.to_string()).unwrap_or_default();
         let (stands, was) = (words(by), if item.id.is_folder() { "folder" } else { "file" });
         let sends = self.policy(item.folder).sends();
         let (code, what_then) = match by {
@@ -138,7 +138,7 @@ impl Engine {
             self.await_node(work, above)?;
             return Ok(true);
         }
-        let path = self.place(above.node)?.map(|place| place.path.to_string()).unwrap_or_default();
+        let path = self.ctx.place(above.node)?.map(|place| place.path.to_string()).unwrap_or_default();
         let text = format!("{} is at `{path}`, where the folder that holds it was", words(by));
         self.drop_staged(item.folder, item.node);
         self.item_failed(item.node, LOCAL_IN_THE_WAY, &text, None)?;

@@ -30,7 +30,7 @@ impl Engine {
                 self.ctx.more = true;
             }
         }
-        self.places.clear();
+        self.ctx.paths.directories_moved();
         Ok(())
     }
 

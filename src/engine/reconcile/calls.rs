@@ -60,7 +60,7 @@ impl Engine {
     }
 
     fn is_staging_full(&self, folder: FolderId) -> bool {
-        let fetching = self.slots.fetching(folder);
+        let fetching = self.jobs.slots().fetching(folder);
         self.folders.get(&folder).is_some_and(|folder| folder.staged.len() + fetching >= STAGED_MOST)
     }
 
@@ -68,8 +68,8 @@ impl Engine {
         let now = self.ctx.now.mono;
         let account = self.accounts.get_mut(&id)?;
         let room = match kind {
-            CallKind::Fetch | CallKind::Upload => self.slots.may_transfer(id, account.settings.transfers),
-            CallKind::Question => self.slots.may_ask(id),
+            CallKind::Fetch | CallKind::Upload => self.jobs.slots().may_transfer(id, account.settings.transfers),
+            CallKind::Question => self.jobs.slots().may_ask(id),
         };
         if !room || now < account.closed_until || !account.usable() || account.queues.of(kind).len() == 0 {
             return None;
@@ -96,14 +96,14 @@ impl Engine {
         }
         let Some(account) = self.accounts.get(&id) else { return Ok(true) };
         if work.mark.is_some() {
-            if !self.slots.may_ask(id) {
+            if !self.jobs.slots().may_ask(id) {
                 return Ok(false);
             }
             let share = self.share_of(work.folder, work.lane);
             if !self.may_call(id, share) {
                 return Ok(false);
             }
-            let Some(job) = self.start(Job::Look { account: id, node })? else {
+            let Some(job) = self.jobs.start(&mut self.ctx.store, Job::Look { account: id, node })? else {
                 return Ok(false);
             };
             self.spend_call(id, share)?;
@@ -123,7 +123,7 @@ impl Engine {
             self.schedule.make_ready(node, work.lane);
             return Ok(true);
         };
-        if !self.slots.may_transfer(id, account.settings.transfers) || self.is_staging_full(work.folder) {
+        if !self.jobs.slots().may_transfer(id, account.settings.transfers) || self.is_staging_full(work.folder) {
             return Ok(false);
         }
         let share = self.share_of(work.folder, work.lane);
@@ -137,11 +137,11 @@ impl Engine {
             size: content.size.unwrap_or(0),
         };
         let about = Job::Fetch { account: id, folder: work.folder, node, content: synced };
-        let Some(job) = self.start(about)? else { return Ok(false) };
+        let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else { return Ok(false) };
         self.spend_call(id, share)?;
         self.schedule.set_phase(node, Phase::Busy);
         let order = FetchOrder {
-            path: self.shown_path(&item)?,
+            path: self.ctx.shown_path(&item)?,
             item: item.id,
             version: content.version,
             size: content.size,

@@ -54,16 +54,12 @@ impl Engine {
         Ok(true)
     }
 
-    fn is_being_sent(&self, node: NodeId) -> bool {
-        self.jobs.values().any(|job| matches!(job, Job::Write { node: at, .. } if *at == node))
-    }
-
     /// Whether something new of a name is being made in a folder by a write that is under way.
     pub(in crate::engine) fn is_being_made(&self, folder: FolderId, parent: NodeId, name: &str) -> Result<bool> {
         let Ok(name) = Name::new(name.as_bytes()) else { return Ok(false) };
         for node in self.ctx.store.sent_nodes(folder)? {
             let Some(sent) = self.ctx.store.sent_of(node)? else { continue };
-            if is_made_by(&sent.write, parent, &name) && self.is_being_sent(node) {
+            if is_made_by(&sent.write, parent, &name) && self.jobs.is_being_sent(node) {
                 return Ok(true);
             }
         }
@@ -72,7 +68,7 @@ impl Engine {
 
     /// The cloud shows what a write made of which no answer came: both agree on it, whatever became of it on disk since.
     pub(in crate::engine) fn found_unsure(&mut self, node: NodeId, made: &RemoteItem) -> Result<()> {
-        if self.is_being_sent(node) {
+        if self.jobs.is_being_sent(node) {
             return Ok(());
         }
         let (Some(sent), Some(item)) = (self.ctx.store.sent_of(node)?, self.ctx.store.item(node)?) else {
@@ -93,7 +89,7 @@ impl Engine {
     pub(in crate::engine) fn recover_sent(&mut self, id: FolderId) -> Result<()> {
         for node in self.ctx.store.sent_nodes(id)? {
             if let Some(sent) = self.ctx.store.sent_of(node)?
-                && !self.is_being_sent(node)
+                && !self.jobs.is_being_sent(node)
             {
                 self.unsure(&sent)?;
             }
@@ -164,7 +160,7 @@ impl Engine {
             if row.is_local_only()
                 && row.id.kind() == item.id.kind()
                 && is_made_by(&sent.write, parent, &name)
-                && (self.is_being_sent(node) || is_of_write(&sent.write, item))
+                && (self.jobs.is_being_sent(node) || is_of_write(&sent.write, item))
             {
                 return Ok(Some(node));
             }
