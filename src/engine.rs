@@ -344,7 +344,7 @@ impl Engine {
     fn reload(&mut self) {
         self.schedule.reload(Lane::News);
         self.schedule.reload(Lane::Bulk);
-        self.questions.loaded = 0;
+        self.questions.reload();
         self.ctx.more = true;
     }
 }

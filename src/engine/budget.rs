@@ -114,6 +114,7 @@ impl CallBudget {
             resets_at: limits.per_day.map(|_| resets_at(now)),
             closed_until: None,
             forecast: None,
+            forecast_days: None,
         }
     }
 }

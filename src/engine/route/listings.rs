@@ -98,9 +98,11 @@ impl Engine {
 
     /// Hands out listings.
     pub(in crate::engine) fn release_listings(&mut self) -> Result<()> {
-        if self.questions.is_idle() {
-            for (pos, node, folder, lane) in self.ctx.store.listings(self.questions.loaded, LISTINGS_PER_LOAD)? {
-                self.questions.loaded = pos;
+        // Each lane by itself: bulk that waits for its share of the budget does not keep news out.
+        for lane in [Lane::Bulk, Lane::News] {
+            let Some(after) = self.questions.to_load(lane) else { continue };
+            for (pos, node, folder) in self.ctx.store.listings(lane, after, LISTINGS_PER_LOAD)? {
+                self.questions.note_loaded(lane, pos);
                 if self.folder_can_ask(folder) {
                     self.questions.enqueue(node, folder, lane);
                 }
@@ -194,7 +196,7 @@ impl Engine {
         }
         if !self.ctx.store.listed(dir, id, asked, at)? {
             // There is a newer mark: it is listed once more.
-            self.questions.loaded = 0;
+            self.questions.reload();
         }
         for node in self.ctx.store.marked_in(dir, asked)? {
             let Some(item) = self.ctx.store.item(node)? else { continue };

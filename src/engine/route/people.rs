@@ -68,7 +68,7 @@ impl Engine {
             Command::Resolve { path, folder, keep } => self.resolve(path.as_deref(), folder.as_deref(), keep),
             Command::RetryProblems { folder } => self.on_folders(folder.as_deref(), |engine, id| {
                 engine.ctx.store.wake_all(Some(id))?;
-                engine.questions.loaded = 0;
+                engine.questions.reload();
                 engine.ctx.more = true;
                 Ok("problems are tried again")
             }),
