@@ -236,7 +236,8 @@ impl Engine {
                     self.take_back(id);
                 }
                 None => {
-                    self.accounts.insert(id, fresh);
+                    let strays = Strays::left(self.store.strays(id)?);
+                    self.accounts.insert(id, Account { strays, ..fresh });
                 }
             }
         }
@@ -305,13 +306,17 @@ impl Engine {
                 match &account.row.cursor {
                     Some(cursor) if checks => (Job::CheckCursor(id), Task::CheckCursor(cursor.clone())),
                     Some(cursor) if now.mono >= account.next_poll => (Job::Poll(id), Task::Poll(cursor.clone())),
-                    _ => match account.again.take_due(now.mono) {
+                    _ => match account.again.position(now.mono) {
                         Some(cursor) => (Job::PollAgain(id), Task::Poll(cursor)),
                         None => return self.drive_wait(id),
                     },
                 }
             };
             let is_poll = matches!(about, Job::Poll(_));
+            let again = match (&about, &task) {
+                (Job::PollAgain(_), Task::Poll(cursor)) => Some(cursor.clone()),
+                _ => None,
+            };
             if !self.may_call(id, Share::Listening) {
                 return self.drive_wait(id);
             }
@@ -321,6 +326,9 @@ impl Engine {
                 account.job = Some(job);
                 if is_poll {
                     account.polls_begun += 1;
+                }
+                if let Some(from) = again {
+                    account.again.begin(from);
                 }
             }
             self.outbox.push(Effect::Cloud { job, account: id, task });
@@ -476,6 +484,7 @@ impl Engine {
         };
         let stream = account.stream();
         account.cursor_check = cursor::Check::new(false);
+        account.again = Again::default();
         account.row.cursor = Some(cursor.clone());
         account.row.stream = Some(stream.clone());
         account.row.polled_at = Some(now.wall);

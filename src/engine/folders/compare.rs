@@ -236,6 +236,10 @@ impl Engine {
             }
             let is_met = self.questions.expected(node).is_none_or(|expected| expected.is_met_by(Some(&item.remote)));
             let agrees = self.plan_of(&item) == crate::plan::Action::Settle;
+            if !is_met && agrees && self.schedule.is_busy(node) {
+                // A question about it is under way, or will be asked when its job is over.
+                continue;
+            }
             if is_met || !agrees || !self.asks_again(node)? {
                 self.questions.forget_expected(node);
                 self.store.looked(node, asked)?;

@@ -76,6 +76,8 @@ impl Engine {
     pub(super) fn lose_cursor(&mut self, id: AccountId, why: &str) -> Result<()> {
         if let Some(account) = self.accounts.get_mut(&id) {
             account.row.cursor = None;
+            // Positions of before are none of the stream that is read from now on.
+            account.again = Again::default();
         }
         self.store.drop_cursor(id)?;
         self.lose_place(id, why)

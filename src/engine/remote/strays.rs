@@ -1,6 +1,8 @@
 //! Items that an event names by nothing but an id that we do not know: one look tells whether they lie in a watched folder.
 //!
 //! Example: a permission on a folder is given back; the event names the folder's id and no path, and what could not be seen has no row.
+//!
+//! Invariant: an id is durable in the transaction that moves the cursor past its event, until a look that was asked for later is answered.
 
 use std::collections::VecDeque;
 
@@ -24,6 +26,11 @@ pub(in crate::engine) struct Strays {
 }
 
 impl Strays {
+    /// Those that an engine of before had not looked at.
+    pub fn left(waiting: Vec<ItemId>) -> Self {
+        Self { waiting: waiting.into(), asked: None }
+    }
+
     /// Whether none is left.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.asked.is_none()
@@ -34,11 +41,12 @@ impl Engine {
     /// An event named an item that no folder knows, without a place: it may be new to us in a folder of ours.
     pub(in crate::engine) fn note_stray(&mut self, account: AccountId, id: &ItemId) -> Result<()> {
         let Some(known) = self.accounts.get_mut(&account) else { return Ok(()) };
-        if known.strays.waiting.contains(id) {
-            return Ok(());
-        }
-        if known.strays.waiting.len() < WAITING_MOST {
-            known.strays.waiting.push_back(id.clone());
+        let waits = known.strays.waiting.contains(id);
+        if waits || known.strays.waiting.len() < WAITING_MOST {
+            self.store.note_stray(account, id)?;
+            if !waits {
+                known.strays.waiting.push_back(id.clone());
+            }
             return Ok(());
         }
         for folder in self.folders_of(account) {
@@ -82,6 +90,13 @@ impl Engine {
     ) -> Result<()> {
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         let item = account.strays.asked.take();
+        let is_answered = match &result {
+            Ok(_) => true,
+            Err(error) => matches!(error.kind, ProviderErrorKind::NotFound | ProviderErrorKind::Forbidden),
+        };
+        if let Some(item) = item.as_ref().filter(|_| is_answered) {
+            self.store.drop_stray(id, item, asked)?;
+        }
         match result {
             Ok(ItemState::Active(found)) => {
                 self.account_worked(id);
@@ -90,20 +105,20 @@ impl Engine {
                 }
                 Ok(())
             }
-            Ok(ItemState::Trashed | ItemState::NotFound) => {
-                self.account_worked(id);
-                self.doubt_roots(id)
-            }
-            Err(error) if matches!(error.kind, ProviderErrorKind::NotFound | ProviderErrorKind::Forbidden) => {
-                self.account_worked(id);
-                self.doubt_roots(id)
-            }
-            Err(error) => {
-                if let (Some(account), Some(item)) = (self.accounts.get_mut(&id), item) {
+            Err(error) if !is_answered => {
+                // An event that came meanwhile has put it into line already.
+                if let (Some(account), Some(item)) = (self.accounts.get_mut(&id), item)
+                    && !account.strays.waiting.contains(&item)
+                {
                     account.strays.waiting.push_front(item);
                 }
                 self.account_failed(id, &error);
                 Ok(())
+            }
+            // It is not there for us, whatever the answer calls that.
+            Ok(ItemState::Trashed | ItemState::NotFound) | Err(_) => {
+                self.account_worked(id);
+                self.doubt_roots(id)
             }
         }
     }
