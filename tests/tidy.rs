@@ -422,8 +422,8 @@ fn fewer_files_share_the_engine_and_never_more() {
     for (what, listed) in [("impl Engine", SHARES_ENGINE), ("clippy::wildcard_imports", TAKES_ALL_NAMES)] {
         let found: BTreeSet<String> = sources()
             .into_iter()
-            .filter(|source| is_in(&source.module, "engine") && !is_route(&source.module))
-            .filter(|source| source.code.contains(what))
+            .filter(|source| is_in(&source.module, "engine") && source.code.contains(what))
+            .filter(|source| what != "impl Engine" || !is_route(&source.module))
             .map(|source| source.module)
             .collect();
         let listed: BTreeSet<String> = listed.iter().map(|module| (*module).to_owned()).collect();

@@ -71,33 +71,6 @@ impl Holds {
         self.missing.remove(&id);
     }
 
-    /// Holds the removal of a file from disk if it must wait for a person.
-    pub fn hold_removal(
-        &self,
-        ctx: &mut Ctx,
-        settings: &FolderSettings,
-        counts: FolderCounts,
-        item: &ItemRow,
-    ) -> Result<Brake> {
-        let (files, waiting) = (counts.files.max(0) as u64, counts.removals.max(0) as u64);
-        let open = ctx.store.open_hold(item.folder, MASS_DELETE)?;
-        if open.is_none() && !asks_before_any_deletion(ctx, item.folder)? {
-            let done = ctx.store.deletions(item.folder, ctx.now.wall)?;
-            if !guard::must_ask(settings.max_delete, files, done, waiting) {
-                return Ok(Brake::Off);
-            }
-        }
-        let name = &settings.name;
-        let text = format!(
-            "{waiting} of {files} files of folder `{name}` are gone from the cloud; they stay on disk until you approve"
-        );
-        let hold = ctx.store.hold(Some(item.folder), None, MASS_DELETE, &text, None, ctx.now.wall)?;
-        let version = item.synced.as_ref().and_then(|synced| synced.content.as_ref()).map(|content| &content.version);
-        ctx.store.hold_item(hold, item.node, version)?;
-        ctx.store.hold_work(item.node)?;
-        Ok(Brake::On(open.is_none().then_some(text)))
-    }
-
     /// Holds a file's way into the cloud's trash if it must wait for a person.
     pub fn hold_trash(
         &mut self,
@@ -148,6 +121,32 @@ impl Holds {
         self.missing.insert(id, files);
         Ok(files)
     }
+}
+
+/// Holds the removal of a file from disk if it must wait for a person.
+pub(in crate::engine) fn hold_removal(
+    ctx: &mut Ctx,
+    settings: &FolderSettings,
+    counts: FolderCounts,
+    item: &ItemRow,
+) -> Result<Brake> {
+    let (files, waiting) = (counts.files.max(0) as u64, counts.removals.max(0) as u64);
+    let open = ctx.store.open_hold(item.folder, MASS_DELETE)?;
+    if open.is_none() && !asks_before_any_deletion(ctx, item.folder)? {
+        let done = ctx.store.deletions(item.folder, ctx.now.wall)?;
+        if !guard::must_ask(settings.max_delete, files, done, waiting) {
+            return Ok(Brake::Off);
+        }
+    }
+    let name = &settings.name;
+    let text = format!(
+        "{waiting} of {files} files of folder `{name}` are gone from the cloud; they stay on disk until you approve"
+    );
+    let hold = ctx.store.hold(Some(item.folder), None, MASS_DELETE, &text, None, ctx.now.wall)?;
+    let version = item.synced.as_ref().and_then(|synced| synced.content.as_ref()).map(|content| &content.version);
+    ctx.store.hold_item(hold, item.node, version)?;
+    ctx.store.hold_work(item.node)?;
+    Ok(Brake::On(open.is_none().then_some(text)))
 }
 
 /// Whether everything that a folder would delete waits, as its account is another person's since.

@@ -243,13 +243,16 @@ impl Account {
         if now.mono >= self.next_poll {
             return Some((Job::Poll(id), Task::Poll(cursor)));
         }
-        self.again.take_due(now.mono).map(|cursor| (Job::PollAgain(id), Task::Poll(cursor)))
+        self.again.position(now.mono).map(|cursor| (Job::PollAgain(id), Task::Poll(cursor)))
     }
 
     /// A question about the account or its stream is under way.
-    pub fn asks(&mut self, job: JobId, is_poll: bool) {
+    pub fn asks(&mut self, job: JobId, is_poll: bool, again: Option<Cursor>) {
         self.job = Some(job);
         self.polls_begun += u64::from(is_poll);
+        if let Some(from) = again {
+            self.again.begin(from);
+        }
     }
 
     /// The question about the account or its stream was answered.
@@ -366,6 +369,7 @@ impl Account {
     pub fn take_cursor(&mut self, cursor: Cursor, now: Now) -> String {
         let stream = self.stream();
         self.cursor_check = cursor::Check::new(false);
+        self.again = Again::default();
         self.row.cursor = Some(cursor);
         self.row.stream = Some(stream.clone());
         self.row.polled_at = Some(now.wall);
@@ -417,19 +421,26 @@ impl Account {
         }
     }
 
-    /// A page of the second reading was taken. Whether there is another one to read.
-    pub fn reads_on_again(&mut self, page: &EventPage) -> bool {
-        let goes_on = self.again.goes_on();
-        goes_on && !page.drained && self.row.cursor.as_ref() != Some(&page.next)
+    /// A page of the second reading was taken.
+    pub fn was_read_again(&mut self, page: EventPage, counts: EventCounts) {
+        self.add_counts(counts);
+        let is_end = page.drained || self.row.cursor.as_ref() == Some(&page.next);
+        self.again.answered(Some(page.next).filter(|_| !is_end));
     }
 
-    /// The positions of the last minutes are none of the stream's any more.
-    pub fn forget_positions(&mut self) {
+    /// A page of the second reading was not answered.
+    pub fn failed_again(&mut self, kind: ProviderErrorKind) {
+        self.again.failed(kind);
+    }
+
+    /// The place in the stream is lost. Positions of before are none of the stream that is read from now on.
+    pub fn lose_cursor(&mut self) {
+        self.row.cursor = None;
         self.again = Again::default();
     }
 
     /// Adds to what is counted of its events.
-    pub fn add_counts(&mut self, more: EventCounts) {
+    fn add_counts(&mut self, more: EventCounts) {
         let counts = &mut self.row.counts;
         counts.relevant += more.relevant;
         counts.foreign += more.foreign;

@@ -285,7 +285,8 @@ impl Engine {
             return Ok(false);
         };
         if above.disk_seat().is_none() {
-            if above.synced.is_some() {
+            // What a job is under way for is not to be decided about anew before its outcome is there.
+            if above.synced.is_some() && !self.schedule.is_busy(above.node) {
                 // It went missing on disk, and something is to be in it: it comes back.
                 if let Some(theirs) = self.ctx.store.work(above.node)? {
                     self.restore(&above, &theirs)?;

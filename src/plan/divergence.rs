@@ -138,11 +138,10 @@ fn never_agreed(remote: &RemoteSide, local: &LocalSide) -> Divergence {
 fn gone_remotely(local: &LocalSide, synced: &SyncedSide) -> Divergence {
     match local {
         LocalSide::Absent => Divergence::Nowhere,
-        LocalSide::AsSynced => Divergence::DeletedRemotely,
         LocalSide::Present { content: LocalContent::Unread, .. } => Divergence::UnreadDeletedRemotely,
         LocalSide::Present { content, .. } if is_edited(content, synced) => Divergence::EditedLocallyDeletedRemotely,
         LocalSide::Present { .. } if moved_locally(local, synced) => Divergence::MovedLocallyDeletedRemotely,
-        LocalSide::Present { .. } => Divergence::DeletedRemotely,
+        LocalSide::AsSynced | LocalSide::Present { .. } => Divergence::DeletedRemotely,
     }
 }
 

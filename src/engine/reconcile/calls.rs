@@ -164,12 +164,16 @@ impl Engine {
             Err(error) => return self.call_failed(account, node, &error),
         };
         self.account_worked(account);
-        let (Some(work), Some(item), Some(asked)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?, asked)
-        else {
+        let (Some(work), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else {
             self.leave(node);
             return Ok(());
         };
         self.schedule.unqueue(node);
+        let Some(asked) = asked else {
+            // Nobody knows when it was asked for, so it answers nothing: the mark is still there.
+            self.schedule.make_ready(node, work.lane);
+            return Ok(());
+        };
         match state {
             ItemState::Active(found) => self.found_active(&item, &work, &found, asked)?,
             _ if self.questions.is_overtaken(node, asked) => self.ctx.store.want_look(node)?,

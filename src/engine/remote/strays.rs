@@ -1,6 +1,8 @@
 //! Items that an event names by nothing but an id that we do not know: one look tells whether they lie in a watched folder.
 //!
 //! Example: a permission on a folder is given back; the event names the folder's id and no path, and what could not be seen has no row.
+//!
+//! Invariant: an id is durable in the transaction that moves the cursor past its event, until a look that was asked for later is answered.
 
 use std::collections::VecDeque;
 
@@ -30,6 +32,11 @@ pub(in crate::engine) enum StrayAnswer {
 }
 
 impl Strays {
+    /// Those that an engine of before had not looked at.
+    pub fn left(waiting: Vec<ItemId>) -> Self {
+        Self { waiting: waiting.into(), asked: None }
+    }
+
     /// Whether none is left.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.asked.is_none()
@@ -57,21 +64,23 @@ impl Strays {
         self.asked = self.waiting.pop_front();
     }
 
-    /// The one that is looked at was answered for.
-    pub fn answered(&mut self, result: Result<ItemState, ProviderError>) -> StrayAnswer {
+    /// The one that is looked at was answered for: which it was, and what the answer says.
+    pub fn answered(&mut self, result: Result<ItemState, ProviderError>) -> (Option<ItemId>, StrayAnswer) {
         let item = self.asked.take();
-        match result {
+        let answer = match result {
             Ok(ItemState::Active(found)) => StrayAnswer::Found(found),
             Ok(ItemState::Trashed | ItemState::NotFound) => StrayAnswer::Unseen,
             Err(error) if matches!(error.kind, ProviderErrorKind::NotFound | ProviderErrorKind::Forbidden) => {
                 StrayAnswer::Unseen
             }
             Err(error) => {
-                if let Some(item) = item {
-                    self.waiting.push_front(item);
+                // An event that came meanwhile has put it into line already.
+                if let Some(item) = item.as_ref().filter(|item| !self.waiting.contains(item)) {
+                    self.waiting.push_front(item.clone());
                 }
                 StrayAnswer::Failed(error)
             }
-        }
+        };
+        (item, answer)
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::holds;
 use crate::engine::hooks::Story;
 use crate::engine::jobs::Job;
 use crate::engine::listen::{Account, PageFacts};
-use crate::engine::remote::StrayAnswer;
+use crate::engine::remote::{StrayAnswer, Strays};
 use crate::engine::{Engine, learn::Source};
 use crate::events::EventPage;
 use crate::events::budget::{Quota, Share};
@@ -120,14 +120,13 @@ impl Engine {
                 continue;
             }
             self.ctx.out.push(Effect::UseAccount(id, Box::new(settings.clone())));
-            match self.accounts.get_mut(&id) {
-                Some(known) => {
-                    known.wish(settings, capabilities);
-                    self.take_back(id);
-                }
-                None => {
-                    self.accounts.insert(id, Account::new(settings, capabilities, row));
-                }
+            if let Some(known) = self.accounts.get_mut(&id) {
+                known.wish(settings, capabilities);
+                self.take_back(id);
+            } else {
+                let mut account = Account::new(settings, capabilities, row);
+                account.strays = Strays::left(self.ctx.store.strays(id)?);
+                self.accounts.insert(id, account);
             }
         }
         Ok(())
@@ -207,15 +206,15 @@ impl Engine {
         let now = self.ctx.now;
         let question = self.accounts.get_mut(&id).and_then(|account| account.next_question(id, now));
         let Some((about, task)) = question else { return Ok(()) };
-        self.ask_stream(id, about, task)
-    }
-
-    fn ask_stream(&mut self, id: AccountId, about: Job, task: Task) -> Result<()> {
         let is_poll = matches!(about, Job::Poll(_));
+        let again = match (&about, &task) {
+            (Job::PollAgain(_), Task::Poll(from)) => Some(from.clone()),
+            _ => None,
+        };
         if let Some(job) = self.call(id, Share::Listening, about, task)?
             && let Some(account) = self.accounts.get_mut(&id)
         {
-            account.asks(job, is_poll);
+            account.asks(job, is_poll, again);
         }
         Ok(())
     }
@@ -320,10 +319,10 @@ impl Engine {
             Ok(page) => page,
             Err(error) if error.kind == ProviderErrorKind::CursorLost => {
                 // A position of a few minutes ago is kept as long as the present one: where it is lost, so is that.
-                account.forget_positions();
                 return self.lose_cursor(id, "the provider no longer knows our place in the event stream");
             }
             Err(error) => {
+                account.failed_again(error.kind);
                 self.account_failed(id, &error);
                 return Ok(());
             }
@@ -334,12 +333,10 @@ impl Engine {
             self.ctx.store.count_events(id, counts)?;
         }
         self.account_worked(id);
-        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        account.add_counts(counts);
-        if !account.reads_on_again(&page) {
-            return Ok(());
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.was_read_again(page, counts);
         }
-        self.ask_stream(id, Job::PollAgain(id), Task::Poll(page.next))
+        Ok(())
     }
 
     /// The place was compared with both ends of the stream. A check that fails says nothing of the place.
@@ -372,7 +369,7 @@ impl Engine {
     /// The place in the stream is lost: another one is taken, and everything is compared.
     pub(in crate::engine) fn lose_cursor(&mut self, id: AccountId, why: &str) -> Result<()> {
         if let Some(account) = self.accounts.get_mut(&id) {
-            account.row.cursor = None;
+            account.lose_cursor();
         }
         self.ctx.store.drop_cursor(id)?;
         self.lose_place(id, why)
@@ -383,8 +380,9 @@ impl Engine {
 impl Engine {
     /// An event named an item that no folder knows, without a place: it may be new to us in a folder of ours.
     pub(in crate::engine) fn note_stray(&mut self, account: AccountId, id: &ItemId) -> Result<()> {
-        if self.accounts.get_mut(&account).is_none_or(|known| known.strays.note(id)) {
-            return Ok(());
+        let Some(known) = self.accounts.get_mut(&account) else { return Ok(()) };
+        if known.strays.note(id) {
+            return self.ctx.store.note_stray(account, id);
         }
         for folder in self.folders_of(account) {
             self.doubt(folder)?;
@@ -416,7 +414,11 @@ impl Engine {
         result: StdResult<ItemState, ProviderError>,
     ) -> Result<()> {
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        match account.strays.answered(result) {
+        let (item, answer) = account.strays.answered(result);
+        if let (Some(item), true) = (item, !matches!(answer, StrayAnswer::Failed(_))) {
+            self.ctx.store.drop_stray(id, &item, asked)?;
+        }
+        match answer {
             StrayAnswer::Found(found) => {
                 self.account_worked(id);
                 for folder in self.folders_of(id) {

@@ -20,8 +20,8 @@ impl Engine {
     /// Holds the removal of a file from disk if it must wait for a person, or if the version store has no room for it. Whether it is held.
     pub(in crate::engine) fn hold_removal(&mut self, item: &ItemRow) -> Result<bool> {
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(true) };
-        let brake = self.holds.hold_removal(&mut self.ctx, &folder.settings, folder.row.counts, item)?;
-        if !self.stop_at(brake, item)? { self.hold_if_full(item) } else { Ok(true) }
+        let brake = holds::hold_removal(&mut self.ctx, &folder.settings, folder.row.counts, item)?;
+        if self.stop_at(brake, item)? { Ok(true) } else { self.hold_if_full(item) }
     }
 
     /// Holds a file's way into the cloud's trash if it must wait for a person. Whether it is held.

@@ -189,10 +189,8 @@ impl Engine {
     /// A folder's children were all seen: marks that are not newer are answered, and what is not among them is asked about.
     fn take_listing(&mut self, id: FolderId, dir: NodeId, lane: Lane, complete: Complete) -> Result<()> {
         let Complete { asked, at, shown } = complete;
-        if self.folders.get(&id).is_some_and(|folder| folder.row.root == Some(dir)) {
-            if let Some(folder) = self.folders.get_mut(&id) {
-                folder.remote.was_listed();
-            }
+        if let Some(folder) = self.folders.get_mut(&id).filter(|folder| folder.row.root == Some(dir)) {
+            folder.remote.was_listed();
         }
         if !self.ctx.store.listed(dir, id, asked, at)? {
             // There is a newer mark: it is listed once more.
@@ -206,6 +204,10 @@ impl Engine {
             }
             let is_met = self.questions.expected(node).is_none_or(|expected| expected.is_met_by(Some(&item.remote)));
             let agrees = self.plan_of(&item) == crate::plan::Action::Settle;
+            if !is_met && agrees && self.schedule.is_busy(node) {
+                // A question about it is under way, or will be asked when its job is over.
+                continue;
+            }
             if is_met || !agrees || !self.asks_again(node)? {
                 self.questions.forget_expected(node);
                 self.ctx.store.looked(node, asked)?;

@@ -1,5 +1,7 @@
 //! The table, in stories: what the cloud has, what the disk has, what that is called, and what each mode does.
 
+use std::fmt::Write;
+
 use super::*;
 use crate::id::{ContentHash, NodeId, Sha256, VersionId};
 use crate::path::Name;
@@ -389,8 +391,9 @@ fn printed() -> String {
     let mut table = String::new();
     for divergence in Divergence::ALL {
         let (file, folder) = (row(divergence, ItemKind::File), row(divergence, ItemKind::Folder));
-        table += &format!(
-            "//! | {divergence:?} | {} | {} | {} | {} |\n",
+        let _ = writeln!(
+            table,
+            "//! | {divergence:?} | {} | {} | {} | {} |",
             cell(file.mirror, folder.mirror),
             cell(file.keep, folder.keep),
             cell(file.two_way, folder.two_way),
