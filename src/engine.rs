@@ -3,23 +3,32 @@
 //! It has no clock, no chance of its own, no await and no I/O except its [`Store`]. A batch of inputs is one transaction;
 //! effects are returned only after the commit that decided them, so that an intent is durable before the deed.
 //!
-//! Where to look: [`mod@listen`] reads the stream, [`mod@remote`] has what must be asked again, [`mod@learn`] turns observations into rows, [`mod@folders`] opens
-//! roots and runs full comparisons, [`mod@budget`] counts calls, [`mod@schedule`] has what is worked on, [`mod@reconcile`] decides what to do about one item, [`mod@disk`] hands deeds out and
-//! records what came of them, [`mod@local`] scans the disk, [`mod@send`] changes the cloud, [`mod@conflict`] keeps both,
-//! [`mod@hooks`] asks who must allow and tells who wants to know, [`mod@holds`] has the brakes,
-//! `retention` gives up what was kept long enough, `undo` keeps files away and brings them back, and [`mod@route`] passes on what each of them says.
+//! Where to look, by what happens:
+//! - news of the cloud: [`mod@listen`] is an account and its stream, [`mod@remote`] what must be asked again, [`mod@learn`] turns observations
+//!   into rows;
+//! - news of the disk: [`mod@local`] scans it, [`mod@folders`] is a watched folder with its root and its comparison;
+//! - work: [`mod@schedule`] has what is worked on, [`mod@reconcile`] decides about one item, [`mod@disk`] hands deeds out and records what came
+//!   of them, [`mod@send`] changes the cloud, [`mod@conflict`] keeps both, [`mod@jobs`] has what is under way, [`mod@budget`] counts calls;
+//! - what stays: [`mod@holds`] has the brakes, [`mod@retention`] gives up what was kept long enough, [`mod@undo`] keeps files away and brings
+//!   them back, [`mod@room`] knows whether the disk has room, [`mod@resolve`] carries out what people decide about conflicts;
+//! - [`mod@hooks`] asks who must allow and tells who wants to know, and [`mod@route`] passes on what each of them says.
 //!
-//! Imports inside, none upwards and none sideways but where an arrow is drawn; `tests/tidy.rs` holds it:
+//! A component owns its state: private fields, a [`mod@ctx`] as argument (the database, the time, chance, paths, and what the step wants),
+//! values as answers, no `Engine`. A function that answers a question changes nothing; one that acts is named for what it does.
+//!
+//! Imports inside, each row only of rows below it; `tests/tidy.rs` holds that there is no circle, and lists what each may name:
 //!
 //! ```text
-//! router      engine.rs and the files with `impl Engine`, which share its fields and call one another
-//!                 |          |            |                |          |            |
-//! components  schedule     slots   remote/questions     filter      sides      effect -> input
-//!                                         |
-//! values                             remote/hints
-//! ```
+//! router      engine.rs, route/*: hold all components, decide nothing
+//! shares yet  conflict  disk, disk/unexpected  hooks/*  learn  local/*  reconcile/*  remote  send/*: functions on the engine itself
 //!
-//! A component owns its state: private fields, small methods that return values, no `Engine`, no sibling.
+//! components  listen          folders
+//!             jobs            retention   resolve   undo   room   remote/root   remote/rolling   disk/deeds
+//!             remote/questions   budget   holds
+//! context     ctx
+//!             effect   paths
+//! values      input   remote/hints   remote/strays   local/scan   disk/batch   queues   slots   schedule   health   sides   filter
+//! ```
 
 use std::collections::BTreeMap;
 

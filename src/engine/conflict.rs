@@ -34,8 +34,8 @@ pub(super) const NAME_IN_CLOUD: &str = "name_in_cloud";
 const COPIES_MOST: u32 = 1_000;
 
 impl Engine {
-    /// Whether what the disk has of an item was left alone for long enough to be believed. If not, it is looked at again then.
-    pub(super) fn local_settled(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+    /// Lets an item wait until what the disk has of it was left alone for long enough to be believed. True if it was.
+    pub(super) fn await_quiet(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let Some(local) = &item.local else { return Ok(true) };
         let quiet = self.ctx.now.wall.since(local.at());
         // A clock that went back must not block for ever.
@@ -202,9 +202,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether it is known what bytes the cloud has, if that decides whether both sides wrote the same. Events that name paths tell of
-    /// a version and of no digest: the item is looked at once.
-    pub(super) fn knows_bytes(&mut self, item: &ItemRow, work: &WorkRow, action: &Action) -> Result<bool> {
+    /// Looks at an item once where its digest decides whether both sides wrote the same, and no event told it. True if nothing is to be
+    /// asked.
+    pub(super) fn make_sure_of_bytes(&mut self, item: &ItemRow, work: &WorkRow, action: &Action) -> Result<bool> {
         let Some(theirs) = item.remote.content.as_ref().filter(|theirs| theirs.hash.is_none()) else { return Ok(true) };
         let ours = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
         let is_ours = ours.is_some_and(|ours| ours.version == theirs.version);

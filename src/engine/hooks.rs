@@ -10,21 +10,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::disk::Want;
-use super::effect::{Effect, HookOrder, Notice, Task};
+use super::effect::{Effect, HookOrder};
 use super::{Engine, Job, Phase, millis};
-use crate::command::Answer;
-use crate::deed::DiskError;
 use crate::events::interval::backoff;
 use crate::hook::document::{AccountPart, Document, FolderPart, ItemPart, SCHEMA};
 use crate::hook::select::Happening;
-use crate::hook::{self, HookKind, HookSettings, Policy, QuarantineRemote, Selector, Verdict, When};
+use crate::hook::{self, HookKind, HookSettings, Policy, Selector, Verdict, When};
 use crate::id::{FolderId, NodeId, Sha256, VersionId};
 use crate::path::{Name, RESERVED_NAME, RelPath};
-use crate::provider::ProviderError;
 use crate::store::Result;
 use crate::store::hooks::{NewRun, said};
 use crate::store::items::{ItemRow, LocalRow};
-use crate::store::quarantine::{NewQuarantine, State};
+use crate::store::quarantine::State;
 use crate::store::work::{Lane, WorkRow};
 use crate::tree::Wall;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::effect::{Effect, LocalTask};
 use super::sides::seat_of;
-use super::{Engine, Job, ROWS_PER_STEP, millis};
+use super::{Engine, Job, millis};
 use crate::deed::{Base, DiskErrorKind, Place};
 use crate::events::interval::backoff;
 use crate::id::{FolderId, ItemKind, NodeId};
@@ -18,7 +18,6 @@ use crate::plan::Policy;
 use crate::report::{Degraded, UNWATCHED};
 use crate::store::Result;
 use crate::store::items::{ItemRow, LocalEdit, LocalRow, SeatRow, local_id};
-use crate::store::scans::ScanRow;
 use crate::store::work::{Ask, Lane};
 use crate::tree::Stamp;
 
@@ -26,6 +25,9 @@ mod covered;
 mod gone;
 mod hollow;
 mod moved;
+mod scan;
+
+pub(in crate::engine) use scan::Scan;
 
 /// How long a hint waits for others of the same directory.
 const HINTS_GATHERED: Duration = Duration::from_millis(300);
@@ -35,24 +37,6 @@ const UNSTEADY_AGAIN: Duration = Duration::from_secs(1);
 const UNWATCHED_EVERY: Duration = Duration::from_mins(10);
 /// Rows of a directory that are compared with one page of its scan; what is beyond is found by another scan.
 const ROWS_PER_PAGE: u32 = 4 * SCAN_PAGE_ENTRIES as u32;
-
-/// One scan under way.
-#[derive(Debug, Clone)]
-pub(super) struct Scan {
-    row: ScanRow,
-    after: Option<Name>,
-    attempts: u32,
-    /// The directory changed while one of its pages was read.
-    unsteady: bool,
-    /// It holds something, whether we know that or not.
-    holds: bool,
-}
-
-impl Scan {
-    pub fn node(&self) -> NodeId {
-        self.row.node
-    }
-}
 
 impl Engine {
     /// What a folder's settings say of who decides.

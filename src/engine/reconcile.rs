@@ -4,26 +4,21 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::disk::Want;
-use super::effect::{Effect, Notice, Task};
-use super::input::{FetchFailure, FetchOrder};
-use super::learn::{Learned, Source};
+use super::effect::Notice;
+use super::learn::Source;
 use super::paths::DEEPEST_PATH;
-use super::queues::{CallKind, Waiting};
+use super::queues::CallKind;
 use super::undo;
-use super::{Engine, ITEMS_PER_STEP, Job, Note, Phase, ROWS_PER_STEP, millis};
-use crate::deed::{DiskErrorKind, Staged};
-use crate::events::budget::Share;
+use super::{Engine, ITEMS_PER_STEP, Note, Phase, ROWS_PER_STEP, millis};
 use crate::events::interval::backoff;
-use crate::id::{AccountId, FolderId, Generation, ItemKind, NodeId};
+use crate::id::{FolderId, ItemKind, NodeId};
 use crate::path::Name;
 use crate::plan::order::Way;
 use crate::plan::{Action, Policy};
-use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
 use crate::store::folders::ScanStage;
 use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::{Ask, Lane, WorkRow, WorkState};
-use crate::tree::{ItemState, RemoteItem, SyncedContent};
 
 pub(crate) use super::sides::{name_on_disk, plan_under};
 
@@ -120,9 +115,9 @@ impl Engine {
             if self.goes_with_gone_folder(&item)? {
                 self.questions.forget_expected(node);
                 self.ctx.store.looked(node, mark)?;
-            } else if self.waits_for_gone_folder(&work, &item)? {
+            } else if self.await_gone_folder(&work, &item)? {
                 return Ok(());
-            } else if self.waits_for_listing(&item)? {
+            } else if self.await_listing(&item)? {
                 self.schedule.set_phase(node, Phase::AwaitListing);
                 return Ok(());
             } else {
@@ -131,13 +126,13 @@ impl Engine {
             }
         }
         let action = self.plan_of(&item);
-        if self.policy(item.folder).sends() && !self.is_sure(&item, &work)? {
+        if self.policy(item.folder).sends() && !self.make_sure_of_write(&item, &work)? {
             return Ok(());
         }
-        if item.local.is_some() && !self.local_settled(&item, &work)? {
+        if item.local.is_some() && !self.await_quiet(&item, &work)? {
             return Ok(());
         }
-        if !self.knows_bytes(&item, &work, &action)? {
+        if !self.make_sure_of_bytes(&item, &work, &action)? {
             return Ok(());
         }
         if self.only_previews(item.folder, &action) {
@@ -155,7 +150,7 @@ impl Engine {
                 self.settle(&item, &work)
             }
             Action::MakeFolder { parent, name } => {
-                if self.unseat_children(&item)? && self.way_is_free(&item, &work, parent, &name)? {
+                if self.unseat_children(&item)? && self.make_way(&item, &work, parent, &name)? {
                     self.want(&item, &work, Want::MakeFolder { parent, name })?;
                 }
                 Ok(())
@@ -164,13 +159,13 @@ impl Engine {
                 if item.synced.is_some() && !work.approved && self.hold_if_full(&item)? {
                     return Ok(());
                 }
-                if self.way_is_free(&item, &work, parent, &name)? {
+                if self.make_way(&item, &work, parent, &name)? {
                     self.fetch_or_publish(&item, &work, parent, name)?;
                 }
                 Ok(())
             }
             Action::Move { parent, name } => {
-                if self.way_is_free(&item, &work, parent, &name)? && self.not_into_itself(&item, &work, parent)? {
+                if self.make_way(&item, &work, parent, &name)? && self.untangle(&item, &work, parent)? {
                     self.want(&item, &work, Want::Move { parent, name })?;
                 }
                 Ok(())
@@ -231,7 +226,7 @@ impl Engine {
             self.await_sweep(item);
             return Ok(());
         }
-        if !self.is_vacated(item, work)? {
+        if !self.vacate(item, work)? {
             return Ok(());
         }
         if self.hides_an_edit(item) {
@@ -278,8 +273,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether an item can go to a place: its directory is on disk, and nobody else sits there. If not, arranges for it.
-    pub(super) fn way_is_free(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId, name: &Name) -> Result<bool> {
+    /// Makes way for an item to a place: its directory is to be on disk, and nothing else there. True if it can go now; else it waits, and
+    /// what is in its way was asked to go.
+    pub(super) fn make_way(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId, name: &Name) -> Result<bool> {
         let Some(above) = self.ctx.store.item(parent)? else {
             self.put_off(work, WAIT_AGAIN, WAITS, "waits for its folder")?;
             return Ok(false);
@@ -300,7 +296,7 @@ impl Engine {
             self.await_node(work, &above)?;
             return Ok(false);
         }
-        if self.waits_for_covered(item, work, &above)? {
+        if self.await_covered(item, work, &above)? {
             return Ok(false);
         }
         let (way, first) = self.way(item, parent, name)?;
@@ -364,8 +360,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a folder's new parent does not (still) lie below it on disk.
-    fn not_into_itself(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId) -> Result<bool> {
+    /// Lets a folder wait as long as its new parent lies below it on disk. True if it does not.
+    ///
+    /// Example: `mv b c; mv a b/a` where `b` was in `a`: `b` has to leave `a` first.
+    fn untangle(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId) -> Result<bool> {
         if !item.id.is_folder() {
             return Ok(true);
         }
@@ -447,7 +445,7 @@ impl Engine {
             }
             ItemKind::Folder if self.schedule.is_noted(item.node, Note::Crowded) => self.bring_back(item, work),
             ItemKind::Folder => {
-                if self.is_vacated(item, work)? {
+                if self.vacate(item, work)? {
                     self.want(item, work, Want::RemoveFolder)?;
                 }
                 Ok(())

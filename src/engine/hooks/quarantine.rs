@@ -1,8 +1,20 @@
 //! What was rejected: out of the folder, never fetched again, and what people decide about it.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use super::outbox::Story;
+use super::{QUARANTINED, ROOM_AWAITED};
+use crate::command::Answer;
+use crate::deed::DiskError;
+use crate::engine::effect::{Effect, Notice, Task};
+use crate::engine::{Engine, Job, Phase, millis};
+use crate::hook::{self, HookKind, HookSettings, QuarantineRemote};
+use crate::id::{FolderId, NodeId};
+use crate::provider::ProviderError;
+use crate::store::Result;
+use crate::store::hooks::said;
+use crate::store::items::ItemRow;
 use crate::store::items::Presence;
+use crate::store::quarantine::{NewQuarantine, State};
+use crate::store::work::{Lane, WorkRow};
 
 impl Engine {
     /// Begins to move a staged version into quarantine. The row is there first: from now on the version is not published.

@@ -1,8 +1,12 @@
 //! Directories that only the disk has and that hold nothing for the cloud.
 
-#[allow(clippy::wildcard_imports, reason = "a part of its parent, with the same words")]
-use super::*;
+use super::ROWS_PER_PAGE;
+use crate::engine::Engine;
+use crate::engine::sides::seat_of;
+use crate::id::NodeId;
+use crate::store::Result;
 use crate::store::intents::{IntentRow, NewSeat};
+use crate::store::items::ItemRow;
 
 impl Engine {
     /// A directory that only the disk has, and that holds nothing but what patterns keep out, is left alone with it: it is no folder for

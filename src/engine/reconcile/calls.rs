@@ -1,7 +1,20 @@
 //! Calls for single items: looks and fetches, handed out as there is room, and what came of them.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use super::{HIDDEN, HIDDEN_RETRIED_EVERY, REFUSED_MOST, STAGED_MOST};
+use crate::deed::{DiskErrorKind, Staged};
+use crate::engine::effect::{Effect, Task};
+use crate::engine::input::{FetchFailure, FetchOrder};
+use crate::engine::learn::{Learned, Source};
+use crate::engine::queues::{CallKind, Waiting};
+use crate::engine::{Engine, Job, Phase};
+use crate::events::budget::Share;
+use crate::id::{AccountId, FolderId, Generation, NodeId};
+use crate::plan::Action;
+use crate::provider::{ProviderError, ProviderErrorKind};
+use crate::store::Result;
+use crate::store::items::{ItemRow, Presence};
+use crate::store::work::{Lane, WorkRow, WorkState};
+use crate::tree::{ItemState, RemoteItem, SyncedContent};
 
 impl Engine {
     pub(in crate::engine) fn await_call(&mut self, work: &WorkRow, item: &ItemRow, kind: CallKind) {
@@ -229,7 +242,7 @@ impl Engine {
             || item.remote.name != was.remote.name
             || item.remote.parent != was.remote.parent
             || item.remote.presence != was.remote.presence;
-        if is_met || is_news || !self.asks_again(was.node)? {
+        if is_met || is_news || !self.ask_again(was.node)? {
             self.questions.forget_expected(was.node);
             self.ctx.store.looked(was.node, asked)?;
         }
@@ -240,7 +253,7 @@ impl Engine {
     fn found_gone(&mut self, item: &ItemRow, work: &WorkRow, asked: Generation) -> Result<()> {
         self.gone(item, Presence::Absent, Source::Look { journal: work.journal, asked })?;
         let is_met = self.questions.expected(item.node).is_none_or(|expected| expected.is_met_by(None));
-        if is_met || !self.asks_again(item.node)? {
+        if is_met || !self.ask_again(item.node)? {
             self.questions.forget_expected(item.node);
             self.ctx.store.looked(item.node, asked)?;
         }

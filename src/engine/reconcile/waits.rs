@@ -1,9 +1,21 @@
 //! Items that wait: for one another, in circles, and for another try.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use super::{ATTEMPTS_COUNTED, WAIT_AGAIN, WAITS};
+use crate::engine::disk::Want;
+use crate::engine::effect::Notice;
 use crate::engine::send::is_aside_name;
+use crate::engine::{Engine, Phase, millis};
+use crate::events::interval::backoff;
+use crate::id::NodeId;
+use crate::path::Name;
+use crate::plan::Action;
+use crate::plan::order::Way;
 use crate::plan::order::{self, Does, End, Facts, HOPS_MOST, Hop};
+use crate::store::Result;
+use crate::store::items::{ItemRow, Presence, SeatRow};
+use crate::store::work::{Ask, WorkRow, WorkState};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 impl Engine {
     /// The way of an item to a place whose directory is on disk, and what is first in it.

@@ -81,7 +81,7 @@ impl Engine {
         let mut own = false;
         for folder in &folders {
             own |= match &event.subject {
-                Subject::Item(item) => self.is_echo(*folder, item)?,
+                Subject::Item(item) => self.recognise_echo(*folder, item)?,
                 Subject::Gone(item) => self.ctx.store.take_echo(*folder, item, crate::engine::send::ECHO_GONE)?,
                 Subject::Id { id, .. } if event.kind == EventKind::Trashed => {
                     self.ctx.store.take_echo(*folder, id, crate::engine::send::ECHO_GONE)?

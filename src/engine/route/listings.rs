@@ -208,7 +208,7 @@ impl Engine {
                 // A question about it is under way, or will be asked when its job is over.
                 continue;
             }
-            if is_met || !agrees || !self.asks_again(node)? {
+            if is_met || !agrees || !self.ask_again(node)? {
                 self.questions.forget_expected(node);
                 self.ctx.store.looked(node, asked)?;
             }

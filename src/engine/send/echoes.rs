@@ -1,7 +1,15 @@
 //! Our own writes as they come back: looked up when no answer came, recognised by identity when an event tells of them.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use super::{ECHO_AWAITED_MS, ECHOES_PER_STEP, LISTING_AWAITED};
+use crate::engine::sides::seat_of;
+use crate::engine::{Engine, Phase};
+use crate::id::{FolderId, ItemId, NodeId};
+use crate::path::Name;
+use crate::store::Result;
+use crate::store::items::{ItemRow, LocalRow};
+use crate::store::sent::{SentRow, Write};
+use crate::store::work::{Ask, Lane, WorkRow};
+use crate::tree::RemoteItem;
 
 impl Engine {
     /// No answer came: whether the write happened is looked up before anything else is decided.
@@ -28,8 +36,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether an item's last write is known to have ended. If not, waits for the look or the listing that tells.
-    pub(in crate::engine) fn is_sure(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+    /// Lets an item wait until it is known how its last write ended. True if it is.
+    pub(in crate::engine) fn make_sure_of_write(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let Some(sent) = self.ctx.store.sent_of(item.node)? else { return Ok(true) };
         if !sent.unsure {
             // It is under way.
@@ -97,8 +105,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether an event tells of what we did ourselves: of a write that ended, or of one whose answer is still to come.
-    pub(in crate::engine) fn is_echo(&mut self, folder: FolderId, item: &RemoteItem) -> Result<bool> {
+    /// Recognises an event that tells of what we did ourselves: of a write that ended, or of one whose answer is still to come. The echo of
+    /// the first is awaited no longer.
+    pub(in crate::engine) fn recognise_echo(&mut self, folder: FolderId, item: &RemoteItem) -> Result<bool> {
         Ok(self.policy(folder).sends()
             && (self.ctx.store.take_echo(folder, &item.id, &echo_of(item))? || self.is_under_way(folder, item)?))
     }
