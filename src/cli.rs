@@ -27,6 +27,7 @@ mod history;
 mod holds;
 mod hooks;
 mod login;
+mod metrics;
 mod quarantine;
 mod render;
 mod restore;
@@ -127,6 +128,7 @@ enum Command {
     Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
     Db(db::DbArgs),
+    Metrics(metrics::MetricsArgs),
     Service(service::ServiceArgs),
     Demo(demo::DemoArgs),
     Sandbox(sandbox::SandboxArgs),
@@ -151,7 +153,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
         ],
     ),
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
-    ("Look", &["status", "events", "plan", "why", "problems", "doctor"]),
+    ("Look", &["status", "events", "plan", "why", "problems", "doctor", "metrics"]),
     ("Undo", &["versions", "restore", "verify", "db"]),
     ("Hooks", &["add-hook", "hooks", "set-hook", "remove-hook", "test-hook", "hook-runs", "replay"]),
     ("Decide", &["held", "approve", "reject", "conflicts", "quarantine"]),
@@ -278,6 +280,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Config(args) => config::config(&args, &places, screen),
         Command::Db(args) => db::db(&args, &places, around, screen).await,
         Command::Doctor(args) => doctor::doctor(&args, &places, screen).await,
+        Command::Metrics(args) => metrics::metrics(&args, &places, screen).await,
         Command::Service(_) | Command::Demo(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => {
             Ok(Exit::Fine)
         }

@@ -9,6 +9,7 @@ mod database;
 mod fetch;
 mod hooks;
 mod local;
+mod metrics;
 mod provider_contract;
 mod sandbox;
 mod sim;

@@ -18,6 +18,7 @@ use self::upward::SessionNotes;
 use super::bandwidth::Bandwidth;
 use super::fetch::{self, Broken, FetchError};
 use super::looking::Watches;
+use super::meters::Meters;
 use super::parked::Parked;
 use super::transfers::{Transfers, Way};
 use crate::command::Answer;
@@ -114,6 +115,7 @@ pub struct World {
     transfers: Transfers,
     parked: Arc<Parked>,
     notices: broadcast::Sender<Notice>,
+    meters: Meters,
     hooks: HookKit,
     accounts: HashMap<AccountId, Account>,
     folders: OpenFolders,
@@ -166,6 +168,7 @@ impl World {
             transfers,
             parked: Arc::default(),
             notices,
+            meters: Meters::default(),
             hooks,
             accounts: HashMap::new(),
             folders: OpenFolders::default(),
@@ -175,6 +178,12 @@ impl World {
             tasks: TaskTracker::new(),
             everything: CancellationToken::new(),
         }
+    }
+
+    /// Has what becomes visible and what hooks do counted.
+    #[must_use]
+    pub fn counting(self, meters: Meters) -> Self {
+        Self { meters, ..self }
     }
 
     /// The roots that it has opened.
@@ -312,6 +321,7 @@ impl World {
             }
             Effect::Notice(notice) => {
                 tell(&notice);
+                self.meters.noticed(&notice);
                 // Nobody may be watching.
                 let _ = self.notices.send(notice);
             }
