@@ -21,6 +21,7 @@ use crate::provider::{Capabilities, Identity, ProviderError, ProviderErrorKind};
 use crate::report::{Degraded, EventCounts};
 use crate::settings::{AccountSettings, ProviderName};
 use crate::store::accounts::AccountRow;
+use crate::tree::Wall;
 
 mod again;
 mod cursor;
@@ -33,6 +34,8 @@ use again::Again;
 
 /// A stream that was not read for this long may have lost events: 13 days, a day below the shortest retention that Box documents.
 const PLACE_KEPT_MS: i64 = 13 * 24 * 3_600 * 1_000;
+/// An hour, in milliseconds.
+const HOUR_MS: i64 = 3_600_000;
 /// The longest interval without a long poll.
 pub(in crate::engine) const CEILING: Duration = Duration::from_mins(5);
 /// The shortest interval of a provider that asks for long ones, for a while after activity.
@@ -189,6 +192,13 @@ impl Account {
     /// Reads the stream as soon as possible.
     pub fn poll_now(&mut self) {
         self.next_poll = 0;
+    }
+
+    /// How long what can wait waits, because the settings want quiet at this time of the day; nothing if it need not.
+    pub fn quiet_for(&self, now: Wall) -> Option<u64> {
+        let left = self.settings.quiet.as_ref()?.left_ms(now)?;
+        // A clock that is set, or another season, is noticed within the hour.
+        Some(u64::try_from(left.clamp(1_000, HOUR_MS)).unwrap_or(1_000))
     }
 
     /// The account works under other settings from now on; who we are is asked again.

@@ -72,9 +72,14 @@ impl Verification {
         self.due
     }
 
-    /// Marks the remote folder whose children were seen longest ago, if its turn has come. So many calls may be spent on that in a day.
-    pub fn drive(&mut self, ctx: &mut Ctx, id: FolderId, per_day: Option<u64>) -> Result<()> {
+    /// Marks the remote folder whose children were seen longest ago, if its turn has come. So many calls may be spent on that in a day, and
+    /// none while there is to be quiet for so long.
+    pub fn drive(&mut self, ctx: &mut Ctx, id: FolderId, per_day: Option<u64>, quiet: Option<u64>) -> Result<()> {
         if ctx.now.mono < self.due {
+            return Ok(());
+        }
+        if let Some(left) = quiet {
+            self.due = ctx.now.mono + left;
             return Ok(());
         }
         self.due = ctx.now.mono + millis(LOOKED_EVERY);

@@ -121,6 +121,10 @@ impl Engine {
             }
             self.ctx.out.push(Effect::UseAccount(id, Box::new(settings.clone())));
             if let Some(known) = self.accounts.get_mut(&id) {
+                if known.settings.differs_in_limits_only(&settings) {
+                    known.settings = settings;
+                    continue;
+                }
                 known.wish(settings, capabilities);
                 self.take_back(id);
             } else {

@@ -484,10 +484,16 @@ impl Engine {
         let account = folder.account;
         let per_day = self.accounts.get(&account).and_then(|account| account.limits().per_day);
         let siblings = self.folders.values().filter(|other| other.account == account).count() as u64;
+        let quiet = self.quiet_for(id);
         match self.folders.get_mut(&id) {
-            Some(folder) => folder.verification.drive(&mut self.ctx, id, verification_calls(per_day, siblings)),
+            Some(folder) => folder.verification.drive(&mut self.ctx, id, verification_calls(per_day, siblings), quiet),
             None => Ok(()),
         }
+    }
+
+    /// How long what can wait waits in a folder, because its account is to be quiet at this time of the day.
+    pub(in crate::engine) fn quiet_for(&self, id: FolderId) -> Option<u64> {
+        self.accounts.get(&self.folders.get(&id)?.account)?.quiet_for(self.ctx.now.wall)
     }
 
     /// Everything that was seen before a moment is to be seen again.
