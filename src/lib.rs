@@ -19,7 +19,7 @@
 //! **Assembly.** [`config`]: the file, checked. [`daemon`]: the world of production around the engine. [`service`]: installed under
 //! systemd. [`sandbox`]: a cloud in memory, with scripted faults. [`telemetry`]: logs.
 //!
-//! **Face.** [`cli`]: one file per command.
+//! **Face.** [`cli`]: one file per command. [`daemon::web`]: the page in the browser. [`shown`]: how both show values to people.
 //!
 //! # The life of an event
 //!
@@ -94,6 +94,7 @@ pub mod runner;
 pub mod sandbox;
 pub mod service;
 pub mod settings;
+pub mod shown;
 pub mod store;
 pub mod sys;
 pub mod telemetry;

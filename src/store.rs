@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use crate::id::Generation;
 
 pub mod accounts;
+pub mod browse;
 pub mod conflicts;
 pub mod figures;
 pub mod folders;

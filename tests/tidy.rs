@@ -103,7 +103,7 @@ const RINGS: &[Ring] = &[
     Ring { name: "sandbox", modules: &["sandbox"], may_use: Some(&["id", "path", "sandbox"]), never: &["rusqlite::"] },
     Ring {
         name: "assembly",
-        modules: &["config", "daemon", "service", "telemetry"],
+        modules: &["config", "daemon", "service", "shown", "telemetry"],
         may_use: None,
         never: &["crate::cli"],
     },
@@ -114,7 +114,9 @@ const RINGS: &[Ring] = &[
 const PLACES: &[(&str, &[&str])] = &[
     ("rusqlite::", &["store"]),
     ("reqwest::", &["provider", "daemon/client", "runner/post"]),
-    ("axum::", &["sandbox", "daemon/control"]),
+    ("axum::", &["sandbox", "daemon/control", "daemon/web"]),
+    ("maud::", &["daemon/web"]),
+    ("prometheus_client::", &["daemon/figures", "daemon/meters"]),
     ("notify::", &["local/watch", "daemon"]),
     ("allow(unsafe_code)", &["sys"]),
     ("anyhow::", &["cli", "main"]),
