@@ -9,7 +9,7 @@ use super::filter::Filter;
 use super::input::{OpenOrder, RootFacts, Wishes};
 use super::jobs::{job_folder, job_nodes};
 use super::learn::Source;
-use super::remote::{Complete, Listing, RootState};
+use super::remote::{Listing, RootState};
 use super::room::Room;
 use super::{Engine, Job, ROWS_PER_STEP, millis};
 use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
@@ -300,6 +300,7 @@ impl Engine {
                 let top = self.accounts.get(&account).and_then(|account| account.capabilities.top_id);
                 folder.watches_top = top.is_some() && folder.root_item.as_ref().map(ItemId::raw) == top;
                 self.folders.insert(row.folder, folder);
+                self.recall_expectations(row.folder)?;
             }
             if refiltered {
                 self.refilter(row.folder)?;

@@ -1,10 +1,11 @@
 //! What the cloud says of an item becomes what we know of the cloud: newer facts win, and what they change is marked as work.
 
-use super::remote::{Expectation, Location};
+use super::remote::Location;
 use super::{Engine, Job};
 use crate::events::Subject;
 use crate::id::{FolderId, Generation, ItemId, JournalId, NodeId};
 use crate::store::Result;
+use crate::store::expected::Expectation;
 use crate::store::folders::FolderCounts;
 use crate::store::items::{ItemRow, Presence, RemoteRow};
 use crate::store::work::{Ask, Lane};
@@ -341,7 +342,7 @@ impl Engine {
         match source {
             // An event may be old, and a removal is destructive: the item's own state decides.
             Source::Event { .. } => {
-                self.questions.expect(known.node, Expectation::of_gone());
+                self.expect(known.node, Expectation::of_gone())?;
                 self.mark_look(known.node, folder, source)?;
             }
             Source::Look { .. } | Source::Listing(..) | Source::Own => {

@@ -115,7 +115,7 @@ impl Engine {
         }
         if let Some(mark) = work.mark {
             if self.goes_with_gone_folder(&item)? {
-                self.questions.forget_expected(node);
+                self.forget_expected(node)?;
                 self.store.looked(node, mark)?;
             } else if self.waits_for_gone_folder(&work, &item)? {
                 return Ok(());

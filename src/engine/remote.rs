@@ -6,8 +6,8 @@ mod rolling;
 mod root;
 mod strays;
 
-pub(in crate::engine) use hints::{Expectation, Facts, Location, Mark};
-pub(in crate::engine) use questions::{Complete, Listing, Questions, Shown};
+pub(in crate::engine) use hints::{Facts, Location, Mark};
+pub(in crate::engine) use questions::{Complete, Listing, Questions, Taken};
 pub(in crate::engine) use root::RootState;
 pub(in crate::engine) use strays::Strays;
 
@@ -16,6 +16,7 @@ use super::learn::Source;
 use crate::events::{EventKind, Subject};
 use crate::id::{AccountId, FolderId, NodeId};
 use crate::store::Result;
+use crate::store::expected::Expectation;
 use crate::store::items::{ItemRow, Presence, RemoteRow};
 use crate::store::work::{Ask, Lane};
 
@@ -160,7 +161,7 @@ impl Engine {
             Mark::Node(node, expected) => {
                 let parent = expected.place.as_ref().map(|(parent, _)| *parent);
                 let is_gone = expected.gone;
-                self.questions.expect(node, expected);
+                self.expect(node, expected)?;
                 self.mark_look(node, folder, source)?;
                 let known = self.store.item(node)?;
                 let parent = parent.or(known.and_then(|known| known.remote.parent)).filter(|_| !is_gone);
@@ -178,7 +179,7 @@ impl Engine {
                     return Ok(());
                 }
                 if !self.events_carry_items(folder) && self.list_if_small(parent, folder)? {
-                    self.questions.expect_name(parent, &name);
+                    self.expect_name(parent, &name)?;
                     return Ok(());
                 }
                 let row = RemoteRow {
@@ -191,17 +192,17 @@ impl Engine {
                     seen: 0,
                 };
                 let node = self.store.add_item(folder, &id, &row)?;
-                self.questions.expect(node, Expectation { version, ..Expectation::default() });
+                self.expect(node, Expectation { version, ..Expectation::default() })?;
                 self.mark_look(node, folder, source)
             }
             Mark::Children(dir, name) => {
                 if let Some(name) = name {
-                    self.questions.expect_name(dir, &name);
+                    self.expect_name(dir, &name)?;
                 }
                 self.store.want_listing_now(dir, folder)
             }
             Mark::Below(dir, name) => {
-                self.questions.expect_name(dir, &name);
+                self.expect_name(dir, &name)?;
                 self.store.want_listing_below(dir, folder)
             }
             Mark::Subtree(dir) => {
@@ -217,6 +218,31 @@ impl Engine {
                 Ok(())
             }
         }
+    }
+
+    /// What an event makes us expect of an item, as durable as the mark that it leaves.
+    pub(super) fn expect(&mut self, node: NodeId, expected: Expectation) -> Result<()> {
+        if self.questions.expect(node, expected.clone()) { self.store.expect(node, &expected) } else { Ok(()) }
+    }
+
+    /// Nothing is expected of an item any more.
+    pub(super) fn forget_expected(&mut self, node: NodeId) -> Result<()> {
+        if self.questions.forget_expected(node) { self.store.forget_expected(node) } else { Ok(()) }
+    }
+
+    fn expect_name(&mut self, dir: NodeId, name: &str) -> Result<()> {
+        if self.questions.expect_name(dir, name) { self.store.expect_name(dir, name) } else { Ok(()) }
+    }
+
+    /// Reads back what an engine of before expected of a watched folder.
+    pub(super) fn recall_expectations(&mut self, folder: FolderId) -> Result<()> {
+        for (node, expected) in self.store.expectations(folder)? {
+            self.questions.expect(node, expected);
+        }
+        for (dir, name) in self.store.expected_names(folder)? {
+            self.questions.expect_name(dir, &name);
+        }
+        Ok(())
     }
 
     /// Marks the children of a folder if one call lists them all.
@@ -278,7 +304,10 @@ impl Engine {
 
     /// What was asked for shows nothing of what an event told: it is asked for once more a little later. False if it is not worth it.
     pub(super) fn asks_again(&mut self, node: NodeId) -> Result<bool> {
-        let Some(wait) = self.questions.ask_again_after(node) else { return Ok(false) };
+        let Some(wait) = self.questions.ask_again_after(node) else {
+            self.store.forget_expected(node)?;
+            return Ok(false);
+        };
         let Some(work) = self.store.work(node)? else { return Ok(false) };
         self.store.want_look(node)?;
         let due = self.now.wall.plus_ms(super::millis(wait) as i64);

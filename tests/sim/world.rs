@@ -392,6 +392,9 @@ impl World {
         let mut told = Told::default();
         for input in inputs {
             match input {
+                // The answer to a poll that it took back tells it nothing.
+                Input::Done { job, outcome: Outcome::Polled(_) | Outcome::CursorTaken(_) }
+                    if self.cancelled.contains(job) => {}
                 Input::Done { outcome: Outcome::Polled(Ok(page)), .. } => {
                     told.news = true;
                     self.delivered.insert(page.next.clone());

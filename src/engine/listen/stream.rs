@@ -78,8 +78,8 @@ impl Engine {
                 Subject::Id { id, .. } if event.kind == EventKind::Trashed => {
                     self.store.take_echo(*folder, id, crate::engine::send::ECHO_GONE)?
                 }
-                Subject::Id { id, version: Some(version), .. } => {
-                    self.store.take_echo(*folder, id, &crate::engine::send::echoes::echo_of_version(version))?
+                Subject::Id { id, version: Some(version), path, .. } => {
+                    self.is_echo_of_version(*folder, event.kind, id, version, path.as_deref())?
                 }
                 Subject::Id { .. } | Subject::Path { .. } | Subject::Nothing | Subject::Unreadable => false,
             };

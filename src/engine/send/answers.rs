@@ -161,7 +161,7 @@ impl Engine {
             // An event told of this very write before the answer came: it is an echo, and what it marked is answered.
             let now = self.store.generation();
             self.store.looked(node, now)?;
-            self.questions.forget_expected(node);
+            self.forget_expected(node)?;
             let own = crate::report::EventCounts { own: 1, ..Default::default() };
             self.store.count_events(account, own)?;
             if let Some(account) = self.accounts.get_mut(&account) {
