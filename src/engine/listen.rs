@@ -489,9 +489,11 @@ impl Engine {
         account.row.stream = Some(stream.clone());
         account.row.polled_at = Some(now.wall);
         account.row.newest_event = None;
+        account.row.taken_at = Some(now.wall);
         account.next_poll = 0;
         // The new place and the duty to compare everything are one transaction.
         self.store.set_cursor(id, &stream, &cursor, now.wall, None)?;
+        self.store.set_taken_at(id, now.wall)?;
         self.account_worked(id);
         self.lose_place(id, "the place in the event stream was lost")?;
         self.reload();

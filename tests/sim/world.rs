@@ -32,6 +32,8 @@ use super::tally::Tally;
 
 /// The one folder of the made-up world; the first row of a new database.
 pub const FOLDER: FolderId = FolderId(1);
+/// What every clock shows at first.
+const WALL_AT_START: i64 = 1_700_000_000_000;
 /// Letters of what is said and told that a replay shows.
 const ALOUD_MOST: usize = 4_000;
 /// Steps at one moment of time before we say that the engine runs in circles.
@@ -161,6 +163,7 @@ impl World {
     pub fn new(seed: u64, swarm: Swarm) -> Self {
         let mut cloud = Cloud::new();
         cloud.habits = swarm.habits;
+        cloud.at = WALL_AT_START;
         let excluding = swarm.exclude;
         let acts_left = swarm.acts;
         Self {
@@ -307,7 +310,7 @@ impl World {
 
     pub fn clock(&self) -> Now {
         let mono = self.now - self.boot;
-        Now { mono, wall: Wall(1_700_000_000_000 + self.now as i64 + self.wall_jump) }
+        Now { mono, wall: Wall(WALL_AT_START + self.now as i64 + self.wall_jump) }
     }
 
     /// One step of the engine, at the next moment at which anything happens. False if nothing ever will.
@@ -319,6 +322,7 @@ impl World {
         let Some(at) = at.filter(|at| *at < u64::MAX / 2) else { return false };
         self.now = self.now.max(at);
         self.disk.now = self.now;
+        self.cloud.at = WALL_AT_START + self.now as i64;
         self.steps_now = if self.now == before { self.steps_now + 1 } else { 0 };
         if self.steps_now >= STEPS_AT_ONE_MOMENT_MOST {
             self.say(|| format!("{:?}", self.engine()));

@@ -20,3 +20,6 @@ CREATE TABLE expected_name (
     name TEXT NOT NULL,
     PRIMARY KEY (dir, name)
 ) WITHOUT ROWID;
+
+-- When the place in the stream was last taken anew, ms: what happened just before, and is told after, was not seen in its order.
+ALTER TABLE account ADD COLUMN taken_at INTEGER;
