@@ -26,7 +26,6 @@ use super::cloud::{Cloud, watched};
 use super::disk::Disk;
 use super::laws::Told;
 use super::mutants::Mutant;
-use super::rows::ALWAYS_STRICT;
 use super::swarm::Swarm;
 use super::tally::Tally;
 
@@ -145,8 +144,6 @@ pub struct World {
     unjudged: bool,
     /// "In sync" is compared with the truth whenever all is quiet.
     pub judging: bool,
-    /// "In sync" is compared with the truth while jobs are under way, too.
-    pub strict: bool,
     /// The long poll does not work.
     pub long_poll: Option<BrokenPoll>,
     /// So many of the next downloads bring something else.
@@ -209,7 +206,6 @@ impl World {
             read_to: None,
             unjudged: false,
             judging: true,
-            strict: ALWAYS_STRICT,
             long_poll: None,
             wrong_bodies: 0,
             newest_told: None,
