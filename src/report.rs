@@ -5,9 +5,15 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ContentHash, HoldId, ItemId, JobId, JournalId, VersionId};
 use crate::tree::{Stamp, Wall};
 
+mod figures;
 mod hooks;
+mod state;
+mod why;
 
+pub use figures::MetricsFormat;
 pub use hooks::{HookRunQuery, HookRunRow, QuarantineReport};
+pub use state::FolderState;
+pub use why::{Why, WhyFacts, WhyKept, WhySide};
 
 /// The version of the JSON documents below; it grows when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -121,7 +127,13 @@ pub struct Budget {
     pub closed_until: Option<Wall>,
     /// A sentence for a first sync that the budget makes long.
     pub forecast: Option<String>,
+    /// The days that the work known now takes within the budget; 0 for what is done today.
+    #[serde(default)]
+    pub forecast_days: Option<u64>,
 }
+
+/// A sign-in that ends within this time is warned of, in milliseconds.
+pub const SIGN_IN_WARNING_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// How the rest of a day's calls is shared. What is kept shrinks with the day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,53 +148,6 @@ pub struct BudgetShares {
 
 /// The name of the degraded state of a folder that works, and of which not every directory can be watched.
 pub const UNWATCHED: &str = "unwatched";
-
-/// The state of a folder in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FolderState {
-    /// Added, and its remote folder not yet looked up.
-    Starting,
-    /// The remote folder is being listed for the first time.
-    Listing,
-    /// Something is being done.
-    Syncing,
-    /// Everything that the cloud told us is on disk.
-    InSync,
-    /// A full comparison is due or under way because our place in the stream was lost.
-    Unverified,
-    /// An event could not be understood, or part of the tree could not be seen: a comparison is due or under way that finds what it meant.
-    Verifying,
-    /// A person paused it.
-    Paused,
-    /// A hold waits for a person; the rest goes on.
-    Held,
-    /// It goes on, and not all of it can be watched: local changes are found by scans. See `degraded`.
-    Unwatched,
-    /// It cannot go on: see `degraded`.
-    Halted,
-    /// Some items have problems; the rest is in sync.
-    Problems,
-}
-
-impl FolderState {
-    /// The words for people.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Listing => "listing",
-            Self::Syncing => "syncing",
-            Self::InSync => "in sync",
-            Self::Unverified => "unverified",
-            Self::Verifying => "verifying",
-            Self::Paused => "paused",
-            Self::Held => "held",
-            Self::Unwatched => "not watched",
-            Self::Halted => "halted",
-            Self::Problems => "in sync, with problems",
-        }
-    }
-}
 
 /// One folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -226,8 +191,22 @@ pub struct FolderStatus {
     /// Local files that were read for their digests since the agent opened the folder. Those whose stamps are known are not.
     #[serde(default)]
     pub digested: Digested,
+    /// How fast its content moves.
+    #[serde(default)]
+    pub progress: Progress,
     /// Transfers under way.
     pub transfers: Vec<Transfer>,
+}
+
+/// How fast content moves, over the last ten seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Bytes per second from the cloud; nothing if nothing comes.
+    pub down: Option<u64>,
+    /// Bytes per second to the cloud; nothing if nothing goes.
+    pub up: Option<u64>,
+    /// Seconds until what is known to be left is done, at this rate.
+    pub seconds_left: Option<u64>,
 }
 
 /// What was read of the disk to find out what is in it.
@@ -248,6 +227,9 @@ pub struct Transfer {
     pub done: u64,
     /// Bytes in all, if known.
     pub total: Option<u64>,
+    /// It goes to the cloud.
+    #[serde(default)]
+    pub up: bool,
 }
 
 /// One entry of `agent events`.
@@ -358,38 +340,6 @@ pub struct ProblemRow {
     pub attempts: u32,
     /// When it will be tried again.
     pub next_try: Option<Wall>,
-}
-
-/// `agent why PATH`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Why {
-    /// [`SCHEMA_VERSION`].
-    pub schema: u32,
-    /// The path asked about.
-    pub path: String,
-    /// The folder that it lies in.
-    pub folder: String,
-    /// The item, if the path is known.
-    pub item: Option<ItemId>,
-    /// What the cloud has, in a sentence.
-    pub remote: Option<String>,
-    /// What the disk had when both agreed, in a sentence.
-    pub synced: Option<String>,
-    /// What the agent means to do, in a sentence.
-    pub plan: String,
-    /// The problem, if there is one.
-    pub problem: Option<ProblemRow>,
-    /// Why the local name differs from the remote one, if it does.
-    pub mapped: Option<String>,
-    /// The pattern that keeps it out, if one does.
-    pub excluded_by: Option<String>,
-    /// The last events on it, newest first.
-    pub events: Vec<EventRow>,
-    /// Local versions kept, newest first, as sentences.
-    pub versions: Vec<String>,
-    /// What hooks said of it, newest first, as sentences.
-    #[serde(default)]
-    pub hooks: Vec<String>,
 }
 
 /// `agent versions PATH`.
@@ -576,6 +526,8 @@ pub trait Reports: Send + Sync {
     fn problems(&self, folder: Option<&str>) -> Result<Vec<ProblemRow>, ReportError>;
     /// `agent why`, of an absolute local path.
     fn why(&self, path: &str) -> Result<Why, ReportError>;
+    /// `agent metrics`.
+    fn metrics(&self, format: MetricsFormat) -> Result<String, ReportError>;
     /// `agent versions`, of an absolute local path.
     fn versions(&self, path: &str) -> Result<Versions, ReportError>;
 }

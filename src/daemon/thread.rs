@@ -4,20 +4,20 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::RunError;
+use super::meters::Meters;
 use super::world::{Counters, Message, World, make_provider};
+use super::{RunError, database, wall_now};
 use crate::command::{Answer, Command};
-use crate::config::Config;
+use crate::config::{Config, Places};
 use crate::engine::health::Health;
 use crate::engine::input::Wishes;
 use crate::engine::{Effect, Engine, Input, Now};
 use crate::report::Degraded;
 use crate::store::{Store, StoreError};
-use crate::tree::Wall;
 
 /// Inputs that are decided together at most.
 const BATCH_INPUTS: usize = 256;
@@ -33,7 +33,10 @@ const STORE_PAUSE: Duration = Duration::from_secs(5);
 pub struct Shared {
     health: Mutex<Health>,
     degraded: Mutex<Vec<Degraded>>,
+    remarks: Mutex<Vec<Degraded>>,
+    roots: Mutex<Vec<PathBuf>>,
     pulse: Mutex<Option<Instant>>,
+    meters: Meters,
 }
 
 impl Shared {
@@ -54,12 +57,36 @@ impl Shared {
         degraded.extend(what);
     }
 
+    /// Notes what people should know and what keeps nothing from being in sync.
+    pub fn remark(&self, what: Degraded) {
+        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        remarks.retain(|known| known.name != what.name);
+        remarks.push(what);
+    }
+
+    /// The local directories of the configuration that is in force.
+    pub fn roots(&self) -> Vec<PathBuf> {
+        self.roots.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What people should know.
+    pub fn remarks(&self) -> Vec<Degraded> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// When the control thread last ended a step.
     pub fn last_step(&self) -> Option<Instant> {
         *self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is counted since the start.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// A batch is durable.
     fn stepped(&self, health: Health) {
+        self.meters.committed();
         *self.pulse.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let mut known = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != health {
@@ -72,7 +99,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Control {
     pub store: Store,
-    pub database: PathBuf,
+    pub places: Places,
     pub queue: Receiver<Message>,
     pub world: World,
     pub shared: Arc<Shared>,
@@ -118,7 +145,7 @@ impl Control {
         loop {
             let opened = match store.take() {
                 Some(store) => Ok(store),
-                None => Store::open(&self.database),
+                None => self.open_again(),
             };
             let end = match opened {
                 Ok(store) => self.run_engine(Engine::new(store), started),
@@ -131,6 +158,7 @@ impl Control {
                 }
                 End::Store(error) => {
                     tracing::error!(%error, "the database failed; everything is read from it anew");
+                    self.shared.meters.store_failed();
                     self.world.reset();
                     self.shared.set_degraded(
                         "store",
@@ -146,6 +174,15 @@ impl Control {
                 }
             }
         }
+    }
+
+    /// The database as it is now; a damaged one is set aside.
+    fn open_again(&self) -> Result<Store, StoreError> {
+        let opened = database::open(&self.places).map_err(|error| StoreError::Damaged(error.to_string()))?;
+        if let Some(told) = opened.told {
+            self.shared.remark(told);
+        }
+        Ok(opened.store)
     }
 
     /// Waits before the next try; true if somebody said stop.
@@ -170,7 +207,7 @@ impl Control {
         let mut heard: Vec<std::sync::mpsc::Sender<()>> = Vec::new();
         let mut batch = vec![Input::Start { seed, host: host_name() }, Input::Config(Box::new(self.wishes()))];
         loop {
-            let now = Now { mono: started.elapsed().as_millis() as u64, wall: wall() };
+            let now = Now { mono: started.elapsed().as_millis() as u64, wall: wall_now() };
             let effects = match engine.step(std::iter::once(Input::Tick(now)).chain(batch.drain(..))) {
                 Ok(effects) => effects,
                 Err(error) => return End::Store(error),
@@ -240,6 +277,8 @@ impl Control {
     fn wishes(&self) -> Wishes {
         let (wishes, wrong) = wishes(&self.config, &self.credentials);
         self.shared.set_degraded("accounts", wrong);
+        let roots = self.config.folders.iter().map(|folder| folder.local.clone()).collect();
+        *self.shared.roots.lock().unwrap_or_else(PoisonError::into_inner) = roots;
         wishes
     }
 
@@ -287,9 +326,9 @@ pub fn one_command(
 ) -> Result<Answer, RunError> {
     let mut engine = Engine::new(store);
     let (wishes, _) = wishes(config, credentials);
-    let now = Now { mono: 0, wall: wall() };
+    let now = Now { mono: 0, wall: wall_now() };
     let inputs = [
-        Input::Start { seed: wall().0 as u64, host: host_name() },
+        Input::Start { seed: wall_now().0 as u64, host: host_name() },
         Input::Tick(now),
         Input::Config(Box::new(wishes)),
         Input::Command { ticket: 0, command },
@@ -304,14 +343,6 @@ pub fn one_command(
 
 fn state_error(error: StoreError) -> RunError {
     RunError::State(error.to_string())
-}
-
-fn wall() -> Wall {
-    let now = SystemTime::now();
-    match now.duration_since(UNIX_EPOCH) {
-        Ok(since) => Wall(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
-        Err(before) => Wall(-i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX)),
-    }
 }
 
 /// What the machine is called, for the names of conflict copies.

@@ -1,11 +1,14 @@
 //! Reports before the first run: nothing has happened yet, and the configuration is all there is to tell.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::figures::Figures;
 use crate::config::Config;
 use crate::report::{
     AccountStatus, Budget, ConflictRow, Digested, EventCounts, EventQuery, EventRow, FolderState, FolderStatus,
-    HoldRow, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
+    HoldRow, MetricsFormat, PlanRow, ProblemRow, Progress, ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
+    WhyFacts,
 };
 
 /// See the module.
@@ -67,6 +70,7 @@ impl Reports for Unstarted {
                 verified: None,
                 oldest_seen: None,
                 digested: Digested::default(),
+                progress: Progress::default(),
                 transfers: Vec::new(),
             })
             .collect();
@@ -104,6 +108,20 @@ impl Reports for Unstarted {
         self.check_folder(folder).map(|()| Vec::new())
     }
 
+    fn metrics(&self, format: MetricsFormat) -> Result<String, ReportError> {
+        let figures = Figures {
+            now: super::wall_now(),
+            status: self.status()?,
+            folders: BTreeMap::new(),
+            deliveries: Vec::new(),
+            starts: 0,
+            store_bytes: None,
+            wal_bytes: 0,
+            live: None,
+        };
+        figures.document(format).map_err(|_| ReportError::Failed("the figures cannot be written".into()))
+    }
+
     fn versions(&self, path: &str) -> Result<Versions, ReportError> {
         Err(ReportError::NotFound(format!(
             "nothing is known of {path}: the agent has not run since its folder was added"
@@ -129,6 +147,7 @@ impl Reports for Unstarted {
             events: Vec::new(),
             versions: Vec::new(),
             hooks: Vec::new(),
+            facts: WhyFacts { action: "nothing".into(), state: "unknown".into(), ..WhyFacts::default() },
         })
     }
 }

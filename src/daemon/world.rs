@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,7 +18,9 @@ use self::upward::SessionNotes;
 use super::bandwidth::Bandwidth;
 use super::fetch::{self, Broken, FetchError};
 use super::looking::Watches;
+use super::meters::Meters;
 use super::parked::Parked;
+use super::transfers::{Transfers, Way};
 use crate::command::Answer;
 use crate::deed::{DeedOrder, DeedResult, DiskError, DiskErrorKind};
 use crate::engine::input::{FetchFailure, FetchOrder, OpenOrder, RootFacts};
@@ -32,7 +33,7 @@ use crate::provider::box_com::BoxCom;
 use crate::provider::egnyte::Egnyte;
 use crate::provider::http::CallCounter;
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, Result as ProviderResult};
-use crate::report::{Digested, Transfer};
+use crate::report::Digested;
 use crate::settings::{AccountSettings, ProviderName};
 use crate::versions::Versions;
 
@@ -53,42 +54,6 @@ pub enum Message {
     Reconfigure(Box<crate::config::Config>),
     /// End.
     Stop,
-}
-
-/// A transfer under way, as its worker counts it.
-#[derive(Debug)]
-struct Live {
-    folder: FolderId,
-    path: String,
-    done: Arc<AtomicU64>,
-    total: Option<u64>,
-}
-
-/// The transfers under way, for whoever asks.
-#[derive(Debug, Clone, Default)]
-pub struct Transfers(Arc<Mutex<BTreeMap<JobId, Live>>>);
-
-impl Transfers {
-    /// The transfers of a folder.
-    pub fn of(&self, folder: FolderId) -> Vec<Transfer> {
-        let live = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        live.values()
-            .filter(|transfer| transfer.folder == folder)
-            .map(|transfer| Transfer {
-                path: transfer.path.clone(),
-                done: transfer.done.load(Ordering::Relaxed),
-                total: transfer.total,
-            })
-            .collect()
-    }
-
-    fn begin(&self, job: JobId, live: Live) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job, live);
-    }
-
-    fn end(&self, job: JobId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
-    }
 }
 
 /// The roots that are open, by folder.
@@ -150,6 +115,7 @@ pub struct World {
     transfers: Transfers,
     parked: Arc<Parked>,
     notices: broadcast::Sender<Notice>,
+    meters: Meters,
     hooks: HookKit,
     accounts: HashMap<AccountId, Account>,
     folders: OpenFolders,
@@ -202,6 +168,7 @@ impl World {
             transfers,
             parked: Arc::default(),
             notices,
+            meters: Meters::default(),
             hooks,
             accounts: HashMap::new(),
             folders: OpenFolders::default(),
@@ -211,6 +178,12 @@ impl World {
             tasks: TaskTracker::new(),
             everything: CancellationToken::new(),
         }
+    }
+
+    /// Has what becomes visible and what hooks do counted.
+    #[must_use]
+    pub fn counting(self, meters: Meters) -> Self {
+        Self { meters, ..self }
     }
 
     /// The roots that it has opened.
@@ -274,11 +247,17 @@ impl World {
 
     /// What is under way goes on where only the credentials are new.
     fn use_account(&mut self, id: AccountId, settings: AccountSettings) {
-        if let Some(Account { settings: known, provider: Ok(provider), .. }) = self.accounts.get(&id)
-            && *known == settings
-        {
-            provider.credentials_changed();
-            return;
+        if let Some(Account { settings: known, provider: Ok(provider), bandwidth, .. }) = self.accounts.get_mut(&id) {
+            if *known == settings {
+                provider.credentials_changed();
+                return;
+            }
+            if known.differs_in_limits_only(&settings) {
+                // Other limits are no reason to begin anything anew.
+                bandwidth.follow(&settings);
+                *known = settings;
+                return;
+            }
         }
         let counter = self.counters.of(&settings.name);
         let provider = make_provider(&settings, self.credentials.clone(), Arc::clone(&counter));
@@ -342,6 +321,7 @@ impl World {
             }
             Effect::Notice(notice) => {
                 tell(&notice);
+                self.meters.noticed(&notice);
                 // Nobody may be watching.
                 let _ = self.notices.send(notice);
             }
@@ -448,9 +428,7 @@ impl World {
             self.post(job, Outcome::Fetched(Err(FetchFailure::Disk(error))));
             return;
         };
-        let done = Arc::new(AtomicU64::new(0));
-        let live = Live { folder: id, path: order.path.clone(), done: Arc::clone(&done), total: order.size };
-        self.transfers.begin(job, live);
+        let counter = self.transfers.begin(job, id, Way::Down, order.path.clone(), order.size);
         let (inputs, transfers, parked) = (self.inputs.clone(), self.transfers.clone(), Arc::clone(&self.parked));
         let work = async move {
             let order = fetch::FetchOrder {
@@ -461,7 +439,7 @@ impl World {
                 hash: order.hash,
                 modified: order.modified,
             };
-            let count = |bytes| done.store(bytes, Ordering::Relaxed);
+            let count = |bytes| counter.reached(bytes);
             let earlier = parked.take(id, &order);
             let fetched = fetch::fetch_on(&*provider, local, order, &bandwidth.down, count, cancel, earlier).await;
             transfers.end(job);

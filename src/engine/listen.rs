@@ -217,15 +217,21 @@ impl Engine {
         for id in gone {
             self.accounts.remove(&id);
             self.slots.forget(id);
-            self.outbox.push(Effect::DropAccount(id));
+            self.ctx.out.push(Effect::DropAccount(id));
         }
         for (settings, capabilities) in wanted {
-            let row = self.store.account(&settings.name, settings.provider.word())?;
+            let row = self.ctx.store.account(&settings.name, settings.provider.word())?;
             let id = row.account;
             if self.accounts.get(&id).is_some_and(|known| known.settings == settings) {
                 continue;
             }
-            self.outbox.push(Effect::UseAccount(id, Box::new(settings.clone())));
+            self.ctx.out.push(Effect::UseAccount(id, Box::new(settings.clone())));
+            if let Some(known) =
+                self.accounts.get_mut(&id).filter(|known| known.settings.differs_in_limits_only(&settings))
+            {
+                known.settings = settings;
+                continue;
+            }
             let fresh = Account::new(settings, capabilities, row);
             match self.accounts.get_mut(&id) {
                 // What is under way was asked under the old settings.
@@ -236,7 +242,7 @@ impl Engine {
                     self.take_back(id);
                 }
                 None => {
-                    let strays = Strays::left(self.store.strays(id)?);
+                    let strays = Strays::left(self.ctx.store.strays(id)?);
                     self.accounts.insert(id, Account { strays, ..fresh });
                 }
             }
@@ -255,14 +261,14 @@ impl Engine {
         account.failures = 0;
         let (id, settings) = (*id, account.settings.clone());
         self.take_back(id);
-        self.outbox.push(Effect::UseAccount(id, Box::new(settings)));
+        self.ctx.out.push(Effect::UseAccount(id, Box::new(settings)));
         true
     }
 
     /// When one more question can be asked of an account; nothing if that depends on something else than time.
     pub(super) fn ask_at(&self, id: AccountId) -> Option<u64> {
         let account = self.accounts.get(&id)?;
-        let open_at = account.closed_until.max(account.purse.refused_until(self.now.mono).unwrap_or(0));
+        let open_at = account.closed_until.max(account.purse.refused_until(self.ctx.now.mono).unwrap_or(0));
         (account.usable() && self.slots.may_ask(id)).then_some(open_at)
     }
 
@@ -271,7 +277,7 @@ impl Engine {
         let Some(account) = self.accounts.get_mut(&id) else { return };
         for job in account.job.take().into_iter().chain(account.waiting.take()) {
             self.take_job(job);
-            self.outbox.push(Effect::Cancel(job));
+            self.ctx.out.push(Effect::Cancel(job));
         }
     }
 
@@ -288,7 +294,7 @@ impl Engine {
     }
 
     fn drive_account(&mut self, id: AccountId) -> Result<()> {
-        let now = self.now;
+        let now = self.ctx.now;
         self.give_up_wait(id);
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         if account.job.is_none() && now.mono >= account.closed_until && account.stage != Stage::Stuck {
@@ -331,15 +337,15 @@ impl Engine {
                     account.again.begin(from);
                 }
             }
-            self.outbox.push(Effect::Cloud { job, account: id, task });
+            self.ctx.out.push(Effect::Cloud { job, account: id, task });
         }
         self.drive_wait(id)
     }
 
     /// What an error of an account's call means for the account; says whether calls may go on.
     pub(super) fn account_failed(&mut self, id: AccountId, error: &ProviderError) {
-        let chance = self.chance.next();
-        let now = self.now.mono;
+        let chance = self.ctx.chance.next();
+        let now = self.ctx.now.mono;
         let Some(account) = self.accounts.get_mut(&id) else { return };
         let name = account.settings.name.clone();
         match error.kind {
@@ -447,7 +453,7 @@ impl Engine {
             });
             self.hooks.happens_later(Story::at_large(HookKind::Hold, Some(id), None, text.clone()));
             let detail = serde_json::to_string(&identity).unwrap_or_default();
-            self.store.hold(None, Some(id), "account_changed", &text, Some(&detail), self.now.wall)?;
+            self.ctx.store.hold(None, Some(id), "account_changed", &text, Some(&detail), self.ctx.now.wall)?;
             return Ok(());
         }
         self.accept_identity(id, &identity)
@@ -455,7 +461,7 @@ impl Engine {
 
     /// From now on the account is this user's.
     pub(super) fn accept_identity(&mut self, id: AccountId, identity: &Identity) -> Result<()> {
-        self.store.set_identity(id, identity)?;
+        self.ctx.store.set_identity(id, identity)?;
         if let Some(account) = self.accounts.get_mut(&id) {
             account.row.user_id = Some(identity.user_id.clone());
             account.row.login = Some(identity.login.clone());
@@ -472,7 +478,7 @@ impl Engine {
         id: AccountId,
         result: std::result::Result<Cursor, ProviderError>,
     ) -> Result<()> {
-        let now = self.now;
+        let now = self.ctx.now;
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         account.job = None;
         let cursor = match result {
@@ -492,8 +498,8 @@ impl Engine {
         account.row.taken_at = Some(now.wall);
         account.next_poll = 0;
         // The new place and the duty to compare everything are one transaction.
-        self.store.set_cursor(id, &stream, &cursor, now.wall, None)?;
-        self.store.set_taken_at(id, now.wall)?;
+        self.ctx.store.set_cursor(id, &stream, &cursor, now.wall, None)?;
+        self.ctx.store.set_taken_at(id, now.wall)?;
         self.account_worked(id);
         self.lose_place(id, "the place in the event stream was lost")?;
         self.reload();
@@ -505,7 +511,7 @@ impl Engine {
         id: AccountId,
         result: std::result::Result<EventPage, ProviderError>,
     ) -> Result<()> {
-        let now = self.now;
+        let now = self.ctx.now;
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         account.job = None;
         let page = match result {
@@ -522,12 +528,12 @@ impl Engine {
         let counts = self.take_events(id, &page.events, Reading::First)?;
         // Events, the marks that they left and the cursor behind them commit together.
         let newest = self.accounts.get(&id).and_then(|account| account.row.newest_event);
-        self.store.set_cursor(id, &stream, &page.next, now.wall, newest)?;
+        self.ctx.store.set_cursor(id, &stream, &page.next, now.wall, newest)?;
         if counts != EventCounts::default() {
-            self.store.count_events(id, counts)?;
+            self.ctx.store.count_events(id, counts)?;
         }
         self.account_worked(id);
-        let chance = self.chance.next();
+        let chance = self.ctx.chance.next();
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         let before = account.row.cursor.replace(page.next.clone());
         if let Some(before) = before {

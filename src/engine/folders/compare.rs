@@ -14,7 +14,7 @@ impl Engine {
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let Some(root) = folder.row.root else { return Ok(()) };
         let why = why.to_owned();
-        folder.compared_since = Some(self.store.generation());
+        folder.compared_since = Some(self.ctx.store.generation());
         folder.settle_after = None;
         folder.change(|row| {
             row.scan += 1;
@@ -24,7 +24,7 @@ impl Engine {
         });
         // What is being listed now may show an older state than the one that is to be compared.
         self.questions.drop_listings_of(id);
-        self.store.want_listing(root, id)
+        self.ctx.store.want_listing(root, id)
     }
 
     /// The place in an account's stream is lost: its folders are unverified until they were compared in full.
@@ -44,7 +44,7 @@ impl Engine {
         match folder.row.scan_stage {
             Some(ScanStage::Listing) => {
                 let begun = account.polls_begun;
-                if folder.row.root.is_some() && !self.store.listing_left(id, scan)? {
+                if folder.row.root.is_some() && !self.ctx.store.listing_left(id, scan)? {
                     if let Some(folder) = self.folders.get_mut(&id) {
                         folder.settle_after = Some(begun);
                         folder.change(|row| row.scan_stage = Some(ScanStage::Settling));
@@ -57,7 +57,7 @@ impl Engine {
                 // After a restart the poll that was waited for is forgotten: wait for one from now on.
                 let after = folder.settle_after.unwrap_or(account.polls_begun);
                 let drained = account.drained > after;
-                let again = self.store.listing_left(id, scan)?;
+                let again = self.ctx.store.listing_left(id, scan)?;
                 let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
                 if folder.settle_after.is_none() {
                     folder.settle_after = Some(after);
@@ -69,7 +69,7 @@ impl Engine {
                         row.scan_stage = Some(ScanStage::Absences);
                         row.scan_at = NodeId(0);
                     });
-                    self.more = true;
+                    self.ctx.more = true;
                 } else {
                     // A poll that was under way when we asked has put off the one that we wait for.
                     self.poll_for(id);
@@ -92,20 +92,20 @@ impl Engine {
         let scanning = |folder: &&Folder| folder.row.scan_stage == Some(ScanStage::Absences);
         let Some(folder) = self.folders.values().find(scanning) else { return Ok(()) };
         let (id, scan, at) = (folder.row.folder, folder.seen_mark(false), folder.row.scan_at);
-        if self.store.sweep_left(id)? {
+        if self.ctx.store.sweep_left(id)? {
             // What is kept out by a pattern was not met either, and is told first that this is the reason.
             return Ok(());
         }
-        let (unseen, last) = self.store.unseen(id, scan, at, ROWS_PER_STEP)?;
-        let asked = self.store.generation();
+        let (unseen, last) = self.ctx.store.unseen(id, scan, at, ROWS_PER_STEP)?;
+        let asked = self.ctx.store.generation();
         for node in unseen {
-            let Some(item) = self.store.item(node)? else { continue };
+            let Some(item) = self.ctx.store.item(node)? else { continue };
             let presence = Presence::Absent;
             if item.remote.presence == Presence::Present {
                 self.gone(&item, presence, Source::Listing(Lane::Bulk, asked))?;
             }
         }
-        let now = self.now.wall;
+        let now = self.ctx.now.wall;
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let begun = folder.compared_since;
         folder.change(|row| {
@@ -119,15 +119,17 @@ impl Engine {
                 row.verified_at = Some(now);
             }
         });
-        self.more = true;
+        self.ctx.more = true;
         Ok(())
     }
 
     /// Hands out listings.
     pub(in crate::engine) fn release_listings(&mut self) -> Result<()> {
-        if self.questions.is_idle() {
-            for (pos, node, folder, lane) in self.store.listings(self.questions.loaded, LISTINGS_PER_LOAD)? {
-                self.questions.loaded = pos;
+        // Each lane by itself: bulk that waits for its share of the budget does not keep news out.
+        for lane in [Lane::Bulk, Lane::News] {
+            let Some(after) = self.questions.to_load(lane) else { continue };
+            for (pos, node, folder) in self.ctx.store.listings(lane, after, LISTINGS_PER_LOAD)? {
+                self.questions.note_loaded(lane, pos);
                 if self.folder_can_ask(folder) {
                     self.questions.enqueue(node, folder, lane);
                 }
@@ -150,8 +152,8 @@ impl Engine {
                 continue;
             }
             let present = |item: &ItemRow| item.remote.presence == Presence::Present;
-            let Some(item) = self.store.item(listing.node)?.filter(present) else {
-                self.store.unwant_listing(listing.node)?;
+            let Some(item) = self.ctx.store.item(listing.node)?.filter(present) else {
+                self.ctx.store.unwant_listing(listing.node)?;
                 self.questions.drop_listing(listing.node);
                 continue;
             };
@@ -161,9 +163,9 @@ impl Engine {
                 break;
             };
             self.spend_call(account, share)?;
-            let asked = self.store.generation();
-            self.questions.page_begins(&listing, asked, self.now.wall);
-            self.outbox.push(Effect::Cloud { job, account, task });
+            let asked = self.ctx.store.generation();
+            self.questions.page_begins(&listing, asked, self.ctx.now.wall);
+            self.ctx.out.push(Effect::Cloud { job, account, task });
         }
         self.questions.put_back(kept);
         Ok(())
@@ -214,18 +216,18 @@ impl Engine {
             self.schedule.reload(Lane::Bulk);
         }
         // Listings that its children asked for, and what its marks held up, are read from the database in this same step.
-        self.more = true;
+        self.ctx.more = true;
         Ok(())
     }
 
     /// Compares listings that came to their end with what was known, as many rows as one step may go through. A listing is durable as a
     /// mark until all of it is taken.
     pub(in crate::engine) fn take_listings(&mut self) -> Result<()> {
-        while self.rows_left() > 0 {
+        while self.ctx.rows_left() > 0 {
             let Some(complete) = self.questions.take_ended() else { return Ok(()) };
             self.take_listing(complete)?;
         }
-        self.more |= self.questions.has_ended();
+        self.ctx.more |= self.questions.has_ended();
         Ok(())
     }
 
@@ -247,21 +249,21 @@ impl Engine {
         if self.folders.get(&folder).is_some_and(|folder| folder.row.root == Some(node)) {
             self.root_was_listed(folder);
         }
-        if !self.store.listed(node, folder, asked, at)? {
+        if !self.ctx.store.listed(node, folder, asked, at)? {
             // There is a newer mark: it is listed once more.
-            self.questions.loaded = 0;
+            self.questions.reload();
         }
         self.take_expected_names(node)
     }
 
     /// Marks on children that a listing showed are answered by it. Says up to which item, if there are more.
     fn take_marked(&mut self, complete: &Complete, after: NodeId) -> Result<Option<NodeId>> {
-        let (asked, most) = (complete.asked, self.rows_left());
-        let marked = self.store.marked_in(complete.node, asked, after, most as u32)?;
-        self.gone_through += marked.len();
+        let (asked, most) = (complete.asked, self.ctx.rows_left());
+        let marked = self.ctx.store.marked_in(complete.node, asked, after, most as u32)?;
+        self.ctx.gone_through += marked.len();
         let last = marked.last().copied().filter(|_| marked.len() == most);
         for node in marked {
-            let Some(item) = self.store.item(node)? else { continue };
+            let Some(item) = self.ctx.store.item(node)? else { continue };
             let was_shown = complete.shown.ids.as_ref().is_some_and(|ids| ids.contains(&item.id));
             if !was_shown || self.questions.is_overtaken(node, asked) {
                 continue;
@@ -274,7 +276,7 @@ impl Engine {
             }
             if is_met || !agrees || !self.asks_again(node)? {
                 self.forget_expected(node)?;
-                self.store.looked(node, asked)?;
+                self.ctx.store.looked(node, asked)?;
             }
         }
         Ok(last)
@@ -288,15 +290,15 @@ impl Engine {
             // Too many to be remembered: their number tells whether there is one that was not shown.
             let shown = complete.shown.count;
             let most = u32::try_from(shown).unwrap_or(u32::MAX).saturating_add(1);
-            if self.store.count_children(dir, most)? as usize > shown {
+            if self.ctx.store.count_children(dir, most)? as usize > shown {
                 self.doubt(id)?;
             }
             return Ok(None);
         };
         let compares = self.folders.get(&id).is_some_and(|folder| folder.row.scan_stage.is_some());
-        let most = self.rows_left();
-        let children = self.store.remote_ids(dir, after, most as u32)?;
-        self.gone_through += children.len();
+        let most = self.ctx.rows_left();
+        let children = self.ctx.store.remote_ids(dir, after, most as u32)?;
+        self.ctx.gone_through += children.len();
         let last = children.last().map(|(node, _)| *node).filter(|_| children.len() == most);
         let is_unlisted =
             |(node, child): &(NodeId, ItemId)| !ids.contains(child) && !self.questions.is_overtaken(*node, asked);
@@ -305,17 +307,17 @@ impl Engine {
             self.doubt(id)?;
         }
         for node in unlisted.into_iter().take(UNLISTED_MOST) {
-            let Some(item) = self.store.item(node)? else { continue };
-            let work = self.store.work(node)?;
+            let Some(item) = self.ctx.store.item(node)? else { continue };
+            let work = self.ctx.store.work(node)?;
             let is_missing = self.questions.is_missing(node);
             let mark = work.as_ref().and_then(|work| work.mark);
             if self.questions.note_unlisted(node, asked, mark) {
                 self.found_trashed(&item)?;
                 self.gone(&item, Presence::Absent, Source::Listing(lane, asked))?;
-                self.store.looked(node, asked)?;
+                self.ctx.store.looked(node, asked)?;
                 self.wake_item(node)?;
             } else if mark.is_none() && (!compares || is_missing || lane == Lane::News) {
-                self.store.mark(node, id, lane, Ask::State, None, self.now.wall)?;
+                self.ctx.store.mark(node, id, lane, Ask::State, None, self.ctx.now.wall)?;
             }
         }
         Ok(last)
@@ -326,21 +328,21 @@ impl Engine {
         let Some(names) = self.questions.expected_names(dir) else { return Ok(()) };
         let names = std::mem::take(names);
         let folded: BTreeSet<String> = names.iter().map(|name| name.to_lowercase()).collect();
-        let known = self.store.children_named(dir, &folded)?;
+        let known = self.ctx.store.children_named(dir, &folded)?;
         let (met, unmet): (BTreeSet<_>, BTreeSet<_>) =
             names.into_iter().partition(|name| known.contains(&name.to_lowercase()));
         for name in met {
-            self.store.forget_name(dir, &name)?;
+            self.ctx.store.forget_name(dir, &name)?;
         }
         if let Some(names) = self.questions.expected_names(dir) {
             *names = unmet;
         }
-        let Some(wait) = self.questions.list_again_after(dir) else { return self.store.forget_names(dir) };
-        let Some(item) = self.store.item(dir)? else { return Ok(()) };
-        if !self.store.listing_wanted(dir)? {
-            self.store.want_listing_now(dir, item.folder)?;
-            let due = self.now.wall.plus_ms(millis(wait) as i64);
-            self.store.put_off_listing(dir, due, "")?;
+        let Some(wait) = self.questions.list_again_after(dir) else { return self.ctx.store.forget_names(dir) };
+        let Some(item) = self.ctx.store.item(dir)? else { return Ok(()) };
+        if !self.ctx.store.listing_wanted(dir)? {
+            self.ctx.store.want_listing_now(dir, item.folder)?;
+            let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
+            self.ctx.store.put_off_listing(dir, due, "")?;
         }
         Ok(())
     }
@@ -354,14 +356,14 @@ impl Engine {
     ) -> Result<()> {
         self.questions.drop_listing(node);
         let root = self.folders.get(&id).and_then(|folder| folder.row.root);
-        let attempts = self.store.listing_attempts(node)? + 1;
-        let wait = backoff(attempts, error.retry_after, self.chance.next());
-        let due = self.now.wall.plus_ms(millis(wait) as i64);
-        self.store.put_off_listing(node, due, &error.to_string())?;
+        let attempts = self.ctx.store.listing_attempts(node)? + 1;
+        let wait = backoff(attempts, error.retry_after, self.ctx.chance.next());
+        let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
+        self.ctx.store.put_off_listing(node, due, &error.to_string())?;
         if error.kind == ProviderErrorKind::NotFound && root != Some(node) {
             // The folder may be gone, or hidden from us: its own state decides, not this answer. If it is there, it is still to be
             // listed, or its children would pass for gone.
-            return self.store.mark(node, id, Lane::News, Ask::State, None, self.now.wall);
+            return self.ctx.store.mark(node, id, Lane::News, Ask::State, None, self.ctx.now.wall);
         }
         match error.kind {
             ProviderErrorKind::NotFound => self.check_remote_root(id),

@@ -116,7 +116,7 @@ impl Engine {
         let counts = self.take_events(id, &page.events, Reading::Again)?;
         let counts = EventCounts { repeated: 0, ..counts };
         if counts != EventCounts::default() {
-            self.store.count_events(id, counts)?;
+            self.ctx.store.count_events(id, counts)?;
         }
         self.account_worked(id);
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };

@@ -50,7 +50,7 @@ impl Engine {
         id: AccountId,
         result: std::result::Result<(), ProviderError>,
     ) -> Result<()> {
-        let now = self.now.mono;
+        let now = self.ctx.now.mono;
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         account.job = None;
         account.cursor_check.checked(now);
@@ -79,7 +79,7 @@ impl Engine {
             // Positions of before are none of the stream that is read from now on.
             account.again = Again::default();
         }
-        self.store.drop_cursor(id)?;
+        self.ctx.store.drop_cursor(id)?;
         self.lose_place(id, why)
     }
 }
