@@ -318,6 +318,7 @@ impl Engine {
         self.drop_retired()?;
         self.sweep()?;
         self.find_absences()?;
+        self.take_listings()?;
         self.release_listings()?;
         self.release_awaiting_listing()?;
         self.drive_scans()?;

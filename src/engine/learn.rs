@@ -2,10 +2,11 @@
 
 use super::Engine;
 use super::paths::joined;
-use super::remote::{Expectation, Location};
+use super::remote::Location;
 use super::undo;
 use crate::id::{FolderId, Generation, ItemId, JournalId, NodeId};
 use crate::store::Result;
+use crate::store::expected::Expectation;
 use crate::store::folders::FolderCounts;
 use crate::store::items::{ItemRow, Presence, RemoteRow};
 use crate::store::work::{Ask, Lane};
@@ -343,7 +344,7 @@ impl Engine {
         match source {
             // An event may be old, and a removal is destructive: the item's own state decides.
             Source::Event { .. } => {
-                self.questions.expect(known.node, Expectation::of_gone());
+                self.expect(known.node, Expectation::of_gone())?;
                 self.mark_look(known.node, folder, source)?;
             }
             Source::Look { .. } | Source::Listing(..) | Source::Own => {

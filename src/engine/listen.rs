@@ -384,6 +384,7 @@ impl Account {
         self.row.stream = Some(stream.clone());
         self.row.polled_at = Some(now.wall);
         self.row.newest_event = None;
+        self.row.taken_at = Some(now.wall);
         self.next_poll = 0;
         stream
     }

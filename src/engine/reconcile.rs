@@ -115,7 +115,7 @@ impl Engine {
         }
         if let Some(mark) = work.mark {
             if self.goes_with_gone_folder(&item)? {
-                self.questions.forget_expected(node);
+                self.forget_expected(node)?;
                 self.ctx.store.looked(node, mark)?;
             } else if self.await_gone_folder(&work, &item)? {
                 return Ok(());

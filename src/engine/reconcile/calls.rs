@@ -243,7 +243,7 @@ impl Engine {
             || item.remote.parent != was.remote.parent
             || item.remote.presence != was.remote.presence;
         if is_met || is_news || !self.ask_again(was.node)? {
-            self.questions.forget_expected(was.node);
+            self.forget_expected(was.node)?;
             self.ctx.store.looked(was.node, asked)?;
         }
         Ok(())
@@ -254,7 +254,7 @@ impl Engine {
         self.gone(item, Presence::Absent, Source::Look { journal: work.journal, asked })?;
         let is_met = self.questions.expected(item.node).is_none_or(|expected| expected.is_met_by(None));
         if is_met || !self.ask_again(item.node)? {
-            self.questions.forget_expected(item.node);
+            self.forget_expected(item.node)?;
             self.ctx.store.looked(item.node, asked)?;
         }
         Ok(())

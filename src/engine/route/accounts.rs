@@ -270,6 +270,7 @@ impl Engine {
         let stream = account.take_cursor(cursor.clone(), now);
         // The new place and the duty to compare everything are one transaction.
         self.ctx.store.set_cursor(id, &stream, &cursor, now.wall, None)?;
+        self.ctx.store.set_taken_at(id, now.wall)?;
         self.account_worked(id);
         self.lose_place(id, "the place in the event stream was lost")?;
         self.reload();

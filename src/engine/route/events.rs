@@ -10,6 +10,10 @@ use crate::id::{AccountId, FolderId, NodeId};
 use crate::report::EventCounts;
 use crate::store::Result;
 use crate::store::journal::NewEvent;
+use crate::tree::Wall;
+
+/// How late events are thought to come that were not told when the place in the stream was taken.
+const PASSED_OVER_MS: i64 = 600_000;
 
 /// Whether a page of the stream is read for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +90,8 @@ impl Engine {
                 Subject::Id { id, .. } if event.kind == EventKind::Trashed => {
                     self.ctx.store.take_echo(*folder, id, crate::engine::send::ECHO_GONE)?
                 }
-                Subject::Id { id, version: Some(version), .. } => {
-                    self.ctx.store.take_echo(*folder, id, &crate::engine::send::echoes::echo_of_version(version))?
+                Subject::Id { id, version: Some(version), path, .. } => {
+                    self.is_echo_of_version(*folder, event.kind, id, version, path.as_deref())?
                 }
                 Subject::Id { .. } | Subject::Path { .. } | Subject::Nothing | Subject::Unreadable => false,
             };
@@ -260,8 +264,8 @@ impl Engine {
                 actor: event.actor_name.clone().or_else(|| event.actor.clone()),
             });
         }
-        let newest = self.accounts.get(&id).and_then(|account| account.row.newest_event);
-        let late = event.at.is_some_and(|at| newest.is_none_or(|newest| at < newest));
+        let row = self.accounts.get(&id).map(|account| &account.row);
+        let late = event.at.is_some_and(|at| row.is_none_or(|row| is_late(at, row.newest_event, row.taken_at)));
         let source = Source::Event { journal, late };
         if let Some(node) = node.filter(|_| event.kind == EventKind::Trashed) {
             self.told_trashed(node)?;
@@ -306,6 +310,17 @@ impl Engine {
     }
 }
 
+/// Whether something that happened later was told before an event, or was passed over when the place was taken.
+///
+/// Example: `x` comes into the folder and leaves it again, the place in the stream is taken behind both, and the first event comes after that.
+fn is_late(at: Wall, newest: Option<Wall>, taken: Option<Wall>) -> bool {
+    // A cloud that tells whole seconds may have told the second in which the place was taken. Clocks that differ by more than the window
+    // say nothing of order.
+    let least = if at.0 % 1_000 == 0 { 1_000 } else { 1 };
+    let was_passed_over = taken.is_some_and(|taken| (least..PASSED_OVER_MS).contains(&taken.since(at)));
+    newest.is_none_or(|newest| at < newest) || was_passed_over
+}
+
 /// Whether what an event says happened may have given an item a place that it did not have.
 fn changes_names(kind: EventKind) -> bool {
     !matches!(
@@ -317,4 +332,27 @@ fn changes_names(kind: EventKind) -> bool {
             | EventKind::Uploaded
             | EventKind::Promoted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_passed_over_is_late_as_far_as_clocks_can_tell() {
+        let taken = Some(Wall(10_000_500));
+        let cases = [
+            // When it happened, the newest event so far, and whether it is late.
+            (10_000_499, None, true),
+            (10_000_499, Some(1), true),
+            (10_000_501, Some(1), false),
+            (10_000_501, Some(10_000_502), true),
+            (10_000_000, Some(1), false), // the second of the taking
+            (9_999_000, Some(1), true),
+            (9_000_000, Some(1), false), // clocks that differ
+        ];
+        for (at, newest, late) in cases {
+            assert_eq!(is_late(Wall(at), newest.map(Wall), taken), late, "{at} {newest:?}");
+        }
+    }
 }

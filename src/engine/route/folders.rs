@@ -120,6 +120,7 @@ impl Engine {
                     folder.remote.is_marked = self.ctx.store.listing_wanted(root)?;
                 }
                 self.folders.insert(id, folder);
+                self.recall_expectations(id)?;
             }
             if refiltered {
                 self.refilter(id)?;

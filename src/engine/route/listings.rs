@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::engine::effect::{Effect, Task};
 use crate::engine::jobs::Job;
 use crate::engine::learn::Source;
-use crate::engine::remote::{Complete, Listing, Shown};
+use crate::engine::remote::{Complete, Listing, Taken};
 use crate::engine::{Engine, ROWS_PER_STEP, millis};
 use crate::events::interval::backoff;
-use crate::id::{AccountId, FolderId, Generation, NodeId};
+use crate::id::{AccountId, FolderId, ItemId, NodeId};
 use crate::provider::{ListPage, ProviderError, ProviderErrorKind};
 use crate::store::Result;
 use crate::store::folders::ScanStage;
@@ -174,9 +174,8 @@ impl Engine {
             self.questions.read_on(listing, next);
             return Ok(());
         }
-        if let Some(complete) = self.questions.complete(node) {
-            self.take_listing(id, node, listing.lane, complete)?;
-        }
+        self.questions.end(listing);
+        self.take_listings()?;
         if self.accounts.get(&account).is_some_and(|account| account.limits().per_day.is_some()) {
             // Newer files than those that are loaded may have been found.
             self.schedule.reload(Lane::Bulk);
@@ -186,19 +185,51 @@ impl Engine {
         Ok(())
     }
 
+    /// Compares listings that came to their end with what was known, as many rows as one step may go through. A listing is durable as a
+    /// mark until all of it is taken.
+    pub(in crate::engine) fn take_listings(&mut self) -> Result<()> {
+        while self.ctx.rows_left() > 0 {
+            let Some(complete) = self.questions.take_ended() else { return Ok(()) };
+            self.take_listing(complete)?;
+        }
+        self.ctx.more |= self.questions.has_ended();
+        Ok(())
+    }
+
     /// A folder's children were all seen: marks that are not newer are answered, and what is not among them is asked about.
-    fn take_listing(&mut self, id: FolderId, dir: NodeId, lane: Lane, complete: Complete) -> Result<()> {
-        let Complete { asked, at, shown } = complete;
-        if let Some(folder) = self.folders.get_mut(&id).filter(|folder| folder.row.root == Some(dir)) {
+    fn take_listing(&mut self, complete: Complete) -> Result<()> {
+        let next = match complete.taken {
+            Taken::Marks(after) => {
+                let last = self.take_marked(&complete, after)?;
+                Some(last.map_or(Taken::Children(NodeId(0)), Taken::Marks))
+            }
+            Taken::Children(after) => self.take_unlisted(&complete, after)?.map(Taken::Children),
+        };
+        if let Some(next) = next {
+            self.questions.take_on(complete, next);
+            return Ok(());
+        }
+        let Complete { node, folder, asked, at, .. } = complete;
+        self.questions.close(node);
+        if let Some(folder) = self.folders.get_mut(&folder).filter(|folder| folder.row.root == Some(node)) {
             folder.remote.was_listed();
         }
-        if !self.ctx.store.listed(dir, id, asked, at)? {
+        if !self.ctx.store.listed(node, folder, asked, at)? {
             // There is a newer mark: it is listed once more.
             self.questions.reload();
         }
-        for node in self.ctx.store.marked_in(dir, asked)? {
+        self.take_expected_names(node)
+    }
+
+    /// Marks on children that a listing showed are answered by it. Says up to which item, if there are more.
+    fn take_marked(&mut self, complete: &Complete, after: NodeId) -> Result<Option<NodeId>> {
+        let (asked, most) = (complete.asked, self.ctx.rows_left());
+        let marked = self.ctx.store.marked_in(complete.node, asked, after, most as u32)?;
+        self.ctx.gone_through += marked.len();
+        let last = marked.last().copied().filter(|_| marked.len() == most);
+        for node in marked {
             let Some(item) = self.ctx.store.item(node)? else { continue };
-            let was_shown = shown.ids.as_ref().is_some_and(|ids| ids.contains(&item.id));
+            let was_shown = complete.shown.ids.as_ref().is_some_and(|ids| ids.contains(&item.id));
             if !was_shown || self.questions.is_overtaken(node, asked) {
                 continue;
             }
@@ -209,33 +240,34 @@ impl Engine {
                 continue;
             }
             if is_met || !agrees || !self.ask_again(node)? {
-                self.questions.forget_expected(node);
+                self.forget_expected(node)?;
                 self.ctx.store.looked(node, asked)?;
             }
         }
-        self.take_unlisted(id, dir, lane, asked, shown)?;
-        self.take_expected_names(dir)?;
-        Ok(())
+        Ok(last)
     }
 
-    /// Children that a complete listing of their folder did not show: each one's own state tells what became of it.
-    fn take_unlisted(&mut self, id: FolderId, dir: NodeId, lane: Lane, asked: Generation, shown: Shown) -> Result<()> {
-        let Some(ids) = shown.ids else {
+    /// Children that a complete listing of their folder did not show: each one's own state tells what became of it. Says up to which child,
+    /// if there are more.
+    fn take_unlisted(&mut self, complete: &Complete, after: NodeId) -> Result<Option<NodeId>> {
+        let Complete { node: dir, folder: id, lane, asked, .. } = *complete;
+        let Some(ids) = &complete.shown.ids else {
             // Too many to be remembered: their number tells whether there is one that was not shown.
-            let most = u32::try_from(shown.count).unwrap_or(u32::MAX).saturating_add(1);
-            return if self.ctx.store.count_children(dir, most)? as usize > shown.count {
-                self.doubt(id)
-            } else {
-                Ok(())
-            };
+            let shown = complete.shown.count;
+            let most = u32::try_from(shown).unwrap_or(u32::MAX).saturating_add(1);
+            if self.ctx.store.count_children(dir, most)? as usize > shown {
+                self.doubt(id)?;
+            }
+            return Ok(None);
         };
         let compares = self.folders.get(&id).is_some_and(|folder| folder.row.scan_stage.is_some());
-        let mut unlisted = Vec::new();
-        for (node, child) in self.ctx.store.remote_ids(dir)? {
-            if !ids.contains(&child) && !self.questions.is_overtaken(node, asked) {
-                unlisted.push(node);
-            }
-        }
+        let most = self.ctx.rows_left();
+        let children = self.ctx.store.remote_ids(dir, after, most as u32)?;
+        self.ctx.gone_through += children.len();
+        let last = children.last().map(|(node, _)| *node).filter(|_| children.len() == most);
+        let is_unlisted =
+            |(node, child): &(NodeId, ItemId)| !ids.contains(child) && !self.questions.is_overtaken(*node, asked);
+        let unlisted: Vec<NodeId> = children.into_iter().filter(is_unlisted).map(|(node, _)| node).collect();
         if unlisted.len() > UNLISTED_MOST && !compares {
             self.doubt(id)?;
         }
@@ -253,22 +285,24 @@ impl Engine {
                 self.ctx.store.mark(node, id, lane, Ask::State, None, self.ctx.now.wall)?;
             }
         }
-        Ok(())
+        Ok(last)
     }
 
     /// Names that events make us expect in a folder: one that a listing does not show may be shown a little later.
     fn take_expected_names(&mut self, dir: NodeId) -> Result<()> {
         let Some(names) = self.questions.expected_names(dir) else { return Ok(()) };
-        let mut unmet = BTreeSet::new();
-        for name in std::mem::take(names) {
-            if !self.ctx.store.has_child_named(dir, &name)? {
-                unmet.insert(name);
-            }
+        let names = std::mem::take(names);
+        let folded: BTreeSet<String> = names.iter().map(|name| name.to_lowercase()).collect();
+        let known = self.ctx.store.children_named(dir, &folded)?;
+        let (met, unmet): (BTreeSet<_>, BTreeSet<_>) =
+            names.into_iter().partition(|name| known.contains(&name.to_lowercase()));
+        for name in met {
+            self.ctx.store.forget_name(dir, &name)?;
         }
         if let Some(names) = self.questions.expected_names(dir) {
             *names = unmet;
         }
-        let Some(wait) = self.questions.list_again_after(dir) else { return Ok(()) };
+        let Some(wait) = self.questions.list_again_after(dir) else { return self.ctx.store.forget_names(dir) };
         let Some(item) = self.ctx.store.item(dir)? else { return Ok(()) };
         if !self.ctx.store.listing_wanted(dir)? {
             self.ctx.store.want_listing_now(dir, item.folder)?;

@@ -174,7 +174,7 @@ impl Engine {
             // An event told of this very write before the answer came: it is an echo, and what it marked is answered.
             let now = self.ctx.store.generation();
             self.ctx.store.looked(node, now)?;
-            self.questions.forget_expected(node);
+            self.forget_expected(node)?;
             let own = crate::report::EventCounts { own: 1, ..Default::default() };
             self.ctx.store.count_events(account, own)?;
             if let Some(account) = self.accounts.get_mut(&account) {

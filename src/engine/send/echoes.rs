@@ -3,10 +3,11 @@
 use super::{ECHO_AWAITED_MS, ECHOES_PER_STEP, LISTING_AWAITED};
 use crate::engine::sides::seat_of;
 use crate::engine::{Engine, Phase};
-use crate::id::{FolderId, ItemId, NodeId};
+use crate::events::EventKind;
+use crate::id::{FolderId, ItemId, NodeId, VersionId};
 use crate::path::Name;
 use crate::store::Result;
-use crate::store::items::{ItemRow, LocalRow};
+use crate::store::items::{ItemRow, LocalRow, Presence};
 use crate::store::sent::{SentRow, Write};
 use crate::store::work::{Ask, Lane, WorkRow};
 use crate::tree::RemoteItem;
@@ -110,6 +111,31 @@ impl Engine {
     pub(in crate::engine) fn recognise_echo(&mut self, folder: FolderId, item: &RemoteItem) -> Result<bool> {
         Ok(self.policy(folder).sends()
             && (self.ctx.store.take_echo(folder, &item.id, &echo_of(item))? || self.is_under_way(folder, item)?))
+    }
+
+    /// Whether an event that names a version and a path tells of what we did ourselves. A version outlasts moves, trash and return: only what
+    /// is told to be where we wrote it, or moved it to, is ours.
+    ///
+    /// Example: the event of our upload is lost; somebody moves the file, and that event names our version and another place.
+    pub(in crate::engine) fn is_echo_of_version(
+        &mut self,
+        folder: FolderId,
+        kind: EventKind,
+        id: &ItemId,
+        version: &VersionId,
+        path: Option<&str>,
+    ) -> Result<bool> {
+        let Some(known) = self.ctx.store.item_by_id(folder, id)? else { return Ok(false) };
+        let is_there = match (kind, path) {
+            (EventKind::Uploaded | EventKind::Created, _) => true,
+            (EventKind::Moved | EventKind::Renamed, Some(path)) => {
+                let location = self.locate(folder, path)?;
+                location.place() == known.remote.parent.map(|parent| (parent, known.remote.name.as_str()))
+            }
+            _ => false,
+        };
+        let is_ours = is_there && known.remote.presence == Presence::Present;
+        Ok(is_ours && self.ctx.store.take_echo(folder, id, &echo_of_version(version))?)
     }
 
     pub(in crate::engine) fn is_under_way(&mut self, folder: FolderId, item: &RemoteItem) -> Result<bool> {
