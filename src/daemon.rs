@@ -175,11 +175,15 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     }
     keeping.abort();
     drop(watching);
-    let of_page = [showing.await, counting.await];
-    for task in [serving.await.map(drop), checkpoints.await, generations.await, ignoring.await, service.await]
-        .into_iter()
-        .chain(of_page)
-    {
+    for task in [
+        serving.await.map(drop),
+        checkpoints.await,
+        generations.await,
+        ignoring.await,
+        service.await,
+        showing.await,
+        counting.await,
+    ] {
         if let Err(error) = task {
             tracing::debug!(%error, "a task ended early");
         }

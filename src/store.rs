@@ -12,6 +12,7 @@ use crate::id::Generation;
 pub mod accounts;
 pub mod browse;
 pub mod conflicts;
+pub mod expected;
 pub mod figures;
 pub mod folders;
 pub mod holds;
@@ -26,6 +27,7 @@ pub mod recall;
 pub mod scans;
 mod schema;
 pub mod sent;
+pub mod strays;
 pub mod undo;
 pub mod upkeep;
 pub mod verifying;
@@ -129,6 +131,7 @@ impl Store {
             ("mark", "listing"),
             ("pos", "local_scan"),
             ("doubt", "folder"),
+            ("mark", "stray"),
         ] {
             let sql = format!("SELECT coalesce(max({column}), 0) FROM {table}");
             newest = newest.max(conn.query_row(&sql, [], |row| row.get(0))?);

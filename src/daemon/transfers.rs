@@ -42,8 +42,8 @@ pub struct Transfers(Arc<Mutex<Books>>);
 struct Books {
     live: BTreeMap<JobId, Live>,
     meters: HashMap<FolderId, Meters>,
-    /// All bytes that passed.
-    passed: u64,
+    /// Bytes since the start, of all folders.
+    moved: u64,
 }
 
 #[derive(Debug, Default)]
@@ -98,11 +98,6 @@ impl Transfers {
             .collect()
     }
 
-    /// Bytes that passed since the start, either way.
-    pub fn bytes(&self) -> u64 {
-        self.books().passed
-    }
-
     /// How fast a folder's content moves now, and how long what is left takes at that.
     pub fn progress(&self, folder: FolderId, left: u64) -> Progress {
         let now = Instant::now();
@@ -120,9 +115,14 @@ impl Transfers {
         Progress { down, up, seconds_left }
     }
 
+    /// Bytes that were transferred since the start.
+    pub fn bytes(&self) -> u64 {
+        self.books().moved
+    }
+
     fn moved(&self, folder: FolderId, way: Way, bytes: u64) {
         let mut books = self.books();
-        books.passed += bytes;
+        books.moved += bytes;
         let meters = books.meters.entry(folder).or_default();
         let meter = match way {
             Way::Down => &mut meters.down,

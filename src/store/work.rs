@@ -151,12 +151,14 @@ impl Store {
         Ok(())
     }
 
-    /// The children of a remote folder, as last observed, on which there is a mark that is not newer than a generation.
-    pub fn marked_in(&self, dir: NodeId, asked: Generation) -> Result<Vec<NodeId>> {
+    /// The children of a remote folder, as last observed, on which there is a mark that is not newer than a generation; those after one of
+    /// them.
+    pub fn marked_in(&self, dir: NodeId, asked: Generation, after: NodeId, limit: u32) -> Result<Vec<NodeId>> {
         let sql = "SELECT work.node FROM work INDEXED BY work_look JOIN item ON item.node = work.node
-                   WHERE work.look > 0 AND work.look <= ?2 AND item.r_parent = ?1";
+                   WHERE work.look > 0 AND work.look <= ?2 AND item.r_parent = ?1 AND work.node > ?3
+                   ORDER BY work.node LIMIT ?4";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement.query_map([dir.0, asked.0], |row| Ok(NodeId(row.get(0)?)))?;
+        let rows = statement.query_map(params![dir.0, asked.0, after.0, limit], |row| Ok(NodeId(row.get(0)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 

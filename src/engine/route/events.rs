@@ -1,7 +1,19 @@
 //! Pages of the event stream: what each event obliges us to look at, in the transaction that moves the cursor.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use crate::engine::Engine;
+use crate::engine::effect::Notice;
+use crate::engine::hooks::Story;
+use crate::engine::learn::{Learned, Source};
+use crate::events::{EventKind, RemoteEvent, Subject};
+use crate::hook::HookKind;
+use crate::id::{AccountId, FolderId, NodeId};
+use crate::report::EventCounts;
+use crate::store::Result;
+use crate::store::journal::NewEvent;
+use crate::tree::Wall;
+
+/// How late events are thought to come that were not told when the place in the stream was taken.
+const PASSED_OVER_MS: i64 = 600_000;
 
 /// Whether a page of the stream is read for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,13 +85,13 @@ impl Engine {
         let mut own = false;
         for folder in &folders {
             own |= match &event.subject {
-                Subject::Item(item) => self.is_echo(*folder, item)?,
+                Subject::Item(item) => self.recognise_echo(*folder, item)?,
                 Subject::Gone(item) => self.ctx.store.take_echo(*folder, item, crate::engine::send::ECHO_GONE)?,
                 Subject::Id { id, .. } if event.kind == EventKind::Trashed => {
                     self.ctx.store.take_echo(*folder, id, crate::engine::send::ECHO_GONE)?
                 }
-                Subject::Id { id, version: Some(version), .. } => {
-                    self.ctx.store.take_echo(*folder, id, &crate::engine::send::echoes::echo_of_version(version))?
+                Subject::Id { id, version: Some(version), path, .. } => {
+                    self.is_echo_of_version(*folder, event.kind, id, version, path.as_deref())?
                 }
                 Subject::Id { .. } | Subject::Path { .. } | Subject::Nothing | Subject::Unreadable => false,
             };
@@ -103,8 +115,7 @@ impl Engine {
             return Ok(());
         }
         counts.relevant += 1;
-        let folders: Vec<FolderId> =
-            self.folders.iter().filter(|(_, folder)| folder.account == id).map(|(folder, _)| *folder).collect();
+        let folders = self.folders_of(id);
         self.journal(id, folders.first().copied(), event, (None, None, None), "unplaced")?;
         for folder in folders {
             self.doubt(folder)?;
@@ -222,7 +233,7 @@ impl Engine {
             Subject::Nothing | Subject::Unreadable => return Ok(()),
         };
         let path = match (path, &item) {
-            (None, Some(item)) => self.path_for_people(folder, item, &event.subject)?,
+            (None, Some(item)) => self.ctx.paths.told(&self.ctx.store, folder, item, &event.subject)?,
             (path, _) => path,
         };
         let node = match &item {
@@ -253,8 +264,8 @@ impl Engine {
                 actor: event.actor_name.clone().or_else(|| event.actor.clone()),
             });
         }
-        let newest = self.accounts.get(&id).and_then(|account| account.row.newest_event);
-        let late = event.at.is_some_and(|at| newest.is_none_or(|newest| at < newest));
+        let row = self.accounts.get(&id).map(|account| &account.row);
+        let late = event.at.is_some_and(|at| row.is_none_or(|row| is_late(at, row.newest_event, row.taken_at)));
         let source = Source::Event { journal, late };
         if let Some(node) = node.filter(|_| event.kind == EventKind::Trashed) {
             self.told_trashed(node)?;
@@ -299,6 +310,17 @@ impl Engine {
     }
 }
 
+/// Whether something that happened later was told before an event, or was passed over when the place was taken.
+///
+/// Example: `x` comes into the folder and leaves it again, the place in the stream is taken behind both, and the first event comes after that.
+fn is_late(at: Wall, newest: Option<Wall>, taken: Option<Wall>) -> bool {
+    // A cloud that tells whole seconds may have told the second in which the place was taken. Clocks that differ by more than the window
+    // say nothing of order.
+    let least = if at.0 % 1_000 == 0 { 1_000 } else { 1 };
+    let was_passed_over = taken.is_some_and(|taken| (least..PASSED_OVER_MS).contains(&taken.since(at)));
+    newest.is_none_or(|newest| at < newest) || was_passed_over
+}
+
 /// Whether what an event says happened may have given an item a place that it did not have.
 fn changes_names(kind: EventKind) -> bool {
     !matches!(
@@ -310,4 +332,27 @@ fn changes_names(kind: EventKind) -> bool {
             | EventKind::Uploaded
             | EventKind::Promoted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_passed_over_is_late_as_far_as_clocks_can_tell() {
+        let taken = Some(Wall(10_000_500));
+        let cases = [
+            // When it happened, the newest event so far, and whether it is late.
+            (10_000_499, None, true),
+            (10_000_499, Some(1), true),
+            (10_000_501, Some(1), false),
+            (10_000_501, Some(10_000_502), true),
+            (10_000_000, Some(1), false), // the second of the taking
+            (9_999_000, Some(1), true),
+            (9_000_000, Some(1), false), // clocks that differ
+        ];
+        for (at, newest, late) in cases {
+            assert_eq!(is_late(Wall(at), newest.map(Wall), taken), late, "{at} {newest:?}");
+        }
+    }
 }
