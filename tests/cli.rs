@@ -14,6 +14,8 @@ mod folders;
 mod service;
 mod setup;
 mod sign_in;
+mod support_file;
+mod terminal;
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_agent");

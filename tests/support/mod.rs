@@ -2,6 +2,7 @@
 
 pub mod clamd;
 pub mod edits;
+pub mod pty;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
