@@ -138,7 +138,6 @@ enum Command {
     Db(db::DbArgs),
     Support(support::SupportArgs),
     Metrics(metrics::MetricsArgs),
-    Db(db::DbArgs),
     Service(service::ServiceArgs),
     Demo(demo::DemoArgs),
     Sandbox(sandbox::SandboxArgs),

@@ -12,6 +12,7 @@ mod demo;
 mod first_days;
 mod folders;
 mod service;
+mod packages;
 mod setup;
 mod sign_in;
 mod support_file;

@@ -81,7 +81,7 @@ fn a_failed_sign_in_leaves_the_account_as_it_was() {
     let before = (config(&bed, "home"), fs::read(&credentials).unwrap());
     let mut terminal =
         at_terminal(&bed, "home", &["login", "box", "--account", "work", "--api-url", &url, "--token-stdin"]);
-    terminal.answer("Token (not shown): ", "a wrong one");
+    terminal.answer("Token (not shown): ", "a-wrong-one");
     let (status, shown) = terminal.end();
     assert_eq!(status.code(), Some(77), "{shown}");
     assert!(shown.contains("what was signed in before stays so"), "{shown}");
@@ -101,7 +101,7 @@ fn setup_leads_from_nothing_to_a_synced_folder() {
     terminal.answer("Number or word [box]: ", "");
     terminal.answer("What shall the account be called [box]: ", "work");
     terminal.answer("Number or word [browser]: ", "3");
-    terminal.answer("Token (not shown): ", "a wrong one");
+    terminal.answer("Token (not shown): ", "a-wrong-one");
     terminal.expect("That did not work; see above. Once more:");
     terminal.answer("Number or word [browser]: ", "token");
     terminal.answer("Token (not shown): ", ACCESS_TOKEN);
