@@ -43,6 +43,7 @@ mod terminal;
 mod verify;
 mod versions;
 mod wait;
+mod web;
 
 pub use failure::{Exit, Failure, Outcome};
 use render::Screen;
@@ -138,6 +139,7 @@ enum Command {
     Db(db::DbArgs),
     Support(support::SupportArgs),
     Metrics(metrics::MetricsArgs),
+    Web(web::WebArgs),
     Service(service::ServiceArgs),
     Demo(demo::DemoArgs),
     Sandbox(sandbox::SandboxArgs),
@@ -163,7 +165,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
         ],
     ),
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
-    ("Look", &["status", "events", "plan", "why", "problems", "doctor", "support", "metrics"]),
+    ("Look", &["status", "events", "plan", "why", "problems", "doctor", "support", "metrics", "web"]),
     ("Undo", &["versions", "restore", "verify", "db"]),
     ("Hooks", &["add-hook", "hooks", "set-hook", "remove-hook", "test-hook", "hook-runs", "replay"]),
     ("Decide", &["held", "approve", "reject", "conflicts", "quarantine"]),
@@ -293,6 +295,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Support(args) => support::support(&args, &places, around, screen).await,
         Command::Doctor(args) => doctor::doctor(&args, &places, screen).await,
         Command::Metrics(args) => metrics::metrics(&args, &places, screen).await,
+        Command::Web(args) => web::web(&args, &places, screen).await,
         Command::Service(_) | Command::Demo(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => {
             Ok(Exit::Fine)
         }

@@ -57,10 +57,13 @@ pub struct Degraded {
 /// The degraded state of an account whose long poll does not work: the stream is polled instead, so that folders can be in sync.
 pub const NO_LONG_POLL: &str = "no_long_poll";
 
+/// The degraded state of an agent whose page in the browser cannot be served.
+pub const PAGE: &str = "page";
+
 impl Degraded {
     /// Whether what is wrong keeps folders from being in sync, and not only news from coming at once.
     pub fn halts(&self) -> bool {
-        self.name != NO_LONG_POLL
+        ![NO_LONG_POLL, PAGE].contains(&self.name.as_str())
     }
 }
 

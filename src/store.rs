@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use crate::id::Generation;
 
 pub mod accounts;
+pub mod browse;
 pub mod conflicts;
 pub mod figures;
 pub mod folders;
@@ -25,6 +26,7 @@ pub mod recall;
 pub mod scans;
 mod schema;
 pub mod sent;
+pub mod strays;
 pub mod undo;
 pub mod upkeep;
 pub mod verifying;
@@ -128,6 +130,7 @@ impl Store {
             ("mark", "listing"),
             ("pos", "local_scan"),
             ("doubt", "folder"),
+            ("mark", "stray"),
         ] {
             let sql = format!("SELECT coalesce(max({column}), 0) FROM {table}");
             newest = newest.max(conn.query_row(&sql, [], |row| row.get(0))?);

@@ -18,3 +18,4 @@ mod tidy;
 mod tokens;
 mod undo;
 mod upload;
+mod web;

@@ -13,6 +13,7 @@ use crate::settings::{
 use crate::telemetry::LogFormat;
 
 mod hook;
+mod web;
 
 pub use hook::{DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, MAX_CONCURRENCY};
 
@@ -50,6 +51,7 @@ pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     let folders: Vec<Read<FolderSettings>> =
         top.blocks("folder").into_iter().map(|block| folder(block, places)).collect();
     let hooks: Vec<hook::ReadHook> = top.blocks("hook").into_iter().map(hook::hook).collect();
+    let web = web::web(&mut top);
     top.finish();
 
     unique_names("account", &source, &accounts);
@@ -62,13 +64,9 @@ pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     if !complaints.is_empty() {
         return Err(complaints);
     }
-    Ok(Config {
-        accounts: settings(accounts),
-        folders: settings(folders),
-        hooks: hook::settings(hooks),
-        log,
-        log_format,
-    })
+    let hooks_off = hook::switched_off(&hooks);
+    let (accounts, folders, hooks) = (settings(accounts), settings(folders), hook::settings(hooks));
+    Ok(Config { accounts, folders, hooks, hooks_off, web, log, log_format })
 }
 
 /// What could be read of a block, with the places of the values that are looked at again. Settings are there only if

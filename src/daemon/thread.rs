@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::meters::Meters;
 use super::world::{Counters, Message, World, make_provider};
 use super::{RunError, database, wall_now};
 use crate::command::{Answer, Command};
-use crate::config::{Config, Places};
+use crate::config::{Config, Places, WebSettings};
 use crate::engine::health::Health;
 use crate::engine::input::Wishes;
 use crate::engine::{Effect, Engine, Input, Now};
@@ -37,6 +37,7 @@ pub struct Shared {
     roots: Mutex<Vec<PathBuf>>,
     pulse: Mutex<Option<Instant>>,
     meters: Meters,
+    web: watch::Sender<Option<WebSettings>>,
 }
 
 impl Shared {
@@ -77,6 +78,16 @@ impl Shared {
     /// When the control thread last ended a step.
     pub fn last_step(&self) -> Option<Instant> {
         *self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The page in the browser that the configuration asks for, as it changes.
+    pub fn web_wishes(&self) -> watch::Receiver<Option<WebSettings>> {
+        self.web.subscribe()
+    }
+
+    /// The configuration asks for this page from now on.
+    pub fn wish_web(&self, wish: Option<WebSettings>) {
+        self.web.send_replace(wish);
     }
 
     /// What is counted since the start.
@@ -300,7 +311,7 @@ impl Control {
 
 /// What a configuration asks for, with what the clouds can do. An account whose adapter cannot be made is left out, and said.
 fn wishes(config: &Config, credentials: &std::path::Path) -> (Wishes, Option<Degraded>) {
-    let mut wishes = Wishes { accounts: Vec::new(), folders: config.folders.clone(), hooks: config.hooks.clone() };
+    let mut wishes = Wishes { accounts: Vec::new(), folders: config.folders.clone(), hooks: config.hooks_on() };
     let mut wrong = None;
     for account in &config.accounts {
         match make_provider(account, credentials.to_owned(), Counters::default().of(&account.name)) {

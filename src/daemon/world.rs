@@ -86,6 +86,13 @@ impl OpenFolders {
 pub struct Counters(Arc<Mutex<BTreeMap<String, Arc<CallCounter>>>>);
 
 impl Counters {
+    /// Requests of all accounts: calls, and what listening and tokens cost.
+    pub fn requests(&self) -> u64 {
+        let counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = counters.values().map(|counter| counter.counts());
+        each.map(|counts| counts.calls() + counts.listening() + counts.token).sum()
+    }
+
     /// The counter of an account.
     pub fn of(&self, account: &str) -> Arc<CallCounter> {
         let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,21 +10,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::disk::Want;
-use super::effect::{Effect, HookOrder, Notice, Task};
+use super::effect::{Effect, HookOrder};
 use super::{Engine, Job, Phase, millis};
-use crate::command::Answer;
-use crate::deed::DiskError;
 use crate::events::interval::backoff;
 use crate::hook::document::{AccountPart, Document, FolderPart, ItemPart, SCHEMA};
 use crate::hook::select::Happening;
-use crate::hook::{self, HookKind, HookSettings, Policy, QuarantineRemote, Selector, Verdict, When};
+use crate::hook::{self, HookKind, HookSettings, Policy, Selector, Verdict, When};
 use crate::id::{FolderId, NodeId, Sha256, VersionId};
 use crate::path::{Name, RESERVED_NAME, RelPath};
-use crate::provider::ProviderError;
 use crate::store::Result;
 use crate::store::hooks::{NewRun, said};
 use crate::store::items::{ItemRow, LocalRow};
-use crate::store::quarantine::{NewQuarantine, State};
+use crate::store::quarantine::State;
 use crate::store::work::{Lane, WorkRow};
 use crate::tree::Wall;
 
@@ -160,7 +157,7 @@ impl Engine {
         }
         let path = match up {
             Some(place) => place.to_string(),
-            None => self.shown_path(item)?,
+            None => self.ctx.shown_path(item)?,
         };
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(Vec::new()) };
         let what = Happening {
@@ -217,7 +214,7 @@ impl Engine {
         name: Name,
     ) -> Result<()> {
         // Without a place for it there is no publication either: that is found out on the way.
-        let is_allowed = match self.place(parent)? {
+        let is_allowed = match self.ctx.place(parent)? {
             Some(above) => self.is_allowed(item, work, &above.path.join(&name))?,
             None => true,
         };
@@ -334,7 +331,7 @@ impl Engine {
         }
         let Candidate { kind, sha256, .. } = *candidate;
         let about = Job::Ask { folder: item.folder, node: item.node, hook: Box::new(hook.clone()), kind, sha256 };
-        let Some(job) = self.start(about)? else {
+        let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else {
             return self.put_off(work, ROOM_AWAITED, "waits", "waits for room to ask a hook");
         };
         let file = candidate.file.clone();
@@ -475,7 +472,7 @@ impl Engine {
         (kind, sha256): (HookKind, Sha256),
         effect: &str,
     ) -> Result<()> {
-        let path = self.shown_path(item)?;
+        let path = self.ctx.shown_path(item)?;
         let folder = self.folders.get(&item.folder).map(|folder| folder.settings.name.clone());
         let id = item.id.to_string();
         self.ctx.store.add_run(&NewRun {

@@ -15,6 +15,9 @@ const WHENS: [(&str, When); 2] = [("before", When::Before), ("after", When::Afte
 const POLICIES: [(&str, Policy); 3] =
     [("block", Policy::Block), ("quarantine", Policy::Quarantine), ("allow", Policy::Allow)];
 
+/// Whether a hook is off.
+const SWITCH: [(&str, bool); 2] = [("on", false), ("off", true)];
+
 /// How long a hook may take if nobody says.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(2);
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
@@ -37,11 +40,17 @@ pub struct ReadHook {
     account: Option<String>,
     spots: HashMap<&'static str, Spot>,
     settings: Option<HookSettings>,
+    is_off: bool,
 }
 
 /// The hooks of which nothing essential is missing.
 pub fn settings(reads: Vec<ReadHook>) -> Vec<HookSettings> {
     reads.into_iter().filter_map(|read| read.settings).collect()
+}
+
+/// The names of those that are switched off.
+pub fn switched_off(reads: &[ReadHook]) -> Vec<String> {
+    reads.iter().filter(|read| read.is_off).map(|read| read.name.clone()).collect()
 }
 
 /// Reads one block.
@@ -94,6 +103,7 @@ pub fn hook(mut block: Block<'_, '_>) -> ReadHook {
     if let (Some(spot), Err(wrong)) = (attempts_spot, after_only()) {
         block.complain_at(&spot, wrong);
     }
+    let is_off = block.text("switch", |text| value::word(text, &SWITCH)).unwrap_or(false);
     block.finish();
 
     let settings = match (name.clone(), when, call) {
@@ -116,7 +126,7 @@ pub fn hook(mut block: Block<'_, '_>) -> ReadHook {
         }),
         _ => None,
     };
-    ReadHook { name: name.unwrap_or_default(), on, folder, account, spots, settings }
+    ReadHook { name: name.unwrap_or_default(), on, folder, account, spots, settings, is_off }
 }
 
 fn listen(text: &str, when: Option<When>) -> Result<Listen, Wrong> {

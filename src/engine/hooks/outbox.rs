@@ -2,13 +2,26 @@
 
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use crate::command::Answer;
 use crate::deed::Deed;
+use crate::engine::effect::{Effect, HookOrder, Notice};
+use crate::engine::{Engine, Job, millis};
 use crate::hook::document::Actor;
+use crate::hook::document::{AccountPart, Document, ItemPart, SCHEMA};
+use crate::hook::select::Happening;
+use crate::hook::{self, HookKind, HookSettings, Verdict, When};
 use crate::id::AccountId;
+use crate::id::FolderId;
+use crate::path::RelPath;
+use crate::store::Result;
 use crate::store::hooks::NewDelivery;
+use crate::store::hooks::{NewRun, said};
 use crate::store::intents::IntentRow;
+use crate::store::items::ItemRow;
+use crate::store::work::WorkRow;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// Hooks that may stand between a change and its cause; one more is not called by itself.
 const DEPTH_MOST: u32 = 8;
@@ -160,7 +173,7 @@ impl Engine {
         let file = story.place.as_ref().zip(folder).map(|(place, folder)| folder.settings.local.join(place.to_path()));
         let gone = matches!(story.kind, HookKind::FileDeleted | HookKind::FolderDeleted);
         let file = file.filter(|_| !gone);
-        let (depth, causes, is_sure) = self.cause(story.ours, folder_name.as_deref(), path.as_deref());
+        let (depth, causes, make_sure_of_write) = self.cause(story.ours, folder_name.as_deref(), path.as_deref());
         for hook in hooks {
             let key = format!("{:016x}{:016x}", self.ctx.chance.next(), self.ctx.chance.next());
             let document = Document {
@@ -182,7 +195,7 @@ impl Engine {
             };
             let text = String::from_utf8_lossy(&document.to_json()).into_owned();
             let raw_path = story.place.as_ref().map(RelPath::to_path);
-            let too_deep = depth > DEPTH_MOST && is_sure;
+            let too_deep = depth > DEPTH_MOST && make_sure_of_write;
             let wait = if depth > DEPTH_MOST { self.slowed(depth) } else { Duration::ZERO };
             self.ctx.store.add_delivery(&NewDelivery {
                 key: &key,
@@ -321,7 +334,10 @@ impl Engine {
                     self.ctx.store.bury_delivery(row.delivery, "its document cannot be read")?;
                     continue;
                 };
-                let Some(job) = self.start(Job::Tell { delivery: row.delivery, hook: Box::new(hook.clone()) })? else {
+                let Some(job) = self
+                    .jobs
+                    .start(&mut self.ctx.store, Job::Tell { delivery: row.delivery, hook: Box::new(hook.clone()) })?
+                else {
                     return Ok(());
                 };
                 document.attempt = row.attempts + 1;

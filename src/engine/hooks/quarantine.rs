@@ -1,8 +1,20 @@
 //! What was rejected: out of the folder, never fetched again, and what people decide about it.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use super::outbox::Story;
+use super::{QUARANTINED, ROOM_AWAITED};
+use crate::command::Answer;
+use crate::deed::DiskError;
+use crate::engine::effect::{Effect, Notice, Task};
+use crate::engine::{Engine, Job, Phase, millis};
+use crate::hook::{self, HookKind, HookSettings, QuarantineRemote};
+use crate::id::{FolderId, NodeId};
+use crate::provider::ProviderError;
+use crate::store::Result;
+use crate::store::hooks::said;
+use crate::store::items::ItemRow;
 use crate::store::items::Presence;
+use crate::store::quarantine::{NewQuarantine, State};
+use crate::store::work::{Lane, WorkRow};
 
 impl Engine {
     /// Begins to move a staged version into quarantine. The row is there first: from now on the version is not published.
@@ -13,7 +25,7 @@ impl Engine {
         hook: &HookSettings,
         outcome: &hook::Outcome,
     ) -> Result<()> {
-        let path = self.shown_path(item)?;
+        let path = self.ctx.shown_path(item)?;
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(()) };
         let Some((staged, content)) = folder.staged.get(&item.node).cloned() else {
             self.schedule.make_ready(item.node, work.lane);
@@ -37,7 +49,7 @@ impl Engine {
         })?;
         let about =
             Job::Quarantine { folder: item.folder, node: item.node, number, remote: hook.quarantine_remote.clone() };
-        let Some(job) = self.start(about)? else {
+        let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else {
             self.ctx.store.forget_quarantined(number)?;
             return self.put_off(work, ROOM_AWAITED, "waits", "waits for room to go to quarantine");
         };
@@ -100,7 +112,9 @@ impl Engine {
             return;
         }
         let Some(account) = self.folders.get(&id).map(|folder| folder.account) else { return };
-        let Ok(Some(job)) = self.start(Job::Dispose { folder: id, node: item.node }) else { return };
+        let Ok(Some(job)) = self.jobs.start(&mut self.ctx.store, Job::Dispose { folder: id, node: item.node }) else {
+            return;
+        };
         let task = Task::Dispose {
             item: item.id.clone(),
             name: item.remote.name.clone(),
@@ -119,7 +133,7 @@ impl Engine {
     ) -> Result<()> {
         let Some(item) = self.ctx.store.item(node)? else { return Ok(()) };
         if let Err(error) = result {
-            let path = self.shown_path(&item)?;
+            let path = self.ctx.shown_path(&item)?;
             let text = format!("the cloud's copy of a quarantined file stays: {error}");
             self.ctx.notice(Notice::Problem { folder: id, path, code: "quarantine_remote".into(), text });
             return Ok(());

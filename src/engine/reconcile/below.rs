@@ -1,7 +1,10 @@
 //! What is in a folder that goes: what the stream says of it, who has to leave it first, and who is not there with it.
 
-#[allow(clippy::wildcard_imports, reason = "a part of its parent, with the same words")]
-use super::*;
+use crate::engine::{Engine, ITEMS_PER_STEP, ROWS_PER_STEP};
+use crate::plan::Action;
+use crate::store::Result;
+use crate::store::items::{ItemRow, Presence, SeatRow};
+use crate::store::work::{Ask, Lane, WorkRow, WorkState};
 
 /// Folders above an item that are looked through.
 const ABOVE_MOST: usize = 64;
@@ -17,8 +20,8 @@ enum AtHome {
 }
 
 impl Engine {
-    /// Whether nobody sits in a directory any more. If somebody does, waits for him to go.
-    pub(in crate::engine) fn is_vacated(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+    /// Lets a directory wait until nothing of ours is in it. True if nothing is.
+    pub(in crate::engine) fn vacate(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         if let Some(comes) = self.comes_into(item).map(|comes| self.ctx.store.item(comes)).transpose()?.flatten() {
             // Whatever is to become of it there, it must find its directory in the books.
             self.await_node(work, &comes)?;
@@ -98,7 +101,7 @@ impl Engine {
     }
 
     /// Waits for a folder above an item that an event said is gone, if that one is asked about or its descendants are being told.
-    pub(in crate::engine) fn waits_for_gone_folder(&mut self, work: &WorkRow, item: &ItemRow) -> Result<bool> {
+    pub(in crate::engine) fn await_gone_folder(&mut self, work: &WorkRow, item: &ItemRow) -> Result<bool> {
         if !self.questions.expected(item.node).is_some_and(|expected| expected.gone) {
             return Ok(false);
         }

@@ -1,8 +1,22 @@
 //! Full comparisons: listing a folder's tree, and believing what was not met only when the stream was read after it.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
-use crate::store::work::Ask;
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::engine::effect::{Effect, Task};
+use crate::engine::jobs::Job;
+use crate::engine::learn::Source;
+use crate::engine::remote::{Complete, Listing, Shown};
+use crate::engine::{Engine, ROWS_PER_STEP, millis};
+use crate::events::interval::backoff;
+use crate::id::{AccountId, FolderId, Generation, NodeId};
+use crate::provider::{ListPage, ProviderError, ProviderErrorKind};
+use crate::store::Result;
+use crate::store::folders::ScanStage;
+use crate::store::items::{ItemRow, Presence};
+use crate::store::work::{Ask, Lane};
+
+/// Listings read from the database at once.
+const LISTINGS_PER_LOAD: u32 = 64;
 
 /// Children that a listing does not show and that are asked about one by one; more are found by comparing the whole folder.
 const UNLISTED_MOST: usize = 200;
@@ -12,15 +26,7 @@ impl Engine {
     pub(in crate::engine) fn compare(&mut self, id: FolderId, why: &str) -> Result<()> {
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let Some(root) = folder.row.root else { return Ok(()) };
-        let why = why.to_owned();
-        folder.compared_since = Some(self.ctx.store.generation());
-        folder.settle_after = None;
-        folder.change(|row| {
-            row.scan += 1;
-            row.scan_stage = Some(ScanStage::Listing);
-            row.scan_at = NodeId(0);
-            row.unverified = Some(why);
-        });
+        folder.begin_comparison(self.ctx.store.generation(), why);
         // What is being listed now may show an older state than the one that is to be compared.
         self.questions.drop_listings_of(id);
         self.ctx.store.want_listing(root, id)
@@ -28,55 +34,35 @@ impl Engine {
 
     /// The place in an account's stream is lost: its folders are unverified until they were compared in full.
     pub(in crate::engine) fn lose_place(&mut self, account: AccountId, why: &str) -> Result<()> {
-        let theirs: Vec<FolderId> =
-            self.folders.iter().filter(|(_, folder)| folder.account == account).map(|(id, _)| *id).collect();
-        for id in theirs {
+        for id in self.folders_of(account) {
             self.compare(id, why)?;
         }
         Ok(())
     }
 
-    pub(in crate::engine) fn drive_scan(&mut self, id: FolderId) -> Result<()> {
-        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
+    pub(in crate::engine) fn drive_comparison(&mut self, id: FolderId) -> Result<()> {
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let Some(account) = self.accounts.get(&folder.account) else { return Ok(()) };
-        let scan = folder.seen_mark(false);
-        match folder.row.scan_stage {
+        let (begun, drained, scan) = (account.polls_begun, account.drained, folder.seen_mark(false));
+        let polls = match folder.row.scan_stage {
             Some(ScanStage::Listing) => {
-                let begun = account.polls_begun;
-                if folder.row.root.is_some() && !self.ctx.store.listing_left(id, scan)? {
-                    if let Some(folder) = self.folders.get_mut(&id) {
-                        folder.settle_after = Some(begun);
-                        folder.change(|row| row.scan_stage = Some(ScanStage::Settling));
-                    }
-                    self.poll_for(id);
+                let is_listed = folder.row.root.is_some() && !self.ctx.store.listing_left(id, scan)?;
+                if is_listed {
+                    folder.was_listed(begun);
                 }
-                Ok(())
+                is_listed
             }
             Some(ScanStage::Settling) => {
-                // After a restart the poll that was waited for is forgotten: wait for one from now on.
-                let after = folder.settle_after.unwrap_or(account.polls_begun);
-                let drained = account.drained > after;
-                let again = self.ctx.store.listing_left(id, scan)?;
-                let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-                if folder.settle_after.is_none() {
-                    folder.settle_after = Some(after);
-                    self.poll_for(id);
-                } else if again {
-                    folder.change(|row| row.scan_stage = Some(ScanStage::Listing));
-                } else if drained {
-                    folder.change(|row| {
-                        row.scan_stage = Some(ScanStage::Absences);
-                        row.scan_at = NodeId(0);
-                    });
-                    self.ctx.more = true;
-                } else {
-                    // A poll that was under way when we asked has put off the one that we wait for.
-                    self.poll_for(id);
-                }
-                Ok(())
+                let polls = folder.settle(begun, drained, self.ctx.store.listing_left(id, scan)?);
+                self.ctx.more |= folder.finds_absences();
+                polls
             }
-            None | Some(ScanStage::Absences) => Ok(()),
+            None | Some(ScanStage::Absences) => false,
+        };
+        if polls {
+            self.poll_for(id);
         }
+        Ok(())
     }
 
     pub(in crate::engine) fn poll_for(&mut self, id: FolderId) {
@@ -88,8 +74,7 @@ impl Engine {
 
     /// Looks for items that the comparison did not meet, a few thousand rows at a time.
     pub(in crate::engine) fn find_absences(&mut self) -> Result<()> {
-        let scanning = |folder: &&Folder| folder.row.scan_stage == Some(ScanStage::Absences);
-        let Some(folder) = self.folders.values().find(scanning) else { return Ok(()) };
+        let Some(folder) = self.folders.values().find(|folder| folder.finds_absences()) else { return Ok(()) };
         let (id, scan, at) = (folder.row.folder, folder.seen_mark(false), folder.row.scan_at);
         if self.ctx.store.sweep_left(id)? {
             // What is kept out by a pattern was not met either, and is told first that this is the reason.
@@ -106,18 +91,7 @@ impl Engine {
         }
         let now = self.ctx.now.wall;
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        let begun = folder.compared_since;
-        folder.change(|row| {
-            if let Some(last) = last {
-                row.scan_at = last;
-            } else {
-                row.scan_stage = None;
-                row.unverified = None;
-                row.doubt.take_if(|doubt| begun.is_some_and(|begun| *doubt <= begun));
-                row.adopt = false;
-                row.verified_at = Some(now);
-            }
-        });
+        folder.looked_for_absences(last, now);
         self.ctx.more = true;
         Ok(())
     }
@@ -157,7 +131,8 @@ impl Engine {
                 continue;
             };
             let task = Task::List { item: item.id, page: listing.page.clone() };
-            let Some(job) = self.start(Job::List { account, listing: listing.clone() })? else {
+            let Some(job) = self.jobs.start(&mut self.ctx.store, Job::List { account, listing: listing.clone() })?
+            else {
                 kept.push_back(listing);
                 break;
             };
@@ -168,15 +143,6 @@ impl Engine {
         }
         self.questions.put_back(kept);
         Ok(())
-    }
-
-    pub(in crate::engine) fn folder_can_ask(&self, id: FolderId) -> bool {
-        self.folders.get(&id).is_some_and(|folder| {
-            folder.is_open()
-                && !folder.row.paused
-                && !folder.remote.is_gone
-                && self.accounts.get(&folder.account).is_some_and(crate::engine::listen::Account::usable)
-        })
     }
 
     pub(in crate::engine) fn listed(
@@ -223,8 +189,8 @@ impl Engine {
     /// A folder's children were all seen: marks that are not newer are answered, and what is not among them is asked about.
     fn take_listing(&mut self, id: FolderId, dir: NodeId, lane: Lane, complete: Complete) -> Result<()> {
         let Complete { asked, at, shown } = complete;
-        if self.folders.get(&id).is_some_and(|folder| folder.row.root == Some(dir)) {
-            self.root_was_listed(id);
+        if let Some(folder) = self.folders.get_mut(&id).filter(|folder| folder.row.root == Some(dir)) {
+            folder.remote.was_listed();
         }
         if !self.ctx.store.listed(dir, id, asked, at)? {
             // There is a newer mark: it is listed once more.
@@ -238,7 +204,11 @@ impl Engine {
             }
             let is_met = self.questions.expected(node).is_none_or(|expected| expected.is_met_by(Some(&item.remote)));
             let agrees = self.plan_of(&item) == crate::plan::Action::Settle;
-            if is_met || !agrees || !self.asks_again(node)? {
+            if !is_met && agrees && self.schedule.is_busy(node) {
+                // A question about it is under way, or will be asked when its job is over.
+                continue;
+            }
+            if is_met || !agrees || !self.ask_again(node)? {
                 self.questions.forget_expected(node);
                 self.ctx.store.looked(node, asked)?;
             }
@@ -249,14 +219,7 @@ impl Engine {
     }
 
     /// Children that a complete listing of their folder did not show: each one's own state tells what became of it.
-    fn take_unlisted(
-        &mut self,
-        id: FolderId,
-        dir: NodeId,
-        lane: Lane,
-        asked: Generation,
-        shown: crate::engine::remote::Shown,
-    ) -> Result<()> {
+    fn take_unlisted(&mut self, id: FolderId, dir: NodeId, lane: Lane, asked: Generation, shown: Shown) -> Result<()> {
         let Some(ids) = shown.ids else {
             // Too many to be remembered: their number tells whether there is one that was not shown.
             let most = u32::try_from(shown.count).unwrap_or(u32::MAX).saturating_add(1);

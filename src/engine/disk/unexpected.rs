@@ -1,9 +1,19 @@
 //! Deeds whose outcome nobody recorded, and those that found something else than they expected.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use super::NOT_EMPTY_TRIED;
+use crate::deed::{Deed, DeedResult, DiskErrorKind};
 use crate::engine::conflict::SCANS_AWAITED;
 use crate::engine::millis;
+use crate::engine::reconcile::{DRIFT, LOCAL_IN_THE_WAY};
+use crate::engine::{Engine, Note, Phase};
+use crate::id::{FolderId, JobId, NodeId};
+use crate::settings::OnDrift;
+use crate::store::Result;
+use crate::store::intents::{IntentRow, NewSeat};
+use crate::store::items::{ItemRow, LocalRow, SeatRow};
+use crate::store::work::Lane;
+use crate::tree::Stamp;
+use std::collections::BTreeSet;
 
 /// How often a deed that found something else than expected is tried again right after a scan.
 const SURPRISED_MOST: u32 = 3;
@@ -60,9 +70,9 @@ impl Engine {
         Ok(followed)
     }
 
-    /// Where the disk's own changes count, something unexpected is not cleared away: a scan says what it is. False if the result is
-    /// one that was expected.
-    pub(in crate::engine) fn surprised(
+    /// Takes a result that was not expected, where the disk's own changes count: nothing is cleared away, and a scan says what it is. False
+    /// if the result is one that was expected.
+    pub(in crate::engine) fn take_unexpected(
         &mut self,
         intent: &IntentRow,
         item: &ItemRow,

@@ -1,7 +1,15 @@
 //! Pages of the event stream: what each event obliges us to look at, in the transaction that moves the cursor.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use crate::engine::Engine;
+use crate::engine::effect::Notice;
+use crate::engine::hooks::Story;
+use crate::engine::learn::{Learned, Source};
+use crate::events::{EventKind, RemoteEvent, Subject};
+use crate::hook::HookKind;
+use crate::id::{AccountId, FolderId, NodeId};
+use crate::report::EventCounts;
+use crate::store::Result;
+use crate::store::journal::NewEvent;
 
 /// Whether a page of the stream is read for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +81,7 @@ impl Engine {
         let mut own = false;
         for folder in &folders {
             own |= match &event.subject {
-                Subject::Item(item) => self.is_echo(*folder, item)?,
+                Subject::Item(item) => self.recognise_echo(*folder, item)?,
                 Subject::Gone(item) => self.ctx.store.take_echo(*folder, item, crate::engine::send::ECHO_GONE)?,
                 Subject::Id { id, .. } if event.kind == EventKind::Trashed => {
                     self.ctx.store.take_echo(*folder, id, crate::engine::send::ECHO_GONE)?
@@ -103,8 +111,7 @@ impl Engine {
             return Ok(());
         }
         counts.relevant += 1;
-        let folders: Vec<FolderId> =
-            self.folders.iter().filter(|(_, folder)| folder.account == id).map(|(folder, _)| *folder).collect();
+        let folders = self.folders_of(id);
         self.journal(id, folders.first().copied(), event, (None, None, None), "unplaced")?;
         for folder in folders {
             self.doubt(folder)?;
@@ -233,7 +240,7 @@ impl Engine {
             Subject::Nothing | Subject::Unreadable => return Ok(()),
         };
         let path = match (path, &item) {
-            (None, Some(item)) => self.path_for_people(folder, item, &event.subject)?,
+            (None, Some(item)) => self.ctx.paths.told(&self.ctx.store, folder, item, &event.subject)?,
             (path, _) => path,
         };
         let node = match &item {
