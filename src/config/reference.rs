@@ -176,7 +176,7 @@ fn top() -> Vec<Key> {
         top.key(
             "web_password_hash",
             Kind::Text,
-            "web_password_hash = \"pbkdf2-sha256$600000$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"",
+            "web_password_hash = \"pbkdf2-sha256$600000$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"",
             "What the password of that page must hash to; `agent web --hash-password` makes one.",
         ),
         top.key(
