@@ -100,7 +100,7 @@ fn print(row: &EventRow, json: bool, screen: &mut Screen) -> io::Result<()> {
 fn show(row: &EventRow, screen: &mut Screen) -> io::Result<()> {
     let path = row.path.as_deref().map(harmless).or_else(|| row.item.as_ref().map(|item| harmless(&item.to_string())));
     let folder = row.folder.as_deref().unwrap_or("-");
-    let actor = row.actor.as_deref().map(|actor| format!(" by {}", harmless(actor))).unwrap_or_default();
+    let actor = row.actor.as_deref().map(by).unwrap_or_default();
     let took = row.took_ms.map(|ms| format!(" in {}", span(Duration::from_millis(ms)))).unwrap_or_default();
     let tone = match row.outcome.as_str() {
         "failed" | "held" => Tone::Bad,
@@ -156,6 +156,12 @@ impl Follower {
         }
         ready
     }
+}
+
+/// Who did it. Egnyte's events name people by a number alone.
+fn by(actor: &str) -> String {
+    let is_number = !actor.is_empty() && actor.bytes().all(|byte| byte.is_ascii_digit());
+    format!(" by {}{}", if is_number { "user " } else { "" }, harmless(actor))
 }
 
 #[cfg(test)]

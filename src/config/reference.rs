@@ -164,27 +164,28 @@ fn top() -> Vec<Key> {
             "web",
             Kind::Text,
             "web = \"127.0.0.1:8477\"",
-            "Where the page in the browser is served. Without it `agent web` serves it on a free port of this machine for as long as it \
-            is used. Another machine can reach it only with `web_tls` and `web_password_hash`.",
+            "Keeps the page in the browser on, at this address and port. Without it there is a page only while `agent web` asks for one. An \
+             address that other machines reach needs `web_tls` and `web_password_hash`.",
         ),
         top.key(
             "web_tls",
             Kind::Table,
-            "web_tls = { cert = \"/etc/agent/cert.pem\", key = \"/etc/agent/key.pem\" }",
-            "The certificate chain and the private key of the page, as PEM files.",
+            "web_tls = { cert = \"/etc/folder-sync-agent/cert.pem\", key = \"/etc/folder-sync-agent/key.pem\" }",
+            "The certificate and the key of that page.",
         ),
         top.key(
             "web_password_hash",
             Kind::Text,
             "web_password_hash = \"pbkdf2-sha256$600000$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"",
-            "What the page's password hashes to, as `agent web --hash-password` prints it. Links of `agent web` need none.",
+            "What the password of that page must hash to; `agent web --hash-password` makes one.",
         ),
         top.key(
             "web_names",
             Kind::List,
             "web_names = [\"sync.example.com\"]",
-            "By which names browsers may ask for the page, besides `localhost` and its address.",
-        ),
+            "Names of this machine by which browsers may ask for that page.",
+        )
+        .default("[]"),
     ]
 }
 
@@ -454,6 +455,7 @@ mod tests {
             ("account", "domain" | "suppress") => {
                 (vec!["provider"], "provider = \"egnyte\"\ndomain = \"acme.egnyte.com\"\n")
             }
+            ("", "web_tls" | "web_password_hash" | "web_names") => (vec![], "web = \"127.0.0.1:8477\"\n"),
             ("hook", "url") => (vec!["run"], ""),
             ("hook", "expect_status" | "headers" | "sign") => (vec!["run"], "url = \"https://example.com/\"\n"),
             ("hook", "attempts") => (vec!["when", "on"], "when = \"after\"\non = [\"file.created\"]\n"),

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod clamd;
 pub mod edits;
+pub mod pty;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -143,6 +143,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Who did it, as people know them: an event may carry nothing but a number, and of one number it is known whose it is.
+    fn who(&self, account: AccountId, event: &RemoteEvent) -> Option<String> {
+        if event.actor_name.is_some() {
+            return event.actor_name.clone();
+        }
+        let us = self.accounts.get(&account).map(|account| &account.row);
+        let us = us.filter(|row| event.actor.is_some() && row.user_id == event.actor);
+        us.and_then(|row| row.login.clone()).or_else(|| event.actor.clone())
+    }
+
     fn journal(
         &mut self,
         account: AccountId,
@@ -151,6 +161,7 @@ impl Engine {
         (node, item, path): (Option<NodeId>, Option<&str>, Option<&str>),
         outcome: &str,
     ) -> Result<Option<crate::id::JournalId>> {
+        let who = self.who(account, event);
         let journal = self.ctx.store.add_event(&NewEvent {
             account,
             event_id: &event.id,
@@ -160,7 +171,7 @@ impl Engine {
             kind: event.kind.word(),
             provider_kind: &event.provider_kind,
             path: path.map(ToOwned::to_owned),
-            actor: event.actor_name.as_deref().or(event.actor.as_deref()),
+            actor: who.as_deref(),
             at: event.at,
             received: self.ctx.now.wall,
             outcome,
@@ -252,7 +263,7 @@ impl Engine {
             && let Some(node) = node
             && let Some(row) = self.ctx.store.item(node)?
         {
-            let actor = event.actor_name.clone().or_else(|| event.actor.clone());
+            let actor = self.who(id, event);
             let story = Story::of_item(kind, &row, path.clone().unwrap_or_default()).by(actor, ours);
             self.happened(story, None)?;
         }
@@ -261,7 +272,7 @@ impl Engine {
                 journal,
                 kind: event.kind.word(),
                 path: path.clone().or_else(|| item.clone()).unwrap_or_default(),
-                actor: event.actor_name.clone().or_else(|| event.actor.clone()),
+                actor: self.who(id, event),
             });
         }
         let row = self.accounts.get(&id).map(|account| &account.row);
