@@ -24,7 +24,7 @@
 use std::collections::BTreeMap;
 
 use crate::deed::Place;
-use crate::hook::{HookKind, HookSettings, QuarantineRemote};
+use crate::hook::{HookSettings, QuarantineRemote};
 use crate::id::{AccountId, FolderId, Generation, JobId, NodeId, Sha256};
 use crate::path::Name;
 use crate::store::intents::IntentRow;
@@ -94,8 +94,10 @@ enum Job {
     Look { account: AccountId, node: NodeId },
     Fetch { account: AccountId, folder: FolderId, node: NodeId, content: SyncedContent },
     Deeds { folder: FolderId, intents: Vec<IntentRow>, again: bool },
-    Ask { folder: FolderId, node: NodeId, hook: Box<HookSettings>, kind: HookKind, sha256: Sha256 },
-    Quarantine { folder: FolderId, node: NodeId, number: i64, remote: QuarantineRemote },
+    Ask { folder: FolderId, node: NodeId, hook: Box<HookSettings>, matter: hooks::Matter, sha256: Sha256 },
+    Inspect { folder: FolderId, node: NodeId, hook: Box<HookSettings>, sha256: Sha256 },
+    Probe { hook: Box<HookSettings> },
+    Quarantine { folder: FolderId, node: NodeId, number: i64, remote: QuarantineRemote, seized: bool },
     Dispose { folder: FolderId, node: NodeId },
     Tell { delivery: i64, hook: Box<HookSettings> },
     Scan { folder: FolderId, scan: local::Scan },
@@ -209,7 +211,7 @@ impl Engine {
         let folders = self.folders.values().filter_map(|folder| folder.deadline(self.ask_at(folder.account)));
         let scans = self.folders.keys().filter_map(|id| self.scan_deadline(*id));
         let due = self.next_due_mono();
-        accounts.chain(folders).chain(scans).chain(due).chain(self.hooks.wake_at).min()
+        accounts.chain(folders).chain(scans).chain(due).chain(self.hooks.wake_at()).min()
     }
 
     fn next_due_mono(&self) -> Option<u64> {
@@ -288,12 +290,16 @@ impl Engine {
             (Job::Deeds { folder, intents, again }, Outcome::Deeds(results)) => {
                 self.deeds_done(folder, intents, results, again)
             }
-            (Job::Ask { folder, node, hook, kind, sha256 }, Outcome::Hooked(outcome)) => {
-                self.asked(folder, node, &hook, kind, sha256, &outcome)
+            (Job::Ask { folder, node, hook, matter, sha256 }, Outcome::Hooked(outcome)) => {
+                self.asked(folder, node, &hook, matter, sha256, &outcome)
             }
+            (Job::Inspect { folder, node, hook, sha256 }, Outcome::Hooked(outcome)) => {
+                self.has_inspected(folder, node, &hook, sha256, &outcome)
+            }
+            (Job::Probe { hook }, Outcome::Hooked(outcome)) => self.probed_hook(&hook, &outcome),
             (Job::Tell { delivery, hook }, Outcome::Hooked(outcome)) => self.told_hook(delivery, &hook, &outcome),
-            (Job::Quarantine { folder, node, number, remote }, Outcome::Quarantined(result)) => {
-                self.quarantine_done(folder, node, number, &remote, result)
+            (Job::Quarantine { folder, node, number, remote, seized }, Outcome::Quarantined(result)) => {
+                self.quarantine_done(folder, node, number, (&remote, seized), result)
             }
             (Job::Dispose { folder, node }, Outcome::Disposed(result)) => self.disposed(folder, node, result),
             (Job::Scan { folder, scan }, Outcome::Scanned(result)) => self.scanned(folder, scan, result),

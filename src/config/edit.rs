@@ -44,6 +44,8 @@ pub enum Setting {
     Text(String),
     /// A whole number.
     Number(i64),
+    /// `true` or `false`.
+    Flag(bool),
     /// A list of texts.
     List(Vec<String>),
     /// A table of texts.
@@ -57,6 +59,7 @@ impl Setting {
         match self {
             Self::Text(text) => Some(text.as_str().into()),
             Self::Number(number) => Some((*number).into()),
+            Self::Flag(flag) => Some((*flag).into()),
             Self::List(texts) => Some(Value::Array(texts.iter().map(String::as_str).collect::<Array>())),
             Self::Pairs(pairs) => {
                 let pairs = pairs.iter().map(|(name, text)| (name.as_str(), Value::from(text.as_str())));

@@ -278,6 +278,14 @@ impl<'s, 'a> Block<'s, 'a> {
         })
     }
 
+    /// Takes `true` or `false`.
+    pub fn flag(&mut self, key: &'static str, check: impl FnOnce() -> Result<(), Wrong>) -> Option<bool> {
+        self.value(key, |value| match value {
+            DeValue::Boolean(flag) => check().map(|()| *flag),
+            other => Err(Wrong::new(format!("expected true or false, without quotes, found {}", article(other)))),
+        })
+    }
+
     /// Takes a text or a whole number and reads either as text.
     pub fn text_or_number<T>(&mut self, key: &'static str, read: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
         self.value(key, |value| match value {

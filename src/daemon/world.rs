@@ -12,10 +12,12 @@ use tokio_util::task::TaskTracker;
 
 mod hooks;
 mod upward;
+mod verdicts;
 
 pub use self::hooks::HookKit;
 
 use self::upward::SessionNotes;
+use self::verdicts::Verdicts;
 use super::bandwidth::Bandwidth;
 use super::fetch::{self, Broken, FetchError};
 use super::looking::Watches;
@@ -45,6 +47,8 @@ const NOTICES_KEPT: usize = 4_096;
 pub enum Message {
     /// An input of the engine.
     Input(Input),
+    /// Inputs that are decided on in one step.
+    Together(Vec<Input>),
     /// A command, with the way back for its answer.
     Command(crate::command::Command, oneshot::Sender<Answer>),
     /// Answered when everything that came before is decided and committed.
@@ -151,6 +155,7 @@ pub struct World {
     parked: Arc<Parked>,
     notices: broadcast::Sender<Notice>,
     hooks: HookKit,
+    verdicts: Verdicts,
     accounts: HashMap<AccountId, Account>,
     folders: OpenFolders,
     watches: Watches,
@@ -193,9 +198,10 @@ impl World {
         hooks: HookKit,
     ) -> Self {
         Self {
-            runtime,
             watches: Watches::default(),
             sessions: SessionNotes::new(inputs.clone()),
+            verdicts: Verdicts::new(inputs.clone(), &runtime),
+            runtime,
             inputs,
             credentials,
             counters,
@@ -329,6 +335,10 @@ impl World {
                 }
             }),
             Effect::Hook { job, order } => self.hook(job, *order),
+            Effect::ProbeHook { job, hook } => self.probe_hook(job, *hook),
+            Effect::Seize { job, folder, number, at, sha256, sidecar } => {
+                self.seize(job, folder, number, (at, sha256), sidecar);
+            }
             Effect::Quarantine { job, folder, number, staged, sidecar } => {
                 self.quarantine(job, folder, number, staged, sidecar);
             }

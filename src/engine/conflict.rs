@@ -197,6 +197,9 @@ impl Engine {
         };
         self.put_synced(item, Some(&synced))?;
         self.rebase(item.node, Some(&seat), edit.filter(|_| moved))?;
+        if !moved {
+            self.examine_later(item.node)?;
+        }
         self.schedule.note_done(item.node, "already there");
         self.make_ready_again(work);
         Ok(())
@@ -221,6 +224,9 @@ impl Engine {
 
     /// What the disk has goes aside under another name, and the item becomes the cloud's.
     fn part(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
+        if !self.may_part(item, work)? {
+            return Ok(());
+        }
         let Some((parent, name)) = self.copy_place(item)? else { return self.wait_for_scans(work) };
         self.want(item, work, Want::Part { parent, name })
     }

@@ -230,13 +230,14 @@ impl Engine {
         let theirs: Vec<JobId> =
             self.jobs.iter().filter(|(_, job)| job_folder(job) == Some(id)).map(|(job, _)| *job).collect();
         for job in theirs {
-            if let Some(Job::Ask { hook, .. } | Job::Tell { hook, .. }) = self.take_job(job) {
-                self.hooks.release(&hook.name);
+            if let Some(Job::Ask { hook, .. } | Job::Inspect { hook, .. } | Job::Tell { hook, .. }) = self.take_job(job) {
+                self.hooks.lines.release(&hook.name);
             }
             self.outbox.push(Effect::Cancel(job));
         }
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.staged.clear();
+            self.hooks.lines.forget_kept(id);
             folder.batch = None;
             folder.watched = false;
         }
@@ -249,7 +250,7 @@ impl Engine {
         // under way for stays: its outcome will come.
         let busy: BTreeSet<NodeId> = self.jobs.values().flat_map(job_nodes).collect();
         self.schedule.clear(&busy);
-        self.hooks.forget_waiting();
+        self.hooks.forget_work();
         for account in self.accounts.values_mut() {
             account.queues.clear();
         }

@@ -51,14 +51,32 @@ impl Engine {
             };
             (*id, health)
         });
-        let folders =
-            self.folders.iter().map(|(id, folder)| (*id, folder.degraded.clone().or_else(|| folder.unwatched.clone())));
+        let folders = self.folders.iter().map(|(id, folder)| {
+            let degraded = folder.degraded.clone().or_else(|| self.scanner_trouble(folder));
+            (*id, degraded.or_else(|| folder.unwatched.clone()))
+        });
         let unopened = self.folders.iter().filter(|(_, folder)| !folder.watched || !folder.is_open());
         Health {
             accounts: accounts.collect(),
             folders: folders.collect(),
             unopened: unopened.map(|(id, _)| *id).collect(),
         }
+    }
+
+    /// A hook that a folder's files must pass does not work.
+    fn scanner_trouble(&self, folder: &super::folders::Folder) -> Option<Degraded> {
+        let account = &self.accounts.get(&folder.account)?.settings.name;
+        let (hook, cause) = self.hooks.trouble(&folder.settings.name, account)?;
+        let next_step = if hook.can_be_probed() {
+            "see to the scanner; it is asked every few seconds, and what waits goes on by itself when it answers"
+        } else {
+            "see to the hook (`agent test-hook` runs it); one file is tried now and then, and what waits goes on by itself"
+        };
+        Some(Degraded {
+            name: super::hooks::SCANNER_DOWN.into(),
+            cause: format!("hook `{}` does not work: {cause}", hook.name),
+            next_step: next_step.into(),
+        })
     }
 
     /// Whether everything that can be done now is done: nothing is under way but waiting, every account was read to its end or cannot

@@ -76,6 +76,8 @@ fn job_slot(job: &Job) -> Option<Slot> {
         | Job::Dispose { .. }
         | Job::Deeds { .. }
         | Job::Ask { .. }
+        | Job::Inspect { .. }
+        | Job::Probe { .. }
         | Job::Tell { .. } => None,
     }
 }
@@ -94,6 +96,7 @@ pub(super) fn job_folder(job: &Job) -> Option<FolderId> {
         | Job::Write { folder, .. }
         | Job::Deeds { folder, .. }
         | Job::Ask { folder, .. }
+        | Job::Inspect { folder, .. }
         | Job::Quarantine { folder, .. }
         | Job::Dispose { folder, .. } => Some(*folder),
         Job::Identify(_)
@@ -104,6 +107,7 @@ pub(super) fn job_folder(job: &Job) -> Option<FolderId> {
         | Job::CheckCursor(_)
         | Job::Wait(_)
         | Job::Look { .. }
+        | Job::Probe { .. }
         | Job::Tell { .. } => None,
     }
 }
@@ -132,6 +136,9 @@ pub(super) fn job_nodes(job: &Job) -> Vec<NodeId> {
         | Job::Size(..)
         | Job::Root(..)
         | Job::Dispose { .. }
+        // What is examined in the background is not worked on for that.
+        | Job::Inspect { .. }
+        | Job::Probe { .. }
         | Job::Tell { .. } => Vec::new(),
     }
 }

@@ -47,6 +47,9 @@ pub struct HookRunRow {
     pub delivery: Option<String>,
     /// How many hooks led here.
     pub depth: u32,
+    /// The headers of a server's answer, one a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<String>,
 }
 
 /// Which runs are asked for.
@@ -97,4 +100,13 @@ pub struct QuarantineReport {
     pub why: Option<String>,
     /// When it goes by itself.
     pub expires: Option<Wall>,
+    /// Since when it was in the folder, if it was found there after it had been allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Wall>,
+    /// Who had brought it, as far as the cloud says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The hooks that had been told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<String>,
 }

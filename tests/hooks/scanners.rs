@@ -8,9 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use folder_sync_agent::hook::document::{Document, ItemPart, SCHEMA};
-use folder_sync_agent::hook::{
-    Call, HookKind, HookSettings, Listen, Outcome, Policies, QuarantineRemote, Verdict, When,
-};
+use folder_sync_agent::hook::{Call, HookKind, HookSettings, Listen, Outcome, Verdict, When};
 use folder_sync_agent::runner::{Order, Runner, Trust};
 use folder_sync_agent::tree::Wall;
 
@@ -21,23 +19,10 @@ fn shipped(name: &str) -> String {
 }
 
 fn hook(run: Vec<String>) -> HookSettings {
-    HookSettings {
-        name: "scan".into(),
-        when: When::Before,
-        on: vec![Listen::Everything],
-        folder: None,
-        account: None,
-        patterns: Vec::new(),
-        call: Call::Exec { run },
-        timeout: Duration::from_mins(1),
-        policies: Policies::default(),
-        remember: None,
-        concurrency: 1,
-        per_minute: None,
-        attempts: 1,
-        quarantine_remote: QuarantineRemote::Leave,
-        quarantine_keep: None,
-    }
+    let mut hook = HookSettings::new("scan", When::Before, vec![Listen::Everything], Call::Exec { run, worker: false });
+    hook.timeout = Duration::from_mins(1);
+    hook.concurrency = 1;
+    hook
 }
 
 fn order(file: PathBuf) -> Order {

@@ -73,7 +73,7 @@ fn drawer(dir: &tempfile::TempDir) -> Drawer {
 async fn ask(answer: &'static [u8], expect_status: Option<u16>, limit: Duration) -> Outcome {
     let dir = tempfile::tempdir().unwrap();
     let (url, _requests) = server(answer);
-    let request = Request { url: &url, expect_status, headers: &[], sign: None };
+    let request = Request { url: &url, expect_status, headers: &[], sign: None, format: Format::Document, route: &Route::default() };
     run(&Client::new().unwrap(), &request, limit, &order(), &drawer(&dir)).await
 }
 
@@ -106,7 +106,7 @@ async fn a_delivery_is_signed_and_shows_no_secret() {
         ("X-Team".to_owned(), HeaderText::Plain("papers".into())),
         (SIGNATURE_HEADER.to_owned(), HeaderText::Plain("forged".into())),
     ];
-    let request = Request { url: &url, expect_status: None, headers: &headers, sign: Some("key") };
+    let request = Request { url: &url, expect_status: None, headers: &headers, sign: Some("key"), format: Format::Document, route: &Route::default() };
     let outcome = run(&Client::new().unwrap(), &request, AMPLE, &order(), &drawer(&dir)).await;
     assert_eq!((outcome.verdict, outcome.status), (Verdict::Allow, Some(204)));
     let sent = requests.recv().unwrap();
@@ -131,7 +131,7 @@ async fn without_the_secret_nothing_is_sent() {
     let dir = tempfile::tempdir().unwrap();
     let (url, requests) = server(b"HTTP/1.1 204 No Content\r\n\r\n");
     let headers = [("Authorization".to_owned(), HeaderText::Credential("missing".into()))];
-    let request = Request { url: &url, expect_status: None, headers: &headers, sign: None };
+    let request = Request { url: &url, expect_status: None, headers: &headers, sign: None, format: Format::Document, route: &Route::default() };
     let outcome = run(&Client::new().unwrap(), &request, AMPLE, &order(), &drawer(&dir)).await;
     assert!(outcome.verdict == Verdict::Error && outcome.reason.unwrap().contains("no credential `missing`"));
     assert!(requests.try_recv().is_err());
