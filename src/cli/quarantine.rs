@@ -140,6 +140,15 @@ fn show(number: i64, json: bool, places: &Places, screen: &mut Screen) -> Outcom
     screen.line(format_args!("  version {}", harmless(&row.version)))?;
     screen.line(format_args!("  hook `{}` ({}): {}", row.hook, row.verdict, harmless(&row.reason)))?;
     screen.line(format_args!("  {}, {}", moment(row.at), row.state))?;
+    if let Some(since) = row.since {
+        screen.line(format_args!("  in the folder since {}, and found there later", moment(since)))?;
+    }
+    if let Some(actor) = &row.actor {
+        screen.line(format_args!("  brought by {}", harmless(actor)))?;
+    }
+    if let Some(reached) = &row.reached {
+        screen.line(format_args!("  hooks that had been told of it: {}", harmless(reached)))?;
+    }
     if let Some(why) = &row.why {
         screen.line(format_args!("  reason given: {}", harmless(why)))?;
     }

@@ -116,8 +116,12 @@ impl Engine {
             at: self.now.wall,
         })?;
         self.retention.kept.insert(id, held.saturating_add(displaced.size));
-        if reason == Reason::Expired {
-            // The cloud has it, in this very version: nothing is lost with the local copy.
+        let is_in_quarantine = match ours {
+            Some(ours) => self.store.quarantined_version(id, &item.id, &ours.version)?.is_some_and(|row| row.is_away()),
+            None => false,
+        };
+        if reason == Reason::Expired || is_in_quarantine {
+            // The cloud has it, in this very version, or the quarantine: nothing is lost with the local copy.
             return self.give_up(id, &[Slot { job, size: displaced.size, at: self.now.wall }]);
         }
         let Some(keep) = self.folders.get(&id).map(|folder| folder.settings.keep_versions) else { return Ok(()) };

@@ -72,6 +72,13 @@ pub struct QuarantineRow {
     pub state: State,
 }
 
+impl QuarantineRow {
+    /// Whether the version is not to be in its folder: it arrived in quarantine, and nobody let it go.
+    pub fn is_away(&self) -> bool {
+        !matches!(self.state, State::Moving | State::Released)
+    }
+}
+
 /// A rejected version to be written down.
 #[derive(Debug)]
 pub struct NewQuarantine<'a> {

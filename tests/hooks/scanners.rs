@@ -25,7 +25,7 @@ fn hook(run: Vec<String>) -> HookSettings {
     hook
 }
 
-fn order(file: PathBuf) -> Order {
+pub fn order(file: PathBuf) -> Order {
     let document = Document {
         schema: SCHEMA,
         hook: "scan".into(),

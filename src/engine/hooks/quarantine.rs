@@ -312,7 +312,7 @@ impl Engine {
         let content = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
         let Some(content) = content.filter(|_| item.local.is_none()) else { return Ok(false) };
         let row = self.store.quarantined_version(item.folder, &item.id, &content.version)?;
-        if row.is_none_or(|row| matches!(row.state, State::Released | State::Moving)) {
+        if !row.is_some_and(|row| row.is_away()) {
             return Ok(false);
         }
         self.want(item, work, Want::RemoveFile)?;
