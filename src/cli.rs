@@ -26,6 +26,7 @@ mod history;
 mod holds;
 mod hooks;
 mod login;
+mod metrics;
 mod quarantine;
 mod render;
 mod restore;
@@ -125,6 +126,7 @@ enum Command {
     Quarantine(quarantine::QuarantineArgs),
     Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
+    Metrics(metrics::MetricsArgs),
     Service(service::ServiceArgs),
     Demo(demo::DemoArgs),
     Sandbox(sandbox::SandboxArgs),
@@ -136,7 +138,7 @@ enum Command {
 const GROUPS: [(&str, &[&str]); 7] = [
     ("Set up", &["login", "logout", "accounts", "add-folder", "folders", "set-folder", "remove-folder", "config"]),
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
-    ("Look", &["status", "events", "plan", "why", "problems", "doctor"]),
+    ("Look", &["status", "events", "plan", "why", "problems", "doctor", "metrics"]),
     ("Undo", &["versions", "restore", "verify"]),
     ("Hooks", &["add-hook", "hooks", "set-hook", "remove-hook", "test-hook", "hook-runs", "replay"]),
     ("Decide", &["held", "approve", "reject", "conflicts", "quarantine"]),
@@ -262,6 +264,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Quarantine(args) => quarantine::quarantine(args, &places, screen).await,
         Command::Config(args) => config::config(&args, &places, screen),
         Command::Doctor(args) => doctor::doctor(&args, &places, screen).await,
+        Command::Metrics(args) => metrics::metrics(&args, &places, screen).await,
         Command::Service(_) | Command::Demo(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => {
             Ok(Exit::Fine)
         }

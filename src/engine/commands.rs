@@ -12,7 +12,7 @@ impl Engine {
         match command {
             Command::Sync { folder, full } => self.on_folders(folder.as_deref(), |engine, id| engine.sync(id, full)),
             Command::Refresh { folder, within_ms } => {
-                let before = self.now.wall.plus_ms(-i64::try_from(within_ms).unwrap_or(i64::MAX));
+                let before = self.ctx.now.wall.plus_ms(-i64::try_from(within_ms).unwrap_or(i64::MAX));
                 self.on_folders(folder.as_deref(), |engine, id| {
                     engine.refresh(id, before)?;
                     Ok("what was seen longer ago is listed again")
@@ -49,9 +49,9 @@ impl Engine {
             Command::Repair(repair) => self.repair(&repair),
             Command::Resolve { path, folder, keep } => self.resolve(path.as_deref(), folder.as_deref(), keep),
             Command::RetryProblems { folder } => self.on_folders(folder.as_deref(), |engine, id| {
-                engine.store.wake_all(Some(id))?;
-                engine.questions.loaded = 0;
-                engine.more = true;
+                engine.ctx.store.wake_all(Some(id))?;
+                engine.questions.reload();
+                engine.ctx.more = true;
                 Ok("problems are tried again")
             }),
         }
@@ -87,7 +87,7 @@ impl Engine {
         if let Some(account) = self.accounts.get_mut(&account) {
             account.poll_now();
         }
-        self.more = true;
+        self.ctx.more = true;
         self.scan_unwatched(id)?;
         if full {
             self.compare(id, "a full comparison was asked for")?;

@@ -144,17 +144,17 @@ impl Engine {
     /// Takes the hooks of a configuration.
     pub(super) fn wish_hooks(&mut self, hooks: Vec<HookSettings>) -> Result<()> {
         let names: Vec<&str> = hooks.iter().map(|hook| hook.name.as_str()).collect();
-        self.store.bury_orphans(&names)?;
-        self.store.forget_examiners(&names)?;
+        self.ctx.store.bury_orphans(&names)?;
+        self.ctx.store.forget_examiners(&names)?;
         // Another program may rule otherwise, and a hook that failed may have been mended.
         self.hooks.lines.mended(&names);
         self.hooks.selector = Selector::new(hooks);
         self.hooks.passed.clear();
         self.hooks.rounds.begin();
-        self.store.wake_code(SCANNER_DOWN)?;
+        self.ctx.store.wake_code(SCANNER_DOWN)?;
         if !std::mem::replace(&mut self.hooks.started, true) {
-            self.store.forget_half_quarantined()?;
-            self.outbox.push(Effect::SweepQuarantine(self.store.quarantine_contents()?));
+            self.ctx.store.forget_half_quarantined()?;
+            self.ctx.out.push(Effect::SweepQuarantine(self.ctx.store.quarantine_contents()?));
         }
         Ok(())
     }
@@ -184,7 +184,7 @@ impl Engine {
     /// Whether an item's version may be fetched at all. If not, the item was put off.
     pub(super) fn may_fetch(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let Some(content) = &item.remote.content else { return Ok(true) };
-        if let Some(row) = self.store.quarantined_version(item.folder, &item.id, &content.version)?
+        if let Some(row) = self.ctx.store.quarantined_version(item.folder, &item.id, &content.version)?
             && row.state != State::Released
         {
             let text = match row.state {
@@ -305,7 +305,7 @@ impl Engine {
     ) -> Result<bool> {
         let sha256 = candidate.sha256;
         if let Some(version) = &candidate.version
-            && let Some(row) = self.store.quarantined_version(item.folder, &item.id, version)?
+            && let Some(row) = self.ctx.store.quarantined_version(item.folder, &item.id, version)?
             && row.state == State::Released
             && row.sha256 == Some(sha256)
         {
@@ -345,9 +345,9 @@ impl Engine {
     fn remembered(&self, hook: &HookSettings, sha256: Sha256) -> Result<Option<(Verdict, Option<String>)>> {
         let Some(span) = hook.remember else { return Ok(None) };
         let Some(key) = verdict_key(hook, self.hooks.lines.version(&hook.name)) else { return Ok(None) };
-        let known = self.store.verdict(sha256, &key)?;
+        let known = self.ctx.store.verdict(sha256, &key)?;
         Ok(known
-            .filter(|(_, _, at)| self.now.wall.since(*at) < millis(span) as i64)
+            .filter(|(_, _, at)| self.ctx.now.wall.since(*at) < millis(span) as i64)
             .map(|(verdict, reason, _)| (verdict, reason)))
     }
 
@@ -365,7 +365,7 @@ impl Engine {
         let basis = basis_digest(hook);
         let by = Examiner { hook: &hook.name, basis: &basis };
         let signatures = self.hooks.lines.version(&hook.name).map(str::to_owned);
-        self.store.note_examined(item.node, item.folder, by, sha256, signatures.as_deref(), self.now.wall)
+        self.ctx.store.note_examined(item.node, item.folder, by, sha256, signatures.as_deref(), self.ctx.now.wall)
     }
 
     /// Asks a hook about a content, or waits until there is room to.
@@ -373,7 +373,7 @@ impl Engine {
         if self.hooks.lines.is_closed(&hook.name) {
             return self.await_scanner(work, &hook);
         }
-        if !self.hooks.lines.has_room(&hook, self.now.mono) {
+        if !self.hooks.lines.has_room(&hook, self.ctx.now.mono) {
             self.hooks.lines.wait(&hook.name, item.node);
             self.schedule.set_phase(item.node, Phase::AwaitHook);
             return Ok(());
@@ -385,9 +385,9 @@ impl Engine {
         };
         let actor = self.actor_of(work)?;
         let order = candidate.order(&hook, self.about(item, work.attempts + 1, actor));
-        self.hooks.lines.begin(&hook, self.now.mono);
+        self.hooks.lines.begin(&hook, self.ctx.now.mono);
         self.schedule.set_phase(item.node, Phase::Busy);
-        self.outbox.push(Effect::Hook { job, order: Box::new(order) });
+        self.ctx.out.push(Effect::Hook { job, order: Box::new(order) });
         Ok(())
     }
 
@@ -397,7 +397,7 @@ impl Engine {
             item: &item.id,
             attempt,
             actor,
-            at: self.now.wall,
+            at: self.ctx.now.wall,
             account_part: self.account_part(item.folder),
             folder_part: self.folder_part(item.folder),
         }
@@ -426,10 +426,10 @@ impl Engine {
 
     /// Has hooks examine what is in the folders already, as far as there is room beside what waits to be published.
     fn examine(&mut self) -> Result<()> {
-        if !self.hooks.rounds.is_due(self.now.mono) {
+        if !self.hooks.rounds.is_due(self.ctx.now.mono) {
             return Ok(());
         }
-        self.hooks.rounds.looked(self.now.mono);
+        self.hooks.rounds.looked(self.ctx.now.mono);
         let hooks: Vec<HookSettings> =
             self.hooks.selector.all().filter(|hook| hook.when == When::Before).cloned().collect();
         for hook in hooks {
@@ -448,24 +448,24 @@ impl Engine {
 
     /// What a hook is to examine in a folder: what gets a name that it covers, and what it never saw.
     fn go_round(&mut self, id: FolderId, hook: &HookSettings) -> Result<()> {
-        for (node, name) in self.store.due_to_examine(id, DUE_PER_STEP)? {
+        for (node, name) in self.ctx.store.due_to_examine(id, DUE_PER_STEP)? {
             if name == hook.name && self.hooks.rounds.has_room(&name) && !self.inspect(id, node, hook, None)? {
-                self.store.not_to_examine(node, &name)?;
+                self.ctx.store.not_to_examine(node, &name)?;
             }
         }
         let basis = basis_digest(hook);
         let by = Examiner { hook: &hook.name, basis: &basis };
         let part = self.hooks.rounds.part(&hook.name, id);
-        let Some((after, since)) = self.store.round(id, by, hook.scan_existing)? else { return Ok(()) };
+        let Some((after, since)) = self.ctx.store.round(id, by, hook.scan_existing)? else { return Ok(()) };
         let files = match part {
             Some(left) => left,
             None => {
-                let (files, last) = self.store.files_after(id, after, LOOKED_THROUGH)?;
-                self.gone_through += LOOKED_THROUGH as usize;
+                let (files, last) = self.ctx.store.files_after(id, after, LOOKED_THROUGH)?;
+                self.ctx.gone_through += LOOKED_THROUGH as usize;
                 if files.is_empty() {
-                    self.store.round_reached(id, by, last)?;
+                    self.ctx.store.round_reached(id, by, last)?;
                     self.hooks.rounds.look();
-                    self.more |= last.is_some();
+                    self.ctx.more |= last.is_some();
                     return Ok(());
                 }
                 self.hooks.rounds.begin_part(&hook.name, id, files.clone(), last);
@@ -490,7 +490,7 @@ impl Engine {
         for (name, waiting) in self.hooks.lines.waited_for() {
             let hook = self.hooks.selector.get(&name).cloned();
             for _ in 0..waiting {
-                let room = hook.as_ref().is_none_or(|hook| self.hooks.lines.has_room(hook, self.now.mono));
+                let room = hook.as_ref().is_none_or(|hook| self.hooks.lines.has_room(hook, self.ctx.now.mono));
                 if !room {
                     break;
                 }
@@ -510,12 +510,12 @@ impl Engine {
         let whole = Duration::from_secs(FIRST_SECONDS << attempts.min(10)).min(LONGEST);
         // Half of it is chance, so that what failed together does not come back together.
         let half = whole / 2;
-        half + Duration::from_millis(self.chance.next() % (half.as_millis() as u64 + 1))
+        half + Duration::from_millis(self.ctx.chance.next() % (half.as_millis() as u64 + 1))
     }
 
     /// How soon what a loop may have caused is told.
     fn slowed(&mut self, depth: u32) -> Duration {
-        backoff(depth, None, self.chance.next())
+        backoff(depth, None, self.ctx.chance.next())
     }
 }
 

@@ -39,6 +39,7 @@ impl World {
         self.jobs.insert(job, cancel.clone());
         let (verdicts, kit) = (self.verdicts.clone(), self.hooks.clone());
         let awaited = verdicts.expect();
+        let meters = self.meters.clone();
         let work = async move {
             let HookOrder { settings, document, path, file, stamp } = order;
             let order = Order { document, path, file };
@@ -49,6 +50,7 @@ impl World {
                 },
                 Err(why) => hook::Outcome::failed(why.clone(), Duration::ZERO),
             };
+            meters.hook_ran(&settings.name, outcome.verdict, outcome.took);
             verdicts.post(job, Outcome::Hooked(outcome), awaited);
         };
         self.tasks.spawn_on(work, &self.runtime);

@@ -113,6 +113,7 @@ impl Engine {
     pub(in crate::engine) fn actor_of(&self, work: &WorkRow) -> Result<Option<Actor>> {
         let Some(journal) = work.journal else { return Ok(None) };
         Ok(self
+            .ctx
             .store
             .event_actor(journal)?
             .map(|(_, name, _)| Actor { id: None, name })
@@ -125,7 +126,7 @@ impl Engine {
             return Ok(());
         }
         if let Some(journal) = work.and_then(|work| work.journal)
-            && let Some((kind, actor, ours)) = self.store.event_actor(journal)?
+            && let Some((kind, actor, ours)) = self.ctx.store.event_actor(journal)?
         {
             story.actor = actor.or(story.actor);
             story.ours = ours;
@@ -160,7 +161,7 @@ impl Engine {
         let file = file.filter(|_| !gone);
         let (depth, causes, is_sure) = self.cause(story.ours, folder_name.as_deref(), path.as_deref());
         for hook in hooks {
-            let key = format!("{:016x}{:016x}", self.chance.next(), self.chance.next());
+            let key = format!("{:016x}{:016x}", self.ctx.chance.next(), self.ctx.chance.next());
             let document = Document {
                 schema: SCHEMA,
                 hook: hook.clone(),
@@ -168,7 +169,7 @@ impl Engine {
                 event: story.kind,
                 delivery: key.clone(),
                 attempt: 1,
-                at: self.now.wall,
+                at: self.ctx.now.wall,
                 account: Some(AccountPart { name: account_name.clone(), provider: provider.clone() }),
                 folder: story.folder.and_then(|id| self.folder_part(id)),
                 item: story.item.clone(),
@@ -182,7 +183,7 @@ impl Engine {
             let raw_path = story.place.as_ref().map(RelPath::to_path);
             let too_deep = depth > DEPTH_MOST && is_sure;
             let wait = if depth > DEPTH_MOST { self.slowed(depth) } else { Duration::ZERO };
-            self.store.add_delivery(&NewDelivery {
+            self.ctx.store.add_delivery(&NewDelivery {
                 key: &key,
                 hook: &hook,
                 chain: &story.chain,
@@ -193,16 +194,16 @@ impl Engine {
                 file: file.as_ref().map(|file| file.as_os_str().as_bytes()),
                 document: &text,
                 depth,
-                at: self.now.wall.plus_ms(millis(wait) as i64),
+                at: self.ctx.now.wall.plus_ms(millis(wait) as i64),
                 dead: too_deep.then_some(LOOP),
             })?;
             if too_deep && let Some(folder) = story.folder {
                 let (path, text) = (path.clone().unwrap_or_default(), format!("hook `{hook}` is not called: {LOOP}"));
-                self.notice(Notice::Problem { folder, path, code: "hook_loop".into(), text });
+                self.ctx.notice(Notice::Problem { folder, path, code: "hook_loop".into(), text });
             }
         }
         // This step may begin to tell it.
-        self.more = true;
+        self.ctx.more = true;
         Ok(())
     }
 
@@ -259,7 +260,7 @@ impl Engine {
         };
         let place = place.path.clone();
         // The row as the deed has just left it.
-        let item = self.store.item(item.node)?.unwrap_or_else(|| item.clone());
+        let item = self.ctx.store.item(item.node)?.unwrap_or_else(|| item.clone());
         let story = Story::of_item(kind, &item, path.to_owned()).placed(place, from);
         self.happened(story, work)
     }
@@ -274,7 +275,7 @@ impl Engine {
             (Some(path), Some(other)) => path == other || stem(path).contains(stem(other)),
             _ => false,
         };
-        let now = self.now.wall;
+        let now = self.ctx.now.wall;
         self.hooks.recent.retain(|(at, _)| now.since(*at) < CAUSED_WITHIN_MS);
         let running = self.hooks.telling.values();
         let all = running.chain(self.hooks.recent.iter().map(|(_, told)| told));
@@ -303,17 +304,17 @@ impl Engine {
         }
         if matches!(outcome.verdict, Verdict::Error | Verdict::TimedOut) {
             let cause = outcome.reason.clone().or_else(|| said(outcome)).unwrap_or_else(|| outcome.verdict.to_string());
-            let now = (self.now.mono, self.now.wall);
+            let now = (self.ctx.now.mono, self.ctx.now.wall);
             if self.hooks.lines.failed(&hook.name, &cause, outcome.is_down, now) {
                 let message = format!("hook `{}` does not work, and what it decides about waits: {cause}", hook.name);
                 self.hooks.happens_later(Story::at_large(HookKind::Problem, None, None, message));
             }
         } else if self.hooks.lines.worked(&hook.name) {
             // It works again: nobody waits any longer for its sake.
-            self.store.wake_hook(SCANNER_DOWN, &hook.name, true)?;
-            self.store.wake_hook("hook_error", &hook.name, true)?;
+            self.ctx.store.wake_hook(SCANNER_DOWN, &hook.name, true)?;
+            self.ctx.store.wake_hook("hook_error", &hook.name, true)?;
             self.hooks.rounds.look();
-            self.more = true;
+            self.ctx.more = true;
         }
         Ok(())
     }
@@ -321,19 +322,19 @@ impl Engine {
     /// Sees to hooks that do not work, and to scanners whose signatures may be new.
     pub(super) fn try_hooks(&mut self) -> Result<()> {
         let hooks: Vec<HookSettings> = self.hooks.selector.all().cloned().collect();
-        for trial in self.hooks.lines.trials(hooks.iter(), self.now.mono) {
+        for trial in self.hooks.lines.trials(hooks.iter(), self.ctx.now.mono) {
             match trial {
                 Trial::Probe(hook) => {
                     let name = hook.name.clone();
                     match self.start(Job::Probe { hook: hook.clone() })? {
-                        Some(job) => self.outbox.push(Effect::ProbeHook { job, hook }),
+                        Some(job) => self.ctx.out.push(Effect::ProbeHook { job, hook }),
                         None => self.hooks.lines.probed(&name),
                     }
                 }
                 Trial::OneFile(hook) => {
-                    self.store.wake_hook(SCANNER_DOWN, &hook, false)?;
+                    self.ctx.store.wake_hook(SCANNER_DOWN, &hook, false)?;
                     self.hooks.rounds.look();
-                    self.more = true;
+                    self.ctx.more = true;
                 }
             }
         }
@@ -364,8 +365,8 @@ impl Engine {
                 return Ok(Answer::NotFound { message: format!("{path} lies in no watched folder") });
             };
             if !below.is_empty() {
-                let node = self.store.reader().item_on_disk(root, &below)?;
-                let item = node.map(|node| self.store.item(node)).transpose()?.flatten();
+                let node = self.ctx.store.reader().item_on_disk(root, &below)?;
+                let item = node.map(|node| self.ctx.store.item(node)).transpose()?.flatten();
                 let Some(item) = item.filter(|item| item.synced.is_some() && !item.id.is_folder()) else {
                     let message = format!("{path} is no file of a watched folder; name a file, or the whole folder");
                     return Ok(Answer::NotFound { message });
@@ -374,15 +375,15 @@ impl Engine {
             }
             folders = vec![id];
         }
-        self.store.forget_all_verdicts()?;
+        self.ctx.store.forget_all_verdicts()?;
         for id in folders {
             for hook in &before {
                 let basis = basis_digest(hook);
-                self.store.begin_round(id, Examiner { hook: &hook.name, basis: &basis }, self.now.wall)?;
+                self.ctx.store.begin_round(id, Examiner { hook: &hook.name, basis: &basis }, self.ctx.now.wall)?;
             }
         }
         self.hooks.rounds.begin();
-        self.more = true;
+        self.ctx.more = true;
         Ok(Answer::Ok { message: "what is on disk is examined again, beside the rest of the work".into() })
     }
 
@@ -392,12 +393,12 @@ impl Engine {
         if judges.is_empty() {
             return Ok(Answer::Refused { message: format!("no `before` hook covers {path}") });
         }
-        self.store.forget_verdicts(content_id(item))?;
+        self.ctx.store.forget_verdicts(content_id(item))?;
         for hook in &judges {
-            self.store.want_examined(item.node, item.folder, &hook.name)?;
+            self.ctx.store.want_examined(item.node, item.folder, &hook.name)?;
         }
         self.hooks.rounds.look();
-        self.more = true;
+        self.ctx.more = true;
         let names: Vec<&str> = judges.iter().map(|hook| hook.name.as_str()).collect();
         Ok(Answer::Ok { message: format!("{path} is examined again by {}", names.join(", ")) })
     }
@@ -414,19 +415,19 @@ impl Engine {
         let hooks: Vec<HookSettings> =
             self.hooks.selector.all().filter(|hook| hook.when == When::After).cloned().collect();
         for hook in hooks {
-            if !self.hooks.lines.has_room(&hook, self.now.mono) {
+            if !self.hooks.lines.has_room(&hook, self.ctx.now.mono) {
                 continue;
             }
             let limit = hook.concurrency + self.hooks.lines.running(&hook.name);
-            for row in self.store.due_deliveries(&hook.name, self.now.wall, limit)? {
+            for row in self.ctx.store.due_deliveries(&hook.name, self.ctx.now.wall, limit)? {
                 if self.hooks.telling.contains_key(&row.delivery) {
                     continue;
                 }
-                if !self.hooks.lines.has_room(&hook, self.now.mono) {
+                if !self.hooks.lines.has_room(&hook, self.ctx.now.mono) {
                     break;
                 }
                 let Some(mut document) = read_document(&row.document) else {
-                    self.store.bury_delivery(row.delivery, "its document cannot be read")?;
+                    self.ctx.store.bury_delivery(row.delivery, "its document cannot be read")?;
                     continue;
                 };
                 let Some(job) = self.start(Job::Tell { delivery: row.delivery, hook: Box::new(hook.clone()) })? else {
@@ -441,7 +442,7 @@ impl Engine {
                     causes: document.causes.clone(),
                 };
                 self.hooks.telling.insert(row.delivery, telling);
-                self.hooks.lines.begin(&hook, self.now.mono);
+                self.hooks.lines.begin(&hook, self.ctx.now.mono);
                 let order = HookOrder {
                     settings: hook.clone(),
                     document,
@@ -449,10 +450,10 @@ impl Engine {
                     file: row.file.map(|file| PathBuf::from(OsString::from_vec(file))),
                     stamp: None,
                 };
-                self.outbox.push(Effect::Hook { job, order: Box::new(order) });
+                self.ctx.out.push(Effect::Hook { job, order: Box::new(order) });
             }
-            if let Some(due) = self.store.next_delivery_due(&hook.name, self.now.wall)? {
-                let at = self.now.mono.saturating_add(due.since(self.now.wall).max(0) as u64);
+            if let Some(due) = self.ctx.store.next_delivery_due(&hook.name, self.ctx.now.wall)? {
+                let at = self.ctx.now.mono.saturating_add(due.since(self.ctx.now.wall).max(0) as u64);
                 self.hooks.lines.wake(at);
             }
         }
@@ -468,26 +469,26 @@ impl Engine {
     ) -> Result<()> {
         self.hooks.lines.release(&hook.name);
         let telling = self.hooks.telling.remove(&delivery);
-        let Some(row) = self.store.delivery(delivery)? else { return Ok(()) };
+        let Some(row) = self.ctx.store.delivery(delivery)? else { return Ok(()) };
         let Some(document) = read_document(&row.document) else { return Ok(()) };
         let attempt = row.attempts + 1;
         let effect = if outcome.verdict == Verdict::Allow {
-            self.store.delivered(delivery)?;
+            self.ctx.store.delivered(delivery)?;
             "delivered"
         } else {
             let why = outcome.reason.clone().or_else(|| said(outcome)).unwrap_or_else(|| outcome.verdict.to_string());
             if attempt >= hook.attempts {
-                self.store.bury_delivery(delivery, &why)?;
+                self.ctx.store.bury_delivery(delivery, &why)?;
                 "dead"
             } else {
                 let pause = self.delivery_pause(row.attempts);
-                self.store.put_off_delivery(delivery, self.now.wall.plus_ms(millis(pause) as i64), &why)?;
+                self.ctx.store.put_off_delivery(delivery, self.ctx.now.wall.plus_ms(millis(pause) as i64), &why)?;
                 "again"
             }
         };
         let item = document.item.as_ref();
         let id = item.and_then(|item| item.id.as_ref().map(|id| format!("{}:{id}", item.kind)));
-        self.store.add_run(&NewRun {
+        self.ctx.store.add_run(&NewRun {
             delivery: Some(delivery),
             hook: &hook.name,
             when: When::After,
@@ -498,7 +499,7 @@ impl Engine {
             sha256: None,
             attempt,
             depth: document.depth,
-            at: self.now.wall,
+            at: self.ctx.now.wall,
             outcome,
             effect,
         })?;
@@ -506,15 +507,15 @@ impl Engine {
             if self.hooks.recent.len() >= RECENT_MOST {
                 self.hooks.recent.pop_front();
             }
-            self.hooks.recent.push_back((self.now.wall, telling));
+            self.hooks.recent.push_back((self.ctx.now.wall, telling));
         }
         Ok(())
     }
 
     /// Tells again what was told before, or what was given up.
     pub(in crate::engine) fn replay(&mut self, run: Option<i64>, hook: Option<&str>) -> Result<Answer> {
-        let count = self.store.replay(run, hook, self.now.wall)?;
-        self.more = true;
+        let count = self.ctx.store.replay(run, hook, self.ctx.now.wall)?;
+        self.ctx.more = true;
         Ok(match (run, count) {
             (Some(run), 0) => Answer::NotFound {
                 message: format!("run {run} is not that of an `after` hook, or too old; see `agent hook-runs`"),

@@ -18,7 +18,7 @@ impl Engine {
         self.hooks.lines.release(&hook.name);
         self.heard_of(hook, outcome)?;
         self.remember_verdict(hook, sha256, outcome)?;
-        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+        let (Some(work), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else {
             self.drop_staged(id, node);
             self.leave(node);
             return Ok(());
@@ -48,7 +48,7 @@ impl Engine {
             && matches!(outcome.verdict, Verdict::Allow | Verdict::Reject)
             && let Some(key) = verdict_key(hook, self.hooks.lines.version(&hook.name))
         {
-            self.store.remember(sha256, &key, outcome, self.now.wall)?;
+            self.ctx.store.remember(sha256, &key, outcome, self.ctx.now.wall)?;
         }
         Ok(())
     }
@@ -112,7 +112,7 @@ impl Engine {
         let path = self.shown_path(item)?;
         let folder = self.folders.get(&item.folder).map(|folder| folder.settings.name.clone());
         let id = item.id.to_string();
-        self.store.add_run(&NewRun {
+        self.ctx.store.add_run(&NewRun {
             delivery: None,
             hook: &hook.name,
             when: When::Before,
@@ -123,7 +123,7 @@ impl Engine {
             sha256: Some(sha256),
             attempt,
             depth: 0,
-            at: self.now.wall,
+            at: self.ctx.now.wall,
             outcome,
             effect,
         })
@@ -131,18 +131,18 @@ impl Engine {
 
     /// What a hook allowed too long ago, or by other signatures, is examined again.
     pub(super) fn rescan(&mut self, hook: &HookSettings) -> Result<()> {
-        let before = hook.rescan.every.map(|every| self.now.wall.plus_ms(-i64::try_from(millis(every)).unwrap_or(i64::MAX)));
+        let before = hook.rescan.every.map(|every| self.ctx.now.wall.plus_ms(-i64::try_from(millis(every)).unwrap_or(i64::MAX)));
         let is_stale = hook.rescan.on_signatures && self.hooks.rounds.is_stale(&hook.name);
         let version = self.hooks.lines.version(&hook.name).filter(|_| is_stale).map(str::to_owned);
         if before.is_none() && version.is_none() {
             return Ok(());
         }
-        let due = self.store.examined_before(&hook.name, before, version.as_deref(), 2 * ASKED_MOST)?;
+        let due = self.ctx.store.examined_before(&hook.name, before, version.as_deref(), 2 * ASKED_MOST)?;
         if due.is_empty() {
             self.hooks.rounds.is_fresh(&hook.name);
-            if let Some((first, every)) = self.store.first_examined(&hook.name)?.zip(hook.rescan.every) {
-                let wait = first.plus_ms(millis(every) as i64).since(self.now.wall).max(0) as u64;
-                self.hooks.lines.wake(self.now.mono.saturating_add(wait));
+            if let Some((first, every)) = self.ctx.store.first_examined(&hook.name)?.zip(hook.rescan.every) {
+                let wait = first.plus_ms(millis(every) as i64).since(self.ctx.now.wall).max(0) as u64;
+                self.hooks.lines.wake(self.ctx.now.mono.saturating_add(wait));
             }
         }
         for (node, id) in due {
@@ -150,8 +150,8 @@ impl Engine {
             if asks || !self.hooks.rounds.has_room(&hook.name) || !self.can_work(id) {
                 continue;
             }
-            if !self.inspect(id, node, hook, Some(self.now.wall))? {
-                self.store.drop_examined(node, &hook.name)?;
+            if !self.inspect(id, node, hook, Some(self.ctx.now.wall))? {
+                self.ctx.store.drop_examined(node, &hook.name)?;
             }
         }
         Ok(())
@@ -159,7 +159,7 @@ impl Engine {
 
     /// Asks a hook about a file that is in the folder, unless it allowed that since a moment. False if there is nothing to ask.
     pub(super) fn inspect(&mut self, id: FolderId, node: NodeId, hook: &HookSettings, since: Option<Wall>) -> Result<bool> {
-        let Some(item) = self.store.item(node)?.filter(|item| item.folder == id && item.local.is_none()) else {
+        let Some(item) = self.ctx.store.item(node)?.filter(|item| item.folder == id && item.local.is_none()) else {
             return Ok(false);
         };
         let Some(synced) = item.synced.clone() else { return Ok(false) };
@@ -169,7 +169,7 @@ impl Engine {
         let also = self.judges_of(id, HookKind::FileUpload, &path);
         let sha256 = content_id(&item);
         let is_allowed = match since {
-            Some(since) => self.store.examined(node, &hook.name)?.is_some_and(|row| {
+            Some(since) => self.ctx.store.examined(node, &hook.name)?.is_some_and(|row| {
                 row.covers(&basis_digest(hook), sha256) && row.at >= since
             }),
             None => false,
@@ -177,16 +177,16 @@ impl Engine {
         if place.base != Base::Tree || is_allowed || !judges.iter().chain(&also).any(|judge| judge.name == hook.name) {
             return Ok(false);
         }
-        if let Some(row) = self.store.quarantined_version(id, &item.id, &content.version)? {
+        if let Some(row) = self.ctx.store.quarantined_version(id, &item.id, &content.version)? {
             if row.state == State::Released {
                 self.note_allowed(&item, sha256, hook)?;
             }
             return Ok(false);
         }
-        if self.schedule.is_busy(node) || !self.hooks.lines.has_room(hook, self.now.mono) {
+        if self.schedule.is_busy(node) || !self.hooks.lines.has_room(hook, self.ctx.now.mono) {
             // Something is being done with it, or others are first: it is looked at again.
-            self.hooks.lines.wake(self.now.mono + INSPECTED_AGAIN_MS);
-            self.hooks.rounds.look_by(self.now.mono + INSPECTED_AGAIN_MS);
+            self.hooks.lines.wake(self.ctx.now.mono + INSPECTED_AGAIN_MS);
+            self.hooks.rounds.look_by(self.ctx.now.mono + INSPECTED_AGAIN_MS);
             return Ok(true);
         }
         let Some(folder) = self.folders.get(&id) else { return Ok(false) };
@@ -202,9 +202,9 @@ impl Engine {
         let about = Job::Inspect { folder: id, node, hook: Box::new(hook.clone()), sha256 };
         let Some(job) = self.start(about)? else { return Ok(true) };
         self.hooks.rounds.ask(&hook.name, node);
-        self.hooks.lines.begin(hook, self.now.mono);
+        self.hooks.lines.begin(hook, self.ctx.now.mono);
         let order = candidate.order(hook, self.about(&item, 1, None));
-        self.outbox.push(Effect::Hook { job, order: Box::new(order) });
+        self.ctx.out.push(Effect::Hook { job, order: Box::new(order) });
         Ok(true)
     }
 
@@ -212,10 +212,10 @@ impl Engine {
     pub(in crate::engine) fn inspected(&mut self, id: FolderId, node: NodeId, hook: &HookSettings, failed: bool) -> Result<()> {
         if let Some(last) = self.hooks.rounds.examined(&hook.name, id, node, failed) {
             let basis = basis_digest(hook);
-            self.store.round_reached(id, Examiner { hook: &hook.name, basis: &basis }, last)?;
+            self.ctx.store.round_reached(id, Examiner { hook: &hook.name, basis: &basis }, last)?;
         }
         self.hooks.rounds.look();
-        self.more = true;
+        self.ctx.more = true;
         Ok(())
     }
 
@@ -233,7 +233,7 @@ impl Engine {
         self.remember_verdict(hook, sha256, outcome)?;
         let failed = matches!(outcome.verdict, Verdict::Error | Verdict::TimedOut);
         self.inspected(id, node, hook, failed)?;
-        let Some(item) = self.store.item(node)?.filter(|item| item.synced.is_some() && content_id(item) == sha256) else {
+        let Some(item) = self.ctx.store.item(node)?.filter(|item| item.synced.is_some() && content_id(item) == sha256) else {
             return Ok(());
         };
         let kind = HookKind::FileDownload;
@@ -253,7 +253,7 @@ impl Engine {
                 // What waits for its verdict goes on waiting; the rest is asked about again with the next round.
                 let path = self.shown_path(&item)?;
                 let (code, text) = ("hook_found".to_owned(), told(hook, outcome));
-                self.notice(Notice::Problem { folder: id, path, code, text });
+                self.ctx.notice(Notice::Problem { folder: id, path, code, text });
                 Ok(())
             }
         }
@@ -268,11 +268,11 @@ impl Engine {
             return Ok(());
         };
         let here = place.path.to_string();
-        let history = self.store.history_of(item.folder, &name, &here, &item.id)?;
+        let history = self.ctx.store.history_of(item.folder, &name, &here, &item.id)?;
         let told = history.told.join(", ");
         let reason = said(outcome).unwrap_or_else(|| outcome.verdict.to_string());
         let sha256 = content_id(item);
-        let number = self.store.add_quarantine(&NewQuarantine {
+        let number = self.ctx.store.add_quarantine(&NewQuarantine {
             folder: item.folder,
             folder_name: &name,
             item: &item.id,
@@ -283,24 +283,24 @@ impl Engine {
             hook: &hook.name,
             verdict: outcome.verdict.word(),
             reason: &reason,
-            at: self.now.wall,
-            expires: hook.quarantine_keep.map(|keep| self.now.wall.plus_ms(millis(keep) as i64)),
+            at: self.ctx.now.wall,
+            expires: hook.quarantine_keep.map(|keep| self.ctx.now.wall.plus_ms(millis(keep) as i64)),
             since: history.since,
             actor: history.actor.as_deref(),
             reached: Some(told.as_str()).filter(|told| !told.is_empty()),
         })?;
         let remote = hook.quarantine_remote.clone();
         let about = Job::Quarantine { folder: item.folder, node: item.node, number, remote, seized: true };
-        let Some(job) = self.start(about)? else { return self.store.forget_quarantined(number) };
+        let Some(job) = self.start(about)? else { return self.ctx.store.forget_quarantined(number) };
         let sidecar = serde_json::json!({
             "schema": 1, "number": number, "folder": name, "path": path, "item": item.id.to_string(),
             "version": content.version, "sha256": sha256.to_string(), "size": content.size, "hook": hook.name,
-            "verdict": outcome.verdict.word(), "reason": reason, "at_ms": self.now.wall.0,
+            "verdict": outcome.verdict.word(), "reason": reason, "at_ms": self.ctx.now.wall.0,
             "in_folder_since_ms": history.since.map(|since| since.0), "brought_by": history.actor, "hooks_told": history.told,
         });
         let expected = content.sha256;
         let (folder, sidecar) = (item.folder, sidecar.to_string());
-        self.outbox.push(Effect::Seize { job, folder, number, at: place.path, sha256: expected, sidecar });
+        self.ctx.out.push(Effect::Seize { job, folder, number, at: place.path, sha256: expected, sidecar });
         if self.schedule.phase(item.node).is_some() {
             self.schedule.set_phase(item.node, Phase::Busy);
         }
@@ -311,7 +311,7 @@ impl Engine {
     pub(in crate::engine) fn leaves_for_quarantine(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let content = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
         let Some(content) = content.filter(|_| item.local.is_none()) else { return Ok(false) };
-        let row = self.store.quarantined_version(item.folder, &item.id, &content.version)?;
+        let row = self.ctx.store.quarantined_version(item.folder, &item.id, &content.version)?;
         if !row.is_some_and(|row| row.is_away()) {
             return Ok(false);
         }
@@ -335,7 +335,7 @@ impl Engine {
         };
         let reason = said(outcome).unwrap_or_else(|| outcome.verdict.to_string());
         let folder_name = folder.settings.name.clone();
-        let number = self.store.add_quarantine(&NewQuarantine {
+        let number = self.ctx.store.add_quarantine(&NewQuarantine {
             folder: item.folder,
             folder_name: &folder_name,
             item: &item.id,
@@ -346,8 +346,8 @@ impl Engine {
             hook: &hook.name,
             verdict: outcome.verdict.word(),
             reason: &reason,
-            at: self.now.wall,
-            expires: hook.quarantine_keep.map(|keep| self.now.wall.plus_ms(millis(keep) as i64)),
+            at: self.ctx.now.wall,
+            expires: hook.quarantine_keep.map(|keep| self.ctx.now.wall.plus_ms(millis(keep) as i64)),
             since: None,
             actor: None,
             reached: None,
@@ -355,17 +355,17 @@ impl Engine {
         let remote = hook.quarantine_remote.clone();
         let about = Job::Quarantine { folder: item.folder, node: item.node, number, remote, seized: false };
         let Some(job) = self.start(about)? else {
-            self.store.forget_quarantined(number)?;
+            self.ctx.store.forget_quarantined(number)?;
             return self.put_off(work, ROOM_AWAITED, "waits", "waits for room to go to quarantine");
         };
         self.schedule.set_phase(item.node, Phase::Busy);
         let sidecar = serde_json::json!({
             "schema": 1, "number": number, "folder": folder_name, "path": path, "item": item.id.to_string(),
             "version": content.version, "sha256": staged.sha256.to_string(), "size": content.size, "hook": hook.name,
-            "verdict": outcome.verdict.word(), "reason": reason, "at_ms": self.now.wall.0,
+            "verdict": outcome.verdict.word(), "reason": reason, "at_ms": self.ctx.now.wall.0,
         });
         let sidecar = sidecar.to_string();
-        self.outbox.push(Effect::Quarantine { job, folder: item.folder, number, staged, sidecar });
+        self.ctx.out.push(Effect::Quarantine { job, folder: item.folder, number, staged, sidecar });
         Ok(())
     }
 
@@ -387,30 +387,30 @@ impl Engine {
         self.hooks.passed.remove(&node);
         if let Err(error) = result {
             // It is neither published nor lost: it is fetched, or looked at, and examined again.
-            self.store.forget_quarantined(number)?;
-            if seized && self.store.work(node)?.is_none() {
-                let path = self.store.item(node)?.map(|item| self.shown_path(&item)).transpose()?.unwrap_or_default();
+            self.ctx.store.forget_quarantined(number)?;
+            if seized && self.ctx.store.work(node)?.is_none() {
+                let path = self.ctx.store.item(node)?.map(|item| self.shown_path(&item)).transpose()?.unwrap_or_default();
                 let text = format!("cannot be put into quarantine, and is examined again later: {error}");
-                self.notice(Notice::Problem { folder: id, path, code: "quarantine".into(), text });
+                self.ctx.notice(Notice::Problem { folder: id, path, code: "quarantine".into(), text });
                 return Ok(());
             }
             return self.item_failed(node, "quarantine", &format!("cannot be put into quarantine: {error}"), None);
         }
-        self.store.decide_quarantined(number, State::Held, None, self.now.wall)?;
-        let Some(row) = self.store.quarantined(number)? else { return Ok(()) };
-        let Some(item) = self.store.item(node)? else {
+        self.ctx.store.decide_quarantined(number, State::Held, None, self.ctx.now.wall)?;
+        let Some(row) = self.ctx.store.quarantined(number)? else { return Ok(()) };
+        let Some(item) = self.ctx.store.item(node)? else {
             self.leave(node);
             return Ok(());
         };
-        let work = self.store.work(node)?;
+        let work = self.ctx.store.work(node)?;
         let journal = work.as_ref().and_then(|work| work.journal);
-        self.store.add_action(id, &row.path, QUARANTINED, journal, self.now.wall)?;
+        self.ctx.store.add_action(id, &row.path, QUARANTINED, journal, self.ctx.now.wall)?;
         if let Some(journal) = journal {
-            self.store.set_outcome(journal, QUARANTINED, self.now.wall)?;
+            self.ctx.store.set_outcome(journal, QUARANTINED, self.ctx.now.wall)?;
         }
-        let took_ms = work.as_ref().map_or(0, |work| self.now.wall.since(work.since).max(0));
+        let took_ms = work.as_ref().map_or(0, |work| self.ctx.now.wall.since(work.since).max(0));
         let (path, what) = (row.path.clone(), QUARANTINED.to_owned());
-        self.notice(Notice::Outcome { folder: id, journal, what, path, from: None, took_ms });
+        self.ctx.notice(Notice::Outcome { folder: id, journal, what, path, from: None, took_ms });
         let message = format!("hook `{}` says {}", row.hook, row.reason);
         let kinds = [Some(HookKind::FileQuarantined), seized.then_some(HookKind::FileInfected)];
         for kind in kinds.into_iter().flatten() {
@@ -419,7 +419,7 @@ impl Engine {
         }
         self.dispose(id, &item, remote);
         if work.is_none() {
-            self.store.mark(node, id, Lane::News, crate::store::work::Ask::Nothing, None, self.now.wall)?;
+            self.ctx.store.mark(node, id, Lane::News, crate::store::work::Ask::Nothing, None, self.ctx.now.wall)?;
         }
         self.schedule.unqueue(node);
         self.schedule.make_ready(node, Lane::News);
@@ -439,7 +439,7 @@ impl Engine {
             etag: item.remote.etag.clone(),
             how: remote.clone(),
         };
-        self.outbox.push(Effect::Cloud { job, account, task });
+        self.ctx.out.push(Effect::Cloud { job, account, task });
     }
 
     /// The cloud's copy was disposed of, or not.
@@ -449,25 +449,25 @@ impl Engine {
         node: NodeId,
         result: std::result::Result<(), ProviderError>,
     ) -> Result<()> {
-        let Some(item) = self.store.item(node)? else { return Ok(()) };
+        let Some(item) = self.ctx.store.item(node)? else { return Ok(()) };
         if let Err(error) = result {
             let path = self.shown_path(&item)?;
             let text = format!("the cloud's copy of a quarantined file stays: {error}");
-            self.notice(Notice::Problem { folder: id, path, code: "quarantine_remote".into(), text });
+            self.ctx.notice(Notice::Problem { folder: id, path, code: "quarantine_remote".into(), text });
             return Ok(());
         }
         // What became of it is learnt like any other change.
-        self.store.mark(node, id, Lane::News, crate::store::work::Ask::State, None, self.now.wall)?;
+        self.ctx.store.mark(node, id, Lane::News, crate::store::work::Ask::State, None, self.ctx.now.wall)?;
         self.reload();
         Ok(())
     }
 
     /// What is in quarantine too long goes.
     pub(in crate::engine) fn expire_quarantine(&mut self) -> Result<()> {
-        let expired = self.store.expired_quarantine(self.now.wall)?;
+        let expired = self.ctx.store.expired_quarantine(self.ctx.now.wall)?;
         if !expired.is_empty() {
-            self.store.expire_quarantined(&expired, self.now.wall)?;
-            self.outbox.push(Effect::DropQuarantined(expired));
+            self.ctx.store.expire_quarantined(&expired, self.ctx.now.wall)?;
+            self.ctx.out.push(Effect::DropQuarantined(expired));
         }
         Ok(())
     }
@@ -479,7 +479,7 @@ impl Engine {
         state: Option<State>,
         why: Option<&str>,
     ) -> Result<Answer> {
-        let Some(row) = self.store.quarantined(number)? else {
+        let Some(row) = self.ctx.store.quarantined(number)? else {
             let message = format!("there is no number {number} in quarantine; see `agent quarantine list --all`");
             return Ok(Answer::NotFound { message });
         };
@@ -491,7 +491,7 @@ impl Engine {
             return Ok(Answer::Refused { message });
         }
         let item = match row.item.parse() {
-            Ok(id) => self.store.item_by_id(row.folder, &id)?,
+            Ok(id) => self.ctx.store.item_by_id(row.folder, &id)?,
             Err(_) => None,
         };
         let message = if state == Some(State::Released) {
@@ -506,33 +506,33 @@ impl Engine {
                 );
                 return Ok(Answer::Refused { message });
             }
-            self.store.release_quarantined(number, why.unwrap_or_default(), self.now.wall)?;
+            self.ctx.store.release_quarantined(number, why.unwrap_or_default(), self.ctx.now.wall)?;
             format!("`{}` is released, and published when it has been fetched again", row.path)
         } else if let Some(state) = state {
-            self.store.decide_quarantined(number, state, why, self.now.wall)?;
+            self.ctx.store.decide_quarantined(number, state, why, self.ctx.now.wall)?;
             format!("`{}` is deleted from quarantine; this version is not fetched again", row.path)
         } else {
             // New signatures may see it otherwise.
-            self.store.forget_quarantined(number)?;
+            self.ctx.store.forget_quarantined(number)?;
             if let Some(sha256) = row.sha256 {
-                self.store.forget_verdicts(sha256)?;
+                self.ctx.store.forget_verdicts(sha256)?;
             }
             format!("`{}` is fetched and examined again", row.path)
         };
         if state != Some(State::Released) {
-            self.outbox.push(Effect::DropQuarantined(vec![number]));
+            self.ctx.out.push(Effect::DropQuarantined(vec![number]));
         }
         if let Some(item) = item
             && state != Some(State::Deleted)
         {
             self.hooks.passed.remove(&item.node);
-            self.store.mark(
+            self.ctx.store.mark(
                 item.node,
                 row.folder,
                 Lane::News,
                 crate::store::work::Ask::Nothing,
                 None,
-                self.now.wall,
+                self.ctx.now.wall,
             )?;
             self.reload();
         }

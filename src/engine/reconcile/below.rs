@@ -24,7 +24,7 @@ enum AtHome {
 impl Engine {
     /// Whether nobody sits in a directory any more. If somebody does, waits for him to go.
     pub(in crate::engine) fn is_vacated(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
-        if let Some(comes) = self.comes_into(item).map(|comes| self.store.item(comes)).transpose()?.flatten() {
+        if let Some(comes) = self.comes_into(item).map(|comes| self.ctx.store.item(comes)).transpose()?.flatten() {
             // Whatever is to become of it there, it must find its directory in the books.
             self.await_node(work, &comes)?;
             return Ok(false);
@@ -39,7 +39,7 @@ impl Engine {
                 }
             }
         } else {
-            self.store.seated_in(item.node)?.map(|child| self.store.item(child)).transpose()?.flatten()
+            self.ctx.store.seated_in(item.node)?.map(|child| self.ctx.store.item(child)).transpose()?.flatten()
         };
         let Some(child) = child else { return Ok(true) };
         let stays = child.is_local_only() || matches!(self.plan_of(&child), Action::Revive | Action::MoveRemote { .. });
@@ -52,10 +52,10 @@ impl Engine {
             }
             return Ok(false);
         }
-        if self.store.work(child.node)?.is_none() {
+        if self.ctx.store.work(child.node)?.is_none() {
             // One that believes to be where it should be, in a folder that is gone, is asked about.
             let ask = if self.plan_of(&child) == Action::Settle { Ask::State } else { Ask::Nothing };
-            self.store.mark(child.node, child.folder, Lane::Bulk, ask, None, self.now.wall)?;
+            self.ctx.store.mark(child.node, child.folder, Lane::Bulk, ask, None, self.ctx.now.wall)?;
         }
         self.await_node(work, &child)?;
         Ok(false)
@@ -67,12 +67,12 @@ impl Engine {
         let is_stray = |engine: &Self, child: &ItemRow| {
             child.is_local_only() || matches!(engine.plan_of(child), Action::MoveRemote { .. })
         };
-        if let Some(agreed) = self.store.agreed_in(dir.node)?
+        if let Some(agreed) = self.ctx.store.agreed_in(dir.node)?
             && !is_stray(self, &agreed)
         {
             return Ok(AtHome::Somebody(Box::new(agreed)));
         }
-        let children = self.store.seated_children(dir.node, None, ROWS_PER_STEP)?;
+        let children = self.ctx.store.seated_children(dir.node, None, ROWS_PER_STEP)?;
         let at_home = children.iter().find(|child| !is_stray(self, child));
         if let Some(at_home) = at_home {
             return Ok(AtHome::Somebody(Box::new(at_home.clone())));
@@ -93,8 +93,8 @@ impl Engine {
         }
         let mut at = item.remote.parent;
         for _ in 0..ABOVE_MOST {
-            let Some(above) = at.map(|node| self.store.item(node)).transpose()?.flatten() else { return Ok(false) };
-            if above.remote.presence == Presence::Absent && !self.store.sweep_left(item.folder)? {
+            let Some(above) = at.map(|node| self.ctx.store.item(node)).transpose()?.flatten() else { return Ok(false) };
+            if above.remote.presence == Presence::Absent && !self.ctx.store.sweep_left(item.folder)? {
                 return Ok(item.remote.presence == Presence::Absent);
             }
             at = above.remote.parent;
@@ -109,9 +109,10 @@ impl Engine {
         }
         let mut at = item.remote.parent;
         for _ in 0..ABOVE_MOST {
-            let Some(above) = at.map(|node| self.store.item(node)).transpose()?.flatten() else { return Ok(false) };
+            let Some(above) = at.map(|node| self.ctx.store.item(node)).transpose()?.flatten() else { return Ok(false) };
             let is_asked = self.questions.expected(above.node).is_some_and(|expected| expected.gone)
                 && self
+                    .ctx
                     .store
                     .work(above.node)?
                     .is_some_and(|work| work.mark.is_some() && work.state == WorkState::Ready);
@@ -119,7 +120,7 @@ impl Engine {
                 self.await_node(work, &above)?;
                 return Ok(true);
             }
-            if above.remote.presence == Presence::Absent && self.store.sweep_left(item.folder)? {
+            if above.remote.presence == Presence::Absent && self.ctx.store.sweep_left(item.folder)? {
                 self.await_sweep(item);
                 return Ok(true);
             }
@@ -134,9 +135,9 @@ impl Engine {
             return Ok(true);
         }
         for _ in 0..ITEMS_PER_STEP {
-            let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
-            let Some(child) = self.store.item(child)? else { return Ok(true) };
-            self.gone_through += 1;
+            let Some(child) = self.ctx.store.seated_in(item.node)? else { return Ok(true) };
+            let Some(child) = self.ctx.store.item(child)? else { return Ok(true) };
+            self.ctx.gone_through += 1;
             if self.policy(item.folder).sends() {
                 self.missing(&child)?;
             } else {
@@ -209,7 +210,7 @@ impl Engine {
     pub(in crate::engine) fn not_satisfied(&self, node: NodeId, judges: Vec<HookSettings>, sha256: Sha256) -> Result<Vec<HookSettings>> {
         let mut left = Vec::new();
         for hook in judges {
-            if !self.store.examined(node, &hook.name)?.is_some_and(|row| row.covers(&basis_digest(&hook), sha256)) {
+            if !self.ctx.store.examined(node, &hook.name)?.is_some_and(|row| row.covers(&basis_digest(&hook), sha256)) {
                 left.push(hook);
             }
         }
@@ -236,9 +237,9 @@ impl Engine {
         });
         let mut looked = 0;
         while let Some((dir, from, to)) = walk.left.pop() {
-            for node in self.store.all_seated_in(dir)? {
+            for node in self.ctx.store.all_seated_in(dir)? {
                 looked += 1;
-                let Some(child) = self.store.item(node)? else { continue };
+                let Some(child) = self.ctx.store.item(node)? else { continue };
                 let Some(SeatRow::At { name, .. }) = child.disk_seat() else { continue };
                 let name = name.to_text();
                 let (from, to) = (format!("{from}/{name}"), format!("{to}/{name}"));
@@ -250,38 +251,38 @@ impl Engine {
                 let before = self.judges_of(item.folder, matter.kind(), &from);
                 covered.retain(|hook| !before.contains(hook));
                 for hook in self.not_satisfied(node, covered, content_id(&child))? {
-                    self.store.want_examined(node, item.folder, &hook.name)?;
+                    self.ctx.store.want_examined(node, item.folder, &hook.name)?;
                     walk.found = true;
                 }
             }
             if looked >= WALKED_PER_STEP && !walk.left.is_empty() {
-                self.gone_through += looked;
+                self.ctx.gone_through += looked;
                 self.hooks.walks.insert(item.node, walk);
                 self.make_ready_again(work);
                 return Ok(false);
             }
         }
-        self.gone_through += looked;
-        if !walk.found && self.store.due_to_examine(item.folder, 1)?.is_empty() {
+        self.ctx.gone_through += looked;
+        if !walk.found && self.ctx.store.due_to_examine(item.folder, 1)?.is_empty() {
             return Ok(true);
         }
         self.hooks.rounds.look();
-        self.more = true;
+        self.ctx.more = true;
         self.put_off(work, EXAMINATION_AWAITED, "waits", "waits until what gets its name with it was examined")?;
         Ok(false)
     }
 
     /// The disk had what the cloud has: hooks that decide about it examine it where it is.
     pub(in crate::engine) fn examine_later(&mut self, node: NodeId) -> Result<()> {
-        let Some(item) = self.store.item(node)?.filter(|item| !item.id.is_folder()) else { return Ok(()) };
+        let Some(item) = self.ctx.store.item(node)?.filter(|item| !item.id.is_folder()) else { return Ok(()) };
         if self.policy(item.folder).mode == Mode::Upload {
             return Ok(());
         }
         let judges = self.judges(&item, None)?;
         for hook in self.not_satisfied(node, judges, content_id(&item))? {
-            self.store.want_examined(node, item.folder, &hook.name)?;
+            self.ctx.store.want_examined(node, item.folder, &hook.name)?;
             self.hooks.rounds.look();
-            self.more = true;
+            self.ctx.more = true;
         }
         Ok(())
     }
