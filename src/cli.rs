@@ -260,7 +260,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::TestHook(args) => history::test_hook(args, &places, around, screen).await,
         Command::HookRuns(args) => history::hook_runs(args, &places, screen),
         Command::Replay(args) => history::replay(args, &places, screen).await,
-        Command::Rescan(args) => quarantine::rescan(&args, &places, &around, screen).await,
+        Command::Rescan(args) => quarantine::rescan(&args, &places, around, screen).await,
         Command::Quarantine(args) => quarantine::quarantine(args, &places, screen).await,
         Command::Config(args) => config::config(&args, &places, screen),
         Command::Doctor(args) => doctor::doctor(&args, &places, screen).await,

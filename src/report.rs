@@ -10,7 +10,7 @@ mod hooks;
 mod state;
 
 pub use figures::MetricsFormat;
-pub use hooks::{HookRunQuery, HookRunRow, QuarantineReport};
+pub use hooks::{HookRunQuery, HookRunRow, QuarantineReport, ScannerStatus};
 pub use state::FolderState;
 
 /// The version of the JSON documents below; it grows when a field changes its meaning or goes away.
@@ -39,6 +39,9 @@ pub struct Status {
     pub held: u64,
     /// Items with a problem.
     pub problems: u64,
+    /// The scanners that are asked in their own protocol.
+    #[serde(default)]
+    pub scanners: Vec<ScannerStatus>,
 }
 
 /// A degraded state: always with a name, a cause and a next step.

@@ -3,8 +3,8 @@
 mod down;
 mod gate;
 mod kinds;
+mod native;
 mod outbox;
 mod scanners;
-mod native;
 mod setup;
 mod ways;

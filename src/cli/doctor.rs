@@ -22,6 +22,8 @@ use crate::service;
 use crate::settings::{AccountSettings, FolderSettings};
 use crate::tree::Wall;
 
+mod scanners;
+
 /// Where Linux systems keep the certificates that they trust.
 const CA_PLACES: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -116,6 +118,7 @@ pub async fn doctor(args: &DoctorArgs, places: &Places, screen: &mut Screen) -> 
     for folder in &config.folders {
         directory(&mut list, folder);
     }
+    scanners::look(&mut list, &config, places).await;
     watches(&mut list);
     manager(&mut list, places);
 

@@ -326,6 +326,9 @@ fn details(row: &HookRunRow, screen: &mut Screen) -> io::Result<()> {
     if let Some(delivery) = &row.delivery {
         screen.line(format_args!("  delivery {delivery}"))?;
     }
+    for line in row.headers.iter().flat_map(|headers| headers.lines()) {
+        screen.line(format_args!("  < {}", harmless(line)))?;
+    }
     for line in row.output.lines() {
         screen.line(format_args!("  | {}", harmless(line)))?;
     }

@@ -225,8 +225,9 @@ pub fn scan_hook(scanner: &str, folder: &str, config: &Config) -> Outcome<Vec<(&
     } else if Path::new(scanner).is_absolute() {
         ("run", Setting::List(vec![scanner.to_owned()]))
     } else {
-        return Err(Failure::new(Exit::Usage, format!("`{scanner}` is no scanner that we know"))
-            .hint("write clamd, clamd:/path/of/socket, icap://host/service, clamscan, or the absolute path of a program"));
+        return Err(Failure::new(Exit::Usage, format!("`{scanner}` is no scanner that we know")).hint(
+            "write clamd, clamd:/path/of/socket, icap://host/service, clamscan, or the absolute path of a program",
+        ));
     };
     let mut name = format!("scan-{folder}");
     while config.hook(&name).is_some() {
@@ -357,7 +358,8 @@ pub fn hooks(args: &HooksArgs, places: &Places, screen: &mut Screen) -> Outcome 
         [row.name, row.when.word().to_owned(), row.on.join(" "), of, row.calls, last, day, queue]
     });
     screen.table(["HOOK", "WHEN", "ON", "OF", "CALLS", "LAST RUN", "LAST 24 H", "DELIVERIES"], rows)?;
-    screen.line("The history of one: agent hook-runs HOOK. What it would be told: agent test-hook HOOK FILE --dry-run")?;
+    screen
+        .line("The history of one: agent hook-runs HOOK. What it would be told: agent test-hook HOOK FILE --dry-run")?;
     Ok(Exit::Fine)
 }
 

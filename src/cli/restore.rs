@@ -247,11 +247,17 @@ async fn gate(
     let version = row.version.as_ref().map_or("", VersionId::as_str);
     if let Some(reader) = agent::database(places)? {
         for folder in config.folders.iter().filter(|folder| is_in(path, folder) || is_in(target, folder)) {
-            let known = reader.rows().folders()?.into_iter().find(|known| known.name.as_deref() == Some(folder.name.as_str()));
+            let known =
+                reader.rows().folders()?.into_iter().find(|known| known.name.as_deref() == Some(folder.name.as_str()));
             let Some(id) = known.map(|known| known.folder) else { continue };
             if let Some((hook, reason)) = reader.rows().rejection(id, &row.item, version, digest.sha256)? {
-                return Err(Failure::new(Exit::PersonNeeded, format!("version {} was rejected by hook `{hook}`: {reason}", row.id))
-                    .hint("`agent quarantine list --all` shows it, and `agent quarantine release` lets it go with a reason"));
+                return Err(Failure::new(
+                    Exit::PersonNeeded,
+                    format!("version {} was rejected by hook `{hook}`: {reason}", row.id),
+                )
+                .hint(
+                    "`agent quarantine list --all` shows it, and `agent quarantine release` lets it go with a reason",
+                ));
             }
         }
     }

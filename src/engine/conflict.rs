@@ -76,7 +76,7 @@ impl Engine {
         }
     }
 
-    fn await_read(&mut self, item: &ItemRow) {
+    pub(super) fn await_read(&mut self, item: &ItemRow) {
         self.schedule.set_phase(item.node, Phase::AwaitRead);
         if let Some(folder) = self.folders.get_mut(&item.folder) {
             folder.readers.push_back(item.node);
@@ -197,7 +197,7 @@ impl Engine {
         };
         self.put_synced(item, Some(&synced))?;
         self.rebase(item.node, Some(&seat), edit.filter(|_| moved))?;
-        if !moved {
+        if item.synced.is_none() {
             self.examine_later(item.node)?;
         }
         self.schedule.note_done(item.node, "already there");

@@ -230,7 +230,8 @@ impl Engine {
         let theirs: Vec<JobId> =
             self.jobs.iter().filter(|(_, job)| job_folder(job) == Some(id)).map(|(job, _)| *job).collect();
         for job in theirs {
-            if let Some(Job::Ask { hook, .. } | Job::Inspect { hook, .. } | Job::Tell { hook, .. }) = self.take_job(job) {
+            if let Some(Job::Ask { hook, .. } | Job::Inspect { hook, .. } | Job::Tell { hook, .. }) = self.take_job(job)
+            {
                 self.hooks.lines.release(&hook.name);
             }
             self.ctx.out.push(Effect::Cancel(job));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Engine, Job};
 use crate::id::{AccountId, FolderId};
-use crate::report::{Budget, Degraded};
+use crate::report::{Budget, Degraded, ScannerStatus};
 use crate::store::Result;
 use crate::tree::Wall;
 
@@ -32,6 +32,8 @@ pub struct Health {
     pub accounts: BTreeMap<AccountId, AccountHealth>,
     /// What is wrong with folders; those that are well are named with nothing.
     pub folders: BTreeMap<FolderId, Option<Degraded>>,
+    /// Scanners.
+    pub scanners: Vec<ScannerStatus>,
     /// Folders whose disk is not looked at (yet): nothing is known of what happens there.
     pub unopened: BTreeSet<FolderId>,
 }
@@ -59,6 +61,7 @@ impl Engine {
         Health {
             accounts: accounts.collect(),
             folders: folders.collect(),
+            scanners: self.hooks.scanners(),
             unopened: unopened.map(|(id, _)| *id).collect(),
         }
     }

@@ -22,10 +22,13 @@ use crate::deed::{Base, DiskError};
 use crate::events::interval::backoff;
 use crate::hook::document::{AccountPart, Actor, Document, FolderPart, ItemPart, SCHEMA};
 use crate::hook::select::Happening;
-use crate::hook::{self, HookKind, HookSettings, Policy, QuarantineRemote, Selector, Verdict, When};
+use crate::hook::{
+    self, Call, HookKind, HookSettings, Policy, QuarantineRemote, Scanner, Selector, Verdict, When, scanner,
+};
 use crate::id::{FolderId, NodeId, Sha256};
 use crate::path::{Name, RESERVED_NAME, RelPath};
 use crate::provider::ProviderError;
+use crate::report::ScannerStatus;
 use crate::settings::Mode;
 use crate::store::Result;
 use crate::store::examined::Examiner;
@@ -44,7 +47,7 @@ mod rounds;
 use line::{Lines, Trial};
 use question::About;
 pub(super) use question::{Candidate, Matter};
-use rounds::{ASKED_MOST, LOOKED_THROUGH, Rounds};
+use rounds::{LOOKED_THROUGH, Rounds};
 
 pub(super) use outbox::Story;
 
@@ -61,7 +64,7 @@ pub(super) const SCANNER_DOWN: &str = "scanner_down";
 /// How long it waits if nothing tells that the hook works again.
 const SCANNER_AWAITED: Duration = Duration::from_mins(10);
 /// Files that a step has examined before their directories get other names.
-const DUE_PER_STEP: usize = 32;
+const DUE_PER_STEP: usize = 512;
 /// How long until a file is looked at again that something is being done with.
 const INSPECTED_AGAIN_MS: u64 = 200;
 
@@ -120,6 +123,25 @@ impl Hooks {
         self.lines.wake_at().into_iter().chain(decides.then(|| self.rounds.look_at())).min()
     }
 
+    /// How the scanners are that are asked in their own protocol.
+    pub fn scanners(&self) -> Vec<ScannerStatus> {
+        let scanners = self.selector.all().filter_map(|hook| match &hook.call {
+            Call::Scan(scanner) => Some((hook, scanner)),
+            _ => None,
+        });
+        let status = |(hook, scanner): (&HookSettings, &Scanner)| {
+            let version = self.lines.version(&hook.name).map(str::to_owned);
+            ScannerStatus {
+                hook: hook.name.clone(),
+                scanner: scanner.to_string(),
+                signatures_at: version.as_deref().and_then(scanner::signatures_at),
+                version,
+                down_since: self.lines.down(&hook.name).map(|down| down.since),
+            }
+        };
+        scanners.map(status).collect()
+    }
+
     /// The hook that does not work and that something in a folder of an account would have to ask.
     pub fn trouble(&self, folder: &str, account: &str) -> Option<(&HookSettings, String)> {
         let concerns = |hook: &&HookSettings| {
@@ -164,13 +186,11 @@ impl Engine {
         if self.hooks.selector.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(match up {
-            Some(place) => self.judges_of(item.folder, HookKind::FileUpload, &place.to_string()),
-            None => {
-                let path = self.shown_path(item)?;
-                self.judges_of(item.folder, HookKind::FileDownload, &path)
-            }
-        })
+        if let Some(place) = up {
+            return Ok(self.judges_of(item.folder, HookKind::FileUpload, &place.to_string()));
+        }
+        let path = self.shown_path(item)?;
+        Ok(self.judges_of(item.folder, HookKind::FileDownload, &path))
     }
 
     /// The hooks that decide about a path of a folder.
@@ -430,6 +450,9 @@ impl Engine {
             return Ok(());
         }
         self.hooks.rounds.looked(self.ctx.now.mono);
+        if let Some(rested) = self.hooks.rounds.wake(self.ctx.now.mono) {
+            self.hooks.rounds.look_by(rested);
+        }
         let hooks: Vec<HookSettings> =
             self.hooks.selector.all().filter(|hook| hook.when == When::Before).cloned().collect();
         for hook in hooks {
@@ -449,7 +472,8 @@ impl Engine {
     /// What a hook is to examine in a folder: what gets a name that it covers, and what it never saw.
     fn go_round(&mut self, id: FolderId, hook: &HookSettings) -> Result<()> {
         for (node, name) in self.ctx.store.due_to_examine(id, DUE_PER_STEP)? {
-            if name == hook.name && self.hooks.rounds.has_room(&name) && !self.inspect(id, node, hook, None)? {
+            let may_ask = self.hooks.rounds.has_room(&name) && !self.hooks.rounds.is_asked(&name, node);
+            if name == hook.name && may_ask && !self.inspect(id, node, hook, None)? {
                 self.ctx.store.not_to_examine(node, &name)?;
             }
         }
@@ -457,20 +481,19 @@ impl Engine {
         let by = Examiner { hook: &hook.name, basis: &basis };
         let part = self.hooks.rounds.part(&hook.name, id);
         let Some((after, since)) = self.ctx.store.round(id, by, hook.scan_existing)? else { return Ok(()) };
-        let files = match part {
-            Some(left) => left,
-            None => {
-                let (files, last) = self.ctx.store.files_after(id, after, LOOKED_THROUGH)?;
-                self.ctx.gone_through += LOOKED_THROUGH as usize;
-                if files.is_empty() {
-                    self.ctx.store.round_reached(id, by, last)?;
-                    self.hooks.rounds.look();
-                    self.ctx.more |= last.is_some();
-                    return Ok(());
-                }
-                self.hooks.rounds.begin_part(&hook.name, id, files.clone(), last);
-                files
+        let files = if let Some(left) = part {
+            left
+        } else {
+            let (files, last) = self.ctx.store.files_after(id, after, LOOKED_THROUGH)?;
+            self.ctx.gone_through += LOOKED_THROUGH as usize;
+            if files.is_empty() {
+                self.ctx.store.round_reached(id, by, last)?;
+                self.hooks.rounds.look();
+                self.ctx.more |= last.is_some();
+                return Ok(());
             }
+            self.hooks.rounds.begin_part(&hook.name, id, files.clone(), last);
+            files
         };
         for node in files {
             if !self.hooks.rounds.is_asked(&hook.name, node) {

@@ -117,7 +117,9 @@ impl Engine {
         })?;
         self.retention.kept.insert(id, held.saturating_add(displaced.size));
         let is_in_quarantine = match ours {
-            Some(ours) => self.ctx.store.quarantined_version(id, &item.id, &ours.version)?.is_some_and(|row| row.is_away()),
+            Some(ours) => {
+                self.ctx.store.quarantined_version(id, &item.id, &ours.version)?.is_some_and(|row| row.is_away())
+            }
             None => false,
         };
         if reason == Reason::Expired || is_in_quarantine {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use url::Url;
 
+use crate::tree::Wall;
+
 /// Where Debian's and Fedora's packages have clamd listen.
 pub const CLAMD_SOCKETS: [&str; 3] =
     ["/run/clamav/clamd.ctl", "/run/clamd.scan/clamd.sock", "/var/run/clamd.scan/clamd.sock"];
@@ -71,6 +73,13 @@ impl Scanner {
     }
 }
 
+/// Of when the signatures of a clamd are, as its version tells: `ClamAV 1.4.6/27000/Sun Nov 29 09:00:00 2026`.
+pub fn signatures_at(version: &str) -> Option<Wall> {
+    let made = version.strip_prefix("ClamAV ")?.splitn(3, '/').nth(2)?;
+    let at = jiff::civil::DateTime::strptime("%a %b %d %H:%M:%S %Y", made.trim()).ok()?;
+    Some(Wall(at.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond()))
+}
+
 fn tcp(place: &str) -> Option<Clamd> {
     // The url crate knows how hosts are written, IPv6 among them.
     let url = Url::parse(&format!("tcp://{place}")).ok()?;
@@ -97,6 +106,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_version_tells_the_age_of_signatures() {
+        let at = signatures_at("ClamAV 1.4.6/27821/Sun Nov 29 09:31:00 2026");
+        assert_eq!(at, Some(Wall(1_795_944_660_000)));
+        for none in ["ClamAV 1.4.6", "ClamAV 1.4.6/27821/soon", "Antivirus CI0001-1B2M2"] {
+            assert_eq!(signatures_at(none), None);
+        }
+    }
+
+    #[test]
     fn addresses_are_read_and_shown() {
         for (text, shown) in [
             ("clamd", "clamd"),
@@ -111,9 +129,16 @@ mod tests {
             assert_eq!(scanner.to_string(), shown);
             assert_eq!(Scanner::parse(shown), Ok(scanner));
         }
-        for wrong in
-            ["", "clam", "clamd:run/x", "clamd://", "clamd://host/path", "icap://host", "icap:///x", "icap://a:b@host/x"]
-        {
+        for wrong in [
+            "",
+            "clam",
+            "clamd:run/x",
+            "clamd://",
+            "clamd://host/path",
+            "icap://host",
+            "icap:///x",
+            "icap://a:b@host/x",
+        ] {
             assert!(Scanner::parse(wrong).is_err(), "{wrong}");
         }
     }

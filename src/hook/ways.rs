@@ -20,7 +20,11 @@ const fn way(what: &'static str, gate: &'static str, test: &'static str) -> Way 
 /// All ways.
 pub const WAYS: &[Way] = &[
     way("first download", "the staged file is examined", "downloads_are_examined"),
-    way("new version", "the staged file is examined; the version before stays until it may be replaced", "downloads_are_examined"),
+    way(
+        "new version",
+        "the staged file is examined; the version before stays until it may be replaced",
+        "downloads_are_examined",
+    ),
     way("promotion of an old version in the cloud", "it is a new version", "downloads_are_examined"),
     way("content that equals a quarantined one", "it is examined under its own name", "downloads_are_examined"),
     way(
@@ -34,20 +38,44 @@ pub const WAYS: &[Way] = &[
         "a person's decision with a reason, for exactly this content",
         "people_release_delete_and_rescan",
     ),
-    way("adoption of existing files", "equal files are fetched and examined before they count as synced", "existing_files_are_examined"),
+    way(
+        "adoption of existing files",
+        "equal files are fetched and examined before they count as synced",
+        "existing_files_are_examined",
+    ),
     way("hook added later", "what it never saw is examined in the background", "existing_files_are_examined"),
-    way("rename to a name that `match` covers", "the file is examined where it is, and then renamed", "a_covered_name_is_given_after_a_look"),
+    way(
+        "rename to a name that `match` covers",
+        "the file is examined where it is, and then renamed",
+        "a_covered_name_is_given_after_a_look",
+    ),
     way("move to a place that `match` covers", "the same", "a_covered_name_is_given_after_a_look"),
     way(
         "rename of a folder above files that `match` covers then",
         "the files are examined where they are, and then the folder is renamed",
         "a_covered_name_is_given_after_a_look",
     ),
-    way("folder moved in", "what is in it is new: it is fetched and examined", "what_comes_in_from_elsewhere_is_examined"),
-    way("`include` widened", "what comes into sight is fetched and examined", "what_comes_in_from_elsewhere_is_examined"),
+    way(
+        "folder moved in",
+        "what is in it is new: it is fetched and examined",
+        "what_comes_in_from_elsewhere_is_examined",
+    ),
+    way(
+        "`include` widened",
+        "what comes into sight is fetched and examined",
+        "what_comes_in_from_elsewhere_is_examined",
+    ),
     way("mode changed", "what goes up is examined before it leaves", "what_leaves_is_examined"),
-    way("two-way upload of a new file or an edit", "examined before a byte leaves; the upload compares the digest", "what_leaves_is_examined"),
-    way("rename on disk to a name that `match` covers", "examined before the cloud gets to know the name", "what_leaves_is_examined"),
+    way(
+        "two-way upload of a new file or an edit",
+        "examined before a byte leaves; the upload compares the digest",
+        "what_leaves_is_examined",
+    ),
+    way(
+        "rename on disk to a name that `match` covers",
+        "examined before the cloud gets to know the name",
+        "what_leaves_is_examined",
+    ),
     way("hard link into the folder", "a new file, and examined like one", "what_leaves_is_examined"),
     way(
         "conflict copy",
@@ -59,5 +87,9 @@ pub const WAYS: &[Way] = &[
         "publication compares the file with what was examined",
         "several_hooks_decide_in_order_and_a_guest_that_alters_the_file_publishes_nothing_of_it",
     ),
-    way("signatures changed", "`rescan` examines again; what is found leaves for quarantine", "what_is_found_later_leaves_the_folder"),
+    way(
+        "signatures changed",
+        "`rescan` examines again; what is found leaves for quarantine",
+        "what_is_found_later_leaves_the_folder",
+    ),
 ];

@@ -52,6 +52,21 @@ pub struct HookRunRow {
     pub headers: Option<String>,
 }
 
+/// A scanner that is asked in its own protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScannerStatus {
+    /// The hook.
+    pub hook: String,
+    /// The scanner, as configured.
+    pub scanner: String,
+    /// What it says of itself and of its signatures, once it was asked.
+    pub version: Option<String>,
+    /// Of when its signatures are, where it tells.
+    pub signatures_at: Option<Wall>,
+    /// Since when it does not work.
+    pub down_since: Option<Wall>,
+}
+
 /// Which runs are asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HookRunQuery {

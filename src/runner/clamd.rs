@@ -218,8 +218,7 @@ impl Session {
         };
         match read {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.read.is_empty() => Ok(()),
-            Ok(0) => Err(Broken::Closed),
-            // A session that says more than it was asked is one that nobody can trust; another one is opened.
+            // A session that ended, or that says more than it was asked is one that nobody can trust; another one is opened.
             Ok(_) | Err(_) => Err(Broken::Closed),
         }
     }
@@ -228,7 +227,8 @@ impl Session {
         self.asked += 1;
         self.stream.write_all(b"zVERSION\0").await.map_err(Broken::Io)?;
         let text = self.answer(true).await?.text;
-        let is_one = text.starts_with("ClamAV") && text.len() < 256 && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+        let is_one =
+            text.starts_with("ClamAV") && text.len() < 256 && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
         if !is_one {
             return Err(Broken::Babble("what answers is no clamd"));
         }
@@ -295,7 +295,11 @@ impl Session {
                 return Err(Broken::Babble("clamd's answer has no end"));
             }
             if self.stream.read_buf(&mut self.read).await.map_err(Broken::Io)? == 0 {
-                return Err(if self.read.is_empty() { Broken::Closed } else { Broken::Babble("clamd broke off in its answer") });
+                return Err(if self.read.is_empty() {
+                    Broken::Closed
+                } else {
+                    Broken::Babble("clamd broke off in its answer")
+                });
             }
         };
         let rest = self.read.split_off(end + 1);

@@ -16,11 +16,11 @@ use tokio::process::{Child, ChildStdin};
 use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
+use super::launch::Launcher;
 use super::reach::{self, Leader};
 use super::tail::Tail;
 use super::{OUTPUT_KEPT_BYTES, Order, Trust};
 use crate::hook::{Outcome, Verdict};
-use super::launch::Launcher;
 use crate::sys;
 
 /// Exit codes, as virus scanners use them.

@@ -6,16 +6,18 @@
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls_platform_verifier::BuilderVerifierExt;
 use sha2::{Digest, Sha256};
 use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
@@ -74,12 +76,21 @@ pub struct Client {
     resting: Mutex<Vec<Connection>>,
 }
 
+type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
 #[derive(Debug)]
 struct Connection {
-    stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
+    answers: Answers,
+    writing: WriteHalf<Stream>,
+    rests_since: Instant,
+}
+
+/// The server's side of a connection: it may speak while we still do.
+#[derive(Debug)]
+struct Answers {
+    reading: ReadHalf<Stream>,
     /// What was read and not understood yet.
     read: Vec<u8>,
-    rests_since: Instant,
 }
 
 /// What a service said of a file.
@@ -156,7 +167,7 @@ impl Client {
             None => self.ask_options(&mut connection).await?,
         };
         let said = self.respmod(&mut connection, &options, file, name).await?;
-        if said.in_turn && connection.read.is_empty() {
+        if said.in_turn && connection.answers.read.is_empty() {
             self.rest(connection);
         }
         Ok((said, options.version()))
@@ -198,7 +209,8 @@ impl Client {
         };
         let stream = match timeout(CONNECT_LIMIT, reach).await {
             Err(_) => {
-                let text = format!("the ICAP server {host}:{port} does not answer within {} s", CONNECT_LIMIT.as_secs());
+                let text =
+                    format!("the ICAP server {host}:{port} does not answer within {} s", CONNECT_LIMIT.as_secs());
                 return Err(Broken::Down(text));
             }
             Ok(Err(error)) => {
@@ -206,7 +218,9 @@ impl Client {
             }
             Ok(Ok(stream)) => stream,
         };
-        Ok(Connection { stream, read: Vec::new(), rests_since: Instant::now() })
+        let (reading, writing) = split(stream);
+        let answers = Answers { reading, read: Vec::new() };
+        Ok(Connection { answers, writing, rests_since: Instant::now() })
     }
 
     fn tls(&self) -> io::Result<rustls::ClientConfig> {
@@ -233,11 +247,11 @@ impl Client {
             self.host()
         );
         let asked = timeout(CONNECT_LIMIT, async {
-            connection.stream.write_all(head.as_bytes()).await?;
-            connection.flush().await?;
-            let head = connection.head().await?;
+            connection.writing.write_all(head.as_bytes()).await?;
+            connection.writing.flush().await?;
+            let head = connection.answers.head().await?;
             // Some services describe themselves in a body.
-            connection.body(&head, None).await?;
+            connection.answers.body(&head).await?;
             Ok::<_, Broken>(head)
         });
         let head = asked.await.map_err(|_| Broken::Down("the ICAP server accepts, and says nothing".into()))??;
@@ -265,7 +279,8 @@ impl Client {
         let length = file.metadata().await.map_err(Broken::File)?.len();
         let preview = options.preview.map(|preview| preview.min(PREVIEW_MAX_BYTES));
         let mut sent = Sha256::new();
-        connection.stream.write_all(self.request(options, preview, length, name).as_bytes()).await?;
+        let Connection { answers, writing, .. } = connection;
+        writing.write_all(self.request(options, preview, length, name).as_bytes()).await?;
         if let Some(preview) = preview {
             let mut start = vec![0; preview];
             let count = fill(&mut file, &mut start).await?;
@@ -273,51 +288,46 @@ impl Client {
             let is_whole = count as u64 >= length;
             let mut piece = chunk(&start[..count]);
             piece.extend(if is_whole { &b"0; ieof\r\n\r\n"[..] } else { b"0\r\n\r\n" });
-            connection.stream.write_all(&piece).await?;
-            connection.flush().await?;
-            let head = connection.head().await?;
+            writing.write_all(&piece).await?;
+            writing.flush().await?;
+            let head = answers.head().await?;
             if head.status != 100 || is_whole {
+                let body = answers.body(&head).await?;
                 // With 204 it waives the rest.
-                return self.judge(connection, &head, sent, (true, is_whole || head.status == 204)).await;
+                let sent = (is_whole || head.status == 204).then(|| sent.finalize());
+                return judge(&head, &body, sent.map(|sent| sent.to_vec()), true);
             }
         }
-        let mut buffer = vec![0; CHUNK_BYTES];
-        loop {
-            let count = file.read(&mut buffer).await.map_err(Broken::File)?;
-            sent.update(&buffer[..count]);
-            let piece = if count == 0 { b"0\r\n\r\n".to_vec() } else { chunk(&buffer[..count]) };
-            let (mut reading, mut writing) = split(&mut connection.stream);
-            let is_early = tokio::select! {
+        // It may speak before it has heard everything, to give the file back as it comes or because it has had enough.
+        let mut send = pin!(send_rest(&mut file, writing, sent));
+        let mut take = pin!(async {
+            let head = answers.head().await?;
+            let body = answers.body(&head).await?;
+            Ok::<_, Broken>((head, body))
+        });
+        let mut whole = None;
+        let mut is_sending = true;
+        let (head, body) = loop {
+            tokio::select! {
                 biased;
-                read = reading.read_buf(&mut connection.read), if count > 0 => {
-                    if read? == 0 {
-                        return Err(Broken::Closed);
-                    }
-                    true
+                sent = &mut send, if is_sending => {
+                    is_sending = false;
+                    // Where it closed its side, what it said before is its answer.
+                    whole = match sent {
+                        Err(Broken::File(error)) => return Err(Broken::File(error)),
+                        sent => sent.ok(),
+                    };
                 }
-                written = writing.write_all(&piece) => written.is_err(),
-            };
-            if is_early {
-                // It has had enough: what it says now is the answer, unless it calls the file clean.
-                let head = connection.head().await?;
-                let said = self.judge(connection, &head, sent, (options.allows_204, false)).await?;
-                return match said.verdict {
-                    Verdict::Allow => Err(babble("the service called the file clean before its end")),
-                    _ => Ok(Said { in_turn: false, ..said }),
-                };
+                taken = &mut take => break taken?,
             }
-            if count == 0 {
-                break;
-            }
-        }
-        connection.flush().await?;
-        let head = connection.head().await?;
-        self.judge(connection, &head, sent, (options.allows_204, true)).await
+        };
+        judge(&head, &body, whole, options.allows_204)
     }
 
     fn request(&self, options: &Options, preview: Option<usize>, length: u64, name: &str) -> String {
         let path = utf8_percent_encode(name, &PATH);
-        let request = format!("GET http://folder-sync-agent.invalid/{path} HTTP/1.1\r\nHost: folder-sync-agent.invalid\r\n\r\n");
+        let request =
+            format!("GET http://folder-sync-agent.invalid/{path} HTTP/1.1\r\nHost: folder-sync-agent.invalid\r\n\r\n");
         let response =
             format!("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {length}\r\n\r\n");
         let mut head = format!("RESPMOD {} ICAP/1.0\r\nHost: {}\r\nUser-Agent: {AGENT}\r\n", self.url, self.host());
@@ -332,69 +342,74 @@ impl Client {
         let _ = write!(head, "Encapsulated: req-hdr=0, res-hdr={hdr}, res-body={body}\r\n\r\n");
         head + &request + &response
     }
+}
 
-    /// The verdict of an answer. `may_be_204`: the service may answer so here. `whole`: it has had the whole file, or has waived it.
-    async fn judge(
-        &self,
-        connection: &mut Connection,
-        head: &Head,
-        sent: Sha256,
-        (may_be_204, whole): (bool, bool),
-    ) -> Result<Said, Broken> {
-        match head.status {
-            204 if may_be_204 => {
-                connection.body(head, None).await?;
-                if let Some((verdict, text)) = head.finding() {
-                    return Ok(Said::new(verdict, text, whole));
-                }
-                Ok(Said::new(Verdict::Allow, "204 No Content", whole))
+/// The verdict of an answer. `sent`: the digest of the file, if the service has had all of it, or has waived the rest. `may_be_204`: it may
+/// answer so here.
+fn judge(head: &Head, body: &Body, sent: Option<Vec<u8>>, may_be_204: bool) -> Result<Said, Broken> {
+    let whole = sent.is_some();
+    match head.status {
+        200 | 204 if head.finding().is_some() => {
+            let (verdict, text) = head.finding().unwrap_or((Verdict::Reject, String::new()));
+            Ok(Said::new(verdict, text, whole))
+        }
+        204 if !may_be_204 => Err(babble("the service answers 204, which it was not allowed to")),
+        204 if !whole => Err(babble("the service called the file clean before its end")),
+        204 => Ok(Said::new(Verdict::Allow, "204 No Content", true)),
+        200 => match (body.http, sent) {
+            (Some(status), _) if status != 200 => {
+                Ok(Said::new(Verdict::Reject, format!("the service answers HTTP {status} in its place"), whole))
             }
-            204 => Err(babble("the service answers 204, which it was not allowed to")),
-            200 => {
-                let body = connection.body(head, Some(sent)).await?;
-                if let Some((verdict, text)) = head.finding() {
-                    return Ok(Said::new(verdict, text, whole && body.is_read()));
-                }
-                Ok(match body {
-                    Body::Same if whole => Said::new(Verdict::Allow, "given back unchanged", true),
-                    Body::Same => return Err(babble("the service gave the file back before it had it")),
-                    Body::Other { http } => {
-                        let text = match http {
-                            Some(status) if status != 200 => format!("the service answers HTTP {status} in its place"),
-                            _ => "the service gave other content back".to_owned(),
-                        };
-                        Said::new(Verdict::Reject, text, false)
-                    }
-                })
+            (_, None) => Err(babble("the service gave the file back before it had it")),
+            (Some(200), Some(sent)) if body.digest.as_ref() == Some(&sent) => {
+                Ok(Said::new(Verdict::Allow, "given back unchanged", true))
             }
-            100 => Err(babble("the service wants to go on where nothing is left to go on with")),
-            404 | 503 => Err(Broken::Down(format!("the ICAP service answers {}", head.status_line()))),
-            300..400 => Err(babble(format!("the ICAP service sends us elsewhere, and we do not go: {}", head.status_line()))),
-            _ => Err(babble(format!("the ICAP service answers {}", head.status_line()))),
+            _ => Ok(Said::new(Verdict::Reject, "the service gave other content back", true)),
+        },
+        100 => Err(babble("the service wants to go on where nothing is left to go on with")),
+        404 | 503 => Err(Broken::Down(format!("the ICAP service answers {}", head.status_line()))),
+        300..400 => {
+            Err(babble(format!("the ICAP service sends us elsewhere, and we do not go: {}", head.status_line())))
+        }
+        _ => Err(babble(format!("the ICAP service answers {}", head.status_line()))),
+    }
+}
+
+/// Sends the rest of a file; the digest of all of it.
+async fn send_rest(file: &mut File, writing: &mut WriteHalf<Stream>, mut sent: Sha256) -> Result<Vec<u8>, Broken> {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    loop {
+        let count = file.read(&mut buffer).await.map_err(Broken::File)?;
+        if count == 0 {
+            break;
+        }
+        sent.update(&buffer[..count]);
+        writing.write_all(&chunk(&buffer[..count])).await?;
+    }
+    writing.write_all(b"0\r\n\r\n").await?;
+    writing.flush().await?;
+    Ok(sent.finalize().to_vec())
+}
+
+impl Connection {
+    /// Nothing was said that was not asked for.
+    fn must_be_quiet(&mut self) -> Result<(), Broken> {
+        let Answers { reading, read } = &mut self.answers;
+        // Reading into a buffer loses nothing when it is given up.
+        match reading.read_buf(read).now_or_never() {
+            None if read.is_empty() => Ok(()),
+            // Who says more than was asked cannot be trusted; another connection is opened.
+            None | Some(_) => Err(Broken::Closed),
         }
     }
 }
 
-impl Connection {
-    async fn flush(&mut self) -> Result<(), Broken> {
-        Ok(self.stream.flush().await?)
-    }
-
-    /// Nothing was said that was not asked for.
-    fn must_be_quiet(&mut self) -> Result<(), Broken> {
-        let Either::Left(stream) = &self.stream else {
-            return if self.read.is_empty() { Ok(()) } else { Err(Broken::Closed) };
-        };
-        match stream.try_read(&mut [0; 64]) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.read.is_empty() => Ok(()),
-            // Who says more than was asked cannot be trusted; another connection is opened.
-            Ok(_) | Err(_) => Err(Broken::Closed),
-        }
-    }
-
+impl Answers {
     async fn more(&mut self) -> Result<(), Broken> {
-        if self.stream.read_buf(&mut self.read).await? == 0 {
-            return Err(if self.read.is_empty() { Broken::Closed } else { babble("the ICAP server broke off in its answer") });
+        if self.reading.read_buf(&mut self.read).await? == 0 {
+            let broken =
+                if self.read.is_empty() { Broken::Closed } else { babble("the ICAP server broke off in its answer") };
+            return Err(broken);
         }
         Ok(())
     }

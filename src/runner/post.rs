@@ -38,12 +38,15 @@ const ATTEMPT_HEADER: &str = "agent-attempt";
 #[error("no HTTP client for hooks: {0}")]
 pub struct NoClient(#[from] reqwest::Error);
 
+/// A digest of the certificates that a client was made with, and the client.
+type Made = (Vec<u8>, reqwest::Client);
+
 /// Connections to hook servers: no redirects, no cookies. What it does waits for no transfer, nor does any wait for it.
 #[derive(Debug, Clone)]
 pub struct Client {
     usual: reqwest::Client,
-    /// Those with a way of their own, with a digest of the certificate that they were made with.
-    others: Arc<Mutex<HashMap<Route, (Vec<u8>, reqwest::Client)>>>,
+    /// Those with a way of their own.
+    others: Arc<Mutex<HashMap<Route, Made>>>,
 }
 
 impl Client {
@@ -133,7 +136,8 @@ pub async fn run(client: &Client, request: &Request<'_>, limit: Duration, order:
     let mut document = order.document.clone();
     document.file = None;
     let wrapped = envelope::wrap(&document, request.format);
-    let ready = client.by(request.route, drawer).and_then(|client| Ok((client, headers(request, order, &wrapped, drawer)?)));
+    let ready =
+        client.by(request.route, drawer).and_then(|client| Ok((client, headers(request, order, &wrapped, drawer)?)));
     let (client, headers) = match ready {
         Ok(ready) => ready,
         Err(reason) => return Outcome::failed(reason, start.elapsed()),
@@ -185,7 +189,11 @@ fn judge(status: u16, expected: Option<u16>) -> (Verdict, Option<String>) {
 fn shown(headers: &HeaderMap) -> String {
     let mut shown = String::new();
     for (name, value) in headers {
-        let value = if SECRET_ANSWERS.contains(&name.as_str()) { "…".into() } else { String::from_utf8_lossy(value.as_bytes()) };
+        let value = if SECRET_ANSWERS.contains(&name.as_str()) {
+            "…".into()
+        } else {
+            String::from_utf8_lossy(value.as_bytes())
+        };
         let line = format!("{name}: {value}\n");
         if shown.len() + line.len() > HEADERS_KEPT_BYTES {
             break;

@@ -150,7 +150,8 @@ impl Worker {
         let mut child = launcher.start(command).await.map_err(cannot)?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).ok_or("it ended before it began")?;
         let leader = Leader::new(pid);
-        let (Some(stdin), Some(stdout), Some(mut stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        let (Some(stdin), Some(stdout), Some(mut stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err(format!("{program} has no pipes"));
         };
@@ -208,7 +209,8 @@ impl Worker {
         let _ = tokio::time::timeout(Duration::from_secs(1), self.child.wait()).await;
         let run = self.run.clone();
         let _ = tokio::task::spawn_blocking(move || reach::end_everywhere(&run)).await;
-        let complaints = std::mem::replace(&mut *self.complaints.lock().unwrap_or_else(PoisonError::into_inner), Tail::new(0));
+        let complaints =
+            std::mem::replace(&mut *self.complaints.lock().unwrap_or_else(PoisonError::into_inner), Tail::new(0));
         complaints.into_text().0
     }
 }

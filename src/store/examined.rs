@@ -63,7 +63,13 @@ impl Store {
                    ON CONFLICT (node, hook) DO UPDATE SET basis = excluded.basis, sha256 = excluded.sha256,
                        signatures = excluded.signatures, at = excluded.at";
         self.conn.prepare_cached(sql)?.execute(params![
-            node.0, by.hook, folder.0, by.basis, sha256.0.to_vec(), signatures, now.0
+            node.0,
+            by.hook,
+            folder.0,
+            by.basis,
+            sha256.0.to_vec(),
+            signatures,
+            now.0
         ])?;
         Ok(())
     }
@@ -84,6 +90,13 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// A hook no longer allows what it allowed of an item, which stays all the same: it is asked again with the next round.
+    pub fn note_left(&mut self, node: NodeId, hook: &str, now: Wall) -> Result<()> {
+        let sql = "UPDATE examined SET basis = x'', at = ?3 WHERE node = ?1 AND hook = ?2 AND at > 0";
+        self.conn.prepare_cached(sql)?.execute(params![node.0, hook, now.0])?;
+        Ok(())
+    }
+
     /// An item need not be examined by a hook any more: it is gone, or not what it was.
     pub fn not_to_examine(&mut self, node: NodeId, hook: &str) -> Result<()> {
         let sql = "DELETE FROM examined WHERE node = ?1 AND hook = ?2 AND at = 0";
@@ -93,7 +106,9 @@ impl Store {
 
     /// What a hook allowed of an item is of no interest any more.
     pub fn drop_examined(&mut self, node: NodeId, hook: &str) -> Result<()> {
-        self.conn.prepare_cached("DELETE FROM examined WHERE node = ?1 AND hook = ?2")?.execute(params![node.0, hook])?;
+        self.conn
+            .prepare_cached("DELETE FROM examined WHERE node = ?1 AND hook = ?2")?
+            .execute(params![node.0, hook])?;
         Ok(())
     }
 

@@ -207,8 +207,7 @@ impl Store {
     /// Since when a version is on disk, who brought it, and which hooks were told of it.
     pub fn history_of(&self, folder: FolderId, folder_name: &str, path: &str, item: &ItemId) -> Result<History> {
         let sql = "SELECT max(at) FROM action WHERE folder = ?1 AND path = ?2 AND what IN ('downloaded', 'replaced', 'already there')";
-        let since: Option<i64> =
-            self.conn.prepare_cached(sql)?.query_row(params![folder.0, path], |row| row.get(0))?;
+        let since: Option<i64> = self.conn.prepare_cached(sql)?.query_row(params![folder.0, path], |row| row.get(0))?;
         let sql = "SELECT actor FROM event WHERE node = (SELECT node FROM item WHERE folder = ?1 AND id = ?2) AND actor IS NOT NULL
                    ORDER BY journal DESC LIMIT 1";
         let actor = self
@@ -281,7 +280,13 @@ impl Store {
 
 impl Rows<'_> {
     /// Why a version, or a content, may not come into a folder: the hook that rejected it, and its reason.
-    pub fn rejection(self, folder: FolderId, item: &ItemId, version: &str, sha256: Sha256) -> Result<Option<(String, String)>> {
+    pub fn rejection(
+        self,
+        folder: FolderId,
+        item: &ItemId,
+        version: &str,
+        sha256: Sha256,
+    ) -> Result<Option<(String, String)>> {
         let sql = "SELECT hook, reason FROM quarantine WHERE folder = ?1 AND state <> 'released'
                    AND (item = ?2 AND version = ?3 OR sha256 = ?4) ORDER BY quarantine DESC LIMIT 1";
         let params = params![folder.0, item.to_string(), version, sha256.0.to_vec()];

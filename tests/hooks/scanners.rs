@@ -153,3 +153,29 @@ async fn yara_rules_reject_what_they_match() {
     let broken = [shipped("yara-scan"), "/nonexistent".into()];
     assert_eq!(bench.scan(&broken, b"x").await.verdict, Verdict::Error);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn yara_as_a_worker_says_the_same() {
+    if Command::new("yara").arg("--version").output().is_err() {
+        eprintln!("skipped: yara is not installed (apt-get install yara)");
+        return;
+    }
+    let bench = Bench::new();
+    let rules = bench.dir.path().join("rules.yar");
+    fs::write(&rules, "rule macro { strings: $a = \"AutoOpen\" condition: $a }\n").unwrap();
+    let worker = |rules: &Path| {
+        let run = vec![shipped("yara-worker"), rules.to_str().unwrap().to_owned()];
+        let mut hook = hook(Vec::new());
+        hook.call = Call::Exec { run, worker: true };
+        hook
+    };
+    let working = worker(&rules);
+    for _ in 0..3 {
+        let clean = bench.runner.run(&working, &order(bench.file(b"nothing to see"))).await;
+        assert_eq!(clean.verdict, Verdict::Allow, "{clean:?}");
+        let found = bench.runner.run(&working, &order(bench.file(b"Sub AutoOpen()"))).await;
+        assert_eq!((found.verdict, found.output.as_str()), (Verdict::Reject, "macro"), "{found:?}");
+    }
+    let broken = bench.runner.run(&worker(Path::new("/nonexistent")), &order(bench.file(b"x"))).await;
+    assert_eq!(broken.verdict, Verdict::Error, "{broken:?}");
+}

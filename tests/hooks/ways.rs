@@ -68,7 +68,8 @@ impl Gated {
     /// Nothing of the test string is anywhere in the folder.
     fn assert_clean(&self) {
         let found = self.on_disk();
-        let infected: Vec<_> = found.iter().filter(|path| fs::read(self.bed.local().join(path)).unwrap() == eicar()).collect();
+        let infected: Vec<_> =
+            found.iter().filter(|path| fs::read(self.bed.local().join(path)).unwrap() == eicar()).collect();
         assert!(infected.is_empty(), "{infected:?}");
     }
 }
@@ -79,9 +80,8 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn every_way_has_its_test() {
-    let sources = ["gate.rs", "ways.rs"].map(|name| {
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hooks").join(name)).unwrap()
-    });
+    let sources = ["gate.rs", "ways.rs"]
+        .map(|name| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hooks").join(name)).unwrap());
     for way in WAYS {
         let test = format!("fn {}()", way.test);
         assert!(sources.iter().any(|source| source.contains(&test)), "{}: there is no {test}", way.what);
@@ -105,9 +105,7 @@ fn downloads_are_examined() {
     cloud.write(&remote("new.txt"), eicar()).unwrap();
     cloud.promote_version(&remote("promoted.txt"), &infected).unwrap();
     cloud.copy(&remote("first.com"), crate::support::REMOTE, Some("again.com")).unwrap();
-    until("all of it in quarantine", || {
-        gated.held() == set(&["again.com", "first.com", "new.txt", "promoted.txt"])
-    });
+    until("all of it in quarantine", || gated.held() == set(&["again.com", "first.com", "new.txt", "promoted.txt"]));
     assert_eq!(gated.on_disk(), set(&["new.txt", "promoted.txt"]), "what was there before stays");
     gated.assert_clean();
     let row = &rows(bed, &["quarantine", "list", "--json"])[0];
@@ -222,7 +220,9 @@ fn a_covered_name_is_given_after_a_look() {
     });
     cloud.move_to(&remote("safe"), &remote("inbox")).unwrap();
     until("what went along in quarantine", || gated.held().contains("inbox/safe/deep/below.txt"));
-    until("the folder in its new place", || bed.local().join("inbox/safe/deep").is_dir() && !bed.local().join("safe").exists());
+    until("the folder in its new place", || {
+        bed.local().join("inbox/safe/deep").is_dir() && !bed.local().join("safe").exists()
+    });
     assert_eq!(gated.on_disk(), set(&["fine.com"]));
     assert_eq!(agent.stop(), Some(0));
 }
@@ -256,7 +256,7 @@ fn what_leaves_is_examined() {
     // Only on disk, while the folder is a mirror.
     fs::write(bed.local().join("before.com"), eicar()).unwrap();
     fs::write(bed.local().join("before.txt"), "fine").unwrap();
-    bed.ok(&["set-folder", "inbox", "mode=two-way"]);
+    bed.ok(&["set-folder", "inbox", "mode=two-way", "--yes"]);
     let rejected = || -> BTreeSet<String> {
         let runs = rows(bed, &["hook-runs", "--failed", "--json"]);
         runs.iter()
@@ -310,7 +310,9 @@ fn an_edit_keeps_its_name_until_something_may_be_published() {
     assert_eq!(cloud.read(&remote("a.txt")).unwrap(), eicar(), "the cloud's is not overwritten either");
     // Now there is something.
     cloud.write(&remote("a.txt"), b"theirs".to_vec()).unwrap();
-    until("both", || gated.on_disk().len() == 3 && fs::read(bed.local().join("a.txt")).is_ok_and(|text| text == b"theirs"));
+    until("both", || {
+        gated.on_disk().len() == 3 && fs::read(bed.local().join("a.txt")).is_ok_and(|text| text == b"theirs")
+    });
     bed.wait_in_sync(PATIENCE);
     let copy = gated.on_disk().into_iter().find(|name| name.contains("conflicted copy")).unwrap();
     assert_eq!(fs::read(bed.local().join(&copy)).unwrap(), b"mine");
@@ -335,7 +337,9 @@ fn what_is_found_later_leaves_the_folder() {
     gated.clamd.knows_too(&format!("Local.Zebra:0:*:{hex}"));
     gated.clamd.again();
     gated.bed.ok(&["rescan", gated.bed.local().to_str().unwrap()]);
-    until("the sleeper in quarantine", || gated.held() == set(&["sleeper.txt"]) && gated.on_disk() == set(&["fine.txt"]));
+    until("the sleeper in quarantine", || {
+        gated.held() == set(&["sleeper.txt"]) && gated.on_disk() == set(&["fine.txt"])
+    });
     let row: Value = rows(&gated.bed, &["quarantine", "list", "--json"])[0].clone();
     assert!(row["reason"].as_str().unwrap().contains("Local.Zebra"), "{row}");
     assert!(row["since"].is_i64(), "{row}");

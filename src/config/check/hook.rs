@@ -78,8 +78,11 @@ pub fn hook(mut block: Block<'_, '_>) -> ReadHook {
     let folder = block.text("folder", value::name);
     let account = block.text("account", value::name);
     let patterns = block.texts("match", value::pattern);
-    let actions: Vec<Act> =
-        block.texts("action", |text| act(text, when).map(drop)).iter().filter_map(|text| act(text, when).ok()).collect();
+    let actions: Vec<Act> = block
+        .texts("action", |text| act(text, when).map(drop))
+        .iter()
+        .filter_map(|text| act(text, when).ok())
+        .collect();
     let call = call(&mut block);
     let timeout = block.text("timeout", |text| match value::duration(text)? {
         limit if limit > MAX_TIMEOUT => Err(Wrong::new("no hook may take longer than a day")),
@@ -228,9 +231,8 @@ fn call(block: &mut Block<'_, '_>) -> Option<Call> {
     let format = block.text("format", |text| url_only().and_then(|()| value::word(text, &Format::WORDS)));
     let route = Route {
         proxy: block.text("proxy", |text| url_only().and_then(|()| value::proxy(text))),
-        ca_file: block.text("ca_file", |text| match has_run {
-            true => Err(Wrong::new("this key goes with `url` and `scan` only")),
-            false => value::file(text),
+        ca_file: block.text("ca_file", |text| {
+            if has_run { Err(Wrong::new("this key goes with `url` and `scan` only")) } else { value::file(text) }
         }),
         client_cert: block.text("client_cert", |text| url_only().and_then(|()| credential(text))),
     };

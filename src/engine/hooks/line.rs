@@ -65,7 +65,7 @@ pub(in crate::engine) enum Trial {
 /// How all hooks are.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Lines {
-    lines: BTreeMap<String, Line>,
+    all: BTreeMap<String, Line>,
     /// Items whose staged content waits for hooks.
     kept: BTreeMap<FolderId, BTreeSet<NodeId>>,
     /// When something may begin that may not begin now.
@@ -75,15 +75,15 @@ pub(in crate::engine) struct Lines {
 impl Lines {
     /// The hooks may be others now: those that failed may have been mended.
     pub fn mended(&mut self, names: &[&str]) {
-        self.lines.retain(|name, _| names.contains(&name.as_str()));
-        for line in self.lines.values_mut() {
+        self.all.retain(|name, _| names.contains(&name.as_str()));
+        for line in self.all.values_mut() {
             (line.failures, line.down, line.next) = (0, None, 0);
         }
     }
 
     /// Nobody waits for room any more.
     pub fn forget_waiting(&mut self) {
-        self.lines.values_mut().for_each(|line| line.waiting.clear());
+        self.all.values_mut().for_each(|line| line.waiting.clear());
     }
 
     /// A run begins.
@@ -98,14 +98,14 @@ impl Lines {
 
     /// A run ended, or was given up.
     pub fn release(&mut self, hook: &str) {
-        if let Some(line) = self.lines.get_mut(hook) {
+        if let Some(line) = self.all.get_mut(hook) {
             line.running = line.running.saturating_sub(1);
         }
     }
 
     /// Runs under way.
     pub fn running(&self, hook: &str) -> u32 {
-        self.lines.get(hook).map_or(0, |line| line.running)
+        self.all.get(hook).map_or(0, |line| line.running)
     }
 
     /// Whether one more run of a hook may begin; if only its rate forbids it, it is known when.
@@ -135,13 +135,13 @@ impl Lines {
 
     /// The hooks for which somebody waits, and how many.
     pub fn waited_for(&self) -> Vec<(String, usize)> {
-        let waited = self.lines.iter().filter(|(_, line)| !line.waiting.is_empty());
+        let waited = self.all.iter().filter(|(_, line)| !line.waiting.is_empty());
         waited.map(|(name, line)| (name.clone(), line.waiting.len())).collect()
     }
 
     /// The item that has waited longest for room.
     pub fn next_waiting(&mut self, hook: &str) -> Option<NodeId> {
-        self.lines.get_mut(hook)?.waiting.pop_front()
+        self.all.get_mut(hook)?.waiting.pop_front()
     }
 
     /// A run failed. `at_once`: nobody could be asked, which one failure shows. True if the hook does not work from now on.
@@ -171,12 +171,12 @@ impl Lines {
 
     /// What keeps a hook from working, if anything does.
     pub fn down(&self, hook: &str) -> Option<&Down> {
-        self.lines.get(hook)?.down.as_ref()
+        self.all.get(hook)?.down.as_ref()
     }
 
     /// Whether a question must wait until the hook works again.
     pub fn is_closed(&self, hook: &str) -> bool {
-        self.lines.get(hook).is_some_and(|line| line.down.is_some() && !line.may_try)
+        self.all.get(hook).is_some_and(|line| line.down.is_some() && !line.may_try)
     }
 
     /// What is due to see whether hooks work, and which signatures they have.
@@ -221,7 +221,7 @@ impl Lines {
 
     /// What a scanner says of itself, when that is known.
     pub fn version(&self, hook: &str) -> Option<&str> {
-        self.lines.get(hook)?.version.as_deref()
+        self.all.get(hook)?.version.as_deref()
     }
 
     /// A scanner told its version. True if it had another one before.
@@ -252,7 +252,7 @@ impl Lines {
 
     /// Whether so much waits for hooks in a folder that nothing more is fetched.
     pub fn keeps_enough(&self, folder: FolderId) -> bool {
-        let is_down = self.lines.values().any(|line| line.down.is_some());
+        let is_down = self.all.values().any(|line| line.down.is_some());
         self.kept(folder) >= if is_down { KEPT_MOST_WHILE_DOWN } else { KEPT_MOST }
     }
 
@@ -277,7 +277,7 @@ impl Lines {
     }
 
     fn line(&mut self, hook: &str) -> &mut Line {
-        self.lines.entry(hook.to_owned()).or_default()
+        self.all.entry(hook.to_owned()).or_default()
     }
 }
 

@@ -3,6 +3,14 @@
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
 use crate::store::items::Presence;
+use rounds::Reached;
+
+/// How long a hook is not asked again about a file of the folder that it does not allow and that stays there.
+const LEFT_RESTS: Duration = Duration::from_mins(10);
+/// The same where it failed, or where the file is on its way out.
+const FAILED_RESTS: Duration = Duration::from_secs(30);
+/// Files that are due again and are looked through for some that can be examined now.
+const DUE_AGAIN_MOST: usize = 512;
 
 impl Engine {
     /// A `before` hook has answered.
@@ -131,13 +139,14 @@ impl Engine {
 
     /// What a hook allowed too long ago, or by other signatures, is examined again.
     pub(super) fn rescan(&mut self, hook: &HookSettings) -> Result<()> {
-        let before = hook.rescan.every.map(|every| self.ctx.now.wall.plus_ms(-i64::try_from(millis(every)).unwrap_or(i64::MAX)));
+        let before =
+            hook.rescan.every.map(|every| self.ctx.now.wall.plus_ms(-i64::try_from(millis(every)).unwrap_or(i64::MAX)));
         let is_stale = hook.rescan.on_signatures && self.hooks.rounds.is_stale(&hook.name);
         let version = self.hooks.lines.version(&hook.name).filter(|_| is_stale).map(str::to_owned);
         if before.is_none() && version.is_none() {
             return Ok(());
         }
-        let due = self.ctx.store.examined_before(&hook.name, before, version.as_deref(), 2 * ASKED_MOST)?;
+        let due = self.ctx.store.examined_before(&hook.name, before, version.as_deref(), DUE_AGAIN_MOST)?;
         if due.is_empty() {
             self.hooks.rounds.is_fresh(&hook.name);
             if let Some((first, every)) = self.ctx.store.first_examined(&hook.name)?.zip(hook.rescan.every) {
@@ -158,7 +167,13 @@ impl Engine {
     }
 
     /// Asks a hook about a file that is in the folder, unless it allowed that since a moment. False if there is nothing to ask.
-    pub(super) fn inspect(&mut self, id: FolderId, node: NodeId, hook: &HookSettings, since: Option<Wall>) -> Result<bool> {
+    pub(super) fn inspect(
+        &mut self,
+        id: FolderId,
+        node: NodeId,
+        hook: &HookSettings,
+        since: Option<Wall>,
+    ) -> Result<bool> {
         let Some(item) = self.ctx.store.item(node)?.filter(|item| item.folder == id && item.local.is_none()) else {
             return Ok(false);
         };
@@ -169,9 +184,11 @@ impl Engine {
         let also = self.judges_of(id, HookKind::FileUpload, &path);
         let sha256 = content_id(&item);
         let is_allowed = match since {
-            Some(since) => self.ctx.store.examined(node, &hook.name)?.is_some_and(|row| {
-                row.covers(&basis_digest(hook), sha256) && row.at >= since
-            }),
+            Some(since) => self
+                .ctx
+                .store
+                .examined(node, &hook.name)?
+                .is_some_and(|row| row.covers(&basis_digest(hook), sha256) && row.at >= since),
             None => false,
         };
         if place.base != Base::Tree || is_allowed || !judges.iter().chain(&also).any(|judge| judge.name == hook.name) {
@@ -209,8 +226,14 @@ impl Engine {
     }
 
     /// A file of the folder was examined, or need not be; or the hook failed over it.
-    pub(in crate::engine) fn inspected(&mut self, id: FolderId, node: NodeId, hook: &HookSettings, failed: bool) -> Result<()> {
-        if let Some(last) = self.hooks.rounds.examined(&hook.name, id, node, failed) {
+    pub(in crate::engine) fn inspected(
+        &mut self,
+        id: FolderId,
+        node: NodeId,
+        hook: &HookSettings,
+        failed: bool,
+    ) -> Result<()> {
+        if let Some(Reached(last)) = self.hooks.rounds.examined(&hook.name, id, node, failed) {
             let basis = basis_digest(hook);
             self.ctx.store.round_reached(id, Examiner { hook: &hook.name, basis: &basis }, last)?;
         }
@@ -233,7 +256,8 @@ impl Engine {
         self.remember_verdict(hook, sha256, outcome)?;
         let failed = matches!(outcome.verdict, Verdict::Error | Verdict::TimedOut);
         self.inspected(id, node, hook, failed)?;
-        let Some(item) = self.ctx.store.item(node)?.filter(|item| item.synced.is_some() && content_id(item) == sha256) else {
+        let Some(item) = self.ctx.store.item(node)?.filter(|item| item.synced.is_some() && content_id(item) == sha256)
+        else {
             return Ok(());
         };
         let kind = HookKind::FileDownload;
@@ -245,12 +269,18 @@ impl Engine {
             Some(Policy::Block) => "left in the folder",
         };
         self.record(&item, 1, hook, outcome, (kind, sha256), effect)?;
-        match hook.policies.of(outcome.verdict) {
+        let policy = hook.policies.of(outcome.verdict);
+        if !matches!(policy, None | Some(Policy::Allow)) {
+            let rest = if policy == Some(Policy::Block) && !failed { LEFT_RESTS } else { FAILED_RESTS };
+            self.hooks.rounds.rest(&hook.name, node, self.ctx.now.mono + millis(rest));
+        }
+        match policy {
             None | Some(Policy::Allow) => self.note_allowed(&item, sha256, hook),
             Some(Policy::Quarantine) => self.seize(&item, hook, outcome),
             Some(Policy::Block) if failed => Ok(()),
             Some(Policy::Block) => {
                 // What waits for its verdict goes on waiting; the rest is asked about again with the next round.
+                self.ctx.store.note_left(node, &hook.name, self.ctx.now.wall)?;
                 let path = self.shown_path(&item)?;
                 let (code, text) = ("hook_found".to_owned(), told(hook, outcome));
                 self.ctx.notice(Notice::Problem { folder: id, path, code, text });
@@ -389,7 +419,8 @@ impl Engine {
             // It is neither published nor lost: it is fetched, or looked at, and examined again.
             self.ctx.store.forget_quarantined(number)?;
             if seized && self.ctx.store.work(node)?.is_none() {
-                let path = self.ctx.store.item(node)?.map(|item| self.shown_path(&item)).transpose()?.unwrap_or_default();
+                let path =
+                    self.ctx.store.item(node)?.map(|item| self.shown_path(&item)).transpose()?.unwrap_or_default();
                 let text = format!("cannot be put into quarantine, and is examined again later: {error}");
                 self.ctx.notice(Notice::Problem { folder: id, path, code: "quarantine".into(), text });
                 return Ok(());

@@ -9,11 +9,13 @@ use std::time::Duration;
 use crate::id::{FolderId, NodeId};
 
 /// Files of the background that one hook is asked about at once.
-pub(in crate::engine) const ASKED_MOST: usize = 16;
+const ASKED_MOST: usize = 16;
 /// Items that one step looks through for one hook and folder.
 pub(in crate::engine) const LOOKED_THROUGH: u32 = 500;
 /// How often one file is asked about in one round while the hook fails for it.
 const TRIED_MOST: u32 = 3;
+/// Files that are remembered because a hook did not allow them.
+const RESTING_MOST: usize = 10_000;
 /// How long nothing is looked for where nothing was found, unless something happens.
 const LOOKED_EVERY: Duration = Duration::from_mins(1);
 
@@ -24,12 +26,18 @@ struct Part {
     left: BTreeMap<NodeId, u32>,
 }
 
+/// Up to which item a round has come; nothing: to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Reached(pub Option<NodeId>);
+
 /// The rounds of all hooks.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Rounds {
     parts: BTreeMap<(String, FolderId), Part>,
     /// Files that hooks are being asked about.
     asked: BTreeSet<(String, NodeId)>,
+    /// Files that a hook did not allow, and until when it is not asked about them again.
+    resting: BTreeMap<(String, NodeId), u64>,
     /// Hooks whose scanner has other signatures than some of what it allowed.
     stale: BTreeSet<String>,
     look_at: u64,
@@ -84,7 +92,8 @@ impl Rounds {
 
     /// Whether a hook may be asked about one more file of the background.
     pub fn has_room(&self, hook: &str) -> bool {
-        self.asked.range((hook.to_owned(), NodeId(i64::MIN))..).take_while(|(name, _)| name == hook).count() < ASKED_MOST
+        self.asked.range((hook.to_owned(), NodeId(i64::MIN))..).take_while(|(name, _)| name == hook).count()
+            < ASKED_MOST
     }
 
     /// A hook is asked about a file. False if it is already.
@@ -92,9 +101,23 @@ impl Rounds {
         self.asked.insert((hook.to_owned(), node))
     }
 
-    /// Whether a hook is being asked about a file.
+    /// Whether a hook is being asked about a file, or was a short while ago and did not allow it.
     pub fn is_asked(&self, hook: &str, node: NodeId) -> bool {
-        self.asked.contains(&(hook.to_owned(), node))
+        let key = (hook.to_owned(), node);
+        self.asked.contains(&key) || self.resting.contains_key(&key)
+    }
+
+    /// A hook did not allow a file: it is not asked about it again before a moment.
+    pub fn rest(&mut self, hook: &str, node: NodeId, until: u64) {
+        if self.resting.len() < RESTING_MOST {
+            self.resting.insert((hook.to_owned(), node), until);
+        }
+    }
+
+    /// Forgets what has rested long enough; when the next has.
+    pub fn wake(&mut self, now: u64) -> Option<u64> {
+        self.resting.retain(|_, until| *until > now);
+        self.resting.values().min().copied()
     }
 
     /// The files that are left of the part of a round that is under way; nothing if none is.
@@ -110,7 +133,7 @@ impl Rounds {
 
     /// A file was examined, or need not be; or the hook failed, and is to try it again. If that ends the part of a round, up to where it
     /// went.
-    pub fn examined(&mut self, hook: &str, folder: FolderId, node: NodeId, failed: bool) -> Option<Option<NodeId>> {
+    pub fn examined(&mut self, hook: &str, folder: FolderId, node: NodeId, failed: bool) -> Option<Reached> {
         self.asked.remove(&(hook.to_owned(), node));
         let key = (hook.to_owned(), folder);
         let part = self.parts.get_mut(&key)?;
@@ -123,7 +146,7 @@ impl Rounds {
         if !part.left.is_empty() {
             return None;
         }
-        self.parts.remove(&key).map(|part| part.last)
+        self.parts.remove(&key).map(|part| Reached(part.last))
     }
 }
 
@@ -143,8 +166,18 @@ mod tests {
         for _ in 1..TRIED_MOST {
             assert_eq!(rounds.examined("clamd", FOLDER, NodeId(5), true), None, "it is tried again");
         }
-        assert_eq!(rounds.examined("clamd", FOLDER, NodeId(5), true), Some(Some(NodeId(9))));
+        assert_eq!(rounds.examined("clamd", FOLDER, NodeId(5), true), Some(Reached(Some(NodeId(9)))));
         assert_eq!(rounds.part("clamd", FOLDER), None);
+    }
+
+    #[test]
+    fn what_was_not_allowed_rests() {
+        let mut rounds = Rounds::default();
+        rounds.rest("clamd", NodeId(1), 500);
+        assert!(rounds.is_asked("clamd", NodeId(1)) && !rounds.is_asked("clamd", NodeId(2)));
+        assert_eq!(rounds.wake(499), Some(500));
+        assert_eq!(rounds.wake(500), None);
+        assert!(!rounds.is_asked("clamd", NodeId(1)));
     }
 
     #[test]

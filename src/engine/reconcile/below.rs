@@ -159,7 +159,13 @@ const WALKED_PER_STEP: usize = 1_000;
 impl Engine {
     /// Whether something on disk may get the place that the cloud gives it: every hook that covers a file there has allowed it. If not,
     /// one is being asked, or the item was put off.
-    pub(in crate::engine) fn may_move(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId, name: &Name) -> Result<bool> {
+    pub(in crate::engine) fn may_move(
+        &mut self,
+        item: &ItemRow,
+        work: &WorkRow,
+        parent: NodeId,
+        name: &Name,
+    ) -> Result<bool> {
         if self.policy(item.folder).mode == Mode::Upload {
             return Ok(true);
         }
@@ -186,7 +192,14 @@ impl Engine {
         let known = match (edit, content) {
             // An edit is examined before it leaves; here it only gets another name.
             (Some(_), _) if matter == Matter::Renamed => None,
-            (Some(edit), _) => edit.digests.as_ref().map(|(sha256, _)| (*sha256, edit.stamp)),
+            (Some(edit), _) => {
+                let Some((sha256, _)) = &edit.digests else {
+                    // What it holds decides whether it was allowed.
+                    self.await_read(item);
+                    return Ok(false);
+                };
+                Some((*sha256, edit.stamp))
+            }
             (None, Some(_)) => item.synced.as_ref().map(|synced| (content_id(item), synced.stamp)),
             (None, None) => None,
         };
@@ -207,7 +220,12 @@ impl Engine {
     }
 
     /// Those of some hooks that have not allowed a content of an item.
-    pub(in crate::engine) fn not_satisfied(&self, node: NodeId, judges: Vec<HookSettings>, sha256: Sha256) -> Result<Vec<HookSettings>> {
+    pub(in crate::engine) fn not_satisfied(
+        &self,
+        node: NodeId,
+        judges: Vec<HookSettings>,
+        sha256: Sha256,
+    ) -> Result<Vec<HookSettings>> {
         let mut left = Vec::new();
         for hook in judges {
             if !self.ctx.store.examined(node, &hook.name)?.is_some_and(|row| row.covers(&basis_digest(&hook), sha256)) {
@@ -231,10 +249,11 @@ impl Engine {
                 self.place(item.node)?.map_or_else(String::new, |place| place.path.to_string())
             }
         };
-        let mut walk = self.hooks.walks.remove(&item.node).unwrap_or_else(|| Walk {
-            left: vec![(item.node, here, to.to_string())],
-            found: false,
-        });
+        let mut walk = self
+            .hooks
+            .walks
+            .remove(&item.node)
+            .unwrap_or_else(|| Walk { left: vec![(item.node, here, to.to_string())], found: false });
         let mut looked = 0;
         while let Some((dir, from, to)) = walk.left.pop() {
             for node in self.ctx.store.all_seated_in(dir)? {

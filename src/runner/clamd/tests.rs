@@ -73,8 +73,9 @@ fn say(stream: &mut StdStream, words: &[u8]) {
 async fn verdict_of(manner: Manner) -> Outcome {
     let beast = Beast::new(VERSION, manner);
     let scanned = timeout(Duration::from_secs(5), async { beast.client().scan(&beast.file).await });
-    scanned.await.unwrap_or_else(|_| {
-        Outcome { verdict: Verdict::TimedOut, ..Outcome::failed("the test ended it", Duration::ZERO) }
+    scanned.await.unwrap_or_else(|_| Outcome {
+        verdict: Verdict::TimedOut,
+        ..Outcome::failed("the test ended it", Duration::ZERO)
     })
 }
 
@@ -94,7 +95,7 @@ async fn the_zoo_never_gets_anything_through() {
         ("no name", |s| say(s, b"2: OK\0"), Verdict::Error),
         ("another name", |s| say(s, b"2: /etc/passwd: OK\0"), Verdict::Error),
         ("more than OK", |s| say(s, b"2: fd[9]: OK, nearly\0"), Verdict::Error),
-        ("ten megabytes", |s| say(s, &[b'x'; 10 << 20]), Verdict::Error),
+        ("ten megabytes", |s| say(s, &vec![b'x'; 10 << 20]), Verdict::Error),
     ];
     for (name, manner, verdict) in zoo {
         let outcome = verdict_of(manner).await;

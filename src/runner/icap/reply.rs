@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{Broken, Connection, babble};
+use super::{Answers, Broken, babble};
 use crate::hook::Verdict;
 
 /// The longest head, of ICAP or of the HTTP in it.
@@ -35,8 +35,16 @@ impl Head {
         };
         let status = status.parse().map_err(|_| babble("the ICAP answer has no status"))?;
         let reason = words.next().unwrap_or_default().to_owned();
-        let mut headers = Vec::new();
+        let mut headers: Vec<(String, String)> = Vec::new();
         for line in lines.filter(|line| !line.is_empty()) {
+            if line.starts_with([' ', '\t'])
+                && let Some((_, value)) = headers.last_mut()
+            {
+                // The line before goes on.
+                value.push(' ');
+                value.push_str(line.trim());
+                continue;
+            }
             let (name, value) = line.split_once(':').ok_or_else(|| babble("a line of the ICAP answer is no header"))?;
             headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
         }
@@ -79,7 +87,8 @@ impl Head {
         let Some(text) = self.get("encapsulated") else { return Ok(Vec::new()) };
         let mut parts: Vec<(String, usize)> = Vec::new();
         for part in text.split(',') {
-            let known = part.split_once('=').and_then(|(name, at)| Some((name.trim(), at.trim().parse::<usize>().ok()?)));
+            let known =
+                part.split_once('=').and_then(|(name, at)| Some((name.trim(), at.trim().parse::<usize>().ok()?)));
             let (name, at) = known.ok_or_else(|| babble("the ICAP answer does not say where its parts begin"))?;
             if parts.last().is_some_and(|(_, before)| *before > at) || at > HEAD_MAX_BYTES {
                 return Err(babble("the parts of the ICAP answer lie on each other"));
@@ -135,25 +144,15 @@ impl Options {
 }
 
 /// The content that comes with an answer.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Body {
-    /// What was sent.
-    Same,
-    /// Something else, or nothing; with the HTTP status in its head.
-    Other {
-        /// The status.
-        http: Option<u16>,
-    },
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// The HTTP status in its head.
+    pub http: Option<u16>,
+    /// The SHA-256 of the content, if there is any.
+    pub digest: Option<Vec<u8>>,
 }
 
-impl Body {
-    /// All of it was read, so that the connection is at the end of the answer.
-    pub fn is_read(&self) -> bool {
-        matches!(self, Self::Same)
-    }
-}
-
-impl Connection {
+impl Answers {
     /// The head of the next answer.
     pub(super) async fn head(&mut self) -> Result<Head, Broken> {
         let end = loop {
@@ -173,10 +172,10 @@ impl Connection {
         Head::parse(&text)
     }
 
-    /// Reads what is encapsulated, and compares it with the digest of what was sent. Without one, it is read and thrown away.
-    pub(super) async fn body(&mut self, head: &Head, sent: Option<Sha256>) -> Result<Body, Broken> {
+    /// Reads what is encapsulated.
+    pub(super) async fn body(&mut self, head: &Head) -> Result<Body, Broken> {
         let parts = head.parts()?;
-        let Some((last, body_at)) = parts.last() else { return Ok(Body::Other { http: None }) };
+        let Some((last, body_at)) = parts.last().filter(|_| head.status >= 200) else { return Ok(Body::default()) };
         while self.read.len() < *body_at {
             self.more().await?;
         }
@@ -184,9 +183,8 @@ impl Connection {
         let at = parts.iter().find(|(name, _)| name == "res-hdr").map(|(_, at)| *at);
         let http = at.and_then(|at| http_status(&heads[at..]));
         if last == "null-body" {
-            return Ok(Body::Other { http });
+            return Ok(Body { http, digest: None });
         }
-        let sent = sent.map(Digest::finalize);
         let mut back = Sha256::new();
         loop {
             let length = self.chunk_length().await?;
@@ -206,8 +204,7 @@ impl Connection {
             self.line_end().await?;
         }
         self.line_end().await?;
-        let is_same = sent.is_some_and(|sent| sent == back.finalize()) && http == Some(200);
-        Ok(if is_same { Body::Same } else { Body::Other { http } })
+        Ok(Body { http, digest: Some(back.finalize().to_vec()) })
     }
 
     async fn chunk_length(&mut self) -> Result<usize, Broken> {

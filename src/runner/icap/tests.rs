@@ -119,8 +119,16 @@ async fn the_zoo_never_gets_anything_through() {
         ("the same back", without_204(answer("", "200 OK", "7\r\ncontent\r\n0\r\n\r\n")), Verdict::Allow),
         ("found in the preview", at_once(answer(found, "403 Forbidden", page)), Verdict::Reject),
         ("found after it", after_preview(answer(found, "403 Forbidden", page)), Verdict::Reject),
-        ("a container", after_preview(answer("X-Infection-Found: Type=2; Threat=Zip;\r\n", "403 No", page)), Verdict::Unscannable),
-        ("a virus id", after_preview(answer("X-Virus-ID: Eicar\r\n", "200 OK", "7\r\ncontent\r\n0\r\n\r\n")), Verdict::Reject),
+        (
+            "a container",
+            after_preview(answer("X-Infection-Found: Type=2; Threat=Zip;\r\n", "403 No", page)),
+            Verdict::Unscannable,
+        ),
+        (
+            "a virus id",
+            after_preview(answer("X-Virus-ID: Eicar\r\n", "200 OK", "7\r\ncontent\r\n0\r\n\r\n")),
+            Verdict::Reject,
+        ),
         ("found, in a 204", after_preview("ICAP/1.0 204 No Content\r\nX-Virus-ID: Eicar\r\n\r\n"), Verdict::Reject),
         ("other content", after_preview(answer("", "200 OK", "7\r\nCONTENT\r\n0\r\n\r\n")), Verdict::Reject),
         ("less of it", after_preview(answer("", "200 OK", "4\r\ncont\r\n0\r\n\r\n")), Verdict::Reject),
@@ -130,13 +138,21 @@ async fn the_zoo_never_gets_anything_through() {
         ("a chunk that is longer", after_preview(answer("", "200 OK", "5\r\ncontent\r\n0\r\n\r\n")), Verdict::Error),
         ("a chunk that is none", after_preview(answer("", "200 OK", "-7\r\ncontent\r\n0\r\n\r\n")), Verdict::Error),
         ("an endless chunk", after_preview(answer("", "200 OK", "ffffffffffffffff1\r\nc")), Verdict::Error),
-        ("parts on each other", after_preview("ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=9, res-body=0\r\n\r\n"), Verdict::Error),
+        (
+            "parts on each other",
+            after_preview("ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=9, res-body=0\r\n\r\n"),
+            Verdict::Error,
+        ),
         ("parts far away", after_preview("ICAP/1.0 200 OK\r\nEncapsulated: res-body=99999999\r\n\r\n"), Verdict::Error),
         ("a redirect", after_preview("ICAP/1.0 302 Found\r\nLocation: icap://elsewhere/x\r\n\r\n"), Verdict::Error),
         ("no service", after_preview("ICAP/1.0 404 Not Found\r\n\r\n"), Verdict::Error),
         ("an error", after_preview("ICAP/1.0 500 Server error\r\n\r\n"), Verdict::Error),
         ("HTTP", after_preview("HTTP/1.1 204 No Content\r\n\r\n"), Verdict::Error),
-        ("no REQMOD only", Manner { options: "ICAP/1.0 200 OK\r\nMethods: REQMOD\r\n\r\n", preview: "", rest: "" }, Verdict::Error),
+        (
+            "no REQMOD only",
+            Manner { options: "ICAP/1.0 200 OK\r\nMethods: REQMOD\r\n\r\n", preview: "", rest: "" },
+            Verdict::Error,
+        ),
         ("nothing", after_preview(""), Verdict::TimedOut),
     ];
     for (name, manner, verdict) in zoo {

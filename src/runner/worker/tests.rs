@@ -118,7 +118,8 @@ async fn the_zoo_never_gets_anything_through() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_kills_one_worker_may_pass_the_next() {
     let bench = Bench::new();
-    let pool = bench.pool("os._exit(1) if os.path.getsize(os.path.dirname(ask['file']) + '/starts') == 1 else say('allow')");
+    let pool =
+        bench.pool("os._exit(1) if os.path.getsize(os.path.dirname(ask['file']) + '/starts') == 1 else say('allow')");
     let outcome = bench.ask(&pool, AMPLE).await;
     assert_eq!((outcome.verdict, bench.starts()), (Verdict::Allow, 2), "{outcome:?}");
 }
