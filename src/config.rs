@@ -2,18 +2,24 @@
 
 use std::fs;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::hook::HookSettings;
 use crate::settings::{AccountSettings, FolderSettings};
+use crate::telemetry::LogFormat;
 
 mod check;
 pub mod edit;
+pub mod ignore_file;
+pub mod password;
 pub mod places;
 mod raw;
+pub mod reference;
 mod value;
 
+pub use password::PasswordHash;
 pub use places::{Choice, Installation, Places, Surroundings};
 pub use raw::{Complaint, Wrong, did_you_mean};
 pub use value::{duration as parse_duration, is_loopback, name as parse_name, remote as parse_remote};
@@ -30,8 +36,27 @@ pub struct Config {
     pub folders: Vec<FolderSettings>,
     /// The hooks, in the order in which they are called.
     pub hooks: Vec<HookSettings>,
+    /// The names of hooks that are switched off.
+    pub hooks_off: Vec<String>,
+    /// The page in the browser; nothing means that it is not served.
+    pub web: Option<WebSettings>,
     /// What to log, as a filter such as `info` or `warn,folder_sync_agent::engine=debug`.
     pub log: Option<String>,
+    /// What a line of the log looks like.
+    pub log_format: LogFormat,
+}
+
+/// Where the page in the browser is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebSettings {
+    /// The address.
+    pub listen: SocketAddr,
+    /// Certificate chain and private key, as PEM files.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// What a password must hash to, for those who come without a link.
+    pub password_hash: Option<PasswordHash>,
+    /// Names by which browsers may address it, besides those of this machine's loopback.
+    pub names: Vec<String>,
 }
 
 impl Config {
@@ -55,6 +80,11 @@ impl Config {
         self.folders.iter().find(|folder| path.starts_with(&folder.local))
     }
 
+    /// The hooks that are called.
+    pub fn hooks_on(&self) -> Vec<HookSettings> {
+        self.hooks.iter().filter(|hook| !self.hooks_off.contains(&hook.name)).cloned().collect()
+    }
+
     /// Checks a text; a wrong one gives all its complaints, in the order of the file.
     pub fn check(text: &str, places: &Places) -> Result<Self, Vec<Complaint>> {
         check::check(text, places)
@@ -63,9 +93,36 @@ impl Config {
     /// Reads and checks the installation's file. A file that is not there is an empty configuration.
     pub fn load(places: &Places) -> Result<Self, ConfigError> {
         let text = read(places)?;
-        Self::check(&text, places)
-            .map_err(|complaints| ConfigError::Wrong { path: places.config_file.clone(), complaints })
+        let mut config = Self::check(&text, places)
+            .map_err(|complaints| ConfigError::Wrong { path: places.config_file.clone(), complaints })?;
+        config.read_ignore_files();
+        config.read_clock();
+        Ok(config)
     }
+
+    /// Tells times of the day by this machine's clock.
+    fn read_clock(&mut self) {
+        let ahead = minutes_ahead();
+        for quiet in self.accounts.iter_mut().filter_map(|account| account.quiet.as_mut()) {
+            quiet.ahead = ahead;
+        }
+    }
+
+    /// Adds what the folders' own `.agentignore` says. What cannot be understood of it keeps nothing from working.
+    pub fn read_ignore_files(&mut self) {
+        for folder in &mut self.folders {
+            let (patterns, complaints) = ignore_file::read(&folder.local);
+            for complaint in complaints {
+                tracing::warn!(folder = folder.name, "{complaint}");
+            }
+            folder.ignore.from_tree = patterns;
+        }
+    }
+}
+
+/// What this machine's clock is ahead of UTC now, in minutes.
+pub fn minutes_ahead() -> i32 {
+    jiff::Zoned::now().offset().seconds() / 60
 }
 
 /// Why there is no configuration to go by.

@@ -17,8 +17,11 @@ pub mod bandwidth;
 mod checkpoint;
 pub mod client;
 pub mod control;
+pub mod database;
+mod explain;
 pub mod fetch;
 pub mod figures;
+mod history;
 mod keeper;
 pub mod lock;
 mod looking;
@@ -29,16 +32,19 @@ mod recall;
 mod reports;
 mod socket;
 mod thread;
+pub mod transfers;
 mod unstarted;
 pub mod upload;
 pub mod verify;
 mod watch;
+pub mod web;
 pub mod world;
 
 pub use reports::{folder_state, offline_reports};
 
 use thread::Control;
-use world::{Counters, Message, Transfers};
+use transfers::Transfers;
+use world::{Counters, Message};
 
 /// Places in the queue to the control thread: one for every job and every command, so that nobody waits to be heard.
 const QUEUE_PLACES: usize = crate::engine::JOBS_MOST + COMMANDS_WAITING + 512;
@@ -97,13 +103,16 @@ impl RunError {
 pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result<RunEnd, RunError> {
     places.make_state_dirs().map_err(|why| RunError::failed("make the state directory", why))?;
     let _lock = lock::take(&places.state_dir)?;
-    let mut store = crate::store::Store::open(&places.database()).map_err(|why| RunError::State(why.to_string()))?;
+    let database::Opened { mut store, told } = database::open(places)?;
     store.count_start().map_err(|why| RunError::State(why.to_string()))?;
 
     let (inputs, queue) = sync_channel(QUEUE_PLACES);
     let transfers = Transfers::default();
     let notices = options.notices.clone().unwrap_or_else(world::notices);
     let shared = Arc::new(thread::Shared::default());
+    if let Some(told) = told {
+        shared.remark(told);
+    }
     let world = world::World::new(
         tokio::runtime::Handle::current(),
         inputs.clone(),
@@ -118,7 +127,7 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     let looking = looking::Looking::new(folders.clone(), world.watches(), inputs.clone());
     let control = Control {
         store,
-        database: places.database(),
+        places: places.clone(),
         queue,
         world,
         shared: Arc::clone(&shared),
@@ -136,10 +145,19 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     let socket = control::ControlSocket::bind(&places.socket)
         .await
         .map_err(|why| RunError::Locked(format!("{why}; stop that agent first")))?;
-    let serving = tokio::spawn(control::serve(socket, Arc::clone(&reports), orders, stop.clone()));
-    let keeping = tokio::spawn(keeper::forward(ordered, inputs.clone(), places.clone(), Arc::clone(&shared)));
+    let serving = tokio::spawn(control::serve(socket, Arc::clone(&reports), orders.clone(), stop.clone()));
+    let history = history::History::default();
+    let counting = history.clone().watch(options.counters.clone(), transfers.clone(), stop.clone());
+    let counting = tokio::spawn(counting);
+    shared.wish_web(config.web.clone());
+    let page =
+        web::Web::new(places.clone(), Arc::clone(&reports), orders.clone(), Arc::clone(&shared), history, stop.clone());
+    let showing = tokio::spawn(page.clone().follow(shared.web_wishes()));
+    let keeping = tokio::spawn(keeper::forward(ordered, inputs.clone(), places.clone(), Arc::clone(&shared), page));
     let watching = watch::config(places.clone(), inputs.clone(), Arc::clone(&shared), stop.clone());
+    let ignoring = watch::ignore_files(places.clone(), inputs.clone(), Arc::clone(&shared), stop.clone());
     let checkpoints = checkpoint::start(places.database(), stop.clone());
+    let generations = database::keep_generation(places, stop.clone());
     let service = keeper::service(Arc::clone(&reports), Arc::clone(&shared), stop.clone());
 
     let ended = tokio::select! {
@@ -157,7 +175,15 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     }
     keeping.abort();
     drop(watching);
-    for task in [serving.await.map(drop), checkpoints.await, service.await] {
+    for task in [
+        serving.await.map(drop),
+        checkpoints.await,
+        generations.await,
+        ignoring.await,
+        service.await,
+        showing.await,
+        counting.await,
+    ] {
         if let Err(error) = task {
             tracing::debug!(%error, "a task ended early");
         }
@@ -214,7 +240,7 @@ pub async fn command_alone(places: &Places, config: &Config, command: Command) -
     let (places, config) = (places.clone(), config.clone());
     tokio::task::spawn_blocking(move || {
         let _lock = lock::take(&places.state_dir)?;
-        let store = crate::store::Store::open(&places.database()).map_err(|why| RunError::State(why.to_string()))?;
+        let store = database::open(&places)?.store;
         thread::one_command(store, &config, &places.credentials_dir(), command)
     })
     .await

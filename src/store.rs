@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use crate::id::Generation;
 
 pub mod accounts;
+pub mod browse;
 pub mod conflicts;
 pub mod examined;
 pub mod figures;
@@ -26,7 +27,9 @@ pub mod recall;
 pub mod scans;
 mod schema;
 pub mod sent;
+pub mod strays;
 pub mod undo;
+pub mod upkeep;
 pub mod verifying;
 pub mod versions;
 pub mod whole;
@@ -64,6 +67,14 @@ pub enum StoreError {
     /// A row holds what no version of the agent writes.
     #[error("the database is damaged: {0}")]
     Damaged(String),
+    /// There is no copy of it, without which it is not upgraded.
+    #[error("it is to be upgraded, and no copy can be written to {path} before: {source}")]
+    Copy {
+        /// Where it was to go.
+        path: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// Anything else that SQLite says.
     #[error("database: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -120,6 +131,7 @@ impl Store {
             ("mark", "listing"),
             ("pos", "local_scan"),
             ("doubt", "folder"),
+            ("mark", "stray"),
         ] {
             let sql = format!("SELECT coalesce(max({column}), 0) FROM {table}");
             newest = newest.max(conn.query_row(&sql, [], |row| row.get(0))?);

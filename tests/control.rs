@@ -159,6 +159,17 @@ async fn figures_come_in_the_format_that_the_reader_asks_for() {
 }
 
 #[tokio::test]
+async fn a_link_to_the_page_has_the_rights_of_who_asks() {
+    let mut bed = bed_at("run").await;
+    let client = client(&bed.path).await;
+    let asking = tokio::spawn(async move { client.web_link().await.unwrap() });
+    let Ordered { order, answer } = bed.orders.recv().await.unwrap();
+    assert!(matches!(order, Order::WebLink { may_change: true }), "{order:?}");
+    answer.send(Answer::Ok { message: "http://127.0.0.1:1/enter/x".into() }).unwrap();
+    assert_eq!(asking.await.unwrap(), Answer::Ok { message: "http://127.0.0.1:1/enter/x".into() });
+}
+
+#[tokio::test]
 async fn errors_keep_their_sentence() {
     let bed = bed_at("run").await;
     let client = client(&bed.path).await;

@@ -8,10 +8,14 @@ use std::path::{Path, PathBuf};
 use super::raw::{Block, Source, Spot, Wrong, did_you_mean, list};
 use super::{Complaint, Config, Places, value};
 use crate::settings::{
-    AccountSettings, BoxStream, FolderSettings, Mode, OnDrift, OnLocalDelete, ProviderName, Suppress,
+    AccountSettings, BoxStream, FolderSettings, Ignore, Mode, OnDrift, OnLocalDelete, ProviderName, Suppress,
 };
+use crate::telemetry::LogFormat;
 
 mod hook;
+mod web;
+
+pub use hook::{DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, MAX_CONCURRENCY};
 
 const PROVIDERS: [(&str, ProviderName); 2] = [("box", ProviderName::Box), ("egnyte", ProviderName::Egnyte)];
 const STREAMS: [(&str, BoxStream); 5] = [
@@ -27,10 +31,14 @@ const ON_DRIFT: [(&str, OnDrift); 2] = [("restore", OnDrift::Restore), ("keep", 
 const ON_LOCAL_DELETE: [(&str, OnLocalDelete); 2] =
     [("restore", OnLocalDelete::Restore), ("accept", OnLocalDelete::Accept)];
 
-const DEFAULT_TRANSFERS: u32 = 8;
-const MAX_TRANSFERS: u32 = 64;
-const DEFAULT_KEEP_VERSIONS: u32 = 10;
-const DEFAULT_MIN_FREE_BYTES: u64 = 64 << 20;
+/// Transfers at one time if nobody says how many.
+pub const DEFAULT_TRANSFERS: u32 = 8;
+/// The most that can be asked for.
+pub const MAX_TRANSFERS: u32 = 64;
+/// Superseded versions kept of a file if nobody says how many.
+pub const DEFAULT_KEEP_VERSIONS: u32 = 10;
+/// Room that stays free if nobody says how much.
+pub const DEFAULT_MIN_FREE_BYTES: u64 = 64 << 20;
 
 /// See [`Config::check`].
 pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
@@ -38,10 +46,12 @@ pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     let Some(document) = source.document() else { return Err(source.into_complaints()) };
     let mut top = Block::new(&source, "", document.span(), document.get_ref());
     let log = top.text("log", log_filter);
+    let log_format = top.text("log_format", |text| value::word(text, &LogFormat::WORDS)).unwrap_or_default();
     let accounts: Vec<Read<AccountSettings>> = top.blocks("account").into_iter().map(account).collect();
     let folders: Vec<Read<FolderSettings>> =
         top.blocks("folder").into_iter().map(|block| folder(block, places)).collect();
     let hooks: Vec<hook::ReadHook> = top.blocks("hook").into_iter().map(hook::hook).collect();
+    let web = web::web(&mut top);
     top.finish();
 
     unique_names("account", &source, &accounts);
@@ -54,7 +64,9 @@ pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     if !complaints.is_empty() {
         return Err(complaints);
     }
-    Ok(Config { accounts: settings(accounts), folders: settings(folders), hooks: hook::settings(hooks), log })
+    let hooks_off = hook::switched_off(&hooks);
+    let (accounts, folders, hooks) = (settings(accounts), settings(folders), hook::settings(hooks));
+    Ok(Config { accounts, folders, hooks, hooks_off, web, log, log_format })
 }
 
 /// What could be read of a block, with the places of the values that are looked at again. Settings are there only if
@@ -105,8 +117,9 @@ fn account(mut block: Block<'_, '_>) -> Read<AccountSettings> {
     let calls_per_day = block.number("calls_per_day", 1..=u32::MAX);
     let calls_per_minute = block.number("calls_per_minute", 1..=u32::MAX);
     let transfers = block.number("transfers", 1..=MAX_TRANSFERS);
-    let bandwidth_down = block.text_or_number("bandwidth_down", value::size);
-    let bandwidth_up = block.text_or_number("bandwidth_up", value::size);
+    let bandwidth_down = block.text_or_number("bandwidth_down", value::rates);
+    let bandwidth_up = block.text_or_number("bandwidth_up", value::rates);
+    let quiet = block.text("quiet", value::quiet);
     let ca_file = block.text("ca_file", value::file);
     let proxy = block.text("proxy", value::proxy);
     if provider == Some(ProviderName::Egnyte) && !block.has("domain") && !block.has("api_url") {
@@ -127,6 +140,7 @@ fn account(mut block: Block<'_, '_>) -> Read<AccountSettings> {
         transfers: transfers.unwrap_or(DEFAULT_TRANSFERS),
         bandwidth_down,
         bandwidth_up,
+        quiet,
         ca_file,
         proxy,
         api_url,
@@ -146,6 +160,7 @@ fn folder(mut block: Block<'_, '_>, places: &Places) -> Read<FolderSettings> {
     let mode = block.text("mode", |text| value::word(text, &MODES)).unwrap_or_default();
     let include = block.texts("include", value::pattern);
     let exclude = block.texts("exclude", value::pattern);
+    let default_ignore = block.flag("default_ignore");
     let keep_for = block.text("keep_for", value::duration);
     let keep_versions = block.number("keep_versions", 0..=100_000);
     let versions_max = block.text_or_number("versions_max", value::size);
@@ -166,6 +181,7 @@ fn folder(mut block: Block<'_, '_>, places: &Places) -> Read<FolderSettings> {
             mode,
             include,
             exclude,
+            ignore: Ignore { defaults: default_ignore.unwrap_or(true), from_tree: Vec::new() },
             keep_for,
             keep_versions: keep_versions.unwrap_or(DEFAULT_KEEP_VERSIONS),
             versions_max,

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::meters::Meters;
 use super::world::{Counters, Message, World, make_provider};
-use super::{RunError, wall_now};
+use super::{RunError, database, wall_now};
 use crate::command::{Answer, Command};
-use crate::config::Config;
+use crate::config::{Config, Places, WebSettings};
 use crate::engine::health::Health;
 use crate::engine::input::Wishes;
 use crate::engine::{Effect, Engine, Input, Now};
@@ -33,8 +33,11 @@ const STORE_PAUSE: Duration = Duration::from_secs(5);
 pub struct Shared {
     health: Mutex<Health>,
     degraded: Mutex<Vec<Degraded>>,
+    remarks: Mutex<Vec<Degraded>>,
+    roots: Mutex<Vec<PathBuf>>,
     pulse: Mutex<Option<Instant>>,
     meters: Meters,
+    web: watch::Sender<Option<WebSettings>>,
 }
 
 impl Shared {
@@ -55,9 +58,36 @@ impl Shared {
         degraded.extend(what);
     }
 
+    /// Notes what people should know and what keeps nothing from being in sync.
+    pub fn remark(&self, what: Degraded) {
+        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        remarks.retain(|known| known.name != what.name);
+        remarks.push(what);
+    }
+
+    /// The local directories of the configuration that is in force.
+    pub fn roots(&self) -> Vec<PathBuf> {
+        self.roots.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What people should know.
+    pub fn remarks(&self) -> Vec<Degraded> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// When the control thread last ended a step.
     pub fn last_step(&self) -> Option<Instant> {
         *self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The page in the browser that the configuration asks for, as it changes.
+    pub fn web_wishes(&self) -> watch::Receiver<Option<WebSettings>> {
+        self.web.subscribe()
+    }
+
+    /// The configuration asks for this page from now on.
+    pub fn wish_web(&self, wish: Option<WebSettings>) {
+        self.web.send_replace(wish);
     }
 
     /// What is counted since the start.
@@ -80,7 +110,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Control {
     pub store: Store,
-    pub database: PathBuf,
+    pub places: Places,
     pub queue: Receiver<Message>,
     pub world: World,
     pub shared: Arc<Shared>,
@@ -126,7 +156,7 @@ impl Control {
         loop {
             let opened = match store.take() {
                 Some(store) => Ok(store),
-                None => Store::open(&self.database),
+                None => self.open_again(),
             };
             let end = match opened {
                 Ok(store) => self.run_engine(Engine::new(store), started),
@@ -155,6 +185,15 @@ impl Control {
                 }
             }
         }
+    }
+
+    /// The database as it is now; a damaged one is set aside.
+    fn open_again(&self) -> Result<Store, StoreError> {
+        let opened = database::open(&self.places).map_err(|error| StoreError::Damaged(error.to_string()))?;
+        if let Some(told) = opened.told {
+            self.shared.remark(told);
+        }
+        Ok(opened.store)
     }
 
     /// Waits before the next try; true if somebody said stop.
@@ -252,6 +291,8 @@ impl Control {
     fn wishes(&self) -> Wishes {
         let (wishes, wrong) = wishes(&self.config, &self.credentials);
         self.shared.set_degraded("accounts", wrong);
+        let roots = self.config.folders.iter().map(|folder| folder.local.clone()).collect();
+        *self.shared.roots.lock().unwrap_or_else(PoisonError::into_inner) = roots;
         wishes
     }
 
@@ -273,7 +314,7 @@ impl Control {
 
 /// What a configuration asks for, with what the clouds can do. An account whose adapter cannot be made is left out, and said.
 fn wishes(config: &Config, credentials: &std::path::Path) -> (Wishes, Option<Degraded>) {
-    let mut wishes = Wishes { accounts: Vec::new(), folders: config.folders.clone(), hooks: config.hooks.clone() };
+    let mut wishes = Wishes { accounts: Vec::new(), folders: config.folders.clone(), hooks: config.hooks_on() };
     let mut wrong = None;
     for account in &config.accounts {
         match make_provider(account, credentials.to_owned(), Counters::default().of(&account.name)) {

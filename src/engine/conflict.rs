@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::disk::Want;
 use super::effect::{Effect, LocalTask};
 use super::hooks::Story;
-use super::local::seat_of;
 use super::reconcile::{DRIFT, name_on_disk};
+use super::sides::seat_of;
 use super::{Engine, Job, Note, Phase, millis};
 use crate::deed::{Base, DiskErrorKind, Place};
 use crate::hook::HookKind;
@@ -24,6 +24,8 @@ use crate::tree::{Stamp, SyncedContent, Wall};
 
 /// How long something waits for the scans of its folder.
 pub(super) const SCANS_AWAITED: Duration = Duration::from_millis(500);
+/// For how long a file may be written without a pause before that is told.
+const WRITTEN_UNSAID: Duration = Duration::from_mins(1);
 /// The longest name of a conflict copy, in bytes (design §12.7).
 const COPY_NAME_MAX_BYTES: usize = 240;
 /// The longest extension that a conflict copy keeps, in bytes.
@@ -34,17 +36,25 @@ pub(super) const NAME_IN_CLOUD: &str = "name_in_cloud";
 const COPIES_MOST: u32 = 1_000;
 
 impl Engine {
-    /// Whether what the disk has of an item was left alone for long enough to be believed. If not, it is looked at again then.
-    pub(super) fn local_settled(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+    /// Lets an item wait until what the disk has of it was left alone for long enough to be believed. True if it was.
+    pub(super) fn await_quiet(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let Some(local) = &item.local else { return Ok(true) };
         let quiet = self.ctx.now.wall.since(local.at());
         // A clock that went back must not block for ever.
         if !(0..SETTLE_MS).contains(&quiet) {
             return Ok(true);
         }
-        let wait = Duration::from_millis((SETTLE_MS - quiet) as u64);
-        self.wait_quietly(work, wait)?;
+        self.wait_for_quiet(work, Duration::from_millis((SETTLE_MS - quiet) as u64))?;
         Ok(false)
+    }
+
+    /// A file that is being written is looked at again. For how long that may go on is the writer's affair; that it does is said.
+    fn wait_for_quiet(&mut self, work: &WorkRow, wait: Duration) -> Result<()> {
+        if self.ctx.now.wall.since(work.since) < millis(WRITTEN_UNSAID) as i64 {
+            return self.wait_quietly(work, wait);
+        }
+        let text = "it is being written, and is sent once nothing has changed in it for two seconds";
+        self.put_off(work, wait, "being_written", text)
     }
 
     /// An item is looked at again later; nothing is wrong with it.
@@ -88,7 +98,7 @@ impl Engine {
         let ids: Vec<FolderId> = self.folders.keys().copied().collect();
         for id in ids {
             while let Some(folder) = self.folders.get_mut(&id) {
-                if !self.slots.may_read(id) || !folder.is_open() {
+                if !self.jobs.slots().may_read(id) || !folder.is_open() {
                     break;
                 }
                 let Some(node) = folder.readers.pop_front() else { break };
@@ -110,7 +120,7 @@ impl Engine {
             return Ok(true);
         };
         let edit = item.local.as_ref().and_then(LocalRow::edit).filter(|edit| edit.digests.is_none());
-        let place = self.place(node)?;
+        let place = self.ctx.place(node)?;
         let (Some(edit), Some(Place { base: Base::Tree, path })) = (edit, place) else {
             // It is out of sight, or known by now: its plan is made again a little later.
             match self.ctx.store.work(node)? {
@@ -122,7 +132,7 @@ impl Engine {
         let account = self.folders.get(&id).and_then(|folder| self.accounts.get(&folder.account));
         let hash = account.map_or(HashKind::Sha1, |account| account.capabilities.hash);
         let order = HashOrder { path, stamp: edit.stamp, hash };
-        let Some(job) = self.start(Job::Read { folder: id, node })? else { return Ok(false) };
+        let Some(job) = self.jobs.start(&mut self.ctx.store, Job::Read { folder: id, node })? else { return Ok(false) };
         self.schedule.set_phase(node, Phase::Busy);
         self.ctx.out.push(Effect::Local { job, folder: id, task: LocalTask::Hash(order) });
         Ok(true)
@@ -143,7 +153,7 @@ impl Engine {
             Ok(file) => {
                 let edit = Some(LocalEdit { stamp: file.stamp, digests: Some((file.sha256, file.hash)) });
                 if !file.settled {
-                    return self.wait_quietly(&work, Duration::from_millis(SETTLE_MS as u64));
+                    return self.wait_for_quiet(&work, Duration::from_millis(SETTLE_MS as u64));
                 }
                 self.ctx.store.set_local(node, Some(&LocalRow::Present { seat, edit, at }))?;
                 self.schedule.make_ready(node, work.lane);
@@ -205,9 +215,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether it is known what bytes the cloud has, if that decides whether both sides wrote the same. Events that name paths tell of
-    /// a version and of no digest: the item is looked at once.
-    pub(super) fn knows_bytes(&mut self, item: &ItemRow, work: &WorkRow, action: &Action) -> Result<bool> {
+    /// Looks at an item once where its digest decides whether both sides wrote the same, and no event told it. True if nothing is to be
+    /// asked.
+    pub(super) fn make_sure_of_bytes(&mut self, item: &ItemRow, work: &WorkRow, action: &Action) -> Result<bool> {
         let Some(theirs) = item.remote.content.as_ref().filter(|theirs| theirs.hash.is_none()) else { return Ok(true) };
         let ours = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
         let is_ours = ours.is_some_and(|ours| ours.version == theirs.version);
@@ -290,7 +300,7 @@ impl Engine {
         let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
         let edit = edit.unwrap_or(LocalEdit { stamp, digests: None });
         let now = self.ctx.now.wall;
-        let path = self.shown_path(item)?;
+        let path = self.ctx.shown_path(item)?;
         self.put_synced(item, None)?;
         self.ctx.store.set_local(item.node, None)?;
         let id = local_id(item.id.kind(), self.ctx.store.next_job()?);
@@ -304,7 +314,7 @@ impl Engine {
 
     /// The deed of [`Want::Aside`] is done.
     pub(super) fn went_aside(&mut self, item: &ItemRow, parent: NodeId, name: &Name, stamp: Stamp) -> Result<()> {
-        let path = self.shown_path(item)?;
+        let path = self.ctx.shown_path(item)?;
         self.schedule.take_note(item.node, Note::Crowded);
         let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
         let edit = edit.or_else(|| item.is_local_only().then_some(LocalEdit { stamp, digests: None }));
@@ -373,7 +383,7 @@ impl Engine {
         self.missing_on_disk(item)?;
         self.ctx.store.set_local(item.node, None)?;
         self.schedule.set_trash(item.node, None);
-        self.places.clear();
+        self.ctx.paths.directories_moved();
         self.make_ready_again(work);
         Ok(())
     }

@@ -7,35 +7,28 @@
 //! [`mod@quarantine`] keeps what is rejected, [`mod@outbox`] has the hooks that react.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256 as Hasher};
 
 use super::disk::Want;
-use super::effect::{Effect, HookOrder, Notice, Task};
-use super::purse::CallKind;
+use super::effect::Effect;
+use super::queues::CallKind;
 use super::{Engine, Job, Phase, millis};
-use crate::command::Answer;
-use crate::deed::{Base, DiskError};
 use crate::events::interval::backoff;
-use crate::hook::document::{AccountPart, Actor, Document, FolderPart, ItemPart, SCHEMA};
+use crate::hook::document::{AccountPart, Actor, FolderPart};
 use crate::hook::select::Happening;
-use crate::hook::{
-    self, Call, HookKind, HookSettings, Policy, QuarantineRemote, Scanner, Selector, Verdict, When, scanner,
-};
+use crate::hook::{self, Call, HookKind, HookSettings, Scanner, Selector, Verdict, When, scanner};
 use crate::id::{FolderId, NodeId, Sha256};
 use crate::path::{Name, RESERVED_NAME, RelPath};
-use crate::provider::ProviderError;
-use crate::report::ScannerStatus;
+use crate::report::{Degraded, ScannerStatus};
 use crate::settings::Mode;
 use crate::store::Result;
 use crate::store::examined::Examiner;
-use crate::store::hooks::{NewRun, said};
-use crate::store::items::{ItemRow, LocalRow};
-use crate::store::quarantine::{NewQuarantine, State};
-use crate::store::work::{Lane, WorkRow};
+use crate::store::items::ItemRow;
+use crate::store::quarantine::State;
+use crate::store::work::WorkRow;
 use crate::tree::Wall;
 
 mod line;
@@ -44,7 +37,7 @@ mod quarantine;
 mod question;
 mod rounds;
 
-use line::{Lines, Trial};
+use line::Lines;
 use question::About;
 pub(super) use question::{Candidate, Matter};
 use rounds::{LOOKED_THROUGH, Rounds};
@@ -142,14 +135,26 @@ impl Hooks {
         scanners.map(status).collect()
     }
 
-    /// The hook that does not work and that something in a folder of an account would have to ask.
-    pub fn trouble(&self, folder: &str, account: &str) -> Option<(&HookSettings, String)> {
+    /// What is wrong with a folder of an account whose files must pass a hook that does not work.
+    pub fn trouble(&self, folder: &str, account: &str) -> Option<Degraded> {
         let concerns = |hook: &&HookSettings| {
             hook.when == When::Before
                 && hook.folder.as_deref().is_none_or(|of| of == folder)
                 && hook.account.as_deref().is_none_or(|of| of == account)
         };
-        self.selector.all().filter(concerns).find_map(|hook| Some((hook, self.lines.down(&hook.name)?.cause.clone())))
+        let mut down =
+            self.selector.all().filter(concerns).filter_map(|hook| Some((hook, self.lines.down(&hook.name)?)));
+        let (hook, down) = down.next()?;
+        let next_step = if hook.can_be_probed() {
+            "see to the scanner; it is asked every few seconds, and what waits goes on by itself when it answers"
+        } else {
+            "see to the hook (`agent test-hook` runs it); one file is tried now and then, and what waits goes on by itself"
+        };
+        Some(Degraded {
+            name: SCANNER_DOWN.into(),
+            cause: format!("hook `{}` does not work: {}", hook.name, down.cause),
+            next_step: next_step.into(),
+        })
     }
 }
 
@@ -189,7 +194,7 @@ impl Engine {
         if let Some(place) = up {
             return Ok(self.judges_of(item.folder, HookKind::FileUpload, &place.to_string()));
         }
-        let path = self.shown_path(item)?;
+        let path = self.ctx.shown_path(item)?;
         Ok(self.judges_of(item.folder, HookKind::FileDownload, &path))
     }
 
@@ -231,7 +236,7 @@ impl Engine {
         name: Name,
     ) -> Result<()> {
         // Without a place for it there is no publication either: that is found out on the way.
-        let is_allowed = match self.place(parent)? {
+        let is_allowed = match self.ctx.place(parent)? {
             Some(above) => self.is_allowed(item, work, &above.path.join(&name))?,
             None => true,
         };
@@ -280,7 +285,7 @@ impl Engine {
         let staged = self.folders.get(&item.folder).and_then(|folder| folder.staged.get(&item.node));
         match staged.map(|(_, staged)| staged.version == content.version) {
             Some(true) => {
-                let Some(place) = self.place(item.node)? else { return Ok(true) };
+                let Some(place) = self.ctx.place(item.node)? else { return Ok(true) };
                 self.is_allowed(item, work, &place.path)
             }
             Some(false) => {
@@ -289,7 +294,7 @@ impl Engine {
                 Ok(false)
             }
             None => {
-                if !self.lacks_room(item)? {
+                if !self.fail_without_room(item)? {
                     self.await_call(work, item, CallKind::Fetch);
                 }
                 Ok(false)
@@ -400,7 +405,7 @@ impl Engine {
         }
         let Candidate { matter, sha256, .. } = *candidate;
         let about = Job::Ask { folder: item.folder, node: item.node, hook: Box::new(hook.clone()), matter, sha256 };
-        let Some(job) = self.start(about)? else {
+        let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else {
             return self.put_off(work, ROOM_AWAITED, "waits", "waits for room to ask a hook");
         };
         let actor = self.actor_of(work)?;

@@ -8,8 +8,9 @@ mod strays;
 
 pub(in crate::engine) use hints::{Expectation, Facts, Location, Mark};
 pub(in crate::engine) use questions::{Complete, Listing, Questions, Shown};
-pub(in crate::engine) use root::RootState;
-pub(in crate::engine) use strays::Strays;
+pub(in crate::engine) use rolling::{Verification, may_compare_again, verification_calls};
+pub(in crate::engine) use root::{REMOTE_GONE, RootAnswer, RootState, looked_at_every};
+pub(in crate::engine) use strays::{StrayAnswer, Strays};
 
 use super::Engine;
 use super::learn::Source;
@@ -248,8 +249,8 @@ impl Engine {
         }
     }
 
-    /// An item that is to be looked at waits while its folder is about to be listed, which may answer for it as well.
-    pub(super) fn waits_for_listing(&mut self, item: &ItemRow) -> Result<bool> {
+    /// Lets an item that is to be looked at wait while its folder is about to be listed, which may answer for it as well. Whether it waits.
+    pub(super) fn await_listing(&mut self, item: &ItemRow) -> Result<bool> {
         let expected = self.questions.expected(item.node).and_then(|expected| expected.place.as_ref());
         let parents = [expected.map(|(parent, _)| *parent), item.remote.parent];
         for parent in parents.into_iter().flatten() {
@@ -276,8 +277,8 @@ impl Engine {
         Ok(())
     }
 
-    /// What was asked for shows nothing of what an event told: it is asked for once more a little later. False if it is not worth it.
-    pub(super) fn asks_again(&mut self, node: NodeId) -> Result<bool> {
+    /// Asks once more, a little later, for an item whose answer showed nothing of what an event told. False if it is not worth it.
+    pub(super) fn ask_again(&mut self, node: NodeId) -> Result<bool> {
         let Some(wait) = self.questions.ask_again_after(node) else { return Ok(false) };
         let Some(work) = self.ctx.store.work(node)? else { return Ok(false) };
         self.ctx.store.want_look(node)?;
@@ -290,7 +291,7 @@ impl Engine {
 }
 
 /// The names that lead from a folder's whole path to a path in it or at it; nothing if it lies elsewhere. Letters' case makes no difference.
-pub(super) fn below<'a>(top: &str, path: &'a str) -> Option<Vec<&'a str>> {
+pub(in crate::engine) fn below<'a>(top: &str, path: &'a str) -> Option<Vec<&'a str>> {
     let names = |path: &'a str| path.split('/').filter(|name| !name.is_empty());
     let mut rest = names(path);
     for name in top.split('/').filter(|name| !name.is_empty()) {

@@ -18,8 +18,14 @@ const WHENS: [(&str, When); 2] = [("before", When::Before), ("after", When::Afte
 const POLICIES: [(&str, Policy); 3] =
     [("block", Policy::Block), ("quarantine", Policy::Quarantine), ("allow", Policy::Allow)];
 
+pub use crate::hook::{DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT};
+
+/// Whether a hook is off.
+const SWITCH: [(&str, bool); 2] = [("on", false), ("off", true)];
+
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
-const MAX_CONCURRENCY: u32 = 64;
+/// The most that can be asked for.
+pub const MAX_CONCURRENCY: u32 = 64;
 /// Files at a scanner at once for each core of this machine, if nobody says: it waits for the scanner most of the time.
 const SCANNED_PER_CORE: u32 = 4;
 /// More often nothing is examined again.
@@ -41,11 +47,17 @@ pub struct ReadHook {
     account: Option<String>,
     spots: HashMap<&'static str, Spot>,
     settings: Option<HookSettings>,
+    is_off: bool,
 }
 
 /// The hooks of which nothing essential is missing.
 pub fn settings(reads: Vec<ReadHook>) -> Vec<HookSettings> {
     reads.into_iter().filter_map(|read| read.settings).collect()
+}
+
+/// The names of those that are switched off.
+pub fn switched_off(reads: &[ReadHook]) -> Vec<String> {
+    reads.iter().filter(|read| read.is_off).map(|read| read.name.clone()).collect()
 }
 
 /// Reads one block.
@@ -107,7 +119,7 @@ pub fn hook(mut block: Block<'_, '_>) -> ReadHook {
     let quarantine_remote =
         block.text("quarantine_remote", |text| before_only().and_then(|()| self::quarantine_remote(text)));
     let quarantine_keep = block.text("quarantine_keep", |text| before_only().and_then(|()| value::duration(text)));
-    let scan_existing = block.flag("scan_existing", before_only);
+    let scan_existing = block.flag_if("scan_existing", before_only);
     let rescan = rescan(&block.texts("rescan", |text| before_only().and_then(|()| rescan_word(text).map(drop))));
     let concurrency = block.number("concurrency", 1..=MAX_CONCURRENCY);
     let per_minute = block.number("per_minute", 1..=u32::MAX);
@@ -116,6 +128,7 @@ pub fn hook(mut block: Block<'_, '_>) -> ReadHook {
     if let (Some(spot), Err(wrong)) = (attempts_spot, after_only()) {
         block.complain_at(&spot, wrong);
     }
+    let is_off = block.text("switch", |text| value::word(text, &SWITCH)).unwrap_or(false);
     block.finish();
 
     let settings = match (name.clone(), when, call) {
@@ -142,7 +155,7 @@ pub fn hook(mut block: Block<'_, '_>) -> ReadHook {
         }
         _ => None,
     };
-    ReadHook { name: name.unwrap_or_default(), on, folder, account, spots, settings }
+    ReadHook { name: name.unwrap_or_default(), on, folder, account, spots, settings, is_off }
 }
 
 fn listen(text: &str, when: Option<When>) -> Result<Listen, Wrong> {
@@ -217,7 +230,7 @@ fn call(block: &mut Block<'_, '_>) -> Option<Call> {
         block.complain_at(&spot, Wrong::new(format!("more than {MAX_ARGUMENTS} arguments")));
     }
     let run_only = || if has_run { Ok(()) } else { Err(Wrong::new("this key goes with `run` only")) };
-    let worker = block.flag("worker", run_only);
+    let worker = block.flag_if("worker", run_only);
     let scan = block.text("scan", scanner);
     let url = block.text("url", value::delivery_url);
     let url_only = || if has_url { Ok(()) } else { Err(Wrong::new("this key goes with `url` only")) };

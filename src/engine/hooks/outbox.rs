@@ -2,12 +2,28 @@
 
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use super::line::Trial;
+use super::{SCANNER_DOWN, basis_digest, content_id};
+use crate::command::Answer;
 use crate::deed::Deed;
+use crate::engine::effect::{Effect, HookOrder, Notice};
+use crate::engine::{Engine, Job, millis};
+use crate::hook::document::{AccountPart, Actor, Document, ItemPart, SCHEMA};
+use crate::hook::select::Happening;
+use crate::hook::{self, HookKind, HookSettings, Verdict, When};
 use crate::id::AccountId;
+use crate::id::FolderId;
+use crate::path::RelPath;
+use crate::store::Result;
+use crate::store::examined::Examiner;
 use crate::store::hooks::NewDelivery;
+use crate::store::hooks::{NewRun, said};
 use crate::store::intents::IntentRow;
+use crate::store::items::ItemRow;
+use crate::store::work::WorkRow;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// Hooks that may stand between a change and its cause; one more is not called by itself.
 const DEPTH_MOST: u32 = 8;
@@ -326,7 +342,7 @@ impl Engine {
             match trial {
                 Trial::Probe(hook) => {
                     let name = hook.name.clone();
-                    match self.start(Job::Probe { hook: hook.clone() })? {
+                    match self.jobs.start(&mut self.ctx.store, Job::Probe { hook: hook.clone() })? {
                         Some(job) => self.ctx.out.push(Effect::ProbeHook { job, hook }),
                         None => self.hooks.lines.probed(&name),
                     }
@@ -388,7 +404,7 @@ impl Engine {
     }
 
     fn examine_file_again(&mut self, item: &ItemRow, path: &str) -> Result<Answer> {
-        let shown = self.shown_path(item)?;
+        let shown = self.ctx.shown_path(item)?;
         let judges = self.judges_of(item.folder, HookKind::FileDownload, &shown);
         if judges.is_empty() {
             return Ok(Answer::Refused { message: format!("no `before` hook covers {path}") });
@@ -430,7 +446,10 @@ impl Engine {
                     self.ctx.store.bury_delivery(row.delivery, "its document cannot be read")?;
                     continue;
                 };
-                let Some(job) = self.start(Job::Tell { delivery: row.delivery, hook: Box::new(hook.clone()) })? else {
+                let Some(job) = self
+                    .jobs
+                    .start(&mut self.ctx.store, Job::Tell { delivery: row.delivery, hook: Box::new(hook.clone()) })?
+                else {
                     return Ok(());
                 };
                 document.attempt = row.attempts + 1;

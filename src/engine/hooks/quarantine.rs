@@ -1,9 +1,26 @@
 //! What follows from verdicts, and what was rejected: out of the folder, never fetched again, and what people decide about it.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
-use crate::store::items::Presence;
-use rounds::Reached;
+use std::time::Duration;
+
+use super::outbox::Story;
+use super::question::{Candidate, Matter};
+use super::rounds::Reached;
+use super::{INSPECTED_AGAIN_MS, QUARANTINED, ROOM_AWAITED, basis_digest, content_id, verdict_key};
+use crate::command::Answer;
+use crate::deed::{Base, DiskError};
+use crate::engine::disk::Want;
+use crate::engine::effect::{Effect, Notice, Task};
+use crate::engine::{Engine, Job, Phase, millis};
+use crate::hook::{self, HookKind, HookSettings, Policy, QuarantineRemote, Verdict, When};
+use crate::id::{FolderId, NodeId, Sha256};
+use crate::provider::ProviderError;
+use crate::store::Result;
+use crate::store::examined::Examiner;
+use crate::store::hooks::{NewRun, said};
+use crate::store::items::{ItemRow, LocalRow, Presence};
+use crate::store::quarantine::{NewQuarantine, State};
+use crate::store::work::{Lane, WorkRow};
+use crate::tree::Wall;
 
 /// How long a hook is not asked again about a file of the folder that it does not allow and that stays there.
 const LEFT_RESTS: Duration = Duration::from_mins(10);
@@ -117,7 +134,7 @@ impl Engine {
         (kind, sha256): (HookKind, Sha256),
         effect: &str,
     ) -> Result<()> {
-        let path = self.shown_path(item)?;
+        let path = self.ctx.shown_path(item)?;
         let folder = self.folders.get(&item.folder).map(|folder| folder.settings.name.clone());
         let id = item.id.to_string();
         self.ctx.store.add_run(&NewRun {
@@ -178,8 +195,8 @@ impl Engine {
             return Ok(false);
         };
         let Some(synced) = item.synced.clone() else { return Ok(false) };
-        let (Some(content), Some(place)) = (synced.content, self.place(node)?) else { return Ok(false) };
-        let path = self.shown_path(&item)?;
+        let (Some(content), Some(place)) = (synced.content, self.ctx.place(node)?) else { return Ok(false) };
+        let path = self.ctx.shown_path(&item)?;
         let judges = self.judges_of(id, HookKind::FileDownload, &path);
         let also = self.judges_of(id, HookKind::FileUpload, &path);
         let sha256 = content_id(&item);
@@ -217,7 +234,7 @@ impl Engine {
             stamp: Some(synced.stamp),
         };
         let about = Job::Inspect { folder: id, node, hook: Box::new(hook.clone()), sha256 };
-        let Some(job) = self.start(about)? else { return Ok(true) };
+        let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else { return Ok(true) };
         self.hooks.rounds.ask(&hook.name, node);
         self.hooks.lines.begin(hook, self.ctx.now.mono);
         let order = candidate.order(hook, self.about(&item, 1, None));
@@ -281,7 +298,7 @@ impl Engine {
             Some(Policy::Block) => {
                 // What waits for its verdict goes on waiting; the rest is asked about again with the next round.
                 self.ctx.store.note_left(node, &hook.name, self.ctx.now.wall)?;
-                let path = self.shown_path(&item)?;
+                let path = self.ctx.shown_path(&item)?;
                 let (code, text) = ("hook_found".to_owned(), told(hook, outcome));
                 self.ctx.notice(Notice::Problem { folder: id, path, code, text });
                 Ok(())
@@ -292,8 +309,8 @@ impl Engine {
     /// Begins to move what is in the folder into quarantine: it is copied, and leaves the folder when the copy is durable.
     pub(super) fn seize(&mut self, item: &ItemRow, hook: &HookSettings, outcome: &hook::Outcome) -> Result<()> {
         let Some(synced) = &item.synced else { return Ok(()) };
-        let (Some(content), Some(place)) = (&synced.content, self.place(item.node)?) else { return Ok(()) };
-        let path = self.shown_path(item)?;
+        let (Some(content), Some(place)) = (&synced.content, self.ctx.place(item.node)?) else { return Ok(()) };
+        let path = self.ctx.shown_path(item)?;
         let Some(name) = self.folders.get(&item.folder).map(|folder| folder.settings.name.clone()) else {
             return Ok(());
         };
@@ -321,7 +338,9 @@ impl Engine {
         })?;
         let remote = hook.quarantine_remote.clone();
         let about = Job::Quarantine { folder: item.folder, node: item.node, number, remote, seized: true };
-        let Some(job) = self.start(about)? else { return self.ctx.store.forget_quarantined(number) };
+        let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else {
+            return self.ctx.store.forget_quarantined(number);
+        };
         let sidecar = serde_json::json!({
             "schema": 1, "number": number, "folder": name, "path": path, "item": item.id.to_string(),
             "version": content.version, "sha256": sha256.to_string(), "size": content.size, "hook": hook.name,
@@ -357,7 +376,7 @@ impl Engine {
         hook: &HookSettings,
         outcome: &hook::Outcome,
     ) -> Result<()> {
-        let path = self.shown_path(item)?;
+        let path = self.ctx.shown_path(item)?;
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(()) };
         let Some((staged, content)) = folder.staged.get(&item.node).cloned() else {
             self.schedule.make_ready(item.node, work.lane);
@@ -384,7 +403,7 @@ impl Engine {
         })?;
         let remote = hook.quarantine_remote.clone();
         let about = Job::Quarantine { folder: item.folder, node: item.node, number, remote, seized: false };
-        let Some(job) = self.start(about)? else {
+        let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else {
             self.ctx.store.forget_quarantined(number)?;
             return self.put_off(work, ROOM_AWAITED, "waits", "waits for room to go to quarantine");
         };
@@ -420,7 +439,7 @@ impl Engine {
             self.ctx.store.forget_quarantined(number)?;
             if seized && self.ctx.store.work(node)?.is_none() {
                 let path =
-                    self.ctx.store.item(node)?.map(|item| self.shown_path(&item)).transpose()?.unwrap_or_default();
+                    self.ctx.store.item(node)?.map(|item| self.ctx.shown_path(&item)).transpose()?.unwrap_or_default();
                 let text = format!("cannot be put into quarantine, and is examined again later: {error}");
                 self.ctx.notice(Notice::Problem { folder: id, path, code: "quarantine".into(), text });
                 return Ok(());
@@ -463,7 +482,9 @@ impl Engine {
             return;
         }
         let Some(account) = self.folders.get(&id).map(|folder| folder.account) else { return };
-        let Ok(Some(job)) = self.start(Job::Dispose { folder: id, node: item.node }) else { return };
+        let Ok(Some(job)) = self.jobs.start(&mut self.ctx.store, Job::Dispose { folder: id, node: item.node }) else {
+            return;
+        };
         let task = Task::Dispose {
             item: item.id.clone(),
             name: item.remote.name.clone(),
@@ -482,7 +503,7 @@ impl Engine {
     ) -> Result<()> {
         let Some(item) = self.ctx.store.item(node)? else { return Ok(()) };
         if let Err(error) = result {
-            let path = self.shown_path(&item)?;
+            let path = self.ctx.shown_path(&item)?;
             let text = format!("the cloud's copy of a quarantined file stays: {error}");
             self.ctx.notice(Notice::Problem { folder: id, path, code: "quarantine_remote".into(), text });
             return Ok(());

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::engine::Input;
 use crate::engine::input::{Now, Outcome, Wishes};
+use crate::engine::{Effect, Engine, Input};
 use crate::events::long_poll::NET_UNDER_LONG_POLL;
+use crate::events::{EventKind, EventPage, RemoteEvent, Subject};
 use crate::id::{EventId, ItemId};
-use crate::provider::HashKind;
+use crate::provider::{HashKind, Wake};
 use crate::report::NO_LONG_POLL;
 use crate::settings::{BoxStream, Suppress};
 use crate::store::Store;
@@ -55,6 +56,7 @@ fn settings(provider: ProviderName, calls_per_day: Option<u32>) -> AccountSettin
         transfers: 4,
         bandwidth_down: None,
         bandwidth_up: None,
+        quiet: None,
         ca_file: None,
         proxy: None,
     }

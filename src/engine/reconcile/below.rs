@@ -1,12 +1,17 @@
 //! What is in a folder that goes: what the stream says of it, who has to leave it first, and who is not there with it.
 
-#[allow(clippy::wildcard_imports, reason = "a part of its parent, with the same words")]
-use super::*;
+use std::time::Duration;
+
 use crate::engine::hooks::{Candidate, Matter, Walk, basis_digest, content_id};
+use crate::engine::{Engine, ITEMS_PER_STEP, ROWS_PER_STEP};
 use crate::hook::{HookSettings, When};
-use crate::id::Sha256;
-use crate::path::RelPath;
+use crate::id::{NodeId, Sha256};
+use crate::path::{Name, RelPath};
+use crate::plan::Action;
 use crate::settings::Mode;
+use crate::store::Result;
+use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
+use crate::store::work::{Ask, Lane, WorkRow, WorkState};
 
 /// Folders above an item that are looked through.
 const ABOVE_MOST: usize = 64;
@@ -22,8 +27,8 @@ enum AtHome {
 }
 
 impl Engine {
-    /// Whether nobody sits in a directory any more. If somebody does, waits for him to go.
-    pub(in crate::engine) fn is_vacated(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+    /// Lets a directory wait until nothing of ours is in it. True if nothing is.
+    pub(in crate::engine) fn vacate(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         if let Some(comes) = self.comes_into(item).map(|comes| self.ctx.store.item(comes)).transpose()?.flatten() {
             // Whatever is to become of it there, it must find its directory in the books.
             self.await_node(work, &comes)?;
@@ -103,7 +108,7 @@ impl Engine {
     }
 
     /// Waits for a folder above an item that an event said is gone, if that one is asked about or its descendants are being told.
-    pub(in crate::engine) fn waits_for_gone_folder(&mut self, work: &WorkRow, item: &ItemRow) -> Result<bool> {
+    pub(in crate::engine) fn await_gone_folder(&mut self, work: &WorkRow, item: &ItemRow) -> Result<bool> {
         if !self.questions.expected(item.node).is_some_and(|expected| expected.gone) {
             return Ok(false);
         }
@@ -169,13 +174,13 @@ impl Engine {
         if self.policy(item.folder).mode == Mode::Upload {
             return Ok(true);
         }
-        let Some(above) = self.place(parent)? else { return Ok(true) };
+        let Some(above) = self.ctx.place(parent)? else { return Ok(true) };
         self.may_be_called(item, work, Matter::Renamed, &above.path.join(name))
     }
 
     /// Whether the cloud may get to know something by the place that it has on disk.
     pub(in crate::engine) fn may_move_up(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
-        let Some(place) = self.place(item.node)? else { return Ok(true) };
+        let Some(place) = self.ctx.place(item.node)? else { return Ok(true) };
         self.may_be_called(item, work, Matter::Leaving, &place.path)
     }
 
@@ -183,7 +188,7 @@ impl Engine {
         if self.hooks.selector.is_empty() {
             return Ok(true);
         }
-        let Some(from) = self.place(item.node)? else { return Ok(true) };
+        let Some(from) = self.ctx.place(item.node)? else { return Ok(true) };
         if item.id.is_folder() {
             return self.may_take_along(item, work, matter, to);
         }
@@ -244,9 +249,9 @@ impl Engine {
         }
         let here = match matter {
             // The cloud knows it by the name that it had.
-            Matter::Leaving => self.shown_path(item)?,
+            Matter::Leaving => self.ctx.shown_path(item)?,
             Matter::Staged | Matter::Renamed => {
-                self.place(item.node)?.map_or_else(String::new, |place| place.path.to_string())
+                self.ctx.place(item.node)?.map_or_else(String::new, |place| place.path.to_string())
             }
         };
         let mut walk = self

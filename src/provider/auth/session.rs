@@ -215,7 +215,7 @@ impl Session {
                     self.counter.set_quota(quota);
                 }
             }
-            Err(error) => tracing::debug!(operation = call.operation, %error, "no answer"),
+            Err(error) => tracing::debug!(operation = call.operation, error = format!("{error:#}"), "no answer"),
         }
         sent.map_err(|error| name(call, error))
     }
