@@ -73,6 +73,11 @@ pub enum Command {
         /// Its number.
         number: i64,
     },
+    /// Have `before` hooks examine again what is on disk.
+    Rescan {
+        /// The absolute local path of a file, or of a watched folder; nothing means everything.
+        path: Option<String>,
+    },
     /// Tell `after` hooks again.
     ReplayHooks {
         /// The delivery of this run; nothing means everything that was given up.

@@ -154,7 +154,7 @@ impl Engine {
         let folders = self.folders.values().filter_map(|folder| folder.deadline(self.ask_at(folder.account)));
         let scans = self.folders.keys().filter_map(|id| self.scan_deadline(*id));
         let due = self.next_due_mono();
-        accounts.chain(folders).chain(scans).chain(due).chain(self.hooks.wake_at).min()
+        accounts.chain(folders).chain(scans).chain(due).chain(self.hooks.wake_at()).min()
     }
 
     fn next_due_mono(&self) -> Option<u64> {
@@ -178,12 +178,17 @@ impl Engine {
     /// How accounts and folders are.
     pub fn health(&self) -> Health {
         let accounts = self.accounts.iter().map(|(id, account)| (*id, account.health(self.ctx.now)));
-        let folders =
-            self.folders.iter().map(|(id, folder)| (*id, folder.degraded.clone().or_else(|| folder.unwatched.clone())));
+        let folders = self.folders.iter().map(|(id, folder)| {
+            let account = self.accounts.get(&folder.account).map(|account| account.settings.name.as_str());
+            let scanner = || self.hooks.trouble(&folder.settings.name, account?);
+            let degraded = folder.degraded.clone().or_else(scanner);
+            (*id, degraded.or_else(|| folder.unwatched.clone()))
+        });
         let unopened = self.folders.iter().filter(|(_, folder)| !folder.watched || !folder.is_open());
         Health {
             accounts: accounts.collect(),
             folders: folders.collect(),
+            scanners: self.hooks.scanners(),
             unopened: unopened.map(|(id, _)| *id).collect(),
         }
     }
@@ -283,12 +288,16 @@ impl Engine {
             (Job::Deeds { folder, intents, again }, Outcome::Deeds(results)) => {
                 self.deeds_done(folder, intents, results, again)
             }
-            (Job::Ask { folder, node, hook, kind, sha256 }, Outcome::Hooked(outcome)) => {
-                self.asked(folder, node, &hook, kind, sha256, &outcome)
+            (Job::Ask { folder, node, hook, matter, sha256 }, Outcome::Hooked(outcome)) => {
+                self.asked(folder, node, &hook, matter, sha256, &outcome)
             }
+            (Job::Inspect { folder, node, hook, sha256 }, Outcome::Hooked(outcome)) => {
+                self.has_inspected(folder, node, &hook, sha256, &outcome)
+            }
+            (Job::Probe { hook }, Outcome::Hooked(outcome)) => self.probed_hook(&hook, &outcome),
             (Job::Tell { delivery, hook }, Outcome::Hooked(outcome)) => self.told_hook(delivery, &hook, &outcome),
-            (Job::Quarantine { folder, node, number, remote }, Outcome::Quarantined(result)) => {
-                self.quarantine_done(folder, node, number, &remote, result)
+            (Job::Quarantine { folder, node, number, remote, seized }, Outcome::Quarantined(result)) => {
+                self.quarantine_done(folder, node, number, (&remote, seized), result)
             }
             (Job::Dispose { folder, node }, Outcome::Disposed(result)) => self.disposed(folder, node, result),
             (Job::Scan { folder, scan }, Outcome::Scanned(result)) => self.scanned(folder, scan, result),

@@ -11,7 +11,7 @@ mod state;
 mod why;
 
 pub use figures::MetricsFormat;
-pub use hooks::{HookRunQuery, HookRunRow, QuarantineReport};
+pub use hooks::{HookRunQuery, HookRunRow, QuarantineReport, ScannerStatus};
 pub use state::FolderState;
 pub use why::{Why, WhyFacts, WhyKept, WhySide};
 
@@ -41,6 +41,9 @@ pub struct Status {
     pub held: u64,
     /// Items with a problem.
     pub problems: u64,
+    /// The scanners that are asked in their own protocol.
+    #[serde(default)]
+    pub scanners: Vec<ScannerStatus>,
 }
 
 /// A degraded state: always with a name, a cause and a next step.

@@ -12,6 +12,7 @@ use crate::id::Generation;
 pub mod accounts;
 pub mod browse;
 pub mod conflicts;
+pub mod examined;
 pub mod expected;
 pub mod figures;
 pub mod folders;

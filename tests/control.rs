@@ -35,6 +35,7 @@ impl Reports for MadeUp {
             folders: vec![],
             held: 0,
             problems: 0,
+            scanners: Vec::new(),
         })
     }
 

@@ -24,6 +24,8 @@ use crate::service;
 use crate::settings::{AccountSettings, FolderSettings};
 use crate::tree::Wall;
 
+mod scanners;
+
 /// Where Linux systems keep the certificates that they trust.
 const CA_PLACES: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -135,6 +137,7 @@ pub async fn examine(places: &Places) -> Vec<Check> {
     for folder in &config.folders {
         directory(&mut list, folder);
     }
+    scanners::look(&mut list, &config, places).await;
     marks(&mut list, places);
     watches(&mut list);
     watching(&mut list);

@@ -298,6 +298,7 @@ mod tests {
             folders,
             held: 0,
             problems: 0,
+            scanners: Vec::new(),
         }
     }
 

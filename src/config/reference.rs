@@ -312,6 +312,61 @@ fn hook_keys() -> Vec<Key> {
             "A program and its arguments; there is no shell.",
         ),
         hook.key(
+            "worker",
+            Kind::Flag,
+            "worker = true",
+            "The program stays, and is asked about one file after the other: a document a line, a verdict a line.",
+        )
+        .default("false"),
+        hook.key(
+            "scan",
+            Kind::Text,
+            "scan = \"clamd\"",
+            "A scanner in its own protocol: `clamd`, `clamd:/path/of/socket`, `clamd://host:port`, `icap://host/service` or \
+            `icaps://…`. Such a hook is a `before` hook for downloads and uploads unless it says otherwise.",
+        ),
+        hook.key(
+            "scan_existing",
+            Kind::Flag,
+            "scan_existing = true",
+            "Whether what is in the folder already is examined too; scanners do so unless you say otherwise.",
+        ),
+        hook.key(
+            "rescan",
+            Kind::List,
+            "rescan = [\"7d\", \"signatures\"]",
+            "When what was allowed is examined again: after this long, or when the scanner has other signatures.",
+        )
+        .default("[]"),
+        hook.key(
+            "action",
+            Kind::List,
+            "action = [\"created\", \"deleted\"]",
+            "Only what was `created`, `updated`, `deleted`, `renamed`, `moved` or `restored`; for `after` hooks.",
+        )
+        .default("[]"),
+        hook.key(
+            "format",
+            Kind::Word,
+            "format = \"cloudevents\"",
+            "How the document is wrapped: as it is, as a CloudEvent in the body, or with its attributes in headers.",
+        )
+        .words(&["document", "cloudevents", "cloudevents-binary"])
+        .default(quoted("document")),
+        hook.key("proxy", Kind::Text, "proxy = \"http://proxy.example.com:3128\"", "The proxy to this server."),
+        hook.key(
+            "ca_file",
+            Kind::Text,
+            "ca_file = \"/etc/ssl/certs/inhouse.pem\"",
+            "Certificates that are trusted, in PEM; with `url` besides the system's, with `scan` instead of them.",
+        ),
+        hook.key(
+            "client_cert",
+            Kind::Text,
+            "client_cert = \"credential:me\"",
+            "The credential with our own certificate and its key, in PEM.",
+        ),
+        hook.key(
             "url",
             Kind::Text,
             "url = \"https://example.com/hook\"",
@@ -456,9 +511,11 @@ mod tests {
                 (vec!["provider"], "provider = \"egnyte\"\ndomain = \"acme.egnyte.com\"\n")
             }
             ("", "web_tls" | "web_password_hash" | "web_names") => (vec![], "web = \"127.0.0.1:8477\"\n"),
-            ("hook", "url") => (vec!["run"], ""),
-            ("hook", "expect_status" | "headers" | "sign") => (vec!["run"], "url = \"https://example.com/\"\n"),
-            ("hook", "attempts") => (vec!["when", "on"], "when = \"after\"\non = [\"file.created\"]\n"),
+            ("hook", "url" | "scan") => (vec!["run"], ""),
+            ("hook", "expect_status" | "headers" | "sign" | "format" | "proxy" | "ca_file" | "client_cert") => {
+                (vec!["run"], "url = \"https://example.com/\"\n")
+            }
+            ("hook", "attempts" | "action") => (vec!["when", "on"], "when = \"after\"\non = [\"file.created\"]\n"),
             _ => (vec![], ""),
         }
     }

@@ -321,6 +321,7 @@ impl Running {
             problems: problems.len() as u64,
             accounts,
             folders,
+            scanners: health.map(|health| health.scanners.clone()).unwrap_or_default(),
         })
     }
 }

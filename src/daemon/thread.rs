@@ -207,7 +207,7 @@ impl Control {
                 }
                 Ok(Message::Reconfigure(config)) => self.config = *config,
                 // Nothing is decided now, and whoever asks hears so by being let go.
-                Ok(Message::Input(_) | Message::Heard(_)) => {}
+                Ok(Message::Input(_) | Message::Together(_) | Message::Heard(_)) => {}
                 Err(RecvTimeoutError::Timeout) => return false,
             }
         }
@@ -257,12 +257,8 @@ impl Control {
         let until = Instant::now() + BATCH_TIME;
         while let Some(message) = next {
             match message {
-                Message::Input(input) => {
-                    if let Input::Done { job, .. } = &input {
-                        self.world.done(*job);
-                    }
-                    batch.push(input);
-                }
+                Message::Input(input) => self.take(batch, input),
+                Message::Together(inputs) => inputs.into_iter().for_each(|input| self.take(batch, input)),
                 Message::Command(command, answer) => {
                     let ticket = self.world.expect_answer(answer);
                     batch.push(Input::Command { ticket, command });
@@ -283,6 +279,13 @@ impl Control {
             batch.extend(self.world.usage());
         }
         true
+    }
+
+    fn take(&mut self, batch: &mut Vec<Input>, input: Input) {
+        if let Input::Done { job, .. } = &input {
+            self.world.done(*job);
+        }
+        batch.push(input);
     }
 
     fn wishes(&self) -> Wishes {

@@ -85,6 +85,7 @@ impl Reports for Unstarted {
             folders,
             held: 0,
             problems: 0,
+            scanners: Vec::new(),
         })
     }
 

@@ -11,10 +11,12 @@ use tokio_util::task::TaskTracker;
 
 mod hooks;
 mod upward;
+mod verdicts;
 
 pub use self::hooks::HookKit;
 
 use self::upward::SessionNotes;
+use self::verdicts::Verdicts;
 use super::bandwidth::Bandwidth;
 use super::fetch::{self, Broken, FetchError};
 use super::looking::Watches;
@@ -46,6 +48,8 @@ const NOTICES_KEPT: usize = 4_096;
 pub enum Message {
     /// An input of the engine.
     Input(Input),
+    /// Inputs that are decided on in one step.
+    Together(Vec<Input>),
     /// A command, with the way back for its answer.
     Command(crate::command::Command, oneshot::Sender<Answer>),
     /// Answered when everything that came before is decided and committed.
@@ -124,6 +128,7 @@ pub struct World {
     notices: broadcast::Sender<Notice>,
     meters: Meters,
     hooks: HookKit,
+    verdicts: Verdicts,
     accounts: HashMap<AccountId, Account>,
     folders: OpenFolders,
     watches: Watches,
@@ -166,9 +171,10 @@ impl World {
         hooks: HookKit,
     ) -> Self {
         Self {
-            runtime,
             watches: Watches::default(),
             sessions: SessionNotes::new(inputs.clone()),
+            verdicts: Verdicts::new(inputs.clone(), &runtime),
+            runtime,
             inputs,
             credentials,
             counters,
@@ -315,6 +321,10 @@ impl World {
                 }
             }),
             Effect::Hook { job, order } => self.hook(job, *order),
+            Effect::ProbeHook { job, hook } => self.probe_hook(job, *hook),
+            Effect::Seize { job, folder, number, at, sha256, sidecar } => {
+                self.seize(job, folder, number, (at, sha256), sidecar);
+            }
             Effect::Quarantine { job, folder, number, staged, sidecar } => {
                 self.quarantine(job, folder, number, staged, sidecar);
             }

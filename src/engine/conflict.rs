@@ -86,7 +86,7 @@ impl Engine {
         }
     }
 
-    fn await_read(&mut self, item: &ItemRow) {
+    pub(super) fn await_read(&mut self, item: &ItemRow) {
         self.schedule.set_phase(item.node, Phase::AwaitRead);
         if let Some(folder) = self.folders.get_mut(&item.folder) {
             folder.readers.push_back(item.node);
@@ -207,6 +207,9 @@ impl Engine {
         };
         self.put_synced(item, Some(&synced))?;
         self.rebase(item.node, Some(&seat), edit.filter(|_| moved))?;
+        if item.synced.is_none() {
+            self.examine_later(item.node)?;
+        }
         self.schedule.note_done(item.node, "already there");
         self.make_ready_again(work);
         Ok(())
@@ -231,6 +234,9 @@ impl Engine {
 
     /// What the disk has goes aside under another name, and the item becomes the cloud's.
     fn part(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
+        if !self.may_part(item, work)? {
+            return Ok(());
+        }
         let Some((parent, name)) = self.copy_place(item)? else { return self.wait_for_scans(work) };
         self.want(item, work, Want::Part { parent, name })
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{AccountId, FolderId};
-use crate::report::{Budget, Degraded};
+use crate::report::{Budget, Degraded, ScannerStatus};
 use crate::tree::Wall;
 
 /// How one account is.
@@ -30,6 +30,8 @@ pub struct Health {
     pub accounts: BTreeMap<AccountId, AccountHealth>,
     /// What is wrong with folders; those that are well are named with nothing.
     pub folders: BTreeMap<FolderId, Option<Degraded>>,
+    /// Scanners.
+    pub scanners: Vec<ScannerStatus>,
     /// Folders whose disk is not looked at (yet): nothing is known of what happens there.
     pub unopened: BTreeSet<FolderId>,
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::hooks::Matter;
 use super::local::Scan;
 use super::remote::Listing;
 use super::slots::{Slot, Slots};
-use crate::hook::{HookKind, HookSettings, QuarantineRemote};
+use crate::hook::{HookSettings, QuarantineRemote};
 use crate::id::{AccountId, FolderId, Generation, JobId, NodeId, Sha256};
 use crate::store::intents::IntentRow;
 use crate::store::{Result, Store};
@@ -32,8 +33,10 @@ pub(in crate::engine) enum Job {
     Look { account: AccountId, node: NodeId },
     Fetch { account: AccountId, folder: FolderId, node: NodeId, content: SyncedContent },
     Deeds { folder: FolderId, intents: Vec<IntentRow>, again: bool },
-    Ask { folder: FolderId, node: NodeId, hook: Box<HookSettings>, kind: HookKind, sha256: Sha256 },
-    Quarantine { folder: FolderId, node: NodeId, number: i64, remote: QuarantineRemote },
+    Ask { folder: FolderId, node: NodeId, hook: Box<HookSettings>, matter: Matter, sha256: Sha256 },
+    Inspect { folder: FolderId, node: NodeId, hook: Box<HookSettings>, sha256: Sha256 },
+    Probe { hook: Box<HookSettings> },
+    Quarantine { folder: FolderId, node: NodeId, number: i64, remote: QuarantineRemote, seized: bool },
     Dispose { folder: FolderId, node: NodeId },
     Tell { delivery: i64, hook: Box<HookSettings> },
     Scan { folder: FolderId, scan: Scan },
@@ -159,6 +162,8 @@ fn job_slot(job: &Job) -> Option<Slot> {
         | Job::Dispose { .. }
         | Job::Deeds { .. }
         | Job::Ask { .. }
+        | Job::Inspect { .. }
+        | Job::Probe { .. }
         | Job::Tell { .. } => None,
     }
 }
@@ -177,6 +182,7 @@ fn job_folder(job: &Job) -> Option<FolderId> {
         | Job::Write { folder, .. }
         | Job::Deeds { folder, .. }
         | Job::Ask { folder, .. }
+        | Job::Inspect { folder, .. }
         | Job::Quarantine { folder, .. }
         | Job::Dispose { folder, .. } => Some(*folder),
         Job::Identify(_)
@@ -187,6 +193,7 @@ fn job_folder(job: &Job) -> Option<FolderId> {
         | Job::CheckCursor(_)
         | Job::Wait(_)
         | Job::Look { .. }
+        | Job::Probe { .. }
         | Job::Tell { .. } => None,
     }
 }
@@ -215,6 +222,9 @@ fn job_nodes(job: &Job) -> Vec<NodeId> {
         | Job::Size(..)
         | Job::Root(..)
         | Job::Dispose { .. }
+        // What is examined in the background is not worked on for that.
+        | Job::Inspect { .. }
+        | Job::Probe { .. }
         | Job::Tell { .. } => Vec::new(),
     }
 }

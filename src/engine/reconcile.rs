@@ -113,6 +113,9 @@ impl Engine {
             self.rest(node);
             return Ok(());
         }
+        if self.leaves_for_quarantine(&item, &work)? {
+            return Ok(());
+        }
         if let Some(mark) = work.mark {
             if self.goes_with_gone_folder(&item)? {
                 self.forget_expected(node)?;
@@ -167,7 +170,10 @@ impl Engine {
                 Ok(())
             }
             Action::Move { parent, name } => {
-                if self.make_way(&item, &work, parent, &name)? && self.untangle(&item, &work, parent)? {
+                if self.make_way(&item, &work, parent, &name)?
+                    && self.untangle(&item, &work, parent)?
+                    && self.may_move(&item, &work, parent, &name)?
+                {
                     self.want(&item, &work, Want::Move { parent, name })?;
                 }
                 Ok(())

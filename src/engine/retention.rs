@@ -122,8 +122,12 @@ impl Retention {
             at: ctx.now.wall,
         })?;
         self.kept.insert(id, held.saturating_add(displaced.size));
-        if reason == Reason::Expired {
-            // The cloud has it, in this very version: nothing is lost with the local copy.
+        let is_in_quarantine = match ours {
+            Some(ours) => ctx.store.quarantined_version(id, &item.id, &ours.version)?.is_some_and(|row| row.is_away()),
+            None => false,
+        };
+        if reason == Reason::Expired || is_in_quarantine {
+            // The cloud has it, in this very version, or the quarantine: nothing is lost with the local copy.
             return self.give_up(ctx, id, &[Slot { job, size: displaced.size, at: ctx.now.wall }]);
         }
         let Some(settings) = settings else { return Ok(()) };

@@ -110,6 +110,12 @@ impl Engine {
             let text = "the name is not UTF-8, which the cloud cannot hold; rename the file";
             return self.item_failed(item.node, "name_not_utf8", text, None);
         }
+        if matches!(action, Action::MoveRemote { .. })
+            && !self.schedule.is_noted(item.node, Note::AsideRemotely)
+            && !self.may_move_up(item, work)?
+        {
+            return Ok(());
+        }
         let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
         self.schedule.decide(item.node, action);
         self.await_call(work, item, if is_upload { CallKind::Upload } else { CallKind::Question });

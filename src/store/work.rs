@@ -194,7 +194,7 @@ impl Store {
 
     /// Makes ready what is due; how many.
     pub fn wake_due(&mut self, now: Wall, limit: u32) -> Result<usize> {
-        let sql = "SELECT node FROM work WHERE state = 1 AND due <= ?1 ORDER BY due LIMIT ?2";
+        let sql = "SELECT node FROM work WHERE state = 1 AND due <= ?1 ORDER BY due, pos LIMIT ?2";
         let nodes: Vec<i64> = {
             let mut statement = self.conn.prepare_cached(sql)?;
             let rows = statement.query_map(params![now.0, limit], |row| row.get(0))?;
@@ -253,6 +253,15 @@ impl Store {
     /// Makes work due that was put off for one reason.
     pub fn wake_code(&mut self, code: &str) -> Result<()> {
         self.conn.execute("UPDATE work SET due = 0 WHERE state = 1 AND code = ?1", [code])?;
+        Ok(())
+    }
+
+    /// Makes that work due that waits for one hook, all of it or what has waited longest.
+    pub fn wake_hook(&mut self, code: &str, hook: &str, all: bool) -> Result<()> {
+        let sql = "UPDATE work SET due = 0 WHERE node IN (SELECT node FROM work WHERE state = 1 AND code = ?1
+                   AND instr(text, ?2) > 0 ORDER BY pos LIMIT ?3)";
+        let limit = if all { -1 } else { 1 };
+        self.conn.prepare_cached(sql)?.execute(params![code, format!("`{hook}`"), limit])?;
         Ok(())
     }
 

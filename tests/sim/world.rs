@@ -535,7 +535,9 @@ impl World {
                     self.disk.staging.remove(&staged.name);
                 }
             }
-            Effect::Hook { .. } | Effect::Quarantine { .. } => panic!("the simulation has no hooks"),
+            Effect::Hook { .. } | Effect::ProbeHook { .. } | Effect::Quarantine { .. } | Effect::Seize { .. } => {
+                panic!("the simulation has no hooks")
+            }
             Effect::Answer { answer, .. } => self.answers.push(answer),
             Effect::Notice(notice) => self.notices.push(notice),
         }

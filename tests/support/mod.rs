@@ -1,6 +1,7 @@
 //! A test bed: the sandbox cloud in this process, and the real program as a process of its own beside it.
 
 pub mod browser;
+pub mod c_icap;
 pub mod clamd;
 pub mod edits;
 pub mod pty;

@@ -40,7 +40,8 @@ fn hook(config: &Config, name: &str) -> Result<HookSettings, ReportError> {
 
 fn target(call: &Call) -> String {
     match call {
-        Call::Exec { run } => run.join(" "),
+        Call::Exec { run, .. } => run.join(" "),
+        Call::Scan(scanner) => scanner.to_string(),
         Call::Http { url, .. } => url.to_string(),
     }
 }
@@ -331,6 +332,7 @@ async fn is_server(app: &App, wanted: &str) -> Result<(), String> {
     match found.call {
         Call::Http { .. } => Ok(()),
         Call::Exec { .. } => Err("Programs are changed on the machine itself, with `agent set-hook`.".into()),
+        Call::Scan(_) => Err("Scanners are changed on the machine itself, with `agent set-hook`.".into()),
     }
 }
 

@@ -74,7 +74,10 @@ impl Engine {
 
     fn is_staging_full(&self, folder: FolderId) -> bool {
         let fetching = self.jobs.slots().fetching(folder);
-        self.folders.get(&folder).is_some_and(|folder| folder.staged.len() + fetching >= STAGED_MOST)
+        // What waits for hooks does not wait for the disk, and has a limit of its own.
+        let kept = self.hooks.lines.kept(folder);
+        let staged = self.folders.get(&folder).map_or(0, |folder| folder.staged.len());
+        staged.saturating_sub(kept) + fetching >= STAGED_MOST || self.hooks.lines.keeps_enough(folder)
     }
 
     fn next_call(&mut self, id: AccountId, kind: CallKind) -> Option<Waiting> {
@@ -130,7 +133,8 @@ impl Engine {
         if action.writes() {
             return self.release_write(id, &item, &work);
         }
-        let fetch = matches!(action, Action::Fetch { .. });
+        // What is to take the place of an edit is there before the edit leaves its place.
+        let fetch = matches!(action, Action::Fetch { .. } | Action::Part);
         let Some(content) = item.remote.content.clone().filter(|_| fetch) else {
             // What is to be done changed while it waited.
             self.schedule.make_ready(node, work.lane);
@@ -358,6 +362,7 @@ impl Engine {
     }
 
     pub(in crate::engine) fn drop_staged(&mut self, id: FolderId, node: NodeId) {
+        self.hooks.lines.unkeep(id, node);
         let dropped = self.folders.get_mut(&id).and_then(|folder| folder.staged.remove(&node));
         if let Some((staged, _)) = dropped {
             self.ctx.out.push(Effect::DropStaged(id, staged));

@@ -64,14 +64,17 @@ impl Engine {
             self.ctx.out.push(Effect::Close(id));
         }
         for job in self.jobs.of_folder(id) {
-            if let Some(Job::Ask { hook, .. } | Job::Tell { hook, .. }) = self.jobs.take(job) {
-                self.hooks.release(&hook.name);
+            if let Some(Job::Ask { hook, .. } | Job::Inspect { hook, .. } | Job::Tell { hook, .. }) =
+                self.jobs.take(job)
+            {
+                self.hooks.lines.release(&hook.name);
             }
             self.ctx.out.push(Effect::Cancel(job));
         }
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.close();
         }
+        self.hooks.lines.forget_kept(id);
         self.empty_working_set();
     }
 
@@ -80,7 +83,7 @@ impl Engine {
         // The working set does not know its folders: all of it is read again, which costs one pass over what is ready. What a job is
         // under way for stays: its outcome will come.
         self.schedule.clear(&self.jobs.nodes());
-        self.hooks.forget_waiting();
+        self.hooks.forget_work();
         for account in self.accounts.values_mut() {
             account.queues.clear();
         }

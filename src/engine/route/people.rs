@@ -54,6 +54,7 @@ impl Engine {
             }
             Command::DeleteQuarantined { number } => self.decide_quarantine(number, Some(State::Deleted), None),
             Command::RescanQuarantined { number } => self.decide_quarantine(number, None, None),
+            Command::Rescan { path } => self.examine_again(path.as_deref()),
             Command::ReplayHooks { run, hook } => self.replay(run, hook.as_deref()),
             Command::Restore { path } => {
                 let folders = self.folders.iter().map(|(id, folder)| Watched {
