@@ -169,7 +169,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("Look", &["status", "events", "plan", "why", "problems", "doctor", "support", "metrics", "web"]),
     ("Undo", &["versions", "restore", "verify", "db"]),
     ("Hooks", &["add-hook", "hooks", "set-hook", "remove-hook", "test-hook", "hook-runs", "replay"]),
-    ("Decide", &["held", "approve", "reject", "conflicts", "quarantine"]),
+    ("Decide", &["held", "approve", "reject", "conflicts", "quarantine", "rescan"]),
     ("More", &["demo", "sandbox", "completions", "man"]),
 ];
 
