@@ -161,7 +161,7 @@ const ROUTES: &[&str] = &["engine", "engine/route"];
 const SHARES_ENGINE: &[&str] = &[
     "engine/conflict",
     "engine/disk",
-    "engine/disk/surprise",
+    "engine/disk/unexpected",
     "engine/hooks",
     "engine/hooks/outbox",
     "engine/hooks/quarantine",
