@@ -143,7 +143,7 @@ const COMPONENTS: &[(&str, &[&str])] = &[
     ("engine/local/scan", &[]),
     ("engine/disk/batch", &[]),
     ("engine/disk/deeds", &["batch", "ctx", "sides"]),
-    ("engine/jobs", &["local", "remote", "slots"]),
+    ("engine/jobs", &["hooks", "local", "remote", "slots"]),
     ("engine/room", &["ctx"]),
     ("engine/holds", &["ctx"]),
     ("engine/retention", &["ctx", "effect", "holds"]),

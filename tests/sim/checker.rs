@@ -31,7 +31,7 @@ use folder_sync_agent::store::items::{Presence, SeatRow};
 use folder_sync_agent::store::undo::Away;
 
 use super::cloud::{Content, SPECIAL, size_of, watched};
-use super::rest::is_by_design;
+use super::rest::{is_by_design, is_for_another};
 use super::rows::SEEN_WHOLE_WITHIN_MS;
 use super::swarm::Swarm;
 use super::world::{FOLDER, Happening, World};
@@ -101,7 +101,7 @@ impl World {
         for id in &self.cloud.all_ids {
             let Some(item) = self.store().item_by_id(FOLDER, id).unwrap() else { continue };
             let problem = self.store().work(item.node).unwrap().and_then(|work| work.problem);
-            if problem.is_some_and(|(code, _)| is_by_design(&code) || code == "waits") {
+            if problem.is_some_and(|(code, _)| is_by_design(&code) || is_for_another(&code)) {
                 blocked.insert(id.clone());
             }
         }

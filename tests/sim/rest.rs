@@ -55,7 +55,7 @@ impl World {
     fn anybody_waits(&self) -> bool {
         let waits = |node| {
             let problem = self.store().work(node).unwrap().and_then(|work| work.problem);
-            problem.is_some_and(|(code, _)| code == "waits")
+            problem.is_some_and(|(code, _)| is_for_another(&code))
         };
         let planned = self.store().reader().planned(FOLDER).unwrap();
         let item = |id| self.store().item_by_id(FOLDER, id).unwrap();
@@ -107,7 +107,8 @@ impl World {
             planned.retain(|planned| !code(planned.item.node).is_some_and(|code| is_by_design(&code)));
             let by_design = by_design - planned.len();
             // What waits for one that waits for a person waits for that person too.
-            planned.retain(|planned| by_design == 0 || code(planned.item.node).as_deref() != Some("waits"));
+            planned
+                .retain(|planned| by_design == 0 || !code(planned.item.node).is_some_and(|code| is_for_another(&code)));
             if !planned.is_empty() {
                 return Some(format!("planned: {planned:#?}"));
             }
@@ -137,7 +138,7 @@ impl World {
             let Some(work) = self.store().work(item.node).unwrap() else { continue };
             match work.problem.as_ref().map(|(code, _)| code.as_str()) {
                 Some(code) if is_by_design(code) => by_design += 1,
-                Some("waits") => waiting.push(format!("{id} {work:?} {item:?}")),
+                Some(code) if is_for_another(code) => waiting.push(format!("{id} {work:?} {item:?}")),
                 _ => left.push(format!("{id} {work:?} {item:?}")),
             }
         }
@@ -152,4 +153,9 @@ impl World {
 /// Problems that last until a person does something.
 pub fn is_by_design(code: &str) -> bool {
     ["local_in_the_way", "drift", "name_in_cloud"].contains(&code)
+}
+
+/// Codes of what waits for another item, and is well or in trouble with it.
+pub fn is_for_another(code: &str) -> bool {
+    ["waits", "above"].contains(&code)
 }

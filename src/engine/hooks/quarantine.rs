@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::outbox::Story;
-use super::question::{Candidate, Matter};
+use super::question::{Candidate, Matter, told};
 use super::rounds::Reached;
 use super::{INSPECTED_AGAIN_MS, QUARANTINED, ROOM_AWAITED, basis_digest, content_id, verdict_key};
 use crate::command::Answer;
@@ -589,16 +589,5 @@ impl Engine {
             self.reload();
         }
         Ok(Answer::Ok { message })
-    }
-}
-
-/// A verdict in a sentence.
-fn told(hook: &HookSettings, outcome: &hook::Outcome) -> String {
-    let why = said(outcome).or_else(|| outcome.reason.clone()).unwrap_or_else(|| outcome.verdict.to_string());
-    match outcome.verdict {
-        Verdict::Reject | Verdict::Allow => format!("hook `{}` rejects it: {why}", hook.name),
-        Verdict::Unscannable => format!("hook `{}` cannot look into it: {why}", hook.name),
-        Verdict::TimedOut => format!("hook `{}` timed out: {why}", hook.name),
-        Verdict::Error => format!("hook `{}` failed: {}", hook.name, outcome.reason.as_deref().unwrap_or(&why)),
     }
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use crate::engine::effect::HookOrder;
 use crate::hook::document::{AccountPart, Actor, Document, FolderPart, ItemPart, SCHEMA};
-use crate::hook::{HookKind, HookSettings, When};
+use crate::hook::{self, HookKind, HookSettings, Verdict, When};
 use crate::id::{FolderId, ItemId, Sha256, VersionId};
 use crate::path::RelPath;
+use crate::store::hooks::said;
 use crate::tree::{Stamp, Wall};
 
 /// What a hook is asked about.
@@ -105,5 +106,16 @@ impl Candidate {
             file: Some(self.file.clone()),
             stamp: self.stamp,
         }
+    }
+}
+
+/// A verdict in a sentence.
+pub(super) fn told(hook: &HookSettings, outcome: &hook::Outcome) -> String {
+    let why = said(outcome).or_else(|| outcome.reason.clone()).unwrap_or_else(|| outcome.verdict.to_string());
+    match outcome.verdict {
+        Verdict::Reject | Verdict::Allow => format!("hook `{}` rejects it: {why}", hook.name),
+        Verdict::Unscannable => format!("hook `{}` cannot look into it: {why}", hook.name),
+        Verdict::TimedOut => format!("hook `{}` timed out: {why}", hook.name),
+        Verdict::Error => format!("hook `{}` failed: {}", hook.name, outcome.reason.as_deref().unwrap_or(&why)),
     }
 }
