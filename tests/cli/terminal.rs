@@ -43,7 +43,9 @@ fn an_apps_secret_and_a_password_are_not_shown() {
     let url = bed.sandbox.url();
     let login = ["login", "box", "--account", "w", "--api-url", &url, "--ccg", "--subject", "enterprise:1"];
     let mut terminal = at_terminal(&bed, "fresh", &login);
-    terminal.answer("Client ID:", "the-client");
+    terminal.expect("Client ID:");
+    until("a terminal that does not show what is typed", || !terminal.echoes());
+    terminal.type_line("the-client");
     terminal.expect("Client secret (not shown): ");
     until("a terminal that does not show what is typed", || !terminal.echoes());
     terminal.type_line("hidden-secret");

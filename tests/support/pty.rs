@@ -80,6 +80,10 @@ impl Terminal {
     #[track_caller]
     pub fn answer(&mut self, question: &str, line: &str) {
         self.expect(question);
+        if question.contains("not shown") {
+            // Echo goes off after the question is shown, and what was typed before is thrown away.
+            super::until("a terminal that does not show what is typed", || !self.echoes());
+        }
         self.type_line(line);
     }
 
