@@ -262,7 +262,7 @@ impl Session {
             let (mut reading, mut writing) = split(&mut self.stream);
             let written = tokio::select! {
                 biased;
-                read = reading.read_buf(&mut self.read), if count > 0 => {
+                read = reading.read_buf(&mut self.read) => {
                     if read.map_err(Broken::Io)? == 0 {
                         return Err(Broken::Closed);
                     }

@@ -65,9 +65,14 @@ async fn run_with_grace(
 ) -> Outcome {
     let start = Instant::now();
     let run = Uuid::now_v7().to_string();
-    let mut guest = match Guest::start(argv, environment(order, &run), trust, run, launcher).await {
-        Ok(guest) => guest,
-        Err(reason) => return Outcome::failed(reason, start.elapsed()),
+    let begun = timeout_at(start + limit, Guest::start(argv, environment(order, &run), trust, run, launcher)).await;
+    let mut guest = match begun {
+        Ok(Ok(guest)) => guest,
+        Ok(Err(reason)) => return Outcome::failed(reason, start.elapsed()),
+        Err(_) => {
+            let failed = Outcome::failed("the program could not be started in time", start.elapsed());
+            return Outcome { verdict: Verdict::TimedOut, ..failed };
+        }
     };
     let document = order.document.to_json();
     let mut tail = Tail::new(OUTPUT_KEPT_BYTES);

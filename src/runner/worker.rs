@@ -79,13 +79,16 @@ impl Pool {
     pub async fn ask(&self, limit: Duration, order: &Order, trust: Trust, launcher: &Launcher) -> Outcome {
         let start = Instant::now();
         let mut failure = String::new();
-        for _ in 0..ASKED_MOST {
+        for attempt in 0..ASKED_MOST {
             let id = Uuid::now_v7().to_string();
             let question = question(order, &id);
-            let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            // The second one is new: all that rest may have died of the same cause, and none of them of this file.
+            let resting = if attempt == 0 { self.living() } else { None };
             let worker = match resting {
                 Some(worker) => Ok(worker),
-                None => Worker::start(&self.run, trust, launcher).await,
+                None => timeout_at(start + limit, Worker::start(&self.run, trust, launcher))
+                    .await
+                    .unwrap_or_else(|_| Err("the worker could not be started in time".to_owned())),
             };
             let mut worker = match worker {
                 Ok(worker) => worker,
@@ -114,6 +117,17 @@ impl Pool {
             }
         }
         Outcome::failed(failure, start.elapsed())
+    }
+
+    /// A worker that rests and still runs; those that ended are dropped.
+    fn living(&self) -> Option<Worker> {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(mut worker) = resting.pop() {
+            if matches!(worker.child.try_wait(), Ok(None)) {
+                return Some(worker);
+            }
+        }
+        None
     }
 }
 

@@ -16,6 +16,19 @@ const OPTIONS_HOLD_MOST: Duration = Duration::from_mins(5);
 /// The longest line of a chunk's length.
 const CHUNK_LINE_MAX_BYTES: usize = 1024;
 
+/// One infection as `X-Infection-Found` names it.
+fn infection(text: &str) -> (Verdict, String) {
+    let part = |wanted: &str| {
+        text.split(';').find_map(|part| {
+            let (name, value) = part.split_once('=')?;
+            name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim())
+        })
+    };
+    // Type 2 is a container that could not be looked into.
+    let verdict = if part("type") == Some("2") { Verdict::Unscannable } else { Verdict::Reject };
+    (verdict, part("threat").unwrap_or(text).to_owned())
+}
+
 /// The head of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
@@ -63,19 +76,14 @@ impl Head {
 
     /// What the headers say was found.
     pub fn finding(&self) -> Option<(Verdict, String)> {
-        if let Some(found) = self.get("x-infection-found") {
-            let part = |wanted: &str| {
-                found.split(';').find_map(|part| {
-                    let (name, value) = part.split_once('=')?;
-                    name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim())
-                })
-            };
-            // Type 2 is a container that could not be looked into.
-            let verdict = if part("type") == Some("2") { Verdict::Unscannable } else { Verdict::Reject };
-            return Some((verdict, part("threat").unwrap_or(found).to_owned()));
+        let infections =
+            self.headers.iter().filter(|(name, _)| name == "x-infection-found").map(|(_, text)| infection(text));
+        // Several may be named, and one that was found outweighs one that could not be looked into.
+        if let Some(worst) = infections.min_by_key(|(verdict, _)| *verdict != Verdict::Reject) {
+            return Some(worst);
         }
         let named = ["x-virus-id", "x-violations-found", "x-virus-name", "x-block-reason"];
-        if let Some(text) = named.iter().find_map(|name| self.get(name)).filter(|text| !["", "0"].contains(text)) {
+        if let Some(text) = named.iter().filter_map(|name| self.get(name)).find(|text| !["", "0"].contains(text)) {
             return Some((Verdict::Reject, text.to_owned()));
         }
         let info = self.get("x-response-info")?;

@@ -113,7 +113,7 @@ async fn the_zoo_never_gets_anything_through() {
     let at_once = |preview| Manner { options: OPTIONS, preview, rest: "" };
     let without_204 = |rest| Manner { options: OPTIONS_WITHOUT_204, preview: "", rest };
     let page = "6\r\n<html>\r\n0\r\n\r\n";
-    let zoo: [(&str, Manner, Verdict); 24] = [
+    let zoo: [(&str, Manner, Verdict); 26] = [
         ("204 in the preview", at_once(CLEAN), Verdict::Allow),
         ("204 after it", after_preview(CLEAN), Verdict::Allow),
         ("the same back", without_204(answer("", "200 OK", "7\r\ncontent\r\n0\r\n\r\n")), Verdict::Allow),
@@ -130,6 +130,16 @@ async fn the_zoo_never_gets_anything_through() {
             Verdict::Reject,
         ),
         ("found, in a 204", after_preview("ICAP/1.0 204 No Content\r\nX-Virus-ID: Eicar\r\n\r\n"), Verdict::Reject),
+        (
+            "found, behind a header that says no",
+            after_preview("ICAP/1.0 204 No Content\r\nX-Virus-ID: 0\r\nX-Violations-Found: 1\r\n\r\n"),
+            Verdict::Reject,
+        ),
+        (
+            "found, beside a container",
+            after_preview(answer(&format!("X-Infection-Found: Type=2; Threat=Zip;\r\n{found}"), "403 No", page)),
+            Verdict::Reject,
+        ),
         ("other content", after_preview(answer("", "200 OK", "7\r\nCONTENT\r\n0\r\n\r\n")), Verdict::Reject),
         ("less of it", after_preview(answer("", "200 OK", "4\r\ncont\r\n0\r\n\r\n")), Verdict::Reject),
         ("a page", after_preview(answer("", "403 Forbidden", page)), Verdict::Reject),

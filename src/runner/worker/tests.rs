@@ -125,6 +125,18 @@ async fn a_file_that_kills_one_worker_may_pass_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_that_died_while_they_rested_cost_no_file_its_verdict() {
+    let bench = Bench::new();
+    let pool = bench.pool("say('allow'); os._exit(0)");
+    let all = tokio::join!(bench.ask(&pool, AMPLE), bench.ask(&pool, AMPLE), bench.ask(&pool, AMPLE));
+    assert_eq!([all.0.verdict, all.1.verdict, all.2.verdict], [Verdict::Allow; 3]);
+    for _ in 0..3 {
+        let outcome = bench.ask(&pool, AMPLE).await;
+        assert_eq!(outcome.verdict, Verdict::Allow, "{outcome:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_takes_too_long_is_ended_with_what_it_started_and_replaced() {
     let bench = Bench::new();
     let pids = bench.path("pids");
