@@ -92,7 +92,8 @@ impl Store {
 
     /// A hook no longer allows what it allowed of an item, which stays all the same: it is asked again with the next round.
     pub fn note_left(&mut self, node: NodeId, hook: &str, now: Wall) -> Result<()> {
-        let sql = "UPDATE examined SET basis = x'', at = ?3 WHERE node = ?1 AND hook = ?2 AND at > 0";
+        let sql = "UPDATE examined SET basis = x'', signatures = NULL, at = ?3
+                   WHERE node = ?1 AND hook = ?2 AND at > 0";
         self.conn.prepare_cached(sql)?.execute(params![node.0, hook, now.0])?;
         Ok(())
     }

@@ -36,3 +36,11 @@ CREATE INDEX hook_run_hook ON hook_run (hook, at);
 -- What waits for a scanner goes on in its order.
 DROP INDEX work_due;
 CREATE INDEX work_due ON work (due, pos) WHERE state = 1;
+
+-- Listings are read lane by lane: bulk that waits for its share of the budget does not keep news out.
+DROP INDEX listing_order;
+CREATE INDEX listing_order ON listing (lane, pos) WHERE due = 0;
+
+-- Since when a file is in its folder, and who was told of it, is asked by its path.
+CREATE INDEX action_path ON action (folder, path);
+CREATE INDEX delivery_path ON delivery (folder, path) WHERE state = 1;
