@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::outbox::Story;
-use super::question::{Candidate, Matter, told};
+use super::question::{Candidate, Matter, sidecar, told};
 use super::rounds::Reached;
 use super::{INSPECTED_AGAIN_MS, QUARANTINED, ROOM_AWAITED, basis_digest, content_id, verdict_key};
-use crate::command::Answer;
 use crate::deed::{Base, DiskError};
 use crate::engine::disk::Want;
 use crate::engine::effect::{Effect, Notice, Task};
@@ -17,9 +16,9 @@ use crate::provider::ProviderError;
 use crate::store::Result;
 use crate::store::examined::Examiner;
 use crate::store::hooks::{NewRun, said};
-use crate::store::items::{ItemRow, LocalRow, Presence};
+use crate::store::items::{ItemRow, LocalRow};
 use crate::store::quarantine::{NewQuarantine, State};
-use crate::store::work::{Lane, WorkRow};
+use crate::store::work::{Ask, Lane, WorkRow};
 use crate::tree::Wall;
 
 /// How long a hook is not asked again about a file of the folder that it does not allow and that stays there.
@@ -310,6 +309,18 @@ impl Engine {
     pub(super) fn seize(&mut self, item: &ItemRow, hook: &HookSettings, outcome: &hook::Outcome) -> Result<()> {
         let Some(synced) = &item.synced else { return Ok(()) };
         let (Some(content), Some(place)) = (&synced.content, self.ctx.place(item.node)?) else { return Ok(()) };
+        let known = self.ctx.store.quarantined_version(item.folder, &item.id, &content.version)?;
+        match known.map(|row| row.state) {
+            None | Some(State::Released) => {}
+            // The job that moves it goes on with the item. A second one would find no file, and take back what the first one did.
+            Some(State::Moving) => return Ok(()),
+            Some(State::Held | State::Deleted | State::Expired) => {
+                let now = self.ctx.now.wall;
+                self.ctx.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, now)?;
+                self.schedule.make_ready(item.node, Lane::News);
+                return Ok(());
+            }
+        }
         let path = self.ctx.shown_path(item)?;
         let Some(name) = self.folders.get(&item.folder).map(|folder| folder.settings.name.clone()) else {
             return Ok(());
@@ -319,7 +330,7 @@ impl Engine {
         let told = history.told.join(", ");
         let reason = said(outcome).unwrap_or_else(|| outcome.verdict.to_string());
         let sha256 = content_id(item);
-        let number = self.ctx.store.add_quarantine(&NewQuarantine {
+        let new = NewQuarantine {
             folder: item.folder,
             folder_name: &name,
             item: &item.id,
@@ -335,22 +346,27 @@ impl Engine {
             since: history.since,
             actor: history.actor.as_deref(),
             reached: Some(told.as_str()).filter(|told| !told.is_empty()),
-        })?;
+        };
+        let number = self.ctx.store.add_quarantine(&new)?;
         let remote = hook.quarantine_remote.clone();
         let about = Job::Quarantine { folder: item.folder, node: item.node, number, remote, seized: true };
         let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else {
-            return self.ctx.store.forget_quarantined(number);
+            self.ctx.store.forget_quarantined(number)?;
+            return match self.ctx.store.work(item.node)? {
+                Some(work) => self.put_off(&work, ROOM_AWAITED, "waits", "waits for room to go to quarantine"),
+                None => Ok(()),
+            };
         };
-        let sidecar = serde_json::json!({
-            "schema": 1, "number": number, "folder": name, "path": path, "item": item.id.to_string(),
-            "version": content.version, "sha256": sha256.to_string(), "size": content.size, "hook": hook.name,
-            "verdict": outcome.verdict.word(), "reason": reason, "at_ms": self.ctx.now.wall.0,
-            "in_folder_since_ms": history.since.map(|since| since.0), "brought_by": history.actor, "hooks_told": history.told,
+        let sidecar = sidecar(&new, number, &history.told);
+        self.ctx.out.push(Effect::Seize {
+            job,
+            folder: item.folder,
+            number,
+            at: place.path,
+            sha256: content.sha256,
+            sidecar,
         });
-        let expected = content.sha256;
-        let (folder, sidecar) = (item.folder, sidecar.to_string());
-        self.ctx.out.push(Effect::Seize { job, folder, number, at: place.path, sha256: expected, sidecar });
-        if self.schedule.phase(item.node).is_some() {
+        if self.ctx.store.work(item.node)?.is_some() {
             self.schedule.set_phase(item.node, Phase::Busy);
         }
         Ok(())
@@ -384,7 +400,7 @@ impl Engine {
         };
         let reason = said(outcome).unwrap_or_else(|| outcome.verdict.to_string());
         let folder_name = folder.settings.name.clone();
-        let number = self.ctx.store.add_quarantine(&NewQuarantine {
+        let new = NewQuarantine {
             folder: item.folder,
             folder_name: &folder_name,
             item: &item.id,
@@ -400,7 +416,8 @@ impl Engine {
             since: None,
             actor: None,
             reached: None,
-        })?;
+        };
+        let number = self.ctx.store.add_quarantine(&new)?;
         let remote = hook.quarantine_remote.clone();
         let about = Job::Quarantine { folder: item.folder, node: item.node, number, remote, seized: false };
         let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else {
@@ -408,12 +425,7 @@ impl Engine {
             return self.put_off(work, ROOM_AWAITED, "waits", "waits for room to go to quarantine");
         };
         self.schedule.set_phase(item.node, Phase::Busy);
-        let sidecar = serde_json::json!({
-            "schema": 1, "number": number, "folder": folder_name, "path": path, "item": item.id.to_string(),
-            "version": content.version, "sha256": staged.sha256.to_string(), "size": content.size, "hook": hook.name,
-            "verdict": outcome.verdict.word(), "reason": reason, "at_ms": self.ctx.now.wall.0,
-        });
-        let sidecar = sidecar.to_string();
+        let sidecar = sidecar(&new, number, &[]);
         self.ctx.out.push(Effect::Quarantine { job, folder: item.folder, number, staged, sidecar });
         Ok(())
     }
@@ -467,9 +479,9 @@ impl Engine {
             let story = Story::of_item(kind, &item, row.path.clone()).with_message(message.clone());
             self.happened(story, work.as_ref())?;
         }
-        self.dispose(id, &item, remote);
+        self.dispose(id, &item, remote)?;
         if work.is_none() {
-            self.ctx.store.mark(node, id, Lane::News, crate::store::work::Ask::Nothing, None, self.ctx.now.wall)?;
+            self.ctx.store.mark(node, id, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
         }
         self.schedule.unqueue(node);
         self.schedule.make_ready(node, Lane::News);
@@ -477,13 +489,16 @@ impl Engine {
     }
 
     /// Does with the cloud's copy what the hook's settings say.
-    fn dispose(&mut self, id: FolderId, item: &ItemRow, remote: &QuarantineRemote) {
+    fn dispose(&mut self, id: FolderId, item: &ItemRow, remote: &QuarantineRemote) -> Result<()> {
         if *remote == QuarantineRemote::Leave {
-            return;
+            return Ok(());
         }
-        let Some(account) = self.folders.get(&id).map(|folder| folder.account) else { return };
-        let Ok(Some(job)) = self.jobs.start(&mut self.ctx.store, Job::Dispose { folder: id, node: item.node }) else {
-            return;
+        let Some(account) = self.folders.get(&id).map(|folder| folder.account) else { return Ok(()) };
+        let Some(job) = self.jobs.start(&mut self.ctx.store, Job::Dispose { folder: id, node: item.node })? else {
+            let path = self.ctx.shown_path(item)?;
+            let text = "the cloud's copy of a quarantined file stays: too much else is under way".to_owned();
+            self.ctx.notice(Notice::Problem { folder: id, path, code: "quarantine_remote".into(), text });
+            return Ok(());
         };
         let task = Task::Dispose {
             item: item.id.clone(),
@@ -492,6 +507,7 @@ impl Engine {
             how: remote.clone(),
         };
         self.ctx.out.push(Effect::Cloud { job, account, task });
+        Ok(())
     }
 
     /// The cloud's copy was disposed of, or not.
@@ -509,7 +525,7 @@ impl Engine {
             return Ok(());
         }
         // What became of it is learnt like any other change.
-        self.ctx.store.mark(node, id, Lane::News, crate::store::work::Ask::State, None, self.ctx.now.wall)?;
+        self.ctx.store.mark(node, id, Lane::News, Ask::State, None, self.ctx.now.wall)?;
         self.reload();
         Ok(())
     }
@@ -522,72 +538,5 @@ impl Engine {
             self.ctx.out.push(Effect::DropQuarantined(expired));
         }
         Ok(())
-    }
-
-    /// A person decides about a rejected version.
-    pub(in crate::engine) fn decide_quarantine(
-        &mut self,
-        number: i64,
-        state: Option<State>,
-        why: Option<&str>,
-    ) -> Result<Answer> {
-        let Some(row) = self.ctx.store.quarantined(number)? else {
-            let message = format!("there is no number {number} in quarantine; see `agent quarantine list --all`");
-            return Ok(Answer::NotFound { message });
-        };
-        if matches!(row.state, State::Deleted | State::Expired | State::Moving) && state.is_some() {
-            let message = format!(
-                "number {number} is {} already; `agent quarantine rescan {number}` fetches it again",
-                row.state.word()
-            );
-            return Ok(Answer::Refused { message });
-        }
-        let item = match row.item.parse() {
-            Ok(id) => self.ctx.store.item_by_id(row.folder, &id)?,
-            Err(_) => None,
-        };
-        let message = if state == Some(State::Released) {
-            let content = item.as_ref().and_then(|item| item.remote.content.as_ref());
-            let is_there = content.is_some_and(|content| content.version == row.version)
-                && item.as_ref().is_some_and(|item| item.remote.presence == Presence::Present);
-            if !is_there {
-                let message = format!(
-                    "the cloud no longer has this version of `{}` in the folder: bring it back there first; \
-                     `agent quarantine show {number}` says where its content is",
-                    row.path
-                );
-                return Ok(Answer::Refused { message });
-            }
-            self.ctx.store.release_quarantined(number, why.unwrap_or_default(), self.ctx.now.wall)?;
-            format!("`{}` is released, and published when it has been fetched again", row.path)
-        } else if let Some(state) = state {
-            self.ctx.store.decide_quarantined(number, state, why, self.ctx.now.wall)?;
-            format!("`{}` is deleted from quarantine; this version is not fetched again", row.path)
-        } else {
-            // New signatures may see it otherwise.
-            self.ctx.store.forget_quarantined(number)?;
-            if let Some(sha256) = row.sha256 {
-                self.ctx.store.forget_verdicts(sha256)?;
-            }
-            format!("`{}` is fetched and examined again", row.path)
-        };
-        if state != Some(State::Released) {
-            self.ctx.out.push(Effect::DropQuarantined(vec![number]));
-        }
-        if let Some(item) = item
-            && state != Some(State::Deleted)
-        {
-            self.hooks.passed.remove(&item.node);
-            self.ctx.store.mark(
-                item.node,
-                row.folder,
-                Lane::News,
-                crate::store::work::Ask::Nothing,
-                None,
-                self.ctx.now.wall,
-            )?;
-            self.reload();
-        }
-        Ok(Answer::Ok { message })
     }
 }

@@ -9,6 +9,7 @@ use crate::hook::{self, HookKind, HookSettings, Verdict, When};
 use crate::id::{FolderId, ItemId, Sha256, VersionId};
 use crate::path::RelPath;
 use crate::store::hooks::said;
+use crate::store::quarantine::NewQuarantine;
 use crate::tree::{Stamp, Wall};
 
 /// What a hook is asked about.
@@ -118,4 +119,19 @@ pub(super) fn told(hook: &HookSettings, outcome: &hook::Outcome) -> String {
         Verdict::TimedOut => format!("hook `{}` timed out: {why}", hook.name),
         Verdict::Error => format!("hook `{}` failed: {}", hook.name, outcome.reason.as_deref().unwrap_or(&why)),
     }
+}
+
+/// What lies beside a content in quarantine, for whoever finds it without the database: JSON. `told`: the hooks that had heard of it.
+pub(super) fn sidecar(new: &NewQuarantine<'_>, number: i64, told: &[String]) -> String {
+    let mut sidecar = serde_json::json!({
+        "schema": 1, "number": number, "folder": new.folder_name, "path": new.path, "item": new.item.to_string(),
+        "version": new.version, "sha256": new.sha256.to_string(), "size": new.size, "hook": new.hook,
+        "verdict": new.verdict, "reason": new.reason, "at_ms": new.at.0,
+    });
+    if let Some(since) = new.since {
+        sidecar["in_folder_since_ms"] = since.0.into();
+        sidecar["brought_by"] = new.actor.into();
+        sidecar["hooks_told"] = told.into();
+    }
+    sidecar.to_string()
 }

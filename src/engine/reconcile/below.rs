@@ -287,7 +287,8 @@ impl Engine {
             }
         }
         self.ctx.gone_through += looked;
-        if !walk.found && self.ctx.store.due_to_examine(item.folder, 1)?.is_empty() {
+        // What else in the folder waits to be examined is no concern of this directory.
+        if !walk.found {
             return Ok(true);
         }
         self.hooks.rounds.look();

@@ -334,3 +334,65 @@ impl Engine {
         Ok(Answer::Ok { message })
     }
 }
+
+impl Engine {
+    /// A person decides about a rejected version.
+    fn decide_quarantine(&mut self, number: i64, state: Option<State>, why: Option<&str>) -> Result<Answer> {
+        let Some(row) = self.ctx.store.quarantined(number)? else {
+            let message = format!("there is no number {number} in quarantine; see `agent quarantine list --all`");
+            return Ok(Answer::NotFound { message });
+        };
+        if row.state == State::Moving {
+            return Ok(Answer::Refused {
+                message: format!("number {number} is still being moved; try again in a moment"),
+            });
+        }
+        if matches!(row.state, State::Deleted | State::Expired) && state.is_some() {
+            let message = format!(
+                "number {number} is {} already; `agent quarantine rescan {number}` fetches it again",
+                row.state.word()
+            );
+            return Ok(Answer::Refused { message });
+        }
+        let item = match row.item.parse() {
+            Ok(id) => self.ctx.store.item_by_id(row.folder, &id)?,
+            Err(_) => None,
+        };
+        let message = if state == Some(State::Released) {
+            let content = item.as_ref().and_then(|item| item.remote.content.as_ref());
+            let is_there = content.is_some_and(|content| content.version == row.version)
+                && item.as_ref().is_some_and(|item| item.remote.presence == Presence::Present);
+            if !is_there {
+                let message = format!(
+                    "the cloud no longer has this version of `{}` in the folder: bring it back there first; \
+                     `agent quarantine show {number}` says where its content is",
+                    row.path
+                );
+                return Ok(Answer::Refused { message });
+            }
+            self.ctx.store.release_quarantined(number, why.unwrap_or_default(), self.ctx.now.wall)?;
+            format!("`{}` is released, and published when it has been fetched again", row.path)
+        } else if let Some(state) = state {
+            self.ctx.store.decide_quarantined(number, state, why, self.ctx.now.wall)?;
+            format!("`{}` is deleted from quarantine; this version is not fetched again", row.path)
+        } else {
+            // New signatures may see it otherwise.
+            self.ctx.store.forget_quarantined(number)?;
+            if let Some(sha256) = row.sha256 {
+                self.ctx.store.forget_verdicts(sha256)?;
+            }
+            format!("`{}` is fetched and examined again", row.path)
+        };
+        if state != Some(State::Released) {
+            self.ctx.out.push(Effect::DropQuarantined(vec![number]));
+        }
+        if let Some(item) = item
+            && state != Some(State::Deleted)
+        {
+            self.hooks.forget(item.node);
+            self.ctx.store.mark(item.node, row.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
+            self.reload();
+        }
+        Ok(Answer::Ok { message })
+    }
+}
