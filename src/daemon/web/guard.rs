@@ -20,6 +20,8 @@ use super::session::{Role, Said, Session, same};
 /// Nothing but what is in the program, no scripts or styles in a page itself, no frames, no other place for forms.
 const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// How long a request without a session may take: who sends half of one holds a place that others need.
+const STRANGER_MAX: std::time::Duration = std::time::Duration::from_secs(30);
 /// What is given to anybody who gets as far as this.
 const OPEN_PATHS: [&str; 3] = ["/enter/", "/login", "/assets/"];
 
@@ -75,7 +77,10 @@ impl Site {
 /// Lets through what may be answered, and says to the browser how to treat the answer.
 pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let response = match check(&app, &mut request) {
-        Ok(()) => next.run(request).await,
+        Ok(()) if request.extensions().get::<Session>().is_some() => next.run(request).await,
+        Ok(()) => tokio::time::timeout(STRANGER_MAX, next.run(request))
+            .await
+            .unwrap_or_else(|_| refuse(StatusCode::REQUEST_TIMEOUT, "This took too long.")),
         Err(refused) => *refused,
     };
     with_headers(response)

@@ -1,5 +1,6 @@
 //! The screen of one item: everything that is known of it, and its versions, which can be taken back.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use axum::body::Body;
@@ -19,11 +20,14 @@ use super::page::{Asked, at, cell, moment, name, prose, row, table};
 use super::{App, Inner};
 use crate::command::Command;
 use crate::config::Config;
-use crate::id::{JobId, NodeId};
+use crate::hook::select::Happening;
+use crate::hook::{HookKind, Selector, When};
+use crate::id::{JobId, NodeId, VersionId};
+use crate::local::hash;
 use crate::local::recall::{self, Dress, Target};
 use crate::path::{Name, RelPath};
 use crate::report::{ReportError, VersionRow, Versions, Why};
-use crate::settings::Mode;
+use crate::settings::{FolderSettings, Mode};
 use crate::shown::{harmless, size};
 
 /// Which item.
@@ -210,9 +214,43 @@ fn put_back(web: &Inner, path: &str, kept: JobId) -> Result<String, String> {
     let names: Result<Vec<Name>, _> = below.iter().map(|step| Name::new(step.as_encoded_bytes())).collect();
     let below = RelPath::from_names(names.map_err(|why| why.to_string())?);
     let content = recall::open_kept(&root, kept).map_err(|why| format!("The version cannot be read: {why}"))?;
+    may_be_put_back(web, &config, folder, &versions, kept, &content, &below)?;
     recall::put(&content, &root, &below, target, Dress::Folder(folder.file_mode))
         .map(|length| format!("Put back, {}.", size(length)))
         .map_err(|why| format!("Nothing was written: {why}."))
+}
+
+/// Putting a content back is a way into the folder: what was rejected stays out, and what hooks decide about goes by the command that asks
+/// them.
+fn may_be_put_back(
+    web: &Inner,
+    config: &Config,
+    folder: &FolderSettings,
+    versions: &Versions,
+    kept: JobId,
+    content: &File,
+    below: &RelPath,
+) -> Result<(), String> {
+    let row = versions.rows.iter().find(|row| row.kept == Some(kept)).ok_or("This version was given up meanwhile.")?;
+    let known = find(web, &versions.folder).map_err(|why| why.to_string())?;
+    let digest = hash::digest(content, None).map_err(|why| format!("The version cannot be read: {why}"))?;
+    let version = row.version.as_ref().map_or("", VersionId::as_str);
+    let rejected = web.read(|rows| rows.rejection(known.folder, &row.item, version, digest.sha256));
+    if let Some((hook, reason)) = rejected.map_err(|why| why.to_string())? {
+        return Err(format!("Hook `{hook}` rejected this content: {reason}."));
+    }
+    let place = below.to_string();
+    let what = Happening {
+        kind: HookKind::FileDownload,
+        account: &folder.account,
+        folder: Some(&folder.name),
+        path: Some(&place),
+        is_dir: false,
+    };
+    if Selector::new(config.hooks.clone()).choose(When::Before, what).next().is_some() {
+        return Err("A hook decides about this file: `agent restore` has it examined first.".into());
+    }
+    Ok(())
 }
 
 /// A content of the version store, to be saved. The browser is never to show it: anybody may have written it.
