@@ -112,9 +112,16 @@ impl Agent {
     }
 }
 
+/// What is in the state directory cannot be told, which is not the same as nothing.
+pub fn closed(error: &std::io::Error) -> Failure {
+    Failure::error("the state directory cannot be read")
+        .because(error)
+        .hint("run the command with sudo, or as the agent's user")
+}
+
 /// The database for reading; nothing before the agent's first run, or before its first run after an upgrade.
 pub fn database(places: &Places) -> Outcome<Option<Reader>> {
-    if !places.database().exists() {
+    if !places.database().try_exists().map_err(|error| closed(&error))? {
         return Ok(None);
     }
     let reader = Reader::open(&places.database())?;

@@ -103,6 +103,14 @@ pub async fn db(args: &DbArgs, places: &Places, around: &Surroundings, screen: &
         Action::Backup { file, yes } => {
             there_is(&database)?;
             let file = plain(&around.current_dir.join(file));
+            let is = |own: &Path| own.exists() && fs::canonicalize(&file).ok() == fs::canonicalize(own).ok();
+            if [database.clone(), database.with_extension("db-wal"), database.with_extension("db-shm")]
+                .iter()
+                .any(|own| is(own))
+            {
+                return Err(Failure::error(format!("{} is the database itself", file.display()))
+                    .hint("choose another file for the copy"));
+            }
             if file.exists() && !yes {
                 return Err(Failure::error(format!("{} is there already", file.display())).hint("--yes replaces it"));
             }
@@ -175,15 +183,16 @@ fn restore(file: &Path, database: &Path, places: &Places) -> Outcome<String> {
     let failed = |error: &dyn std::fmt::Display| Failure::error("the copy was not put in place").because(error);
     let new = places.state_dir.join("state.db.restored");
     database::write_copy(file, &new).map_err(|error| failed(&error))?;
+    // All that may fail for want of room or rights comes before the database that is there is moved.
+    database::forget_generation(&new).map_err(|error| failed(&error))?;
+    places.adopt(&new).map_err(|error| failed(&error))?;
+    database::expect_newer(places).map_err(|error| failed(&error))?;
     let mut message = String::new();
     if database.exists() {
         let aside = database::move_aside(database, "before-restore").map_err(|error| failed(&error))?;
         message = format!(" What was there is kept as {}.", aside.display());
     }
-    database::forget_generation(&new).map_err(|error| failed(&error))?;
     fs::rename(&new, database).map_err(|error| failed(&error))?;
-    places.adopt(database).map_err(|error| failed(&error))?;
-    database::expect_newer(places).map_err(|error| failed(&error))?;
     Ok(format!(
         "Put {} in place of the database.{message} At the next start every folder is compared before anything is deleted or sent.",
         file.display()
@@ -191,7 +200,8 @@ fn restore(file: &Path, database: &Path, places: &Places) -> Outcome<String> {
 }
 
 fn there_is(database: &Path) -> Outcome<()> {
-    if database.exists() {
+    let there = database.try_exists().map_err(|error| super::agent::closed(&error))?;
+    if there {
         return Ok(());
     }
     Err(Failure::error(format!("there is no database {} yet", database.display()))
@@ -204,7 +214,11 @@ async fn stopped(places: &Places) -> Outcome<lock::Lock> {
         return Err(Failure::new(Exit::Temporary, "an agent is running")
             .hint("stop it first: agent service stop, or Ctrl-C where it runs"));
     }
-    Ok(lock::take(&places.state_dir)?)
+    let lock = lock::take(&places.state_dir)?;
+    // Made by root, it is the agent's all the same.
+    let adopted = places.adopt(&places.state_dir.join("agent.lock"));
+    adopted.map_err(|error| Failure::error("the lock cannot be given to the agent's user").because(error))?;
+    Ok(lock)
 }
 
 fn bytes_of(path: &Path) -> u64 {

@@ -22,7 +22,7 @@ use crate::daemon::bandwidth::Pace;
 use crate::daemon::fetch::{self, FetchError, FetchOrder};
 use crate::hook::document::{Document, FolderPart, ItemPart, SCHEMA};
 use crate::hook::select::Happening;
-use crate::hook::{HookKind, Policy, Selector, When};
+use crate::hook::{HookKind, Policy, Selector, Verdict, When};
 use crate::id::{JobId, VersionId};
 use crate::local::hash;
 use crate::local::recall::{self, Dress, PutError, Target};
@@ -357,7 +357,11 @@ async fn gate(
             if !matches!(hook.policies.of(outcome.verdict), None | Some(Policy::Allow)) {
                 let why = said(&outcome).unwrap_or_else(|| outcome.verdict.to_string());
                 let text = format!("hook `{}` does not allow version {}: {why}", hook.name, row.id);
-                return Err(Failure::new(Exit::PersonNeeded, text).because(format!("its verdict: {}", outcome.verdict)));
+                let exit = match outcome.verdict {
+                    Verdict::Error | Verdict::TimedOut => Exit::Temporary,
+                    _ => Exit::PersonNeeded,
+                };
+                return Err(Failure::new(exit, text).because(format!("its verdict: {}", outcome.verdict)));
             }
         }
     }

@@ -188,10 +188,9 @@ fn folder(
         }
         let after = Config::load(places)?;
         if let Some(new) = after.folders.iter().find(|folder| before.folder(&folder.name).is_none()) {
-            let scanned = after
-                .hooks
-                .iter()
-                .any(|hook| matches!(&hook.call, Call::Exec { .. }) && hook.folder.as_ref() == Some(&new.name));
+            let scanned = after.hooks.iter().any(|hook| {
+                matches!(&hook.call, Call::Exec { .. } | Call::Scan(_)) && hook.folder.as_ref() == Some(&new.name)
+            });
             if scanned {
                 screen.line("Files are scanned before anybody can see them.")?;
             }

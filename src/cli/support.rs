@@ -31,7 +31,7 @@ const LOG_LINES: &str = "500";
 /// Digits of a hash that stand for a name: enough to tell names apart, too few to guess long ones by.
 const HASH_DIGITS: usize = 12;
 /// Keys whose values are names of people, files and places, wherever they stand.
-const NAMING: [&str; 19] = [
+const NAMING: [&str; 24] = [
     "account",
     "folder",
     "path",
@@ -51,9 +51,14 @@ const NAMING: [&str; 19] = [
     "run",
     "name_on_disk",
     "root_path",
+    "include",
+    "exclude",
+    "match",
+    "ca_file",
+    "proxy",
 ];
 /// Keys whose values are sentences, which may quote names.
-const TELLING: [&str; 6] = ["cause", "text", "next_step", "hint", "why", "waits_for"];
+const TELLING: [&str; 7] = ["cause", "text", "next_step", "hint", "why", "waits_for", "failed"];
 
 /// Write one file with everything that helps to find out what is wrong
 ///

@@ -55,7 +55,11 @@ pub fn open(places: &Places) -> Result<Opened, RunError> {
         }
         Err(error) => return Err(refused(&path, &error)),
     };
-    let left = read_generation(&places.state_dir);
+    // One that cannot be read is no reason to trust the database.
+    let left = read_generation(&places.state_dir).map_err(|why| {
+        let file = places.state_dir.join(GENERATION_NAME);
+        RunError::State(format!("cannot read {}: {why}; it must belong to the agent's user", file.display()))
+    })?;
     let has = store.generation_of_file().map_err(|error| refused(&path, &error))?;
     if let Some(left) = left.filter(|left| *left > has) {
         let why = "the database is older than what was last done here: it was put back from a copy";
@@ -183,8 +187,13 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-fn read_generation(state: &Path) -> Option<u64> {
-    fs::read_to_string(state.join(GENERATION_NAME)).ok()?.trim().parse().ok()
+fn read_generation(state: &Path) -> io::Result<Option<u64>> {
+    match fs::read_to_string(state.join(GENERATION_NAME)) {
+        // One that means nothing counts as newer than any database: everything is compared.
+        Ok(text) => Ok(Some(text.trim().parse().unwrap_or(1 << 62))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn write_generation(state: &Path, generation: u64) -> io::Result<()> {
@@ -240,6 +249,9 @@ pub fn keep_generation(places: &Places, stop: CancellationToken) -> JoinHandle<(
 /// Whether a file is a database that this agent can go on with.
 pub fn usable(path: &Path) -> Result<upkeep::Facts, StoreError> {
     let facts = upkeep::look(path, Depth::Whole)?;
+    if facts.schema == 0 {
+        return Err(StoreError::Damaged("there is nothing in it".into()));
+    }
     match facts.complaints.first() {
         Some(complaint) => Err(StoreError::Damaged(complaint.clone())),
         None => Ok(facts),
@@ -253,5 +265,6 @@ pub fn forget_generation(path: &Path) -> Result<(), StoreError> {
 
 /// Whatever database is here next, it is older than what was left.
 pub fn expect_newer(places: &Places) -> io::Result<()> {
-    write_generation(&places.state_dir, read_generation(&places.state_dir).unwrap_or(0).max(1))
+    write_generation(&places.state_dir, read_generation(&places.state_dir)?.unwrap_or(0).max(1))?;
+    places.adopt(&places.state_dir.join(GENERATION_NAME))
 }
