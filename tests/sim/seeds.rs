@@ -5,7 +5,7 @@
 //! | variable | what it does |
 //! |---|---|
 //! | `SIM_SEED=7` | lives through one history of the kind that is named, aloud: `SIM_SEED=7 cargo test --test all sim::seeds::two_way` |
-//! | `SIM_FROM=400` `SIM_SEEDS=1000` | other histories than the usual ones |
+//! | `SIM_FROM=250` `SIM_SEEDS=1000` | other histories than the usual ones |
 //! | `SIM_SECONDS=60` | begins none after this time |
 //! | `SIM_GO_ON=1` | a failing one does not end the run; all are named at its end |
 //! | `SIM_MUTANT=HalfTold` | breaks this law only |
@@ -24,7 +24,7 @@ use super::tally::Tally;
 use super::world::{Happening, World};
 
 /// Histories of every kind that a usual run lives through.
-const HISTORIES: u64 = 400;
+const HISTORIES: u64 = 250;
 
 /// A kind of history.
 #[derive(Debug, Clone, Copy)]
