@@ -34,6 +34,7 @@ mod sandbox;
 mod service;
 mod shell;
 mod status;
+mod subscriptions;
 mod sync;
 mod terminal;
 mod verify;
@@ -99,7 +100,8 @@ enum Command {
     RemoveFolder(folders::RemoveFolderArgs),
     Run(run::RunArgs),
     Status(status::StatusArgs),
-    Events(events::EventsArgs),
+    Events(Box<events::EventsArgs>),
+    Cursor(events::CursorArgs),
     Plan(explain::PlanArgs),
     Sync(sync::SyncArgs),
     Wait(wait::WaitArgs),
@@ -121,6 +123,9 @@ enum Command {
     TestHook(history::TestHookArgs),
     HookRuns(history::HookRunsArgs),
     Replay(history::ReplayArgs),
+    Subscribe(Box<subscriptions::SubscribeArgs>),
+    Subscriptions(subscriptions::SubscriptionsArgs),
+    Unsubscribe(subscriptions::UnsubscribeArgs),
     Quarantine(quarantine::QuarantineArgs),
     Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
@@ -132,12 +137,13 @@ enum Command {
 }
 
 /// The commands as `agent --help` groups them. A test holds every command to exactly one group.
-const GROUPS: [(&str, &[&str]); 7] = [
+const GROUPS: [(&str, &[&str]); 8] = [
     ("Set up", &["login", "logout", "accounts", "add-folder", "folders", "set-folder", "remove-folder", "config"]),
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
-    ("Look", &["status", "events", "plan", "why", "problems", "doctor"]),
+    ("Look", &["status", "events", "cursor", "plan", "why", "problems", "doctor"]),
     ("Undo", &["versions", "restore", "verify"]),
     ("Hooks", &["add-hook", "hooks", "set-hook", "remove-hook", "test-hook", "hook-runs", "replay"]),
+    ("Pass events on", &["subscribe", "subscriptions", "unsubscribe"]),
     ("Decide", &["held", "approve", "reject", "conflicts", "quarantine"]),
     ("More", &["demo", "sandbox", "completions", "man"]),
 ];
@@ -235,7 +241,8 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::RemoveFolder(args) => folders::remove_folder(args, &places, screen).await,
         Command::Run(args) => run::run(&args, &places, screen).await,
         Command::Status(args) => status::status(&args, &places, screen).await,
-        Command::Events(args) => events::events(args, &places, screen).await,
+        Command::Events(args) => events::events(*args, &places, screen).await,
+        Command::Cursor(args) => events::cursor(&args, &places, screen).await,
         Command::Plan(args) => explain::plan(&args, &places, screen).await,
         Command::Sync(args) => sync::sync(args, &places, screen).await,
         Command::Wait(args) => wait::wait(&args, &places, screen).await,
@@ -257,6 +264,9 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::TestHook(args) => history::test_hook(args, &places, around, screen).await,
         Command::HookRuns(args) => history::hook_runs(args, &places, screen),
         Command::Replay(args) => history::replay(args, &places, screen).await,
+        Command::Subscribe(args) => subscriptions::subscribe(*args, &places, screen).await,
+        Command::Subscriptions(args) => subscriptions::subscriptions(args, &places, screen).await,
+        Command::Unsubscribe(args) => subscriptions::unsubscribe(&args, &places, screen).await,
         Command::Quarantine(args) => quarantine::quarantine(args, &places, screen).await,
         Command::Config(args) => config::config(&args, &places, screen),
         Command::Doctor(args) => doctor::doctor(&args, &places, screen).await,

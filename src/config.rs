@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::events::subscription::SubscriptionSettings;
 use crate::hook::HookSettings;
 use crate::settings::{AccountSettings, FolderSettings};
 
@@ -16,7 +17,9 @@ mod value;
 
 pub use places::{Choice, Installation, Places, Surroundings};
 pub use raw::{Complaint, Wrong, did_you_mean};
-pub use value::{duration as parse_duration, is_loopback, name as parse_name, remote as parse_remote};
+pub use value::{
+    duration as parse_duration, is_loopback, name as parse_name, pattern as check_pattern, remote as parse_remote,
+};
 
 /// The largest configuration file that is read.
 const CONFIG_MAX_BYTES: u64 = 1 << 20;
@@ -30,6 +33,8 @@ pub struct Config {
     pub folders: Vec<FolderSettings>,
     /// The hooks, in the order in which they are called.
     pub hooks: Vec<HookSettings>,
+    /// The subscriptions.
+    pub subscriptions: Vec<SubscriptionSettings>,
     /// What to log, as a filter such as `info` or `warn,folder_sync_agent::engine=debug`.
     pub log: Option<String>,
 }
@@ -48,6 +53,11 @@ impl Config {
     /// The hook of a name.
     pub fn hook(&self, name: &str) -> Option<&HookSettings> {
         self.hooks.iter().find(|hook| hook.name == name)
+    }
+
+    /// The subscription of a name.
+    pub fn subscription(&self, name: &str) -> Option<&SubscriptionSettings> {
+        self.subscriptions.iter().find(|subscription| subscription.name == name)
     }
 
     /// The folder whose local directory holds a path.

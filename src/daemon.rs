@@ -27,6 +27,7 @@ mod reports;
 mod socket;
 mod thread;
 mod unstarted;
+pub mod subscribe;
 pub mod upload;
 pub mod verify;
 mod watch;
@@ -100,7 +101,7 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     let transfers = Transfers::default();
     let notices = options.notices.clone().unwrap_or_else(world::notices);
     let shared = Arc::new(thread::Shared::default());
-    let world = world::World::new(
+    let mut world = world::World::new(
         tokio::runtime::Handle::current(),
         inputs.clone(),
         places.credentials_dir(),
@@ -109,6 +110,8 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
         notices,
         world::HookKit::new(places),
     );
+    let handle = tokio::runtime::Handle::current();
+    world.serve_by(subscribe::Subscriptions::new(handle, places, inputs.clone()));
     let folders = world.open_folders();
     let looking = looking::Looking::new(folders.clone(), world.watches(), inputs.clone());
     let control = Control {

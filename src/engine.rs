@@ -56,6 +56,7 @@ mod schedule;
 mod send;
 mod sides;
 mod slots;
+mod subscribers;
 mod undo;
 mod verify;
 
@@ -66,6 +67,7 @@ use listen::Account;
 use remote::{Listing, Questions};
 use schedule::{ITEMS_PER_STEP, Note, Phase, Schedule};
 use slots::Slots;
+use subscribers::Subscribers;
 
 /// Rows that one step of a long job (sweep, absences, clean-up) touches.
 const ROWS_PER_STEP: u32 = 2_000;
@@ -75,6 +77,8 @@ pub const JOBS_MOST: usize = 512;
 const PLACES_REMEMBERED: usize = 4_096;
 /// How often the journal is pruned, in milliseconds.
 const PRUNE_EVERY_MS: u64 = 600_000;
+/// How soon it is pruned again when there was more than one step may drop.
+const PRUNE_AGAIN_MS: u64 = 200;
 
 /// What a job under way is about.
 #[derive(Debug)]
@@ -149,6 +153,7 @@ pub struct Engine {
     hooks: hooks::Hooks,
     prune_at: u64,
     retention: retention::Retention,
+    subscribers: subscribers::Subscribers,
     more: bool,
     outbox: Vec<Effect>,
 }
@@ -178,6 +183,7 @@ impl Engine {
             hooks: hooks::Hooks::default(),
             prune_at: 0,
             retention: retention::Retention::default(),
+            subscribers: subscribers::Subscribers::default(),
             more: false,
             outbox: Vec::new(),
         }
@@ -190,6 +196,7 @@ impl Engine {
         self.missing_files.clear();
         self.store.begin()?;
         let decided = inputs.into_iter().try_for_each(|input| self.take(input)).and_then(|()| self.pump());
+        self.outbox.extend(self.subscribers.take_growth());
         match decided {
             Ok(()) => self.store.commit()?,
             Err(error) => {
@@ -251,6 +258,7 @@ impl Engine {
             Input::Done { job, outcome } => self.take_outcome(job, outcome),
             Input::Local { folder, news } => self.local_news(folder, news),
             Input::Session { job, session } => self.session_begun(job, &session),
+            Input::Subscription { name, news } => Subscribers::news(&mut self.store, &name, &news, self.now),
             Input::Command { ticket, command } => {
                 let answer = self.command(command)?;
                 self.outbox.push(Effect::Answer { ticket, answer });
@@ -333,7 +341,9 @@ impl Engine {
         self.flush_batches()?;
         if self.now.mono >= self.prune_at {
             self.prune_at = self.now.mono + PRUNE_EVERY_MS;
-            self.store.prune_journal(self.now.wall, ROWS_PER_STEP)?;
+            if self.store.prune_journal(self.now.wall, ROWS_PER_STEP)? {
+                self.prune_at = self.now.mono + PRUNE_AGAIN_MS;
+            }
             self.store.prune_hooks(self.now.wall, ROWS_PER_STEP)?;
             self.expire_quarantine()?;
             self.tend_all_versions()?;

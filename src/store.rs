@@ -24,6 +24,7 @@ pub mod recall;
 pub mod scans;
 mod schema;
 pub mod sent;
+pub mod subscriptions;
 pub mod undo;
 pub mod verifying;
 pub mod versions;

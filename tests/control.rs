@@ -24,7 +24,7 @@ pub struct MadeUp;
 
 impl Reports for MadeUp {
     fn status(&self) -> Result<Status, ReportError> {
-        Ok(Status {
+        Ok(Status { subscriptions: Vec::new(),
             schema: SCHEMA_VERSION,
             running: true,
             pid: Some(7),

@@ -127,6 +127,7 @@ const COMPONENTS: &[(&str, &[&str])] = &[
     ("engine/remote/questions", &["hints"]),
     ("engine/remote/hints", &[]),
     ("engine/filter", &[]),
+    ("engine/subscribers", &["effect", "input"]),
     ("engine/sides", &[]),
     ("engine/effect", &["input"]),
 ];

@@ -122,6 +122,9 @@ fn show(status: &Status, screen: &mut Screen) -> io::Result<()> {
             screen.line(format_args!("  ↓ and {} more", folder.transfers.len() - TRANSFERS_SHOWN))?;
         }
     }
+    for subscription in &status.subscriptions {
+        super::subscriptions::show_trouble(subscription, screen)?;
+    }
     if status.held > 0 {
         screen.line(format_args!("{} for a person: agent held", waits(status.held)))?;
     }

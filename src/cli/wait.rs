@@ -230,7 +230,7 @@ mod tests {
             events: EventCounts::default(),
             budget: Budget::default(),
         };
-        Status {
+        Status { subscriptions: Vec::new(),
             schema: SCHEMA_VERSION,
             running: true,
             pid: None,

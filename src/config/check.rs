@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use super::raw::{Block, Source, Spot, Wrong, did_you_mean, list};
 use super::{Complaint, Config, Places, value};
+use crate::events::subscription::SubscriptionSettings;
 use crate::settings::{
     AccountSettings, BoxStream, FolderSettings, Mode, OnDrift, OnLocalDelete, ProviderName, Suppress,
 };
 
 mod hook;
+mod subscription;
 
 const PROVIDERS: [(&str, ProviderName); 2] = [("box", ProviderName::Box), ("egnyte", ProviderName::Egnyte)];
 const STREAMS: [(&str, BoxStream); 5] = [
@@ -42,6 +44,8 @@ pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     let folders: Vec<Read<FolderSettings>> =
         top.blocks("folder").into_iter().map(|block| folder(block, places)).collect();
     let hooks: Vec<hook::ReadHook> = top.blocks("hook").into_iter().map(hook::hook).collect();
+    let subscriptions: Vec<Read<SubscriptionSettings>> =
+        top.blocks("subscription").into_iter().map(subscription::subscription).collect();
     top.finish();
 
     unique_names("account", &source, &accounts);
@@ -49,12 +53,14 @@ pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     references(&source, &accounts, &folders);
     separate_directories(&source, &folders, places);
     hook::together(&source, &hooks, &accounts, &folders);
+    unique_names("subscription", &source, &subscriptions);
+    subscription::together(&source, &subscriptions, &accounts, &folders);
 
     let complaints = source.into_complaints();
     if !complaints.is_empty() {
         return Err(complaints);
     }
-    Ok(Config { accounts: settings(accounts), folders: settings(folders), hooks: hook::settings(hooks), log })
+    Ok(Config { accounts: settings(accounts), folders: settings(folders), hooks: hook::settings(hooks), subscriptions: settings(subscriptions), log })
 }
 
 /// What could be read of a block, with the places of the values that are looked at again. Settings are there only if

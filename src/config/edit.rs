@@ -24,6 +24,8 @@ pub enum Kind {
     Folder,
     /// `[[hook]]`
     Hook,
+    /// `[[subscription]]`
+    Subscription,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
             Self::Account => "account",
             Self::Folder => "folder",
             Self::Hook => "hook",
+            Self::Subscription => "subscription",
         }
     }
 }
@@ -44,6 +47,8 @@ pub enum Setting {
     Text(String),
     /// A whole number.
     Number(i64),
+    /// `true` or `false`.
+    Flag(bool),
     /// A list of texts.
     List(Vec<String>),
     /// A table of texts.
@@ -57,6 +62,7 @@ impl Setting {
         match self {
             Self::Text(text) => Some(text.as_str().into()),
             Self::Number(number) => Some((*number).into()),
+            Self::Flag(flag) => Some((*flag).into()),
             Self::List(texts) => Some(Value::Array(texts.iter().map(String::as_str).collect::<Array>())),
             Self::Pairs(pairs) => {
                 let pairs = pairs.iter().map(|(name, text)| (name.as_str(), Value::from(text.as_str())));

@@ -267,6 +267,14 @@ impl<'s, 'a> Block<'s, 'a> {
         self.text(key, read)
     }
 
+    /// Takes `true` or `false`.
+    pub fn flag(&mut self, key: &'static str) -> Option<bool> {
+        self.value(key, |value| match value {
+            DeValue::Boolean(flag) => Ok(*flag),
+            other => Err(Wrong::new(format!("expected true or false, found {}", article(other)))),
+        })
+    }
+
     /// Takes a whole number within bounds.
     pub fn number(&mut self, key: &'static str, bounds: std::ops::RangeInclusive<u32>) -> Option<u32> {
         self.value(key, |value| {

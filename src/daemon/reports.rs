@@ -284,7 +284,10 @@ impl Running {
             && accounts.iter().all(|account| !account.degraded.as_ref().is_some_and(Degraded::halts))
             && folders.iter().all(|folder| folder.state == FolderState::InSync);
         let problems = self.read(|rows| rows.problems(None))?;
+        let newest = self.read(|rows| rows.newest_event())?;
+        let subscriptions = self.read(|rows| rows.subscriptions())?;
         Ok(Status {
+            subscriptions: subscriptions.into_iter().map(|row| row.status(newest)).collect(),
             schema: SCHEMA_VERSION,
             running: self.alive.is_some(),
             pid: self.alive.as_ref().map(|_| std::process::id()),

@@ -261,7 +261,12 @@ impl Control {
 
 /// What a configuration asks for, with what the clouds can do. An account whose adapter cannot be made is left out, and said.
 fn wishes(config: &Config, credentials: &std::path::Path) -> (Wishes, Option<Degraded>) {
-    let mut wishes = Wishes { accounts: Vec::new(), folders: config.folders.clone(), hooks: config.hooks.clone() };
+    let mut wishes = Wishes {
+        accounts: Vec::new(),
+        folders: config.folders.clone(),
+        hooks: config.hooks.clone(),
+        subscriptions: config.subscriptions.clone(),
+    };
     let mut wrong = None;
     for account in &config.accounts {
         match make_provider(account, credentials.to_owned(), Counters::default().of(&account.name)) {

@@ -70,7 +70,7 @@ impl Reports for Unstarted {
                 transfers: Vec::new(),
             })
             .collect();
-        Ok(Status {
+        Ok(Status { subscriptions: Vec::new(),
             schema: SCHEMA_VERSION,
             running: false,
             pid: None,

@@ -20,6 +20,7 @@ use super::bandwidth::Bandwidth;
 use super::fetch::{self, Broken, FetchError};
 use super::looking::Watches;
 use super::parked::Parked;
+use super::subscribe::Subscriptions;
 use crate::command::Answer;
 use crate::deed::{DeedOrder, DeedResult, DiskError, DiskErrorKind};
 use crate::engine::input::{FetchFailure, FetchOrder, OpenOrder, RootFacts};
@@ -157,6 +158,7 @@ pub struct World {
     sessions: SessionNotes,
     jobs: HashMap<JobId, CancellationToken>,
     answers: HashMap<u64, oneshot::Sender<Answer>>,
+    subscriptions: Option<Subscriptions>,
     tickets: u64,
     tasks: TaskTracker,
     everything: CancellationToken,
@@ -207,10 +209,16 @@ impl World {
             folders: OpenFolders::default(),
             jobs: HashMap::new(),
             answers: HashMap::new(),
+            subscriptions: None,
             tickets: 0,
             tasks: TaskTracker::new(),
             everything: CancellationToken::new(),
         }
+    }
+
+    /// Has subscriptions served.
+    pub fn serve_by(&mut self, subscriptions: Subscriptions) {
+        self.subscriptions = Some(subscriptions);
     }
 
     /// The roots that it has opened.
@@ -267,6 +275,9 @@ impl World {
         // What waits for a note would wait for ever.
         self.sessions.forget();
         self.parked.clear();
+        if let Some(subscriptions) = &mut self.subscriptions {
+            subscriptions.stop();
+        }
         self.tasks.close();
         let providers = self.accounts.values().filter_map(|account| account.provider.as_ref().ok().cloned());
         (self.tasks.clone(), providers.collect())
@@ -318,6 +329,16 @@ impl World {
             Effect::Local { job, folder, task } => self.local(job, folder, task),
             Effect::Watch(folder, wanted) => self.watch(folder, wanted),
             Effect::SessionKept(job) => self.sessions.kept(job),
+            Effect::Subscribe(wanted) => {
+                if let Some(subscriptions) = &mut self.subscriptions {
+                    subscriptions.serve(wanted, &self.tasks);
+                }
+            }
+            Effect::JournalGrew => {
+                if let Some(subscriptions) = &self.subscriptions {
+                    subscriptions.journal_grew();
+                }
+            }
             Effect::DropVersions(folder, jobs) => self.in_folder(folder, move |local| {
                 if let Err(error) = Versions::of(&local).prune(&jobs) {
                     tracing::warn!(%error, "superseded versions stay on disk");

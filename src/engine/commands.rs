@@ -1,11 +1,12 @@
 //! What people ask for, and the sentences that answer them.
 
-use super::Engine;
+use super::{Effect, Engine};
 use crate::command::{Answer, Command};
 use crate::id::FolderId;
 use crate::provider::Identity;
 use crate::store::Result;
 use crate::store::quarantine::State;
+use crate::tree::Wall;
 
 impl Engine {
     pub(super) fn command(&mut self, command: Command) -> Result<Answer> {
@@ -42,6 +43,7 @@ impl Engine {
             }
             Command::DeleteQuarantined { number } => self.decide_quarantine(number, Some(State::Deleted), None),
             Command::RescanQuarantined { number } => self.decide_quarantine(number, None, None),
+            Command::ReplaySubscription { name, after, since_ms } => self.replay_subscription(&name, after, since_ms),
             Command::ReplayHooks { run, hook } => self.replay(run, hook.as_deref()),
             Command::Restore { path } => self.lift_tombstone(&path),
             Command::AcceptMode { folder } => self.accept_mode(&folder),
@@ -54,6 +56,24 @@ impl Engine {
                 Ok("problems are tried again")
             }),
         }
+    }
+
+    fn replay_subscription(&mut self, name: &str, after: Option<i64>, since_ms: Option<i64>) -> Result<Answer> {
+        let rows = self.store.reader();
+        let (oldest, newest) = (rows.oldest_event()?, rows.newest_event()?);
+        let wanted = match (after, since_ms) {
+            (Some(after), _) => after,
+            (None, Some(since)) => rows.event_before(Wall(since))?,
+            (None, None) => 0,
+        };
+        let cursor = wanted.clamp(oldest - 1, newest);
+        if !self.store.rewind_subscription(name, cursor)? {
+            let names = self.subscribers.names().join(", ");
+            return Ok(Answer::NotFound { message: format!("there is no subscription `{name}`; there are: {names}") });
+        }
+        self.outbox.push(Effect::JournalGrew);
+        let events = newest - cursor;
+        Ok(Answer::Ok { message: format!("subscription `{name}` goes back {events} entries of the journal") })
     }
 
     /// Does something for one folder, or for all.

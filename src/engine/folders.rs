@@ -193,6 +193,8 @@ impl Engine {
     pub(super) fn take_wishes(&mut self, wishes: Wishes) -> Result<()> {
         self.wish_accounts(wishes.accounts)?;
         self.wish_hooks(wishes.hooks)?;
+        let served = self.subscribers.wish(&mut self.store, wishes.subscriptions)?;
+        self.outbox.push(served);
         let known = self.store.folders()?;
         for row in &known {
             let wanted = row.name.as_ref().is_some_and(|name| wishes.folders.iter().any(|folder| folder.name == *name));

@@ -12,7 +12,7 @@ use super::{Engine, Job, millis};
 use crate::events::budget::Share;
 use crate::events::interval::{Bounds, Interval, backoff, jitter};
 use crate::events::long_poll::{LongPoll, NET_IN_QUIET};
-use crate::events::{EventKind, EventPage, RemoteEvent, Subject};
+use crate::events::{EventKind, EventPage, RemoteEvent, Subject, taxonomy};
 use crate::hook::HookKind;
 use crate::id::{AccountId, Cursor, FolderId, JobId, NodeId};
 use crate::provider::{Capabilities, Identity, ProviderError, ProviderErrorKind, Wake};

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use tokio::time::Instant;
@@ -78,6 +78,42 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
+/// Why a server did not take a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// In a sentence without its full stop.
+    pub reason: String,
+    /// What it answered.
+    pub status: Option<u16>,
+    /// When it wants to be asked again.
+    pub retry_after: Option<Duration>,
+}
+
+/// Posts a body of events, signed as deliveries of hooks are. The caller limits the time.
+pub async fn send(
+    client: &Client,
+    request: &Request<'_>,
+    delivery: &str,
+    body: Vec<u8>,
+    drawer: &Drawer,
+) -> Result<(), Refused> {
+    let unsent = |reason| Refused { reason, status: None, retry_after: None };
+    let mut headers = configured(request, drawer).map_err(unsent)?;
+    stamped(&mut headers, request, delivery, &body, drawer).map_err(unsent)?;
+    headers.insert(EVENT_HEADER, HeaderValue::from_static("events"));
+    let sent = client.0.post(request.url.clone()).headers(headers).body(body).send().await;
+    let response = sent.map_err(|error| unsent(format!("no answer: {}", whole(&error.without_url()))))?;
+    let status = response.status().as_u16();
+    match judge(status, request.expect_status) {
+        (Verdict::Allow, _) => Ok(()),
+        _ => {
+            let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            let reason = format!("the server answered {status}");
+            Err(Refused { reason, status: Some(status), retry_after: seconds.map(Duration::from_secs) })
+        }
+    }
+}
+
 /// Delivers once.
 pub async fn run(client: &Client, request: &Request<'_>, limit: Duration, order: &Order, drawer: &Drawer) -> Outcome {
     let start = Instant::now();
@@ -135,9 +171,20 @@ fn judge(status: u16, expected: Option<u16>) -> (Verdict, Option<String>) {
 }
 
 fn headers(request: &Request<'_>, order: &Order, body: &[u8], drawer: &Drawer) -> Result<HeaderMap, String> {
+    let mut headers = configured(request, drawer)?;
+    stamped(&mut headers, request, &order.document.delivery, body, drawer)?;
+    headers.insert(EVENT_HEADER, own(order.document.event.word())?);
+    headers.insert(ATTEMPT_HEADER, own(&order.document.attempt.to_string())?);
+    Ok(headers)
+}
+
+fn own(text: &str) -> Result<HeaderValue, String> {
+    HeaderValue::try_from(text).map_err(|_| "a header of ours has a character too many".to_owned())
+}
+
+/// The headers of every delivery and those of the configuration.
+fn configured(request: &Request<'_>, drawer: &Drawer) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
-    let own =
-        |text: String| HeaderValue::try_from(text).map_err(|_| "a header of ours has a character too many".to_owned());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("folder-sync-agent/", env!("CARGO_PKG_VERSION"))));
     for (name, text) in request.headers {
@@ -150,18 +197,26 @@ fn headers(request: &Request<'_>, order: &Order, body: &[u8], drawer: &Drawer) -
         value.set_sensitive(matches!(text, HeaderText::Credential(_)));
         headers.insert(key, value);
     }
-    // Ours come last, so that no configured header can stand in for them.
+    Ok(headers)
+}
+
+/// Ours come last, so that no configured header can stand in for them.
+fn stamped(
+    headers: &mut HeaderMap,
+    request: &Request<'_>,
+    delivery: &str,
+    body: &[u8],
+    drawer: &Drawer,
+) -> Result<(), String> {
     let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    headers.insert(TIMESTAMP_HEADER, own(timestamp.to_string())?);
-    headers.insert(DELIVERY_HEADER, own(order.document.delivery.clone())?);
-    headers.insert(EVENT_HEADER, own(order.document.event.word().to_owned())?);
-    headers.insert(ATTEMPT_HEADER, own(order.document.attempt.to_string())?);
+    headers.insert(TIMESTAMP_HEADER, own(&timestamp.to_string())?);
+    headers.insert(DELIVERY_HEADER, own(delivery)?);
     if let Some(name) = request.sign {
         let key = drawer.get(name)?;
         let signature = signature(&key, timestamp, body).ok_or("the signing key cannot be used")?;
-        headers.insert(SIGNATURE_HEADER, own(format!("sha256={signature}"))?);
+        headers.insert(SIGNATURE_HEADER, own(&format!("sha256={signature}"))?);
     }
-    Ok(headers)
+    Ok(())
 }
 
 /// An error with its causes, as one line.

@@ -1,4 +1,4 @@
-//! The journal: events that touched a folder and what became of them, and what was done on disk.
+//! The journal: every event and what became of it, and what was done on disk. Numbers of entries rise by one and are never used twice.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -8,7 +8,7 @@ use crate::tree::Wall;
 
 /// How long events are kept.
 const EVENTS_KEPT_MS: i64 = 30 * 24 * 3_600 * 1_000;
-/// How many events are kept.
+/// How many events are kept: of those that concern a folder, and of those that do not.
 const EVENTS_KEPT: i64 = 100_000;
 /// How long actions are kept.
 const ACTIONS_KEPT_MS: i64 = 90 * 24 * 3_600 * 1_000;
@@ -32,16 +32,43 @@ pub struct NewEvent<'a> {
     pub provider_kind: &'a str,
     /// The path as known now.
     pub path: Option<String>,
-    /// Who did it.
+    /// Who did it, for people.
     pub actor: Option<&'a str>,
+    /// The provider's id of who did it.
+    pub actor_id: Option<&'a str>,
     /// When, by the provider's clock.
     pub at: Option<Wall>,
     /// When it was received.
     pub received: Wall,
     /// What became of it so far.
     pub outcome: &'a str,
-    /// The event as it came.
+    /// It is our own deed.
+    pub own: bool,
+    /// The event as it came, where that is kept.
     pub raw: &'a str,
+}
+
+/// The values of an event's row, in the order of its columns.
+macro_rules! params_of {
+    ($event:expr) => {
+        params![
+            $event.account.0,
+            $event.event_id.as_str(),
+            $event.folder.map(|folder| folder.0),
+            $event.node.map(|node| node.0),
+            $event.item,
+            $event.kind,
+            $event.provider_kind,
+            $event.path,
+            $event.actor,
+            $event.actor_id,
+            $event.at.map(|at| at.0),
+            $event.received.0,
+            $event.outcome,
+            $event.own,
+            $event.raw,
+        ]
+    };
 }
 
 impl Store {
@@ -59,32 +86,39 @@ impl Store {
         Ok(self.conn.prepare_cached(sql)?.query_row([journal.0], read).optional()?)
     }
 
-    /// Whether an event was written down before.
+    /// Whether an event was applied before. One that concerned no folder when it came is no such event: it may concern one now.
     pub fn event_seen(&self, account: AccountId, event_id: &EventId) -> Result<bool> {
-        let sql = "SELECT 1 FROM event WHERE account = ?1 AND event_id = ?2";
+        let sql = "SELECT 1 FROM event WHERE account = ?1 AND event_id = ?2 AND (folder IS NOT NULL OR outcome = 'unplaced')";
         Ok(self.conn.prepare_cached(sql)?.exists(params![account.0, event_id.as_str()])?)
     }
 
-    /// Writes an event down; nothing if it was seen before.
+    /// An event that is in the journal was told again.
+    pub fn event_repeated(&mut self, account: AccountId, event_id: &EventId) -> Result<()> {
+        let sql = "UPDATE event SET repeats = repeats + 1 WHERE account = ?1 AND event_id = ?2";
+        self.conn.prepare_cached(sql)?.execute(params![account.0, event_id.as_str()])?;
+        Ok(())
+    }
+
+    /// Writes an event down; nothing if it was seen before. One that is there as concerning no folder becomes one that concerns a folder.
     pub fn add_event(&mut self, event: &NewEvent<'_>) -> Result<Option<JournalId>> {
-        let sql = "INSERT INTO event (account, event_id, folder, node, item, kind, provider_kind, path, actor, at, received, outcome, raw)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING";
-        let added = self.conn.prepare_cached(sql)?.execute(params![
-            event.account.0,
-            event.event_id.as_str(),
-            event.folder.map(|folder| folder.0),
-            event.node.map(|node| node.0),
-            event.item,
-            event.kind,
-            event.provider_kind,
-            event.path,
-            event.actor,
-            event.at.map(|at| at.0),
-            event.received.0,
-            event.outcome,
-            event.raw,
-        ])?;
-        Ok((added > 0).then(|| JournalId(self.conn.last_insert_rowid())))
+        let sql = "INSERT INTO event (account, event_id, folder, node, item, kind, provider_kind, path, actor, actor_id, at, received,
+                                      outcome, own, raw)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+                   ON CONFLICT (account, event_id) DO UPDATE SET folder = excluded.folder, node = excluded.node, item = excluded.item,
+                       path = excluded.path, outcome = excluded.outcome, own = excluded.own, took = NULL, raw = excluded.raw
+                       WHERE event.folder IS NULL AND excluded.folder IS NOT NULL
+                   RETURNING journal";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let added = statement.query_row(params_of!(event), |row| row.get(0).map(JournalId)).optional()?;
+        Ok(added)
+    }
+
+    /// Writes an event down that concerns no folder; whether it is new.
+    pub fn add_foreign_event(&mut self, event: &NewEvent<'_>) -> Result<bool> {
+        let sql = "INSERT INTO event (account, event_id, folder, node, item, kind, provider_kind, path, actor, actor_id, at, received,
+                                      outcome, own, raw, took)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 0) ON CONFLICT DO NOTHING";
+        Ok(self.conn.prepare_cached(sql)?.execute(params_of!(event))? > 0)
     }
 
     /// Writes down what became of an event. An outcome is written once.
@@ -114,17 +148,31 @@ impl Store {
         Ok(())
     }
 
-    /// Drops what is older than we keep, at most `limit` rows of each kind.
-    pub fn prune_journal(&mut self, now: Wall, limit: u32) -> Result<()> {
-        self.conn.execute(
-            "DELETE FROM event WHERE journal IN (SELECT journal FROM event
-                 WHERE journal <= (SELECT max(journal) FROM event) - ?1 OR received < ?2 ORDER BY journal LIMIT ?3)",
-            params![EVENTS_KEPT, now.0 - EVENTS_KEPT_MS, limit],
-        )?;
+    /// Drops what is older than we keep, at most `limit` rows of each kind; whether there may be more. The newest entry stays, so that no
+    /// number is used twice, and so does what is kept for a subscription.
+    pub fn prune_journal(&mut self, now: Wall, limit: u32) -> Result<bool> {
+        let sql = "SELECT journal FROM event WHERE folder IS NOT NULL ORDER BY journal DESC LIMIT 1 OFFSET ?1";
+        let of_folders = self.conn.prepare_cached(sql)?.query_row([EVENTS_KEPT], |row| row.get(0)).optional()?;
+        let sql = "DELETE FROM event WHERE journal IN (SELECT journal FROM event e
+                       WHERE journal < (SELECT max(journal) FROM event)
+                         AND (received < ?1
+                              OR (folder IS NULL AND journal <= (SELECT max(journal) FROM event) - ?2)
+                              OR (folder IS NOT NULL AND journal <= ?3))
+                         AND NOT EXISTS (SELECT 1 FROM subscription s WHERE e.journal > s.cursor AND CASE s.blocks
+                                             WHEN 1 THEN e.journal <= s.cursor + s.backlog
+                                             ELSE e.journal > (SELECT max(journal) FROM event) - s.backlog END)
+                       ORDER BY journal LIMIT ?4)";
+        let before = now.0 - EVENTS_KEPT_MS;
+        let dropped = self.conn.prepare_cached(sql)?.execute(params![
+            before,
+            EVENTS_KEPT,
+            of_folders.unwrap_or(0_i64),
+            limit
+        ])?;
         self.conn.execute(
             "DELETE FROM action WHERE action IN (SELECT action FROM action WHERE at < ?1 ORDER BY at LIMIT ?2)",
             params![now.0 - ACTIONS_KEPT_MS, limit],
         )?;
-        Ok(())
+        Ok(dropped == limit as usize)
     }
 }

@@ -161,7 +161,7 @@ fn folder(name: &str, state: FolderState) -> FolderStatus {
 }
 
 fn status(state: FolderState) -> Status {
-    Status {
+    Status { subscriptions: Vec::new(),
         schema: SCHEMA_VERSION,
         running: true,
         pid: Some(42),
