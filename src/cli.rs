@@ -11,6 +11,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::config::{Choice, Places, Surroundings};
 
 mod accounts;
+mod activity;
 mod add_folder;
 mod agent;
 mod cloud;
@@ -102,6 +103,7 @@ enum Command {
     Status(status::StatusArgs),
     Events(Box<events::EventsArgs>),
     Cursor(events::CursorArgs),
+    Activity(activity::ActivityArgs),
     Plan(explain::PlanArgs),
     Sync(sync::SyncArgs),
     Wait(wait::WaitArgs),
@@ -140,7 +142,7 @@ enum Command {
 const GROUPS: [(&str, &[&str]); 8] = [
     ("Set up", &["login", "logout", "accounts", "add-folder", "folders", "set-folder", "remove-folder", "config"]),
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
-    ("Look", &["status", "events", "cursor", "plan", "why", "problems", "doctor"]),
+    ("Look", &["status", "activity", "events", "cursor", "plan", "why", "problems", "doctor"]),
     ("Undo", &["versions", "restore", "verify"]),
     ("Hooks", &["add-hook", "hooks", "set-hook", "remove-hook", "test-hook", "hook-runs", "replay"]),
     ("Pass events on", &["subscribe", "subscriptions", "unsubscribe"]),
@@ -243,6 +245,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Status(args) => status::status(&args, &places, screen).await,
         Command::Events(args) => events::events(*args, &places, screen).await,
         Command::Cursor(args) => events::cursor(&args, &places, screen).await,
+        Command::Activity(args) => activity::activity(&args, &places, screen).await,
         Command::Plan(args) => explain::plan(&args, &places, screen).await,
         Command::Sync(args) => sync::sync(args, &places, screen).await,
         Command::Wait(args) => wait::wait(&args, &places, screen).await,

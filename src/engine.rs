@@ -197,6 +197,7 @@ impl Engine {
         self.store.begin()?;
         let decided = inputs.into_iter().try_for_each(|input| self.take(input)).and_then(|()| self.pump());
         self.outbox.extend(self.subscribers.take_growth());
+        let decided = decided.and_then(|()| self.name_users());
         match decided {
             Ok(()) => self.store.commit()?,
             Err(error) => {
@@ -205,6 +206,47 @@ impl Engine {
             }
         }
         Ok(std::mem::take(&mut self.outbox))
+    }
+
+    /// Has what is asked of folders of other users asked in their names.
+    fn name_users(&mut self) -> Result<()> {
+        if self.folders.values().all(|folder| folder.settings.as_user.is_none()) {
+            return Ok(());
+        }
+        for effect in std::mem::take(&mut self.outbox) {
+            if let Effect::Cloud { job, .. } = &effect
+                && let Some(user) = self.user_of(*job)?
+            {
+                self.outbox.push(Effect::ActFor { job: *job, user });
+            }
+            self.outbox.push(effect);
+        }
+        Ok(())
+    }
+
+    /// For whom a job is done, if not for the account itself.
+    fn user_of(&self, job: JobId) -> Result<Option<String>> {
+        let folder = match self.jobs.get(&job) {
+            Some(
+                Job::Resolve(_, folder)
+                | Job::Size(_, folder)
+                | Job::Root(_, folder)
+                | Job::Fetch { folder, .. }
+                | Job::Write { folder, .. }
+                | Job::Dispose { folder, .. },
+            ) => Some(*folder),
+            Some(Job::List { listing, .. }) => Some(listing.folder),
+            Some(Job::Look { node, .. }) => self.store.item(*node)?.map(|item| item.folder),
+            // An item that no folder knows: whose it may be is known only where all folders are one user's.
+            Some(Job::Stray { account, .. }) => {
+                let mut users =
+                    self.folders.values().filter(|folder| folder.account == *account).map(|of| &of.settings.as_user);
+                let first = users.next();
+                return Ok(first.filter(|first| users.all(|user| user == *first)).cloned().flatten());
+            }
+            _ => None,
+        };
+        Ok(folder.and_then(|folder| self.folders.get(&folder)?.settings.as_user.clone()))
     }
 
     /// When the engine wants the next tick even if nothing happens, on the clock that never jumps; nothing if never.

@@ -158,6 +158,11 @@ pub trait Provider: Send + Sync {
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 
+    /// The same account acting for another user of its enterprise, where the provider lets it; nothing where it does not.
+    fn acting_for(&self, _user: &str) -> Option<std::sync::Arc<dyn Provider>> {
+        None
+    }
+
     /// Who we are. Costs one call.
     async fn whoami(&self) -> Result<Identity>;
 
@@ -176,7 +181,7 @@ pub trait Provider: Send + Sync {
     /// The events after a cursor. [`ProviderErrorKind::CursorLost`] if the provider no longer knows the place.
     async fn events(&self, cursor: &Cursor) -> Result<EventPage>;
 
-    /// The place before the oldest event that the provider still keeps.
+    /// The oldest place in the stream that can be read on from.
     async fn oldest_cursor(&self) -> Result<Cursor> {
         self.newest_cursor().await
     }

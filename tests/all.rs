@@ -11,6 +11,7 @@ mod local;
 mod provider_contract;
 mod sandbox;
 mod sim;
+mod streams;
 mod support;
 mod tidy;
 mod tokens;

@@ -13,7 +13,7 @@ use super::failure::{Exit, Outcome};
 use super::render::{Screen, Tone, harmless, moment, now, span};
 use crate::config::{Places, parse_duration};
 use crate::events::filter::{Disposition, Matcher};
-use crate::events::taxonomy::TypePattern;
+use crate::events::taxonomy::{self, TypePattern};
 use crate::id::JournalId;
 use crate::report::{EventQuery, EventRow, MAX_ROWS};
 
@@ -304,9 +304,15 @@ fn show(row: &EventRow, screen: &mut Screen) -> io::Result<()> {
         _ => Tone::Quiet,
     };
     let outcome = screen.tint(tone, harmless(&row.outcome));
-    let time = screen.tint(Tone::Quiet, moment(row.received));
-    // What our words do not say is told in the provider's.
-    let kind = if row.kind == "other" { harmless(&row.provider_kind.to_lowercase()) } else { harmless(&row.kind) };
+    // What was only read now is told by when it happened.
+    let when = if row.id.0 == 0 { row.at.unwrap_or(row.received) } else { row.received };
+    let time = screen.tint(Tone::Quiet, moment(when));
+    // What a short word does not say is told by the type's name, and what has none by the provider's word.
+    let kind = match (row.kind.as_str(), row.event_type.as_str()) {
+        ("other" | "read" | "sharing" | "comment" | "lock", taxonomy::UNKNOWN) => harmless(&row.provider_kind),
+        ("other" | "read" | "sharing" | "comment" | "lock", name) => name.to_owned(),
+        (kind, _) => harmless(kind),
+    };
     let path = path.unwrap_or_else(|| "-".to_owned());
     let took = took.unwrap_or_default();
     screen.line(format_args!("{time}  {kind:<9} {of}: {path}{actor} → {outcome}{took}"))
@@ -370,7 +376,6 @@ impl Follower {
 }
 
 pub use kept::{CursorArgs, cursor};
-
 
 #[cfg(test)]
 mod tests {

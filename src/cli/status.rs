@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::activity;
 use super::agent::Agent;
 use super::failure::{Exit, Outcome};
 use super::render::{Screen, Tone, age, count, harmless, moment, now, size, span};
@@ -15,6 +16,8 @@ use crate::tree::Wall;
 
 /// How often a watched status is looked at again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Lines of recent activity below a status that is watched.
+const ACTIVITY_SHOWN: u32 = 5;
 /// Transfers shown for one folder.
 const TRANSFERS_SHOWN: usize = 5;
 /// The name of the degraded state that a sign-in cures.
@@ -52,7 +55,17 @@ pub async fn status(args: &StatusArgs, places: &Places, screen: &mut Screen) -> 
             if args.watch {
                 screen.clear()?;
             }
-            if args.json { screen.json(&status)? } else { show(&status, screen)? }
+            if args.json {
+                screen.json(&status)?
+            } else {
+                show(&status, screen)?
+            }
+            if args.watch && !args.json {
+                for row in activity::recent(None, None, ACTIVITY_SHOWN, places)? {
+                    let line = activity::line(&row, screen);
+                    screen.line(format_args!("  {line}"))?;
+                }
+            }
         }
         if !args.watch {
             return Ok(if args.exit_code { verdict(&status) } else { Exit::Fine });

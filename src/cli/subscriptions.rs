@@ -229,7 +229,9 @@ pub async fn subscriptions(args: SubscriptionsArgs, places: &Places, screen: &mu
     if rows.is_empty() {
         let text = match config.subscriptions.len() {
             0 => "No subscription yet. Add one with: agent subscribe NAME --file PATH".to_owned(),
-            more => format!("{}; the agent has not run since. Start it with: agent run", count(more as u64, "subscription")),
+            more => {
+                format!("{}; the agent has not run since. Start it with: agent run", count(more as u64, "subscription"))
+            }
         };
         screen.line(text)?;
         return Ok(Exit::Fine);
@@ -274,7 +276,8 @@ pub async fn unsubscribe(args: &UnsubscribeArgs, places: &Places, screen: &mut S
     let mut editor = Editor::open(places)?;
     editor.remove(Kind::Subscription, &args.name)?;
     editor.save()?;
-    screen.line(format_args!("Removed subscription `{}`. What it had not received stays in the journal.", args.name))?;
+    screen
+        .line(format_args!("Removed subscription `{}`. What it had not received stays in the journal.", args.name))?;
     tell_agent(places, screen).await;
     Ok(Exit::Fine)
 }

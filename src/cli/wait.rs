@@ -230,7 +230,8 @@ mod tests {
             events: EventCounts::default(),
             budget: Budget::default(),
         };
-        Status { subscriptions: Vec::new(),
+        Status {
+            subscriptions: Vec::new(),
             schema: SCHEMA_VERSION,
             running: true,
             pid: None,

@@ -70,7 +70,8 @@ impl Reports for Unstarted {
                 transfers: Vec::new(),
             })
             .collect();
-        Ok(Status { subscriptions: Vec::new(),
+        Ok(Status {
+            subscriptions: Vec::new(),
             schema: SCHEMA_VERSION,
             running: false,
             pid: None,

@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod cloud;
 mod hooks;
 mod upward;
 
@@ -159,6 +160,8 @@ pub struct World {
     jobs: HashMap<JobId, CancellationToken>,
     answers: HashMap<u64, oneshot::Sender<Answer>>,
     subscriptions: Option<Subscriptions>,
+    /// Whom jobs that are about to begin are done for.
+    acting: HashMap<JobId, String>,
     tickets: u64,
     tasks: TaskTracker,
     everything: CancellationToken,
@@ -210,15 +213,11 @@ impl World {
             jobs: HashMap::new(),
             answers: HashMap::new(),
             subscriptions: None,
+            acting: HashMap::new(),
             tickets: 0,
             tasks: TaskTracker::new(),
             everything: CancellationToken::new(),
         }
-    }
-
-    /// Has subscriptions served.
-    pub fn serve_by(&mut self, subscriptions: Subscriptions) {
-        self.subscriptions = Some(subscriptions);
     }
 
     /// The roots that it has opened.
@@ -319,6 +318,9 @@ impl World {
                 self.watches.locked().remove(&folder);
                 self.folders.locked().remove(&folder);
             }
+            Effect::ActFor { job, user } => {
+                self.acting.insert(job, user);
+            }
             Effect::Cloud { job, account, task } => self.cloud(job, account, task),
             Effect::Cancel(job) => {
                 if let Some(token) = self.jobs.remove(&job) {
@@ -329,16 +331,8 @@ impl World {
             Effect::Local { job, folder, task } => self.local(job, folder, task),
             Effect::Watch(folder, wanted) => self.watch(folder, wanted),
             Effect::SessionKept(job) => self.sessions.kept(job),
-            Effect::Subscribe(wanted) => {
-                if let Some(subscriptions) = &mut self.subscriptions {
-                    subscriptions.serve(wanted, &self.tasks);
-                }
-            }
-            Effect::JournalGrew => {
-                if let Some(subscriptions) = &self.subscriptions {
-                    subscriptions.journal_grew();
-                }
-            }
+            Effect::Subscribe(wanted) => self.serve(wanted),
+            Effect::JournalGrew => self.journal_grew(),
             Effect::DropVersions(folder, jobs) => self.in_folder(folder, move |local| {
                 if let Err(error) = Versions::of(&local).prune(&jobs) {
                     tracing::warn!(%error, "superseded versions stay on disk");
@@ -420,39 +414,6 @@ impl World {
             },
             &self.runtime,
         );
-    }
-
-    fn cloud(&mut self, job: JobId, id: AccountId, task: Task) {
-        let Some(account) = self.accounts.get(&id) else {
-            let error = ProviderError::new(ProviderErrorKind::Local, "the account is not in use");
-            self.post(job, failed(&task, error));
-            return;
-        };
-        let provider = match &account.provider {
-            Ok(provider) => Arc::clone(provider),
-            Err(error) => {
-                let error = error.clone();
-                self.post(job, failed(&task, error));
-                return;
-            }
-        };
-        let cancel = account.cancel.child_token();
-        self.jobs.insert(job, cancel.clone());
-        let inputs = self.inputs.clone();
-        let bandwidth = Arc::clone(&account.bandwidth);
-        let task = match task {
-            Task::Fetch(folder, order) => return self.fetch(job, folder, *order, provider, bandwidth, cancel),
-            Task::Upload(folder, order) => return self.upload(job, folder, *order, provider, bandwidth, cancel),
-            task => task,
-        };
-        let work = async move {
-            let outcome = tokio::select! {
-                outcome = ask(&*provider, &task) => outcome,
-                () = cancel.cancelled() => failed(&task, unwanted(&task)),
-            };
-            post(&inputs, job, outcome);
-        };
-        self.tasks.spawn_on(work, &self.runtime);
     }
 
     fn fetch(

@@ -172,6 +172,13 @@ pub enum Effect {
     },
     /// Close a local root.
     Close(FolderId),
+    /// The next thing for a cloud with this job is asked for another user of the enterprise.
+    ActFor {
+        /// The job.
+        job: JobId,
+        /// The provider's id of the user.
+        user: String,
+    },
     /// Something for an account's cloud.
     Cloud {
         /// The job.

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::effect::Effect;
-use super::{Engine, ROWS_PER_STEP, millis};
+use super::{Engine, Now, ROWS_PER_STEP, millis};
 use crate::deed::{Deed, Displaced};
 use crate::id::{FolderId, JobId, NodeId};
-use crate::settings::{FolderSettings, Mode};
+use crate::settings::{FolderSettings, KeepFrom, Mode};
 use crate::store::Result;
 use crate::store::intents::{IntentRow, NewSeat};
 use crate::store::items::{ItemRow, Presence, SeatRow};
@@ -44,8 +44,43 @@ pub(super) struct Retention {
     kept: BTreeMap<FolderId, u64>,
     /// The sizes of the disks.
     disks: BTreeMap<FolderId, u64>,
-    /// Whether the arrivals of a folder are noted, or known to be of no interest.
-    noted: BTreeMap<FolderId, bool>,
+    /// From when the time of a folder's files is noted, if it is; nothing in it: known to be of no interest.
+    noted: BTreeMap<FolderId, Option<KeepFrom>>,
+    clock: Clock,
+}
+
+/// Whether the wall clock can be believed: when it has just jumped ahead, whoever set it wrongly may yet correct it, and nothing expires for
+/// a moment. A computer that slept looks the same.
+#[derive(Debug, Default)]
+struct Clock {
+    last: Option<Now>,
+    doubted_until: u64,
+}
+
+/// How much further than time went the clock may go without being doubted, in milliseconds.
+const CLOCK_JUMP_MS: i64 = 3_600 * 1_000;
+/// How long a clock is doubted, in milliseconds.
+const CLOCK_SETTLES_MS: u64 = 15_000;
+
+impl Clock {
+    /// Looks at the clock; `seen` is the latest moment that the database knows of, for the first look. Whether it went back.
+    fn look(&mut self, now: Now, seen: Option<Wall>) -> bool {
+        let expected = match self.last.replace(now) {
+            Some(last) => {
+                Some(last.wall.plus_ms(i64::try_from(now.mono.saturating_sub(last.mono)).unwrap_or(i64::MAX)))
+            }
+            None => seen,
+        };
+        let Some(expected) = expected else { return false };
+        if now.wall.since(expected) > CLOCK_JUMP_MS {
+            self.doubted_until = now.mono + CLOCK_SETTLES_MS;
+        }
+        expected.since(now.wall) > CLOCK_JUMP_MS
+    }
+
+    fn is_doubted(&self, now: Now) -> bool {
+        now.mono < self.doubted_until
+    }
 }
 
 /// The most bytes that a version store may hold. A disk whose size is not known counts as large.
@@ -241,33 +276,66 @@ impl Engine {
 
     /// A file was put on disk.
     pub(super) fn note_arrival(&mut self, id: FolderId, node: NodeId) -> Result<()> {
-        match self.folders.get(&id).and_then(|folder| keep_for_ms(&folder.settings)) {
-            Some(_) => self.store.arrived(node, id, self.now.wall),
-            None => Ok(()),
+        let Some(settings) = self.folders.get(&id).map(|folder| &folder.settings) else { return Ok(()) };
+        let Some(keep_for) = keep_for_ms(settings) else { return Ok(()) };
+        let keep_from = settings.keep_from;
+        let changed = match self.store.item(node)? {
+            Some(item) if keep_from == KeepFrom::Change => item.remote.content.and_then(|content| content.modified),
+            _ => None,
+        };
+        // What is over before it begins was brought back by a person: its time begins anew.
+        let begins = changed.filter(|changed| self.now.wall.since(*changed) < keep_for).unwrap_or(self.now.wall);
+        self.store.arrived(node, id, begins.min(self.now.wall))
+    }
+
+    /// Whether a file's time is over before it was ever fetched. If so, it is kept off the disk until it changes; a person who brings it
+    /// back begins its time anew.
+    pub(super) fn expires_unfetched(&mut self, item: &ItemRow) -> Result<bool> {
+        let Some(settings) = self.folders.get(&item.folder).map(|folder| &folder.settings) else { return Ok(false) };
+        let (Some(keep_for), KeepFrom::Change) = (keep_for_ms(settings), settings.keep_from) else { return Ok(false) };
+        let Some(content) = item.remote.content.as_ref().filter(|_| item.synced.is_none()) else { return Ok(false) };
+        let Some(changed) = content.modified else { return Ok(false) };
+        if self.now.wall.since(changed) < keep_for || self.store.has_arrived(item.node)? {
+            return Ok(false);
         }
+        let tombstone = Tombstone { version: content.version.clone(), reason: Away::Expired, at: self.now.wall };
+        self.store.bury(item.node, item.folder, &tombstone)?;
+        Ok(true)
     }
 
     /// Finds files whose time on this disk is over, a few at a time, and marks them to be removed.
     pub(super) fn expire(&mut self) -> Result<()> {
-        let ids: Vec<(FolderId, Option<i64>)> =
-            self.folders.iter().map(|(id, folder)| (*id, keep_for_ms(&folder.settings))).collect();
-        for (id, keep_for) in ids {
+        let seen = self.accounts.values().filter_map(|account| account.row.polled_at).max();
+        let went_back = self.retention.clock.look(self.now, seen);
+        let ids: Vec<(FolderId, Option<i64>, KeepFrom)> = self
+            .folders
+            .iter()
+            .map(|(id, folder)| (*id, keep_for_ms(&folder.settings), folder.settings.keep_from))
+            .collect();
+        for (id, keep_for, keep_from) in ids {
             let noted = self.retention.noted.get(&id).copied();
             let Some(keep_for) = keep_for else {
-                if noted != Some(false) {
+                if noted != Some(None) {
                     self.store.forget_arrivals(id)?;
-                    self.retention.noted.insert(id, false);
+                    self.retention.noted.insert(id, None);
                 }
                 continue;
             };
+            if went_back {
+                self.store.clamp_arrivals(id, self.now.wall)?;
+            }
+            if self.retention.clock.is_doubted(self.now) {
+                continue;
+            }
             if !self.can_work(id) || self.schedule.has_enough(Lane::Bulk) {
                 continue;
             }
-            if noted != Some(true) {
-                if self.store.note_arrivals(id, self.now.wall, ROWS_PER_STEP)? {
+            if noted != Some(Some(keep_from)) {
+                let from_change = keep_from == KeepFrom::Change;
+                if self.store.note_arrivals(id, from_change, self.now.wall, ROWS_PER_STEP)? {
                     self.more = true;
                 } else {
-                    self.retention.noted.insert(id, true);
+                    self.retention.noted.insert(id, Some(keep_from));
                 }
             }
             let by = self.now.wall.plus_ms(keep_for.saturating_neg());
@@ -299,7 +367,8 @@ impl Engine {
 
     /// When the next file's time is over.
     pub(super) fn next_expiry(&self) -> Option<Wall> {
-        let soonest = self.now.wall.plus_ms(millis(EXPIRY_PAUSE) as i64);
+        let doubted = self.retention.clock.doubted_until.saturating_sub(self.now.mono);
+        let soonest = self.now.wall.plus_ms(millis(EXPIRY_PAUSE).max(doubted) as i64);
         let due = self.folders.iter().filter(|(id, _)| self.can_work(**id)).filter_map(|(id, folder)| {
             let keep_for = keep_for_ms(&folder.settings)?;
             // A database that cannot answer will fail the next step, which says so.
@@ -366,5 +435,18 @@ mod tests {
         }
         let ahead = slots(&[(10, -DAY_MS)]);
         assert_eq!(to_give_up(&ahead, 10, 0, NOW), [], "a clock that went back makes nothing old");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_is_doubted_for_a_moment_and_one_that_goes_back_is_noticed() {
+        let at = |mono: u64, wall: i64| Now { mono, wall: Wall(wall) };
+        let mut clock = Clock::default();
+        assert!(!clock.look(at(0, NOW.0), None) && !clock.is_doubted(at(0, NOW.0)), "there is nothing to compare with");
+        assert!(!clock.look(at(60_000, NOW.0 + 60_000), None) && !clock.is_doubted(at(60_000, 0)));
+        assert!(!clock.look(at(61_000, NOW.0 + 30 * DAY_MS), None));
+        assert!(clock.is_doubted(at(61_000, 0)) && !clock.is_doubted(at(61_000 + CLOCK_SETTLES_MS, 0)));
+        assert!(clock.look(at(62_000, NOW.0), None), "it was set right again");
+        let mut started = Clock::default();
+        assert!(!started.look(at(0, NOW.0), Some(NOW.plus_ms(-2 * HOUR_MS))) && started.is_doubted(at(0, 0)));
     }
 }

@@ -41,7 +41,13 @@ impl Engine {
         if item.id.kind() != ItemKind::File || !matches!(plan, Action::Fetch { .. } | Action::Settle) {
             return Ok(false);
         }
-        let Some(tombstone) = self.store.tombstone(item.node)? else { return Ok(false) };
+        let Some(tombstone) = self.store.tombstone(item.node)? else {
+            if matches!(plan, Action::Fetch { .. }) && self.expires_unfetched(item)? {
+                self.settle(item, work)?;
+                return Ok(true);
+            }
+            return Ok(false);
+        };
         match verdict(&tombstone, item) {
             Verdict::Over => {
                 self.store.unbury(item.node)?;
@@ -122,6 +128,8 @@ impl Engine {
             return Ok(Answer::Refused { message: format!("{path} is not kept off the disk") });
         };
         self.store.unbury(node)?;
+        // Whatever its age: its time begins anew.
+        self.store.arrived(node, id, self.now.wall)?;
         self.mark_restored(id, node)?;
         Ok(Answer::Ok { message: format!("{path} is fetched from the cloud again") })
     }

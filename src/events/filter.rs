@@ -203,7 +203,8 @@ mod tests {
         assert!(!wants(|f| f.dispositions = vec![Disposition::Duplicate]));
         let of = |text| TypePattern::parse(text).unwrap();
         assert!(wants(|f| f.types = vec![of("share.*"), of("item.*")]) && !wants(|f| f.types = vec![of("share.*")]));
-        for (pattern, matches) in [("*.pdf", true), ("reports/", true), ("/reports/**/q1.pdf", true), ("*.doc", false)] {
+        for (pattern, matches) in [("*.pdf", true), ("reports/", true), ("/reports/**/q1.pdf", true), ("*.doc", false)]
+        {
             assert_eq!(wants(|f| f.paths = vec![pattern.into()]), matches, "{pattern}");
         }
         for (actor, matches) in [("ann", true), ("77", true), ("Lee", true), ("7", false), ("bob", false)] {

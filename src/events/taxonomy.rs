@@ -150,7 +150,8 @@ impl TypePattern {
             }
         };
         // A word in capitals may be one that Box invented since.
-        let is_foreign_word = !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b"_0123456789".contains(&b));
+        let is_foreign_word =
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b"_0123456789".contains(&b));
         (fits || is_foreign_word).then_some(Self(lower))
     }
 

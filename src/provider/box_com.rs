@@ -99,6 +99,11 @@ impl Provider for BoxCom {
         }
     }
 
+    fn acting_for(&self, user: &str) -> Option<Arc<dyn Provider>> {
+        let api = self.api.acting_for(user);
+        Some(Arc::new(Self { api, realtime: Realtime::default(), stream: self.stream }))
+    }
+
     async fn whoami(&self) -> Result<Identity> {
         self.api.me().await
     }

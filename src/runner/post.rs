@@ -104,14 +104,12 @@ pub async fn send(
     let sent = client.0.post(request.url.clone()).headers(headers).body(body).send().await;
     let response = sent.map_err(|error| unsent(format!("no answer: {}", whole(&error.without_url()))))?;
     let status = response.status().as_u16();
-    match judge(status, request.expect_status) {
-        (Verdict::Allow, _) => Ok(()),
-        _ => {
-            let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-            let reason = format!("the server answered {status}");
-            Err(Refused { reason, status: Some(status), retry_after: seconds.map(Duration::from_secs) })
-        }
+    if judge(status, request.expect_status).0 == Verdict::Allow {
+        return Ok(());
     }
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let reason = format!("the server answered {status}");
+    Err(Refused { reason, status: Some(status), retry_after: seconds.map(Duration::from_secs) })
 }
 
 /// Delivers once.

@@ -88,7 +88,8 @@ impl Store {
 
     /// Whether an event was applied before. One that concerned no folder when it came is no such event: it may concern one now.
     pub fn event_seen(&self, account: AccountId, event_id: &EventId) -> Result<bool> {
-        let sql = "SELECT 1 FROM event WHERE account = ?1 AND event_id = ?2 AND (folder IS NOT NULL OR outcome = 'unplaced')";
+        let sql =
+            "SELECT 1 FROM event WHERE account = ?1 AND event_id = ?2 AND (folder IS NOT NULL OR outcome = 'unplaced')";
         Ok(self.conn.prepare_cached(sql)?.exists(params![account.0, event_id.as_str()])?)
     }
 
@@ -163,16 +164,114 @@ impl Store {
                                              ELSE e.journal > (SELECT max(journal) FROM event) - s.backlog END)
                        ORDER BY journal LIMIT ?4)";
         let before = now.0 - EVENTS_KEPT_MS;
-        let dropped = self.conn.prepare_cached(sql)?.execute(params![
-            before,
-            EVENTS_KEPT,
-            of_folders.unwrap_or(0_i64),
-            limit
-        ])?;
+        let dropped =
+            self.conn.prepare_cached(sql)?.execute(params![before, EVENTS_KEPT, of_folders.unwrap_or(0_i64), limit])?;
         self.conn.execute(
             "DELETE FROM action WHERE action IN (SELECT action FROM action WHERE at < ?1 ORDER BY at LIMIT ?2)",
             params![now.0 - ACTIONS_KEPT_MS, limit],
         )?;
         Ok(dropped == limit as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (Store, AccountId) {
+        let mut store = Store::in_memory().unwrap();
+        let account = store.account("work", "box").unwrap().account;
+        (store, account)
+    }
+
+    fn event(account: AccountId, id: &EventId, folder: Option<FolderId>, received: i64) -> NewEvent<'_> {
+        NewEvent {
+            account,
+            event_id: id,
+            folder,
+            node: None,
+            item: None,
+            kind: "uploaded",
+            provider_kind: "ITEM_UPLOAD",
+            path: None,
+            actor: None,
+            actor_id: None,
+            at: None,
+            received: Wall(received),
+            outcome: "outside",
+            own: false,
+            raw: "",
+        }
+    }
+
+    fn add(store: &mut Store, account: AccountId, ids: std::ops::Range<u32>, received: i64) {
+        for id in ids {
+            let id = EventId::new(format!("e{id}"));
+            assert!(store.add_foreign_event(&event(account, &id, None, received)).unwrap());
+        }
+    }
+
+    fn kept(store: &Store) -> Vec<i64> {
+        store.reader().events_behind(0, false, 1_000).unwrap().into_iter().map(|row| row.id.0).collect()
+    }
+
+    const LATER: Wall = Wall(EVENTS_KEPT_MS + 10);
+
+    #[test]
+    fn an_event_of_no_folder_may_concern_one_later_and_then_counts_as_seen() {
+        let (mut store, account) = store();
+        let id = EventId::new("e1");
+        assert!(store.add_foreign_event(&event(account, &id, None, 1)).unwrap());
+        assert!(!store.add_foreign_event(&event(account, &id, None, 2)).unwrap(), "once");
+        assert!(!store.event_seen(account, &id).unwrap());
+        let folder = event(account, &id, Some(FolderId(7)), 3);
+        assert_eq!(store.add_event(&folder).unwrap(), Some(JournalId(1)), "the same entry");
+        assert!(store.event_seen(account, &id).unwrap());
+        assert_eq!(store.add_event(&folder).unwrap(), None);
+        store.event_repeated(account, &id).unwrap();
+        assert_eq!(store.reader().events_behind(0, false, 10).unwrap()[0].repeats, 1);
+    }
+
+    #[test]
+    fn the_newest_entry_stays_so_that_no_number_is_used_twice() {
+        let (mut store, account) = store();
+        add(&mut store, account, 0..5, 1);
+        assert!(store.prune_journal(LATER, 3).unwrap(), "there is more");
+        assert!(!store.prune_journal(LATER, 3).unwrap());
+        assert_eq!(kept(&store), [5]);
+        add(&mut store, account, 10..11, LATER.0);
+        assert_eq!(kept(&store), [5, 6]);
+    }
+
+    #[test]
+    fn what_is_kept_for_a_subscription_is_not_pruned() {
+        let (mut store, account) = store();
+        store.want_subscription("block", 3, true, false).unwrap();
+        store.want_subscription("drop", 2, false, false).unwrap();
+        add(&mut store, account, 0..10, 1);
+        while store.prune_journal(LATER, 3).unwrap() {}
+        assert_eq!(kept(&store), [1, 2, 3, 9, 10], "the oldest for one, the newest for the other");
+        store.subscription_delivered("block", (3, 0), (3, 0), LATER).unwrap();
+        store.forget_subscription("drop").unwrap();
+        while store.prune_journal(LATER, 3).unwrap() {}
+        assert_eq!(kept(&store), [10], "4 to 6 are gone already, and nothing else is kept for it");
+    }
+
+    #[test]
+    fn what_was_read_before_a_replay_moves_nothing() {
+        let (mut store, account) = store();
+        add(&mut store, account, 0..10, 1);
+        store.want_subscription("one", 100, true, false).unwrap();
+        assert_eq!(store.reader().subscription("one").unwrap().unwrap().cursor, 10, "a new one begins now");
+        assert!(store.rewind_subscription("one", 2).unwrap());
+        store.subscription_delivered("one", (10, 0), (1, 0), Wall(1)).unwrap();
+        let row = store.reader().subscription("one").unwrap().unwrap();
+        assert_eq!((row.cursor, row.epoch, row.delivered), (2, 1, 0));
+        store.subscription_delivered("one", (5, 1), (3, 0), Wall(1)).unwrap();
+        assert_eq!(store.reader().subscription("one").unwrap().unwrap().cursor, 5);
+        store.want_subscription("old", 100, true, true).unwrap();
+        assert_eq!(store.reader().subscription("old").unwrap().unwrap().cursor, 0);
+        assert_eq!(store.reader().event_before(Wall(1)).unwrap(), 0);
+        assert_eq!(store.reader().event_before(Wall(2)).unwrap(), 10);
     }
 }

@@ -9,7 +9,7 @@ use super::{Result, StoreError};
 use crate::events::filter::{Disposition, Matcher};
 use crate::events::taxonomy;
 use crate::id::{FolderId, HoldId, ItemId, JournalId, NodeId};
-use crate::report::{EventQuery, EventRow, HoldRow, MAX_ROWS, ProblemRow, SCHEMA_VERSION};
+use crate::report::{ActivityRow, EventQuery, EventRow, HoldRow, MAX_ROWS, ProblemRow, SCHEMA_VERSION};
 use crate::tree::Wall;
 
 /// Paths named as examples of a hold.
@@ -154,6 +154,60 @@ impl<'a> Rows<'a> {
         }
         if newest_first {
             rows.reverse();
+        }
+        Ok(rows)
+    }
+
+    /// What happened in watched folders lately, oldest first: what the stream told, and what was done here of its own accord.
+    pub fn activity(self, folder: Option<&str>, since: Option<Wall>, limit: u32) -> Result<Vec<ActivityRow>> {
+        let sql = "SELECT * FROM (
+                       SELECT coalesce(e.at, e.received) AS moment, e.actor AS actor, e.kind AS kind, e.provider_kind AS word,
+                              coalesce(e.path, e.item, '') AS path, e.outcome AS became, f.name AS folder, a.name AS account,
+                              a.provider AS provider, e.journal AS number
+                       FROM event e JOIN folder f ON f.folder = e.folder JOIN account a ON a.account = e.account
+                       WHERE f.name IS NOT NULL
+                       UNION ALL
+                       SELECT c.at, NULL, NULL, NULL, c.path, c.what, f.name, NULL, NULL, c.action
+                       FROM action c JOIN folder f ON f.folder = c.folder WHERE c.journal IS NULL AND f.name IS NOT NULL)
+                   WHERE (?1 IS NULL OR folder = ?1) AND moment >= ?2 ORDER BY moment DESC, number DESC LIMIT ?3";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let since = since.map_or(i64::MIN, |since| since.0);
+        let found = statement.query_map(params![folder, since, limit], |row| {
+            let (kind, word): (Option<String>, Option<String>) = (row.get(2)?, row.get(3)?);
+            let provider: Option<String> = row.get(8)?;
+            let became: String = row.get(5)?;
+            let action = match (kind, word, provider) {
+                (Some(kind), Some(word), Some(provider)) => match taxonomy::name_of(&provider, &kind, &word) {
+                    taxonomy::UNKNOWN => word,
+                    name => name.to_owned(),
+                },
+                _ => became.clone(),
+            };
+            Ok(ActivityRow {
+                at: Wall(row.get(0)?),
+                person: row.get(1)?,
+                action,
+                path: row.get(4)?,
+                became,
+                folder: row.get(6)?,
+                account: row.get(7)?,
+            })
+        })?;
+        let mut rows: Vec<ActivityRow> = found.collect::<rusqlite::Result<_>>()?;
+        rows.reverse();
+        Ok(rows)
+    }
+
+    /// Files of a folder that leave the disk when their time is over, the next first: where they are, their size, and when their time began.
+    pub fn expiring(self, folder: &str, limit: u32) -> Result<Vec<(String, Option<u64>, Wall)>> {
+        let sql =
+            "SELECT r.node, i.s_size, r.at FROM arrival r JOIN item i USING (node) JOIN folder f ON f.folder = r.folder
+                   WHERE f.name = ?1 AND i.s = 1 ORDER BY r.at LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut found = statement.query(params![folder, limit])?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next()? {
+            rows.push((self.path(NodeId(row.get(0)?))?, row.get(1)?, Wall(row.get(2)?)));
         }
         Ok(rows)
     }

@@ -89,7 +89,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<SubscriptionRow> {
 impl Store {
     /// A subscription is wished for. A new one begins behind the newest entry, or, with `from_oldest`, with the oldest that is kept.
     pub fn want_subscription(&mut self, name: &str, backlog: u64, blocks: bool, from_oldest: bool) -> Result<()> {
-        let cursor = if from_oldest { self.reader().oldest_event()?.saturating_sub(1) } else { self.reader().newest_event()? };
+        let cursor =
+            if from_oldest { self.reader().oldest_event()?.saturating_sub(1) } else { self.reader().newest_event()? };
         let sql = "INSERT INTO subscription (name, cursor, backlog, blocks) VALUES (?1, ?2, ?3, ?4)
                    ON CONFLICT (name) DO UPDATE SET backlog = excluded.backlog, blocks = excluded.blocks";
         self.conn.prepare_cached(sql)?.execute(params![name, cursor, backlog, blocks])?;
@@ -120,7 +121,8 @@ impl Store {
 
     /// A delivery failed.
     pub fn subscription_failed(&mut self, name: &str, reason: &str, next_try: Wall, now: Wall) -> Result<()> {
-        let sql = "UPDATE subscription SET failures = failures + 1, reason = ?2, since = coalesce(since, ?4), next_try = ?3
+        let sql =
+            "UPDATE subscription SET failures = failures + 1, reason = ?2, since = coalesce(since, ?4), next_try = ?3
                    WHERE name = ?1";
         self.conn.prepare_cached(sql)?.execute(params![name, reason, next_try.0, now.0])?;
         Ok(())

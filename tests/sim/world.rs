@@ -270,6 +270,8 @@ impl World {
 
     fn settings(&self) -> FolderSettings {
         FolderSettings {
+            as_user: None,
+            keep_from: folder_sync_agent::settings::KeepFrom::Arrival,
             name: "f".into(),
             account: "a".into(),
             remote: RemotePlace::Id(watched().raw().to_owned()),
@@ -481,7 +483,10 @@ impl World {
             | Effect::Close(_)
             | Effect::SweepQuarantine(_)
             | Effect::DropQuarantined(_)
-            | Effect::SessionKept(_) => {}
+            | Effect::SessionKept(_)
+            | Effect::Subscribe(_)
+            | Effect::JournalGrew => {}
+            Effect::ActFor { .. } => {}
             Effect::Cancel(job) => {
                 self.cancelled.insert(job);
             }

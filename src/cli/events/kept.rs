@@ -245,7 +245,7 @@ pub async fn show(args: &EventsArgs, places: &Places, screen: &mut Screen) -> Ou
                 () = reading.wait() => {}
                 _ = tokio::signal::ctrl_c() => break,
             }
-        } else if reading.pages % PAGES_PER_WORD == 0 {
+        } else if reading.pages.is_multiple_of(PAGES_PER_WORD) {
             screen.remark(Tone::Quiet, "note", &reading.progress());
         }
     }
@@ -342,7 +342,7 @@ fn row_of(
     let raw = with_raw.then(|| event.raw.clone());
     if let Some(row) = known {
         let disposition = if told_before { Disposition::Duplicate } else { row.disposition };
-        return EventRow { raw, disposition, ..row };
+        return EventRow { disposition, raw, ..row };
     }
     EventRow {
         id: JournalId(0),

@@ -90,7 +90,8 @@ fn event_type(text: &str) -> Result<TypePattern, Wrong> {
 }
 
 fn disposition(text: &str) -> Result<Disposition, Wrong> {
-    Disposition::parse(text).ok_or_else(|| Wrong::new(format!("expected one of {}", list(&Disposition::ALL.map(Disposition::word)))))
+    Disposition::parse(text)
+        .ok_or_else(|| Wrong::new(format!("expected one of {}", list(&Disposition::ALL.map(Disposition::word)))))
 }
 
 fn target(block: &mut Block<'_, '_>) -> Option<Target> {
@@ -98,7 +99,8 @@ fn target(block: &mut Block<'_, '_>) -> Option<Target> {
     match named.len() {
         0 => block.complain(Wrong::new("nobody receives").hint("add one of url, nats, file and socket")),
         1 => {}
-        _ => block.complain(Wrong::new(format!("more than one target: {}", list(&named))).hint("one subscription has one")),
+        _ => block
+            .complain(Wrong::new(format!("more than one target: {}", list(&named))).hint("one subscription has one")),
     }
     let goes_with = |key: &'static str, named: &[&str]| {
         let fits = named.contains(&key);
@@ -163,7 +165,8 @@ fn subject(text: &str) -> Result<String, Wrong> {
     if is_good {
         return Ok(text.to_owned());
     }
-    Err(Wrong::new("this is no subject").hint("write words with full stops between them; {account}, {folder} and {type} are filled in"))
+    Err(Wrong::new("this is no subject")
+        .hint("write words with full stops between them; {account}, {folder} and {type} are filled in"))
 }
 
 /// What the blocks say together: references.

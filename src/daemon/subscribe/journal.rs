@@ -1,8 +1,8 @@
 //! Reading the journal for one subscription: what is wanted, in order, and what is missing in between.
 
 use crate::events::filter::Matcher;
-use crate::report::{EventRow, GapRow, SCHEMA_VERSION};
 use crate::id::JournalId;
+use crate::report::{EventRow, GapRow, SCHEMA_VERSION};
 use crate::store::{Reader, Result};
 use crate::tree::Wall;
 
@@ -98,4 +98,106 @@ pub fn read(reader: &Reader, wish: &Wish, known: Option<Place>, now: Wall) -> Re
         }
     }
     Ok(Some(batch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::filter::EventFilter;
+    use crate::events::taxonomy::TypePattern;
+    use crate::id::{AccountId, EventId};
+    use crate::store::Store;
+    use crate::store::journal::NewEvent;
+
+    /// A database with events of these kinds, and a reader of it.
+    fn journal(dir: &std::path::Path, kinds: &[&str]) -> (Store, Reader) {
+        let path = dir.join("state.db");
+        let mut store = Store::open(&path).unwrap();
+        let account = store.account("work", "box").unwrap().account;
+        store.want_subscription("one", 1, false, true).unwrap();
+        add(&mut store, account, kinds);
+        (store, Reader::open(&path).unwrap())
+    }
+
+    fn add(store: &mut Store, account: AccountId, kinds: &[&str]) {
+        for (number, kind) in kinds.iter().enumerate() {
+            let id = EventId::new(format!("{number}-{kind}"));
+            let event = NewEvent {
+                account,
+                event_id: &id,
+                folder: None,
+                node: None,
+                item: None,
+                kind,
+                provider_kind: "X",
+                path: None,
+                actor: None,
+                actor_id: None,
+                at: None,
+                received: Wall(1),
+                outcome: "outside",
+                own: false,
+                raw: "",
+            };
+            assert!(store.add_foreign_event(&event).unwrap());
+        }
+    }
+
+    fn wish(types: &[&str], batch: u32) -> Wish {
+        let types = types.iter().map(|text| TypePattern::parse(text).unwrap()).collect();
+        let matcher = Matcher::new(EventFilter { types, ..EventFilter::default() });
+        Wish { name: "one".into(), matcher, raw: false, batch }
+    }
+
+    fn ids(batch: &Batch) -> Vec<String> {
+        let of = |doc: &Doc| match doc {
+            Doc::Event(row) => row.id.to_string(),
+            Doc::Gap(gap) => format!("gap of {} before {}", gap.lost, gap.before),
+        };
+        batch.docs.iter().map(of).collect()
+    }
+
+    fn next(reader: &Reader, wish: &Wish, from: &Batch) -> Batch {
+        let place = Place { cursor: from.upto, epoch: from.from.epoch };
+        read(reader, wish, Some(place), Wall(1)).unwrap().unwrap()
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_store, reader) = journal(dir.path(), &["moved", "uploaded", "moved", "moved", "uploaded", "moved"]);
+        let wish = wish(&["moved"], 2);
+        let first = read(&reader, &wish, None, Wall(1)).unwrap().unwrap();
+        assert_eq!((ids(&first), first.upto, first.more), (vec!["1".into(), "3".into()], 3, true));
+        let second = next(&reader, &wish, &first);
+        assert_eq!((ids(&second), second.upto, second.more), (vec!["4".into(), "6".into()], 6, false));
+        assert!(next(&reader, &wish, &second).docs.is_empty());
+        let nothing = super::read(&reader, &self::wish(&["trashed"], 2), None, Wall(1)).unwrap().unwrap();
+        assert_eq!((nothing.docs.len(), nothing.upto), (0, 6), "the place moves all the same");
+    }
+
+    #[test]
+    fn a_gap_stands_before_what_follows_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut store, reader) = journal(dir.path(), &["moved"; 6]);
+        // All but the newest entry that is kept for the subscription go.
+        while store.prune_journal(Wall(i64::MAX / 2), 10).unwrap() {}
+        let wish = wish(&[], 10);
+        let batch = read(&reader, &wish, None, Wall(1)).unwrap().unwrap();
+        assert_eq!((ids(&batch), batch.lost), (vec!["gap of 5 before 6".into(), "6".into()], 5));
+        assert_eq!(read(&reader, &wish, Some(Place { cursor: 6, epoch: 0 }), Wall(1)).unwrap().unwrap().lost, 0);
+    }
+
+    #[test]
+    fn a_replay_counts_more_than_what_the_worker_remembers() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut store, reader) = journal(dir.path(), &["moved"; 4]);
+        let wish = wish(&[], 10);
+        let known = Place { cursor: 4, epoch: 0 };
+        assert!(read(&reader, &wish, Some(known), Wall(1)).unwrap().unwrap().docs.is_empty());
+        store.rewind_subscription("one", 2).unwrap();
+        assert_eq!(ids(&read(&reader, &wish, Some(known), Wall(1)).unwrap().unwrap()), ["3", "4"]);
+        store.forget_subscription("one").unwrap();
+        assert_eq!(read(&reader, &wish, None, Wall(1)).unwrap(), None);
+    }
 }

@@ -144,7 +144,11 @@ impl Worker {
         }
         self.failures = self.failures.saturating_add(1);
         if self.failures == 1 {
-            tracing::warn!(subscription = self.settings.name, reason, "the target does not take events; it is tried again");
+            tracing::warn!(
+                subscription = self.settings.name,
+                reason,
+                "the target does not take events; it is tried again"
+            );
         }
         let chance = u64::from_le_bytes(uuid::Uuid::new_v4().into_bytes()[..8].try_into().unwrap_or_default());
         let pause = backoff(self.failures, retry_after, chance).min(PAUSE_MOST);
@@ -179,10 +183,9 @@ impl Worker {
     fn tell(&self, news: SubscriptionNews) -> bool {
         let input = Input::Subscription { name: self.settings.name.clone(), news };
         match self.kit.inputs.try_send(Message::Input(input)) {
-            Ok(()) => true,
+            // An engine that is no more will never listen.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => true,
             Err(TrySendError::Full(_)) => false,
-            // The engine is no more: nobody will ever listen.
-            Err(TrySendError::Disconnected(_)) => true,
         }
     }
 

@@ -267,7 +267,8 @@ impl Engine {
             None => None,
         };
         let item = item.map(|item| item.to_string());
-        let journal = self.journal(id, Some(folder), event, (node, item.as_deref(), path.as_deref()), "pending", own)?;
+        let journal =
+            self.journal(id, Some(folder), event, (node, item.as_deref(), path.as_deref()), "pending", own)?;
         let user = self.accounts.get(&id).and_then(|account| account.row.user_id.as_ref());
         let ours = event.actor.is_some() && event.actor.as_ref() == user;
         if let Some(journal) = journal.filter(|_| ours) {

@@ -4,6 +4,7 @@ use super::{Meaning, Streams, Type, row};
 use crate::events::EventKind;
 
 /// Sorted, so that a word is found by bisection.
+#[rustfmt::skip]
 pub static TYPES: [Type; 201] = [
     row("ACCESS_GRANTED", "access.granted", EventKind::Sharing, Meaning::Visibility, Streams::UserAllAndEnterprise),
     row("ACCESS_REVOKED", "access.revoked", EventKind::Sharing, Meaning::Visibility, Streams::UserAllAndEnterprise),

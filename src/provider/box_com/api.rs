@@ -80,6 +80,12 @@ impl BoxApi {
         Ok(Self { session, base, uploads, stream })
     }
 
+    /// The same requests for another user of the enterprise.
+    pub fn acting_for(&self, user: &str) -> Self {
+        let session = Arc::new(self.session.acting_for(user));
+        Self { session, base: self.base.clone(), uploads: self.uploads.clone(), stream: self.stream }
+    }
+
     /// The session underneath.
     pub fn session(&self) -> &Session {
         &self.session

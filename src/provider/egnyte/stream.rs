@@ -91,16 +91,16 @@ impl EventStream {
         Ok(Cursor::new(from.to_string()))
     }
 
-    /// The place before the oldest event that is kept.
+    /// The oldest place that the provider promises to take: that of the oldest event that is kept.
     pub async fn oldest(&self, api: &Api) -> Result<Cursor> {
         let ends = api.ends().await?;
-        Ok(Cursor::new(ends.oldest.saturating_sub(1).min(ends.latest).to_string()))
+        Ok(Cursor::new(ends.oldest.min(ends.latest).to_string()))
     }
 
     /// A place before everything that happened since a moment: ids rise with time, so that halving finds it in a score of calls.
     pub async fn at(&self, api: &Api, since: Wall) -> Result<Cursor> {
         let ends = api.ends().await?;
-        let (mut before, mut behind) = (ends.oldest.saturating_sub(1).min(ends.latest), ends.latest);
+        let (mut before, mut behind) = (ends.oldest.min(ends.latest), ends.latest);
         while behind - before > EVENTS_COUNT as u64 {
             let middle = before + (behind - before) / 2;
             let next = match self.list(api, middle).await? {
@@ -120,7 +120,7 @@ impl EventStream {
     /// How many pages there are at most from a place to the end.
     pub async fn calls_to_read(&self, api: &Api, cursor: &Cursor) -> Result<u64> {
         let ends = api.ends().await?;
-        let from = place(cursor)?.max(ends.oldest.saturating_sub(1));
+        let from = place(cursor)?.max(ends.oldest);
         Ok(ends.latest.saturating_sub(from) / EVENTS_COUNT as u64 + 1)
     }
 

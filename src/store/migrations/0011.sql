@@ -5,6 +5,9 @@ ALTER TABLE event ADD COLUMN repeats INTEGER NOT NULL DEFAULT 0;  -- how often i
 ALTER TABLE event ADD COLUMN actor_id TEXT;                       -- the provider's id of the acting user
 CREATE INDEX event_folder ON event (journal) WHERE folder IS NOT NULL;
 
+-- From when the time of local copies is counted: arrivals noted under another rule are noted anew.
+ALTER TABLE arrival_walk ADD COLUMN basis TEXT NOT NULL DEFAULT 'arrival';
+
 -- Durable consumers of the journal. Rows of `event` after a cursor are kept for it, at most `backlog` of them.
 CREATE TABLE subscription (
     name      TEXT PRIMARY KEY,
