@@ -27,6 +27,7 @@ mod history;
 mod holds;
 mod hooks;
 mod login;
+mod metrics;
 mod quarantine;
 mod render;
 mod restore;
@@ -131,6 +132,7 @@ enum Command {
     Quarantine(quarantine::QuarantineArgs),
     Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
+    Metrics(metrics::MetricsArgs),
     Service(service::ServiceArgs),
     Demo(demo::DemoArgs),
     Sandbox(sandbox::SandboxArgs),
@@ -142,7 +144,7 @@ enum Command {
 const GROUPS: [(&str, &[&str]); 8] = [
     ("Set up", &["login", "logout", "accounts", "add-folder", "folders", "set-folder", "remove-folder", "config"]),
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
-    ("Look", &["status", "activity", "events", "cursor", "plan", "why", "problems", "doctor"]),
+    ("Look", &["status", "activity", "events", "cursor", "plan", "why", "problems", "doctor", "metrics"]),
     ("Undo", &["versions", "restore", "verify"]),
     ("Hooks", &["add-hook", "hooks", "set-hook", "remove-hook", "test-hook", "hook-runs", "replay"]),
     ("Pass events on", &["subscribe", "subscriptions", "unsubscribe"]),
@@ -273,6 +275,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Quarantine(args) => quarantine::quarantine(args, &places, screen).await,
         Command::Config(args) => config::config(&args, &places, screen),
         Command::Doctor(args) => doctor::doctor(&args, &places, screen).await,
+        Command::Metrics(args) => metrics::metrics(&args, &places, screen).await,
         Command::Service(_) | Command::Demo(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => {
             Ok(Exit::Fine)
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -11,15 +11,18 @@ use crate::command::{Answer, Command};
 use crate::config::{Config, Places};
 use crate::engine::Notice;
 use crate::report::{Reports, Status};
+use crate::tree::Wall;
 
 pub mod bandwidth;
 mod checkpoint;
 pub mod client;
 pub mod control;
 pub mod fetch;
+pub mod figures;
 mod keeper;
 pub mod lock;
 mod looking;
+pub mod meters;
 mod parked;
 pub mod preview;
 mod recall;
@@ -95,7 +98,8 @@ impl RunError {
 pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result<RunEnd, RunError> {
     places.make_state_dirs().map_err(|why| RunError::failed("make the state directory", why))?;
     let _lock = lock::take(&places.state_dir)?;
-    let store = crate::store::Store::open(&places.database()).map_err(|why| RunError::State(why.to_string()))?;
+    let mut store = crate::store::Store::open(&places.database()).map_err(|why| RunError::State(why.to_string()))?;
+    store.count_start().map_err(|why| RunError::State(why.to_string()))?;
 
     let (inputs, queue) = sync_channel(QUEUE_PLACES);
     let transfers = Transfers::default();
@@ -109,7 +113,8 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
         transfers.clone(),
         notices,
         world::HookKit::new(places),
-    );
+    )
+    .counting(shared.meters().clone());
     let handle = tokio::runtime::Handle::current();
     world.serve_by(subscribe::Subscriptions::new(handle, places, inputs.clone()));
     let folders = world.open_folders();
@@ -217,6 +222,15 @@ pub async fn command_alone(places: &Places, config: &Config, command: Command) -
     })
     .await
     .map_err(|why| RunError::failed("carry out the command", why))?
+}
+
+/// The time, as the engine is told.
+pub(crate) fn wall_now() -> Wall {
+    let now = SystemTime::now();
+    match now.duration_since(UNIX_EPOCH) {
+        Ok(since) => Wall(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+        Err(before) => Wall(-i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX)),
+    }
 }
 
 async fn wait_for_signal() {

@@ -34,6 +34,7 @@ use crate::tree::SyncedContent;
 
 pub mod commands;
 mod conflict;
+mod ctx;
 pub mod disk;
 pub mod effect;
 pub(crate) mod filter;
@@ -60,6 +61,7 @@ mod subscribers;
 mod undo;
 mod verify;
 
+use ctx::{Chance, Ctx, ROWS_PER_STEP};
 pub use effect::{Effect, Notice, Task};
 use folders::Folder;
 pub use input::{Input, Now, Outcome};
@@ -69,8 +71,6 @@ use schedule::{ITEMS_PER_STEP, Note, Phase, Schedule};
 use slots::Slots;
 use subscribers::Subscribers;
 
-/// Rows that one step of a long job (sweep, absences, clean-up) touches.
-const ROWS_PER_STEP: u32 = 2_000;
 /// Jobs under way at once, over all accounts and folders. The world keeps a place in its input queue for each.
 pub const JOBS_MOST: usize = 512;
 /// Places remembered of directories on disk.
@@ -107,26 +107,10 @@ enum Job {
     Write { account: AccountId, folder: FolderId, node: NodeId, is_upload: bool },
 }
 
-/// A small generator of chance (SplitMix64), seeded by the first input.
-#[derive(Debug, Clone, Copy)]
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
-
 /// The state machine.
 #[derive(Debug)]
 pub struct Engine {
-    store: Store,
-    now: Now,
-    chance: Chance,
+    ctx: Ctx,
     accounts: BTreeMap<AccountId, Account>,
     folders: BTreeMap<FolderId, Folder>,
     retired: Vec<FolderId>,
@@ -146,25 +130,19 @@ pub struct Engine {
     covering_at: Option<(NodeId, Name)>,
     /// Files missing on disk, as far as this step has counted them: the brake asks for each of them.
     missing_files: BTreeMap<FolderId, u64>,
-    /// Rows that this step went through, beside those of the items that it decided about.
-    gone_through: usize,
     places: BTreeMap<NodeId, Place>,
     remote_paths: BTreeMap<NodeId, String>,
     hooks: hooks::Hooks,
     prune_at: u64,
     retention: retention::Retention,
     subscribers: subscribers::Subscribers,
-    more: bool,
-    outbox: Vec<Effect>,
 }
 
 impl Engine {
     /// An engine over what the database remembers.
     pub fn new(store: Store) -> Self {
         Self {
-            store,
-            now: Now::default(),
-            chance: Chance(0),
+            ctx: Ctx::new(store),
             accounts: BTreeMap::new(),
             folders: BTreeMap::new(),
             retired: Vec::new(),
@@ -177,35 +155,32 @@ impl Engine {
             mapped_names: None,
             covering_at: None,
             missing_files: BTreeMap::new(),
-            gone_through: 0,
             places: BTreeMap::new(),
             remote_paths: BTreeMap::new(),
             hooks: hooks::Hooks::default(),
             prune_at: 0,
             retention: retention::Retention::default(),
             subscribers: subscribers::Subscribers::default(),
-            more: false,
-            outbox: Vec::new(),
         }
     }
 
     /// Takes a batch of inputs, decides, commits, and returns what is wanted. After an error the engine must be thrown away
     /// and built anew from the database, exactly as after a crash: none of the effects were released.
     pub fn step(&mut self, inputs: impl IntoIterator<Item = Input>) -> Result<Vec<Effect>> {
-        self.gone_through = 0;
+        self.ctx.gone_through = 0;
         self.missing_files.clear();
-        self.store.begin()?;
+        self.ctx.store.begin()?;
         let decided = inputs.into_iter().try_for_each(|input| self.take(input)).and_then(|()| self.pump());
-        self.outbox.extend(self.subscribers.take_growth());
+        self.ctx.out.extend(self.subscribers.take_growth());
         let decided = decided.and_then(|()| self.name_users());
         match decided {
-            Ok(()) => self.store.commit()?,
+            Ok(()) => self.ctx.store.commit()?,
             Err(error) => {
-                self.store.rollback()?;
+                self.ctx.store.rollback()?;
                 return Err(error);
             }
         }
-        Ok(std::mem::take(&mut self.outbox))
+        Ok(std::mem::take(&mut self.ctx.out))
     }
 
     /// Has what is asked of folders of other users asked in their names.
@@ -213,13 +188,13 @@ impl Engine {
         if self.folders.values().all(|folder| folder.settings.as_user.is_none()) {
             return Ok(());
         }
-        for effect in std::mem::take(&mut self.outbox) {
+        for effect in std::mem::take(&mut self.ctx.out) {
             if let Effect::Cloud { job, .. } = &effect
                 && let Some(user) = self.user_of(*job)?
             {
-                self.outbox.push(Effect::ActFor { job: *job, user });
+                self.ctx.out.push(Effect::ActFor { job: *job, user });
             }
-            self.outbox.push(effect);
+            self.ctx.out.push(effect);
         }
         Ok(())
     }
@@ -236,7 +211,7 @@ impl Engine {
                 | Job::Dispose { folder, .. },
             ) => Some(*folder),
             Some(Job::List { listing, .. }) => Some(listing.folder),
-            Some(Job::Look { node, .. }) => self.store.item(*node)?.map(|item| item.folder),
+            Some(Job::Look { node, .. }) => self.ctx.store.item(*node)?.map(|item| item.folder),
             // An item that no folder knows: whose it may be is known only where all folders are one user's.
             Some(Job::Stray { account, .. }) => {
                 let mut users =
@@ -251,10 +226,10 @@ impl Engine {
 
     /// When the engine wants the next tick even if nothing happens, on the clock that never jumps; nothing if never.
     pub fn deadline(&self) -> Option<u64> {
-        if self.more {
-            return Some(self.now.mono);
+        if self.ctx.more {
+            return Some(self.ctx.now.mono);
         }
-        let accounts = self.accounts.values().filter_map(|account| account.deadline(self.now.mono));
+        let accounts = self.accounts.values().filter_map(|account| account.deadline(self.ctx.now.mono));
         let folders = self.folders.values().filter_map(|folder| folder.deadline(self.ask_at(folder.account)));
         let scans = self.folders.keys().filter_map(|id| self.scan_deadline(*id));
         let due = self.next_due_mono();
@@ -263,20 +238,20 @@ impl Engine {
 
     fn next_due_mono(&self) -> Option<u64> {
         // A database that cannot answer will fail the next step, which says so.
-        let work = self.store.next_due().ok().flatten();
-        let listing = self.store.next_listing_due().ok().flatten();
+        let work = self.ctx.store.next_due().ok().flatten();
+        let listing = self.ctx.store.next_listing_due().ok().flatten();
         let wall = work.into_iter().chain(listing).chain(self.next_expiry()).min()?;
-        Some(self.now.mono.saturating_add(wall.since(self.now.wall).max(0) as u64))
+        Some(self.ctx.now.mono.saturating_add(wall.since(self.ctx.now.wall).max(0) as u64))
     }
 
     /// The store, for tests and for reports made by the owner of the engine.
     pub fn store(&self) -> &Store {
-        &self.store
+        &self.ctx.store
     }
 
     /// What is committed, for the engine that is built after this one failed (or was made to crash by a test).
     pub fn into_store(self) -> Result<Store> {
-        self.store.reopened()
+        self.ctx.store.reopened()
     }
 
     /// Jobs under way.
@@ -287,12 +262,12 @@ impl Engine {
     fn take(&mut self, input: Input) -> Result<()> {
         match input {
             Input::Start { seed, host } => {
-                self.chance = Chance(seed);
+                self.ctx.chance = Chance(seed);
                 self.host = conflict::shown_host(&host);
                 Ok(())
             }
             Input::Tick(now) => {
-                self.now = now;
+                self.ctx.now = now;
                 Ok(())
             }
             Input::Config(wishes) => self.take_wishes(*wishes),
@@ -300,10 +275,10 @@ impl Engine {
             Input::Done { job, outcome } => self.take_outcome(job, outcome),
             Input::Local { folder, news } => self.local_news(folder, news),
             Input::Session { job, session } => self.session_begun(job, &session),
-            Input::Subscription { name, news } => Subscribers::news(&mut self.store, &name, &news, self.now),
+            Input::Subscription { name, news } => Subscribers::news(&mut self.ctx.store, &name, &news, self.ctx.now),
             Input::Command { ticket, command } => {
                 let answer = self.command(command)?;
-                self.outbox.push(Effect::Answer { ticket, answer });
+                self.ctx.out.push(Effect::Answer { ticket, answer });
                 Ok(())
             }
         }
@@ -363,11 +338,11 @@ impl Engine {
 
     /// Does everything that can be decided now, within the limits of one step.
     fn pump(&mut self) -> Result<()> {
-        self.more = false;
-        if self.store.wake_due(self.now.wall, ROWS_PER_STEP)? == ROWS_PER_STEP as usize {
-            self.more = true;
+        self.ctx.more = false;
+        if self.ctx.store.wake_due(self.ctx.now.wall, ROWS_PER_STEP)? == ROWS_PER_STEP as usize {
+            self.ctx.more = true;
         }
-        self.store.wake_listings(self.now.wall)?;
+        self.ctx.store.wake_listings(self.ctx.now.wall)?;
         self.drive_accounts()?;
         self.drive_folders()?;
         self.drop_retired()?;
@@ -381,22 +356,17 @@ impl Engine {
         self.release_reads()?;
         self.tell()?;
         self.flush_batches()?;
-        if self.now.mono >= self.prune_at {
-            self.prune_at = self.now.mono + PRUNE_EVERY_MS;
-            if self.store.prune_journal(self.now.wall, ROWS_PER_STEP)? {
-                self.prune_at = self.now.mono + PRUNE_AGAIN_MS;
+        if self.ctx.now.mono >= self.prune_at {
+            self.prune_at = self.ctx.now.mono + PRUNE_EVERY_MS;
+            if self.ctx.store.prune_journal(self.ctx.now.wall, ROWS_PER_STEP)? {
+                self.prune_at = self.ctx.now.mono + PRUNE_AGAIN_MS;
             }
-            self.store.prune_hooks(self.now.wall, ROWS_PER_STEP)?;
+            self.ctx.store.prune_hooks(self.ctx.now.wall, ROWS_PER_STEP)?;
             self.expire_quarantine()?;
             self.tend_all_versions()?;
             self.expire_echoes()?;
         }
         self.save_folders()
-    }
-
-    /// Rows that this step may still go through; what needs more waits for the next step.
-    fn rows_left(&self) -> usize {
-        (ROWS_PER_STEP as usize).saturating_sub(self.gone_through)
     }
 
     /// Nothing is left to do for an item, or it is no more.
@@ -415,12 +385,8 @@ impl Engine {
     fn reload(&mut self) {
         self.schedule.reload(Lane::News);
         self.schedule.reload(Lane::Bulk);
-        self.questions.loaded = 0;
-        self.more = true;
-    }
-
-    fn notice(&mut self, notice: Notice) {
-        self.outbox.push(Effect::Notice(notice));
+        self.questions.reload();
+        self.ctx.more = true;
     }
 }
 

@@ -6,10 +6,14 @@ use crate::id::{ContentHash, HoldId, ItemId, JobId, VersionId};
 use crate::tree::{Stamp, Wall};
 
 mod events;
+mod figures;
 mod hooks;
+mod state;
 
 pub use events::{ActivityRow, EventQuery, EventRow, GapRow, SubscriptionState, SubscriptionStatus};
+pub use figures::MetricsFormat;
 pub use hooks::{HookRunQuery, HookRunRow, QuarantineReport};
+pub use state::FolderState;
 
 /// The version of the JSON documents below; it grows when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -126,7 +130,13 @@ pub struct Budget {
     pub closed_until: Option<Wall>,
     /// A sentence for a first sync that the budget makes long.
     pub forecast: Option<String>,
+    /// The days that the work known now takes within the budget; 0 for what is done today.
+    #[serde(default)]
+    pub forecast_days: Option<u64>,
 }
+
+/// A sign-in that ends within this time is warned of, in milliseconds.
+pub const SIGN_IN_WARNING_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// How the rest of a day's calls is shared. What is kept shrinks with the day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,53 +151,6 @@ pub struct BudgetShares {
 
 /// The name of the degraded state of a folder that works, and of which not every directory can be watched.
 pub const UNWATCHED: &str = "unwatched";
-
-/// The state of a folder in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FolderState {
-    /// Added, and its remote folder not yet looked up.
-    Starting,
-    /// The remote folder is being listed for the first time.
-    Listing,
-    /// Something is being done.
-    Syncing,
-    /// Everything that the cloud told us is on disk.
-    InSync,
-    /// A full comparison is due or under way because our place in the stream was lost.
-    Unverified,
-    /// An event could not be understood, or part of the tree could not be seen: a comparison is due or under way that finds what it meant.
-    Verifying,
-    /// A person paused it.
-    Paused,
-    /// A hold waits for a person; the rest goes on.
-    Held,
-    /// It goes on, and not all of it can be watched: local changes are found by scans. See `degraded`.
-    Unwatched,
-    /// It cannot go on: see `degraded`.
-    Halted,
-    /// Some items have problems; the rest is in sync.
-    Problems,
-}
-
-impl FolderState {
-    /// The words for people.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Listing => "listing",
-            Self::Syncing => "syncing",
-            Self::InSync => "in sync",
-            Self::Unverified => "unverified",
-            Self::Verifying => "verifying",
-            Self::Paused => "paused",
-            Self::Held => "held",
-            Self::Unwatched => "not watched",
-            Self::Halted => "halted",
-            Self::Problems => "in sync, with problems",
-        }
-    }
-}
 
 /// One folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -536,6 +499,8 @@ pub trait Reports: Send + Sync {
     fn problems(&self, folder: Option<&str>) -> Result<Vec<ProblemRow>, ReportError>;
     /// `agent why`, of an absolute local path.
     fn why(&self, path: &str) -> Result<Why, ReportError>;
+    /// `agent metrics`.
+    fn metrics(&self, format: MetricsFormat) -> Result<String, ReportError>;
     /// `agent versions`, of an absolute local path.
     fn versions(&self, path: &str) -> Result<Versions, ReportError>;
 }

@@ -11,6 +11,7 @@ use crate::id::Generation;
 
 pub mod accounts;
 pub mod conflicts;
+pub mod figures;
 pub mod folders;
 pub mod holds;
 pub mod hooks;

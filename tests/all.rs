@@ -8,6 +8,7 @@ mod daemon;
 mod fetch;
 mod hooks;
 mod local;
+mod metrics;
 mod provider_contract;
 mod sandbox;
 mod sim;

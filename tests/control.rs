@@ -10,8 +10,8 @@ use folder_sync_agent::daemon::client::{ClientError, ControlClient};
 use folder_sync_agent::daemon::control::{self, BindError, ControlSocket, Order, Ordered};
 use folder_sync_agent::id::{HoldId, JournalId};
 use folder_sync_agent::report::{
-    ConflictRow, EventQuery, EventRow, HoldRow, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status,
-    Versions, Why,
+    ConflictRow, EventQuery, EventRow, HoldRow, MetricsFormat, PlanRow, ProblemRow, ReportError, Reports,
+    SCHEMA_VERSION, Status, Versions, Why,
 };
 use folder_sync_agent::tree::Wall;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -74,6 +74,10 @@ impl Reports for MadeUp {
         panic!("reports may fail in any way")
     }
 
+    fn metrics(&self, format: MetricsFormat) -> Result<String, ReportError> {
+        Ok(format!("{format:?}"))
+    }
+
     fn versions(&self, path: &str) -> Result<Versions, ReportError> {
         Err(ReportError::NotFound(format!("{path} has no versions")))
     }
@@ -124,6 +128,31 @@ async fn reports_arrive_whole() {
     assert_eq!(rows[0].folder.as_deref(), Some("受信 & more"));
     assert_eq!(rows[0].outcome, "limit Some(10000) since Some(-5)", "no listing is unbounded");
     assert_eq!(client.plan(None).await.unwrap(), vec![]);
+}
+
+#[tokio::test]
+async fn figures_come_in_the_format_that_the_reader_asks_for() {
+    let bed = bed_at("run").await;
+    let client = client(&bed.path).await;
+    for format in [MetricsFormat::OpenMetrics, MetricsFormat::Text] {
+        assert_eq!(client.metrics(format).await.unwrap(), format!("{format:?}"));
+    }
+    // What Prometheus and curl send.
+    for (accept, media_type) in [
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.2",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+        ("*/*", "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        ("text/plain", "text/plain; version=0.0.4; charset=utf-8"),
+    ] {
+        let mut stream = UnixStream::connect(&bed.path).await.unwrap();
+        let request = format!("GET /metrics HTTP/1.1\r\nhost: agent\r\naccept: {accept}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains(&format!("content-type: {media_type}\r\n")), "{accept}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -122,6 +122,7 @@ const PLACES: &[(&str, &[&str])] = &[
 
 /// Parts of the engine that own their state, and the parts beside them that each may name.
 const COMPONENTS: &[(&str, &[&str])] = &[
+    ("engine/ctx", &["effect", "input"]),
     ("engine/schedule", &[]),
     ("engine/slots", &[]),
     ("engine/remote/questions", &["hints"]),

@@ -4,7 +4,9 @@ use crate::command::{Answer, Command};
 use crate::config::{Config, Places};
 use crate::daemon;
 use crate::daemon::client::ControlClient;
-use crate::report::{ConflictRow, EventQuery, EventRow, HoldRow, PlanRow, ProblemRow, Reports, Status, Versions, Why};
+use crate::report::{
+    ConflictRow, EventQuery, EventRow, HoldRow, MetricsFormat, PlanRow, ProblemRow, Reports, Status, Versions, Why,
+};
 
 use crate::store::{Reader, SCHEMA};
 
@@ -82,6 +84,14 @@ impl Agent {
         match self {
             Self::Running(client) => Ok(client.problems(folder).await?),
             Self::Offline(reports) => Ok(reports.problems(folder)?),
+        }
+    }
+
+    /// `agent metrics`.
+    pub async fn metrics(&self, format: MetricsFormat) -> Outcome<String> {
+        match self {
+            Self::Running(client) => Ok(client.metrics(format).await?),
+            Self::Offline(reports) => Ok(reports.metrics(format)?),
         }
     }
 

@@ -11,7 +11,7 @@ use super::agent::Agent;
 use super::failure::{Exit, Outcome};
 use super::render::{Screen, Tone, age, count, harmless, moment, now, size, span};
 use crate::config::Places;
-use crate::report::{AccountStatus, Degraded, FolderState, FolderStatus, Status};
+use crate::report::{AccountStatus, Degraded, FolderState, FolderStatus, SIGN_IN_WARNING_MS, Status};
 use crate::tree::Wall;
 
 /// How often a watched status is looked at again.
@@ -22,9 +22,6 @@ const ACTIVITY_SHOWN: u32 = 5;
 const TRANSFERS_SHOWN: usize = 5;
 /// The name of the degraded state that a sign-in cures.
 pub const SIGN_IN_NEEDED: &str = "sign_in_needed";
-
-/// A sign-in that ends within this time is warned of.
-const SIGN_IN_WARNING_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// Show what is in sync, what is under way, and what needs a person
 #[derive(Debug, Args)]

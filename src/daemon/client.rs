@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
@@ -12,7 +12,9 @@ use tokio::net::UnixStream;
 use super::control::ErrorBody;
 use super::socket::Way;
 use crate::command::{Answer, Command};
-use crate::report::{ConflictRow, EventQuery, EventRow, HoldRow, Listing, PlanRow, ProblemRow, Status, Versions, Why};
+use crate::report::{
+    ConflictRow, EventQuery, EventRow, HoldRow, Listing, MetricsFormat, PlanRow, ProblemRow, Status, Versions, Why,
+};
 
 /// How long one answer may take. The agent itself gives up earlier.
 const ANSWER_LIMIT: Duration = Duration::from_mins(1);
@@ -127,6 +129,13 @@ impl ControlClient {
         self.get("versions", &[("path", path)]).await
     }
 
+    /// `agent metrics`.
+    pub async fn metrics(&self, format: MetricsFormat) -> Result<String, ClientError> {
+        let request = self.http.get("http://agent/metrics").header(reqwest::header::ACCEPT, format.media_type());
+        let response = self.answered(request).await?;
+        response.text().await.map_err(ClientError::Gone)
+    }
+
     /// Has a command carried out.
     pub async fn command(&self, command: &Command) -> Result<Answer, ClientError> {
         self.send(self.http.post(url("command")).json(command)).await
@@ -146,10 +155,15 @@ impl ControlClient {
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        self.answered(request).await?.json().await.map_err(ClientError::Gone)
+    }
+
+    /// The answer, if it is a good one.
+    async fn answered(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let response = request.send().await.map_err(ClientError::Gone)?;
         let status = response.status();
         if status.is_success() {
-            return response.json().await.map_err(ClientError::Gone);
+            return Ok(response);
         }
         let error = match response.json::<ErrorBody>().await {
             Ok(body) => body.error,

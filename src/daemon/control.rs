@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Query, Request, State};
-use axum::http::{Method, StatusCode};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -23,7 +24,7 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 
 use super::socket::Way;
 use crate::command::{Answer, Command};
-use crate::report::{EventQuery, Listing, MAX_ROWS, ReportError, Reports};
+use crate::report::{EventQuery, Listing, MAX_ROWS, MetricsFormat, ReportError, Reports};
 
 /// Permissions of the socket: the agent's user and group.
 const SOCKET_MODE: u32 = 0o660;
@@ -151,6 +152,7 @@ pub async fn serve(
         .route("/v1/problems", get(problems))
         .route("/v1/why", get(why))
         .route("/v1/versions", get(versions))
+        .route("/metrics", get(metrics))
         .route("/v1/command", post(command))
         .route("/v1/reload", post(reload))
         .layer(middleware::from_fn(only_owners_change))
@@ -246,6 +248,19 @@ async fn versions(State(control): State<Control>, Query(of): Query<OfPath>) -> R
     control.report(move |reports| reports.versions(&of.path)).await
 }
 
+/// Figures, in the format that the reader asks for: Prometheus says that it prefers OpenMetrics; who says nothing gets it too.
+async fn metrics(State(control): State<Control>, headers: HeaderMap) -> Response {
+    let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
+    let format = match () {
+        () if accepts.contains("openmetrics") || !accepts.contains("text/plain") => MetricsFormat::OpenMetrics,
+        () => MetricsFormat::Text,
+    };
+    match control.made(move |reports| reports.metrics(format)).await {
+        Ok(document) => ([(CONTENT_TYPE, format.media_type())], document).into_response(),
+        Err(refused) => refused,
+    }
+}
+
 async fn command(State(control): State<Control>, Json(command): Json<Command>) -> Response {
     Json(control.order(Order::Do(command)).await).into_response()
 }
@@ -259,15 +274,25 @@ impl Control {
         &self,
         make: impl FnOnce(&dyn Reports) -> Result<T, ReportError> + Send + 'static,
     ) -> Response {
+        match self.made(make).await {
+            Ok(report) => Json(report).into_response(),
+            Err(refused) => refused,
+        }
+    }
+
+    async fn made<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(&dyn Reports) -> Result<T, ReportError> + Send + 'static,
+    ) -> Result<T, Response> {
         let reports = Arc::clone(&self.reports);
         let report = tokio::task::spawn_blocking(move || make(&*reports)).await;
         let (status, error) = match report {
-            Ok(Ok(report)) => return Json(report).into_response(),
+            Ok(Ok(report)) => return Ok(report),
             Ok(Err(ReportError::NotFound(error))) => (StatusCode::NOT_FOUND, error),
             Ok(Err(ReportError::Failed(error))) => (StatusCode::INTERNAL_SERVER_ERROR, error),
             Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the report could not be made".to_owned()),
         };
-        (status, Json(ErrorBody { error })).into_response()
+        Err((status, Json(ErrorBody { error })).into_response())
     }
 
     async fn order(&self, order: Order) -> Answer {

@@ -13,14 +13,14 @@ use crate::config::{Config, Places};
 use crate::engine::folders::root_trouble;
 use crate::engine::health::Health;
 use crate::engine::reconcile::{name_on_disk, plan_under};
-use crate::events::budget::forecast;
+use crate::events::budget::{forecast, forecast_days};
 use crate::id::{ItemKind, NodeId};
 use crate::path::LocalName;
 use crate::plan::{Action, Policy};
 use crate::provider::auth::known_end;
 use crate::report::{
-    AccountStatus, ConflictRow, Degraded, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, PlanRow,
-    ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, UNWATCHED, Versions, Why,
+    AccountStatus, ConflictRow, Degraded, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, MetricsFormat,
+    PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, UNWATCHED, Versions, Why,
 };
 use crate::settings::ProviderName;
 use crate::store::folders::{FolderRow, ScanStage};
@@ -29,6 +29,8 @@ use crate::store::query::{Pending, Rows};
 use crate::store::work::WorkState;
 use crate::store::{Reader, StoreError};
 use crate::tree::Wall;
+
+mod figures;
 
 /// Events shown by `agent why`.
 const WHY_EVENTS: u32 = 10;
@@ -257,10 +259,10 @@ impl Running {
                     let counters = self.alive.as_ref().map(|alive| alive.counters.of(&account.name));
                     budget.spent_today = counters.map_or(0, |counter| counter.counts().calls());
                 }
-                budget.forecast = budget.per_day.and_then(|per_day| {
-                    let calls = rows.iter().zip(&folders).filter(|(row, _)| row.account == account.account);
-                    forecast(&account.provider, per_day, calls.map(|(row, folder)| calls_left(row, folder)).sum())
-                });
+                let calls = rows.iter().zip(&folders).filter(|(row, _)| row.account == account.account);
+                let calls = calls.map(|(row, folder)| calls_left(row, folder)).sum();
+                budget.forecast = budget.per_day.and_then(|per_day| forecast(&account.provider, per_day, calls));
+                budget.forecast_days = budget.per_day.map(|per_day| forecast_days(per_day, calls));
                 budget.closed_until = own.as_ref().and_then(|own| own.closed_until);
                 AccountStatus {
                     provider: account.provider.clone(),
@@ -376,6 +378,11 @@ impl Reports for Running {
     fn problems(&self, folder: Option<&str>) -> Result<Vec<ProblemRow>> {
         let folder = folder.map(|name| self.folder(name)).transpose()?;
         self.read(|rows| rows.problems(folder.map(|folder| folder.folder)))
+    }
+
+    fn metrics(&self, format: MetricsFormat) -> Result<String> {
+        let document = self.figures()?.document(format);
+        document.map_err(|_| ReportError::Failed("the figures cannot be written".into()))
     }
 
     fn versions(&self, path: &str) -> Result<Versions> {

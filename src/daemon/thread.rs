@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::RunError;
+use super::meters::Meters;
 use super::world::{Counters, Message, World, make_provider};
+use super::{RunError, wall_now};
 use crate::command::{Answer, Command};
 use crate::config::Config;
 use crate::engine::health::Health;
@@ -17,7 +18,6 @@ use crate::engine::input::Wishes;
 use crate::engine::{Effect, Engine, Input, Now};
 use crate::report::Degraded;
 use crate::store::{Store, StoreError};
-use crate::tree::Wall;
 
 /// Inputs that are decided together at most.
 const BATCH_INPUTS: usize = 256;
@@ -34,6 +34,7 @@ pub struct Shared {
     health: Mutex<Health>,
     degraded: Mutex<Vec<Degraded>>,
     pulse: Mutex<Option<Instant>>,
+    meters: Meters,
 }
 
 impl Shared {
@@ -59,7 +60,14 @@ impl Shared {
         *self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is counted since the start.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// A batch is durable.
     fn stepped(&self, health: Health) {
+        self.meters.committed();
         *self.pulse.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let mut known = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != health {
@@ -131,6 +139,7 @@ impl Control {
                 }
                 End::Store(error) => {
                     tracing::error!(%error, "the database failed; everything is read from it anew");
+                    self.shared.meters.store_failed();
                     self.world.reset();
                     self.shared.set_degraded(
                         "store",
@@ -170,7 +179,7 @@ impl Control {
         let mut heard: Vec<std::sync::mpsc::Sender<()>> = Vec::new();
         let mut batch = vec![Input::Start { seed, host: host_name() }, Input::Config(Box::new(self.wishes()))];
         loop {
-            let now = Now { mono: started.elapsed().as_millis() as u64, wall: wall() };
+            let now = Now { mono: started.elapsed().as_millis() as u64, wall: wall_now() };
             let effects = match engine.step(std::iter::once(Input::Tick(now)).chain(batch.drain(..))) {
                 Ok(effects) => effects,
                 Err(error) => return End::Store(error),
@@ -292,9 +301,9 @@ pub fn one_command(
 ) -> Result<Answer, RunError> {
     let mut engine = Engine::new(store);
     let (wishes, _) = wishes(config, credentials);
-    let now = Now { mono: 0, wall: wall() };
+    let now = Now { mono: 0, wall: wall_now() };
     let inputs = [
-        Input::Start { seed: wall().0 as u64, host: host_name() },
+        Input::Start { seed: wall_now().0 as u64, host: host_name() },
         Input::Tick(now),
         Input::Config(Box::new(wishes)),
         Input::Command { ticket: 0, command },
@@ -309,14 +318,6 @@ pub fn one_command(
 
 fn state_error(error: StoreError) -> RunError {
     RunError::State(error.to_string())
-}
-
-fn wall() -> Wall {
-    let now = SystemTime::now();
-    match now.duration_since(UNIX_EPOCH) {
-        Ok(since) => Wall(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
-        Err(before) => Wall(-i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX)),
-    }
 }
 
 /// What the machine is called, for the names of conflict copies.

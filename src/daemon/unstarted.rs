@@ -1,11 +1,13 @@
 //! Reports before the first run: nothing has happened yet, and the configuration is all there is to tell.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::figures::Figures;
 use crate::config::Config;
 use crate::report::{
     AccountStatus, Budget, ConflictRow, Digested, EventCounts, EventQuery, EventRow, FolderState, FolderStatus,
-    HoldRow, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
+    HoldRow, MetricsFormat, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
 };
 
 /// See the module.
@@ -103,6 +105,20 @@ impl Reports for Unstarted {
 
     fn problems(&self, folder: Option<&str>) -> Result<Vec<ProblemRow>, ReportError> {
         self.check_folder(folder).map(|()| Vec::new())
+    }
+
+    fn metrics(&self, format: MetricsFormat) -> Result<String, ReportError> {
+        let figures = Figures {
+            now: super::wall_now(),
+            status: self.status()?,
+            folders: BTreeMap::new(),
+            deliveries: Vec::new(),
+            starts: 0,
+            store_bytes: None,
+            wal_bytes: 0,
+            live: None,
+        };
+        figures.document(format).map_err(|_| ReportError::Failed("the figures cannot be written".into()))
     }
 
     fn versions(&self, path: &str) -> Result<Versions, ReportError> {

@@ -12,14 +12,18 @@ use tokio_util::task::TaskTracker;
 
 mod cloud;
 mod hooks;
+mod transfers;
 mod upward;
 
 pub use self::hooks::HookKit;
+pub use self::transfers::Transfers;
 
+use self::transfers::Live;
 use self::upward::SessionNotes;
 use super::bandwidth::Bandwidth;
 use super::fetch::{self, Broken, FetchError};
 use super::looking::Watches;
+use super::meters::Meters;
 use super::parked::Parked;
 use super::subscribe::Subscriptions;
 use crate::command::Answer;
@@ -34,7 +38,7 @@ use crate::provider::box_com::BoxCom;
 use crate::provider::egnyte::Egnyte;
 use crate::provider::http::CallCounter;
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, Result as ProviderResult};
-use crate::report::{Digested, Transfer};
+use crate::report::Digested;
 use crate::settings::{AccountSettings, ProviderName};
 use crate::versions::Versions;
 
@@ -55,42 +59,6 @@ pub enum Message {
     Reconfigure(Box<crate::config::Config>),
     /// End.
     Stop,
-}
-
-/// A transfer under way, as its worker counts it.
-#[derive(Debug)]
-struct Live {
-    folder: FolderId,
-    path: String,
-    done: Arc<AtomicU64>,
-    total: Option<u64>,
-}
-
-/// The transfers under way, for whoever asks.
-#[derive(Debug, Clone, Default)]
-pub struct Transfers(Arc<Mutex<BTreeMap<JobId, Live>>>);
-
-impl Transfers {
-    /// The transfers of a folder.
-    pub fn of(&self, folder: FolderId) -> Vec<Transfer> {
-        let live = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        live.values()
-            .filter(|transfer| transfer.folder == folder)
-            .map(|transfer| Transfer {
-                path: transfer.path.clone(),
-                done: transfer.done.load(Ordering::Relaxed),
-                total: transfer.total,
-            })
-            .collect()
-    }
-
-    fn begin(&self, job: JobId, live: Live) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job, live);
-    }
-
-    fn end(&self, job: JobId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
-    }
 }
 
 /// The roots that are open, by folder.
@@ -152,6 +120,7 @@ pub struct World {
     transfers: Transfers,
     parked: Arc<Parked>,
     notices: broadcast::Sender<Notice>,
+    meters: Meters,
     hooks: HookKit,
     accounts: HashMap<AccountId, Account>,
     folders: OpenFolders,
@@ -207,6 +176,7 @@ impl World {
             transfers,
             parked: Arc::default(),
             notices,
+            meters: Meters::default(),
             hooks,
             accounts: HashMap::new(),
             folders: OpenFolders::default(),
@@ -218,6 +188,12 @@ impl World {
             tasks: TaskTracker::new(),
             everything: CancellationToken::new(),
         }
+    }
+
+    /// Has what becomes visible and what hooks do counted.
+    #[must_use]
+    pub fn counting(self, meters: Meters) -> Self {
+        Self { meters, ..self }
     }
 
     /// The roots that it has opened.
@@ -357,6 +333,7 @@ impl World {
             }
             Effect::Notice(notice) => {
                 tell(&notice);
+                self.meters.noticed(&notice);
                 // Nobody may be watching.
                 let _ = self.notices.send(notice);
             }

@@ -13,7 +13,7 @@ impl Engine {
         match command {
             Command::Sync { folder, full } => self.on_folders(folder.as_deref(), |engine, id| engine.sync(id, full)),
             Command::Refresh { folder, within_ms } => {
-                let before = self.now.wall.plus_ms(-i64::try_from(within_ms).unwrap_or(i64::MAX));
+                let before = self.ctx.now.wall.plus_ms(-i64::try_from(within_ms).unwrap_or(i64::MAX));
                 self.on_folders(folder.as_deref(), |engine, id| {
                     engine.refresh(id, before)?;
                     Ok("what was seen longer ago is listed again")
@@ -50,16 +50,16 @@ impl Engine {
             Command::Repair(repair) => self.repair(&repair),
             Command::Resolve { path, folder, keep } => self.resolve(path.as_deref(), folder.as_deref(), keep),
             Command::RetryProblems { folder } => self.on_folders(folder.as_deref(), |engine, id| {
-                engine.store.wake_all(Some(id))?;
-                engine.questions.loaded = 0;
-                engine.more = true;
+                engine.ctx.store.wake_all(Some(id))?;
+                engine.questions.reload();
+                engine.ctx.more = true;
                 Ok("problems are tried again")
             }),
         }
     }
 
     fn replay_subscription(&mut self, name: &str, after: Option<i64>, since_ms: Option<i64>) -> Result<Answer> {
-        let rows = self.store.reader();
+        let rows = self.ctx.store.reader();
         let (oldest, newest) = (rows.oldest_event()?, rows.newest_event()?);
         let wanted = match (after, since_ms) {
             (Some(after), _) => after,
@@ -67,11 +67,11 @@ impl Engine {
             (None, None) => 0,
         };
         let cursor = wanted.clamp(oldest - 1, newest);
-        if !self.store.rewind_subscription(name, cursor)? {
+        if !self.ctx.store.rewind_subscription(name, cursor)? {
             let names = self.subscribers.names().join(", ");
             return Ok(Answer::NotFound { message: format!("there is no subscription `{name}`; there are: {names}") });
         }
-        self.outbox.push(Effect::JournalGrew);
+        self.ctx.out.push(Effect::JournalGrew);
         let events = newest - cursor;
         Ok(Answer::Ok { message: format!("subscription `{name}` goes back {events} entries of the journal") })
     }
@@ -106,7 +106,7 @@ impl Engine {
         if let Some(account) = self.accounts.get_mut(&account) {
             account.poll_now();
         }
-        self.more = true;
+        self.ctx.more = true;
         self.scan_unwatched(id)?;
         if full {
             self.compare(id, "a full comparison was asked for")?;

@@ -37,7 +37,7 @@ impl Engine {
     /// Whether what the disk has of an item was left alone for long enough to be believed. If not, it is looked at again then.
     pub(super) fn local_settled(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let Some(local) = &item.local else { return Ok(true) };
-        let quiet = self.now.wall.since(local.at());
+        let quiet = self.ctx.now.wall.since(local.at());
         // A clock that went back must not block for ever.
         if !(0..SETTLE_MS).contains(&quiet) {
             return Ok(true);
@@ -49,8 +49,8 @@ impl Engine {
 
     /// An item is looked at again later; nothing is wrong with it.
     pub(super) fn wait_quietly(&mut self, work: &WorkRow, wait: Duration) -> Result<()> {
-        let due = self.now.wall.plus_ms(millis(wait) as i64);
-        self.store.put_off(work.node, due, work.attempts, None)?;
+        let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
+        self.ctx.store.put_off(work.node, due, work.attempts, None)?;
         self.rest(work.node);
         Ok(())
     }
@@ -105,7 +105,7 @@ impl Engine {
 
     /// Starts to read a file; false if there is no room.
     fn read(&mut self, id: FolderId, node: NodeId) -> Result<bool> {
-        let Some(item) = self.store.item(node)? else {
+        let Some(item) = self.ctx.store.item(node)? else {
             self.leave(node);
             return Ok(true);
         };
@@ -113,7 +113,7 @@ impl Engine {
         let place = self.place(node)?;
         let (Some(edit), Some(Place { base: Base::Tree, path })) = (edit, place) else {
             // It is out of sight, or known by now: its plan is made again a little later.
-            match self.store.work(node)? {
+            match self.ctx.store.work(node)? {
                 Some(work) => self.wait_for_scans(&work)?,
                 None => self.leave(node),
             }
@@ -124,14 +124,14 @@ impl Engine {
         let order = HashOrder { path, stamp: edit.stamp, hash };
         let Some(job) = self.start(Job::Read { folder: id, node })? else { return Ok(false) };
         self.schedule.set_phase(node, Phase::Busy);
-        self.outbox.push(Effect::Local { job, folder: id, task: LocalTask::Hash(order) });
+        self.ctx.out.push(Effect::Local { job, folder: id, task: LocalTask::Hash(order) });
         Ok(true)
     }
 
     /// A file was read, or could not be.
     pub(super) fn was_read(&mut self, node: NodeId, result: std::result::Result<HashedFile, LocalMiss>) -> Result<()> {
         self.schedule.unqueue(node);
-        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+        let (Some(work), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else {
             self.leave(node);
             return Ok(());
         };
@@ -145,7 +145,7 @@ impl Engine {
                 if !file.settled {
                     return self.wait_quietly(&work, Duration::from_millis(SETTLE_MS as u64));
                 }
-                self.store.set_local(node, Some(&LocalRow::Present { seat, edit, at }))?;
+                self.ctx.store.set_local(node, Some(&LocalRow::Present { seat, edit, at }))?;
                 self.schedule.make_ready(node, work.lane);
                 Ok(())
             }
@@ -162,7 +162,7 @@ impl Engine {
                     _ => None,
                 };
                 let edit = Some(LocalEdit { stamp: *stamp, digests: None });
-                self.store.set_local(item.node, Some(&LocalRow::Present { seat, edit, at: self.now.wall }))?;
+                self.ctx.store.set_local(item.node, Some(&LocalRow::Present { seat, edit, at: self.ctx.now.wall }))?;
                 self.wait_quietly(work, Duration::from_millis(SETTLE_MS as u64))
             }
             LocalMiss::Missing | LocalMiss::NotAFile => {
@@ -214,7 +214,7 @@ impl Engine {
         {
             return Ok(true);
         }
-        self.store.want_look(item.node)?;
+        self.ctx.store.want_look(item.node)?;
         self.make_ready_again(work);
         Ok(false)
     }
@@ -227,7 +227,7 @@ impl Engine {
 
     /// What the disk has makes room for what the cloud has in the same place.
     pub(super) fn step_aside(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
-        if self.store.sent_of(item.node)?.is_some() {
+        if self.ctx.store.sent_of(item.node)?.is_some() {
             return Ok(());
         }
         if self.folders.get(&item.folder).is_some_and(|folder| folder.settings.mode == Mode::Upload) {
@@ -249,8 +249,8 @@ impl Engine {
         let Some(root) = self.folders.get(&item.folder).and_then(|folder| folder.row.root) else { return Ok(()) };
         let name = name_on_disk(item).name().clone();
         for number in 1..=COPIES_MOST {
-            let copy = copy_name(&name, &self.host, self.now.wall, number);
-            if self.store.seated_at(root, &copy)?.is_none() {
+            let copy = copy_name(&name, &self.host, self.ctx.now.wall, number);
+            if self.ctx.store.seated_at(root, &copy)?.is_none() {
                 return self.want(item, work, Want::Aside { parent: root, name: copy });
             }
         }
@@ -261,7 +261,7 @@ impl Engine {
     pub(super) fn clear_for(&mut self, work: &WorkRow, occupant: &ItemRow) -> Result<()> {
         self.await_node(work, occupant)?;
         let busy = self.schedule.is_busy(occupant.node);
-        match self.store.work(occupant.node)? {
+        match self.ctx.store.work(occupant.node)? {
             Some(theirs) if !busy => self.step_aside(occupant, &theirs),
             _ => Ok(()),
         }
@@ -271,8 +271,8 @@ impl Engine {
     pub(super) fn copy_place(&mut self, item: &ItemRow) -> Result<Option<(NodeId, Name)>> {
         let Some((parent, name)) = seat_of(item) else { return Ok(None) };
         for number in 1..=COPIES_MOST {
-            let copy = copy_name(&name, &self.host, self.now.wall, number);
-            if self.store.seated_at(parent, &copy)?.is_none() {
+            let copy = copy_name(&name, &self.host, self.ctx.now.wall, number);
+            if self.ctx.store.seated_at(parent, &copy)?.is_none() {
                 return Ok(Some((parent, copy)));
             }
         }
@@ -283,15 +283,15 @@ impl Engine {
     pub(super) fn parted(&mut self, item: &ItemRow, parent: NodeId, name: &Name, stamp: Stamp) -> Result<()> {
         let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
         let edit = edit.unwrap_or(LocalEdit { stamp, digests: None });
-        let now = self.now.wall;
+        let now = self.ctx.now.wall;
         let path = self.shown_path(item)?;
         self.put_synced(item, None)?;
-        self.store.set_local(item.node, None)?;
-        let id = local_id(item.id.kind(), self.store.next_job()?);
+        self.ctx.store.set_local(item.node, None)?;
+        let id = local_id(item.id.kind(), self.ctx.store.next_job()?);
         let local = LocalRow::Present { seat: Some((parent, name.clone())), edit: Some(edit), at: now };
-        let copy = self.store.add_local(item.folder, &id, &local)?;
-        self.store.mark(copy, item.folder, Lane::News, Ask::Nothing, None, now)?;
-        self.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, now)?;
+        let copy = self.ctx.store.add_local(item.folder, &id, &local)?;
+        self.ctx.store.mark(copy, item.folder, Lane::News, Ask::Nothing, None, now)?;
+        self.ctx.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, now)?;
         let kept = beside(&path, name);
         self.note_conflict(item.folder, item.node, copy, path, kept, "edited_on_both_sides")
     }
@@ -303,7 +303,7 @@ impl Engine {
         let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
         let edit = edit.or_else(|| item.is_local_only().then_some(LocalEdit { stamp, digests: None }));
         let seat = Some((parent, name.clone()));
-        self.observe(item, Some(LocalRow::Present { seat, edit, at: self.now.wall }))?;
+        self.observe(item, Some(LocalRow::Present { seat, edit, at: self.ctx.now.wall }))?;
         let kept = beside(&path, name);
         self.note_conflict(item.folder, item.node, item.node, path, kept, "name_taken")
     }
@@ -317,14 +317,14 @@ impl Engine {
         kept: String,
         reason: &str,
     ) -> Result<()> {
-        if let Some(item) = self.store.item(node)? {
+        if let Some(item) = self.ctx.store.item(node)? {
             let message = format!("{reason}: both are kept, the other as `{kept}`");
             self.happened(Story::of_item(HookKind::Conflict, &item, path.clone()).with_message(message), None)?;
         }
-        let at = self.now.wall;
+        let at = self.ctx.now.wall;
         let (reason, conflict) = (reason.to_owned(), 0);
         let decision = None;
-        self.store.add_conflict(&ConflictRow { conflict, folder, node, copy, path, kept, reason, at, decision })
+        self.ctx.store.add_conflict(&ConflictRow { conflict, folder, node, copy, path, kept, reason, at, decision })
     }
 
     /// The cloud deleted what the disk has changed: it is the disk's alone from now on, and goes up like anything new.
@@ -339,8 +339,8 @@ impl Engine {
         let edit = edit.or(item.disk_stamp().map(|stamp| LocalEdit { stamp, digests }));
         self.drop_staged(item.folder, item.node);
         self.put_synced(item, None)?;
-        let id = local_id(item.id.kind(), self.store.next_job()?);
-        self.store.set_id(item.node, &id)?;
+        let id = local_id(item.id.kind(), self.ctx.store.next_job()?);
+        self.ctx.store.set_id(item.node, &id)?;
         let nothing = RemoteRow {
             presence: Presence::Absent,
             parent: None,
@@ -350,7 +350,7 @@ impl Engine {
             sequence: None,
             seen: 0,
         };
-        self.store.set_remote(item.node, &nothing)?;
+        self.ctx.store.set_remote(item.node, &nothing)?;
         self.rebase(item.node, seat.as_ref(), edit)?;
         self.schedule.note_done(item.node, "kept: the disk had changed it");
         self.make_ready_again(work);
@@ -365,7 +365,7 @@ impl Engine {
             return self.uncover(item, work, by);
         }
         self.missing_on_disk(item)?;
-        self.store.set_local(item.node, None)?;
+        self.ctx.store.set_local(item.node, None)?;
         self.schedule.set_trash(item.node, None);
         self.places.clear();
         self.make_ready_again(work);
@@ -392,7 +392,7 @@ impl Engine {
             let text = "the local file was edited, and `on_drift = \"keep\"` keeps the edit";
             return self.item_failed(item.node, DRIFT, text, None);
         }
-        self.store.finish(item.node)?;
+        self.ctx.store.finish(item.node)?;
         self.leave(item.node);
         Ok(())
     }

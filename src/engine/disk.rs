@@ -102,7 +102,7 @@ impl Engine {
             self.schedule.set_phase(item.node, Phase::AwaitDisk);
             return Ok(());
         }
-        let job = self.store.next_job()?;
+        let job = self.ctx.store.next_job()?;
         let Some((deed, seat)) = self.deed(item, job, &want)? else { return self.no_place(item, work, target) };
         let Some(folder) = self.folders.get_mut(&item.folder) else { return Ok(()) };
         folder.building.closed |= item.id.is_folder() && matches!(deed, Deed::Relocate { .. });
@@ -120,7 +120,7 @@ impl Engine {
     /// A directory above an item, or above the place where it is to go, was lost from the disk.
     fn no_place(&mut self, item: &ItemRow, work: &WorkRow, target: Option<(NodeId, Name)>) -> Result<()> {
         let lost = match target {
-            Some((parent, _)) if self.place(parent)?.is_none() => self.store.item(parent)?,
+            Some((parent, _)) if self.place(parent)?.is_none() => self.ctx.store.item(parent)?,
             _ => Some(item.clone()),
         };
         match lost.filter(|lost| lost.synced.is_some()) {
@@ -241,7 +241,7 @@ impl Engine {
             if let Some(place) = self.places.get(&at) {
                 break place.clone();
             }
-            let Some(item) = self.store.item(at)? else { return Ok(None) };
+            let Some(item) = self.ctx.store.item(at)? else { return Ok(None) };
             if at == node {
                 is_folder = item.id.is_folder();
             }
@@ -297,7 +297,7 @@ impl Engine {
                 continue;
             }
             for intent in &building.intents {
-                self.store.add_intent(intent)?;
+                self.ctx.store.add_intent(intent)?;
             }
             self.hand_out(id, building.intents, false)?;
         }
@@ -307,12 +307,12 @@ impl Engine {
     pub(super) fn hand_out(&mut self, id: FolderId, intents: Vec<IntentRow>, again: bool) -> Result<()> {
         let orders = intents.iter().map(|intent| intent.order.clone()).collect();
         // A folder's one batch always has room: the limit on jobs leaves a place for each folder.
-        let job = self.store.next_job()?;
+        let job = self.ctx.store.next_job()?;
         self.jobs.insert(job, Job::Deeds { folder: id, intents, again });
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.batch = Some(job);
         }
-        self.outbox.push(Effect::Deeds { job, folder: id, orders });
+        self.ctx.out.push(Effect::Deeds { job, folder: id, orders });
         Ok(())
     }
 
@@ -359,9 +359,9 @@ impl Engine {
             self.root_failed(id, &error);
             return Ok(());
         }
-        self.store.drop_intent(job)?;
+        self.ctx.store.drop_intent(job)?;
         self.decision_met(intent, &result)?;
-        let Some(item) = self.store.item(node)? else {
+        let Some(item) = self.ctx.store.item(node)? else {
             self.leave(node);
             return Ok(());
         };
@@ -454,7 +454,7 @@ impl Engine {
         let is_new_place = matches!(intent.order.deed, Deed::Relocate { .. } | Deed::MakeFolder { .. });
         if item.id.is_folder() && is_new_place && self.policy(item.folder).sends() {
             // News of what is in it may have come under its former name, or before we knew it.
-            self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
+            self.ctx.store.want_scan(item.node, item.folder, true, self.ctx.now.wall)?;
         }
         match &intent.seat {
             NewSeat::Unchanged if matches!(item.local, Some(LocalRow::Covered { .. })) => self.uncovered(item)?,
@@ -470,13 +470,14 @@ impl Engine {
             }
             NewSeat::Nowhere => {
                 self.put_synced(item, None)?;
-                self.store.set_local(item.node, None)?;
+                self.ctx.store.set_local(item.node, None)?;
                 // What a person approved, or what was replaced, does not count towards the next question.
-                let approved = self.store.work(item.node)?.is_some_and(|work| work.approved);
+                let approved = self.ctx.store.work(item.node)?.is_some_and(|work| work.approved);
                 if !item.id.is_folder() && item.remote.presence == Presence::Absent && !approved {
-                    self.store.count_deletions(item.folder, 1, self.now.wall)?;
+                    self.ctx.store.count_deletions(item.folder, 1, self.ctx.now.wall)?;
                 }
-                let expired = item.remote.presence == Presence::Present && self.store.tombstone(item.node)?.is_some();
+                let expired =
+                    item.remote.presence == Presence::Present && self.ctx.store.tombstone(item.node)?.is_some();
                 self.done(item, intent, if expired { "expired" } else { "removed" })?;
                 // The directory above may now be empty, and wait for that.
                 if let Some(parent) = Self::dir_of(item) {
@@ -517,7 +518,7 @@ impl Engine {
                 if moved {
                     self.reseat(item, Some(&seat), reported)?;
                 } else if item.local.is_some() {
-                    self.store.set_local(item.node, None)?;
+                    self.ctx.store.set_local(item.node, None)?;
                 }
                 if matches!(intent.order.deed, Deed::Publish { .. }) {
                     // The staged file is the published one now.
@@ -541,7 +542,7 @@ impl Engine {
 
     /// Writes the synced tree, and keeps the folder's counts true.
     pub(super) fn put_synced(&mut self, item: &ItemRow, synced: Option<&SyncedRow>) -> Result<()> {
-        self.store.set_synced(item.node, synced)?;
+        self.ctx.store.set_synced(item.node, synced)?;
         if item.id.is_folder() {
             self.places.clear();
         } else {
@@ -563,18 +564,18 @@ impl Engine {
     /// Something was done on disk: for the journal, the history, and whoever watches.
     fn done(&mut self, item: &ItemRow, intent: &IntentRow, what: &'static str) -> Result<()> {
         self.schedule.note_done(item.node, what);
-        let work = self.store.work(item.node)?;
+        let work = self.ctx.store.work(item.node)?;
         let path = self.shown_path(item)?;
         let journal = work.as_ref().and_then(|work| work.journal);
-        self.store.add_action(item.folder, &path, what, journal, self.now.wall)?;
-        let took_ms = work.as_ref().map_or(0, |work| self.now.wall.since(work.since).max(0));
+        self.ctx.store.add_action(item.folder, &path, what, journal, self.ctx.now.wall)?;
+        let took_ms = work.as_ref().map_or(0, |work| self.ctx.now.wall.since(work.since).max(0));
         let from = match &intent.order.deed {
             Deed::Relocate { from, .. } => Some(from.path.to_string()),
             _ => None,
         };
         self.tell_of(item, intent, what, &path, from.clone(), work.as_ref())?;
         let (folder, what) = (item.folder, what.to_owned());
-        self.notice(Notice::Outcome { folder, journal, what, path, from, took_ms });
+        self.ctx.notice(Notice::Outcome { folder, journal, what, path, from, took_ms });
         Ok(())
     }
 }

@@ -193,9 +193,9 @@ impl Engine {
     pub(super) fn take_wishes(&mut self, wishes: Wishes) -> Result<()> {
         self.wish_accounts(wishes.accounts)?;
         self.wish_hooks(wishes.hooks)?;
-        let served = self.subscribers.wish(&mut self.store, wishes.subscriptions)?;
-        self.outbox.push(served);
-        let known = self.store.folders()?;
+        let served = self.subscribers.wish(&mut self.ctx.store, wishes.subscriptions)?;
+        self.ctx.out.push(served);
+        let known = self.ctx.store.folders()?;
         for row in &known {
             let wanted = row.name.as_ref().is_some_and(|name| wishes.folders.iter().any(|folder| folder.name == *name));
             if row.name.is_none() {
@@ -217,7 +217,7 @@ impl Engine {
 
     /// Takes a folder out of the books. Nothing on disk is touched.
     pub(super) fn retire(&mut self, id: FolderId) -> Result<()> {
-        self.store.retire_folder(id)?;
+        self.ctx.store.retire_folder(id)?;
         self.retired.push(id);
         self.close(id);
         self.folders.remove(&id);
@@ -227,7 +227,7 @@ impl Engine {
     /// Stops everything of a folder that is under way; what was fetched is fetched again later.
     fn close(&mut self, id: FolderId) {
         if self.folders.contains_key(&id) {
-            self.outbox.push(Effect::Close(id));
+            self.ctx.out.push(Effect::Close(id));
         }
         let theirs: Vec<JobId> =
             self.jobs.iter().filter(|(_, job)| job_folder(job) == Some(id)).map(|(job, _)| *job).collect();
@@ -235,7 +235,7 @@ impl Engine {
             if let Some(Job::Ask { hook, .. } | Job::Tell { hook, .. }) = self.take_job(job) {
                 self.hooks.release(&hook.name);
             }
-            self.outbox.push(Effect::Cancel(job));
+            self.ctx.out.push(Effect::Cancel(job));
         }
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.staged.clear();
@@ -275,7 +275,7 @@ impl Engine {
         let account = *account;
         let remote = settings.remote.to_string();
         let filters = Filter::new(&settings);
-        if let Some(row) = self.store.folder_named(&settings.name)? {
+        if let Some(row) = self.ctx.store.folder_named(&settings.name)? {
             if row.remote != remote || row.local != settings.local || row.account != account {
                 return self.folder_was_moved(account, &settings, row);
             }
@@ -296,8 +296,8 @@ impl Engine {
             } else {
                 let mut folder = Folder::new(account, settings, row.clone());
                 if let Some(root) = row.root {
-                    folder.root_item = self.store.item(root)?.map(|root| root.id);
-                    folder.remote.is_marked = self.store.listing_wanted(root)?;
+                    folder.root_item = self.ctx.store.item(root)?.map(|root| root.id);
+                    folder.remote.is_marked = self.ctx.store.listing_wanted(root)?;
                 }
                 let top = self.accounts.get(&account).and_then(|account| account.capabilities.top_id);
                 folder.watches_top = top.is_some() && folder.root_item.as_ref().map(ItemId::raw) == top;
@@ -317,9 +317,9 @@ impl Engine {
             local: &settings.local,
             filters: filters.text(),
         };
-        let mut row = self.store.add_folder(&new)?;
+        let mut row = self.ctx.store.add_folder(&new)?;
         row.policy = Some(Policy::of(&settings));
-        self.store.save_folder(&row)?;
+        self.ctx.store.save_folder(&row)?;
         self.folders.insert(row.folder, Folder::new(account, settings, row));
         Ok(())
     }
@@ -351,7 +351,7 @@ impl Engine {
 
     /// A mark that no other folder has.
     fn new_mark(&mut self) -> String {
-        format!("{:016x}{:016x}", self.chance.next(), self.chance.next())
+        format!("{:016x}{:016x}", self.ctx.chance.next(), self.ctx.chance.next())
     }
 
     pub(super) fn drive_folders(&mut self) -> Result<()> {
@@ -370,14 +370,14 @@ impl Engine {
 
     fn drive_root(&mut self, id: FolderId) -> Result<()> {
         let Some(folder) = self.folders.get(&id) else { return Ok(()) };
-        if folder.stuck || folder.opening.is_some() || self.now.mono < folder.root_due || folder.batch.is_some() {
+        if folder.stuck || folder.opening.is_some() || self.ctx.now.mono < folder.root_due || folder.batch.is_some() {
             return Ok(());
         }
         let staged = folder.staged.values().map(|(staged, _)| staged.name.clone());
         let mut keep_staged: Vec<Name> = staged.collect();
         let first = folder.root == Root::Closed;
         if first {
-            for intent in self.store.intents(id)? {
+            for intent in self.ctx.store.intents(id)? {
                 if let Deed::Publish { staged, .. } = intent.order.deed {
                     keep_staged.push(staged.name);
                 }
@@ -395,7 +395,7 @@ impl Engine {
             keep_staged,
             settings: folder.settings.clone(),
         };
-        self.outbox.push(Effect::Open { job, folder: id, order: Box::new(order) });
+        self.ctx.out.push(Effect::Open { job, folder: id, order: Box::new(order) });
         Ok(())
     }
 
@@ -405,7 +405,7 @@ impl Engine {
         job: JobId,
         result: std::result::Result<RootFacts, DiskError>,
     ) -> Result<()> {
-        let now = self.now.mono;
+        let now = self.ctx.now.mono;
         let Some(folder) = self.folders.get_mut(&id).filter(|folder| folder.opening == Some(job)) else {
             // The settings changed meanwhile: the root is opened with the new ones.
             return Ok(());
@@ -438,7 +438,7 @@ impl Engine {
 
     /// The local root cannot be worked in.
     pub(super) fn root_failed(&mut self, id: FolderId, error: &DiskError) {
-        let now = self.now.mono;
+        let now = self.ctx.now.mono;
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.root = Root::Closed;
         folder.opening = None;
@@ -452,8 +452,10 @@ impl Engine {
     fn drive_resolve(&mut self, id: FolderId) -> Result<()> {
         let Some(folder) = self.folders.get(&id) else { return Ok(()) };
         let usable = self.can_ask(folder.account);
-        let due =
-            folder.is_open() && folder.root_item.is_none() && !folder.resolving && self.now.mono >= folder.resolve_due;
+        let due = folder.is_open()
+            && folder.root_item.is_none()
+            && !folder.resolving
+            && self.ctx.now.mono >= folder.resolve_due;
         if !usable || !due {
             return Ok(());
         }
@@ -467,7 +469,7 @@ impl Engine {
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.resolving = true;
         }
-        self.outbox.push(Effect::Cloud { job, account, task: Task::Resolve(place) });
+        self.ctx.out.push(Effect::Cloud { job, account, task: Task::Resolve(place) });
         Ok(())
     }
 
@@ -477,8 +479,8 @@ impl Engine {
         id: FolderId,
         result: std::result::Result<Resolved, ProviderError>,
     ) -> Result<()> {
-        let chance = self.chance.next();
-        let now = self.now.mono;
+        let chance = self.ctx.chance.next();
+        let now = self.ctx.now.mono;
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         folder.resolving = false;
         let cause = match result {
@@ -530,9 +532,9 @@ impl Engine {
                 sequence: item.sequence,
                 seen: i64::MAX,
             };
-            let node = self.store.add_item(id, &item.id, &remote)?;
+            let node = self.ctx.store.add_item(id, &item.id, &remote)?;
             let stamp = crate::tree::Stamp { dev: 0, ino: 0, size: 0, mtime_ns: 0, ctime_ns: 0 };
-            self.store.set_synced(node, Some(&SyncedRow { seat: SeatRow::Root, content: None, stamp }))?;
+            self.ctx.store.set_synced(node, Some(&SyncedRow { seat: SeatRow::Root, content: None, stamp }))?;
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.change(|row| row.root = Some(node));
             }
@@ -544,17 +546,17 @@ impl Engine {
     /// Drops the rows of folders that left the configuration, a few thousand at a time.
     pub(super) fn drop_retired(&mut self) -> Result<()> {
         let Some(&id) = self.retired.first() else { return Ok(()) };
-        if self.store.drop_retired(id, ROWS_PER_STEP)? {
+        if self.ctx.store.drop_retired(id, ROWS_PER_STEP)? {
             self.retired.remove(0);
         }
-        self.more = true;
+        self.ctx.more = true;
         Ok(())
     }
 
     pub(super) fn save_folders(&mut self) -> Result<()> {
         for folder in self.folders.values_mut() {
             if std::mem::take(&mut folder.touched) {
-                self.store.save_folder(&folder.row)?;
+                self.ctx.store.save_folder(&folder.row)?;
             }
         }
         Ok(())

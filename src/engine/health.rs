@@ -39,15 +39,15 @@ pub struct Health {
 impl Engine {
     /// How accounts and folders are.
     pub fn health(&self) -> Health {
-        let wall = |mono: u64| self.now.wall.plus_ms(mono.saturating_sub(self.now.mono) as i64);
+        let wall = |mono: u64| self.ctx.now.wall.plus_ms(mono.saturating_sub(self.ctx.now.mono) as i64);
         let accounts = self.accounts.iter().map(|(id, account)| {
             let health = AccountHealth {
                 degraded: account.degraded.clone().or_else(|| account.without_long_poll()),
                 caught_up: account.drained > 0 && account.strays.is_empty(),
                 long_poll: account.is_waiting() && account.long_poll.works(),
-                next_poll: account.asks_at(self.now.mono).filter(|_| account.usable()).map(wall),
-                closed_until: (account.closed_until > self.now.mono).then(|| wall(account.closed_until)),
-                budget: account.budget(self.now),
+                next_poll: account.asks_at(self.ctx.now.mono).filter(|_| account.usable()).map(wall),
+                closed_until: (account.closed_until > self.ctx.now.mono).then(|| wall(account.closed_until)),
+                budget: account.budget(self.ctx.now),
             };
             (*id, health)
         });
@@ -64,7 +64,7 @@ impl Engine {
     /// Whether everything that can be done now is done: nothing is under way but waiting, every account was read to its end or cannot
     /// be, and no folder has work that is ready.
     pub fn at_rest(&self) -> Result<bool> {
-        if self.more || self.jobs.values().any(|job| !matches!(job, Job::Wait(_))) {
+        if self.ctx.more || self.jobs.values().any(|job| !matches!(job, Job::Wait(_))) {
             return Ok(false);
         }
         if self
@@ -74,7 +74,7 @@ impl Engine {
         {
             return Ok(false);
         }
-        if self.store.deliveries_left(self.now.wall)? {
+        if self.ctx.store.deliveries_left(self.ctx.now.wall)? {
             return Ok(false);
         }
         for (id, folder) in &self.folders {
@@ -84,13 +84,13 @@ impl Engine {
             if stuck {
                 continue;
             }
-            if !folder.preview && self.store.local_left(*id)? {
+            if !folder.preview && self.ctx.store.local_left(*id)? {
                 return Ok(false);
             }
             if folder.row.root.is_none()
                 || folder.row.scan_stage.is_some()
                 || folder.row.doubt.is_some()
-                || self.store.busy(*id)?
+                || self.ctx.store.busy(*id)?
             {
                 return Ok(false);
             }

@@ -34,9 +34,9 @@ impl Engine {
         let (files, waiting) = (counts.files.max(0) as u64, counts.removals.max(0) as u64);
         let max = folder.settings.max_delete;
         let name = folder.settings.name.clone();
-        let open = self.store.open_hold(item.folder, MASS_DELETE)?;
+        let open = self.ctx.store.open_hold(item.folder, MASS_DELETE)?;
         if open.is_none() && !self.asks_before_any_deletion(item.folder)? {
-            let done = self.store.deletions(item.folder, self.now.wall)?;
+            let done = self.ctx.store.deletions(item.folder, self.ctx.now.wall)?;
             if !guard::must_ask(max, files, done, waiting) {
                 return Ok(false);
             }
@@ -44,22 +44,22 @@ impl Engine {
         let text = format!(
             "{waiting} of {files} files of folder `{name}` are gone from the cloud; they stay on disk until you approve"
         );
-        let hold = self.store.hold(Some(item.folder), None, MASS_DELETE, &text, None, self.now.wall)?;
+        let hold = self.ctx.store.hold(Some(item.folder), None, MASS_DELETE, &text, None, self.ctx.now.wall)?;
         let version = item.synced.as_ref().and_then(|synced| synced.content.as_ref()).map(|content| &content.version);
         if open.is_none() {
             let story = Story::at_large(HookKind::Hold, None, Some(item.folder), text);
             self.happened(story, None)?;
         }
-        self.store.hold_item(hold, item.node, version)?;
-        self.store.hold_work(item.node)?;
+        self.ctx.store.hold_item(hold, item.node, version)?;
+        self.ctx.store.hold_work(item.node)?;
         self.rest(item.node);
         Ok(true)
     }
 
     /// The configuration says who decides in a folder. Where that changes, what would follow is found out first and waits for a person.
     pub(super) fn policy_wished(&mut self, id: FolderId, before: Policy, now: Policy) -> Result<()> {
-        let open = match self.store.open_hold(id, MODE_CHANGED)? {
-            Some(hold) => self.store.find_hold(hold)?,
+        let open = match self.ctx.store.open_hold(id, MODE_CHANGED)? {
+            Some(hold) => self.ctx.store.find_hold(hold)?,
             None => None,
         };
         let approved =
@@ -67,7 +67,7 @@ impl Engine {
         let name = self.folders.get(&id).map(|folder| folder.settings.name.clone()).unwrap_or_default();
         if approved.mode == now.mode {
             if let Some(hold) = open {
-                self.store.drop_hold(hold.hold)?;
+                self.ctx.store.drop_hold(hold.hold)?;
             }
         } else if open.is_none() {
             let text = format!(
@@ -76,14 +76,14 @@ impl Engine {
                 now.mode.word()
             );
             let detail = serde_json::to_string(&approved).unwrap_or_default();
-            self.store.hold(Some(id), None, MODE_CHANGED, &text, Some(&detail), self.now.wall)?;
+            self.ctx.store.hold(Some(id), None, MODE_CHANGED, &text, Some(&detail), self.ctx.now.wall)?;
         }
         let changed = before.mode != now.mode;
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.preview = approved.mode != now.mode;
             if !now.sends() && folder.watched {
                 folder.watched = false;
-                self.outbox.push(super::effect::Effect::Watch(id, false));
+                self.ctx.out.push(super::effect::Effect::Watch(id, false));
             }
             if folder.row.policy != Some(now) {
                 folder.change(|row| row.policy = Some(now));
@@ -113,7 +113,7 @@ impl Engine {
         let Some((id, mode)) = found.map(|(id, folder)| (*id, folder.settings.mode)) else {
             return Ok(Answer::NotFound { message: format!("there is no folder `{name}`") });
         };
-        match self.store.open_hold(id, MODE_CHANGED)? {
+        match self.ctx.store.open_hold(id, MODE_CHANGED)? {
             Some(hold) => self.approve(hold),
             None => Ok(Answer::Ok { message: format!("the folder works in its mode `{}`", mode.word()) }),
         }
@@ -124,7 +124,7 @@ impl Engine {
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.preview = false;
         }
-        self.store.wake_all(Some(id))?;
+        self.ctx.store.wake_all(Some(id))?;
         self.reload();
         Ok("the folder works in its new mode now".to_owned())
     }
@@ -141,24 +141,24 @@ impl Engine {
         let text = format!(
             "{waiting} of {files} files of folder `{name}` are gone from the disk; they stay in the cloud until you approve"
         );
-        let hold = self.store.hold(Some(item.folder), None, MASS_DELETE_UP, &text, None, self.now.wall)?;
+        let hold = self.ctx.store.hold(Some(item.folder), None, MASS_DELETE_UP, &text, None, self.ctx.now.wall)?;
         let version = item.remote.content.as_ref().map(|content| &content.version);
-        self.store.hold_item(hold, item.node, version)?;
-        self.store.hold_work(item.node)?;
+        self.ctx.store.hold_item(hold, item.node, version)?;
+        self.ctx.store.hold_work(item.node)?;
         self.rest(item.node);
         Ok(true)
     }
 
     /// Whether so many files of a folder are to go into the cloud's trash that a person is asked first.
     pub(super) fn asks_before_trash(&mut self, id: FolderId) -> Result<bool> {
-        if self.store.open_hold(id, MASS_DELETE_UP)?.is_some() || self.asks_before_any_deletion(id)? {
+        if self.ctx.store.open_hold(id, MASS_DELETE_UP)?.is_some() || self.asks_before_any_deletion(id)? {
             return Ok(true);
         }
         let waiting = self.missing_files(id)?;
         let Some(folder) = self.folders.get(&id) else { return Ok(true) };
         let files = folder.row.counts.files.max(0) as u64;
         let max = folder.settings.max_delete;
-        let done = self.store.deletions(id, self.now.wall)?;
+        let done = self.ctx.store.deletions(id, self.ctx.now.wall)?;
         let emptied = waiting >= files && files > 1 && max != crate::settings::MaxDelete::Off;
         Ok(emptied || guard::must_ask(max, files, done, waiting))
     }
@@ -168,7 +168,7 @@ impl Engine {
         if let Some(files) = self.missing_files.get(&id) {
             return Ok(*files);
         }
-        let files = self.store.local_deletions(id)?;
+        let files = self.ctx.store.local_deletions(id)?;
         self.missing_files.insert(id, files);
         Ok(files)
     }
@@ -190,10 +190,10 @@ impl Engine {
             settings.local.display(),
         );
         let id = row.folder;
-        if self.store.open_hold(id, FOLDER_MOVED)?.is_none() {
+        if self.ctx.store.open_hold(id, FOLDER_MOVED)?.is_none() {
             self.hooks.happens_later(Story::at_large(HookKind::Hold, Some(account), Some(id), text.clone()));
         }
-        self.store.hold(Some(id), None, FOLDER_MOVED, &text, None, self.now.wall)?;
+        self.ctx.store.hold(Some(id), None, FOLDER_MOVED, &text, None, self.ctx.now.wall)?;
         self.halt_folder(
             id,
             account,
@@ -209,12 +209,12 @@ impl Engine {
     }
 
     pub(super) fn approve(&mut self, id: HoldId) -> Result<Answer> {
-        let Some(hold) = self.store.find_hold(id)? else { return Ok(no_such_hold(id)) };
+        let Some(hold) = self.ctx.store.find_hold(id)? else { return Ok(no_such_hold(id)) };
         let message = match hold.reason.as_str() {
             MASS_DELETE | MASS_DELETE_UP => {
                 let message = self.approve_items(&hold)?;
                 if let Some(folder) = hold.folder {
-                    self.store.reset_deletions(folder)?;
+                    self.ctx.store.reset_deletions(folder)?;
                 }
                 message
             }
@@ -223,7 +223,7 @@ impl Engine {
             ACCOUNT_CHANGED => match hold.folder {
                 None => return self.approve_account(&hold),
                 Some(folder) => {
-                    self.store.drop_hold(id)?;
+                    self.ctx.store.drop_hold(id)?;
                     return self.approve_folder_of_account(folder);
                 }
             },
@@ -237,29 +237,29 @@ impl Engine {
             }
             other => return Ok(Answer::Refused { message: format!("hold {id} has the unknown reason `{other}`") }),
         };
-        self.store.drop_hold(id)?;
+        self.ctx.store.drop_hold(id)?;
         Ok(Answer::Ok { message })
     }
 
     fn approve_items(&mut self, hold: &Hold) -> Result<String> {
         let mut approved = 0_u64;
         loop {
-            let nodes = self.store.held_items(hold.hold, ROWS_PER_STEP)?;
+            let nodes = self.ctx.store.held_items(hold.hold, ROWS_PER_STEP)?;
             if nodes.is_empty() {
                 break;
             }
             for node in nodes {
-                self.store.unhold(node, true)?;
-                self.store.unhold_item(hold.hold, node)?;
+                self.ctx.store.unhold(node, true)?;
+                self.ctx.store.unhold_item(hold.hold, node)?;
                 approved += 1;
             }
         }
         if let Some(folder) = hold.folder {
-            self.store.free_dependents(folder)?;
+            self.ctx.store.free_dependents(folder)?;
         }
         // Folders whose deletion was in question may go as a whole now.
         self.schedule.forget_trash();
-        self.more = true;
+        self.ctx.more = true;
         Ok(format!("{approved} files go to the version store now"))
     }
 
@@ -268,7 +268,7 @@ impl Engine {
         let (Some(account), Some(identity)) = (hold.account, identity) else {
             return Ok(Answer::Refused { message: "the hold does not say whom it is about; sign in again".into() });
         };
-        self.store.drop_hold(hold.hold)?;
+        self.ctx.store.drop_hold(hold.hold)?;
         self.replace_identity(account, identity)
     }
 
@@ -276,10 +276,10 @@ impl Engine {
     /// deletes nothing until a person has looked at what became of it.
     pub(super) fn replace_identity(&mut self, account: AccountId, identity: Identity) -> Result<Answer> {
         let was = self.accounts.get(&account).and_then(|account| account.row.login.clone()).unwrap_or_default();
-        if let Some(hold) = self.store.open_account_hold(account, ACCOUNT_CHANGED)? {
-            self.store.drop_hold(hold)?;
+        if let Some(hold) = self.ctx.store.open_account_hold(account, ACCOUNT_CHANGED)? {
+            self.ctx.store.drop_hold(hold)?;
         }
-        self.store.drop_cursor(account)?;
+        self.ctx.store.drop_cursor(account)?;
         if let Some(account) = self.accounts.get_mut(&account) {
             account.row.cursor = None;
         }
@@ -295,7 +295,7 @@ impl Engine {
             let text = format!(
                 "folder `{name}` was synced for {was} and is {now_is}'s now: nothing of it is deleted until you approve; `agent plan {name}` shows what would be"
             );
-            self.store.hold(Some(*id), None, ACCOUNT_CHANGED, &text, None, self.now.wall)?;
+            self.ctx.store.hold(Some(*id), None, ACCOUNT_CHANGED, &text, None, self.ctx.now.wall)?;
             self.happened(Story::at_large(HookKind::Hold, Some(account), Some(*id), text), None)?;
         }
         self.accept_identity(account, &identity)?;
@@ -311,45 +311,45 @@ impl Engine {
 
     /// Whether everything that a folder would delete waits, as its account is another person's since.
     fn asks_before_any_deletion(&mut self, id: FolderId) -> Result<bool> {
-        Ok(self.store.open_hold(id, ACCOUNT_CHANGED)?.is_some())
+        Ok(self.ctx.store.open_hold(id, ACCOUNT_CHANGED)?.is_some())
     }
 
     /// A person has seen whose a folder is now.
     fn approve_folder_of_account(&mut self, id: FolderId) -> Result<Answer> {
         let mut message = "the folder may delete again".to_owned();
         for reason in [MASS_DELETE, MASS_DELETE_UP] {
-            if let Some(waiting) = self.store.open_hold(id, reason)? {
+            if let Some(waiting) = self.ctx.store.open_hold(id, reason)? {
                 message = format!("{message}; hold {waiting} lists what waits for it");
             }
         }
-        self.store.wake_all(Some(id))?;
-        self.more = true;
+        self.ctx.store.wake_all(Some(id))?;
+        self.ctx.more = true;
         Ok(Answer::Ok { message })
     }
 
     pub(super) fn reject(&mut self, id: HoldId) -> Result<Answer> {
-        let Some(hold) = self.store.find_hold(id)? else { return Ok(no_such_hold(id)) };
+        let Some(hold) = self.ctx.store.find_hold(id)? else { return Ok(no_such_hold(id)) };
         if hold.reason != MASS_DELETE && hold.reason != MASS_DELETE_UP {
             let message = "nothing happens until you approve; to end it, put back what was changed".to_owned();
             return Ok(Answer::Refused { message });
         }
         let mut kept = 0_u64;
         loop {
-            let nodes = self.store.held_items(id, ROWS_PER_STEP)?;
+            let nodes = self.ctx.store.held_items(id, ROWS_PER_STEP)?;
             if nodes.is_empty() {
                 break;
             }
             for node in nodes {
-                self.store.unhold_item(id, node)?;
+                self.ctx.store.unhold_item(id, node)?;
                 self.release_from_books(node)?;
                 kept += 1;
             }
         }
-        self.store.drop_hold(id)?;
+        self.ctx.store.drop_hold(id)?;
         if let Some(folder) = hold.folder {
-            self.store.free_dependents(folder)?;
+            self.ctx.store.free_dependents(folder)?;
         }
-        self.more = true;
+        self.ctx.more = true;
         let message = if hold.reason == MASS_DELETE {
             format!("{kept} files stay on disk and are no longer synced")
         } else {
@@ -360,12 +360,12 @@ impl Engine {
 
     /// A file stays on disk as somebody's own, and leaves our books.
     fn release_from_books(&mut self, node: crate::id::NodeId) -> Result<()> {
-        let Some(item) = self.store.item(node)? else { return Ok(()) };
+        let Some(item) = self.ctx.store.item(node)? else { return Ok(()) };
         if item.remote.presence == Presence::Present && item.disk_seat().is_none() {
             self.lose(&item)?;
         } else if item.remote.presence == Presence::Absent {
             self.put_synced(&item, None)?;
-            self.store.unhold(node, false)?;
+            self.ctx.store.unhold(node, false)?;
         }
         Ok(())
     }

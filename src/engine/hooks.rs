@@ -141,14 +141,14 @@ impl Engine {
     /// Takes the hooks of a configuration.
     pub(super) fn wish_hooks(&mut self, hooks: Vec<HookSettings>) -> Result<()> {
         let names: Vec<&str> = hooks.iter().map(|hook| hook.name.as_str()).collect();
-        self.store.bury_orphans(&names)?;
+        self.ctx.store.bury_orphans(&names)?;
         self.hooks.selector = Selector::new(hooks);
         // Another program may rule otherwise, and a hook that failed may have been mended.
         self.hooks.passed.clear();
         self.hooks.failing.clear();
         if !std::mem::replace(&mut self.hooks.started, true) {
-            self.store.forget_half_quarantined()?;
-            self.outbox.push(Effect::SweepQuarantine(self.store.quarantine_contents()?));
+            self.ctx.store.forget_half_quarantined()?;
+            self.ctx.out.push(Effect::SweepQuarantine(self.ctx.store.quarantine_contents()?));
         }
         Ok(())
     }
@@ -176,7 +176,7 @@ impl Engine {
     /// Whether an item's version may be fetched at all. If not, the item was put off.
     pub(super) fn may_fetch(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let Some(content) = &item.remote.content else { return Ok(true) };
-        if let Some(row) = self.store.quarantined_version(item.folder, &item.id, &content.version)?
+        if let Some(row) = self.ctx.store.quarantined_version(item.folder, &item.id, &content.version)?
             && row.state != State::Released
         {
             let text = match row.state {
@@ -244,7 +244,7 @@ impl Engine {
             return Ok(false);
         };
         if let Some(version) = &candidate.version
-            && let Some(row) = self.store.quarantined_version(item.folder, &item.id, version)?
+            && let Some(row) = self.ctx.store.quarantined_version(item.folder, &item.id, version)?
             && row.state == State::Released
             && row.sha256 == Some(candidate.sha256)
         {
@@ -292,9 +292,10 @@ impl Engine {
             }
             let remembered = match hook.remember {
                 Some(span) => self
+                    .ctx
                     .store
                     .verdict(sha256, &basis)?
-                    .filter(|(_, _, at)| self.now.wall.since(*at) < millis(span) as i64),
+                    .filter(|(_, _, at)| self.ctx.now.wall.since(*at) < millis(span) as i64),
                 None => None,
             };
             match remembered {
@@ -326,7 +327,7 @@ impl Engine {
 
     /// Asks a hook about a content, or waits until there is room to.
     fn ask(&mut self, item: &ItemRow, work: &WorkRow, hook: HookSettings, candidate: &Candidate) -> Result<()> {
-        if !self.hooks.has_room(&hook, self.now.mono) {
+        if !self.hooks.has_room(&hook, self.ctx.now.mono) {
             self.hooks.waiting.entry(hook.name).or_default().push_back(item.node);
             self.schedule.set_phase(item.node, Phase::AwaitHook);
             return Ok(());
@@ -354,7 +355,7 @@ impl Engine {
             event: kind,
             delivery: format!("{}-{}-{}", item.folder, content_key(item), sha256),
             attempt: work.attempts + 1,
-            at: self.now.wall,
+            at: self.ctx.now.wall,
             account: self.account_part(item.folder),
             folder: self.folder_part(item.folder),
             item: Some(part),
@@ -364,7 +365,7 @@ impl Engine {
             depth: 0,
             causes: Vec::new(),
         };
-        self.hooks.begin(&hook, self.now.mono);
+        self.hooks.begin(&hook, self.ctx.now.mono);
         self.schedule.set_phase(item.node, Phase::Busy);
         let order = HookOrder {
             settings: hook,
@@ -372,7 +373,7 @@ impl Engine {
             path: Some(OsString::from(candidate.place.to_path())),
             file: Some(file),
         };
-        self.outbox.push(Effect::Hook { job, order: Box::new(order) });
+        self.ctx.out.push(Effect::Hook { job, order: Box::new(order) });
         Ok(())
     }
 
@@ -391,12 +392,12 @@ impl Engine {
             *self.hooks.failing.entry(hook.name.clone()).or_default() += 1;
         } else if self.hooks.failing.remove(&hook.name).is_some_and(|failures| failures >= FAILURES_MOST) {
             // It works again: nobody waits any longer for its sake.
-            self.store.wake_code("hook_error")?;
+            self.ctx.store.wake_code("hook_error")?;
         }
         if hook.remember.is_some() && matches!(outcome.verdict, Verdict::Allow | Verdict::Reject) {
-            self.store.remember(sha256, &hook.verdict_basis(), outcome, self.now.wall)?;
+            self.ctx.store.remember(sha256, &hook.verdict_basis(), outcome, self.ctx.now.wall)?;
         }
-        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+        let (Some(work), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else {
             self.drop_staged(id, node);
             self.leave(node);
             return Ok(());
@@ -477,7 +478,7 @@ impl Engine {
         let path = self.shown_path(item)?;
         let folder = self.folders.get(&item.folder).map(|folder| folder.settings.name.clone());
         let id = item.id.to_string();
-        self.store.add_run(&NewRun {
+        self.ctx.store.add_run(&NewRun {
             delivery: None,
             hook: &hook.name,
             when: When::Before,
@@ -488,7 +489,7 @@ impl Engine {
             sha256: Some(sha256),
             attempt: work.attempts + 1,
             depth: 0,
-            at: self.now.wall,
+            at: self.ctx.now.wall,
             outcome,
             effect,
         })
@@ -515,7 +516,7 @@ impl Engine {
             let hook = self.hooks.selector.get(&name).cloned();
             let waiting = self.hooks.waiting.get(&name).map_or(0, VecDeque::len);
             for _ in 0..waiting {
-                let room = hook.as_ref().is_none_or(|hook| self.hooks.has_room(hook, self.now.mono));
+                let room = hook.as_ref().is_none_or(|hook| self.hooks.has_room(hook, self.ctx.now.mono));
                 if !room {
                     break;
                 }
@@ -538,12 +539,12 @@ impl Engine {
         let whole = Duration::from_secs(FIRST_SECONDS << attempts.min(10)).min(LONGEST);
         // Half of it is chance, so that what failed together does not come back together.
         let half = whole / 2;
-        half + Duration::from_millis(self.chance.next() % (half.as_millis() as u64 + 1))
+        half + Duration::from_millis(self.ctx.chance.next() % (half.as_millis() as u64 + 1))
     }
 
     /// How soon what a loop may have caused is told.
     fn slowed(&mut self, depth: u32) -> Duration {
-        backoff(depth, None, self.chance.next())
+        backoff(depth, None, self.ctx.chance.next())
     }
 }
 

@@ -14,7 +14,7 @@ impl Engine {
         if self.jobs.len() >= JOBS_MOST {
             return Ok(None);
         }
-        let job = self.store.next_job()?;
+        let job = self.ctx.store.next_job()?;
         if let Some(slot) = job_slot(&about) {
             self.slots.take(job, slot);
         }
@@ -31,7 +31,10 @@ impl Engine {
     /// Whether one more question can be asked of an account now, its budget aside.
     pub(super) fn can_ask(&self, id: AccountId) -> bool {
         self.slots.may_ask(id)
-            && self.accounts.get(&id).is_some_and(|account| account.usable() && self.now.mono >= account.closed_until)
+            && self
+                .accounts
+                .get(&id)
+                .is_some_and(|account| account.usable() && self.ctx.now.mono >= account.closed_until)
     }
 
     /// An item that a deed under way puts into a directory, if there is one.

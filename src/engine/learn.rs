@@ -101,7 +101,7 @@ pub(super) enum Above {
 impl Engine {
     /// Takes a description of a live item.
     pub(super) fn learn(&mut self, folder: FolderId, item: &RemoteItem, source: Source) -> Result<Learned> {
-        let known = self.store.item_by_id(folder, &item.id)?;
+        let known = self.ctx.store.item_by_id(folder, &item.id)?;
         let (scan, root) = match self.folders.get(&folder) {
             Some(folder) => (folder.seen_mark(source.is_sight()), folder.row.root),
             None => return Ok(Learned::Outside),
@@ -172,7 +172,7 @@ impl Engine {
             },
         };
         let Some(known) = known else {
-            let node = self.store.add_item(folder, &item.id, &row)?;
+            let node = self.ctx.store.add_item(folder, &item.id, &row)?;
             self.observed(node, source)?;
             if item.id.is_folder() {
                 self.want_listing(node, folder, source.lane())?;
@@ -180,7 +180,7 @@ impl Engine {
             let is_late = matches!(source, Source::Event { late: true, .. });
             let was_named = source.asked().is_some_and(|asked| self.questions.was_named(&item.id, asked));
             let ask = if is_late || was_named { Ask::State } else { Ask::Nothing };
-            self.store.mark(node, folder, source.lane(), ask, source.journal(), self.now.wall)?;
+            self.ctx.store.mark(node, folder, source.lane(), ask, source.journal(), self.ctx.now.wall)?;
             self.order_by_age(node, folder, item, source)?;
             return Ok(Learned::Marked);
         };
@@ -191,7 +191,7 @@ impl Engine {
     fn observed(&mut self, node: NodeId, source: Source) -> Result<()> {
         let at = match source.asked() {
             Some(asked) => asked,
-            None => self.store.generation(),
+            None => self.ctx.store.generation(),
         };
         self.questions.note_observed(node, at);
         self.questions.settle(node);
@@ -204,27 +204,27 @@ impl Engine {
         Ok(known.synced.is_none()
             && known.local.is_none()
             && (!self.schedule.is_busy(known.node) || is_asked())
-            && self.store.seated_in(known.node)?.is_none()
-            && self.store.remote_children(known.node, NodeId(0), 1)?.is_empty())
+            && self.ctx.store.seated_in(known.node)?.is_none()
+            && self.ctx.store.remote_children(known.node, NodeId(0), 1)?.is_empty())
     }
 
     /// An item of which an event told before anything showed that it is what the disk has needs no row of its own.
     pub(super) fn drop_bare(&mut self, known: &ItemRow) -> Result<()> {
-        if let Some(work) = self.store.work(known.node)? {
+        if let Some(work) = self.ctx.store.work(known.node)? {
             self.conclude(known, &work, "already there")?;
         }
         self.drop_staged(known.folder, known.node);
         self.questions.drop_listing(known.node);
         self.questions.forget(known.node);
-        self.store.drop_item(known.node)?;
+        self.ctx.store.drop_item(known.node)?;
         self.leave(known.node);
         Ok(())
     }
 
     /// The cloud shows something that the disk had first.
     fn learn_of_disk(&mut self, node: NodeId, item: &RemoteItem, row: RemoteRow, source: Source) -> Result<Learned> {
-        self.store.set_id(node, &item.id)?;
-        let Some(known) = self.store.item(node)? else { return Ok(Learned::Same) };
+        self.ctx.store.set_id(node, &item.id)?;
+        let Some(known) = self.ctx.store.item(node)? else { return Ok(Learned::Same) };
         let learned = self.learn_again(&known, row, source)?;
         self.found_unsure(node, item)?;
         Ok(learned)
@@ -232,8 +232,8 @@ impl Engine {
 
     fn want_listing(&mut self, node: NodeId, folder: FolderId, lane: Lane) -> Result<()> {
         match lane {
-            Lane::News => self.store.want_listing_now(node, folder),
-            Lane::Bulk => self.store.want_listing(node, folder),
+            Lane::News => self.ctx.store.want_listing_now(node, folder),
+            Lane::Bulk => self.ctx.store.want_listing(node, folder),
         }
     }
 
@@ -247,7 +247,7 @@ impl Engine {
             .and_then(|folder| self.accounts.get(&folder.account))
             .is_some_and(|account| account.limits().per_day.is_some());
         if is_tight {
-            self.store.order_by_age(node, modified)?;
+            self.ctx.store.order_by_age(node, modified)?;
         }
         Ok(())
     }
@@ -263,7 +263,7 @@ impl Engine {
             self.remember_version(known)?;
         }
         if differs || row.etag != known.remote.etag || row.sequence != known.remote.sequence {
-            self.store.set_remote(known.node, &row)?;
+            self.ctx.store.set_remote(known.node, &row)?;
         }
         if row.seen > known.remote.seen {
             self.met(known, row.seen)?;
@@ -273,8 +273,8 @@ impl Engine {
         }
         if returned {
             self.count_presence(known, Presence::Present);
-            self.store.leave_holds(known.node)?;
-            self.store.swept(known.node)?;
+            self.ctx.store.leave_holds(known.node)?;
+            self.ctx.store.swept(known.node)?;
         }
         // A folder that we made is empty. Events may have named what is in another one by a path that led to no place.
         let is_made = source == Source::Own && returned && known.is_local_only();
@@ -286,10 +286,10 @@ impl Engine {
         if found
             && is_folder
             && let Some(parent) = row.parent
-            && self.store.is_wanted_below(parent)?
+            && self.ctx.store.is_wanted_below(parent)?
         {
-            self.store.want_sweep(known.node, known.folder, Presence::Present)?;
-            self.more = true;
+            self.ctx.store.want_sweep(known.node, known.folder, Presence::Present)?;
+            self.ctx.more = true;
         }
         // Marked also when nothing differs and there is a deed under way: its outcome is compared with the newest facts anyway.
         let agreed = !differs && known.synced.is_some() && self.settled(known.node)?;
@@ -300,16 +300,23 @@ impl Engine {
             // The work that asked for the look goes on; its failures still count.
             return Ok(Learned::Marked);
         }
-        self.store.mark(known.node, known.folder, source.lane(), Ask::Nothing, source.journal(), self.now.wall)?;
+        self.ctx.store.mark(
+            known.node,
+            known.folder,
+            source.lane(),
+            Ask::Nothing,
+            source.journal(),
+            self.ctx.now.wall,
+        )?;
         Ok(Learned::Marked)
     }
 
     /// A full comparison met an item, by whatever way. A folder that counts as met is listed: its children must be met too.
     fn met(&mut self, known: &ItemRow, scan: i64) -> Result<()> {
-        self.store.set_seen(known.node, scan)?;
+        self.ctx.store.set_seen(known.node, scan)?;
         let is_first = known.remote.seen < (scan & !1);
         if known.id.is_folder() && is_first {
-            self.store.want_listing(known.node, known.folder)?;
+            self.ctx.store.want_listing(known.node, known.folder)?;
         }
         Ok(())
     }
@@ -323,7 +330,7 @@ impl Engine {
                 sequence: item.sequence,
                 ..known.remote.clone()
             };
-            self.store.set_remote(known.node, &row)?;
+            self.ctx.store.set_remote(known.node, &row)?;
         }
         Ok(Learned::Same)
     }
@@ -345,7 +352,7 @@ impl Engine {
                 self.mark_look(known.node, folder, source)?;
             }
             Source::Look { .. } | Source::Listing(..) | Source::Own => {
-                self.store.set_sequence(known.node, item.sequence)?;
+                self.ctx.store.set_sequence(known.node, item.sequence)?;
                 self.gone(known, Presence::Absent, source)?;
             }
         }
@@ -355,7 +362,7 @@ impl Engine {
     fn learn_filtered(&mut self, known: Option<&ItemRow>, item: &RemoteItem, source: Source) -> Result<Learned> {
         let Some(known) = known else { return Ok(Learned::FilteredOut) };
         // Older news of it must not bring it back.
-        self.store.set_sequence(known.node, item.sequence)?;
+        self.ctx.store.set_sequence(known.node, item.sequence)?;
         if known.remote.presence != Presence::FilteredOut {
             self.gone(known, Presence::FilteredOut, source)?;
         }
@@ -365,24 +372,24 @@ impl Engine {
     /// An item left the folder (or is filtered out), with everything below it.
     pub(super) fn gone(&mut self, known: &ItemRow, presence: Presence, source: Source) -> Result<()> {
         if known.remote.presence != presence {
-            self.store.set_presence(known.node, presence)?;
+            self.ctx.store.set_presence(known.node, presence)?;
             self.count_presence(known, presence);
         }
         if known.id.is_folder() {
             self.remote_paths.clear();
-            self.store.want_sweep(known.node, known.folder, presence)?;
+            self.ctx.store.want_sweep(known.node, known.folder, presence)?;
             self.sweep_at.take_if(|(at, _)| *at == known.node);
-            self.store.unwant_listing(known.node)?;
-            self.store.unobserve(known.node)?;
+            self.ctx.store.unwant_listing(known.node)?;
+            self.ctx.store.unobserve(known.node)?;
             self.questions.drop_listing(known.node);
         }
         let at = match source.asked() {
             Some(asked) => asked,
-            None => self.store.generation(),
+            None => self.ctx.store.generation(),
         };
         self.questions.note_observed(known.node, at);
         self.questions.settle(known.node);
-        self.store.mark(known.node, known.folder, source.lane(), Ask::Nothing, source.journal(), self.now.wall)
+        self.ctx.store.mark(known.node, known.folder, source.lane(), Ask::Nothing, source.journal(), self.ctx.now.wall)
     }
 
     /// Keeps count of the files that are on disk and gone from the cloud.
@@ -401,7 +408,7 @@ impl Engine {
     /// known is listed: no row is made of what a description says in passing.
     fn parent_of(&mut self, folder: FolderId, item: &RemoteItem, source: Source) -> Result<Above> {
         let Some(parent) = &item.parent else { return Ok(Above::Outside) };
-        if let Some(known) = self.store.item_by_id(folder, parent)? {
+        if let Some(known) = self.ctx.store.item_by_id(folder, parent)? {
             match known.remote.presence {
                 Presence::Present => return Ok(Above::Wanted(known.node)),
                 Presence::FilteredOut => return Ok(Above::FilteredOut),
@@ -421,7 +428,7 @@ impl Engine {
         };
         let mut path = String::new();
         for ancestor in &ancestors[start + 1..] {
-            match self.store.item_by_id(folder, &ancestor.id)? {
+            match self.ctx.store.item_by_id(folder, &ancestor.id)? {
                 Some(known) if known.remote.presence == Presence::Present => {
                     nearest = known.node;
                     path = self.remote_path(nearest)?;
@@ -438,7 +445,7 @@ impl Engine {
                 }
             }
         }
-        self.store.want_listing_now(nearest, folder)?;
+        self.ctx.store.want_listing_now(nearest, folder)?;
         Ok(Above::Unlisted)
     }
 
@@ -452,11 +459,11 @@ impl Engine {
             | Location::Folder { node, .. }
             | Location::Name { parent: node, .. }
             | Location::Beyond { nearest: node, .. } => {
-                let above = self.store.item(node)?.and_then(|row| row.remote.parent);
+                let above = self.ctx.store.item(node)?.and_then(|row| row.remote.parent);
                 if let Some(above) = above {
-                    self.store.want_listing_now(above, folder)?;
+                    self.ctx.store.want_listing_now(above, folder)?;
                 }
-                self.store.want_listing_now(node, folder)?;
+                self.ctx.store.want_listing_now(node, folder)?;
                 Ok(Above::Unlisted)
             }
         }
@@ -476,7 +483,7 @@ impl Engine {
     pub(super) fn note_root_place(&mut self, id: FolderId, item: &RemoteItem) -> Result<()> {
         if let Some(ancestors) = &item.ancestors {
             let above: Vec<ItemId> = ancestors.iter().map(|ancestor| ancestor.id.clone()).collect();
-            self.store.set_above(id, &above)?;
+            self.ctx.store.set_above(id, &above)?;
         }
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         if item.path.is_some() && folder.row.root_path != item.path {
@@ -511,7 +518,7 @@ impl Engine {
                 above.clone_from(path);
                 break;
             }
-            let Some(row) = self.store.item(step)? else { break };
+            let Some(row) = self.ctx.store.item(step)? else { break };
             if step == node {
                 is_folder = row.id.is_folder();
             }
@@ -550,12 +557,12 @@ impl Engine {
     ) -> Result<Option<String>> {
         if let Subject::Item(item) = subject
             && let Some(parent) = &item.parent
-            && let Some(parent) = self.store.item_by_id(folder, parent)?
+            && let Some(parent) = self.ctx.store.item_by_id(folder, parent)?
         {
             let above = self.remote_path(parent.node)?;
             return Ok(Some(if above.is_empty() { item.name.clone() } else { format!("{above}/{}", item.name) }));
         }
-        let Some(known) = self.store.item_by_id(folder, id)? else {
+        let Some(known) = self.ctx.store.item_by_id(folder, id)? else {
             return Ok(match subject {
                 Subject::Item(item) => Some(item.name.clone()),
                 _ => None,

@@ -217,15 +217,15 @@ impl Engine {
         for id in gone {
             self.accounts.remove(&id);
             self.slots.forget(id);
-            self.outbox.push(Effect::DropAccount(id));
+            self.ctx.out.push(Effect::DropAccount(id));
         }
         for (settings, capabilities) in wanted {
-            let row = self.store.account(&settings.name, settings.provider.word())?;
+            let row = self.ctx.store.account(&settings.name, settings.provider.word())?;
             let id = row.account;
             if self.accounts.get(&id).is_some_and(|known| known.settings == settings) {
                 continue;
             }
-            self.outbox.push(Effect::UseAccount(id, Box::new(settings.clone())));
+            self.ctx.out.push(Effect::UseAccount(id, Box::new(settings.clone())));
             let fresh = Account::new(settings, capabilities, row);
             match self.accounts.get_mut(&id) {
                 // What is under way was asked under the old settings.
@@ -254,14 +254,14 @@ impl Engine {
         account.failures = 0;
         let (id, settings) = (*id, account.settings.clone());
         self.take_back(id);
-        self.outbox.push(Effect::UseAccount(id, Box::new(settings)));
+        self.ctx.out.push(Effect::UseAccount(id, Box::new(settings)));
         true
     }
 
     /// When one more question can be asked of an account; nothing if that depends on something else than time.
     pub(super) fn ask_at(&self, id: AccountId) -> Option<u64> {
         let account = self.accounts.get(&id)?;
-        let open_at = account.closed_until.max(account.purse.refused_until(self.now.mono).unwrap_or(0));
+        let open_at = account.closed_until.max(account.purse.refused_until(self.ctx.now.mono).unwrap_or(0));
         (account.usable() && self.slots.may_ask(id)).then_some(open_at)
     }
 
@@ -270,7 +270,7 @@ impl Engine {
         let Some(account) = self.accounts.get_mut(&id) else { return };
         for job in account.job.take().into_iter().chain(account.waiting.take()) {
             self.take_job(job);
-            self.outbox.push(Effect::Cancel(job));
+            self.ctx.out.push(Effect::Cancel(job));
         }
     }
 
@@ -287,7 +287,7 @@ impl Engine {
     }
 
     fn drive_account(&mut self, id: AccountId) -> Result<()> {
-        let now = self.now;
+        let now = self.ctx.now;
         self.give_up_wait(id);
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         if account.job.is_none() && now.mono >= account.closed_until && account.stage != Stage::Stuck {
@@ -323,15 +323,15 @@ impl Engine {
                     account.polls_begun += 1;
                 }
             }
-            self.outbox.push(Effect::Cloud { job, account: id, task });
+            self.ctx.out.push(Effect::Cloud { job, account: id, task });
         }
         self.drive_wait(id)
     }
 
     /// What an error of an account's call means for the account; says whether calls may go on.
     pub(super) fn account_failed(&mut self, id: AccountId, error: &ProviderError) {
-        let chance = self.chance.next();
-        let now = self.now.mono;
+        let chance = self.ctx.chance.next();
+        let now = self.ctx.now.mono;
         let Some(account) = self.accounts.get_mut(&id) else { return };
         let name = account.settings.name.clone();
         match error.kind {
@@ -439,7 +439,7 @@ impl Engine {
             });
             self.hooks.happens_later(Story::at_large(HookKind::Hold, Some(id), None, text.clone()));
             let detail = serde_json::to_string(&identity).unwrap_or_default();
-            self.store.hold(None, Some(id), "account_changed", &text, Some(&detail), self.now.wall)?;
+            self.ctx.store.hold(None, Some(id), "account_changed", &text, Some(&detail), self.ctx.now.wall)?;
             return Ok(());
         }
         self.accept_identity(id, &identity)
@@ -447,7 +447,7 @@ impl Engine {
 
     /// From now on the account is this user's.
     pub(super) fn accept_identity(&mut self, id: AccountId, identity: &Identity) -> Result<()> {
-        self.store.set_identity(id, identity)?;
+        self.ctx.store.set_identity(id, identity)?;
         if let Some(account) = self.accounts.get_mut(&id) {
             account.row.user_id = Some(identity.user_id.clone());
             account.row.login = Some(identity.login.clone());
@@ -464,7 +464,7 @@ impl Engine {
         id: AccountId,
         result: std::result::Result<Cursor, ProviderError>,
     ) -> Result<()> {
-        let now = self.now;
+        let now = self.ctx.now;
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         account.job = None;
         let cursor = match result {
@@ -482,7 +482,7 @@ impl Engine {
         account.row.newest_event = None;
         account.next_poll = 0;
         // The new place and the duty to compare everything are one transaction.
-        self.store.set_cursor(id, &stream, &cursor, now.wall, None)?;
+        self.ctx.store.set_cursor(id, &stream, &cursor, now.wall, None)?;
         self.account_worked(id);
         self.lose_place(id, "the place in the event stream was lost")?;
         self.reload();
@@ -494,7 +494,7 @@ impl Engine {
         id: AccountId,
         result: std::result::Result<EventPage, ProviderError>,
     ) -> Result<()> {
-        let now = self.now;
+        let now = self.ctx.now;
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         account.job = None;
         let page = match result {
@@ -511,12 +511,12 @@ impl Engine {
         let counts = self.take_events(id, &page.events, Reading::First)?;
         // Events, the marks that they left and the cursor behind them commit together.
         let newest = self.accounts.get(&id).and_then(|account| account.row.newest_event);
-        self.store.set_cursor(id, &stream, &page.next, now.wall, newest)?;
+        self.ctx.store.set_cursor(id, &stream, &page.next, now.wall, newest)?;
         if counts != EventCounts::default() {
-            self.store.count_events(id, counts)?;
+            self.ctx.store.count_events(id, counts)?;
         }
         self.account_worked(id);
-        let chance = self.chance.next();
+        let chance = self.ctx.chance.next();
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         let before = account.row.cursor.replace(page.next.clone());
         if let Some(before) = before {

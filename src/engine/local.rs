@@ -64,21 +64,21 @@ impl Engine {
         let Some(root) = self.folders.get(&id).and_then(|folder| folder.row.root) else { return Ok(()) };
         match news {
             News::Dirs(dirs) => {
-                let due = self.now.wall.plus_ms(millis(HINTS_GATHERED) as i64);
+                let due = self.ctx.now.wall.plus_ms(millis(HINTS_GATHERED) as i64);
                 for dir in dirs {
                     let node = self.deepest_known(root, &dir)?;
-                    self.store.want_scan(node, id, false, due)?;
+                    self.ctx.store.want_scan(node, id, false, due)?;
                 }
             }
             News::Root => {
                 if let Some(folder) = self.folders.get_mut(&id) {
-                    folder.look_at_root_by(self.now.mono);
+                    folder.look_at_root_by(self.ctx.now.mono);
                 }
             }
             News::Rescan(Rescan::Asked) => self.scan_unwatched(id)?,
             News::Rescan(why) => {
                 self.scan_all(id)?;
-                let again = self.now.mono + millis(UNWATCHED_EVERY);
+                let again = self.ctx.now.mono + millis(UNWATCHED_EVERY);
                 let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
                 if let Rescan::Unwatched { text } = why {
                     folder.scan_again = again;
@@ -99,14 +99,14 @@ impl Engine {
     /// Scans a folder from its root down.
     pub(super) fn scan_all(&mut self, id: FolderId) -> Result<()> {
         match self.folders.get(&id).and_then(|folder| folder.row.root) {
-            Some(root) => self.store.want_scan(root, id, true, self.now.wall),
+            Some(root) => self.ctx.store.want_scan(root, id, true, self.ctx.now.wall),
             None => Ok(()),
         }
     }
 
     /// Looks at what is not watched, and at what could not be read before. Nothing where every directory is watched.
     pub(super) fn scan_unwatched(&mut self, id: FolderId) -> Result<()> {
-        self.store.scan_failed_now(id, self.now.wall)?;
+        self.ctx.store.scan_failed_now(id, self.ctx.now.wall)?;
         if self.folders.get(&id).is_some_and(|folder| folder.unwatched.is_some()) {
             self.scan_all(id)?;
         }
@@ -116,7 +116,7 @@ impl Engine {
     /// A directory and, from now on, what is in it is looked at again.
     pub(super) fn rescan_around(&mut self, item: &ItemRow) -> Result<()> {
         if let Some(SeatRow::At { parent, .. }) = item.disk_seat() {
-            self.store.want_scan(parent, item.folder, false, self.now.wall)?;
+            self.ctx.store.want_scan(parent, item.folder, false, self.ctx.now.wall)?;
         }
         Ok(())
     }
@@ -124,8 +124,8 @@ impl Engine {
     fn deepest_known(&self, root: NodeId, dir: &RelPath) -> Result<NodeId> {
         let mut at = root;
         for name in dir.names() {
-            match self.store.seated_at(at, name)? {
-                Some(node) if self.store.item(node)?.is_some_and(|item| item.id.is_folder()) => at = node,
+            match self.ctx.store.seated_at(at, name)? {
+                Some(node) if self.ctx.store.item(node)?.is_some_and(|item| item.id.is_folder()) => at = node,
                 _ => break,
             }
         }
@@ -139,8 +139,8 @@ impl Engine {
             return Ok(());
         }
         // The watcher begins before the scan, so that nothing falls between them.
-        self.outbox.push(Effect::Watch(id, true));
-        self.store.scan_now(id, self.now.wall)?;
+        self.ctx.out.push(Effect::Watch(id, true));
+        self.ctx.store.scan_now(id, self.ctx.now.wall)?;
         self.scan_all(id)
     }
 
@@ -151,8 +151,8 @@ impl Engine {
             return None;
         }
         // A database that cannot answer will fail the next step, which says so.
-        let due = self.store.next_scan_due(id).ok().flatten();
-        let due = due.map(|due| self.now.mono.saturating_add(due.since(self.now.wall).max(0) as u64));
+        let due = self.ctx.store.next_scan_due(id).ok().flatten();
+        let due = due.map(|due| self.ctx.now.mono.saturating_add(due.since(self.ctx.now.wall).max(0) as u64));
         due.into_iter().chain((folder.scan_again < u64::MAX).then_some(folder.scan_again)).min()
     }
 
@@ -165,7 +165,7 @@ impl Engine {
                 continue;
             }
             self.tell_vanished(id)?;
-            let now = self.now.mono;
+            let now = self.ctx.now.mono;
             let Some(folder) = self.folders.get_mut(&id) else { continue };
             if folder.scan_again <= now {
                 folder.scan_again = now + millis(UNWATCHED_EVERY);
@@ -185,27 +185,27 @@ impl Engine {
         if std::mem::take(&mut folder.scanned_last) && !folder.queue.is_empty() {
             return Ok(());
         }
-        while let Some(row) = self.store.next_scan(id, self.now.wall)? {
-            let attempts = self.store.scan_attempts(row.node)?;
-            self.store.scan_begun(row.node)?;
+        while let Some(row) = self.ctx.store.next_scan(id, self.ctx.now.wall)? {
+            let attempts = self.ctx.store.scan_attempts(row.node)?;
+            self.ctx.store.scan_begun(row.node)?;
             if let Some(Place { base: Base::Tree, path }) = self.place(row.node)? {
                 let scan = Scan { row, after: None, attempts, unsteady: false, holds: false };
                 return self.order_scan(id, path, scan);
             }
-            self.store.scan_ended(row.node)?;
+            self.ctx.store.scan_ended(row.node)?;
         }
         Ok(())
     }
 
     fn order_scan(&mut self, id: FolderId, dir: RelPath, scan: Scan) -> Result<()> {
         // Like a folder's one batch of deeds it always has room.
-        let job = self.store.next_job()?;
+        let job = self.ctx.store.next_job()?;
         let order = ScanOrder { dir, after: scan.after.clone() };
         self.jobs.insert(job, Job::Scan { folder: id, scan });
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.batch = Some(job);
         }
-        self.outbox.push(Effect::Local { job, folder: id, task: LocalTask::Scan(order) });
+        self.ctx.out.push(Effect::Local { job, folder: id, task: LocalTask::Scan(order) });
         Ok(())
     }
 
@@ -219,20 +219,20 @@ impl Engine {
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         folder.batch = None;
         folder.scanned_last = true;
-        let Some(item) = self.store.item(scan.row.node)? else { return Ok(()) };
+        let Some(item) = self.ctx.store.item(scan.row.node)? else { return Ok(()) };
         let page = match result {
             Ok(page) => page,
             Err(ScanFailure::Missing | ScanFailure::NotAFolder) => {
-                self.store.scan_ended(item.node)?;
+                self.ctx.store.scan_ended(item.node)?;
                 return self.rescan_around(&item);
             }
             Err(ScanFailure::Unreadable(error)) => {
-                let wait = backoff(scan.attempts + 3, None, self.chance.next());
-                let due = self.now.wall.plus_ms(millis(wait) as i64);
+                let wait = backoff(scan.attempts + 3, None, self.ctx.chance.next());
+                let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
                 let root_is_lost = matches!(error.kind, DiskErrorKind::RootLost);
                 let attempts = if root_is_lost { 0 } else { scan.attempts + 1 };
-                scan.row.failing = scan.row.failing.or(Some(self.now.wall));
-                self.store.scan_failed(scan.row, id, due, attempts, &error.to_string())?;
+                scan.row.failing = scan.row.failing.or(Some(self.ctx.now.wall));
+                self.ctx.store.scan_failed(scan.row, id, due, attempts, &error.to_string())?;
                 if root_is_lost {
                     self.root_failed(id, &error);
                 }
@@ -240,11 +240,11 @@ impl Engine {
             }
         };
         if page.next.is_none() {
-            self.store.scan_ended(item.node)?;
+            self.ctx.store.scan_ended(item.node)?;
         }
         if scan.attempts > 0 {
             // What was in the way here may have been in the way of others.
-            self.store.scan_failed_now(id, self.now.wall)?;
+            self.ctx.store.scan_failed_now(id, self.ctx.now.wall)?;
         }
         scan.unsteady |= !page.steady;
         scan.holds |= !page.entries.is_empty() || !page.unreadable.is_empty();
@@ -254,10 +254,10 @@ impl Engine {
             if let Some(Place { base: Base::Tree, path }) = self.place(item.node)? {
                 return self.order_scan(id, path, scan);
             }
-            self.store.scan_ended(item.node)?;
+            self.ctx.store.scan_ended(item.node)?;
         } else if scan.unsteady {
-            let due = self.now.wall.plus_ms(millis(UNSTEADY_AGAIN) as i64);
-            self.store.want_scan(item.node, id, scan.row.deep, due)?;
+            let due = self.ctx.now.wall.plus_ms(millis(UNSTEADY_AGAIN) as i64);
+            self.ctx.store.want_scan(item.node, id, scan.row.deep, due)?;
         } else if scan.holds {
             self.drop_hollow(item)?;
         }
@@ -269,9 +269,9 @@ impl Engine {
             Some(SeatRow::At { name, .. }) => Some(name),
             _ => None,
         };
-        let mut expected = self.store.seated_children(dir.node, scan.after.as_ref(), ROWS_PER_PAGE)?;
+        let mut expected = self.ctx.store.seated_children(dir.node, scan.after.as_ref(), ROWS_PER_PAGE)?;
         if expected.len() == ROWS_PER_PAGE as usize {
-            self.store.want_scan(dir.node, dir.folder, scan.row.deep, self.now.wall)?;
+            self.ctx.store.want_scan(dir.node, dir.folder, scan.row.deep, self.ctx.now.wall)?;
         }
         if let Some(next) = &page.next {
             expected.retain(|item| here(item).is_some_and(|name| name <= *next));
@@ -321,8 +321,8 @@ impl Engine {
     /// One entry of a directory.
     fn entry(&mut self, dir: &ItemRow, entry: &LocalEntry, deep: bool) -> Result<()> {
         let kind = covered::kind_of(entry.kind);
-        let known = match self.store.seated_at(dir.node, &entry.name)? {
-            Some(node) => self.store.item(node)?,
+        let known = match self.ctx.store.seated_at(dir.node, &entry.name)? {
+            Some(node) => self.ctx.store.item(node)?,
             None => None,
         };
         match (known, kind) {
@@ -346,29 +346,29 @@ impl Engine {
         }
         let seat = seat_of(known);
         let edit = Some(LocalEdit { stamp: entry.stamp, digests: None });
-        self.observe(known, Some(LocalRow::Present { seat, edit, at: self.now.wall }))
+        self.observe(known, Some(LocalRow::Present { seat, edit, at: self.ctx.now.wall }))
     }
 
     fn known_folder(&mut self, dir: &ItemRow, known: &ItemRow, entry: &LocalEntry, deep: bool) -> Result<()> {
         let stamp = known.disk_stamp().filter(|stamp| stamp.ino != 0);
         let is_same = stamp.is_none_or(|stamp| stamp.same_inode(&entry.stamp));
-        if !is_same && self.store.missing_inode(known.folder, &entry.stamp)?.is_some() {
+        if !is_same && self.ctx.store.missing_inode(known.folder, &entry.stamp)?.is_some() {
             // Another directory that we know was moved over this one's name.
             self.missing(known)?;
             return self.new_entry(dir, entry, ItemKind::Folder);
         }
         let was_covered = matches!(known.local, Some(LocalRow::Covered { .. }));
         if was_covered {
-            self.store.vanished_told(known.node)?;
-            self.observe(known, Some(LocalRow::Present { seat: seat_of(known), edit: None, at: self.now.wall }))?;
+            self.ctx.store.vanished_told(known.node)?;
+            self.observe(known, Some(LocalRow::Present { seat: seat_of(known), edit: None, at: self.ctx.now.wall }))?;
             // Others may have waited for it.
-            self.store.wake_code(crate::engine::reconcile::LOCAL_IN_THE_WAY)?;
+            self.ctx.store.wake_code(crate::engine::reconcile::LOCAL_IN_THE_WAY)?;
         }
         if !is_same {
             self.replaced_folder(known, entry.stamp)?;
         }
         if deep || !is_same || was_covered {
-            self.store.want_scan(known.node, known.folder, true, self.now.wall)?;
+            self.ctx.store.want_scan(known.node, known.folder, true, self.ctx.now.wall)?;
         }
         Ok(())
     }
@@ -382,7 +382,7 @@ impl Engine {
         match &known.local {
             Some(LocalRow::Present { seat, edit: Some(edit), at }) => {
                 let edit = Some(LocalEdit { stamp, ..edit.clone() });
-                self.store.set_local(known.node, Some(&LocalRow::Present { seat: seat.clone(), edit, at: *at }))
+                self.ctx.store.set_local(known.node, Some(&LocalRow::Present { seat: seat.clone(), edit, at: *at }))
             }
             _ => Ok(()),
         }
@@ -391,14 +391,14 @@ impl Engine {
     /// An entry where we knew of none: something that moved, something that the cloud has and the disk had not, or something new.
     fn new_entry(&mut self, dir: &ItemRow, entry: &LocalEntry, kind: ItemKind) -> Result<()> {
         let seat = (dir.node, entry.name.clone());
-        let at = self.now.wall;
+        let at = self.ctx.now.wall;
         if let Some(moved) = self.moved_here(dir.folder, entry, kind)? {
             // The rename changed the stamp of a file, and hides whether anything else did: it is read once.
             let edit = (kind == ItemKind::File).then_some(LocalEdit { stamp: entry.stamp, digests: None });
             self.observe(&moved, Some(LocalRow::Present { seat: Some(seat), edit, at }))?;
             if kind == ItemKind::Folder {
-                self.store.vanished_told(moved.node)?;
-                self.store.want_scan(moved.node, dir.folder, true, at)?;
+                self.ctx.store.vanished_told(moved.node)?;
+                self.ctx.store.want_scan(moved.node, dir.folder, true, at)?;
             }
             return Ok(());
         }
@@ -413,13 +413,13 @@ impl Engine {
             self.observe(&there, Some(local))?;
             there.node
         } else {
-            let id = local_id(kind, self.store.next_job()?);
-            let node = self.store.add_local(dir.folder, &id, &local)?;
-            self.store.mark(node, dir.folder, Lane::News, Ask::Nothing, None, at)?;
+            let id = local_id(kind, self.ctx.store.next_job()?);
+            let node = self.ctx.store.add_local(dir.folder, &id, &local)?;
+            self.ctx.store.mark(node, dir.folder, Lane::News, Ask::Nothing, None, at)?;
             node
         };
         if kind == ItemKind::Folder {
-            self.store.want_scan(node, dir.folder, true, at)?;
+            self.ctx.store.want_scan(node, dir.folder, true, at)?;
         }
         Ok(())
     }
@@ -445,12 +445,12 @@ impl Engine {
 
     /// A complete scan did not find an item where it was.
     pub(super) fn missing(&mut self, item: &ItemRow) -> Result<()> {
-        self.lose_sight(item, LocalRow::Absent { at: self.now.wall })
+        self.lose_sight(item, LocalRow::Absent { at: self.ctx.now.wall })
     }
 
     /// An item is not where it was. If it is not elsewhere either, `gone` is what the disk has of it.
     fn lose_sight(&mut self, item: &ItemRow, gone: LocalRow) -> Result<()> {
-        if self.store.item(item.node)?.is_none() {
+        if self.ctx.store.item(item.node)?.is_none() {
             // Another one that is missing here as well turned out to be what it was.
             return Ok(());
         }
@@ -458,16 +458,16 @@ impl Engine {
             let seat = seat_of(&found);
             let edit = found.local.as_ref().and_then(LocalRow::edit).cloned();
             self.drop_found(&found)?;
-            self.observe(item, Some(LocalRow::Present { seat, edit, at: self.now.wall }))?;
+            self.observe(item, Some(LocalRow::Present { seat, edit, at: self.ctx.now.wall }))?;
             if item.id.is_folder() {
-                self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
+                self.ctx.store.want_scan(item.node, item.folder, true, self.ctx.now.wall)?;
             }
             return Ok(());
         }
         self.observe(item, Some(gone))?;
         if item.id.is_folder() {
-            self.store.vanish(item.node, item.folder)?;
-            self.more = true;
+            self.ctx.store.vanish(item.node, item.folder)?;
+            self.ctx.more = true;
         }
         Ok(())
     }
@@ -478,13 +478,13 @@ impl Engine {
         if same_but_when(item.local.as_ref(), local.as_ref()) {
             return Ok(());
         }
-        self.store.set_local(item.node, local.as_ref())?;
+        self.ctx.store.set_local(item.node, local.as_ref())?;
         self.missing_files.remove(&item.folder);
         self.places_changed(item);
         if local.is_none() && item.is_local_only() {
             return Ok(());
         }
-        self.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, self.now.wall)
+        self.ctx.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall)
     }
 
     fn places_changed(&mut self, item: &ItemRow) {
@@ -497,14 +497,14 @@ impl Engine {
 
     /// The synced side of an item changed: what the disk has of it is compared with that again.
     pub(super) fn rebase(&mut self, node: NodeId, was: Option<&SeatRow>, edit: Option<LocalEdit>) -> Result<()> {
-        let Some(item) = self.store.item(node)? else { return Ok(()) };
+        let Some(item) = self.ctx.store.item(node)? else { return Ok(()) };
         let seat = match was {
             Some(SeatRow::At { parent, name }) => Some((*parent, name.clone())),
             Some(SeatRow::Root | SeatRow::Parked(_)) | None => None,
         };
-        let at = item.local.as_ref().map_or(self.now.wall, LocalRow::at);
+        let at = item.local.as_ref().map_or(self.ctx.now.wall, LocalRow::at);
         let local = differing(&item, LocalRow::Present { seat, edit, at });
-        self.store.set_local(node, local.as_ref())?;
+        self.ctx.store.set_local(node, local.as_ref())?;
         self.places_changed(&item);
         Ok(())
     }

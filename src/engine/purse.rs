@@ -177,6 +177,7 @@ impl Account {
             resets_at: limits.per_day.map(|_| resets_at(now.wall)),
             closed_until: None,
             forecast: None,
+            forecast_days: None,
         }
     }
 }
@@ -195,7 +196,7 @@ impl Folder {
 impl Engine {
     /// Whether a call may begin now. If not, the engine's deadline tells when it may.
     pub(super) fn may_call(&mut self, id: AccountId, share: Share) -> bool {
-        let now = self.now;
+        let now = self.ctx.now;
         let Some(account) = self.accounts.get_mut(&id) else { return false };
         let (limits, rest) = (account.limits(), account.rest());
         let purse = &mut account.purse;
@@ -219,12 +220,12 @@ impl Engine {
     }
 
     fn spend(&mut self, id: AccountId, share: Share, calls: u64) -> Result<()> {
-        let mono = self.now.mono;
+        let mono = self.ctx.now.mono;
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         let limits = account.limits();
         if let Some(spent) = account.purse.ledger.spend(limits, share, calls, mono) {
             account.row.spent = spent;
-            self.store.set_spent(id, spent)?;
+            self.ctx.store.set_spent(id, spent)?;
         }
         Ok(())
     }
@@ -232,7 +233,7 @@ impl Engine {
     /// The world's own count of requests, and what the provider's answers say of the quota: one question may have cost several requests,
     /// and others may spend from the same quota.
     pub(super) fn take_usage(&mut self, id: AccountId, calls: u64, quota: Option<Quota>) -> Result<()> {
-        let wall = self.now.wall;
+        let wall = self.ctx.now.wall;
         let calls_under_way = self.slots.calls(id);
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         let under_way = (calls_under_way + usize::from(account.is_asked_about())) as u64;

@@ -61,7 +61,7 @@ impl Engine {
             if self.schedule.phase(node) == Some(Phase::Ready) {
                 self.consider(node)?;
             }
-            if self.rows_left() == 0 {
+            if self.ctx.rows_left() == 0 {
                 break;
             }
             if self.schedule.is_idle() {
@@ -71,7 +71,7 @@ impl Engine {
         self.release_calls()?;
         self.release_disk()?;
         if !self.schedule.is_idle() {
-            self.more = true;
+            self.ctx.more = true;
         }
         Ok(())
     }
@@ -79,7 +79,7 @@ impl Engine {
     fn load(&mut self) -> Result<()> {
         for lane in [Lane::News, Lane::Bulk] {
             let Some((after, limit)) = self.schedule.to_load(lane) else { continue };
-            for (pos, node, folder) in self.store.ready(lane, after, limit)? {
+            for (pos, node, folder) in self.ctx.store.ready(lane, after, limit)? {
                 self.schedule.load(node, lane, pos, self.can_work(folder));
             }
         }
@@ -105,7 +105,7 @@ impl Engine {
     /// Decides about one item.
     pub(super) fn consider(&mut self, node: NodeId) -> Result<()> {
         self.schedule.undecide(node);
-        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+        let (Some(work), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else {
             self.leave(node);
             return Ok(());
         };
@@ -116,7 +116,7 @@ impl Engine {
         if let Some(mark) = work.mark {
             if self.goes_with_gone_folder(&item)? {
                 self.questions.forget_expected(node);
-                self.store.looked(node, mark)?;
+                self.ctx.store.looked(node, mark)?;
             } else if self.waits_for_gone_folder(&work, &item)? {
                 return Ok(());
             } else if self.waits_for_listing(&item)? {
@@ -179,10 +179,10 @@ impl Engine {
 
     /// Whether nothing is left to do for an item, and nothing is marked.
     pub(super) fn settled(&mut self, node: NodeId) -> Result<bool> {
-        if self.store.work(node)?.is_some() {
+        if self.ctx.store.work(node)?.is_some() {
             return Ok(false);
         }
-        match self.store.item(node)? {
+        match self.ctx.store.item(node)? {
             Some(item) => Ok(self.plan_of(&item) == Action::Settle),
             None => Ok(false),
         }
@@ -190,7 +190,7 @@ impl Engine {
 
     /// The item came and went: drop its row.
     fn forget(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
-        if item.id.is_folder() && self.store.sweep_left(item.folder)? {
+        if item.id.is_folder() && self.ctx.store.sweep_left(item.folder)? {
             self.await_sweep(item);
             return Ok(());
         }
@@ -204,11 +204,11 @@ impl Engine {
             self.put_synced(item, None)?;
         }
         if self.policy(item.folder).sends() {
-            self.store.drop_sent(item.node)?;
+            self.ctx.store.drop_sent(item.node)?;
         }
         self.conclude(item, work, what)?;
         self.remember_version(item)?;
-        self.store.drop_item(item.node)?;
+        self.ctx.store.drop_item(item.node)?;
         self.leave(item.node);
         Ok(())
     }
@@ -218,13 +218,13 @@ impl Engine {
         let what = self.schedule.done(item.node);
         self.drop_staged(item.folder, item.node);
         self.conclude(item, work, what)?;
-        self.store.finish(item.node)?;
+        self.ctx.store.finish(item.node)?;
         self.leave(item.node);
         Ok(())
     }
 
     fn release(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
-        if item.id.is_folder() && self.store.sweep_left(item.folder)? {
+        if item.id.is_folder() && self.ctx.store.sweep_left(item.folder)? {
             self.await_sweep(item);
             return Ok(());
         }
@@ -246,7 +246,7 @@ impl Engine {
         }
         self.put_synced(item, None)?;
         self.conclude(item, work, "filtered out; the local copy stays")?;
-        self.store.drop_item(item.node)?;
+        self.ctx.store.drop_item(item.node)?;
         self.leave(item.node);
         Ok(())
     }
@@ -264,12 +264,12 @@ impl Engine {
     /// Writes down what became of the event that asked for the work, and tells whoever watches if nothing was done.
     pub(super) fn conclude(&mut self, item: &ItemRow, work: &WorkRow, what: &str) -> Result<()> {
         if let Some(journal) = work.journal {
-            self.store.set_outcome(journal, what, self.now.wall)?;
+            self.ctx.store.set_outcome(journal, what, self.ctx.now.wall)?;
             if what == "no change" {
                 let path = self.shown_path(item)?;
-                let took_ms = self.now.wall.since(work.since).max(0);
+                let took_ms = self.ctx.now.wall.since(work.since).max(0);
                 let (folder, what) = (item.folder, what.to_owned());
-                self.notice(Notice::Outcome { folder, journal: Some(journal), what, path, from: None, took_ms });
+                self.ctx.notice(Notice::Outcome { folder, journal: Some(journal), what, path, from: None, took_ms });
             }
         }
         Ok(())
@@ -277,19 +277,19 @@ impl Engine {
 
     /// Whether an item can go to a place: its directory is on disk, and nobody else sits there. If not, arranges for it.
     pub(super) fn way_is_free(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId, name: &Name) -> Result<bool> {
-        let Some(above) = self.store.item(parent)? else {
+        let Some(above) = self.ctx.store.item(parent)? else {
             self.put_off(work, WAIT_AGAIN, WAITS, "waits for its folder")?;
             return Ok(false);
         };
         if above.disk_seat().is_none() {
             if above.synced.is_some() {
                 // It went missing on disk, and something is to be in it: it comes back.
-                if let Some(theirs) = self.store.work(above.node)? {
+                if let Some(theirs) = self.ctx.store.work(above.node)? {
                     self.restore(&above, &theirs)?;
                 } else {
                     self.lose(&above)?;
                 }
-                let Some(above) = self.store.item(parent)? else { return Ok(false) };
+                let Some(above) = self.ctx.store.item(parent)? else { return Ok(false) };
                 self.await_node(work, &above)?;
                 return Ok(false);
             }
@@ -299,10 +299,10 @@ impl Engine {
         if self.waits_for_covered(item, work, &above)? {
             return Ok(false);
         }
-        let Some(occupant) = self.store.seated_at(parent, name)?.filter(|occupant| *occupant != item.node) else {
+        let Some(occupant) = self.ctx.store.seated_at(parent, name)?.filter(|occupant| *occupant != item.node) else {
             return Ok(true);
         };
-        let Some(occupant) = self.store.item(occupant)? else { return Ok(true) };
+        let Some(occupant) = self.ctx.store.item(occupant)? else { return Ok(true) };
         if self.meet(&occupant, item)? {
             self.make_ready_again(work);
             return Ok(false);
@@ -313,17 +313,24 @@ impl Engine {
             Action::Remove(ItemKind::File) if busy => self.await_node(work, &occupant)?,
             // The cloud has another item in its place: what stood there was replaced, not deleted.
             Action::Remove(ItemKind::File) => {
-                self.store.leave_holds(occupant.node)?;
+                self.ctx.store.leave_holds(occupant.node)?;
                 // One that failed keeps its waiting time: marking it anew would try it again at once, for ever.
-                if self.store.work(occupant.node)?.is_none_or(|theirs| theirs.state == WorkState::Held) {
-                    self.store.mark(occupant.node, occupant.folder, Lane::News, Ask::Nothing, None, self.now.wall)?;
+                if self.ctx.store.work(occupant.node)?.is_none_or(|theirs| theirs.state == WorkState::Held) {
+                    self.ctx.store.mark(
+                        occupant.node,
+                        occupant.folder,
+                        Lane::News,
+                        Ask::Nothing,
+                        None,
+                        self.ctx.now.wall,
+                    )?;
                 }
-                self.store.approve(occupant.node)?;
+                self.ctx.store.approve(occupant.node)?;
                 self.await_node(work, &occupant)?;
             }
             Action::Move { .. } => {
                 // Both places may want each other: the one in the way steps aside, so that no order of moves can lock up.
-                let ready = self.store.work(occupant.node)?;
+                let ready = self.ctx.store.work(occupant.node)?;
                 match ready {
                     Some(theirs) if !busy && theirs.mark.is_none() => {
                         self.await_node(work, &occupant)?;
@@ -363,17 +370,20 @@ impl Engine {
             // The cloud has them under two names, one of which the disk cannot hold and maps to the other.
             return self.clear_for(work, occupant);
         }
-        if self.store.work(occupant.node)?.is_none_or(|theirs| theirs.state != WorkState::Ready) {
-            self.store.mark(occupant.node, occupant.folder, Lane::News, Ask::State, None, self.now.wall)?;
+        if self.ctx.store.work(occupant.node)?.is_none_or(|theirs| theirs.state != WorkState::Ready) {
+            self.ctx.store.mark(occupant.node, occupant.folder, Lane::News, Ask::State, None, self.ctx.now.wall)?;
         }
         let path = self.shown_path(occupant)?;
         let attempts = work.attempts + 1;
         self.drop_staged(item.folder, item.node);
         let due =
-            self.now.wall.plus_ms(millis(backoff(attempts.min(ATTEMPTS_COUNTED), None, self.chance.next())) as i64);
+            self.ctx
+                .now
+                .wall
+                .plus_ms(millis(backoff(attempts.min(ATTEMPTS_COUNTED), None, self.ctx.chance.next())) as i64);
         let text = format!("the cloud has two items at `{path}`; both are being looked at");
-        self.store.put_off(item.node, due, attempts, Some(("name_taken", &text)))?;
-        self.store.want_look(item.node)?;
+        self.ctx.store.put_off(item.node, due, attempts, Some(("name_taken", &text)))?;
+        self.ctx.store.want_look(item.node)?;
         self.rest(item.node);
         Ok(())
     }
@@ -389,7 +399,7 @@ impl Engine {
             if node == item.node {
                 // The cloud's tree has no circle, so somebody on the way from there to here is to be moved as well.
                 for other in chain {
-                    if let Some(other) = self.store.item(other)?
+                    if let Some(other) = self.ctx.store.item(other)?
                         && matches!(self.plan_of(&other), Action::Move { .. })
                     {
                         self.await_node(work, &other)?;
@@ -400,7 +410,7 @@ impl Engine {
                 return Ok(false);
             }
             chain.push(node);
-            at = match self.store.item(node)?.and_then(|row| row.disk_seat()) {
+            at = match self.ctx.store.item(node)?.and_then(|row| row.disk_seat()) {
                 Some(SeatRow::At { parent, .. }) => Some(parent),
                 Some(SeatRow::Root | SeatRow::Parked(_)) | None => None,
             };
@@ -446,7 +456,7 @@ impl Engine {
     }
 
     fn remove(&mut self, item: &ItemRow, work: &WorkRow, kind: ItemKind) -> Result<()> {
-        if self.store.sweep_left(item.folder)? {
+        if self.ctx.store.sweep_left(item.folder)? {
             // Until everything below is told we do not know how much goes.
             self.await_sweep(item);
             return Ok(());
@@ -480,7 +490,7 @@ impl Engine {
             looks && folder.row.unverified.is_some()
         });
         let Some(above) = item.remote.parent.filter(|_| compares) else { return Ok(false) };
-        Ok(self.store.item(above)?.is_some_and(|above| above.remote.presence == Presence::Absent))
+        Ok(self.ctx.store.item(above)?.is_some_and(|above| above.remote.presence == Presence::Absent))
     }
 
     /// Whether a file was edited before it was put out of sight. The planner does not see that edit there.
@@ -495,9 +505,9 @@ impl Engine {
     pub(super) fn lose(&mut self, item: &ItemRow) -> Result<()> {
         self.missing_on_disk(item)?;
         if item.local.is_some() {
-            self.store.set_local(item.node, None)?;
+            self.ctx.store.set_local(item.node, None)?;
         }
-        self.store.mark(item.node, item.folder, Lane::Bulk, Ask::Nothing, None, self.now.wall)
+        self.ctx.store.mark(item.node, item.folder, Lane::Bulk, Ask::Nothing, None, self.ctx.now.wall)
     }
 
     /// Tells the descendants of folders what became of them, a few thousand rows at a time.
@@ -505,28 +515,28 @@ impl Engine {
         // Only in folders whose counts we keep: one that is not configured now goes on when it is.
         let mut next = None;
         for id in self.folders.keys() {
-            next = self.store.next_sweep(*id)?;
+            next = self.ctx.store.next_sweep(*id)?;
             if next.is_some() {
                 break;
             }
         }
         if let Some((node, presence)) = next {
             let after = self.sweep_at.filter(|(at, _)| *at == node).map_or(NodeId(0), |(_, after)| after);
-            let children = self.store.remote_children(node, after, ROWS_PER_STEP)?;
+            let children = self.ctx.store.remote_children(node, after, ROWS_PER_STEP)?;
             let full = children.len() == ROWS_PER_STEP as usize;
             self.sweep_at = children.last().map(|last| (node, last.node));
-            let asked = self.store.generation();
+            let asked = self.ctx.store.generation();
             let above = if presence == Presence::Present { self.remote_above(node)? } else { BTreeSet::new() };
             for child in children {
                 match (child.remote.presence, presence) {
                     // It was away, and nobody told what became of what it holds.
                     (Presence::Present, Presence::Present) if child.id.is_folder() => {
                         // Descriptions of different moments can put folders into one another: each is told once.
-                        if above.contains(&child.node) && self.store.listing_wanted(child.node)? {
+                        if above.contains(&child.node) && self.ctx.store.listing_wanted(child.node)? {
                             continue;
                         }
-                        self.store.want_listing(child.node, child.folder)?;
-                        self.store.want_sweep(child.node, child.folder, presence)?;
+                        self.ctx.store.want_listing(child.node, child.folder)?;
+                        self.ctx.store.want_sweep(child.node, child.folder, presence)?;
                     }
                     (Presence::Present, Presence::Absent | Presence::FilteredOut) => {
                         self.gone(&child, presence, Source::Listing(Lane::Bulk, asked))?;
@@ -536,17 +546,17 @@ impl Engine {
             }
             if !full {
                 self.sweep_at = None;
-                self.store.swept(node)?;
+                self.ctx.store.swept(node)?;
                 // The next sweep of the same folder begins at its first child again.
                 self.sweep_at = None;
             }
-            self.more = true;
+            self.ctx.more = true;
         }
         // A folder that came back takes its sweep with it, so those that wait are not only looked for after one ended.
         let waiting: Vec<FolderId> =
             self.folders.iter().filter(|(_, folder)| !folder.after_sweep.is_empty()).map(|(id, _)| *id).collect();
         for id in waiting {
-            if self.store.sweep_left(id)? {
+            if self.ctx.store.sweep_left(id)? {
                 continue;
             }
             let Some(folder) = self.folders.get_mut(&id) else { continue };
@@ -564,7 +574,7 @@ impl Engine {
         let (mut above, mut at) = (BTreeSet::new(), Some(node));
         while let Some(step) = at.filter(|step| above.len() < DEEPEST_PATH && !above.contains(step)) {
             above.insert(step);
-            at = self.store.item(step)?.and_then(|row| row.remote.parent);
+            at = self.ctx.store.item(step)?.and_then(|row| row.remote.parent);
         }
         Ok(above)
     }

@@ -53,7 +53,7 @@ impl Engine {
         let (mut at, mut parent, mut ambiguous) = (root, None, false);
         for (index, name) in names.iter().enumerate() {
             let folded = name.to_lowercase();
-            let known = self.store.folders_in(at)?;
+            let known = self.ctx.store.folders_in(at)?;
             let mut found = known.into_iter().filter(|(_, known)| known.to_lowercase() == folded);
             let Some((node, _)) = found.next() else {
                 let name = (*name).to_owned();
@@ -104,10 +104,10 @@ impl Engine {
         if self.concerns_root(folder, kind, id, [path, from])? {
             return Ok(Some("watched folder"));
         }
-        let known = id.map(|id| self.store.item_by_id(folder, id)).transpose()?.flatten();
+        let known = id.map(|id| self.ctx.store.item_by_id(folder, id)).transpose()?.flatten();
         let parent = match parent {
             Some(parent) => {
-                self.store.item_by_id(folder, parent)?.filter(|row| row.remote.presence == Presence::Present)
+                self.ctx.store.item_by_id(folder, parent)?.filter(|row| row.remote.presence == Presence::Present)
             }
             None => None,
         };
@@ -121,8 +121,8 @@ impl Engine {
                     _ => None,
                 });
                 self.questions.may_show(known.node, [known.remote.parent, target])
-                    || self.store.work(known.node)?.is_some_and(|work| work.mark.is_some())
-                    || self.store.sent_of(known.node)?.is_some()
+                    || self.ctx.store.work(known.node)?.is_some_and(|work| work.mark.is_some())
+                    || self.ctx.store.sent_of(known.node)?.is_some()
             }
             None => true,
         };
@@ -165,7 +165,7 @@ impl Engine {
                 let is_gone = expected.gone;
                 self.questions.expect(node, expected);
                 self.mark_look(node, folder, source)?;
-                let known = self.store.item(node)?;
+                let known = self.ctx.store.item(node)?;
                 let parent = parent.or(known.and_then(|known| known.remote.parent)).filter(|_| !is_gone);
                 if let Some(parent) = parent.filter(|_| !self.events_carry_items(folder)) {
                     self.list_if_small(parent, folder)?;
@@ -173,8 +173,8 @@ impl Engine {
                 Ok(false)
             }
             Mark::New { id, parent, name, version } => {
-                let at = self.store.generation();
-                let is_sent = self.store.sent_left(folder)?;
+                let at = self.ctx.store.generation();
+                let is_sent = self.ctx.store.sent_left(folder)?;
                 self.questions.note_unknown(&id, version.as_ref(), at, is_sent);
                 if is_sent && self.is_being_made(folder, parent, &name)? {
                     // The answer to our own write will name it.
@@ -196,7 +196,7 @@ impl Engine {
                     sequence: None,
                     seen: 0,
                 };
-                let node = self.store.add_item(folder, &id, &row)?;
+                let node = self.ctx.store.add_item(folder, &id, &row)?;
                 self.questions.expect(node, Expectation { version, ..Expectation::default() });
                 self.mark_look(node, folder, source)?;
                 Ok(false)
@@ -205,23 +205,23 @@ impl Engine {
                 if let Some(name) = name {
                     self.questions.expect_name(dir, &name);
                 }
-                self.store.want_listing_now(dir, folder)?;
+                self.ctx.store.want_listing_now(dir, folder)?;
                 Ok(false)
             }
             Mark::Below(dir, name) => {
                 self.questions.expect_name(dir, &name);
-                self.store.want_listing_below(dir, folder)?;
+                self.ctx.store.want_listing_below(dir, folder)?;
                 Ok(false)
             }
             Mark::Subtree(dir) => {
-                self.store.want_listing(dir, folder)?;
-                self.store.want_sweep(dir, folder, Presence::Present)?;
-                self.more = true;
+                self.ctx.store.want_listing(dir, folder)?;
+                self.ctx.store.want_sweep(dir, folder, Presence::Present)?;
+                self.ctx.more = true;
                 Ok(false)
             }
             Mark::Unknown(id) => {
-                let at = self.store.generation();
-                let is_sent = self.store.sent_left(folder)?;
+                let at = self.ctx.store.generation();
+                let is_sent = self.ctx.store.sent_left(folder)?;
                 self.questions.note_unknown(&id, version, at, is_sent);
                 Ok(false)
             }
@@ -230,9 +230,9 @@ impl Engine {
 
     /// Marks the children of a folder if one call lists them all.
     fn list_if_small(&mut self, dir: NodeId, folder: FolderId) -> Result<bool> {
-        let is_small = self.store.count_children(dir, LISTED_AT_ONCE)? < LISTED_AT_ONCE;
+        let is_small = self.ctx.store.count_children(dir, LISTED_AT_ONCE)? < LISTED_AT_ONCE;
         if is_small {
-            self.store.want_listing_now(dir, folder)?;
+            self.ctx.store.want_listing_now(dir, folder)?;
         }
         Ok(is_small)
     }
@@ -245,13 +245,13 @@ impl Engine {
 
     /// Marks an item: its state is asked for before anything is done for it.
     pub(super) fn mark_look(&mut self, node: NodeId, folder: FolderId, source: Source) -> Result<()> {
-        self.store.mark(node, folder, Lane::News, Ask::State, source.journal(), self.now.wall)
+        self.ctx.store.mark(node, folder, Lane::News, Ask::State, source.journal(), self.ctx.now.wall)
     }
 
     /// Marks the children of a known folder, and says so to whoever lists it now: what comes may be older.
     pub(super) fn mark_children(&mut self, dir: NodeId, folder: FolderId) -> Result<()> {
-        match self.store.item(dir)? {
-            Some(_) => self.store.want_listing_now(dir, folder),
+        match self.ctx.store.item(dir)? {
+            Some(_) => self.ctx.store.want_listing_now(dir, folder),
             // It is not known any more, and nothing that we wrote into it is ours to find.
             None => Ok(()),
         }
@@ -262,7 +262,7 @@ impl Engine {
         let expected = self.questions.expected(item.node).and_then(|expected| expected.place.as_ref());
         let parents = [expected.map(|(parent, _)| *parent), item.remote.parent];
         for parent in parents.into_iter().flatten() {
-            if self.store.listing_due(parent)? && self.folder_can_ask(item.folder) {
+            if self.ctx.store.listing_due(parent)? && self.folder_can_ask(item.folder) {
                 self.questions.wait_for_listing(parent, item.node);
                 return Ok(true);
             }
@@ -273,7 +273,7 @@ impl Engine {
     /// Those go on whose folder is not about to be listed any more.
     pub(super) fn release_awaiting_listing(&mut self) -> Result<()> {
         for dir in self.questions.awaited() {
-            if self.store.listing_due(dir)? {
+            if self.ctx.store.listing_due(dir)? {
                 continue;
             }
             for node in self.questions.released(dir) {
@@ -288,10 +288,10 @@ impl Engine {
     /// What was asked for shows nothing of what an event told: it is asked for once more a little later. False if it is not worth it.
     pub(super) fn asks_again(&mut self, node: NodeId) -> Result<bool> {
         let Some(wait) = self.questions.ask_again_after(node) else { return Ok(false) };
-        let Some(work) = self.store.work(node)? else { return Ok(false) };
-        self.store.want_look(node)?;
-        let due = self.now.wall.plus_ms(super::millis(wait) as i64);
-        self.store.put_off(node, due, work.attempts, None)?;
+        let Some(work) = self.ctx.store.work(node)? else { return Ok(false) };
+        self.ctx.store.want_look(node)?;
+        let due = self.ctx.now.wall.plus_ms(super::millis(wait) as i64);
+        self.ctx.store.put_off(node, due, work.attempts, None)?;
         self.schedule.unqueue(node);
         self.schedule.wake_waiters(node);
         Ok(true)

@@ -26,7 +26,7 @@ impl Engine {
             .collect();
         let (mut decided, mut two_items) = (0, None);
         for id in ids {
-            for conflict in self.store.conflicts(id)? {
+            for conflict in self.ctx.store.conflicts(id)? {
                 if path.is_some_and(|path| path != conflict.path && path != conflict.kept) {
                     continue;
                 }
@@ -36,17 +36,17 @@ impl Engine {
                 }
                 decided += 1;
                 if keep == Keep::Both {
-                    self.store.drop_conflict(conflict.conflict)?;
+                    self.ctx.store.drop_conflict(conflict.conflict)?;
                 } else {
                     let decision = self.decision(&conflict, keep)?;
-                    self.store.decide_conflict(conflict.conflict, decision)?;
+                    self.ctx.store.decide_conflict(conflict.conflict, decision)?;
                     if let Some(folder) = self.folders.get_mut(&id) {
                         folder.decided = true;
                     }
                 }
             }
         }
-        self.more = true;
+        self.ctx.more = true;
         Ok(match (decided, two_items, path) {
             (0, Some(conflict), _) => Answer::Refused {
                 message: format!(
@@ -76,31 +76,32 @@ impl Engine {
         if !folder.decided || folder.batch.is_some() || !folder.building.is_empty() || !folder.is_open() {
             return Ok(());
         }
-        let Some(conflict) = self.store.next_decision(id)? else {
+        let Some(conflict) = self.ctx.store.next_decision(id)? else {
             folder.decided = false;
             return Ok(());
         };
-        self.more = true;
+        self.ctx.more = true;
         let Some(decision) = conflict.decision else {
-            return self.store.drop_conflict(conflict.conflict);
+            return self.ctx.store.drop_conflict(conflict.conflict);
         };
         let keep = decision.keep;
-        let (Some(kept), Some(copy)) = (self.store.item(conflict.node)?, self.store.item(conflict.copy)?) else {
+        let (Some(kept), Some(copy)) = (self.ctx.store.item(conflict.node)?, self.ctx.store.item(conflict.copy)?)
+        else {
             // Somebody removed one of them: there is nothing left to decide.
-            return self.store.drop_conflict(conflict.conflict);
+            return self.ctx.store.drop_conflict(conflict.conflict);
         };
         let goes = if keep == Keep::Local { &kept } else { &copy };
         if decision.seen.is_some_and(|seen| goes.disk_stamp() != Some(seen)) {
             return self.decide_again(&conflict);
         }
-        let Some((intent, at)) = self.removal(goes)? else { return self.store.drop_conflict(conflict.conflict) };
+        let Some((intent, at)) = self.removal(goes)? else { return self.ctx.store.drop_conflict(conflict.conflict) };
         let mut intents = vec![intent];
         if keep == Keep::Local {
             let (Some(from), Some(expect)) = (self.place(copy.node)?, copy.disk_stamp()) else {
-                return self.store.drop_conflict(conflict.conflict);
+                return self.ctx.store.drop_conflict(conflict.conflict);
             };
             let deed = Deed::Relocate { from, to: at, expect, is_folder: false };
-            let order = DeedOrder { job: self.store.next_job()?, deed };
+            let order = DeedOrder { job: self.ctx.store.next_job()?, deed };
             intents.push(IntentRow { node: copy.node, folder: id, order, seat: NewSeat::Unchanged });
         }
         self.decide(id, intents)
@@ -112,14 +113,14 @@ impl Engine {
         }
         let (Some(at), Some(expect)) = (self.place(item.node)?, item.disk_stamp()) else { return Ok(None) };
         let deed = Deed::RemoveFile { at: at.clone(), expect, on_edit: OnEdit::Keep };
-        let order = DeedOrder { job: self.store.next_job()?, deed };
+        let order = DeedOrder { job: self.ctx.store.next_job()?, deed };
         let intent = IntentRow { node: item.node, folder: item.folder, order, seat: NewSeat::Unchanged };
         Ok(Some((intent, at)))
     }
 
     fn decide(&mut self, id: FolderId, intents: Vec<IntentRow>) -> Result<()> {
         for intent in &intents {
-            self.store.add_intent(intent)?;
+            self.ctx.store.add_intent(intent)?;
         }
         self.hand_out(id, intents, false)
     }
@@ -127,7 +128,7 @@ impl Engine {
     /// What a person decides is about what goes, as it is now.
     fn decision(&self, conflict: &ConflictRow, keep: Keep) -> Result<Decision> {
         let goes = if keep == Keep::Local { conflict.node } else { conflict.copy };
-        let seen = self.store.item(goes)?.and_then(|item| item.disk_stamp());
+        let seen = self.ctx.store.item(goes)?.and_then(|item| item.disk_stamp());
         Ok(Decision { keep, seen })
     }
 
@@ -137,9 +138,9 @@ impl Engine {
         if intent.seat != NewSeat::Unchanged || !is_decided {
             return Ok(());
         }
-        let Some(conflict) = self.store.decided_about(intent.folder, intent.node)? else { return Ok(()) };
+        let Some(conflict) = self.ctx.store.decided_about(intent.folder, intent.node)? else { return Ok(()) };
         match result {
-            DeedResult::Done { .. } if intent.node == conflict.copy => self.store.drop_conflict(conflict.conflict),
+            DeedResult::Done { .. } if intent.node == conflict.copy => self.ctx.store.drop_conflict(conflict.conflict),
             DeedResult::Done { .. } => Ok(()),
             _ => self.decide_again(&conflict),
         }
@@ -147,10 +148,10 @@ impl Engine {
 
     /// What was decided about is not what is there: both are kept, and the conflict is listed as before.
     fn decide_again(&mut self, conflict: &ConflictRow) -> Result<()> {
-        self.store.decide_again(conflict.conflict, CHANGED_AFTER_DECISION)?;
+        self.ctx.store.decide_again(conflict.conflict, CHANGED_AFTER_DECISION)?;
         let (folder, path, what) = (conflict.folder, conflict.path.clone(), DECIDE_AGAIN.to_owned());
-        self.store.add_action(folder, &path, DECIDE_AGAIN, None, self.now.wall)?;
-        self.notice(Notice::Outcome { folder, journal: None, what, path, from: None, took_ms: 0 });
+        self.ctx.store.add_action(folder, &path, DECIDE_AGAIN, None, self.ctx.now.wall)?;
+        self.ctx.notice(Notice::Outcome { folder, journal: None, what, path, from: None, took_ms: 0 });
         Ok(())
     }
 }

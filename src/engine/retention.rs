@@ -115,9 +115,9 @@ impl Engine {
     pub(super) fn opened_for_retention(&mut self, id: FolderId, disk_bytes: u64, first: bool) -> Result<()> {
         self.retention.disks.insert(id, disk_bytes);
         if first {
-            let jobs = self.store.given_up(id, ROWS_PER_STEP)?;
+            let jobs = self.ctx.store.given_up(id, ROWS_PER_STEP)?;
             if !jobs.is_empty() {
-                self.outbox.push(Effect::DropVersions(id, jobs));
+                self.ctx.out.push(Effect::DropVersions(id, jobs));
             }
         }
         Ok(())
@@ -139,7 +139,7 @@ impl Engine {
         };
         let (id, job) = (item.folder, intent.order.job);
         let held = self.kept_bytes(id)?;
-        self.store.keep_version(&Kept {
+        self.ctx.store.keep_version(&Kept {
             job,
             folder: id,
             id: &item.id,
@@ -148,29 +148,29 @@ impl Engine {
             version: ours.map(|content| &content.version),
             sha256: ours.and_then(|content| content.sha256),
             size: displaced.size,
-            at: self.now.wall,
+            at: self.ctx.now.wall,
         })?;
         self.retention.kept.insert(id, held.saturating_add(displaced.size));
         if reason == Reason::Expired {
             // The cloud has it, in this very version: nothing is lost with the local copy.
-            return self.give_up(id, &[Slot { job, size: displaced.size, at: self.now.wall }]);
+            return self.give_up(id, &[Slot { job, size: displaced.size, at: self.ctx.now.wall }]);
         }
         let Some(keep) = self.folders.get(&id).map(|folder| folder.settings.keep_versions) else { return Ok(()) };
-        let surplus = self.store.surplus_versions(id, &item.id, keep)?;
+        let surplus = self.ctx.store.surplus_versions(id, &item.id, keep)?;
         self.give_up(id, &surplus)?;
         if self.is_over_limit(id)? { self.tend_versions(id) } else { Ok(()) }
     }
 
     /// Whether a file is being removed because its time is over.
     fn is_expiring(&self, item: &ItemRow) -> Result<bool> {
-        Ok(self.store.tombstone(item.node)?.is_some_and(|tombstone| tombstone.reason == Away::Expired))
+        Ok(self.ctx.store.tombstone(item.node)?.is_some_and(|tombstone| tombstone.reason == Away::Expired))
     }
 
     fn kept_bytes(&mut self, id: FolderId) -> Result<u64> {
         if let Some(bytes) = self.retention.kept.get(&id) {
             return Ok(*bytes);
         }
-        let bytes = self.store.kept_bytes(id)?;
+        let bytes = self.ctx.store.kept_bytes(id)?;
         self.retention.kept.insert(id, bytes);
         Ok(bytes)
     }
@@ -190,11 +190,11 @@ impl Engine {
         }
         let mut held = self.kept_bytes(id)?;
         for slot in slots {
-            self.store.give_up_version(slot.job, self.now.wall)?;
+            self.ctx.store.give_up_version(slot.job, self.ctx.now.wall)?;
             held = held.saturating_sub(slot.size);
         }
         self.retention.kept.insert(id, held);
-        self.outbox.push(Effect::DropVersions(id, slots.iter().map(|slot| slot.job).collect()));
+        self.ctx.out.push(Effect::DropVersions(id, slots.iter().map(|slot| slot.job).collect()));
         Ok(())
     }
 
@@ -204,29 +204,29 @@ impl Engine {
         for id in ids {
             self.tend_versions(id)?;
         }
-        self.store.forget_given_up(self.now.wall.plus_ms(-GIVEN_UP_KEPT_MS), ROWS_PER_STEP)?;
-        self.store.prune_seen_versions(self.now.wall, ROWS_PER_STEP)
+        self.ctx.store.forget_given_up(self.ctx.now.wall.plus_ms(-GIVEN_UP_KEPT_MS), ROWS_PER_STEP)?;
+        self.ctx.store.prune_seen_versions(self.ctx.now.wall, ROWS_PER_STEP)
     }
 
     fn tend_versions(&mut self, id: FolderId) -> Result<()> {
         let (held, limit) = (self.kept_bytes(id)?, self.limit(id));
-        let oldest = self.store.oldest_versions(id, GIVEN_UP_PER_STEP)?;
-        let jobs = to_give_up(&oldest, held, limit, self.now.wall);
+        let oldest = self.ctx.store.oldest_versions(id, GIVEN_UP_PER_STEP)?;
+        let jobs = to_give_up(&oldest, held, limit, self.ctx.now.wall);
         let slots: Vec<Slot> = oldest.into_iter().take(jobs.len()).collect();
         self.give_up(id, &slots)?;
-        match self.store.open_hold(id, VERSIONS_FULL)? {
+        match self.ctx.store.open_hold(id, VERSIONS_FULL)? {
             Some(hold) if !self.is_over_limit(id)? => {
                 // There is room again, so nobody needs to decide any more.
-                let nodes = self.store.held_items(hold, ROWS_PER_STEP)?;
+                let nodes = self.ctx.store.held_items(hold, ROWS_PER_STEP)?;
                 for node in nodes {
-                    self.store.unhold_item(hold, node)?;
-                    self.store.unhold(node, false)?;
+                    self.ctx.store.unhold_item(hold, node)?;
+                    self.ctx.store.unhold(node, false)?;
                 }
-                if self.store.held_items(hold, 1)?.is_empty() {
-                    self.store.drop_hold(hold)?;
-                    self.store.free_dependents(id)?;
+                if self.ctx.store.held_items(hold, 1)?.is_empty() {
+                    self.ctx.store.drop_hold(hold)?;
+                    self.ctx.store.free_dependents(id)?;
                 }
-                self.more = true;
+                self.ctx.more = true;
                 Ok(())
             }
             _ => Ok(()),
@@ -240,10 +240,10 @@ impl Engine {
         self.tend_versions(id)?;
         let held = self.kept_bytes(id)?;
         let missing = bytes.saturating_sub(before.saturating_sub(held));
-        let oldest = self.store.oldest_versions(id, GIVEN_UP_PER_STEP)?;
-        let spare = self.store.kept_bytes_before(id, self.now.wall.plus_ms(-VERSIONS_SAFE_MS))?;
+        let oldest = self.ctx.store.oldest_versions(id, GIVEN_UP_PER_STEP)?;
+        let spare = self.ctx.store.kept_bytes_before(id, self.ctx.now.wall.plus_ms(-VERSIONS_SAFE_MS))?;
         if missing > 0 && missing <= spare {
-            let jobs = to_give_up(&oldest, held, held.saturating_sub(missing), self.now.wall);
+            let jobs = to_give_up(&oldest, held, held.saturating_sub(missing), self.ctx.now.wall);
             let slots: Vec<Slot> = oldest.into_iter().take(jobs.len()).collect();
             self.give_up(id, &slots)?;
         }
@@ -266,10 +266,10 @@ impl Engine {
             "the version store of folder `{name}` holds {held} bytes of the last 24 hours, and `versions_max` allows {limit}: what \
              would displace more waits until you approve, raise `versions_max`, or the oldest is a day old"
         );
-        let hold = self.store.hold(Some(id), None, VERSIONS_FULL, &text, None, self.now.wall)?;
+        let hold = self.ctx.store.hold(Some(id), None, VERSIONS_FULL, &text, None, self.ctx.now.wall)?;
         let version = item.synced.as_ref().and_then(|synced| synced.content.as_ref()).map(|content| &content.version);
-        self.store.hold_item(hold, item.node, version)?;
-        self.store.hold_work(item.node)?;
+        self.ctx.store.hold_item(hold, item.node, version)?;
+        self.ctx.store.hold_work(item.node)?;
         self.rest(item.node);
         Ok(true)
     }
@@ -279,13 +279,14 @@ impl Engine {
         let Some(settings) = self.folders.get(&id).map(|folder| &folder.settings) else { return Ok(()) };
         let Some(keep_for) = keep_for_ms(settings) else { return Ok(()) };
         let keep_from = settings.keep_from;
-        let changed = match self.store.item(node)? {
+        let changed = match self.ctx.store.item(node)? {
             Some(item) if keep_from == KeepFrom::Change => item.remote.content.and_then(|content| content.modified),
             _ => None,
         };
         // What is over before it begins was brought back by a person: its time begins anew.
-        let begins = changed.filter(|changed| self.now.wall.since(*changed) < keep_for).unwrap_or(self.now.wall);
-        self.store.arrived(node, id, begins.min(self.now.wall))
+        let begins =
+            changed.filter(|changed| self.ctx.now.wall.since(*changed) < keep_for).unwrap_or(self.ctx.now.wall);
+        self.ctx.store.arrived(node, id, begins.min(self.ctx.now.wall))
     }
 
     /// Whether a file's time is over before it was ever fetched. If so, it is kept off the disk until it changes; a person who brings it
@@ -295,18 +296,18 @@ impl Engine {
         let (Some(keep_for), KeepFrom::Change) = (keep_for_ms(settings), settings.keep_from) else { return Ok(false) };
         let Some(content) = item.remote.content.as_ref().filter(|_| item.synced.is_none()) else { return Ok(false) };
         let Some(changed) = content.modified else { return Ok(false) };
-        if self.now.wall.since(changed) < keep_for || self.store.has_arrived(item.node)? {
+        if self.ctx.now.wall.since(changed) < keep_for || self.ctx.store.has_arrived(item.node)? {
             return Ok(false);
         }
-        let tombstone = Tombstone { version: content.version.clone(), reason: Away::Expired, at: self.now.wall };
-        self.store.bury(item.node, item.folder, &tombstone)?;
+        let tombstone = Tombstone { version: content.version.clone(), reason: Away::Expired, at: self.ctx.now.wall };
+        self.ctx.store.bury(item.node, item.folder, &tombstone)?;
         Ok(true)
     }
 
     /// Finds files whose time on this disk is over, a few at a time, and marks them to be removed.
     pub(super) fn expire(&mut self) -> Result<()> {
         let seen = self.accounts.values().filter_map(|account| account.row.polled_at).max();
-        let went_back = self.retention.clock.look(self.now, seen);
+        let went_back = self.retention.clock.look(self.ctx.now, seen);
         let ids: Vec<(FolderId, Option<i64>, KeepFrom)> = self
             .folders
             .iter()
@@ -316,15 +317,15 @@ impl Engine {
             let noted = self.retention.noted.get(&id).copied();
             let Some(keep_for) = keep_for else {
                 if noted != Some(None) {
-                    self.store.forget_arrivals(id)?;
+                    self.ctx.store.forget_arrivals(id)?;
                     self.retention.noted.insert(id, None);
                 }
                 continue;
             };
             if went_back {
-                self.store.clamp_arrivals(id, self.now.wall)?;
+                self.ctx.store.clamp_arrivals(id, self.ctx.now.wall)?;
             }
-            if self.retention.clock.is_doubted(self.now) {
+            if self.retention.clock.is_doubted(self.ctx.now) {
                 continue;
             }
             if !self.can_work(id) || self.schedule.has_enough(Lane::Bulk) {
@@ -332,15 +333,15 @@ impl Engine {
             }
             if noted != Some(Some(keep_from)) {
                 let from_change = keep_from == KeepFrom::Change;
-                if self.store.note_arrivals(id, from_change, self.now.wall, ROWS_PER_STEP)? {
-                    self.more = true;
+                if self.ctx.store.note_arrivals(id, from_change, self.ctx.now.wall, ROWS_PER_STEP)? {
+                    self.ctx.more = true;
                 } else {
                     self.retention.noted.insert(id, Some(keep_from));
                 }
             }
-            let by = self.now.wall.plus_ms(keep_for.saturating_neg());
-            let due = self.store.arrived_by(id, by, EXPIRED_PER_STEP)?;
-            self.more |= due.len() == EXPIRED_PER_STEP as usize;
+            let by = self.ctx.now.wall.plus_ms(keep_for.saturating_neg());
+            let due = self.ctx.store.arrived_by(id, by, EXPIRED_PER_STEP)?;
+            self.ctx.more |= due.len() == EXPIRED_PER_STEP as usize;
             for node in due {
                 self.expire_one(id, node, by)?;
             }
@@ -349,30 +350,30 @@ impl Engine {
     }
 
     fn expire_one(&mut self, id: FolderId, node: NodeId, by: Wall) -> Result<()> {
-        let Some(item) = self.store.item(node)? else { return self.store.forget_arrival(node) };
-        let Some(synced) = &item.synced else { return self.store.forget_arrival(node) };
+        let Some(item) = self.ctx.store.item(node)? else { return self.ctx.store.forget_arrival(node) };
+        let Some(synced) = &item.synced else { return self.ctx.store.forget_arrival(node) };
         let ours = synced.content.as_ref().map(|content| &content.version);
         let theirs = item.remote.content.as_ref().map(|content| &content.version);
-        let is_quiet = matches!(synced.seat, SeatRow::At { .. }) && self.store.work(node)?.is_none();
+        let is_quiet = matches!(synced.seat, SeatRow::At { .. }) && self.ctx.store.work(node)?.is_none();
         match ours {
             // Only what the cloud still has, in this version.
             Some(version) if is_quiet && theirs == ours && item.remote.presence == Presence::Present => {
-                let tombstone = Tombstone { version: version.clone(), reason: Away::Expired, at: self.now.wall };
-                self.store.bury(node, id, &tombstone)?;
-                self.store.mark(node, id, Lane::Bulk, Ask::Nothing, None, self.now.wall)
+                let tombstone = Tombstone { version: version.clone(), reason: Away::Expired, at: self.ctx.now.wall };
+                self.ctx.store.bury(node, id, &tombstone)?;
+                self.ctx.store.mark(node, id, Lane::Bulk, Ask::Nothing, None, self.ctx.now.wall)
             }
-            _ => self.store.arrived(node, id, by.plus_ms(millis(EXPIRY_RETRIED_EVERY) as i64)),
+            _ => self.ctx.store.arrived(node, id, by.plus_ms(millis(EXPIRY_RETRIED_EVERY) as i64)),
         }
     }
 
     /// When the next file's time is over.
     pub(super) fn next_expiry(&self) -> Option<Wall> {
-        let doubted = self.retention.clock.doubted_until.saturating_sub(self.now.mono);
-        let soonest = self.now.wall.plus_ms(millis(EXPIRY_PAUSE).max(doubted) as i64);
+        let doubted = self.retention.clock.doubted_until.saturating_sub(self.ctx.now.mono);
+        let soonest = self.ctx.now.wall.plus_ms(millis(EXPIRY_PAUSE).max(doubted) as i64);
         let due = self.folders.iter().filter(|(id, _)| self.can_work(**id)).filter_map(|(id, folder)| {
             let keep_for = keep_for_ms(&folder.settings)?;
             // A database that cannot answer will fail the next step, which says so.
-            let first = self.store.first_arrival(*id).ok().flatten()?;
+            let first = self.ctx.store.first_arrival(*id).ok().flatten()?;
             Some(first.plus_ms(keep_for).max(soonest))
         });
         due.min()

@@ -37,13 +37,13 @@ pub(super) struct Room {
 impl Engine {
     /// The disk has no room for an item. Before that is a problem, room is made if it can be.
     pub(super) fn no_room(&mut self, node: NodeId, error: &DiskError) -> Result<()> {
-        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+        let (Some(work), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else {
             self.leave(node);
             return Ok(());
         };
         self.drop_staged(item.folder, node);
         let needs = item.remote.content.as_ref().and_then(|content| content.size).unwrap_or(0);
-        let now = self.now.mono;
+        let now = self.ctx.now.mono;
         let Some(folder) = self.folders.get_mut(&item.folder) else { return Ok(()) };
         folder.room.is_short = true;
         folder.look_at_root_by(now);
@@ -70,13 +70,13 @@ impl Engine {
     ///
     /// What seemed to fit and was refused all the same (a quota) is tried again after its own growing wait, and not for each look.
     pub(super) fn room_seen(&mut self, id: FolderId, free: u64, is_first: bool) -> Result<()> {
-        let now = self.now.mono;
+        let now = self.ctx.now.mono;
         let is_short = |room: &Room| room.is_short || is_first;
         let Some(folder) = self.folders.get_mut(&id).filter(|folder| is_short(&folder.room)) else { return Ok(()) };
         let wanted = folder.room.wanted.take();
         let before = if is_first { Some(0) } else { folder.room.seen };
         (folder.room.is_short, folder.room.seen) = (true, Some(free));
-        let waiting = self.store.least_for_room(id, NO_ROOM)?;
+        let waiting = self.ctx.store.least_for_room(id, NO_ROOM)?;
         let Some(least) = wanted.into_iter().chain(waiting).min() else {
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.room = Room::default();
@@ -89,8 +89,8 @@ impl Engine {
         let needs = least.saturating_add(least / OVERHEAD_PART);
         let longest = |free: u64| free - free / OVERHEAD_PART;
         if let Some(before) = before.filter(|before| *before < free) {
-            self.store.wake_for_room(id, NO_ROOM, longest(before)..=longest(free))?;
-            self.more = true;
+            self.ctx.store.wake_for_room(id, NO_ROOM, longest(before)..=longest(free))?;
+            self.ctx.more = true;
         }
         if needs <= free {
             return Ok(());

@@ -58,7 +58,7 @@ impl Engine {
             return self.revive(item, work);
         }
         let is_trash = matches!(action, Action::Trash(_));
-        if is_trash && self.store.scan_hoped_for(item.folder, self.now.wall)? {
+        if is_trash && self.ctx.store.scan_hoped_for(item.folder, self.ctx.now.wall)? {
             // It may only have moved to where nobody could look.
             return self.wait_quietly(work, self.hope_awaited(item));
         }
@@ -67,7 +67,7 @@ impl Engine {
         }
         if matches!(action, Action::MakeRemote { .. }) {
             // Its scan tells whether anything in it is for the cloud.
-            if self.store.scan_attempts(item.node)? > 0 {
+            if self.ctx.store.scan_attempts(item.node)? > 0 {
                 return self.item_failed(item.node, "unreadable", "the directory cannot be read", None);
             }
             if self.may_be_hollow(item)? {
@@ -86,7 +86,7 @@ impl Engine {
         // One that steps aside does so where it is in the cloud.
         let parent = parent.filter(|_| !self.schedule.is_noted(item.node, Note::AsideRemotely));
         if let Some(parent) = parent {
-            let Some(above) = self.store.item(parent)? else {
+            let Some(above) = self.ctx.store.item(parent)? else {
                 self.rescan_around(item)?;
                 return self.wait_for_scans(work);
             };
@@ -94,7 +94,7 @@ impl Engine {
                 self.make_again(&above)?;
                 return self.await_node(work, &above);
             }
-            if work.attempts > 0 && self.store.listing_wanted(parent)? {
+            if work.attempts > 0 && self.ctx.store.listing_wanted(parent)? {
                 // It was refused, and the listing tells why.
                 return self.wait_quietly(work, LISTING_AWAITED);
             }
@@ -126,16 +126,16 @@ impl Engine {
             return Ok(false);
         };
         let Some((sha256, _)) = edit.digests.as_ref().filter(|_| edit.stamp.size > 0) else { return Ok(false) };
-        let Some(gone) = self.store.missing_content(item.folder, sha256)? else { return Ok(false) };
+        let Some(gone) = self.ctx.store.missing_content(item.folder, sha256)? else { return Ok(false) };
         let is_free = matches!(self.plan_of(&gone), Action::Trash(_))
             && !self.schedule.is_busy(gone.node)
-            && self.store.sent_of(gone.node)?.is_none()
-            && self.store.sent_of(item.node)?.is_none();
+            && self.ctx.store.sent_of(gone.node)?.is_none()
+            && self.ctx.store.sent_of(item.node)?.is_none();
         if !is_free {
             return Ok(false);
         }
         self.drop_found(item)?;
-        self.store.leave_holds(gone.node)?;
+        self.ctx.store.leave_holds(gone.node)?;
         self.observe(&gone, Some(LocalRow::Present { seat: Some(seat), edit: Some(edit), at }))?;
         Ok(true)
     }
@@ -143,25 +143,27 @@ impl Engine {
     /// Whether a missing file may still be found: in a folder that is out of sight, or in something new that was not read yet.
     pub(super) fn may_turn_up(&self, item: &ItemRow) -> Result<bool> {
         let length = item.synced.as_ref().and_then(|synced| synced.content.as_ref()).map_or(0, |content| content.size);
-        let since = item.local.as_ref().map_or(i64::MAX, |local| self.now.wall.since(local.at()));
-        if (0..=PARKED_AWAITED_MS).contains(&since) && self.store.any_parked(item.folder)? {
+        let since = item.local.as_ref().map_or(i64::MAX, |local| self.ctx.now.wall.since(local.at()));
+        if (0..=PARKED_AWAITED_MS).contains(&since) && self.ctx.store.any_parked(item.folder)? {
             return Ok(true);
         }
-        Ok(length > 0 && (0..=MOVES_AWAITED_MS).contains(&since) && self.store.new_of_length(item.folder, length)?)
+        Ok(length > 0
+            && (0..=MOVES_AWAITED_MS).contains(&since)
+            && self.ctx.store.new_of_length(item.folder, length)?)
     }
 
     /// When to look again whether it is known by now what became of something on disk: ever less often.
     pub(super) fn hope_awaited(&self, item: &ItemRow) -> Duration {
-        let since = item.local.as_ref().map_or(0, |local| self.now.wall.since(local.at()));
+        let since = item.local.as_ref().map_or(0, |local| self.ctx.now.wall.since(local.at()));
         Duration::from_millis(since.max(0) as u64 / 4).clamp(SCANS_AWAITED, HOPE_AWAITED_MOST)
     }
 
     /// Since when something has to be missing to be beyond hope, as [`Self::may_turn_up`] has it.
     pub(super) fn hopes(&self, folder: FolderId) -> Result<Hopes> {
-        let parked = self.store.any_parked(folder)?.then(|| self.now.wall.plus_ms(-PARKED_AWAITED_MS));
+        let parked = self.ctx.store.any_parked(folder)?.then(|| self.ctx.now.wall.plus_ms(-PARKED_AWAITED_MS));
         Ok(Hopes {
             parked_since: parked.unwrap_or(Wall(i64::MAX)),
-            moved_since: self.now.wall.plus_ms(-MOVES_AWAITED_MS),
+            moved_since: self.ctx.now.wall.plus_ms(-MOVES_AWAITED_MS),
         })
     }
 
@@ -169,8 +171,8 @@ impl Engine {
     fn moves_as_new(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let as_synced = ItemRow { local: None, ..item.clone() };
         if let Some(stamp) = as_synced.disk_stamp().filter(|stamp| stamp.ino != 0)
-            && let Some(found) = self.store.new_inode(item.folder, &stamp)?
-            && self.store.sent_of(found.node)?.is_some()
+            && let Some(found) = self.ctx.store.new_inode(item.folder, &stamp)?
+            && self.ctx.store.sent_of(found.node)?.is_some()
         {
             self.await_node(work, &found)?;
             return Ok(true);
@@ -189,8 +191,8 @@ impl Engine {
         if !is_left || self.schedule.is_busy(above.node) {
             return Ok(());
         }
-        self.store.mark(above.node, above.folder, Lane::News, Ask::Nothing, None, self.now.wall)?;
-        match self.store.work(above.node)? {
+        self.ctx.store.mark(above.node, above.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
+        match self.ctx.store.work(above.node)? {
             Some(theirs) => self.revive(above, &theirs),
             None => Ok(()),
         }
@@ -199,12 +201,12 @@ impl Engine {
     /// Whether directories are still to be scanned, or are being scanned now.
     fn scans_left(&self, id: FolderId) -> Result<bool> {
         let scans_now = self.jobs.values().any(|job| matches!(job, Job::Scan { folder, .. } if *folder == id));
-        Ok(scans_now || self.store.scan_left(id)?)
+        Ok(scans_now || self.ctx.store.scan_left(id)?)
     }
 
     /// Whether something may go on though directories are still to be scanned.
     fn need_not_wait(&self, item: &ItemRow, action: &Action) -> bool {
-        let since = item.local.as_ref().map_or(i64::MAX, |local| self.now.wall.since(local.at()));
+        let since = item.local.as_ref().map_or(i64::MAX, |local| self.ctx.now.wall.since(local.at()));
         // A clock that went back must not block for ever; a deletion waits until nothing can show that it was a move.
         !matches!(action, Action::Trash(_)) && !(0..=MOVES_AWAITED_MS).contains(&since)
     }
@@ -232,7 +234,7 @@ impl Engine {
         while let Some(node) = at {
             if node == item.node {
                 for other in chain {
-                    if let Some(other) = self.store.item(other)?
+                    if let Some(other) = self.ctx.store.item(other)?
                         && matches!(self.plan_of(&other), Action::MoveRemote { .. })
                     {
                         self.await_node(work, &other)?;
@@ -260,14 +262,14 @@ impl Engine {
                 return Ok(false);
             }
             chain.push(node);
-            at = self.store.item(node)?.and_then(|row| row.remote.parent);
+            at = self.ctx.store.item(node)?.and_then(|row| row.remote.parent);
         }
         Ok(true)
     }
 
     /// Whether an item may go to the trash now: a person need not be asked, and nothing that stays is in it.
     fn may_trash(&mut self, item: &ItemRow, work: &WorkRow, kind: ItemKind) -> Result<bool> {
-        if self.store.sweep_left(item.folder)? {
+        if self.ctx.store.sweep_left(item.folder)? {
             self.await_sweep(item);
             return Ok(false);
         }
@@ -284,13 +286,13 @@ impl Engine {
         if kind == ItemKind::File {
             return Ok(work.approved || !self.brake_writes(item)?);
         }
-        let Some(child) = self.store.remote_child(item.node)? else { return self.is_surely_empty(item, work) };
+        let Some(child) = self.ctx.store.remote_child(item.node)? else { return self.is_surely_empty(item, work) };
         match self.goes_as_a_whole(item, work)? {
             Some(false) => {}
             whole => return Ok(whole.is_some()),
         }
-        let Some(child) = self.store.item(child)? else { return Ok(true) };
-        if self.store.work(child.node)?.is_some_and(|theirs| theirs.mark.is_some()) {
+        let Some(child) = self.ctx.store.item(child)? else { return Ok(true) };
+        if self.ctx.store.work(child.node)?.is_some_and(|theirs| theirs.mark.is_some()) {
             // An event told something of it: whether somebody changed it is known when it was looked at.
             self.await_node(work, &child)?;
             return Ok(false);
@@ -328,7 +330,7 @@ impl Engine {
         if !room {
             return Ok(false);
         }
-        let session = match self.store.sent_of(item.node)? {
+        let session = match self.ctx.store.sent_of(item.node)? {
             Some(sent) if !sent.unsure => {
                 self.schedule.set_phase(item.node, Phase::Busy);
                 return Ok(true);
@@ -357,9 +359,9 @@ impl Engine {
         self.spend_call(id, share)?;
         self.schedule.set_phase(item.node, Phase::Busy);
         let sent = SentRow { job, node: item.node, folder: item.folder, write, unsure: false, session };
-        self.store.drop_sent(item.node)?;
-        self.store.add_sent(&sent, self.now.wall)?;
-        self.outbox.push(Effect::Cloud { job, account: id, task });
+        self.ctx.store.drop_sent(item.node)?;
+        self.ctx.store.add_sent(&sent, self.ctx.now.wall)?;
+        self.ctx.out.push(Effect::Cloud { job, account: id, task });
         Ok(true)
     }
 
@@ -371,7 +373,7 @@ impl Engine {
             etag: item.remote.etag.clone(),
         };
         let above = |engine: &Self, parent: NodeId| -> Result<Option<ItemId>> {
-            let above = engine.store.item(parent)?;
+            let above = engine.ctx.store.item(parent)?;
             Ok(above.filter(|above| above.remote.presence == Presence::Present).map(|above| above.id))
         };
         Ok(match action {
@@ -399,13 +401,14 @@ impl Engine {
             }),
             Action::MoveRemote { parent, name } => {
                 let aside = self.schedule.take_note(item.node, Note::AsideRemotely);
-                let own = item.remote.parent.filter(|_| aside).map(|own| self.store.item(own)).transpose()?.flatten();
+                let own =
+                    item.remote.parent.filter(|_| aside).map(|own| self.ctx.store.item(own)).transpose()?.flatten();
                 // In a folder that waits to be empty, to go into the trash, it would still be in the way.
                 let own = own.filter(|own| !matches!(self.plan_of(own), Action::Trash(_)));
                 let parent = own.map_or(*parent, |own| own.node);
                 let Some(above) = above(self, parent)? else { return Ok(None) };
                 let (name, called) = if aside {
-                    let text = aside_name(self.store.next_job()?);
+                    let text = aside_name(self.ctx.store.next_job()?);
                     (Name::new(text.as_bytes()).unwrap_or_else(|_| name.clone()), text)
                 } else {
                     (name.clone(), called)
@@ -433,8 +436,8 @@ impl Engine {
 
     /// A chunked upload exists: it is durable before its first part is sent.
     pub(super) fn session_begun(&mut self, job: JobId, session: &str) -> Result<()> {
-        self.store.set_session(job, session)?;
-        self.outbox.push(Effect::SessionKept(job));
+        self.ctx.store.set_session(job, session)?;
+        self.ctx.out.push(Effect::SessionKept(job));
         Ok(())
     }
 }

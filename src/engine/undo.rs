@@ -41,7 +41,7 @@ impl Engine {
         if item.id.kind() != ItemKind::File || !matches!(plan, Action::Fetch { .. } | Action::Settle) {
             return Ok(false);
         }
-        let Some(tombstone) = self.store.tombstone(item.node)? else {
+        let Some(tombstone) = self.ctx.store.tombstone(item.node)? else {
             if matches!(plan, Action::Fetch { .. }) && self.expires_unfetched(item)? {
                 self.settle(item, work)?;
                 return Ok(true);
@@ -50,7 +50,7 @@ impl Engine {
         };
         match verdict(&tombstone, item) {
             Verdict::Over => {
-                self.store.unbury(item.node)?;
+                self.ctx.store.unbury(item.node)?;
                 Ok(false)
             }
             Verdict::Remove => {
@@ -66,10 +66,10 @@ impl Engine {
 
     /// Whether a file whose time was over turned out to be edited, and edits are kept: it stays, and its time begins anew.
     pub(super) fn spare_edited(&mut self, item: &ItemRow) -> Result<bool> {
-        if self.store.tombstone(item.node)?.is_none_or(|tombstone| tombstone.reason != Away::Expired) {
+        if self.ctx.store.tombstone(item.node)?.is_none_or(|tombstone| tombstone.reason != Away::Expired) {
             return Ok(false);
         }
-        self.store.unbury(item.node)?;
+        self.ctx.store.unbury(item.node)?;
         self.note_arrival(item.folder, item.node)?;
         Ok(true)
     }
@@ -94,9 +94,10 @@ impl Engine {
             return Ok(false);
         };
         let Some(content) = &synced.content else { return Ok(false) };
-        if self.store.tombstone(item.node)?.is_none() {
-            let tombstone = Tombstone { version: content.version.clone(), reason: Away::Deleted, at: self.now.wall };
-            self.store.bury(item.node, item.folder, &tombstone)?;
+        if self.ctx.store.tombstone(item.node)?.is_none() {
+            let tombstone =
+                Tombstone { version: content.version.clone(), reason: Away::Deleted, at: self.ctx.now.wall };
+            self.ctx.store.bury(item.node, item.folder, &tombstone)?;
         }
         Ok(true)
     }
@@ -105,8 +106,8 @@ impl Engine {
     pub(super) fn remember_version(&mut self, item: &ItemRow) -> Result<()> {
         let Some(content) = &item.remote.content else { return Ok(()) };
         let path = self.shown_path(item)?;
-        let now: Wall = self.now.wall;
-        self.store.saw_version(item.folder, &item.id, content, &path, now)
+        let now: Wall = self.ctx.now.wall;
+        self.ctx.store.saw_version(item.folder, &item.id, content, &path, now)
     }
 
     /// Brings back a file that is kept off the disk.
@@ -119,24 +120,24 @@ impl Engine {
             return Ok(Answer::NotFound { message: format!("{path} lies in no watched folder") });
         };
         let names: Vec<String> = below.iter().map(|name| name.to_string_lossy().into_owned()).collect();
-        let node = self.store.reader().item_in_cloud(root, &names)?;
+        let node = self.ctx.store.reader().item_in_cloud(root, &names)?;
         let away = match node {
-            Some(node) => self.store.tombstone(node)?.map(|_| node),
+            Some(node) => self.ctx.store.tombstone(node)?.map(|_| node),
             None => None,
         };
         let Some(node) = away else {
             return Ok(Answer::Refused { message: format!("{path} is not kept off the disk") });
         };
-        self.store.unbury(node)?;
+        self.ctx.store.unbury(node)?;
         // Whatever its age: its time begins anew.
-        self.store.arrived(node, id, self.now.wall)?;
+        self.ctx.store.arrived(node, id, self.ctx.now.wall)?;
         self.mark_restored(id, node)?;
         Ok(Answer::Ok { message: format!("{path} is fetched from the cloud again") })
     }
 
     fn mark_restored(&mut self, id: FolderId, node: crate::id::NodeId) -> Result<()> {
-        self.store.mark(node, id, Lane::News, Ask::Nothing, None, self.now.wall)?;
-        self.more = true;
+        self.ctx.store.mark(node, id, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
+        self.ctx.more = true;
         Ok(())
     }
 }

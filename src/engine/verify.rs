@@ -16,7 +16,7 @@ impl Engine {
         let (mut marked, mut busy) = (0_u64, 0_u64);
         for (items, is_missing) in [(&repair.missing, true), (&repair.differing, false)] {
             for item in items {
-                let Some(item) = self.store.item_by_id(id, item)? else { continue };
+                let Some(item) = self.ctx.store.item_by_id(id, item)? else { continue };
                 if self.schedule.is_busy(item.node) {
                     busy += 1;
                     continue;
@@ -27,11 +27,11 @@ impl Engine {
                 } else {
                     self.put_synced(&item, None)?;
                 }
-                self.store.mark(item.node, id, Lane::Bulk, Ask::Nothing, None, self.now.wall)?;
+                self.ctx.store.mark(item.node, id, Lane::Bulk, Ask::Nothing, None, self.ctx.now.wall)?;
                 if !is_missing {
                     // What stands in its place is compared with the cloud's version before anything is fetched or set aside.
                     let text = "`agent verify` found another content on disk";
-                    self.store.put_off(item.node, self.now.wall, 0, Some((DRIFT, text)))?;
+                    self.ctx.store.put_off(item.node, self.ctx.now.wall, 0, Some((DRIFT, text)))?;
                 }
             }
         }

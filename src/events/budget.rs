@@ -238,8 +238,7 @@ impl Ledger {
 
 /// A sentence for bulk work that the budget makes long; nothing if it fits into a day.
 pub fn forecast(provider: &str, per_day: u64, calls: u64) -> Option<String> {
-    let midnight = Ledger::new(Spent::default()).shares(per_day, FORECAST_REST, Wall(0));
-    let days = calls.div_ceil(midnight.free.max(1));
+    let days = forecast_days(per_day, calls);
     (days > 1).then(|| {
         let remedy = match provider {
             "egnyte" => "ask Egnyte for a higher limit, or narrow the folder",
@@ -247,6 +246,12 @@ pub fn forecast(provider: &str, per_day: u64, calls: u64) -> Option<String> {
         };
         format!("at {} calls a day this takes {days} days: {remedy}", grouped(per_day))
     })
+}
+
+/// How many days of a budget bulk work takes.
+pub fn forecast_days(per_day: u64, calls: u64) -> u64 {
+    let midnight = Ledger::new(Spent::default()).shares(per_day, FORECAST_REST, Wall(0));
+    calls.div_ceil(midnight.free.max(1))
 }
 
 /// When the day's count starts again.

@@ -352,7 +352,9 @@ impl Inner {
         }
         if let Some(grant) = &stored.current.grant {
             self.counter.count(CallKind::Token);
-            return match endpoint::server_grant(&self.http, &self.token_url, &stored.current, grant).await {
+            let granted = endpoint::server_grant(&self.http, &self.token_url, &stored.current, grant).await;
+            self.counter.answered(CallKind::Token, endpoint::status_of(&granted));
+            return match granted {
                 Ok(granted) => self.keep(refresher, &stored, granted, None).await,
                 Err(GrantError::Refused(refused)) => {
                     let way = match grant {
@@ -379,7 +381,9 @@ impl Inner {
         let mut refusal = Refused::default();
         for candidate in std::iter::once(refresh_token).chain(before) {
             self.counter.count(CallKind::Token);
-            match endpoint::refresh(&self.http, &self.token_url, &stored.current, &candidate).await {
+            let granted = endpoint::refresh(&self.http, &self.token_url, &stored.current, &candidate).await;
+            self.counter.answered(CallKind::Token, endpoint::status_of(&granted));
+            match granted {
                 Ok(grant) => return self.keep(refresher, &stored, grant, Some(candidate)).await,
                 Err(GrantError::Refused(why)) => refusal = why,
                 Err(GrantError::Other(error)) => return Err(error),

@@ -300,7 +300,7 @@ impl Store {
         let sql = "INSERT INTO listing (node, folder, pos, mark, lane)
                        SELECT ?1, ?2, ?3, ?3, 0 WHERE EXISTS (SELECT 1 FROM item WHERE node = ?1)
                    ON CONFLICT (node) DO UPDATE SET mark = excluded.mark, lane = 0, due = 0,
-                       pos = CASE WHEN due > 0 THEN excluded.pos ELSE pos END";
+                       pos = CASE WHEN due > 0 OR lane <> 0 THEN excluded.pos ELSE pos END";
         self.conn.prepare_cached(sql)?.execute([node.0, folder.0, pos])?;
         Ok(())
     }
@@ -317,13 +317,13 @@ impl Store {
         Ok(self.conn.prepare_cached("SELECT 1 FROM listing WHERE node = ?1 AND deep = 1")?.exists([node.0])?)
     }
 
-    /// Remote folders to list now, after a position: position, node, folder, and for whom.
-    pub fn listings(&self, after: i64, limit: u32) -> Result<Vec<(i64, NodeId, FolderId, Lane)>> {
-        let sql = "SELECT pos, node, folder, lane FROM listing WHERE pos > ?1 AND due = 0 ORDER BY pos LIMIT ?2";
+    /// Remote folders to list now, of one lane and after a position: position, node, folder.
+    pub fn listings(&self, lane: Lane, after: i64, limit: u32) -> Result<Vec<(i64, NodeId, FolderId)>> {
+        let sql = "SELECT pos, node, folder FROM listing
+                   WHERE lane = ?1 AND pos > ?2 AND due = 0 ORDER BY pos LIMIT ?3";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement.query_map(params![after, limit], |row| {
-            let lane = if row.get::<_, i64>(3)? == 0 { Lane::News } else { Lane::Bulk };
-            Ok((row.get(0)?, NodeId(row.get(1)?), FolderId(row.get(2)?), lane))
+        let rows = statement.query_map(params![lane as i64, after, limit], |row| {
+            Ok((row.get(0)?, NodeId(row.get(1)?), FolderId(row.get(2)?)))
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }

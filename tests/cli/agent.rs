@@ -7,7 +7,8 @@ use folder_sync_agent::daemon::control::{self, ControlSocket, Order};
 use folder_sync_agent::id::{HoldId, JournalId};
 use folder_sync_agent::report::{
     AccountStatus, Budget, ConflictRow, Degraded, Digested, EventCounts, EventQuery, EventRow, FolderState,
-    FolderStatus, HoldRow, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Transfer, Versions, Why,
+    FolderStatus, HoldRow, MetricsFormat, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Transfer,
+    Versions, Why,
 };
 use folder_sync_agent::tree::Wall;
 use tokio::sync::mpsc;
@@ -75,6 +76,10 @@ impl Reports for MadeUp {
 
     fn problems(&self, _folder: Option<&str>) -> Result<Vec<ProblemRow>, ReportError> {
         Ok(vec![])
+    }
+
+    fn metrics(&self, format: MetricsFormat) -> Result<String, ReportError> {
+        Ok(format!("{format:?}\n"))
     }
 
     fn versions(&self, path: &str) -> Result<Versions, ReportError> {

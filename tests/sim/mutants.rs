@@ -6,6 +6,7 @@ use folder_sync_agent::id::{AccountId, Cursor};
 use folder_sync_agent::store::Store;
 use folder_sync_agent::store::intents::{IntentRow, NewSeat};
 use folder_sync_agent::store::items::{SeatRow, SyncedRow};
+use folder_sync_agent::store::work::Lane;
 use folder_sync_agent::tree::Wall;
 
 use super::swarm::Swarm;
@@ -246,8 +247,10 @@ impl Mutant {
 
 /// Nobody remembers what was to be listed.
 fn forget_listings(store: &mut Store) {
-    for (_, node, _, _) in store.listings(0, 1_000).unwrap() {
-        store.unwant_listing(node).unwrap();
+    for lane in [Lane::News, Lane::Bulk] {
+        for (_, node, _) in store.listings(lane, 0, 1_000).unwrap() {
+            store.unwant_listing(node).unwrap();
+        }
     }
 }
 

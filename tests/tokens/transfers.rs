@@ -1,6 +1,7 @@
 //! A token that ends in the middle of a large transfer.
 
 use std::fs;
+use std::io::{Seek, SeekFrom, Write};
 
 use folder_sync_agent::sandbox::{Cloud, Content, Fault, Options, Rule, TokenPair, User};
 
@@ -124,5 +125,38 @@ fn a_chunked_upload_goes_on_after_the_sign_in_was_revoked() {
     signed_in(&bed);
     arrived_whole(&bed, &content);
     assert!(bed.cloud().count("session_part") <= PARTS + 8, "{} parts were sent", bed.cloud().count("session_part"));
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn a_chunked_upload_goes_on_after_the_sign_in_was_revoked_at_egnyte() {
+    const CHUNK_BYTES: u64 = 100 << 20;
+    const CHUNKS: u64 = 3;
+    let bed = Bed::egnyte();
+    let cloud = bed.cloud();
+    signed_in(&bed);
+    bed.add_folder(&["--mode", "two-way"]);
+    bed.ok(&["run", "--once"]);
+    let path = bed.local().join("large.bin");
+    let staged = bed.dir.path().join("large.bin");
+    let mut file = fs::File::create(&staged).unwrap();
+    for part in 0..CHUNKS {
+        file.seek(SeekFrom::Start(part * CHUNK_BYTES)).unwrap();
+        file.write_all(&[u8::try_from(part).unwrap() + 1; 4_096]).unwrap();
+    }
+    file.set_len((CHUNKS - 1) * CHUNK_BYTES + HALF_BYTES / 10).unwrap();
+    fs::rename(&staged, &path).unwrap();
+    cloud.reset_counters();
+    cloud.faults().add(Rule::on("egnyte_chunk", Fault::RevokeToken).skip(1));
+    let agent = bed.start();
+    until("the ended sign-in", || bed.is_degraded("sign_in_needed"));
+    assert!(!cloud.tree(EGNYTE_REMOTE).unwrap().contains_key("large.bin"));
+    signed_in(&bed);
+    bed.wait_equal(3 * PATIENCE);
+    bed.wait_in_sync(PATIENCE);
+    assert!(cloud.faults().pending().is_empty());
+    assert_eq!(cloud.versions(&format!("{EGNYTE_REMOTE}/large.bin")).unwrap().len(), 1);
+    // The refused chunk goes once more, and what Egnyte had before does not.
+    assert_eq!(cloud.count("egnyte_chunk"), CHUNKS + 1);
     assert_eq!(agent.stop(), Some(0));
 }

@@ -33,7 +33,7 @@ impl World {
     pub(super) fn hook(&mut self, job: JobId, order: HookOrder) {
         let cancel = self.everything.child_token();
         self.jobs.insert(job, cancel.clone());
-        let (inputs, kit) = (self.inputs.clone(), self.hooks.clone());
+        let (inputs, kit, meters) = (self.inputs.clone(), self.hooks.clone(), self.meters.clone());
         let work = async move {
             let HookOrder { settings, document, path, file } = order;
             let order = Order { document, path, file };
@@ -44,6 +44,7 @@ impl World {
                 },
                 Err(why) => hook::Outcome::failed(why.clone(), Duration::ZERO),
             };
+            meters.hook_ran(&settings.name, outcome.verdict, outcome.took);
             post(&inputs, job, Outcome::Hooked(outcome));
         };
         self.tasks.spawn_on(work, &self.runtime);

@@ -11,7 +11,7 @@ const SURPRISED_MOST: u32 = 3;
 impl Engine {
     /// Deeds whose outcome nobody recorded are carried out again: each of them ends in the same place.
     pub(in crate::engine) fn recover(&mut self, id: FolderId) -> Result<()> {
-        let intents = self.store.intents(id)?;
+        let intents = self.ctx.store.intents(id)?;
         if intents.is_empty() {
             return Ok(());
         }
@@ -54,8 +54,8 @@ impl Engine {
             if is_unseen && intent.order.deed != before {
                 followed.insert(intent.order.job);
             }
-            self.store.drop_intent(intent.order.job)?;
-            self.store.add_intent(intent)?;
+            self.ctx.store.drop_intent(intent.order.job)?;
+            self.ctx.store.add_intent(intent)?;
         }
         Ok(followed)
     }
@@ -93,11 +93,11 @@ impl Engine {
                     self.schedule.make_ready(item.node, Lane::News);
                     return Ok(true);
                 }
-                let attempts = self.store.work(item.node)?.map_or(0, |work| work.attempts);
+                let attempts = self.ctx.store.work(item.node)?.map_or(0, |work| work.attempts);
                 if attempts >= NOT_EMPTY_TRIED {
                     return Ok(false);
                 }
-                self.store.want_scan(item.node, item.folder, true, self.now.wall)?;
+                self.ctx.store.want_scan(item.node, item.folder, true, self.ctx.now.wall)?;
                 let text = "the folder is gone from the cloud, and local files are in it";
                 self.item_failed(item.node, "not_empty", text, None)?;
                 self.schedule.wake_waiters(item.node);
@@ -105,7 +105,7 @@ impl Engine {
             }
             DeedResult::Failed(error) if error.kind == DiskErrorKind::ParentMissing => {
                 let above = match target {
-                    Some(target) => self.store.item(target)?,
+                    Some(target) => self.ctx.store.item(target)?,
                     None => None,
                 };
                 above.iter().filter_map(Self::dir_of).collect()
@@ -121,16 +121,16 @@ impl Engine {
     /// Something else than expected stands where a deed wants to act: a scan finds out what it is. What no scan finds a name for is a
     /// person's matter: a link, a mount, or what patterns keep out.
     pub(super) fn look_around(&mut self, node: NodeId, dirs: &[NodeId], is_occupied: bool) -> Result<()> {
-        let Some(work) = self.store.work(node)? else {
+        let Some(work) = self.ctx.store.work(node)? else {
             self.leave(node);
             return Ok(());
         };
         for dir in dirs {
-            self.store.want_scan(*dir, work.folder, false, self.now.wall)?;
+            self.ctx.store.want_scan(*dir, work.folder, false, self.ctx.now.wall)?;
         }
         if work.attempts < SURPRISED_MOST {
-            let due = self.now.wall.plus_ms(millis(SCANS_AWAITED) as i64);
-            self.store.put_off(node, due, work.attempts + 1, None)?;
+            let due = self.ctx.now.wall.plus_ms(millis(SCANS_AWAITED) as i64);
+            self.ctx.store.put_off(node, due, work.attempts + 1, None)?;
             self.rest(node);
             return Ok(());
         }
@@ -150,7 +150,7 @@ impl Engine {
             NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged => None,
         };
         for dir in target.into_iter().chain(Self::dir_of(item)) {
-            self.store.want_scan(dir, item.folder, false, self.now.wall)?;
+            self.ctx.store.want_scan(dir, item.folder, false, self.ctx.now.wall)?;
         }
         Ok(())
     }
@@ -158,7 +158,7 @@ impl Engine {
     /// Whether a file was found edited before, and edits are kept.
     pub(in crate::engine) fn is_drift(&self, item: &ItemRow) -> Result<bool> {
         let keeps = self.folders.get(&item.folder).is_some_and(|folder| folder.settings.on_drift == OnDrift::Keep);
-        let problem = self.store.work(item.node)?.and_then(|work| work.problem);
+        let problem = self.ctx.store.work(item.node)?.and_then(|work| work.problem);
         Ok(keeps && problem.is_some_and(|(code, _)| code == DRIFT))
     }
 
@@ -171,7 +171,7 @@ impl Engine {
     /// The directory that was to hold an item is not on disk, so somebody removed it: it is made again first.
     pub(in crate::engine) fn parent_lost(&mut self, intent: &IntentRow) -> Result<()> {
         let NewSeat::At { parent, .. } = &intent.seat else { return Ok(()) };
-        let Some(above) = self.store.item(*parent)? else { return Ok(()) };
+        let Some(above) = self.ctx.store.item(*parent)? else { return Ok(()) };
         if matches!(above.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::Root) | None) {
             return Ok(());
         }

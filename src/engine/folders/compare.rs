@@ -13,7 +13,7 @@ impl Engine {
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let Some(root) = folder.row.root else { return Ok(()) };
         let why = why.to_owned();
-        folder.compared_since = Some(self.store.generation());
+        folder.compared_since = Some(self.ctx.store.generation());
         folder.settle_after = None;
         folder.change(|row| {
             row.scan += 1;
@@ -23,7 +23,7 @@ impl Engine {
         });
         // What is being listed now may show an older state than the one that is to be compared.
         self.questions.drop_listings_of(id);
-        self.store.want_listing(root, id)
+        self.ctx.store.want_listing(root, id)
     }
 
     /// The place in an account's stream is lost: its folders are unverified until they were compared in full.
@@ -43,7 +43,7 @@ impl Engine {
         match folder.row.scan_stage {
             Some(ScanStage::Listing) => {
                 let begun = account.polls_begun;
-                if folder.row.root.is_some() && !self.store.listing_left(id, scan)? {
+                if folder.row.root.is_some() && !self.ctx.store.listing_left(id, scan)? {
                     if let Some(folder) = self.folders.get_mut(&id) {
                         folder.settle_after = Some(begun);
                         folder.change(|row| row.scan_stage = Some(ScanStage::Settling));
@@ -56,7 +56,7 @@ impl Engine {
                 // After a restart the poll that was waited for is forgotten: wait for one from now on.
                 let after = folder.settle_after.unwrap_or(account.polls_begun);
                 let drained = account.drained > after;
-                let again = self.store.listing_left(id, scan)?;
+                let again = self.ctx.store.listing_left(id, scan)?;
                 let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
                 if folder.settle_after.is_none() {
                     folder.settle_after = Some(after);
@@ -68,7 +68,7 @@ impl Engine {
                         row.scan_stage = Some(ScanStage::Absences);
                         row.scan_at = NodeId(0);
                     });
-                    self.more = true;
+                    self.ctx.more = true;
                 } else {
                     // A poll that was under way when we asked has put off the one that we wait for.
                     self.poll_for(id);
@@ -91,20 +91,20 @@ impl Engine {
         let scanning = |folder: &&Folder| folder.row.scan_stage == Some(ScanStage::Absences);
         let Some(folder) = self.folders.values().find(scanning) else { return Ok(()) };
         let (id, scan, at) = (folder.row.folder, folder.seen_mark(false), folder.row.scan_at);
-        if self.store.sweep_left(id)? {
+        if self.ctx.store.sweep_left(id)? {
             // What is kept out by a pattern was not met either, and is told first that this is the reason.
             return Ok(());
         }
-        let (unseen, last) = self.store.unseen(id, scan, at, ROWS_PER_STEP)?;
-        let asked = self.store.generation();
+        let (unseen, last) = self.ctx.store.unseen(id, scan, at, ROWS_PER_STEP)?;
+        let asked = self.ctx.store.generation();
         for node in unseen {
-            let Some(item) = self.store.item(node)? else { continue };
+            let Some(item) = self.ctx.store.item(node)? else { continue };
             let presence = Presence::Absent;
             if item.remote.presence == Presence::Present {
                 self.gone(&item, presence, Source::Listing(Lane::Bulk, asked))?;
             }
         }
-        let now = self.now.wall;
+        let now = self.ctx.now.wall;
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let begun = folder.compared_since;
         folder.change(|row| {
@@ -118,15 +118,17 @@ impl Engine {
                 row.verified_at = Some(now);
             }
         });
-        self.more = true;
+        self.ctx.more = true;
         Ok(())
     }
 
     /// Hands out listings.
     pub(in crate::engine) fn release_listings(&mut self) -> Result<()> {
-        if self.questions.is_idle() {
-            for (pos, node, folder, lane) in self.store.listings(self.questions.loaded, LISTINGS_PER_LOAD)? {
-                self.questions.loaded = pos;
+        // Each lane by itself: bulk that waits for its share of the budget does not keep news out.
+        for lane in [Lane::Bulk, Lane::News] {
+            let Some(after) = self.questions.to_load(lane) else { continue };
+            for (pos, node, folder) in self.ctx.store.listings(lane, after, LISTINGS_PER_LOAD)? {
+                self.questions.note_loaded(lane, pos);
                 if self.folder_can_ask(folder) {
                     self.questions.enqueue(node, folder, lane);
                 }
@@ -149,8 +151,8 @@ impl Engine {
                 continue;
             }
             let present = |item: &ItemRow| item.remote.presence == Presence::Present;
-            let Some(item) = self.store.item(listing.node)?.filter(present) else {
-                self.store.unwant_listing(listing.node)?;
+            let Some(item) = self.ctx.store.item(listing.node)?.filter(present) else {
+                self.ctx.store.unwant_listing(listing.node)?;
                 self.questions.drop_listing(listing.node);
                 continue;
             };
@@ -160,9 +162,9 @@ impl Engine {
                 break;
             };
             self.spend_call(account, share)?;
-            let asked = self.store.generation();
-            self.questions.page_begins(&listing, asked, self.now.wall);
-            self.outbox.push(Effect::Cloud { job, account, task });
+            let asked = self.ctx.store.generation();
+            self.questions.page_begins(&listing, asked, self.ctx.now.wall);
+            self.ctx.out.push(Effect::Cloud { job, account, task });
         }
         self.questions.put_back(kept);
         Ok(())
@@ -214,7 +216,7 @@ impl Engine {
             self.schedule.reload(Lane::Bulk);
         }
         // Listings that its children asked for, and what its marks held up, are read from the database in this same step.
-        self.more = true;
+        self.ctx.more = true;
         Ok(())
     }
 
@@ -224,12 +226,12 @@ impl Engine {
         if self.folders.get(&id).is_some_and(|folder| folder.row.root == Some(dir)) {
             self.root_was_listed(id);
         }
-        if !self.store.listed(dir, id, asked, at)? {
+        if !self.ctx.store.listed(dir, id, asked, at)? {
             // There is a newer mark: it is listed once more.
-            self.questions.loaded = 0;
+            self.questions.reload();
         }
-        for node in self.store.marked_in(dir, asked)? {
-            let Some(item) = self.store.item(node)? else { continue };
+        for node in self.ctx.store.marked_in(dir, asked)? {
+            let Some(item) = self.ctx.store.item(node)? else { continue };
             let was_shown = shown.ids.as_ref().is_some_and(|ids| ids.contains(&item.id));
             if !was_shown || self.questions.is_overtaken(node, asked) {
                 continue;
@@ -238,7 +240,7 @@ impl Engine {
             let agrees = self.plan_of(&item) == crate::plan::Action::Settle;
             if is_met || !agrees || !self.asks_again(node)? {
                 self.questions.forget_expected(node);
-                self.store.looked(node, asked)?;
+                self.ctx.store.looked(node, asked)?;
             }
         }
         self.take_unlisted(id, dir, lane, asked, shown)?;
@@ -258,11 +260,15 @@ impl Engine {
         let Some(ids) = shown.ids else {
             // Too many to be remembered: their number tells whether there is one that was not shown.
             let most = u32::try_from(shown.count).unwrap_or(u32::MAX).saturating_add(1);
-            return if self.store.count_children(dir, most)? as usize > shown.count { self.doubt(id) } else { Ok(()) };
+            return if self.ctx.store.count_children(dir, most)? as usize > shown.count {
+                self.doubt(id)
+            } else {
+                Ok(())
+            };
         };
         let compares = self.folders.get(&id).is_some_and(|folder| folder.row.scan_stage.is_some());
         let mut unlisted = Vec::new();
-        for (node, child) in self.store.remote_ids(dir)? {
+        for (node, child) in self.ctx.store.remote_ids(dir)? {
             if !ids.contains(&child) && !self.questions.is_overtaken(node, asked) {
                 unlisted.push(node);
             }
@@ -271,17 +277,17 @@ impl Engine {
             self.doubt(id)?;
         }
         for node in unlisted.into_iter().take(UNLISTED_MOST) {
-            let Some(item) = self.store.item(node)? else { continue };
-            let work = self.store.work(node)?;
+            let Some(item) = self.ctx.store.item(node)? else { continue };
+            let work = self.ctx.store.work(node)?;
             let is_missing = self.questions.is_missing(node);
             let mark = work.as_ref().and_then(|work| work.mark);
             if self.questions.note_unlisted(node, asked, mark) {
                 self.found_trashed(&item)?;
                 self.gone(&item, Presence::Absent, Source::Listing(lane, asked))?;
-                self.store.looked(node, asked)?;
+                self.ctx.store.looked(node, asked)?;
                 self.wake_item(node)?;
             } else if mark.is_none() && (!compares || is_missing || lane == Lane::News) {
-                self.store.mark(node, id, lane, Ask::State, None, self.now.wall)?;
+                self.ctx.store.mark(node, id, lane, Ask::State, None, self.ctx.now.wall)?;
             }
         }
         Ok(())
@@ -292,7 +298,7 @@ impl Engine {
         let Some(names) = self.questions.expected_names(dir) else { return Ok(()) };
         let mut unmet = BTreeSet::new();
         for name in std::mem::take(names) {
-            if !self.store.has_child_named(dir, &name)? {
+            if !self.ctx.store.has_child_named(dir, &name)? {
                 unmet.insert(name);
             }
         }
@@ -300,11 +306,11 @@ impl Engine {
             *names = unmet;
         }
         let Some(wait) = self.questions.list_again_after(dir) else { return Ok(()) };
-        let Some(item) = self.store.item(dir)? else { return Ok(()) };
-        if !self.store.listing_wanted(dir)? {
-            self.store.want_listing_now(dir, item.folder)?;
-            let due = self.now.wall.plus_ms(millis(wait) as i64);
-            self.store.put_off_listing(dir, due, "")?;
+        let Some(item) = self.ctx.store.item(dir)? else { return Ok(()) };
+        if !self.ctx.store.listing_wanted(dir)? {
+            self.ctx.store.want_listing_now(dir, item.folder)?;
+            let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
+            self.ctx.store.put_off_listing(dir, due, "")?;
         }
         Ok(())
     }
@@ -318,14 +324,14 @@ impl Engine {
     ) -> Result<()> {
         self.questions.drop_listing(node);
         let root = self.folders.get(&id).and_then(|folder| folder.row.root);
-        let attempts = self.store.listing_attempts(node)? + 1;
-        let wait = backoff(attempts, error.retry_after, self.chance.next());
-        let due = self.now.wall.plus_ms(millis(wait) as i64);
-        self.store.put_off_listing(node, due, &error.to_string())?;
+        let attempts = self.ctx.store.listing_attempts(node)? + 1;
+        let wait = backoff(attempts, error.retry_after, self.ctx.chance.next());
+        let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
+        self.ctx.store.put_off_listing(node, due, &error.to_string())?;
         if error.kind == ProviderErrorKind::NotFound && root != Some(node) {
             // The folder may be gone, or hidden from us: its own state decides, not this answer. If it is there, it is still to be
             // listed, or its children would pass for gone.
-            return self.store.mark(node, id, Lane::News, Ask::State, None, self.now.wall);
+            return self.ctx.store.mark(node, id, Lane::News, Ask::State, None, self.ctx.now.wall);
         }
         match error.kind {
             ProviderErrorKind::NotFound => self.check_remote_root(id),

@@ -15,7 +15,7 @@ impl Engine {
         let is_open = self
             .accounts
             .get(&account)
-            .is_some_and(|account| account.limits().per_day.is_some() && self.now.mono >= account.closed_until);
+            .is_some_and(|account| account.limits().per_day.is_some() && self.ctx.now.mono >= account.closed_until);
         if !is_open || !self.may_call(account, Share::Bulk) {
             return Ok(());
         }
@@ -24,7 +24,7 @@ impl Engine {
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.sized = true;
         }
-        self.outbox.push(Effect::Cloud { job, account, task: Task::Size(item) });
+        self.ctx.out.push(Effect::Cloud { job, account, task: Task::Size(item) });
         Ok(())
     }
 

@@ -114,6 +114,7 @@ impl Engine {
     pub(in crate::engine) fn actor_of(&self, work: &WorkRow) -> Result<Option<Actor>> {
         let Some(journal) = work.journal else { return Ok(None) };
         Ok(self
+            .ctx
             .store
             .event_actor(journal)?
             .map(|(_, name, _)| Actor { id: None, name })
@@ -126,7 +127,7 @@ impl Engine {
             return Ok(());
         }
         if let Some(journal) = work.and_then(|work| work.journal)
-            && let Some((kind, actor, ours)) = self.store.event_actor(journal)?
+            && let Some((kind, actor, ours)) = self.ctx.store.event_actor(journal)?
         {
             story.actor = actor.or(story.actor);
             story.ours = ours;
@@ -161,7 +162,7 @@ impl Engine {
         let file = file.filter(|_| !gone);
         let (depth, causes, is_sure) = self.cause(story.ours, folder_name.as_deref(), path.as_deref());
         for hook in hooks {
-            let key = format!("{:016x}{:016x}", self.chance.next(), self.chance.next());
+            let key = format!("{:016x}{:016x}", self.ctx.chance.next(), self.ctx.chance.next());
             let document = Document {
                 schema: SCHEMA,
                 hook: hook.clone(),
@@ -169,7 +170,7 @@ impl Engine {
                 event: story.kind,
                 delivery: key.clone(),
                 attempt: 1,
-                at: self.now.wall,
+                at: self.ctx.now.wall,
                 account: Some(AccountPart { name: account_name.clone(), provider: provider.clone() }),
                 folder: story.folder.and_then(|id| self.folder_part(id)),
                 item: story.item.clone(),
@@ -183,7 +184,7 @@ impl Engine {
             let raw_path = story.place.as_ref().map(RelPath::to_path);
             let too_deep = depth > DEPTH_MOST && is_sure;
             let wait = if depth > DEPTH_MOST { self.slowed(depth) } else { Duration::ZERO };
-            self.store.add_delivery(&NewDelivery {
+            self.ctx.store.add_delivery(&NewDelivery {
                 key: &key,
                 hook: &hook,
                 chain: &story.chain,
@@ -194,16 +195,16 @@ impl Engine {
                 file: file.as_ref().map(|file| file.as_os_str().as_bytes()),
                 document: &text,
                 depth,
-                at: self.now.wall.plus_ms(millis(wait) as i64),
+                at: self.ctx.now.wall.plus_ms(millis(wait) as i64),
                 dead: too_deep.then_some(LOOP),
             })?;
             if too_deep && let Some(folder) = story.folder {
                 let (path, text) = (path.clone().unwrap_or_default(), format!("hook `{hook}` is not called: {LOOP}"));
-                self.notice(Notice::Problem { folder, path, code: "hook_loop".into(), text });
+                self.ctx.notice(Notice::Problem { folder, path, code: "hook_loop".into(), text });
             }
         }
         // This step may begin to tell it.
-        self.more = true;
+        self.ctx.more = true;
         Ok(())
     }
 
@@ -260,7 +261,7 @@ impl Engine {
         };
         let place = place.path.clone();
         // The row as the deed has just left it.
-        let item = self.store.item(item.node)?.unwrap_or_else(|| item.clone());
+        let item = self.ctx.store.item(item.node)?.unwrap_or_else(|| item.clone());
         let story = Story::of_item(kind, &item, path.to_owned()).placed(place, from);
         self.happened(story, work)
     }
@@ -275,7 +276,7 @@ impl Engine {
             (Some(path), Some(other)) => path == other || stem(path).contains(stem(other)),
             _ => false,
         };
-        let now = self.now.wall;
+        let now = self.ctx.now.wall;
         self.hooks.recent.retain(|(at, _)| now.since(*at) < CAUSED_WITHIN_MS);
         let running = self.hooks.telling.values();
         let all = running.chain(self.hooks.recent.iter().map(|(_, told)| told));
@@ -305,19 +306,19 @@ impl Engine {
         let hooks: Vec<HookSettings> =
             self.hooks.selector.all().filter(|hook| hook.when == When::After).cloned().collect();
         for hook in hooks {
-            if !self.hooks.has_room(&hook, self.now.mono) {
+            if !self.hooks.has_room(&hook, self.ctx.now.mono) {
                 continue;
             }
             let limit = hook.concurrency + self.hooks.running.get(&hook.name).copied().unwrap_or(0);
-            for row in self.store.due_deliveries(&hook.name, self.now.wall, limit)? {
+            for row in self.ctx.store.due_deliveries(&hook.name, self.ctx.now.wall, limit)? {
                 if self.hooks.telling.contains_key(&row.delivery) {
                     continue;
                 }
-                if !self.hooks.has_room(&hook, self.now.mono) {
+                if !self.hooks.has_room(&hook, self.ctx.now.mono) {
                     break;
                 }
                 let Some(mut document) = read_document(&row.document) else {
-                    self.store.bury_delivery(row.delivery, "its document cannot be read")?;
+                    self.ctx.store.bury_delivery(row.delivery, "its document cannot be read")?;
                     continue;
                 };
                 let Some(job) = self.start(Job::Tell { delivery: row.delivery, hook: Box::new(hook.clone()) })? else {
@@ -332,17 +333,17 @@ impl Engine {
                     causes: document.causes.clone(),
                 };
                 self.hooks.telling.insert(row.delivery, telling);
-                self.hooks.begin(&hook, self.now.mono);
+                self.hooks.begin(&hook, self.ctx.now.mono);
                 let order = HookOrder {
                     settings: hook.clone(),
                     document,
                     path: row.raw_path.map(OsString::from_vec),
                     file: row.file.map(|file| PathBuf::from(OsString::from_vec(file))),
                 };
-                self.outbox.push(Effect::Hook { job, order: Box::new(order) });
+                self.ctx.out.push(Effect::Hook { job, order: Box::new(order) });
             }
-            if let Some(due) = self.store.next_delivery_due(&hook.name, self.now.wall)? {
-                let at = self.now.mono.saturating_add(due.since(self.now.wall).max(0) as u64);
+            if let Some(due) = self.ctx.store.next_delivery_due(&hook.name, self.ctx.now.wall)? {
+                let at = self.ctx.now.mono.saturating_add(due.since(self.ctx.now.wall).max(0) as u64);
                 self.hooks.wake_at = Some(self.hooks.wake_at.map_or(at, |known| known.min(at)));
             }
         }
@@ -358,26 +359,26 @@ impl Engine {
     ) -> Result<()> {
         self.hooks.release(&hook.name);
         let telling = self.hooks.telling.remove(&delivery);
-        let Some(row) = self.store.delivery(delivery)? else { return Ok(()) };
+        let Some(row) = self.ctx.store.delivery(delivery)? else { return Ok(()) };
         let Some(document) = read_document(&row.document) else { return Ok(()) };
         let attempt = row.attempts + 1;
         let effect = if outcome.verdict == Verdict::Allow {
-            self.store.delivered(delivery)?;
+            self.ctx.store.delivered(delivery)?;
             "delivered"
         } else {
             let why = outcome.reason.clone().or_else(|| said(outcome)).unwrap_or_else(|| outcome.verdict.to_string());
             if attempt >= hook.attempts {
-                self.store.bury_delivery(delivery, &why)?;
+                self.ctx.store.bury_delivery(delivery, &why)?;
                 "dead"
             } else {
                 let pause = self.delivery_pause(row.attempts);
-                self.store.put_off_delivery(delivery, self.now.wall.plus_ms(millis(pause) as i64), &why)?;
+                self.ctx.store.put_off_delivery(delivery, self.ctx.now.wall.plus_ms(millis(pause) as i64), &why)?;
                 "again"
             }
         };
         let item = document.item.as_ref();
         let id = item.and_then(|item| item.id.as_ref().map(|id| format!("{}:{id}", item.kind)));
-        self.store.add_run(&NewRun {
+        self.ctx.store.add_run(&NewRun {
             delivery: Some(delivery),
             hook: &hook.name,
             when: When::After,
@@ -388,7 +389,7 @@ impl Engine {
             sha256: None,
             attempt,
             depth: document.depth,
-            at: self.now.wall,
+            at: self.ctx.now.wall,
             outcome,
             effect,
         })?;
@@ -396,15 +397,15 @@ impl Engine {
             if self.hooks.recent.len() >= RECENT_MOST {
                 self.hooks.recent.pop_front();
             }
-            self.hooks.recent.push_back((self.now.wall, telling));
+            self.hooks.recent.push_back((self.ctx.now.wall, telling));
         }
         Ok(())
     }
 
     /// Tells again what was told before, or what was given up.
     pub(in crate::engine) fn replay(&mut self, run: Option<i64>, hook: Option<&str>) -> Result<Answer> {
-        let count = self.store.replay(run, hook, self.now.wall)?;
-        self.more = true;
+        let count = self.ctx.store.replay(run, hook, self.ctx.now.wall)?;
+        self.ctx.more = true;
         Ok(match (run, count) {
             (Some(run), 0) => Answer::NotFound {
                 message: format!("run {run} is not that of an `after` hook, or too old; see `agent hook-runs`"),

@@ -21,7 +21,7 @@ impl Engine {
         };
         let reason = said(outcome).unwrap_or_else(|| outcome.verdict.to_string());
         let folder_name = folder.settings.name.clone();
-        let number = self.store.add_quarantine(&NewQuarantine {
+        let number = self.ctx.store.add_quarantine(&NewQuarantine {
             folder: item.folder,
             folder_name: &folder_name,
             item: &item.id,
@@ -32,23 +32,23 @@ impl Engine {
             hook: &hook.name,
             verdict: outcome.verdict.word(),
             reason: &reason,
-            at: self.now.wall,
-            expires: hook.quarantine_keep.map(|keep| self.now.wall.plus_ms(millis(keep) as i64)),
+            at: self.ctx.now.wall,
+            expires: hook.quarantine_keep.map(|keep| self.ctx.now.wall.plus_ms(millis(keep) as i64)),
         })?;
         let about =
             Job::Quarantine { folder: item.folder, node: item.node, number, remote: hook.quarantine_remote.clone() };
         let Some(job) = self.start(about)? else {
-            self.store.forget_quarantined(number)?;
+            self.ctx.store.forget_quarantined(number)?;
             return self.put_off(work, ROOM_AWAITED, "waits", "waits for room to go to quarantine");
         };
         self.schedule.set_phase(item.node, Phase::Busy);
         let sidecar = serde_json::json!({
             "schema": 1, "number": number, "folder": folder_name, "path": path, "item": item.id.to_string(),
             "version": content.version, "sha256": staged.sha256.to_string(), "size": content.size, "hook": hook.name,
-            "verdict": outcome.verdict.word(), "reason": reason, "at_ms": self.now.wall.0,
+            "verdict": outcome.verdict.word(), "reason": reason, "at_ms": self.ctx.now.wall.0,
         });
         let sidecar = sidecar.to_string();
-        self.outbox.push(Effect::Quarantine { job, folder: item.folder, number, staged, sidecar });
+        self.ctx.out.push(Effect::Quarantine { job, folder: item.folder, number, staged, sidecar });
         Ok(())
     }
 
@@ -67,24 +67,24 @@ impl Engine {
         self.hooks.passed.remove(&node);
         if let Err(error) = result {
             // It is neither published nor lost: it is fetched and examined again.
-            self.store.forget_quarantined(number)?;
+            self.ctx.store.forget_quarantined(number)?;
             return self.item_failed(node, "quarantine", &format!("cannot be put into quarantine: {error}"), None);
         }
-        self.store.decide_quarantined(number, State::Held, None, self.now.wall)?;
-        let Some(row) = self.store.quarantined(number)? else { return Ok(()) };
-        let Some(item) = self.store.item(node)? else {
+        self.ctx.store.decide_quarantined(number, State::Held, None, self.ctx.now.wall)?;
+        let Some(row) = self.ctx.store.quarantined(number)? else { return Ok(()) };
+        let Some(item) = self.ctx.store.item(node)? else {
             self.leave(node);
             return Ok(());
         };
-        let work = self.store.work(node)?;
+        let work = self.ctx.store.work(node)?;
         let journal = work.as_ref().and_then(|work| work.journal);
-        self.store.add_action(id, &row.path, QUARANTINED, journal, self.now.wall)?;
+        self.ctx.store.add_action(id, &row.path, QUARANTINED, journal, self.ctx.now.wall)?;
         if let Some(journal) = journal {
-            self.store.set_outcome(journal, QUARANTINED, self.now.wall)?;
+            self.ctx.store.set_outcome(journal, QUARANTINED, self.ctx.now.wall)?;
         }
-        let took_ms = work.as_ref().map_or(0, |work| self.now.wall.since(work.since).max(0));
+        let took_ms = work.as_ref().map_or(0, |work| self.ctx.now.wall.since(work.since).max(0));
         let (path, what) = (row.path.clone(), QUARANTINED.to_owned());
-        self.notice(Notice::Outcome { folder: id, journal, what, path, from: None, took_ms });
+        self.ctx.notice(Notice::Outcome { folder: id, journal, what, path, from: None, took_ms });
         let message = format!("hook `{}` says {}", row.hook, row.reason);
         let story = Story::of_item(HookKind::FileQuarantined, &item, row.path.clone()).with_message(message);
         self.happened(story, work.as_ref())?;
@@ -107,7 +107,7 @@ impl Engine {
             etag: item.remote.etag.clone(),
             how: remote.clone(),
         };
-        self.outbox.push(Effect::Cloud { job, account, task });
+        self.ctx.out.push(Effect::Cloud { job, account, task });
     }
 
     /// The cloud's copy was disposed of, or not.
@@ -117,25 +117,25 @@ impl Engine {
         node: NodeId,
         result: std::result::Result<(), ProviderError>,
     ) -> Result<()> {
-        let Some(item) = self.store.item(node)? else { return Ok(()) };
+        let Some(item) = self.ctx.store.item(node)? else { return Ok(()) };
         if let Err(error) = result {
             let path = self.shown_path(&item)?;
             let text = format!("the cloud's copy of a quarantined file stays: {error}");
-            self.notice(Notice::Problem { folder: id, path, code: "quarantine_remote".into(), text });
+            self.ctx.notice(Notice::Problem { folder: id, path, code: "quarantine_remote".into(), text });
             return Ok(());
         }
         // What became of it is learnt like any other change.
-        self.store.mark(node, id, Lane::News, crate::store::work::Ask::State, None, self.now.wall)?;
+        self.ctx.store.mark(node, id, Lane::News, crate::store::work::Ask::State, None, self.ctx.now.wall)?;
         self.reload();
         Ok(())
     }
 
     /// What is in quarantine too long goes.
     pub(in crate::engine) fn expire_quarantine(&mut self) -> Result<()> {
-        let expired = self.store.expired_quarantine(self.now.wall)?;
+        let expired = self.ctx.store.expired_quarantine(self.ctx.now.wall)?;
         if !expired.is_empty() {
-            self.store.expire_quarantined(&expired, self.now.wall)?;
-            self.outbox.push(Effect::DropQuarantined(expired));
+            self.ctx.store.expire_quarantined(&expired, self.ctx.now.wall)?;
+            self.ctx.out.push(Effect::DropQuarantined(expired));
         }
         Ok(())
     }
@@ -147,7 +147,7 @@ impl Engine {
         state: Option<State>,
         why: Option<&str>,
     ) -> Result<Answer> {
-        let Some(row) = self.store.quarantined(number)? else {
+        let Some(row) = self.ctx.store.quarantined(number)? else {
             let message = format!("there is no number {number} in quarantine; see `agent quarantine list --all`");
             return Ok(Answer::NotFound { message });
         };
@@ -159,7 +159,7 @@ impl Engine {
             return Ok(Answer::Refused { message });
         }
         let item = match row.item.parse() {
-            Ok(id) => self.store.item_by_id(row.folder, &id)?,
+            Ok(id) => self.ctx.store.item_by_id(row.folder, &id)?,
             Err(_) => None,
         };
         let message = if state == Some(State::Released) {
@@ -174,33 +174,33 @@ impl Engine {
                 );
                 return Ok(Answer::Refused { message });
             }
-            self.store.release_quarantined(number, why.unwrap_or_default(), self.now.wall)?;
+            self.ctx.store.release_quarantined(number, why.unwrap_or_default(), self.ctx.now.wall)?;
             format!("`{}` is released, and published when it has been fetched again", row.path)
         } else if let Some(state) = state {
-            self.store.decide_quarantined(number, state, why, self.now.wall)?;
+            self.ctx.store.decide_quarantined(number, state, why, self.ctx.now.wall)?;
             format!("`{}` is deleted from quarantine; this version is not fetched again", row.path)
         } else {
             // New signatures may see it otherwise.
-            self.store.forget_quarantined(number)?;
+            self.ctx.store.forget_quarantined(number)?;
             if let Some(sha256) = row.sha256 {
-                self.store.forget_verdicts(sha256)?;
+                self.ctx.store.forget_verdicts(sha256)?;
             }
             format!("`{}` is fetched and examined again", row.path)
         };
         if state != Some(State::Released) {
-            self.outbox.push(Effect::DropQuarantined(vec![number]));
+            self.ctx.out.push(Effect::DropQuarantined(vec![number]));
         }
         if let Some(item) = item
             && state != Some(State::Deleted)
         {
             self.hooks.passed.remove(&item.node);
-            self.store.mark(
+            self.ctx.store.mark(
                 item.node,
                 row.folder,
                 Lane::News,
                 crate::store::work::Ask::Nothing,
                 None,
-                self.now.wall,
+                self.ctx.now.wall,
             )?;
             self.reload();
         }

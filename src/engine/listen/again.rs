@@ -83,7 +83,7 @@ impl Engine {
         let counts = self.take_events(id, &page.events, Reading::Again)?;
         let counts = EventCounts { repeated: 0, ..counts };
         if counts != EventCounts::default() {
-            self.store.count_events(id, counts)?;
+            self.ctx.store.count_events(id, counts)?;
         }
         self.account_worked(id);
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
@@ -98,7 +98,7 @@ impl Engine {
         if let Some(account) = self.accounts.get_mut(&id) {
             account.job = Some(job);
         }
-        self.outbox.push(Effect::Cloud { job, account: id, task: Task::Poll(page.next) });
+        self.ctx.out.push(Effect::Cloud { job, account: id, task: Task::Poll(page.next) });
         Ok(())
     }
 }

@@ -50,7 +50,7 @@ impl Engine {
         id: AccountId,
         result: std::result::Result<(), ProviderError>,
     ) -> Result<()> {
-        let now = self.now.mono;
+        let now = self.ctx.now.mono;
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         account.job = None;
         account.cursor_check.checked(now);
@@ -77,7 +77,7 @@ impl Engine {
         if let Some(account) = self.accounts.get_mut(&id) {
             account.row.cursor = None;
         }
-        self.store.drop_cursor(id)?;
+        self.ctx.store.drop_cursor(id)?;
         self.lose_place(id, why)
     }
 }

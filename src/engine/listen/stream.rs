@@ -69,10 +69,10 @@ impl Engine {
             self.journal_foreign(id, event, outcome)?;
             return self.note_foreign(id, event, reading);
         }
-        if self.store.event_seen(id, &event.id)? {
+        if self.ctx.store.event_seen(id, &event.id)? {
             if !reading.is_again() {
                 counts.repeated += 1;
-                self.store.event_repeated(id, &event.id)?;
+                self.ctx.store.event_repeated(id, &event.id)?;
             }
             return Ok(());
         }
@@ -80,12 +80,12 @@ impl Engine {
         for folder in &folders {
             own |= match &event.subject {
                 Subject::Item(item) => self.is_echo(*folder, item)?,
-                Subject::Gone(item) => self.store.take_echo(*folder, item, crate::engine::send::ECHO_GONE)?,
+                Subject::Gone(item) => self.ctx.store.take_echo(*folder, item, crate::engine::send::ECHO_GONE)?,
                 Subject::Id { id, .. } if event.kind == EventKind::Trashed => {
-                    self.store.take_echo(*folder, id, crate::engine::send::ECHO_GONE)?
+                    self.ctx.store.take_echo(*folder, id, crate::engine::send::ECHO_GONE)?
                 }
                 Subject::Id { id, version: Some(version), .. } => {
-                    self.store.take_echo(*folder, id, &crate::engine::send::echoes::echo_of_version(version))?
+                    self.ctx.store.take_echo(*folder, id, &crate::engine::send::echoes::echo_of_version(version))?
                 }
                 Subject::Id { .. } | Subject::Path { .. } | Subject::Nothing | Subject::Unreadable => false,
             };
@@ -104,9 +104,9 @@ impl Engine {
     /// An event that cannot be understood may be about anything: every folder of the account is compared, not more often than every few
     /// minutes, and is being verified until that ended.
     fn take_unreadable(&mut self, id: AccountId, event: &RemoteEvent, counts: &mut EventCounts) -> Result<()> {
-        if self.store.event_seen(id, &event.id)? {
+        if self.ctx.store.event_seen(id, &event.id)? {
             counts.repeated += 1;
-            return self.store.event_repeated(id, &event.id);
+            return self.ctx.store.event_repeated(id, &event.id);
         }
         counts.relevant += 1;
         let folders: Vec<FolderId> =
@@ -124,7 +124,7 @@ impl Engine {
         if !self.folders.values().any(|folder| folder.account == account) {
             return Ok(());
         }
-        let at = self.store.generation();
+        let at = self.ctx.store.generation();
         self.questions.note_unknown(id, None, at, false);
         let has_place = match &event.subject {
             Subject::Id { path, parent, .. } => path.is_some() || parent.is_some(),
@@ -147,7 +147,7 @@ impl Engine {
         outcome: &str,
         own: bool,
     ) -> Result<Option<crate::id::JournalId>> {
-        let journal = self.store.add_event(&NewEvent {
+        let journal = self.ctx.store.add_event(&NewEvent {
             account,
             event_id: &event.id,
             folder,
@@ -159,7 +159,7 @@ impl Engine {
             actor: event.actor_name.as_deref().or(event.actor.as_deref()),
             actor_id: event.actor.as_deref(),
             at: event.at,
-            received: self.now.wall,
+            received: self.ctx.now.wall,
             outcome,
             own,
             raw: &event.raw,
@@ -174,7 +174,7 @@ impl Engine {
         let is_unknown = taxonomy::name(of.settings.provider, event.kind, &event.provider_kind) == taxonomy::UNKNOWN;
         let keeps_raw = is_unknown || self.subscribers.wants_raw(&of.settings.name);
         let item = event.subject.item().map(ToString::to_string);
-        let added = self.store.add_foreign_event(&NewEvent {
+        let added = self.ctx.store.add_foreign_event(&NewEvent {
             account,
             event_id: &event.id,
             folder: None,
@@ -186,7 +186,7 @@ impl Engine {
             actor: event.actor_name.as_deref().or(event.actor.as_deref()),
             actor_id: event.actor.as_deref(),
             at: event.at,
-            received: self.now.wall,
+            received: self.ctx.now.wall,
             outcome,
             own: false,
             raw: if keeps_raw { &event.raw } else { "" },
@@ -204,12 +204,12 @@ impl Engine {
             Subject::Path { path, from, .. } => return Ok(self.folders_by_path(id, [Some(path), from.as_deref()])),
             Subject::Nothing | Subject::Unreadable => return Ok(Vec::new()),
         };
-        let mut concerned = self.store.folders_knowing(id, item)?;
-        concerned.extend(self.store.folders_below(id, item)?);
+        let mut concerned = self.ctx.store.folders_knowing(id, item)?;
+        concerned.extend(self.ctx.store.folders_below(id, item)?);
         if let Subject::Id { path, from, parent, .. } = subject {
             concerned.extend(self.folders_by_path(id, [path.as_deref(), from.as_deref()]));
             if let Some(parent) = parent {
-                concerned.extend(self.store.folders_knowing(id, parent)?);
+                concerned.extend(self.ctx.store.folders_knowing(id, parent)?);
             } else if path.is_none() && concerned.is_empty() && changes_names(event.kind) {
                 // Whatever is told without a place lies in a folder that watches all of the account.
                 let tops = self.folders.iter().filter(|(_, folder)| folder.account == id && folder.watches_top);
@@ -230,7 +230,7 @@ impl Engine {
             if item.ancestors.is_none()
                 && let Some(parent) = &item.parent
             {
-                concerned.extend(self.store.folders_knowing(id, parent)?);
+                concerned.extend(self.ctx.store.folders_knowing(id, parent)?);
             }
         }
         concerned.retain(|folder| self.folders.contains_key(folder));
@@ -263,7 +263,7 @@ impl Engine {
             (path, _) => path,
         };
         let node = match &item {
-            Some(item) => self.store.item_by_id(folder, item)?.map(|row| row.node),
+            Some(item) => self.ctx.store.item_by_id(folder, item)?.map(|row| row.node),
             None => None,
         };
         let item = item.map(|item| item.to_string());
@@ -272,19 +272,19 @@ impl Engine {
         let user = self.accounts.get(&id).and_then(|account| account.row.user_id.as_ref());
         let ours = event.actor.is_some() && event.actor.as_ref() == user;
         if let Some(journal) = journal.filter(|_| ours) {
-            self.store.mark_own(journal)?;
+            self.ctx.store.mark_own(journal)?;
         }
         if journal.is_some()
             && let Some(kind) = HookKind::of_event(event.kind, &event.provider_kind)
             && let Some(node) = node
-            && let Some(row) = self.store.item(node)?
+            && let Some(row) = self.ctx.store.item(node)?
         {
             let actor = event.actor_name.clone().or_else(|| event.actor.clone());
             let story = Story::of_item(kind, &row, path.clone().unwrap_or_default()).by(actor, ours);
             self.happened(story, None)?;
         }
         if let Some(journal) = journal {
-            self.notice(Notice::Event {
+            self.ctx.notice(Notice::Event {
                 journal,
                 kind: event.kind.word(),
                 path: path.clone().or_else(|| item.clone()).unwrap_or_default(),
@@ -313,10 +313,10 @@ impl Engine {
             subject => self.take_hint(folder, event.kind, subject, source)?,
         };
         if let (Some(outcome), Some(journal)) = (outcome, journal) {
-            self.store.set_outcome(journal, outcome, self.now.wall)?;
+            self.ctx.store.set_outcome(journal, outcome, self.ctx.now.wall)?;
             let path = path.or(item).unwrap_or_default();
             let what = outcome.to_owned();
-            self.notice(Notice::Outcome { folder, journal: Some(journal), what, path, from: None, took_ms: 0 });
+            self.ctx.notice(Notice::Outcome { folder, journal: Some(journal), what, path, from: None, took_ms: 0 });
         }
         Ok(())
     }

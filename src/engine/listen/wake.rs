@@ -41,32 +41,32 @@ impl Account {
 impl Engine {
     pub(super) fn drive_wait(&mut self, id: AccountId) -> Result<()> {
         let Some(account) = self.accounts.get(&id) else { return Ok(()) };
-        let ready = account.can_wait() && self.now.mono >= account.closed_until.max(account.next_wait);
+        let ready = account.can_wait() && self.ctx.now.mono >= account.closed_until.max(account.next_wait);
         let (true, Some(cursor)) = (ready, account.row.cursor.clone()) else { return Ok(()) };
         let Some(job) = self.start(Job::Wait(id))? else { return Ok(()) };
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
         account.waiting = Some(job);
-        let ask = account.long_poll.ask(&cursor, WAIT_LIMIT, self.now.mono);
+        let ask = account.long_poll.ask(&cursor, WAIT_LIMIT, self.ctx.now.mono);
         let task = Task::Wait { cursor: ask.from, limit: ask.limit };
-        self.outbox.push(Effect::Cloud { job, account: id, task });
+        self.ctx.out.push(Effect::Cloud { job, account: id, task });
         Ok(())
     }
 
     /// Gives up a long poll that did not tell what the stream had: its connection may be dead, or swallowed.
     pub(super) fn give_up_wait(&mut self, id: AccountId) {
-        let now = self.now.mono;
+        let now = self.ctx.now.mono;
         let Some(account) = self.accounts.get_mut(&id) else { return };
         let Some(job) = account.waiting.filter(|_| account.long_poll.gives_up(now)) else { return };
-        let chance = self.chance.next();
+        let chance = self.ctx.chance.next();
         account.waiting = None;
         account.next_wait = now + account.waits_again_in(None, chance);
         self.take_job(job);
-        self.outbox.push(Effect::Cancel(job));
+        self.ctx.out.push(Effect::Cancel(job));
     }
 
     pub(in crate::engine) fn woken(&mut self, id: AccountId, result: std::result::Result<Wake, ProviderError>) {
-        let chance = self.chance.next();
-        let now = self.now.mono;
+        let chance = self.ctx.chance.next();
+        let now = self.ctx.now.mono;
         let Some(account) = self.accounts.get_mut(&id) else { return };
         account.waiting = None;
         match result {

@@ -39,7 +39,7 @@ impl Engine {
         if item.is_local_only() {
             return self.missing(item);
         }
-        let covered = LocalRow::Covered { by, stamp, at: self.now.wall };
+        let covered = LocalRow::Covered { by, stamp, at: self.ctx.now.wall };
         if same_but_when(item.local.as_ref(), Some(&covered)) {
             return Ok(());
         }
@@ -49,7 +49,7 @@ impl Engine {
     /// Covers what is in a covered directory, a step's worth at a time; whether there is more.
     pub(super) fn cover_children(&mut self, dir: &ItemRow, by: EntryKind) -> Result<bool> {
         let after = self.covering_at.take().filter(|(at, _)| *at == dir.node).map(|(_, name)| name);
-        let children = self.store.seated_children(dir.node, after.as_ref(), ROWS_PER_STEP)?;
+        let children = self.ctx.store.seated_children(dir.node, after.as_ref(), ROWS_PER_STEP)?;
         for child in &children {
             self.cover(child, by, NOT_OURS)?;
         }
@@ -90,7 +90,7 @@ impl Engine {
     /// An item's place is free (again), and the disk does not have it.
     pub(in crate::engine) fn uncovered(&mut self, item: &ItemRow) -> Result<()> {
         self.put_synced(item, None)?;
-        self.store.set_local(item.node, None)
+        self.ctx.store.set_local(item.node, None)
     }
 
     /// An item is covered, and nothing is to be done about that.
@@ -104,7 +104,7 @@ impl Engine {
         self.conclude(item, work, "left as it is")?;
         if stamp.ino == 0 {
             // The directory above it is what is complained of.
-            self.store.finish(item.node)?;
+            self.ctx.store.finish(item.node)?;
             self.leave(item.node);
             return Ok(());
         }

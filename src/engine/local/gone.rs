@@ -9,25 +9,25 @@ impl Engine {
     pub(in crate::engine) fn drop_found(&mut self, found: &ItemRow) -> Result<()> {
         let mut todo = vec![found.clone()];
         while let Some(item) = todo.pop() {
-            self.gone_through += 1;
+            self.ctx.gone_through += 1;
             let mut is_left = false;
             if item.id.is_folder() {
-                let room = self.rows_left().saturating_sub(todo.len());
-                let children = self.store.seated_children(item.node, None, room as u32 + 1)?;
+                let room = self.ctx.rows_left().saturating_sub(todo.len());
+                let children = self.ctx.store.seated_children(item.node, None, room as u32 + 1)?;
                 is_left = children.len() > room;
                 todo.extend(children.into_iter().filter(|_| !is_left));
             }
-            if item.is_local_only() && !is_left && self.store.sent_of(item.node)?.is_none() {
-                self.store.set_local(item.node, None)?;
-                self.store.drop_item(item.node)?;
+            if item.is_local_only() && !is_left && self.ctx.store.sent_of(item.node)?.is_none() {
+                self.ctx.store.set_local(item.node, None)?;
+                self.ctx.store.drop_item(item.node)?;
                 self.leave(item.node);
             } else {
                 // It is known from elsewhere, and is met again where it is now.
-                self.observe(&item, Some(LocalRow::Absent { at: self.now.wall }))?;
+                self.observe(&item, Some(LocalRow::Absent { at: self.ctx.now.wall }))?;
             }
             if is_left {
-                self.store.vanish(item.node, item.folder)?;
-                self.more = true;
+                self.ctx.store.vanish(item.node, item.folder)?;
+                self.ctx.more = true;
             }
         }
         self.places.clear();
@@ -36,24 +36,24 @@ impl Engine {
 
     /// What is in a directory that is missing is missing as well.
     pub(super) fn tell_vanished(&mut self, id: FolderId) -> Result<()> {
-        let Some(node) = self.store.next_vanished(id)? else { return Ok(()) };
-        if let Some(dir) = self.store.item(node)?
+        let Some(node) = self.ctx.store.next_vanished(id)? else { return Ok(()) };
+        if let Some(dir) = self.ctx.store.item(node)?
             && let Some(LocalRow::Covered { by, .. }) = dir.local
         {
             if !self.cover_children(&dir, by)? {
-                self.store.vanished_told(node)?;
+                self.ctx.store.vanished_told(node)?;
             }
-            self.more = true;
+            self.ctx.more = true;
             return Ok(());
         }
-        let children = self.store.seated_children(node, None, ROWS_PER_STEP)?;
+        let children = self.ctx.store.seated_children(node, None, ROWS_PER_STEP)?;
         for child in &children {
             self.missing(child)?;
         }
         if children.len() < ROWS_PER_STEP as usize {
-            self.store.vanished_told(node)?;
+            self.ctx.store.vanished_told(node)?;
         }
-        self.more = true;
+        self.ctx.more = true;
         Ok(())
     }
 }

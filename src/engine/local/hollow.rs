@@ -10,16 +10,16 @@ impl Engine {
         let mut at = Some(dir);
         while let Some(dir) = at {
             let is_hollow = dir.is_local_only()
-                && self.store.sent_of(dir.node)?.is_none()
+                && self.ctx.store.sent_of(dir.node)?.is_none()
                 && !self.awaits_scan(&dir)?
                 && self.comes_into(&dir).is_none()
-                && self.store.seated_children(dir.node, None, 1)?.is_empty();
+                && self.ctx.store.seated_children(dir.node, None, 1)?.is_empty();
             if !is_hollow {
                 return Ok(());
             }
             let above = seat_of(&dir).map(|(parent, _)| parent);
             self.drop_found(&dir)?;
-            at = above.map(|parent| self.store.item(parent)).transpose()?.flatten();
+            at = above.map(|parent| self.ctx.store.item(parent)).transpose()?.flatten();
         }
         Ok(())
     }
@@ -29,7 +29,7 @@ impl Engine {
         let batch = self.folders.get(&dir.folder).and_then(|folder| folder.batch);
         let job = batch.and_then(|job| self.jobs.get(&job));
         let is_read = matches!(job, Some(Job::Scan { scan, .. }) if scan.node() == dir.node);
-        Ok(is_read || self.store.scan_wanted(dir.node)?)
+        Ok(is_read || self.ctx.store.scan_wanted(dir.node)?)
     }
 
     /// Whether a directory that only the disk has may yet turn out to hold nothing for the cloud: scans of it, or of the directories that
@@ -38,15 +38,15 @@ impl Engine {
         let mut todo = vec![dir.node];
         let mut hope = false;
         while let Some(node) = todo.pop() {
-            let Some(dir) = self.store.item(node)? else { continue };
-            if !dir.is_local_only() || !dir.id.is_folder() || self.store.scan_attempts(node)? > 0 {
+            let Some(dir) = self.ctx.store.item(node)? else { continue };
+            if !dir.is_local_only() || !dir.id.is_folder() || self.ctx.store.scan_attempts(node)? > 0 {
                 return Ok(false);
             }
             if self.awaits_scan(&dir)? {
                 hope = true;
                 continue;
             }
-            let held = self.store.seated_children(node, None, ROWS_PER_PAGE)?;
+            let held = self.ctx.store.seated_children(node, None, ROWS_PER_PAGE)?;
             if held.is_empty() {
                 return Ok(false);
             }

@@ -17,7 +17,7 @@ impl Engine {
         if kind == ItemKind::File && entry.links > 1 {
             return Ok(None);
         }
-        let found = self.store.missing_inode(folder, &entry.stamp)?.filter(|item| item.id.kind() == kind);
+        let found = self.ctx.store.missing_inode(folder, &entry.stamp)?.filter(|item| item.id.kind() == kind);
         let found = found.filter(|item| {
             // An inode that is used again has another content.
             kind == ItemKind::Folder
@@ -32,8 +32,8 @@ impl Engine {
     /// What the cloud has under the name of something new on disk, and the disk had not until now.
     pub(super) fn unplaced_here(&mut self, dir: &ItemRow, name: &Name) -> Result<Option<ItemRow>> {
         let text = name.to_text();
-        if let Some(node) = self.store.unplaced(dir.node, &text)? {
-            return self.store.item(node);
+        if let Some(node) = self.ctx.store.unplaced(dir.node, &text)? {
+            return self.ctx.store.item(node);
         }
         if !may_be_mapped(&text) {
             return Ok(None);
@@ -45,18 +45,18 @@ impl Engine {
         };
         let found = mapped.get(name).copied();
         self.mapped_names = Some((dir.node, mapped));
-        let found = found.map(|node| self.store.item(node)).transpose()?.flatten();
+        let found = found.map(|node| self.ctx.store.item(node)).transpose()?.flatten();
         Ok(found.filter(|item| item.remote.presence == Presence::Present && item.synced.is_none()))
     }
 
     /// What the disk would call the items of a remote folder that it has not, and whose names it cannot hold.
     fn mapped_names_in(&mut self, dir: NodeId) -> Result<BTreeMap<Name, NodeId>> {
         let unholdable =
-            self.store.unplaced_where(dir, ROWS_PER_STEP as usize, |name| Name::new(name.as_bytes()).is_err())?;
-        self.gone_through += unholdable.len();
+            self.ctx.store.unplaced_where(dir, ROWS_PER_STEP as usize, |name| Name::new(name.as_bytes()).is_err())?;
+        self.ctx.gone_through += unholdable.len();
         let mut names = BTreeMap::new();
         for node in unholdable {
-            if let Some(item) = self.store.item(node)? {
+            if let Some(item) = self.ctx.store.item(node)? {
                 names.insert(name_on_disk(&item).name().clone(), node);
             }
         }
@@ -66,8 +66,10 @@ impl Engine {
     /// A new file whose first upload is under way and that is no longer where it was when that began. The answer names the old place, and
     /// from there it moves in the cloud as well.
     fn moved_while_it_goes_up(&self, folder: FolderId, entry: &LocalEntry) -> Result<Option<ItemRow>> {
-        for node in self.store.sent_nodes(folder)? {
-            let (Some(sent), Some(item)) = (self.store.sent_of(node)?, self.store.item(node)?) else { continue };
+        for node in self.ctx.store.sent_nodes(folder)? {
+            let (Some(sent), Some(item)) = (self.ctx.store.sent_of(node)?, self.ctx.store.item(node)?) else {
+                continue;
+            };
             let is_gone = item.is_local_only() && matches!(item.local, Some(LocalRow::Absent { .. }));
             if let Write::Upload { stamp, .. } = sent.write
                 && is_gone
@@ -92,7 +94,7 @@ impl Engine {
             && here.is_some()
             && here == there
             && !self.schedule.is_busy(ours.node)
-            && self.store.sent_of(ours.node)?.is_none();
+            && self.ctx.store.sent_of(ours.node)?.is_none();
         if !is_met {
             return Ok(false);
         }
@@ -100,7 +102,7 @@ impl Engine {
         self.drop_found(ours)?;
         self.observe(theirs, local)?;
         if theirs.id.is_folder() {
-            self.store.want_scan(theirs.node, theirs.folder, true, self.now.wall)?;
+            self.ctx.store.want_scan(theirs.node, theirs.folder, true, self.ctx.now.wall)?;
         }
         Ok(true)
     }
@@ -108,14 +110,14 @@ impl Engine {
     /// What is missing here was already met as something new elsewhere.
     pub(in crate::engine) fn found_elsewhere(&self, item: &ItemRow) -> Result<Option<ItemRow>> {
         let Some(stamp) = item.disk_stamp().filter(|stamp| stamp.ino != 0) else { return Ok(None) };
-        if item.is_local_only() && (item.id.is_folder() || self.store.sent_of(item.node)?.is_none()) {
+        if item.is_local_only() && (item.id.is_folder() || self.ctx.store.sent_of(item.node)?.is_none()) {
             // Nobody but the disk knows it: under its new name it is the same.
             return Ok(None);
         }
-        let Some(found) = self.store.new_inode(item.folder, &stamp)? else { return Ok(None) };
+        let Some(found) = self.ctx.store.new_inode(item.folder, &stamp)? else { return Ok(None) };
         let is_same = found.id.kind() == item.id.kind()
             && found.is_local_only()
-            && self.store.sent_of(found.node)?.is_none()
+            && self.ctx.store.sent_of(found.node)?.is_none()
             && (item.id.is_folder() || found.disk_stamp().is_some_and(|theirs| theirs.same_content(&stamp)));
         Ok(is_same.then_some(found))
     }

@@ -19,7 +19,7 @@ enum AtHome {
 impl Engine {
     /// Whether nobody sits in a directory any more. If somebody does, waits for him to go.
     pub(in crate::engine) fn is_vacated(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
-        if let Some(comes) = self.comes_into(item).map(|comes| self.store.item(comes)).transpose()?.flatten() {
+        if let Some(comes) = self.comes_into(item).map(|comes| self.ctx.store.item(comes)).transpose()?.flatten() {
             // Whatever is to become of it there, it must find its directory in the books.
             self.await_node(work, &comes)?;
             return Ok(false);
@@ -34,7 +34,7 @@ impl Engine {
                 }
             }
         } else {
-            self.store.seated_in(item.node)?.map(|child| self.store.item(child)).transpose()?.flatten()
+            self.ctx.store.seated_in(item.node)?.map(|child| self.ctx.store.item(child)).transpose()?.flatten()
         };
         let Some(child) = child else { return Ok(true) };
         let stays = child.is_local_only() || matches!(self.plan_of(&child), Action::Revive | Action::MoveRemote { .. });
@@ -47,10 +47,10 @@ impl Engine {
             }
             return Ok(false);
         }
-        if self.store.work(child.node)?.is_none() {
+        if self.ctx.store.work(child.node)?.is_none() {
             // One that believes to be where it should be, in a folder that is gone, is asked about.
             let ask = if self.plan_of(&child) == Action::Settle { Ask::State } else { Ask::Nothing };
-            self.store.mark(child.node, child.folder, Lane::Bulk, ask, None, self.now.wall)?;
+            self.ctx.store.mark(child.node, child.folder, Lane::Bulk, ask, None, self.ctx.now.wall)?;
         }
         self.await_node(work, &child)?;
         Ok(false)
@@ -62,12 +62,12 @@ impl Engine {
         let is_stray = |engine: &Self, child: &ItemRow| {
             child.is_local_only() || matches!(engine.plan_of(child), Action::MoveRemote { .. })
         };
-        if let Some(agreed) = self.store.agreed_in(dir.node)?
+        if let Some(agreed) = self.ctx.store.agreed_in(dir.node)?
             && !is_stray(self, &agreed)
         {
             return Ok(AtHome::Somebody(Box::new(agreed)));
         }
-        let children = self.store.seated_children(dir.node, None, ROWS_PER_STEP)?;
+        let children = self.ctx.store.seated_children(dir.node, None, ROWS_PER_STEP)?;
         let at_home = children.iter().find(|child| !is_stray(self, child));
         if let Some(at_home) = at_home {
             return Ok(AtHome::Somebody(Box::new(at_home.clone())));
@@ -88,8 +88,8 @@ impl Engine {
         }
         let mut at = item.remote.parent;
         for _ in 0..ABOVE_MOST {
-            let Some(above) = at.map(|node| self.store.item(node)).transpose()?.flatten() else { return Ok(false) };
-            if above.remote.presence == Presence::Absent && !self.store.sweep_left(item.folder)? {
+            let Some(above) = at.map(|node| self.ctx.store.item(node)).transpose()?.flatten() else { return Ok(false) };
+            if above.remote.presence == Presence::Absent && !self.ctx.store.sweep_left(item.folder)? {
                 return Ok(item.remote.presence == Presence::Absent);
             }
             at = above.remote.parent;
@@ -104,9 +104,10 @@ impl Engine {
         }
         let mut at = item.remote.parent;
         for _ in 0..ABOVE_MOST {
-            let Some(above) = at.map(|node| self.store.item(node)).transpose()?.flatten() else { return Ok(false) };
+            let Some(above) = at.map(|node| self.ctx.store.item(node)).transpose()?.flatten() else { return Ok(false) };
             let is_asked = self.questions.expected(above.node).is_some_and(|expected| expected.gone)
                 && self
+                    .ctx
                     .store
                     .work(above.node)?
                     .is_some_and(|work| work.mark.is_some() && work.state == WorkState::Ready);
@@ -114,7 +115,7 @@ impl Engine {
                 self.await_node(work, &above)?;
                 return Ok(true);
             }
-            if above.remote.presence == Presence::Absent && self.store.sweep_left(item.folder)? {
+            if above.remote.presence == Presence::Absent && self.ctx.store.sweep_left(item.folder)? {
                 self.await_sweep(item);
                 return Ok(true);
             }
@@ -129,9 +130,9 @@ impl Engine {
             return Ok(true);
         }
         for _ in 0..ITEMS_PER_STEP {
-            let Some(child) = self.store.seated_in(item.node)? else { return Ok(true) };
-            let Some(child) = self.store.item(child)? else { return Ok(true) };
-            self.gone_through += 1;
+            let Some(child) = self.ctx.store.seated_in(item.node)? else { return Ok(true) };
+            let Some(child) = self.ctx.store.item(child)? else { return Ok(true) };
+            self.ctx.gone_through += 1;
             if self.policy(item.folder).sends() {
                 self.missing(&child)?;
             } else {

@@ -46,8 +46,8 @@ impl Engine {
             if refused > REFUSED_MOST || put_back.len() > STAGED_MOST {
                 break;
             }
-            if self.rows_left() == 0 {
-                self.more = true;
+            if self.ctx.rows_left() == 0 {
+                self.ctx.more = true;
                 break;
             }
         }
@@ -65,7 +65,7 @@ impl Engine {
     }
 
     fn next_call(&mut self, id: AccountId, kind: CallKind) -> Option<Waiting> {
-        let now = self.now.mono;
+        let now = self.ctx.now.mono;
         let account = self.accounts.get_mut(&id)?;
         let room = match kind {
             CallKind::Fetch | CallKind::Upload => self.slots.may_transfer(id, account.settings.transfers),
@@ -86,7 +86,7 @@ impl Engine {
         if self.schedule.phase(node) != Some(Phase::AwaitCall) {
             return Ok(true);
         }
-        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+        let (Some(work), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else {
             self.leave(node);
             return Ok(true);
         };
@@ -108,9 +108,9 @@ impl Engine {
             };
             self.spend_call(id, share)?;
             self.schedule.set_phase(node, Phase::Busy);
-            let asked = self.store.generation();
+            let asked = self.ctx.store.generation();
             self.questions.look_begins(node, asked);
-            self.outbox.push(Effect::Cloud { job, account: id, task: Task::Look(item.id) });
+            self.ctx.out.push(Effect::Cloud { job, account: id, task: Task::Look(item.id) });
             return Ok(true);
         }
         let action = self.plan_of(&item);
@@ -148,7 +148,7 @@ impl Engine {
             hash: content.hash,
             modified: content.modified,
         };
-        self.outbox.push(Effect::Cloud { job, account: id, task: Task::Fetch(work.folder, Box::new(order)) });
+        self.ctx.out.push(Effect::Cloud { job, account: id, task: Task::Fetch(work.folder, Box::new(order)) });
         Ok(true)
     }
 
@@ -164,14 +164,15 @@ impl Engine {
             Err(error) => return self.call_failed(account, node, &error),
         };
         self.account_worked(account);
-        let (Some(work), Some(item), Some(asked)) = (self.store.work(node)?, self.store.item(node)?, asked) else {
+        let (Some(work), Some(item), Some(asked)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?, asked)
+        else {
             self.leave(node);
             return Ok(());
         };
         self.schedule.unqueue(node);
         match state {
             ItemState::Active(found) => self.found_active(&item, &work, &found, asked)?,
-            _ if self.questions.is_overtaken(node, asked) => self.store.want_look(node)?,
+            _ if self.questions.is_overtaken(node, asked) => self.ctx.store.want_look(node)?,
             ItemState::Trashed => {
                 self.found_trashed(&item)?;
                 self.found_gone(&item, &work, asked)?;
@@ -188,7 +189,7 @@ impl Engine {
             ItemState::NotFound => {
                 // Hidden, or gone: a listing of its folder that was asked for since tells.
                 let Some(parent) = item.remote.parent else { return Ok(()) };
-                if self.store.listing_attempts(parent)? > 0 {
+                if self.ctx.store.listing_attempts(parent)? > 0 {
                     let text = "the cloud no longer shows the item, and does not let us list its folder";
                     return self.item_failed(node, HIDDEN, text, Some(HIDDEN_RETRIED_EVERY));
                 }
@@ -211,13 +212,13 @@ impl Engine {
             return Ok(());
         }
         self.questions.settle(was.node);
-        let Some(item) = self.store.item(was.node)? else { return Ok(()) };
+        let Some(item) = self.ctx.store.item(was.node)? else { return Ok(()) };
         let is_there = item.remote.presence == Presence::Present;
         if was.id.is_folder() && is_there && (was_hidden || was_away && was.remote.presence == Presence::Present) {
             // Of what happened in it while it was hidden or away, the stream told us nothing.
-            self.store.want_listing_now(was.node, was.folder)?;
-            self.store.want_sweep(was.node, was.folder, Presence::Present)?;
-            self.more = true;
+            self.ctx.store.want_listing_now(was.node, was.folder)?;
+            self.ctx.store.want_sweep(was.node, was.folder, Presence::Present)?;
+            self.ctx.more = true;
         }
         let is_met = self.questions.expected(was.node).is_none_or(|expected| expected.is_met_by(Some(&item.remote)));
         let is_news = item.remote.content != was.remote.content
@@ -226,7 +227,7 @@ impl Engine {
             || item.remote.presence != was.remote.presence;
         if is_met || is_news || !self.asks_again(was.node)? {
             self.questions.forget_expected(was.node);
-            self.store.looked(was.node, asked)?;
+            self.ctx.store.looked(was.node, asked)?;
         }
         Ok(())
     }
@@ -237,23 +238,23 @@ impl Engine {
         let is_met = self.questions.expected(item.node).is_none_or(|expected| expected.is_met_by(None));
         if is_met || !self.asks_again(item.node)? {
             self.questions.forget_expected(item.node);
-            self.store.looked(item.node, asked)?;
+            self.ctx.store.looked(item.node, asked)?;
         }
         Ok(())
     }
 
     /// Whether the folder that held an item is gone, as observed.
     fn is_below_gone(&self, item: &ItemRow) -> Result<bool> {
-        let above = item.remote.parent.map(|parent| self.store.item(parent)).transpose()?.flatten();
+        let above = item.remote.parent.map(|parent| self.ctx.store.item(parent)).transpose()?.flatten();
         Ok(above.is_none_or(|above| above.remote.presence == Presence::Absent))
     }
 
     /// An item of the working set is considered anew, if nothing is under way for it.
     pub(in crate::engine) fn wake_item(&mut self, node: NodeId) -> Result<()> {
         if !self.schedule.is_busy(node)
-            && let Some(work) = self.store.work(node)?
+            && let Some(work) = self.ctx.store.work(node)?
         {
-            self.store.unwait(node)?;
+            self.ctx.store.unwait(node)?;
             self.schedule.unqueue(node);
             self.schedule.make_ready(node, work.lane);
         }
@@ -277,7 +278,7 @@ impl Engine {
                 if let Some(folder) = self.folders.get_mut(&id) {
                     folder.staged.insert(node, (staged, content));
                 }
-                if self.store.work(node)?.is_none() {
+                if self.ctx.store.work(node)?.is_none() {
                     // It came too late: nobody waits for it.
                     self.drop_staged(id, node);
                 }
@@ -323,7 +324,7 @@ impl Engine {
             ProviderErrorKind::NotFound => {
                 // The item or the version is gone, or it is hidden: ask for its state.
                 self.schedule.unqueue(node);
-                self.store.want_look(node)?;
+                self.ctx.store.want_look(node)?;
                 let text = "the cloud does not find the version that it announced; the item is looked at";
                 return self.item_failed(node, "version_gone", text, None);
             }
@@ -342,7 +343,7 @@ impl Engine {
     pub(in crate::engine) fn drop_staged(&mut self, id: FolderId, node: NodeId) {
         let dropped = self.folders.get_mut(&id).and_then(|folder| folder.staged.remove(&node));
         if let Some((staged, _)) = dropped {
-            self.outbox.push(Effect::DropStaged(id, staged));
+            self.ctx.out.push(Effect::DropStaged(id, staged));
         }
     }
 }

@@ -14,10 +14,10 @@ impl Engine {
 
     /// An item waits until another one has moved on.
     pub(in crate::engine) fn await_node(&mut self, work: &WorkRow, other: &ItemRow) -> Result<()> {
-        match self.store.work(other.node)?.map(|theirs| theirs.state) {
+        match self.ctx.store.work(other.node)?.map(|theirs| theirs.state) {
             None => {
                 // Nothing was to be done there, as far as we knew; its plan is made again.
-                self.store.mark(other.node, other.folder, work.lane, Ask::Nothing, None, self.now.wall)?;
+                self.ctx.store.mark(other.node, other.folder, work.lane, Ask::Nothing, None, self.ctx.now.wall)?;
             }
             Some(WorkState::Ready) => {}
             Some(WorkState::Waiting) => {
@@ -27,7 +27,7 @@ impl Engine {
             }
             Some(WorkState::Held) => {
                 // It is held with what it waits for; the decision frees both.
-                self.store.hold_work(work.node)?;
+                self.ctx.store.hold_work(work.node)?;
                 self.rest(work.node);
                 return Ok(());
             }
@@ -43,7 +43,7 @@ impl Engine {
             return Ok(());
         }
         for node in circle {
-            let (Some(theirs), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else { continue };
+            let (Some(theirs), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else { continue };
             let waits = match theirs.state {
                 WorkState::Ready => true,
                 WorkState::Waiting => theirs.problem.as_ref().is_some_and(|(code, _)| code == WAITS),
@@ -52,7 +52,7 @@ impl Engine {
             // Once is enough: what still waits when it stands aside waits for something else than its place.
             let stands_aside = is_aside_name(&item.remote.name);
             if waits && !stands_aside && matches!(self.plan_of(&item), Action::MoveRemote { .. }) {
-                self.store.unwait(node)?;
+                self.ctx.store.unwait(node)?;
                 self.schedule.step_aside_remotely(node);
                 return Ok(());
             }
@@ -66,8 +66,8 @@ impl Engine {
 
     /// An item is tried again later, by itself and not for a failure of its own.
     pub(in crate::engine) fn put_off(&mut self, work: &WorkRow, wait: Duration, code: &str, text: &str) -> Result<()> {
-        let due = self.now.wall.plus_ms(millis(wait) as i64);
-        self.store.put_off(work.node, due, work.attempts, Some((code, text)))?;
+        let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
+        self.ctx.store.put_off(work.node, due, work.attempts, Some((code, text)))?;
         self.rest(work.node);
         Ok(())
     }
@@ -80,18 +80,18 @@ impl Engine {
         text: &str,
         asked: Option<Duration>,
     ) -> Result<()> {
-        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+        let (Some(work), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else {
             self.leave(node);
             return Ok(());
         };
         let attempts = work.attempts + 1;
-        let wait = backoff(attempts.min(ATTEMPTS_COUNTED), asked, self.chance.next());
-        let due = self.now.wall.plus_ms(millis(wait) as i64);
-        self.store.put_off(node, due, attempts, Some((code, text)))?;
+        let wait = backoff(attempts.min(ATTEMPTS_COUNTED), asked, self.ctx.chance.next());
+        let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
+        self.ctx.store.put_off(node, due, attempts, Some((code, text)))?;
         let path = self.shown_path(&item)?;
         self.problem_happened(&item, &work, &path, code, text)?;
         let (folder, code, text) = (item.folder, code.to_owned(), text.to_owned());
-        self.notice(Notice::Problem { folder, path, code, text });
+        self.ctx.notice(Notice::Problem { folder, path, code, text });
         self.rest(node);
         Ok(())
     }

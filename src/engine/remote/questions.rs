@@ -42,6 +42,8 @@ pub(in crate::engine) struct Listing {
 struct Listed {
     folder: FolderId,
     number: u64,
+    /// For whom it is made: news that concerns the folder makes a listing of bulk work its own.
+    lane: Lane,
     /// When its first page was asked for.
     asked: Option<(Generation, Wall)>,
     shown: Shown,
@@ -81,8 +83,8 @@ pub(in crate::engine) struct Questions {
     listings: VecDeque<Listing>,
     listed: BTreeMap<NodeId, Listed>,
     begun: u64,
-    /// The place in line of the last listing that was read from the database.
-    pub loaded: i64,
+    /// The place in line of the last listing of each lane that was read from the database.
+    loaded: [i64; 2],
     /// Items that were observed while a question was under way that had been asked before.
     observed: BTreeMap<NodeId, Generation>,
     /// Items that we do not know and that events named while a listing was under way, with the version that they named.
@@ -263,15 +265,22 @@ impl Questions {
         self.waiting.remove(&dir).unwrap_or_default()
     }
 
-    /// Puts a listing in line, if the folder is not being listed.
+    /// Puts a listing in line. One that is there already, or under way, comes forward if it is news now.
     pub fn enqueue(&mut self, node: NodeId, folder: FolderId, lane: Lane) {
-        if self.listed.contains_key(&node) {
+        if let Some(listed) = self.listed.get_mut(&node) {
+            if (listed.lane, lane) == (Lane::Bulk, Lane::News) {
+                listed.lane = Lane::News;
+                let at = self.listings.iter().position(|listing| listing.node == node);
+                if let Some(listing) = at.and_then(|at| self.listings.remove(at)) {
+                    self.listings.push_front(Listing { lane: Lane::News, ..listing });
+                }
+            }
             return;
         }
         self.begun += 1;
         let number = self.begun;
         let shown = Shown { ids: Some(BTreeSet::new()), count: 0 };
-        self.listed.insert(node, Listed { folder, number, asked: None, shown });
+        self.listed.insert(node, Listed { folder, number, lane, asked: None, shown });
         let listing = Listing { node, folder, number, lane, page: None };
         match lane {
             Lane::News => self.listings.push_front(listing),
@@ -279,9 +288,20 @@ impl Questions {
         }
     }
 
-    /// Whether any listing is in line.
-    pub fn is_idle(&self) -> bool {
-        self.listings.is_empty()
+    /// After which place in line listings of a lane are read from the database; nothing while there are some in line.
+    pub fn to_load(&self, lane: Lane) -> Option<i64> {
+        let is_idle = self.listings.iter().all(|listing| listing.lane != lane);
+        is_idle.then_some(self.loaded[lane as usize])
+    }
+
+    /// A listing was read from the database.
+    pub fn note_loaded(&mut self, lane: Lane, pos: i64) {
+        self.loaded[lane as usize] = pos;
+    }
+
+    /// All listings are read from the database again.
+    pub fn reload(&mut self) {
+        self.loaded = [0; 2];
     }
 
     /// The next listing that is still wanted.
@@ -330,7 +350,8 @@ impl Questions {
 
     /// The next page of a listing is to be asked for.
     pub fn read_on(&mut self, listing: &Listing, page: PageToken) {
-        self.listings.push_front(Listing { page: Some(page), ..listing.clone() });
+        let lane = self.listed.get(&listing.node).map_or(listing.lane, |listed| listed.lane);
+        self.listings.push_front(Listing { page: Some(page), lane, ..listing.clone() });
     }
 
     /// A listing came to its end.
@@ -345,14 +366,14 @@ impl Questions {
     pub fn drop_listing(&mut self, node: NodeId) {
         self.listed.remove(&node);
         self.listings.retain(|listing| listing.node != node);
-        self.loaded = 0;
+        self.reload();
     }
 
     /// No folder of a watched folder is listed any more.
     pub fn drop_listings_of(&mut self, folder: FolderId) {
         self.listed.retain(|_, listed| listed.folder != folder);
         self.listings.retain(|listing| listing.folder != folder);
-        self.loaded = 0;
+        self.reload();
     }
 
     /// All questions are forgotten, but for looks under way: their answers will come.
@@ -360,7 +381,7 @@ impl Questions {
         self.listings.clear();
         self.listed.clear();
         self.waiting.clear();
-        self.loaded = 0;
+        self.reload();
     }
 
     /// An item is no more.
@@ -432,5 +453,23 @@ mod tests {
         questions.note_unknown(&id, None, at(5), false);
         assert!(questions.was_named(&id, at(4)));
         assert!(!questions.was_named(&id, at(4)), "once");
+    }
+
+    #[test]
+    fn a_listing_of_bulk_work_comes_forward_when_news_asks_for_it() {
+        let mut questions = Questions::default();
+        let other = NodeId(4);
+        questions.enqueue(other, WATCHED, Lane::Bulk);
+        questions.enqueue(DIR, WATCHED, Lane::Bulk);
+        assert_eq!(questions.to_load(Lane::Bulk), None);
+        assert_eq!(questions.to_load(Lane::News), Some(0), "bulk in line does not keep news out");
+        questions.enqueue(DIR, WATCHED, Lane::News);
+        let first = questions.next().unwrap();
+        assert_eq!((first.node, first.lane), (DIR, Lane::News));
+        // What is under way for bulk work goes on for news.
+        let under_way = questions.next().unwrap();
+        questions.enqueue(other, WATCHED, Lane::News);
+        questions.read_on(&under_way, PageToken::new("2"));
+        assert_eq!(questions.next().unwrap().lane, Lane::News);
     }
 }

@@ -65,27 +65,27 @@ impl Engine {
     pub(in crate::engine) fn drive_verification(&mut self, id: FolderId) -> Result<()> {
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let is_idle = folder.row.scan_stage.is_none() && folder.row.root.is_some();
-        if !is_idle || self.now.mono < folder.verify_due || !self.folder_can_ask(id) {
+        if !is_idle || self.ctx.now.mono < folder.verify_due || !self.folder_can_ask(id) {
             return Ok(());
         }
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        folder.verify_due = self.now.mono + millis(LOOKED_EVERY);
+        folder.verify_due = self.ctx.now.mono + millis(LOOKED_EVERY);
         let per_day = self.accounts.get(&folder.account).and_then(|account| account.limits().per_day);
         let siblings = self.folders.values().filter(|other| Some(other.account) == self.account_of(id)).count() as u64;
         let per_day = per_day.map(|calls| calls / 10 / siblings.max(1));
-        let oldest = self.store.oldest_observed(id, SMALL as u32)?;
+        let oldest = self.ctx.store.oldest_observed(id, SMALL as u32)?;
         let Some((dir, _)) = oldest.first().copied() else { return Ok(()) };
-        let pace = Pace::of(self.store.count_observed(id)?, per_day);
+        let pace = Pace::of(self.ctx.store.count_observed(id)?, per_day);
         let seen: Vec<Wall> = oldest.into_iter().map(|(_, at)| at).collect();
-        let wait = if let Some(wait) = pace.can_wait(&seen, self.now.wall) {
+        let wait = if let Some(wait) = pace.can_wait(&seen, self.ctx.now.wall) {
             wait.min(pace.pause.max(HOUR_MS / SMALL))
         } else {
-            self.store.want_listing(dir, id)?;
-            self.more = true;
+            self.ctx.store.want_listing(dir, id)?;
+            self.ctx.more = true;
             pace.pause
         };
         if let Some(folder) = self.folders.get_mut(&id) {
-            folder.verify_due = self.now.mono + u64::try_from(wait).unwrap_or(0).max(millis(LOOKED_EVERY));
+            folder.verify_due = self.ctx.now.mono + u64::try_from(wait).unwrap_or(0).max(millis(LOOKED_EVERY));
         }
         Ok(())
     }
@@ -96,23 +96,23 @@ impl Engine {
 
     /// Everything that was seen before a moment is to be seen again.
     pub(in crate::engine) fn refresh(&mut self, id: FolderId, before: Wall) -> Result<usize> {
-        self.more = true;
-        self.store.want_listings_older(id, before)
+        self.ctx.more = true;
+        self.ctx.store.want_listings_older(id, before)
     }
 
     /// An event could not be understood: what it meant is found by comparing the folder, which is being verified until that ended.
     pub(in crate::engine) fn doubt(&mut self, id: FolderId) -> Result<()> {
-        let mark = self.store.generation();
+        let mark = self.ctx.store.generation();
         if let Some(folder) = self.folders.get_mut(&id).filter(|folder| folder.row.root.is_some()) {
             folder.change(|row| row.doubt = Some(mark));
-            self.more = true;
+            self.ctx.more = true;
         }
         Ok(())
     }
 
     /// Compares a folder of which an event could not be understood; not more often than every few minutes.
     pub(in crate::engine) fn drive_doubt(&mut self, id: FolderId) -> Result<()> {
-        let now = self.now.wall;
+        let now = self.ctx.now.wall;
         let Some(folder) = self.folders.get(&id) else { return Ok(()) };
         let is_due = folder.row.doubt.is_some()
             && folder.row.scan_stage.is_none()

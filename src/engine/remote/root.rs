@@ -68,7 +68,7 @@ impl Engine {
         let by_path = root.is_some_and(|root| paths.into_iter().flatten().any(|path| below(path, root).is_some()));
         let is_root = item.is_some() && folder.root_item.as_ref() == item;
         let is_above = match item {
-            Some(item) if !is_root => self.store.folders_below(account, item)?.contains(&id),
+            Some(item) if !is_root => self.ctx.store.folders_below(account, item)?.contains(&id),
             _ => false,
         };
         if !(by_path || is_root || is_above) {
@@ -90,13 +90,13 @@ impl Engine {
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let Some(root) = folder.row.root else { return Ok(()) };
         folder.remote.is_marked = true;
-        folder.remote.due = folder.remote.due.min(self.now.mono);
-        self.store.want_listing_now(root, id)
+        folder.remote.due = folder.remote.due.min(self.ctx.now.mono);
+        self.ctx.store.want_listing_now(root, id)
     }
 
     /// Looks at the watched folder itself, if that is due.
     pub(in crate::engine) fn drive_remote_root(&mut self, id: FolderId) -> Result<()> {
-        let now = self.now.mono;
+        let now = self.ctx.now.mono;
         let Some(folder) = self.folders.get(&id) else { return Ok(()) };
         let Some(account) = self.accounts.get(&folder.account) else { return Ok(()) };
         let is_brisk = account.settings.poll_max.is_some_and(|most| most < CEILING);
@@ -126,7 +126,7 @@ impl Engine {
             folder.remote.is_marked = false;
             folder.remote.is_asked = true;
         }
-        self.outbox.push(Effect::Cloud { job, account, task: Task::Look(item) });
+        self.ctx.out.push(Effect::Cloud { job, account, task: Task::Look(item) });
         Ok(())
     }
 
@@ -143,7 +143,7 @@ impl Engine {
             Ok(ItemState::Active(found)) => {
                 self.account_worked(account);
                 let root = self.folders.get(&id).and_then(|folder| folder.row.root);
-                let known = root.map(|root| self.store.item(root)).transpose()?.flatten();
+                let known = root.map(|root| self.ctx.store.item(root)).transpose()?.flatten();
                 if let Some(known) = known {
                     self.learn_root(&known, &found)?;
                 }
@@ -159,7 +159,7 @@ impl Engine {
             }
             Err(error) => {
                 folder.remote.is_marked = true;
-                folder.remote.due = self.now.mono + millis(Duration::from_secs(1));
+                folder.remote.due = self.ctx.now.mono + millis(Duration::from_secs(1));
                 self.account_failed(account, &error);
                 return Ok(());
             }
@@ -171,8 +171,8 @@ impl Engine {
 
     /// The watched folder is not there, or not for us: nothing in it is believed to be gone for that.
     pub(in crate::engine) fn root_is_gone(&mut self, id: FolderId, cause: String) {
-        let chance = self.chance.next();
-        let now = self.now.mono;
+        let chance = self.ctx.chance.next();
+        let now = self.ctx.now.mono;
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.remote.is_gone = true;
         folder.remote.is_marked = true;

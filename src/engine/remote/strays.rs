@@ -62,14 +62,14 @@ impl Engine {
         if !self.may_call(id, Share::News) {
             return Ok(());
         }
-        let asked = self.store.generation();
+        let asked = self.ctx.store.generation();
         let Some(job) = self.start(Job::Stray { account: id, asked })? else { return Ok(()) };
         self.spend_call(id, Share::News)?;
         if let Some(account) = self.accounts.get_mut(&id) {
             account.strays.waiting.pop_front();
             account.strays.asked = Some(item.clone());
         }
-        self.outbox.push(Effect::Cloud { job, account: id, task: Task::Look(item) });
+        self.ctx.out.push(Effect::Cloud { job, account: id, task: Task::Look(item) });
         Ok(())
     }
 
@@ -111,7 +111,7 @@ impl Engine {
     /// What cannot be seen may lie above a watched folder of which we do not know what lies above it.
     fn doubt_roots(&mut self, account: AccountId) -> Result<()> {
         for id in self.folders_of(account) {
-            let is_known = self.store.has_above(id)?;
+            let is_known = self.ctx.store.has_above(id)?;
             if !is_known && self.folders.get(&id).is_some_and(|folder| !folder.watches_top) {
                 self.check_remote_root(id)?;
             }

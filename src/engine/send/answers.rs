@@ -15,14 +15,14 @@ impl Engine {
         result: std::result::Result<Box<Uploaded>, UploadFailure>,
     ) -> Result<()> {
         self.schedule.unqueue(node);
-        let Some(sent) = self.store.sent_of(node)? else { return self.reconsider(node) };
+        let Some(sent) = self.ctx.store.sent_of(node)? else { return self.reconsider(node) };
         let (done, miss) = match result {
             Ok(done) => (done, None),
             Err(UploadFailure::ChangedAfter(done, miss)) => (done, Some(miss)),
             Err(UploadFailure::Provider(error)) => return self.write_failed(account, &sent, &error),
             Err(UploadFailure::Local(miss)) => {
-                self.store.drop_sent(node)?;
-                let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+                self.ctx.store.drop_sent(node)?;
+                let (Some(work), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else {
                     self.leave(node);
                     return Ok(());
                 };
@@ -31,7 +31,7 @@ impl Engine {
         };
         self.wrote(account, &sent, &done.item, Some((done.sha256, done.stamp)))?;
         if miss.is_some()
-            && let Some(item) = self.store.item(node)?
+            && let Some(item) = self.ctx.store.item(node)?
         {
             self.rescan_around(&item)?;
         }
@@ -46,7 +46,7 @@ impl Engine {
         result: std::result::Result<Box<RemoteItem>, ProviderError>,
     ) -> Result<()> {
         self.schedule.unqueue(node);
-        let Some(sent) = self.store.sent_of(node)? else { return self.reconsider(node) };
+        let Some(sent) = self.ctx.store.sent_of(node)? else { return self.reconsider(node) };
         match result {
             Ok(item) => self.wrote(account, &sent, &item, None),
             Err(error) => self.write_failed(account, &sent, &error),
@@ -61,17 +61,17 @@ impl Engine {
         result: std::result::Result<(), ProviderError>,
     ) -> Result<()> {
         self.schedule.unqueue(node);
-        let Some(sent) = self.store.sent_of(node)? else { return self.reconsider(node) };
+        let Some(sent) = self.ctx.store.sent_of(node)? else { return self.reconsider(node) };
         if let Err(error) = result {
             return self.write_failed(account, &sent, &error);
         }
         self.account_worked(account);
-        self.store.drop_sent(node)?;
-        let Some(item) = self.store.item(node)? else {
+        self.ctx.store.drop_sent(node)?;
+        let Some(item) = self.ctx.store.item(node)? else {
             self.leave(node);
             return Ok(());
         };
-        self.store.expect_echo(item.folder, &item.id, ECHO_GONE, self.now.wall)?;
+        self.ctx.store.expect_echo(item.folder, &item.id, ECHO_GONE, self.ctx.now.wall)?;
         self.schedule.set_trash(node, None);
         self.count_trashed(&item)?;
         self.sent_done(&item, "trashed in the cloud")?;
@@ -85,17 +85,17 @@ impl Engine {
     /// What we deleted in the cloud, and nobody was asked about, counts towards the next question.
     fn count_trashed(&mut self, item: &ItemRow) -> Result<()> {
         let files = if item.id.is_folder() {
-            self.store.unapproved_below(item.node)?
+            self.ctx.store.unapproved_below(item.node)?
         } else {
-            u64::from(!self.store.work(item.node)?.is_some_and(|work| work.approved))
+            u64::from(!self.ctx.store.work(item.node)?.is_some_and(|work| work.approved))
         };
-        self.store.count_deletions(item.folder, files, self.now.wall)
+        self.ctx.store.count_deletions(item.folder, files, self.ctx.now.wall)
     }
 
     /// A look finds in the trash what we had sent there without hearing of it.
     pub(in crate::engine) fn found_trashed(&mut self, item: &ItemRow) -> Result<()> {
-        if self.store.sent_of(item.node)?.is_some_and(|sent| sent.write == Write::Trash) {
-            self.store.drop_sent(item.node)?;
+        if self.ctx.store.sent_of(item.node)?.is_some_and(|sent| sent.write == Write::Trash) {
+            self.ctx.store.drop_sent(item.node)?;
             self.count_trashed(item)?;
         }
         Ok(())
@@ -104,7 +104,7 @@ impl Engine {
     /// The stream tells that something went into the trash. If we had sent it there without hearing of it, that was it, though somebody may
     /// have it back by the time it is looked at.
     pub(in crate::engine) fn told_trashed(&mut self, node: NodeId) -> Result<()> {
-        match (self.store.sent_of(node)?, self.store.item(node)?) {
+        match (self.ctx.store.sent_of(node)?, self.ctx.store.item(node)?) {
             (Some(sent), Some(item)) if sent.unsure => self.found_trashed(&item),
             _ => Ok(()),
         }
@@ -120,22 +120,22 @@ impl Engine {
     ) -> Result<()> {
         self.account_worked(account);
         let node = sent.node;
-        self.store.drop_sent(node)?;
-        let Some(item) = self.store.item(node)? else {
+        self.ctx.store.drop_sent(node)?;
+        let Some(item) = self.ctx.store.item(node)? else {
             self.leave(node);
             return Ok(());
         };
-        let known = self.store.item_by_id(item.folder, &made.id)?;
+        let known = self.ctx.store.item_by_id(item.folder, &made.id)?;
         let told =
             known.is_some_and(|known| known.remote.sequence == made.sequence && known.remote.content == made.content);
         if item.id != made.id {
-            if let Some(other) = self.store.item_by_id(item.folder, &made.id)? {
+            if let Some(other) = self.ctx.store.item_by_id(item.folder, &made.id)? {
                 if !self.is_bare(&other)? {
                     return self.known_twice(&item, &other, (sent, made), content);
                 }
                 self.drop_bare(&other)?;
             }
-            self.store.set_id(node, &made.id)?;
+            self.ctx.store.set_id(node, &made.id)?;
             if !item.is_local_only() {
                 // It was met as somebody else's under its name, which has left that name: what is known of that one is not true of ours.
                 let unknown = RemoteRow {
@@ -145,7 +145,7 @@ impl Engine {
                     sequence: None,
                     ..item.remote.clone()
                 };
-                self.store.set_remote(node, &unknown)?;
+                self.ctx.store.set_remote(node, &unknown)?;
                 if let Some(parent) = item.remote.parent {
                     self.list_anew(parent, item.folder)?;
                 }
@@ -159,11 +159,11 @@ impl Engine {
             && (named.as_ref().is_some_and(|named| named.version.as_ref() == version) || expected.as_ref() == version);
         if is_named {
             // An event told of this very write before the answer came: it is an echo, and what it marked is answered.
-            let now = self.store.generation();
-            self.store.looked(node, now)?;
+            let now = self.ctx.store.generation();
+            self.ctx.store.looked(node, now)?;
             self.questions.forget_expected(node);
             let own = crate::report::EventCounts { own: 1, ..Default::default() };
-            self.store.count_events(account, own)?;
+            self.ctx.store.count_events(account, own)?;
             if let Some(account) = self.accounts.get_mut(&account) {
                 account.row.counts.own += 1;
             }
@@ -173,9 +173,9 @@ impl Engine {
         }
         // An event that overtook the answer was recognised by the write that was under way.
         if !is_named && learned != crate::engine::learn::Learned::Stale && !(told && made.sequence.is_some()) {
-            self.store.expect_echo(item.folder, &made.id, &echo_of(made), self.now.wall)?;
+            self.ctx.store.expect_echo(item.folder, &made.id, &echo_of(made), self.ctx.now.wall)?;
         }
-        let Some(item) = self.store.item(node)? else {
+        let Some(item) = self.ctx.store.item(node)? else {
             self.leave(node);
             return Ok(());
         };
@@ -252,12 +252,12 @@ impl Engine {
         content: Option<(crate::id::Sha256, crate::tree::Stamp)>,
     ) -> Result<()> {
         self.learn(item.folder, made, Source::Own)?;
-        self.store.mark(other.node, other.folder, Lane::News, Ask::Nothing, None, self.now.wall)?;
-        if let Some(other) = self.store.item(other.node)?
+        self.ctx.store.mark(other.node, other.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
+        if let Some(other) = self.ctx.store.item(other.node)?
             && self.meet(item, &other)?
         {
             // A look at it overtook the answer, and it is where it was.
-            let Some(other) = self.store.item(other.node)? else { return Ok(()) };
+            let Some(other) = self.ctx.store.item(other.node)? else { return Ok(()) };
             return self.done_as_sent(&other, sent, made, content);
         }
         self.reconsider(item.node)
@@ -267,16 +267,16 @@ impl Engine {
     pub(in crate::engine) fn sent_done(&mut self, item: &ItemRow, what: &'static str) -> Result<()> {
         self.schedule.note_done(item.node, what);
         let path = self.shown_path(item)?;
-        self.store.add_action(item.folder, &path, what, None, self.now.wall)?;
-        let took_ms = self.store.work(item.node)?.map_or(0, |work| self.now.wall.since(work.since).max(0));
+        self.ctx.store.add_action(item.folder, &path, what, None, self.ctx.now.wall)?;
+        let took_ms = self.ctx.store.work(item.node)?.map_or(0, |work| self.ctx.now.wall.since(work.since).max(0));
         let (folder, what) = (item.folder, what.to_owned());
-        self.notice(Notice::Outcome { folder, journal: None, what, path, from: None, took_ms });
+        self.ctx.notice(Notice::Outcome { folder, journal: None, what, path, from: None, took_ms });
         Ok(())
     }
 
     /// The plan of an item is made again, if there is anything to plan.
     pub(in crate::engine) fn reconsider(&mut self, node: NodeId) -> Result<()> {
-        match self.store.work(node)? {
+        match self.ctx.store.work(node)? {
             Some(work) => self.make_ready_again(&work),
             None => self.leave(node),
         }
@@ -291,13 +291,13 @@ impl Engine {
         error: &ProviderError,
     ) -> Result<()> {
         let node = sent.node;
-        let (Some(work), Some(item)) = (self.store.work(node)?, self.store.item(node)?) else {
+        let (Some(work), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else {
             self.leave(node);
             return Ok(());
         };
         match error.kind {
             ProviderErrorKind::Conflict => {
-                self.store.drop_sent(node)?;
+                self.ctx.store.drop_sent(node)?;
                 self.account_worked(account);
                 self.name_conflict(account, sent, &item, &work)
             }
@@ -314,7 +314,7 @@ impl Engine {
                 self.unsure(sent)
             }
             ProviderErrorKind::NotFound => {
-                self.store.drop_sent(node)?;
+                self.ctx.store.drop_sent(node)?;
                 // What it was to change, or the folder that was to hold it, is not there (for us): its own state is asked for.
                 let asked = match &sent.write {
                     Write::Upload { parent, .. } | Write::MakeFolder { parent, .. } => *parent,
@@ -329,12 +329,12 @@ impl Engine {
                 self.look_at(asked)
             }
             ProviderErrorKind::Corrupt => {
-                self.store.drop_sent(node)?;
+                self.ctx.store.drop_sent(node)?;
                 self.rescan_around(&item)?;
                 self.item_failed(node, "corrupt", &error.to_string(), error.retry_after)
             }
             _ => {
-                self.store.drop_sent(node)?;
+                self.ctx.store.drop_sent(node)?;
                 self.call_failed(account, node, error)
             }
         }
@@ -342,19 +342,19 @@ impl Engine {
 
     /// Whether a chunked upload was begun.
     fn has_session(&self, node: NodeId) -> Result<bool> {
-        Ok(self.store.sent_of(node)?.is_some_and(|sent| sent.session.is_some()))
+        Ok(self.ctx.store.sent_of(node)?.is_some_and(|sent| sent.session.is_some()))
     }
 
     /// Asks for an item's state; the watched folder's own is not asked for so.
     pub(in crate::engine) fn look_at(&mut self, node: NodeId) -> Result<()> {
-        let Some(item) = self.store.item(node)?.filter(|item| !item.is_local_only()) else { return Ok(()) };
+        let Some(item) = self.ctx.store.item(node)?.filter(|item| !item.is_local_only()) else { return Ok(()) };
         if self.folders.get(&item.folder).is_some_and(|folder| folder.row.root == Some(node)) {
             return self.check_remote_root(item.folder);
         }
-        match self.store.work(node)? {
+        match self.ctx.store.work(node)? {
             // One that waits for its turn after a failure keeps its waiting time.
-            Some(work) if work.attempts > 0 => self.store.want_look(node),
-            _ => self.store.mark(node, item.folder, Lane::News, Ask::State, None, self.now.wall),
+            Some(work) if work.attempts > 0 => self.ctx.store.want_look(node),
+            _ => self.ctx.store.mark(node, item.folder, Lane::News, Ask::State, None, self.ctx.now.wall),
         }
     }
 
@@ -372,14 +372,14 @@ impl Engine {
             | Write::Relocate { parent, name, .. } => (*parent, name.clone()),
             Write::Update { .. } | Write::Trash => {
                 // Another version than ours is there: it is looked at, and compared.
-                self.store.want_look(item.node)?;
+                self.ctx.store.want_look(item.node)?;
                 return self.wait_quietly(work, LISTING_AWAITED);
             }
         };
         let folds = self.accounts.get(&account).is_some_and(|account| account.capabilities.folds_case);
-        let other = self.store.remote_named(parent, &name.to_text(), folds)?.filter(|other| *other != item.node);
+        let other = self.ctx.store.remote_named(parent, &name.to_text(), folds)?.filter(|other| *other != item.node);
         let other = match other {
-            Some(other) => self.store.item(other)?,
+            Some(other) => self.ctx.store.item(other)?,
             None => None,
         };
         let Some(other) = other else {
@@ -388,16 +388,17 @@ impl Engine {
                 return self.step_aside(item, work);
             }
             // Somebody made it just now, or we did and did not hear of it.
-            if !self.store.listing_wanted(parent)? {
+            if !self.ctx.store.listing_wanted(parent)? {
                 self.list_anew(parent, item.folder)?;
             }
             if !item.is_local_only() {
-                self.store.want_look(item.node)?;
+                self.ctx.store.want_look(item.node)?;
             }
             let attempts = work.attempts + 1;
-            let wait = crate::events::interval::backoff(attempts.min(6), None, self.chance.next()).max(LISTING_AWAITED);
-            let due = self.now.wall.plus_ms(crate::engine::millis(wait) as i64);
-            self.store.put_off(
+            let wait =
+                crate::events::interval::backoff(attempts.min(6), None, self.ctx.chance.next()).max(LISTING_AWAITED);
+            let due = self.ctx.now.wall.plus_ms(crate::engine::millis(wait) as i64);
+            self.ctx.store.put_off(
                 item.node,
                 due,
                 attempts,

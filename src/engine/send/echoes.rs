@@ -9,18 +9,18 @@ impl Engine {
         let node = sent.node;
         match &sent.write {
             Write::Upload { parent, .. } | Write::MakeFolder { parent, .. } => {
-                self.store.set_unsure(node)?;
+                self.ctx.store.set_unsure(node)?;
                 self.list_anew(*parent, sent.folder)?;
-                self.store.mark(node, sent.folder, Lane::News, Ask::Nothing, None, self.now.wall)?;
+                self.ctx.store.mark(node, sent.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
             }
             Write::Update { .. } | Write::Relocate { .. } => {
-                self.store.drop_sent(node)?;
-                self.store.mark(node, sent.folder, Lane::News, Ask::State, None, self.now.wall)?;
+                self.ctx.store.drop_sent(node)?;
+                self.ctx.store.mark(node, sent.folder, Lane::News, Ask::State, None, self.ctx.now.wall)?;
             }
             Write::Trash => {
                 // It is remembered until the look, so that what it deleted counts.
-                self.store.set_unsure(node)?;
-                self.store.mark(node, sent.folder, Lane::News, Ask::State, None, self.now.wall)?;
+                self.ctx.store.set_unsure(node)?;
+                self.ctx.store.mark(node, sent.folder, Lane::News, Ask::State, None, self.ctx.now.wall)?;
             }
         }
         self.schedule.unqueue(node);
@@ -30,7 +30,7 @@ impl Engine {
 
     /// Whether an item's last write is known to have ended. If not, waits for the look or the listing that tells.
     pub(in crate::engine) fn is_sure(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
-        let Some(sent) = self.store.sent_of(item.node)? else { return Ok(true) };
+        let Some(sent) = self.ctx.store.sent_of(item.node)? else { return Ok(true) };
         if !sent.unsure {
             // It is under way.
             self.schedule.set_phase(item.node, Phase::Busy);
@@ -42,14 +42,14 @@ impl Engine {
         };
         if let Some(parent) = parent
             && item.is_local_only()
-            && self.store.listing_wanted(parent)?
+            && self.ctx.store.listing_wanted(parent)?
         {
             self.wait_quietly(work, LISTING_AWAITED)?;
             return Ok(false);
         }
         // It did not happen, or it did and the listing told of it; a chunked upload goes on where it was.
         if sent.session.is_none() || !item.is_local_only() {
-            self.store.drop_sent(item.node)?;
+            self.ctx.store.drop_sent(item.node)?;
         }
         Ok(true)
     }
@@ -61,8 +61,8 @@ impl Engine {
     /// Whether something new of a name is being made in a folder by a write that is under way.
     pub(in crate::engine) fn is_being_made(&self, folder: FolderId, parent: NodeId, name: &str) -> Result<bool> {
         let Ok(name) = Name::new(name.as_bytes()) else { return Ok(false) };
-        for node in self.store.sent_nodes(folder)? {
-            let Some(sent) = self.store.sent_of(node)? else { continue };
+        for node in self.ctx.store.sent_nodes(folder)? {
+            let Some(sent) = self.ctx.store.sent_of(node)? else { continue };
             if is_made_by(&sent.write, parent, &name) && self.is_being_sent(node) {
                 return Ok(true);
             }
@@ -75,11 +75,13 @@ impl Engine {
         if self.is_being_sent(node) {
             return Ok(());
         }
-        let (Some(sent), Some(item)) = (self.store.sent_of(node)?, self.store.item(node)?) else { return Ok(()) };
+        let (Some(sent), Some(item)) = (self.ctx.store.sent_of(node)?, self.ctx.store.item(node)?) else {
+            return Ok(());
+        };
         if !is_of_write(&sent.write, made) {
             return Ok(());
         }
-        self.store.drop_sent(node)?;
+        self.ctx.store.drop_sent(node)?;
         let content = match &sent.write {
             Write::Upload { sha256, stamp, .. } => Some((*sha256, *stamp)),
             _ => None,
@@ -89,8 +91,8 @@ impl Engine {
 
     /// Writes of a former life: nobody knows what came of them.
     pub(in crate::engine) fn recover_sent(&mut self, id: FolderId) -> Result<()> {
-        for node in self.store.sent_nodes(id)? {
-            if let Some(sent) = self.store.sent_of(node)?
+        for node in self.ctx.store.sent_nodes(id)? {
+            if let Some(sent) = self.ctx.store.sent_of(node)?
                 && !self.is_being_sent(node)
             {
                 self.unsure(&sent)?;
@@ -102,26 +104,26 @@ impl Engine {
     /// Whether an event tells of what we did ourselves: of a write that ended, or of one whose answer is still to come.
     pub(in crate::engine) fn is_echo(&mut self, folder: FolderId, item: &RemoteItem) -> Result<bool> {
         Ok(self.policy(folder).sends()
-            && (self.store.take_echo(folder, &item.id, &echo_of(item))? || self.is_under_way(folder, item)?))
+            && (self.ctx.store.take_echo(folder, &item.id, &echo_of(item))? || self.is_under_way(folder, item)?))
     }
 
     pub(in crate::engine) fn is_under_way(&mut self, folder: FolderId, item: &RemoteItem) -> Result<bool> {
-        if !self.store.sent_left(folder)? {
+        if !self.ctx.store.sent_left(folder)? {
             return Ok(false);
         }
         let parent = match &item.parent {
-            Some(parent) => self.store.item_by_id(folder, parent)?.map(|row| row.node),
+            Some(parent) => self.ctx.store.item_by_id(folder, parent)?.map(|row| row.node),
             None => None,
         };
-        let row = match (self.store.item_by_id(folder, &item.id)?, parent) {
+        let row = match (self.ctx.store.item_by_id(folder, &item.id)?, parent) {
             (None, Some(parent)) => match self.met_on_disk(folder, parent, item)? {
-                Some(node) => self.store.item(node)?,
+                Some(node) => self.ctx.store.item(node)?,
                 None => None,
             },
             (row, _) => row,
         };
         let Some(row) = row else { return Ok(false) };
-        let Some(sent) = self.store.sent_of(row.node)? else { return Ok(false) };
+        let Some(sent) = self.ctx.store.sent_of(row.node)? else { return Ok(false) };
         Ok(match sent.write {
             Write::Upload { .. } | Write::Update { .. } => {
                 let theirs = item.content.as_ref().and_then(|content| content.hash.as_ref());
@@ -136,10 +138,10 @@ impl Engine {
 
     /// Events of our own that never came: the items are looked at instead.
     pub(in crate::engine) fn expire_echoes(&mut self) -> Result<()> {
-        let before = self.now.wall.plus_ms(-ECHO_AWAITED_MS);
-        for (folder, id) in self.store.expired_echoes(before, ECHOES_PER_STEP)? {
+        let before = self.ctx.now.wall.plus_ms(-ECHO_AWAITED_MS);
+        for (folder, id) in self.ctx.store.expired_echoes(before, ECHOES_PER_STEP)? {
             let Ok(id) = id.parse::<ItemId>() else { continue };
-            if let Some(item) = self.store.item_by_id(folder, &id)? {
+            if let Some(item) = self.ctx.store.item_by_id(folder, &id)? {
                 self.look_at(item.node)?;
             }
         }
@@ -157,8 +159,8 @@ impl Engine {
             return Ok(None);
         }
         let Ok(name) = Name::new(item.name.as_bytes()) else { return Ok(None) };
-        for node in self.store.sent_nodes(folder)? {
-            let (Some(sent), Some(row)) = (self.store.sent_of(node)?, self.store.item(node)?) else { continue };
+        for node in self.ctx.store.sent_nodes(folder)? {
+            let (Some(sent), Some(row)) = (self.ctx.store.sent_of(node)?, self.ctx.store.item(node)?) else { continue };
             if row.is_local_only()
                 && row.id.kind() == item.id.kind()
                 && is_made_by(&sent.write, parent, &name)
@@ -167,10 +169,11 @@ impl Engine {
                 return Ok(Some(node));
             }
         }
-        let Some(node) = self.store.seated_at(parent, &name)? else { return Ok(None) };
-        let Some(row) = self.store.item(node)? else { return Ok(None) };
+        let Some(node) = self.ctx.store.seated_at(parent, &name)? else { return Ok(None) };
+        let Some(row) = self.ctx.store.item(node)? else { return Ok(None) };
         // One that was moved while it went up elsewhere is what the cloud will show there.
-        let goes_up_elsewhere = self.store.sent_of(node)?.is_some_and(|sent| !is_made_by(&sent.write, parent, &name));
+        let goes_up_elsewhere =
+            self.ctx.store.sent_of(node)?.is_some_and(|sent| !is_made_by(&sent.write, parent, &name));
         let is_it =
             row.is_local_only() && !goes_up_elsewhere && row.id.kind() == item.id.kind() && seat_of(&row).is_some();
         Ok(is_it.then_some(node))

@@ -27,7 +27,7 @@ impl Engine {
         let mut top = None;
         let mut at = item.remote.parent;
         for _ in 0..DEEPEST_PATH {
-            let Some(above) = at.map(|node| self.store.item(node)).transpose()?.flatten() else { break };
+            let Some(above) = at.map(|node| self.ctx.store.item(node)).transpose()?.flatten() else { break };
             if above.remote.presence != Presence::Present || !matches!(self.plan_of(&above), Action::Trash(_)) {
                 break;
             }
@@ -50,7 +50,7 @@ impl Engine {
         match self.wholeness(item, work)? {
             Whole::Yes => Ok(Some(true)),
             Whole::NotYet => {
-                let wait = if self.store.any_parked(item.folder)? { self.hope_awaited(item) } else { NEWS_AWAITED };
+                let wait = if self.ctx.store.any_parked(item.folder)? { self.hope_awaited(item) } else { NEWS_AWAITED };
                 self.wait_quietly(work, wait.max(NEWS_AWAITED))?;
                 Ok(None)
             }
@@ -64,15 +64,15 @@ impl Engine {
 
     /// Whether a folder whose turn has come may still be sent into the trash with what is in it.
     pub(in crate::engine) fn is_still_whole(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
-        if self.store.remote_child(item.node)?.is_none() {
-            return Ok(!self.store.listing_wanted(item.node)?);
+        if self.ctx.store.remote_child(item.node)?.is_none() {
+            return Ok(!self.ctx.store.listing_wanted(item.node)?);
         }
         Ok(self.wholeness(item, work)? == Whole::Yes)
     }
 
     /// Whether a folder in which we know of nothing holds nothing: one that is still to be listed may. It waits for that then.
     pub(in crate::engine) fn is_surely_empty(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
-        let is_listed = !self.store.listing_wanted(item.node)?;
+        let is_listed = !self.ctx.store.listing_wanted(item.node)?;
         if !is_listed {
             self.wait_quietly(work, NEWS_AWAITED)?;
         }
@@ -84,17 +84,17 @@ impl Engine {
         if work.attempts > 0 {
             return Ok(Whole::No);
         }
-        if self.store.listing_wanted(item.node)? {
+        if self.ctx.store.listing_wanted(item.node)? {
             return Ok(Whole::NotYet);
         }
         let hopes = self.hopes(item.folder)?;
-        let below = self.store.below(item.node, WHOLE_MOST, hopes)?;
-        self.gone_through += below.items;
+        let below = self.ctx.store.below(item.node, WHOLE_MOST, hopes)?;
+        self.ctx.gone_through += below.items;
         if below.items > WHOLE_MOST {
             return Ok(Whole::No);
         }
         if below.doubtful > 0 {
-            for child in self.store.doubtful_below(item.node, WHOLE_MOST, hopes, DOUBTFUL_MOST)? {
+            for child in self.ctx.store.doubtful_below(item.node, WHOLE_MOST, hopes, DOUBTFUL_MOST)? {
                 match self.goes_too(&child)? {
                     Whole::Yes => {}
                     other => return Ok(other),
@@ -115,14 +115,14 @@ impl Engine {
         if !matches!(self.plan_of(child), Action::Trash(_)) {
             return Ok(Whole::No);
         }
-        let work = self.store.work(child.node)?;
+        let work = self.ctx.store.work(child.node)?;
         if work.as_ref().is_some_and(|work| work.state == WorkState::Held || work.attempts > 0) {
             return Ok(Whole::No);
         }
         let is_awaited = work.is_some_and(|work| work.mark.is_some())
-            || self.store.sent_of(child.node)?.is_some()
+            || self.ctx.store.sent_of(child.node)?.is_some()
             || self.may_turn_up(child)?
-            || self.store.listing_wanted(child.node)?;
+            || self.ctx.store.listing_wanted(child.node)?;
         Ok(if is_awaited { Whole::NotYet } else { Whole::Yes })
     }
 
@@ -136,7 +136,7 @@ impl Engine {
                 if account.polls_begun == polls {
                     // One was under way when the wish was made, and its end set the interval anew.
                     account.poll_now();
-                    self.more = true;
+                    self.ctx.more = true;
                 }
                 Ok(Whole::NotYet)
             }
@@ -144,7 +144,7 @@ impl Engine {
             None => {
                 self.schedule.set_trash(item.node, Some(FolderTrash::Whole(account.polls_begun)));
                 account.poll_now();
-                self.more = true;
+                self.ctx.more = true;
                 Ok(Whole::NotYet)
             }
         }

@@ -61,6 +61,15 @@ impl Refused {
     }
 }
 
+/// The status that an answer of a token endpoint had, if there was one that says something.
+pub(super) fn status_of(granted: &std::result::Result<Grant, GrantError>) -> Option<u16> {
+    match granted {
+        Ok(_) => Some(200),
+        Err(GrantError::Refused(refused)) => Some(refused.status),
+        Err(GrantError::Other(_)) => None,
+    }
+}
+
 impl From<ProviderError> for GrantError {
     fn from(error: ProviderError) -> Self {
         Self::Other(error)

@@ -220,6 +220,7 @@ impl Session {
         self.counter.count(call.kind);
         let began = tokio::time::Instant::now();
         let sent = self.http.send(request, limit).await;
+        self.counter.answered(call.kind, sent.as_ref().ok().map(|response| response.status().as_u16()));
         match &sent {
             Ok(response) => {
                 tracing::trace!(

@@ -234,7 +234,9 @@ async fn poll(api: &BoxApi, server: &Server, cursor: &Cursor) -> Result<Answer> 
     }
     session.counter().count(CallKind::LongPoll);
     let answer = tokio::time::timeout(limit, async {
-        let response = session.http().send(request, limit + RETRY_TIMEOUT_SLACK).await?;
+        let sent = session.http().send(request, limit + RETRY_TIMEOUT_SLACK).await;
+        session.counter().answered(CallKind::LongPoll, sent.as_ref().ok().map(|response| response.status().as_u16()));
+        let response = sent?;
         let status = response.status().as_u16();
         let wait = retry_after(response.headers());
         if status == 429 || status >= 500 {

@@ -1,5 +1,6 @@
 //! How many requests an account has cost, by kind.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -7,7 +8,7 @@ pub use crate::events::budget::Quota;
 
 /// What a request was for. Only the first group counts against an API budget; listening and tokens are counted apart,
 /// and the target of a redirect is no call at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CallKind {
     /// The bytes of a file.
     Content,
@@ -23,6 +24,20 @@ pub enum CallKind {
     Token,
 }
 
+impl CallKind {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Content => "content",
+            Self::Metadata => "metadata",
+            Self::Listing => "listing",
+            Self::Events => "events",
+            Self::LongPoll => "long_poll",
+            Self::Token => "token",
+        }
+    }
+}
+
 /// Counts that status and benchmarks read while the adapter writes them.
 #[derive(Debug, Default)]
 pub struct CallCounter {
@@ -32,6 +47,7 @@ pub struct CallCounter {
     events: AtomicU64,
     long_poll: AtomicU64,
     token: AtomicU64,
+    answers: Mutex<BTreeMap<(CallKind, Option<u16>), u64>>,
     quota: Mutex<Option<Quota>>,
 }
 
@@ -68,6 +84,16 @@ impl CallCounter {
     /// Counts one request that is about to be sent.
     pub fn count(&self, kind: CallKind) {
         self.cell(kind).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts how a request ended: with a status, or with no answer.
+    pub fn answered(&self, kind: CallKind, status: Option<u16>) {
+        *self.answers.lock().unwrap_or_else(PoisonError::into_inner).entry((kind, status)).or_default() += 1;
+    }
+
+    /// How requests ended, by kind and status.
+    pub fn answers(&self) -> BTreeMap<(CallKind, Option<u16>), u64> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The counts now.

@@ -33,3 +33,8 @@ CREATE INDEX above_id ON above (id);
 -- Paths that led to no place were guesses about order. What they may have meant is asked for.
 UPDATE folder SET doubt = 1 WHERE folder IN (SELECT folder FROM unplaced);
 DROP TABLE unplaced;
+
+
+-- Listings are read lane by lane: bulk that waits for its share of the budget does not keep news out.
+DROP INDEX listing_order;
+CREATE INDEX listing_order ON listing (lane, pos) WHERE due = 0;
