@@ -1,5 +1,6 @@
 //! The event streams as something people can use: listed, followed, read back from the provider, and passed on.
 
+mod beside_sdk;
 mod bus;
 mod enterprise;
 mod listing;

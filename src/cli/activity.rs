@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::agent;
+use super::agent::{self, Agent};
 use super::cloud::{account, connect};
 use super::events::time;
 use super::failure::{Exit, Failure, Outcome};
@@ -13,7 +13,7 @@ use super::render::{Screen, Tone, harmless, moment, now};
 use crate::config::{Config, Places};
 use crate::events::taxonomy;
 use crate::provider::TimeSpan;
-use crate::report::{ActivityRow, Listing, MAX_ROWS};
+use crate::report::{ActivityRow, EventQuery, EventRow, Listing, MAX_ROWS};
 use crate::tree::Wall;
 
 /// Rows shown if nobody says how many.
@@ -64,7 +64,7 @@ pub async fn activity(args: &ActivityArgs, places: &Places, screen: &mut Screen)
             if let Some(name) = &args.folder {
                 known(name, places)?;
             }
-            recent(args.folder.as_deref(), args.since, args.limit, places)?
+            recent(args.folder.as_deref(), args.since, args.limit, places).await?
         }
     };
     if args.json && !args.follow {
@@ -96,7 +96,7 @@ async fn follow(args: &ActivityArgs, shown: Vec<ActivityRow>, places: &Places, s
             _ = tokio::signal::ctrl_c() => return Ok(Exit::Fine),
         }
         // What is still being worked on is shown when it is known what became of it.
-        let rows = recent(args.folder.as_deref(), args.since, MAX_ROWS.min(1_000), places)?;
+        let rows = recent(args.folder.as_deref(), args.since, MAX_ROWS.min(1_000), places).await?;
         for row in rows.iter().filter(|row| row.became != "pending" && !shown.contains(row)) {
             print(row, args.json, screen)?;
         }
@@ -126,10 +126,36 @@ pub fn line(row: &ActivityRow, screen: &Screen) -> String {
     format!("{time}  {who}  {}  {of}{} → {became}", harmless(&row.action), harmless(&row.path))
 }
 
-/// The newest activity of watched folders, oldest first.
-pub fn recent(folder: Option<&str>, since: Option<i64>, limit: u32, places: &Places) -> Outcome<Vec<ActivityRow>> {
-    let Some(reader) = agent::database(places)? else { return Ok(Vec::new()) };
-    Ok(reader.rows().activity(folder, since.map(Wall), limit.min(MAX_ROWS))?)
+/// The newest activity of watched folders, oldest first. Whoever may only ask the agent is told what the stream told.
+pub async fn recent(
+    folder: Option<&str>,
+    since: Option<i64>,
+    limit: u32,
+    places: &Places,
+) -> Outcome<Vec<ActivityRow>> {
+    if let Ok(Some(reader)) = agent::database(places) {
+        return Ok(reader.rows().activity(folder, since.map(Wall), limit.min(MAX_ROWS))?);
+    }
+    let query = EventQuery {
+        since_ms: since,
+        folder: folder.map(str::to_owned),
+        limit: Some(limit.min(MAX_ROWS)),
+        ..EventQuery::default()
+    };
+    let rows = Agent::find(places).await?.events(&query).await?;
+    Ok(rows.into_iter().filter(|row| row.folder.is_some()).map(of_event).collect())
+}
+
+fn of_event(row: EventRow) -> ActivityRow {
+    ActivityRow {
+        at: row.at.unwrap_or(row.received),
+        person: row.actor,
+        action: if row.event_type == taxonomy::UNKNOWN { row.provider_kind } else { row.event_type },
+        path: row.path.or_else(|| row.item.map(|item| item.to_string())).unwrap_or_default(),
+        became: row.outcome,
+        folder: row.folder,
+        account: Some(row.account),
+    }
 }
 
 fn known(name: &str, places: &Places) -> Outcome<()> {

@@ -166,6 +166,11 @@ pub async fn events(args: EventsArgs, places: &Places, screen: &mut Screen) -> O
     let shown = if args.json || args.since.is_some() { args.limit } else { args.limit.or(Some(DEFAULT_ROWS)) };
     let mut out = Lines::new(args.json);
     let mut follower = Follower::default();
+    if args.follow {
+        // What comes from now on is left to the following: the listing below may see some of it and not all.
+        let newest = Agent::find(places).await?.events(&EventQuery { limit: Some(1), ..EventQuery::default() }).await?;
+        follower.seen = newest.last().map_or(JournalId(0), |row| row.id);
+    }
     if let Some(limit) = shown {
         let rows = Agent::find(places).await?.events(&EventQuery { limit: Some(limit), ..query.clone() }).await?;
         for row in rows {
@@ -226,10 +231,6 @@ async fn follow(
 ) -> Outcome {
     // All new entries are fetched and chosen from here: what an event became is known only after it was first seen.
     let matcher = Matcher::new(args.query().filter());
-    if follower.seen.0 == 0 {
-        let newest = Agent::find(places).await?.events(&EventQuery { limit: Some(1), ..EventQuery::default() }).await?;
-        follower.seen = newest.last().map_or(JournalId(0), |row| row.id);
-    }
     let mut silent_since: Option<Instant> = None;
     loop {
         screen.flush()?;
@@ -339,7 +340,9 @@ impl Default for Follower {
 impl Follower {
     /// An entry of the listing before: nothing if it is to be shown later.
     fn first(&mut self, row: EventRow, follows: bool) -> Option<EventRow> {
-        self.seen = self.seen.max(row.id);
+        if follows && row.id > self.seen {
+            return None;
+        }
         if follows && !is_settled(&row) {
             self.waiting.insert(row.id, (false, Instant::now()));
             return None;
@@ -391,8 +394,9 @@ mod tests {
 
     #[test]
     fn an_event_is_shown_once_with_its_outcome() {
-        let mut follower = Follower::default();
+        let mut follower = Follower { seen: JournalId(2), ..Follower::default() };
         assert!(follower.first(row(1, "downloaded"), true).is_some());
+        assert!(follower.first(row(3, "downloaded"), true).is_none(), "it is left to the following");
         assert!(follower.first(row(2, "pending"), true).is_none());
         assert_eq!(follower.after(), JournalId(1), "the one without an outcome is read again");
         let now = Instant::now();

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 
 use tokio::sync::watch;
@@ -44,6 +45,8 @@ struct Kit {
 struct Served {
     settings: SubscriptionSettings,
     cancel: CancellationToken,
+    /// Up to which growth of the journal it is done, or cannot go on.
+    settled: Arc<AtomicU64>,
 }
 
 /// The workers.
@@ -52,7 +55,8 @@ pub struct Subscriptions {
     runtime: tokio::runtime::Handle,
     kit: Arc<Kit>,
     served: HashMap<String, Served>,
-    grew: watch::Sender<()>,
+    /// How often the journal grew.
+    grew: watch::Sender<u64>,
 }
 
 impl Subscriptions {
@@ -64,7 +68,7 @@ impl Subscriptions {
             credentials: Drawer::new(places.credentials_dir()),
             client: Client::new().map_err(|error| error.to_string()),
         };
-        Self { runtime, kit: Arc::new(kit), served: HashMap::new(), grew: watch::channel(()).0 }
+        Self { runtime, kit: Arc::new(kit), served: HashMap::new(), grew: watch::channel(1).0 }
     }
 
     /// Serves these subscriptions from now on, and no others. A worker whose settings are the same goes on.
@@ -81,16 +85,23 @@ impl Subscriptions {
                 continue;
             }
             let cancel = CancellationToken::new();
-            let worker = Worker::new(settings.clone(), Arc::clone(&self.kit), self.grew.subscribe());
+            let settled = Arc::new(AtomicU64::new(0));
+            let told = Arc::clone(&settled);
+            let worker = Worker::new(settings.clone(), Arc::clone(&self.kit), self.grew.subscribe(), told);
             tasks.spawn_on(worker.run(cancel.clone()), &self.runtime);
-            self.served.insert(settings.name.clone(), Served { settings, cancel });
+            self.served.insert(settings.name.clone(), Served { settings, cancel, settled });
         }
     }
 
     /// Entries were added to the journal.
     pub fn journal_grew(&self) {
-        // Nobody hears it where there are no workers.
-        let _ = self.grew.send(());
+        self.grew.send_modify(|times| *times += 1);
+    }
+
+    /// Whether every worker has delivered all that there is, or waits for a target that is not there.
+    pub fn are_settled(&self) -> bool {
+        let times = *self.grew.borrow();
+        self.served.values().all(|served| served.settled.load(Ordering::Acquire) >= times)
     }
 
     /// Ends all workers. What was not delivered is delivered after the next start.

@@ -106,7 +106,7 @@ fn activity_says_who_did_what_and_what_became_of_it() {
     let agent = bed.start();
     bed.wait_in_sync(PATIENCE);
     bed.cloud().write(&remote("a.txt"), b"one".to_vec()).unwrap();
-    bed.wait_equal(PATIENCE);
+    until("the download", || bed.ok(&["activity", "inbox"]).contains("→ downloaded"));
     bed.cloud().trash(&remote("a.txt")).unwrap();
     bed.cloud().write("/Elsewhere/deep/b.txt", b"b".to_vec()).unwrap();
     until("both", || bed.ok(&["activity", "inbox"]).contains("item.trashed  inbox: a.txt → removed"));

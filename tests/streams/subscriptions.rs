@@ -76,6 +76,21 @@ fn whole(path: &std::path::Path) -> String {
 }
 
 #[test]
+fn a_single_run_delivers_before_it_ends() {
+    let bed = bed();
+    let path = bed.dir.path().join("events.jsonl");
+    bed.ok(&["subscribe", "audit", "--file", path.to_str().unwrap()]);
+    bed.ok(&["subscribe", "nobody", "--socket", bed.dir.path().join("none.sock").to_str().unwrap()]);
+    bed.ok(&["run", "--once"]);
+    write(&bed, 0..30);
+    bed.ok(&["run", "--once"]);
+    assert_eq!(names(&json_lines(&whole(&path))), wanted(0..30));
+    assert_eq!(subscription(&bed, "audit")["state"], "caught_up");
+    assert_eq!(subscription(&bed, "nobody")["state"], "unreachable", "and waits for nobody who is not there");
+    assert_eq!(subscription(&bed, "nobody")["waiting"], 30);
+}
+
+#[test]
 fn a_webhook_is_signed_and_waited_for() {
     let bed = bed();
     let receiver = Receiver::start();

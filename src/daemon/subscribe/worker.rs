@@ -1,6 +1,7 @@
 //! One subscription's worker: reads, delivers, says how far it is; backs off while its target is not there.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::TrySendError;
 use std::time::Duration;
 
@@ -34,7 +35,11 @@ const PAUSE_MOST: Duration = Duration::from_mins(5);
 pub struct Worker {
     settings: SubscriptionSettings,
     kit: Arc<Kit>,
-    grew: watch::Receiver<()>,
+    grew: watch::Receiver<u64>,
+    /// Up to which growth of the journal this is done, or cannot go on.
+    settled: Arc<AtomicU64>,
+    /// The growth of the journal that the present reading covers.
+    times: u64,
     place: Option<Place>,
     way: Way,
     failures: u32,
@@ -54,10 +59,15 @@ struct Unsaid {
 
 impl Worker {
     /// A worker that has not begun.
-    pub fn new(settings: SubscriptionSettings, kit: Arc<Kit>, grew: watch::Receiver<()>) -> Self {
+    pub fn new(
+        settings: SubscriptionSettings,
+        kit: Arc<Kit>,
+        grew: watch::Receiver<u64>,
+        settled: Arc<AtomicU64>,
+    ) -> Self {
         let way = Way::of(&settings, &kit);
         let batch = settings.batch;
-        Self { settings, kit, grew, place: None, way, failures: 0, batch, unsaid: Unsaid::default() }
+        Self { settings, kit, grew, settled, times: 0, place: None, way, failures: 0, batch, unsaid: Unsaid::default() }
     }
 
     /// Works until it is cancelled.
@@ -73,16 +83,18 @@ impl Worker {
     async fn work(&mut self) {
         let mut reader: Option<Reader> = None;
         loop {
-            self.grew.borrow_and_update();
+            self.times = *self.grew.borrow_and_update();
             let batch = match self.read(&mut reader).await {
                 Ok(Some(batch)) => batch,
                 // The engine forgets the row before it says that the worker is to end.
                 Ok(None) => {
+                    self.settle();
                     self.wait_for_growth().await;
                     continue;
                 }
                 Err(error) => {
                     tracing::warn!(subscription = self.settings.name, error, "the journal cannot be read");
+                    self.settle();
                     tokio::time::sleep(DATABASE_PAUSE).await;
                     continue;
                 }
@@ -90,6 +102,7 @@ impl Worker {
             let more = batch.more;
             if self.deliver(batch).await && !more {
                 self.say_all().await;
+                self.settle();
                 self.wait_for_growth().await;
             }
         }
@@ -155,6 +168,7 @@ impl Worker {
         let again_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         self.say();
         self.tell(SubscriptionNews::Failed { reason, again_ms });
+        self.settle();
         tokio::time::sleep(pause).await;
     }
 
@@ -172,6 +186,11 @@ impl Worker {
             self.unsaid = Unsaid { said_at: Some(Instant::now()), ..Unsaid::default() };
         }
         said
+    }
+
+    /// Nobody needs to wait for this worker any more, as far as the journal went when it was read.
+    fn settle(&self) {
+        self.settled.store(self.times, Ordering::Release);
     }
 
     async fn say_all(&mut self) {

@@ -16,6 +16,11 @@ impl World {
         }
     }
 
+    /// Whether nothing is on its way to a subscriber.
+    pub fn subscribers_are_settled(&self) -> bool {
+        self.subscriptions.as_ref().is_none_or(Subscriptions::are_settled)
+    }
+
     pub(super) fn journal_grew(&self) {
         if let Some(subscriptions) = &self.subscriptions {
             subscriptions.journal_grew();
