@@ -17,6 +17,7 @@ mod agent;
 mod cloud;
 mod config;
 mod conflicts;
+mod db;
 mod demo;
 mod doctor;
 mod events;
@@ -92,6 +93,7 @@ impl InstallationArgs {
 enum Command {
     Login(login::LoginArgs),
     Logout(login::LogoutArgs),
+    RemoveAccount(login::RemoveAccountArgs),
     Accounts(accounts::AccountsArgs),
     #[command(visible_alias = "add")]
     AddFolder(add_folder::AddFolderArgs),
@@ -133,6 +135,7 @@ enum Command {
     Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
     Metrics(metrics::MetricsArgs),
+    Db(db::DbArgs),
     Service(service::ServiceArgs),
     Demo(demo::DemoArgs),
     Sandbox(sandbox::SandboxArgs),
@@ -142,10 +145,23 @@ enum Command {
 
 /// The commands as `agent --help` groups them. A test holds every command to exactly one group.
 const GROUPS: [(&str, &[&str]); 8] = [
-    ("Set up", &["login", "logout", "accounts", "add-folder", "folders", "set-folder", "remove-folder", "config"]),
+    (
+        "Set up",
+        &[
+            "login",
+            "logout",
+            "remove-account",
+            "accounts",
+            "add-folder",
+            "folders",
+            "set-folder",
+            "remove-folder",
+            "config",
+        ],
+    ),
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
     ("Look", &["status", "activity", "events", "cursor", "plan", "why", "problems", "doctor", "metrics"]),
-    ("Undo", &["versions", "restore", "verify"]),
+    ("Undo", &["versions", "restore", "verify", "db"]),
     ("Hooks", &["add-hook", "hooks", "set-hook", "remove-hook", "test-hook", "hook-runs", "replay"]),
     ("Pass events on", &["subscribe", "subscriptions", "unsubscribe"]),
     ("Decide", &["held", "approve", "reject", "conflicts", "quarantine"]),
@@ -238,6 +254,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
     match command {
         Command::Login(args) => login::login(args, &places, screen).await,
         Command::Logout(args) => login::logout(args, &places, screen).await,
+        Command::RemoveAccount(args) => login::remove_account(args, &places, screen).await,
         Command::Accounts(args) => accounts::accounts(&args, &places, screen).await,
         Command::AddFolder(args) => add_folder::add_folder(args, &places, around, screen).await,
         Command::Folders(args) => folders::folders(&args, &places, screen).await,
@@ -274,6 +291,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Unsubscribe(args) => subscriptions::unsubscribe(&args, &places, screen).await,
         Command::Quarantine(args) => quarantine::quarantine(args, &places, screen).await,
         Command::Config(args) => config::config(&args, &places, screen),
+        Command::Db(args) => db::db(&args, &places, around, screen).await,
         Command::Doctor(args) => doctor::doctor(&args, &places, screen).await,
         Command::Metrics(args) => metrics::metrics(&args, &places, screen).await,
         Command::Service(_) | Command::Demo(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => {

@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use crate::events::subscription::SubscriptionSettings;
 use crate::hook::HookSettings;
 use crate::settings::{AccountSettings, FolderSettings};
+use crate::telemetry::LogFormat;
 
 mod check;
 pub mod edit;
+pub mod ignore_file;
 pub mod places;
 mod raw;
+pub mod reference;
 mod value;
 
 pub use places::{Choice, Installation, Places, Surroundings};
@@ -37,6 +40,8 @@ pub struct Config {
     pub subscriptions: Vec<SubscriptionSettings>,
     /// What to log, as a filter such as `info` or `warn,folder_sync_agent::engine=debug`.
     pub log: Option<String>,
+    /// What a line of the log looks like.
+    pub log_format: LogFormat,
 }
 
 impl Config {
@@ -73,9 +78,36 @@ impl Config {
     /// Reads and checks the installation's file. A file that is not there is an empty configuration.
     pub fn load(places: &Places) -> Result<Self, ConfigError> {
         let text = read(places)?;
-        Self::check(&text, places)
-            .map_err(|complaints| ConfigError::Wrong { path: places.config_file.clone(), complaints })
+        let mut config = Self::check(&text, places)
+            .map_err(|complaints| ConfigError::Wrong { path: places.config_file.clone(), complaints })?;
+        config.read_ignore_files();
+        config.read_clock();
+        Ok(config)
     }
+
+    /// Tells times of the day by this machine's clock.
+    fn read_clock(&mut self) {
+        let ahead = minutes_ahead();
+        for quiet in self.accounts.iter_mut().filter_map(|account| account.quiet.as_mut()) {
+            quiet.ahead = ahead;
+        }
+    }
+
+    /// Adds what the folders' own `.agentignore` says. What cannot be understood of it keeps nothing from working.
+    pub fn read_ignore_files(&mut self) {
+        for folder in &mut self.folders {
+            let (patterns, complaints) = ignore_file::read(&folder.local);
+            for complaint in complaints {
+                tracing::warn!(folder = folder.name, "{complaint}");
+            }
+            folder.ignore.from_tree = patterns;
+        }
+    }
+}
+
+/// What this machine's clock is ahead of UTC now, in minutes.
+pub fn minutes_ahead() -> i32 {
+    jiff::Zoned::now().offset().seconds() / 60
 }
 
 /// Why there is no configuration to go by.

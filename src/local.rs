@@ -42,11 +42,11 @@ use crate::tree::Stamp;
 
 pub use disk::Kind;
 pub use read::OpenFile;
-pub use root::resolve_root;
+pub use root::{MARK_NAME, resolve_root};
 pub use stage::{SMALL_MAX_BYTES, StageError, StageOrder, StagedWriter};
 pub use sweep::SweptParked;
 pub use walk::Found;
-pub use watch::{Watching, watch};
+pub use watch::{NoWatch, Watching, room_for_a_watch, watch};
 
 /// How a folder is to be treated on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

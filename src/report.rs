@@ -9,11 +9,13 @@ mod events;
 mod figures;
 mod hooks;
 mod state;
+mod why;
 
 pub use events::{ActivityRow, EventQuery, EventRow, GapRow, SubscriptionState, SubscriptionStatus};
 pub use figures::MetricsFormat;
 pub use hooks::{HookRunQuery, HookRunRow, QuarantineReport};
 pub use state::FolderState;
+pub use why::{Why, WhyFacts, WhyKept, WhySide};
 
 /// The version of the JSON documents below; it grows when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -194,8 +196,22 @@ pub struct FolderStatus {
     /// Local files that were read for their digests since the agent opened the folder. Those whose stamps are known are not.
     #[serde(default)]
     pub digested: Digested,
+    /// How fast its content moves.
+    #[serde(default)]
+    pub progress: Progress,
     /// Transfers under way.
     pub transfers: Vec<Transfer>,
+}
+
+/// How fast content moves, over the last ten seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Bytes per second from the cloud; nothing if nothing comes.
+    pub down: Option<u64>,
+    /// Bytes per second to the cloud; nothing if nothing goes.
+    pub up: Option<u64>,
+    /// Seconds until what is known to be left is done, at this rate.
+    pub seconds_left: Option<u64>,
 }
 
 /// What was read of the disk to find out what is in it.
@@ -216,6 +232,9 @@ pub struct Transfer {
     pub done: u64,
     /// Bytes in all, if known.
     pub total: Option<u64>,
+    /// It goes to the cloud.
+    #[serde(default)]
+    pub up: bool,
 }
 
 /// One line of `agent plan`.
@@ -294,38 +313,6 @@ pub struct ProblemRow {
     pub attempts: u32,
     /// When it will be tried again.
     pub next_try: Option<Wall>,
-}
-
-/// `agent why PATH`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Why {
-    /// [`SCHEMA_VERSION`].
-    pub schema: u32,
-    /// The path asked about.
-    pub path: String,
-    /// The folder that it lies in.
-    pub folder: String,
-    /// The item, if the path is known.
-    pub item: Option<ItemId>,
-    /// What the cloud has, in a sentence.
-    pub remote: Option<String>,
-    /// What the disk had when both agreed, in a sentence.
-    pub synced: Option<String>,
-    /// What the agent means to do, in a sentence.
-    pub plan: String,
-    /// The problem, if there is one.
-    pub problem: Option<ProblemRow>,
-    /// Why the local name differs from the remote one, if it does.
-    pub mapped: Option<String>,
-    /// The pattern that keeps it out, if one does.
-    pub excluded_by: Option<String>,
-    /// The last events on it, newest first.
-    pub events: Vec<EventRow>,
-    /// Local versions kept, newest first, as sentences.
-    pub versions: Vec<String>,
-    /// What hooks said of it, newest first, as sentences.
-    #[serde(default)]
-    pub hooks: Vec<String>,
 }
 
 /// `agent versions PATH`.

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod clock;
+
+pub use clock::{Minute, Quiet, Rates};
+
 /// A place in the cloud as people write it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RemotePlace {
@@ -121,13 +125,28 @@ pub struct AccountSettings {
     /// How many transfers at once.
     pub transfers: u32,
     /// Bytes per second for downloads.
-    pub bandwidth_down: Option<u64>,
+    pub bandwidth_down: Option<Rates>,
     /// Bytes per second for uploads.
-    pub bandwidth_up: Option<u64>,
+    pub bandwidth_up: Option<Rates>,
+    /// When comparisons and scans of everything wait.
+    pub quiet: Option<Quiet>,
     /// A file of CA certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// The proxy for all calls; nothing means the environment's.
     pub proxy: Option<url::Url>,
+}
+
+impl AccountSettings {
+    /// Whether nothing differs but limits, which are no reason to begin anything anew.
+    pub fn differs_in_limits_only(&self, other: &Self) -> bool {
+        let limited = Self {
+            bandwidth_down: other.bandwidth_down.clone(),
+            bandwidth_up: other.bandwidth_up.clone(),
+            quiet: other.quiet.clone(),
+            ..self.clone()
+        };
+        limited == *other
+    }
 }
 
 /// Who decides.
@@ -233,6 +252,8 @@ pub struct FolderSettings {
     pub include: Vec<String>,
     /// Nothing that matches one of these.
     pub exclude: Vec<String>,
+    /// What is left out besides.
+    pub ignore: Ignore,
     /// Remove local copies after this time.
     pub keep_for: Option<Duration>,
     /// From when that is counted.
@@ -254,3 +275,49 @@ pub struct FolderSettings {
     /// The brake.
     pub max_delete: MaxDelete,
 }
+
+/// What a folder leaves out besides its `exclude`: gitignore patterns, of which a later one counts before an earlier one, and those of
+/// `exclude` before all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignore {
+    /// [`DEFAULT_IGNORE`], in folders that send.
+    pub defaults: bool,
+    /// The lines of `.agentignore` at the top of the directory.
+    pub from_tree: Vec<String>,
+}
+
+impl Default for Ignore {
+    fn default() -> Self {
+        Self { defaults: true, from_tree: Vec::new() }
+    }
+}
+
+/// What desktops and editors leave lying about, and nobody wants in the cloud. In a mirror the cloud decides: there it is no concern.
+pub const DEFAULT_IGNORE: [&str; 22] = [
+    // Desktops.
+    ".DS_Store",
+    "._*",
+    ".Spotlight-V100/",
+    ".Trashes/",
+    "Thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "$RECYCLE.BIN/",
+    "System Volume Information/",
+    ".Trash-*/",
+    ".directory",
+    // Locks of open documents.
+    "~$*",
+    ".~lock.*#",
+    // Swap files of editors.
+    ".*.sw[a-p]",
+    ".*.un~",
+    "\\#*#",
+    ".#*",
+    ".*.kate-swp",
+    // Files that a program still writes, or that are gone and still open.
+    ".goutputstream-*",
+    "*.crdownload",
+    ".nfs*",
+    ".fuse_hidden*",
+];

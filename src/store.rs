@@ -27,6 +27,7 @@ mod schema;
 pub mod sent;
 pub mod subscriptions;
 pub mod undo;
+pub mod upkeep;
 pub mod verifying;
 pub mod versions;
 pub mod whole;
@@ -64,6 +65,14 @@ pub enum StoreError {
     /// A row holds what no version of the agent writes.
     #[error("the database is damaged: {0}")]
     Damaged(String),
+    /// There is no copy of it, without which it is not upgraded.
+    #[error("it is to be upgraded, and no copy can be written to {path} before: {source}")]
+    Copy {
+        /// Where it was to go.
+        path: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// Anything else that SQLite says.
     #[error("database: {0}")]
     Sqlite(#[from] rusqlite::Error),

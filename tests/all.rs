@@ -5,6 +5,7 @@ mod clients;
 mod config;
 mod control;
 mod daemon;
+mod database;
 mod fetch;
 mod hooks;
 mod local;

@@ -9,6 +9,7 @@ use tokio::process::Command;
 
 mod agent;
 mod demo;
+mod first_days;
 mod folders;
 mod service;
 mod setup;

@@ -78,7 +78,8 @@ fn every_key_of_a_folder_and_an_account() {
     )
     .unwrap();
     let work = config.account("work").unwrap();
-    assert_eq!((work.transfers, work.bandwidth_down, work.calls_per_minute), (4, Some(10 << 20), None));
+    let rate = Some(folder_sync_agent::settings::Rates::always(Some(10 << 20)));
+    assert_eq!((work.transfers, &work.bandwidth_down, work.calls_per_minute), (4, &rate, None));
     let acme = config.account("acme").unwrap();
     assert_eq!((acme.provider, acme.calls_per_day), (ProviderName::Egnyte, None));
     assert_eq!(acme.domain.as_deref(), Some("acme.egnyte.com"));
@@ -162,7 +163,7 @@ name = "scan"
     40:1: hook.scan: `when` is missing
     40:1: hook.scan: `on` is missing; write on = ["file.download"], or "*" for everything
     40:1: hook.scan: neither `run` nor `url`; add run = ["/path/to/program"], or url = "https://…"
-    43:10: account.work.x: there is no such key; the keys here are `name`, `provider`, `api_url`, `stream`, `domain`, `suppress`, `poll_min`, `poll_max`, `calls_per_day`, `calls_per_minute`, `transfers`, `bandwidth_down`, `bandwidth_up`, `ca_file` and `proxy`
+    43:10: account.work.x: there is no such key; the keys here are `name`, `provider`, `api_url`, `stream`, `domain`, `suppress`, `poll_min`, `poll_max`, `calls_per_day`, `calls_per_minute`, `transfers`, `bandwidth_down`, `bandwidth_up`, `quiet`, `ca_file` and `proxy`
     "#);
 }
 

@@ -502,7 +502,7 @@ async fn many_at_once() {
 #[tokio::test(start_paused = true)]
 async fn downloads_keep_to_the_allowance() {
     let (cloud, disk) = (Cloud::new(SMALL, &[]), Disk::new());
-    let pace = Pace::new(Some(SMALL as u64 / 10));
+    let pace = Pace::new(Some(folder_sync_agent::settings::Rates::always(Some(SMALL as u64 / 10))));
     let began = tokio::time::Instant::now();
     let folder = Arc::clone(&disk.folder);
     let staged = fetch(&cloud, folder, cloud.order(), &pace, |_| {}, CancellationToken::new()).await.unwrap();

@@ -87,12 +87,23 @@ fn a_root_is_made_once_and_known_by_its_mark() {
     }
     assert_eq!(std::fs::read_dir(own.join("staging")).unwrap().count(), 0, "no probe is left");
     LocalFolder::open(&root, "uid", KNOWN).unwrap();
-    LocalFolder::open(&root, "uid", NEW).unwrap();
+    let open = LocalFolder::open(&root, "uid", NEW).unwrap();
 
     let (kind, text) = refusal(LocalFolder::open(&root, "other", KNOWN));
     assert_eq!(kind, DiskErrorKind::RootLost);
-    assert!(text.contains("another folder"), "{text}");
-    assert_eq!(refusal(LocalFolder::open(&root, "other", NEW)).0, DiskErrorKind::Item);
+    assert!(text.contains("agent remove-folder NAME"), "{text}");
+    let (kind, text) = refusal(LocalFolder::open(&root, "other", NEW));
+    assert_eq!(kind, DiskErrorKind::Item);
+    assert!(text.contains("another agent works in this directory"), "{text}");
+
+    // Nobody has it open any more: it is taken over, and former versions are kept where their numbers are in nobody's way.
+    drop(open);
+    std::fs::write(own.join("versions/7"), "old").unwrap();
+    let taken = LocalFolder::open(&root, "other", NEW).unwrap();
+    assert_eq!(std::fs::read_to_string(own.join("former-versions-1/7")).unwrap(), "old");
+    assert_eq!(std::fs::read_dir(own.join("versions")).unwrap().count(), 0);
+    drop(taken);
+    LocalFolder::open(&root, "uid", NEW).unwrap();
 
     // What is in our directory is made again; what proves the root is not.
     std::fs::remove_dir(own.join("staging")).unwrap();

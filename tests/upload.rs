@@ -305,7 +305,10 @@ async fn uploads_keep_to_the_allowance() {
     let disk = Disk::new();
     disk.write(1_000_000);
     let cloud = Cloud::default();
-    let bandwidth = Bandwidth { up: Pace::new(Some(500_000)), ..Bandwidth::default() };
+    let bandwidth = Bandwidth {
+        up: Pace::new(Some(folder_sync_agent::settings::Rates::always(Some(500_000)))),
+        ..Bandwidth::default()
+    };
     let began = Instant::now();
     go_with(&cloud, &disk, disk.order(), &Notes::default(), &bandwidth, CancellationToken::new()).await.unwrap();
     // The time is simulated; reading the file takes none of it.

@@ -10,6 +10,9 @@ use crate::report::{AccountStatus, Listing};
 
 /// List the accounts, who is signed in, and their API budgets
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent accounts
+  agent accounts --json | jq -r '.rows[].login'")]
 pub struct AccountsArgs {
     /// Print JSON
     #[arg(long)]

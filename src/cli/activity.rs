@@ -58,14 +58,13 @@ pub struct ActivityArgs {
 /// Runs `agent activity`.
 pub async fn activity(args: &ActivityArgs, places: &Places, screen: &mut Screen) -> Outcome {
     let remote = args.folder.as_deref().filter(|folder| folder.starts_with('/'));
-    let rows = match remote {
-        Some(path) => of_remote(args, path, places).await?,
-        None => {
-            if let Some(name) = &args.folder {
-                known(name, places)?;
-            }
-            recent(args.folder.as_deref(), args.since, args.limit, places).await?
+    let rows = if let Some(path) = remote {
+        of_remote(args, path, places).await?
+    } else {
+        if let Some(name) = &args.folder {
+            known(name, places)?;
         }
+        recent(args.folder.as_deref(), args.since, args.limit, places).await?
     };
     if args.json && !args.follow {
         screen.json(&Listing::new(rows))?;

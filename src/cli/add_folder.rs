@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::failure::{Exit, Failure, Outcome};
-use super::render::{Screen, Tone, count, harmless, size, some_of};
+use super::render::{Screen, Tone, count, harmless, size, some_of, span};
 use super::{agent, cloud, hooks, terminal};
 use crate::config::edit::{Editor, Kind, Setting};
 use crate::config::{Config, Installation, Places, Surroundings, parse_remote};
@@ -79,7 +79,7 @@ pub struct AddFolderArgs {
     /// Have every file scanned before anybody can see it: clamd, clamscan, or the path of a program
     #[arg(long, value_name = "SCANNER")]
     scan: Option<String>,
-    /// Remove local copies after this time, such as 30d; the cloud keeps its own, and what was edited here is kept
+    /// Delete local copies after this time, such as 30d; the cloud keeps its own, and a new version comes again
     #[arg(long, value_name = "TIME")]
     keep_for: Option<String>,
     /// From when that is counted: from arrival on this disk, or from the last change in the cloud [default: arrival]
@@ -133,6 +133,17 @@ pub async fn add_folder(args: AddFolderArgs, places: &Places, around: &Surroundi
     }
     let folder = after.folder(&name).ok_or_else(|| Failure::error("the new folder cannot be found again"))?;
 
+    if let Some(other) = shared_remote(&config, folder) {
+        let remote = folder.remote.to_string();
+        let what = format!("folder `{}` syncs {} already, to {}", other.name, other.remote, other.local.display());
+        let why = format!("what one of them does in {remote} the other one takes for somebody else's change");
+        if !args.yes {
+            return Err(Failure::error(what)
+                .because(why)
+                .hint("choose another remote folder, or make the second one a mirror; --yes adds it all the same"));
+        }
+        screen.remark(Tone::Warning, "warning", &format!("{what}; {why}"));
+    }
     let found = Found::look(&local, places)?;
     if let Found::Directory { entries } = &found
         && !entries.is_empty()
@@ -164,6 +175,19 @@ pub async fn add_folder(args: AddFolderArgs, places: &Places, around: &Surroundi
     }
     tell_agent(places, screen).await?;
     Ok(Exit::Fine)
+}
+
+/// A folder that the new one would share a part of the cloud with, if both send.
+fn shared_remote<'a>(config: &'a Config, new: &FolderSettings) -> Option<&'a FolderSettings> {
+    let within = |inner: &RemotePlace, outer: &RemotePlace| match (inner, outer) {
+        (RemotePlace::Path(inner), RemotePlace::Path(outer)) => Path::new(inner).starts_with(outer),
+        (inner, outer) => inner == outer,
+    };
+    let sends = |folder: &FolderSettings| folder.mode != Mode::Mirror;
+    let shares = |other: &&FolderSettings| {
+        other.account == new.account && (within(&new.remote, &other.remote) || within(&other.remote, &new.remote))
+    };
+    config.folders.iter().filter(|other| other.name != new.name && sends(new) && sends(other)).find(shares)
 }
 
 /// The configuration file with the new folder in it, not yet saved.
@@ -346,6 +370,10 @@ fn describe(
         }
     };
     screen.line(format_args!("    to {local} ({state})"))?;
+    if let Some(keep) = folder.keep_for {
+        let keep = span(keep);
+        screen.line(format_args!("    local copies are deleted {keep} after they arrived; the cloud keeps its own"))?;
+    }
     if let Some(holds) = holds {
         screen.line(format_args!(
             "    it holds {} in {}, {}",

@@ -29,7 +29,9 @@ pub fn account<'a>(config: &'a Config, name: Option<&str>) -> Outcome<&'a Accoun
         }),
         (None, [only]) => Ok(only),
         (None, []) => Err(Failure::error("nobody is signed in").hint("sign in first: agent login box")),
-        (None, _) => Err(Failure::error("there is more than one account")
-            .hint(format!("say which with --account: {}", known.join(", ")))),
+        (None, _) => Err(Failure::error("there is more than one account").hint(format!(
+            "say which with --account: {}; one of no use leaves with: agent remove-account NAME",
+            known.join(", ")
+        ))),
     }
 }

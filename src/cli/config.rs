@@ -5,13 +5,20 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::failure::{Exit, Failure, Outcome};
-use super::render::Screen;
-use crate::config::{Complaint, Config, ConfigError, Places};
+use super::render::{Screen, Tone};
+use crate::config::reference::{self, Key};
+use crate::config::{Complaint, Config, ConfigError, Places, did_you_mean};
 use crate::report::SCHEMA_VERSION;
 use crate::settings::{AccountSettings, FolderSettings, MaxDelete};
+use crate::telemetry::LogFormat;
 
 /// Show where the configuration is, check it, or show it with its defaults
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent config check
+  agent config show
+  agent config reference
+  agent config reference folder.keep_for")]
 pub struct ConfigArgs {
     #[command(subcommand)]
     action: Action,
@@ -27,6 +34,15 @@ enum Action {
     },
     /// Check the configuration file, and list everything that is wrong with it
     Check {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Explain every key of the configuration file, or one
+    Reference {
+        /// A key, such as `keep_for` or `folder.keep_for`, or a table, such as `account`
+        #[arg(value_name = "KEY")]
+        key: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -61,9 +77,11 @@ pub fn config(args: &ConfigArgs, places: &Places, screen: &mut Screen) -> Outcom
             "socket": places.socket,
         }))?,
         Action::Check { json } => return check(places, json, screen),
+        Action::Reference { ref key, json } => reference(key.as_deref(), json, screen)?,
         Action::Show { json } => {
-            let document = document(&Config::load(places)?);
+            let mut document = document(&Config::load(places)?);
             if json {
+                document["schema"] = json!(SCHEMA_VERSION);
                 screen.json(&document)?;
             } else {
                 let text = toml::to_string(&document)
@@ -97,11 +115,76 @@ fn check(places: &Places, json: bool, screen: &mut Screen) -> Outcome {
     }
 }
 
+/// The width of what is explained.
+const EXPLAINED_WIDTH: usize = 96;
+
+fn reference(wanted: Option<&str>, json: bool, screen: &mut Screen) -> Outcome<()> {
+    let keys: Vec<Key> = reference::keys()
+        .into_iter()
+        .filter(|key| wanted.is_none_or(|wanted| wanted == key.key || wanted == key.path() || wanted == key.table))
+        .collect();
+    if let (Some(wanted), true) = (wanted, keys.is_empty()) {
+        let known = reference::keys();
+        let failure = Failure::error(format!("there is no key `{wanted}`"));
+        let last = wanted.rsplit('.').next().unwrap_or(wanted);
+        return Err(match did_you_mean(last, known.iter().map(|key| key.key)) {
+            Some(known) => failure.hint(format!("did you mean `{known}`?")),
+            None => failure.hint("`agent config reference` lists them all"),
+        });
+    }
+    if json {
+        screen.json(&json!({ "schema": SCHEMA_VERSION, "keys": keys }))?;
+        return Ok(());
+    }
+    let mut first = true;
+    for (table, meaning) in reference::TABLES {
+        let theirs: Vec<&Key> = keys.iter().filter(|key| key.table == table).collect();
+        if theirs.is_empty() {
+            continue;
+        }
+        if !std::mem::take(&mut first) {
+            screen.line("")?;
+        }
+        let title = if table.is_empty() { "Top of the file".to_owned() } else { format!("[[{table}]]") };
+        screen.line(screen.tint(Tone::Strong, title))?;
+        for line in wrapped(meaning, EXPLAINED_WIDTH) {
+            screen.line(line)?;
+        }
+        for key in theirs {
+            screen.line("")?;
+            screen.line(format_args!("  {}  ({})", screen.tint(Tone::Strong, key.key), reference::facts(key)))?;
+            for line in wrapped(&key.meaning, EXPLAINED_WIDTH - 6) {
+                screen.line(format_args!("      {line}"))?;
+            }
+            screen.line(format_args!("      {}", key.example))?;
+        }
+    }
+    Ok(())
+}
+
+/// A text in lines of a width.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// The configuration in the words of its file.
 fn document(config: &Config) -> Value {
     let mut document = Map::new();
     if let Some(log) = &config.log {
         document.insert("log".to_owned(), json!(log));
+    }
+    if config.log_format != LogFormat::default() {
+        document.insert("log_format".to_owned(), json!(config.log_format));
     }
     document.insert("account".to_owned(), config.accounts.iter().map(account).collect());
     document.insert("folder".to_owned(), config.folders.iter().map(folder).collect());
@@ -122,8 +205,9 @@ fn account(account: &AccountSettings) -> Value {
         "calls_per_day": account.calls_per_day,
         "calls_per_minute": account.calls_per_minute,
         "transfers": account.transfers,
-        "bandwidth_down": account.bandwidth_down,
-        "bandwidth_up": account.bandwidth_up,
+        "bandwidth_down": account.bandwidth_down.as_ref().map(ToString::to_string),
+        "bandwidth_up": account.bandwidth_up.as_ref().map(ToString::to_string),
+        "quiet": account.quiet.as_ref().map(ToString::to_string),
         "ca_file": account.ca_file,
         "proxy": account.proxy,
     }))
@@ -138,6 +222,7 @@ fn folder(folder: &FolderSettings) -> Value {
         "mode": folder.mode,
         "include": folder.include,
         "exclude": folder.exclude,
+        "default_ignore": folder.ignore.defaults,
         "keep_for": folder.keep_for.map(|duration| format!("{}s", duration.as_secs())),
         "keep_versions": folder.keep_versions,
         "versions_max": folder.versions_max,

@@ -15,6 +15,10 @@ use crate::report::{CHANGED_AFTER_DECISION, ConflictRow, Listing};
 ///
 /// The cloud's version keeps the name; what the disk had lies beside it as a conflict copy, and is in the cloud as well.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent conflicts
+  agent conflicts resolve reports/plan.docx --keep remote
+  agent conflicts resolve --all --keep both --dry-run")]
 pub struct ConflictsArgs {
     #[command(subcommand)]
     resolve: Option<ConflictCommand>,
@@ -34,6 +38,9 @@ enum ConflictCommand {
 
 /// Decide one conflict, or all of them
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent conflicts resolve reports/plan.docx --keep remote
+  agent conflicts resolve --all --keep both --dry-run")]
 struct ResolveArgs {
     /// The path that both wanted, or that of the copy, as `agent conflicts` shows it
     #[arg(required_unless_present = "all")]

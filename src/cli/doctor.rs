@@ -15,6 +15,8 @@ use super::status::sign_in_warning;
 use crate::config::{Config, Installation, Places};
 use crate::daemon;
 use crate::daemon::client::ControlClient;
+use crate::local::{self, MARK_NAME};
+use crate::path::RESERVED_NAME;
 use crate::provider::ProviderErrorKind;
 use crate::provider::auth::{CredentialFile, known_end};
 use crate::report::SCHEMA_VERSION;
@@ -44,6 +46,10 @@ const MAX_WATCHES: &str = "/proc/sys/fs/inotify/max_user_watches";
 /// Looks at the configuration, the state directory, the sign-ins, whether the cloud can be reached, the local directories,
 /// and the service. Ends with 1 if something is wrong.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent doctor
+  sudo agent --system doctor          # the system service's state needs its rights
+  agent doctor --json | jq '.checks[] | select(.verdict != \"fine\")'")]
 pub struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
@@ -116,7 +122,9 @@ pub async fn doctor(args: &DoctorArgs, places: &Places, screen: &mut Screen) -> 
     for folder in &config.folders {
         directory(&mut list, folder);
     }
+    marks(&mut list, places);
     watches(&mut list);
+    watching(&mut list);
     manager(&mut list, places);
 
     let healthy = list.0.iter().all(|check| check.verdict != Verdict::Wrong);
@@ -140,7 +148,12 @@ fn show(checks: &[Check], healthy: bool, screen: &mut Screen) -> std::io::Result
             screen.line(format_args!("    → {}", harmless(hint)))?;
         }
     }
-    screen.line(if healthy { "Nothing is wrong." } else { "Something is wrong; see the lines marked ✗." })
+    let warned = checks.iter().any(|check| check.verdict == Verdict::Warning);
+    screen.line(match (healthy, warned) {
+        (true, false) => "Nothing is wrong.",
+        (true, true) => "Nothing is wrong; the lines marked ! are worth a look.",
+        (false, _) => "Something is wrong; see the lines marked ✗.",
+    })
 }
 
 /// A configuration that cannot be read leaves nothing to look at below.
@@ -164,8 +177,8 @@ fn configuration(list: &mut Checklist, places: &Places) -> Config {
 
 fn state(list: &mut Checklist, places: &Places, config: &Config) {
     let dir = &places.state_dir;
-    let metadata = match fs::metadata(dir) {
-        Ok(metadata) => metadata,
+    match fs::metadata(dir) {
+        Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             list.fine("state", format!("there is no {} yet; the agent makes it", dir.display()));
             return;
@@ -178,21 +191,22 @@ fn state(list: &mut Checklist, places: &Places, config: &Config) {
             );
             return;
         }
-    };
-    if metadata.mode() & 0o022 != 0 {
-        list.wrong(
-            "state",
-            format!("{} can be written by others", dir.display()),
-            format!("chmod go-w {}", dir.display()),
-        );
-    } else if rustix::fs::access(dir, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).is_err() {
+    }
+    if let Err(error) = rustix::fs::access(dir, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
         list.warning(
             "state",
-            format!("you may not write to {}", dir.display()),
+            format!("you may not write to {}: {error}", dir.display()),
             "run the command as the agent's user, or with sudo",
         );
         return;
-    } else {
+    }
+    let open: Vec<(PathBuf, u32)> = open_to_others(places);
+    for (path, mode) in &open {
+        let (what, right) = if path.is_dir() { ("entered", "700") } else { ("read", "600") };
+        let text = format!("{} can be {what} by others (mode {mode:04o})", path.display());
+        list.wrong("state", text, format!("take that right away: chmod {right} {}", path.display()));
+    }
+    if open.is_empty() {
         list.fine("state", format!("{} is private and can be written to", dir.display()));
     }
     match daemon::offline_reports(places, config).and_then(|reports| reports.status()) {
@@ -202,6 +216,20 @@ fn state(list: &mut Checklist, places: &Places, config: &Config) {
         Ok(_) => list.fine("database", "there is none yet; the agent makes it at its first run"),
         Err(error) => list.failed("database", error.into()),
     }
+}
+
+/// What is in the state directory that others have a right to, and the directory itself. What it holds is nobody else's to know.
+fn open_to_others(places: &Places) -> Vec<(PathBuf, u32)> {
+    let database = places.database();
+    let with = |ending: &str| PathBuf::from(format!("{}{ending}", database.display()));
+    let files =
+        [database.clone(), with("-wal"), with("-shm"), places.verifications(), places.state_dir.join("agent.lock")];
+    let dirs = [places.state_dir.clone(), places.credentials_dir(), places.quarantine_dir()];
+    let seen = dirs.into_iter().chain(files).filter_map(|path| {
+        let mode = fs::symlink_metadata(&path).ok()?.mode() & 0o777;
+        (mode & 0o077 != 0).then_some((path, mode))
+    });
+    seen.collect()
 }
 
 async fn agent(list: &mut Checklist, places: &Places) {
@@ -220,9 +248,15 @@ async fn agent(list: &mut Checklist, places: &Places) {
             for degraded in status.degraded {
                 list.wrong("agent", degraded.cause, degraded.next_step);
             }
+            // Whatever keeps a folder from being in sync, or from being watched, is wrong.
             for folder in status.folders {
                 if let Some(degraded) = folder.degraded {
-                    list.warning(&format!("folder `{}`", folder.name), degraded.cause, degraded.next_step);
+                    list.wrong(&format!("folder {}", folder.name), degraded.cause, degraded.next_step);
+                }
+            }
+            for account in status.accounts {
+                if let Some(degraded) = account.degraded.filter(|degraded| !degraded.halts()) {
+                    list.warning(&format!("account {}", account.name), degraded.cause, degraded.next_step);
                 }
             }
         }
@@ -403,7 +437,40 @@ fn filesystem(magic: u64) -> &'static str {
     }
 }
 
-/// Watching local changes needs watches; where `/proc` hides the limit there is nothing to say.
+/// Whether the directories are those that the agent left its mark in.
+fn marks(list: &mut Checklist, places: &Places) {
+    // What cannot be read was told of above.
+    let Ok(Some(reader)) = super::agent::database(places) else { return };
+    let Ok(folders) = reader.rows().folders() else { return };
+    for row in folders.iter().filter(|row| row.opened && row.local.is_dir()) {
+        let name = format!("folder {}", row.name.as_deref().unwrap_or_default());
+        let found = fs::read_to_string(row.local.join(RESERVED_NAME).join(MARK_NAME));
+        let is_known = match &found {
+            Ok(mark) => mark.trim_end() == row.mark,
+            Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+        };
+        if !is_known {
+            list.wrong(
+                &name,
+                format!("another directory stands at {}: it is not the one that the agent synced", row.local.display()),
+                "mount the disk, or put the directory back; to begin anew with what is there: agent remove-folder, and agent add-folder",
+            );
+        }
+    }
+}
+
+/// Whether one more directory can be watched now, whatever the limits say.
+fn watching(list: &mut Checklist) {
+    let (what, raise) = match local::room_for_a_watch() {
+        Ok(()) => return,
+        Err(local::NoWatch::Watchers) => ("folder", "fs.inotify.max_user_instances=1024"),
+        Err(local::NoWatch::Watches) => ("directory", "fs.inotify.max_user_watches=524288"),
+    };
+    let text =
+        format!("the limit is used up: not one {what} more can be watched, and changes there are found by scans only");
+    list.wrong("inotify", text, format!("raise it: sysctl {raise}"));
+}
+
 /// What the system lets us watch. Where it is too little, changes on disk are still found, by scans at an interval.
 fn watches(list: &mut Checklist) {
     let limits = [
@@ -416,7 +483,7 @@ fn watches(list: &mut Checklist) {
         };
         let text = format!("{limit} {what}");
         if limit < few {
-            list.warning("inotify", text, format!("for large or many two-way folders: sysctl {raise}"));
+            list.warning("inotify", text, format!("for large or many folders: sysctl {raise}"));
         } else {
             list.fine("inotify", text);
         }

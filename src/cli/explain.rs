@@ -16,6 +16,9 @@ const LEAVING_SHOWN: u32 = 1_000;
 
 /// Show what the agent would do now
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent plan
+  agent plan inbox --json | jq '.rows | length'")]
 pub struct PlanArgs {
     /// The folder [default: all]
     name: Option<String>,
@@ -40,6 +43,9 @@ pub struct WhyArgs {
 
 /// List the items that something is wrong with
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent problems
+  agent problems inbox --json")]
 pub struct ProblemsArgs {
     /// The folder [default: all]
     name: Option<String>,
@@ -157,6 +163,10 @@ fn explain(why: &Why, screen: &mut Screen) -> std::io::Result<()> {
         let label = screen.tint(Tone::Bad, format_args!("{:<9}", "problem"));
         screen.line(format_args!("  {label} {}", harmless(&problem.text)))?;
         screen.line(format_args!("  {:<9} {}", "next", harmless(&next(problem))))?;
+    }
+    if let Some(end) = why.facts.deleted_here {
+        let end = format!("{} ({}): the local copy is deleted; the cloud keeps its own", age(end, now()), moment(end));
+        screen.line(format_args!("  {:<9} {end}", "keep_for"))?;
     }
     for event in &why.events {
         let what = format!("{} {} → {}", moment(event.received), event.kind, event.outcome);

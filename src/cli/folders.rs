@@ -9,10 +9,11 @@ use tokio::time::Instant;
 use super::agent::{self, Agent};
 use super::explain::moved_path;
 use super::failure::{Exit, Failure, Outcome};
-use super::render::{Screen, Tone, count, size};
+use super::render::{Screen, Tone, count, size, span};
 use super::{status, terminal};
 use crate::command::Command;
 use crate::config::edit::{Editor, Kind, Setting};
+use crate::config::reference::{self, Kind as ValueKind};
 use crate::config::{Config, Places};
 use crate::daemon::client::ControlClient;
 use crate::daemon::preview::preview;
@@ -25,13 +26,12 @@ const LET_GO_LIMIT: Duration = Duration::from_secs(30);
 const ASK_EVERY: Duration = Duration::from_millis(200);
 /// Lines of a plan that are shown of another mode.
 const PLAN_SHOWN_MOST: usize = 30;
-/// Keys that hold lists.
-const LISTS: [&str; 2] = ["include", "exclude"];
-/// Keys that hold numbers.
-const NUMBERS: [&str; 1] = ["keep_versions"];
 
 /// List the folders
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent folders
+  agent folders --json | jq -r '.rows[].local'")]
 pub struct FoldersArgs {
     /// Print JSON
     #[arg(long)]
@@ -68,6 +68,9 @@ pub struct SetFolderArgs {
 /// The folder leaves the configuration, and nothing is deleted, neither here nor in the cloud, unless `--delete-local` is
 /// given.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent remove-folder inbox
+  agent remove-folder inbox --delete-local --dry-run")]
 pub struct RemoveFolderArgs {
     /// The folder
     name: String,
@@ -115,7 +118,7 @@ pub async fn set_folder(args: SetFolderArgs, places: &Places, screen: &mut Scree
     let mut keys: Vec<&str> = Vec::new();
     for (key, _) in &args.settings {
         if keys.contains(&key.as_str()) {
-            if !LISTS.contains(&key.as_str()) {
+            if !is_kind("folder", key, ValueKind::List) {
                 return Err(Failure::new(Exit::Usage, format!("`{key}` is given twice")));
             }
             continue;
@@ -128,13 +131,19 @@ pub async fn set_folder(args: SetFolderArgs, places: &Places, screen: &mut Scree
                 .hint("remove the folder and add it again; its files are adopted, not downloaded again"));
         }
         let values = args.settings.iter().filter(|(other, _)| other == key).map(|(_, value)| value.clone()).collect();
-        editor.set(Kind::Folder, &args.name, key, &setting(key, values)?)?;
+        editor.set(Kind::Folder, &args.name, key, &setting("folder", key, values)?)?;
     }
-    let after = editor.check()?;
+    let mut after = editor.check()?;
+    after.read_ignore_files();
     let mode = |config: &Config| config.folder(&args.name).map(|folder| folder.mode);
     let new_mode = mode(&after) != mode(&before);
     if new_mode {
         show_what_follows(&args.name, &before, &after, places, screen)?;
+    }
+    let keep_for = |config: &Config| config.folder(&args.name).and_then(|folder| folder.keep_for);
+    if let Some(keep) = keep_for(&after).filter(|keep| keep_for(&before) != Some(*keep)) {
+        let keep = span(keep);
+        screen.line(format_args!("Local copies are deleted {keep} after they arrived; the cloud keeps its own."))?;
     }
     if args.dry_run {
         screen.line(format_args!("Would change {} of folder `{}`.", keys.join(", "), args.name))?;
@@ -195,12 +204,21 @@ fn show_what_follows(name: &str, before: &Config, after: &Config, places: &Place
     Ok(())
 }
 
-fn setting(key: &str, values: Vec<String>) -> Outcome<Setting> {
+pub(super) fn is_kind(table: &str, key: &str, kind: ValueKind) -> bool {
+    reference::of_kind(table, kind).contains(&key)
+}
+
+/// The values of a key in the form that the file wants them in.
+pub(super) fn setting(table: &str, key: &str, values: Vec<String>) -> Outcome<Setting> {
     let values: Vec<String> = values.into_iter().filter(|value| !value.is_empty()).collect();
     match values.as_slice() {
         [] => Ok(Setting::Default),
-        _ if LISTS.contains(&key) => Ok(Setting::List(values)),
-        [value] if NUMBERS.contains(&key) => value
+        _ if is_kind(table, key, ValueKind::List) => Ok(Setting::List(values)),
+        [value] if is_kind(table, key, ValueKind::Flag) => value
+            .parse()
+            .map(Setting::Flag)
+            .map_err(|_| Failure::new(Exit::Usage, format!("`{key}` is true or false, not `{value}`"))),
+        [value] if is_kind(table, key, ValueKind::Number) => value
             .parse()
             .map(Setting::Number)
             .map_err(|_| Failure::new(Exit::Usage, format!("`{key}` takes a number, not `{value}`"))),
@@ -291,11 +309,14 @@ mod tests {
 
     #[test]
     fn values_take_the_form_of_their_key() {
-        assert_eq!(setting("exclude", vec!["a".into(), "b".into()]), Ok(Setting::List(vec!["a".into(), "b".into()])));
-        assert_eq!(setting("keep_versions", vec!["3".into()]), Ok(Setting::Number(3)));
-        assert_eq!(setting("max_delete", vec!["25%".into()]), Ok(Setting::Text("25%".into())));
-        assert_eq!(setting("keep_for", vec![String::new()]), Ok(Setting::Default));
-        assert!(setting("keep_versions", vec!["many".into()]).is_err());
+        assert_eq!(
+            setting("folder", "exclude", vec!["a".into(), "b".into()]),
+            Ok(Setting::List(vec!["a".into(), "b".into()]))
+        );
+        assert_eq!(setting("folder", "keep_versions", vec!["3".into()]), Ok(Setting::Number(3)));
+        assert_eq!(setting("folder", "max_delete", vec!["25%".into()]), Ok(Setting::Text("25%".into())));
+        assert_eq!(setting("folder", "keep_for", vec![String::new()]), Ok(Setting::Default));
+        assert!(setting("folder", "keep_versions", vec!["many".into()]).is_err());
         assert!(key_and_value("=x").is_err() && key_and_value("x").is_err());
         assert_eq!(key_and_value("a=b=c"), Ok(("a".into(), "b=c".into())));
     }

@@ -18,6 +18,9 @@ const EXAMPLES_SHOWN: usize = 5;
 /// Work that looks like an accident, such as very many deletions at once, is held until somebody approves or rejects it.
 /// Everything else goes on.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent held
+  agent held --json | jq '.rows[].id'")]
 pub struct HeldArgs {
     /// Print JSON
     #[arg(long)]
@@ -26,6 +29,9 @@ pub struct HeldArgs {
 
 /// Let a hold's work happen
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent held            # shows what waits, with its number
+  agent approve 3")]
 pub struct ApproveArgs {
     /// The hold's number, as `agent held` shows it
     id: i64,
@@ -33,6 +39,9 @@ pub struct ApproveArgs {
 
 /// Refuse a hold's work: what would have been deleted stays
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent held            # shows what waits, with its number
+  agent reject 3        # what would have been deleted stays")]
 pub struct RejectArgs {
     /// The hold's number, as `agent held` shows it
     id: i64,

@@ -6,9 +6,10 @@ use clap::{ArgGroup, Args, ValueEnum};
 
 use super::agent;
 use super::failure::{Exit, Failure, Outcome};
-use super::folders::{key_and_value, tell_agent};
+use super::folders::{is_kind, key_and_value, setting, tell_agent};
 use super::render::{Screen, Tone};
 use crate::config::edit::{Editor, Kind, Setting};
+use crate::config::reference::Kind as ValueKind;
 use crate::config::{Config, Places};
 use crate::hook::{Call, HookSettings, When};
 use crate::report::Listing;
@@ -18,8 +19,6 @@ use crate::runner::Trust;
 pub const SHIPPED_HOOKS_DIR: &str = "/usr/libexec/folder-sync-agent/hooks";
 /// How long a verdict of `--scan` holds: signatures change.
 const SCAN_REMEMBERED: &str = "24h";
-const LISTS: [&str; 3] = ["on", "match", "run"];
-const NUMBERS: [&str; 4] = ["expect_status", "concurrency", "per_minute", "attempts"];
 
 /// Whether a hook decides or reacts, as the command line says it.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -96,6 +95,9 @@ pub struct AddHookArgs {
 
 /// List the hooks
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent hooks
+  agent hooks --json")]
 pub struct HooksArgs {
     /// Print JSON
     #[arg(long)]
@@ -121,6 +123,8 @@ pub struct SetHookArgs {
 
 /// Remove a hook
 #[derive(Debug, Args)]
+#[command(after_long_help = "Example:
+  agent remove-hook scan-inbox")]
 pub struct RemoveHookArgs {
     /// The hook
     name: String,
@@ -287,7 +291,7 @@ pub async fn set_hook(args: SetHookArgs, places: &Places, screen: &mut Screen) -
     let mut keys: Vec<&str> = Vec::new();
     for (key, _) in &args.settings {
         if keys.contains(&key.as_str()) {
-            if !LISTS.contains(&key.as_str()) {
+            if !is_kind("hook", key, ValueKind::List) {
                 return Err(Failure::new(Exit::Usage, format!("`{key}` is given twice")));
             }
             continue;
@@ -305,15 +309,7 @@ pub async fn set_hook(args: SetHookArgs, places: &Places, screen: &mut Screen) -
             .filter(|(other, value)| other == key && !value.is_empty())
             .map(|(_, value)| value.clone())
             .collect();
-        let setting = match values.as_slice() {
-            [] => Setting::Default,
-            _ if LISTS.contains(key) => Setting::List(values),
-            [value] if NUMBERS.contains(key) => value
-                .parse()
-                .map(Setting::Number)
-                .map_err(|_| Failure::new(Exit::Usage, format!("`{key}` takes a number, not `{value}`")))?,
-            values => Setting::Text(values.join("")),
-        };
+        let setting = setting("hook", key, values)?;
         editor.set(Kind::Hook, &args.name, key, &setting)?;
     }
     editor.save()?;

@@ -13,8 +13,8 @@ use crate::command::Command;
 use crate::config::edit::{Editor, Kind, Setting};
 use crate::config::{Config, Places};
 use crate::daemon::client::ControlClient;
-use crate::provider::auth::{self, Algorithm, Credentials, ServerGrant, SignInError, Subject, Visit};
-use crate::provider::{Identity, ProviderError};
+use crate::provider::Identity;
+use crate::provider::auth::{self, Algorithm, CredentialFile, Credentials, ServerGrant, SignInError, Subject, Visit};
 use crate::settings::{AccountSettings, ProviderName};
 
 mod app;
@@ -130,6 +130,9 @@ A test server:
 /// The provider is asked to revoke the tokens, and they are removed from this machine. The account stays in the
 /// configuration unless `--forget` is given.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent logout work
+  agent logout work --forget     # the account leaves the configuration too; the same is: agent remove-account work")]
 pub struct LogoutArgs {
     /// The account
     #[arg(value_name = "NAME")]
@@ -139,20 +142,35 @@ pub struct LogoutArgs {
     forget: bool,
 }
 
+/// Sign out of an account and take it out of the configuration
+///
+/// The same as `agent logout NAME --forget`. No folder may use the account any more.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example:
+  agent remove-account work")]
+pub struct RemoveAccountArgs {
+    /// The account
+    #[arg(value_name = "NAME")]
+    name: String,
+}
+
+/// Runs `agent remove-account`.
+pub async fn remove_account(args: RemoveAccountArgs, places: &Places, screen: &mut Screen) -> Outcome {
+    logout(LogoutArgs { name: args.name, forget: true }, places, screen).await
+}
+
 /// What a way of signing in brought.
 struct Obtained {
     credentials: Credentials,
     /// What to tell the person, in one sentence.
     warning: Option<String>,
-    /// A token that could not be tried for now is kept all the same.
-    may_be_untried: bool,
     /// The browser that waits for a page.
     visit: Option<Visit>,
 }
 
 impl From<Credentials> for Obtained {
     fn from(credentials: Credentials) -> Self {
-        Self { credentials, warning: None, may_be_untried: false, visit: None }
+        Self { credentials, warning: None, visit: None }
     }
 }
 
@@ -174,20 +192,13 @@ pub async fn login(args: LoginArgs, places: &Places, screen: &mut Screen) -> Out
     if let Some(visit) = visit {
         visit.show(&browser::page(&kept, account)).await;
     }
-    let tried = kept?;
-    match tried {
-        Ok(identity) => {
-            let who = harmless(&format!("{} ({})", identity.name, identity.login));
-            screen.line(format_args!("Signed in to {} as {who}, account `{name}`.", provider.word()))?;
-            if config.folders.iter().all(|folder| folder.account != name) {
-                screen.line(format_args!("Next: agent add-folder /REMOTE/FOLDER LOCAL --account {name}"))?;
-            }
-            Ok(Exit::Fine)
-        }
-        Err(error) => Err(Failure::new(Exit::Temporary, "the token is kept, but could not be tried")
-            .because(error)
-            .hint("look again when the cloud can be reached: agent doctor")),
+    let identity = kept?;
+    let who = harmless(&format!("{} ({})", identity.name, identity.login));
+    screen.line(format_args!("Signed in to {} as {who}, account `{name}`.", provider.word()))?;
+    if config.folders.iter().all(|folder| folder.account != name) {
+        screen.line(format_args!("Next: agent add-folder /REMOTE/FOLDER LOCAL --account {name}"))?;
     }
+    Ok(Exit::Fine)
 }
 
 impl LoginArgs {
@@ -225,8 +236,7 @@ async fn obtain(
         let token = terminal::secret_from_stdin("Token (not shown):")?;
         let login = auth::parse_login(token.expose_secret())?;
         let credentials = auth::obtain(account, login.credentials).await.map_err(denied)?;
-        let may_be_untried = credentials.grant.is_none();
-        Obtained { warning: login.warning, may_be_untried, ..credentials.into() }
+        Obtained { warning: login.warning, ..credentials.into() }
     } else if let Some(file) = &args.way.jwt {
         let credentials = by_jwt(args, file)?;
         auth::obtain(account, credentials).await.map_err(denied)?.into()
@@ -306,18 +316,14 @@ async fn keep(
     obtained: Obtained,
     places: &Places,
     screen: &mut Screen,
-) -> Outcome<Result<Identity, ProviderError>> {
+) -> Outcome<Identity> {
     places.make_state_dirs().map_err(|error| {
         Failure::error(format!("cannot make the state directory {}", places.state_dir.display())).because(error)
     })?;
     let former = former(places, &account.name).await;
     let trial = trial::Trial::new(account, obtained.credentials, places).await?;
-    let tried = trial.run(config, screen).await?;
-    let replaced = match (&tried, &former) {
-        (Ok(identity), Some(former)) if former.user_id != identity.user_id => Some(identity),
-        (Err(error), _) if !obtained.may_be_untried => return Err(error.clone().into()),
-        _ => None,
-    };
+    let identity = trial.run(config, screen).await?;
+    let replaced = former.as_ref().filter(|former| former.user_id != identity.user_id).map(|_| &identity);
     if let (Some(identity), Some(former)) = (replaced, &former) {
         let folders: Vec<&str> = config
             .folders
@@ -336,7 +342,7 @@ async fn keep(
     if let Some(warning) = obtained.warning {
         screen.remark(Tone::Warning, "warning", &warning);
     }
-    trial.keep(tried.as_ref().ok()).await?;
+    trial.keep(&identity).await?;
     if changed {
         with_account(args, &account.name, places)?.save()?;
     }
@@ -351,7 +357,7 @@ async fn keep(
         screen.remark(Tone::Warning, "note", &said);
     }
     tell_agent(places, &account.name, changed, screen).await;
-    Ok(tried)
+    Ok(identity)
 }
 
 /// Whose an account was until now.
@@ -360,13 +366,22 @@ struct Former {
     login: String,
 }
 
-/// What cannot be found out here is found out by the engine, which holds the account then.
+/// The agent knows, or, before its first run, what was signed in. What cannot be found out here is found out by the engine, which holds
+/// the account then.
 async fn former(places: &Places, account: &str) -> Option<Former> {
-    let status = super::agent::Agent::find(places).await.ok()?.status().await.ok()?;
-    let known = status.accounts.into_iter().find(|known| known.name == account)?;
-    let user_id = known.user_id?;
-    let login = known.login.unwrap_or_else(|| user_id.clone());
-    Some(Former { user_id, login })
+    let of_agent = async {
+        let status = super::agent::Agent::find(places).await.ok()?.status().await.ok()?;
+        let known = status.accounts.into_iter().find(|known| known.name == account)?;
+        let user_id = known.user_id?;
+        let login = known.login.unwrap_or_else(|| user_id.clone());
+        Some(Former { user_id, login })
+    };
+    if let Some(former) = of_agent.await {
+        return Some(former);
+    }
+    let file = CredentialFile::new(places.credentials_dir(), account).ok()?;
+    let identity = file.load().ok()?.current.identity?;
+    Some(Former { user_id: identity.user_id, login: identity.login })
 }
 
 /// The configuration file with the account in it, not yet saved.

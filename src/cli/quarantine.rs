@@ -14,6 +14,10 @@ use crate::report::{Listing, QuarantineReport};
 ///
 /// A version that a `before` hook rejected is kept where nothing else can read it, and is not fetched again.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent quarantine list
+  agent quarantine show 7
+  agent quarantine release 7 --reason 'false alarm, checked by hand'")]
 pub struct QuarantineArgs {
     #[command(subcommand)]
     what: What,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use serde::Serialize;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +23,7 @@ use crate::id::{JobId, VersionId};
 use crate::local::recall::{self, Dress, PutError, Target};
 use crate::local::{LocalFolder, LocalOptions};
 use crate::path::{Name, RESERVED_NAME, RelPath};
-use crate::report::{VersionRow, Versions};
+use crate::report::{SCHEMA_VERSION, VersionRow, Versions};
 use crate::settings::Mode;
 
 /// Bring a former version of a file back
@@ -50,6 +51,22 @@ pub struct RestoreArgs {
     /// Only say what would happen
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was brought back, or would be.
+#[derive(Serialize)]
+struct Restored<'a> {
+    schema: u32,
+    done: bool,
+    version: Option<&'a str>,
+    /// `version_store`, or `cloud`.
+    from: &'static str,
+    to: String,
+    bytes: Option<u64>,
+    message: String,
 }
 
 /// Where the content goes.
@@ -67,12 +84,15 @@ pub async fn restore(args: &RestoreArgs, places: &Places, around: &Surroundings,
     let shown = path.to_string_lossy().into_owned();
     let mut report = Agent::find(places).await?.versions(&shown).await?;
     if report.away.is_some() && args.version.is_none() && args.to.is_none() {
-        if args.dry_run {
-            screen.line(format_args!("Would fetch {} from the cloud again.", harmless(&shown)))?;
+        let message = if args.dry_run {
+            format!("Would fetch {} from the cloud again.", harmless(&shown))
         } else {
-            screen.line(agent::command(places, Command::Restore { path: shown }).await?)?;
-        }
-        return Ok(Exit::Fine);
+            agent::command(places, Command::Restore { path: shown.clone() }).await?
+        };
+        let done = !args.dry_run;
+        let said =
+            Restored { schema: SCHEMA_VERSION, done, version: None, from: "cloud", to: shown, bytes: None, message };
+        return said.tell(args.json, screen);
     }
     let config = Config::load(places)?;
     let way = match &args.to {
@@ -81,12 +101,22 @@ pub async fn restore(args: &RestoreArgs, places: &Places, around: &Surroundings,
     };
     let row = choose(args.version.as_deref(), &mut report, &config, places).await?;
     let target = way.root.join(way.below.to_path());
-    let from = if row.kept.is_some() { "the version store" } else { "the cloud" };
-    let what = format!("{} ({})", row.id, row.size.map_or_else(|| "size unknown".to_owned(), size));
+    let (from, from_words) =
+        if row.kept.is_some() { ("version_store", "the version store") } else { ("cloud", "the cloud") };
+    let mut said = Restored {
+        schema: SCHEMA_VERSION,
+        done: false,
+        version: Some(&row.id),
+        from,
+        to: target.to_string_lossy().into_owned(),
+        bytes: row.size,
+        message: String::new(),
+    };
+    let shown = harmless(&said.to);
     if args.dry_run {
-        screen
-            .line(format_args!("Would write version {what} from {from} to {}.", harmless(&target.to_string_lossy())))?;
-        return Ok(Exit::Fine);
+        let what = format!("{} ({})", row.id, row.size.map_or_else(|| "size unknown".to_owned(), size));
+        said.message = format!("Would write version {what} from {from_words} to {shown}.");
+        return said.tell(args.json, screen);
     }
     let (content, _scratch) = if let Some(job) = row.kept {
         (kept(&report, job)?, None)
@@ -96,9 +126,20 @@ pub async fn restore(args: &RestoreArgs, places: &Places, around: &Surroundings,
     };
     let length = recall::put(&content, &way.root, &way.below, way.target, way.dress)
         .map_err(|error| not_written(&error, &target, args.to.is_some()))?;
-    let shown = harmless(&target.to_string_lossy());
-    screen.line(format_args!("Restored version {} from {from} to {shown}, {}.{}", row.id, size(length), way.remark))?;
-    Ok(Exit::Fine)
+    said.message = format!("Restored version {} from {from_words} to {shown}, {}.{}", row.id, size(length), way.remark);
+    (said.done, said.bytes) = (true, Some(length));
+    said.tell(args.json, screen)
+}
+
+impl Restored<'_> {
+    fn tell(&self, json: bool, screen: &mut Screen) -> Outcome {
+        if json {
+            screen.json(self)?;
+        } else {
+            screen.line(&self.message)?;
+        }
+        Ok(Exit::Fine)
+    }
 }
 
 /// The way to `--to`.
@@ -212,7 +253,7 @@ async fn fetched(row: &VersionRow, report: &Versions, config: &Config, places: &
         hash: row.hash.clone(),
         modified: row.modified,
     };
-    let pace = Pace::new(account.bandwidth_down);
+    let pace = Pace::new(account.bandwidth_down.clone());
     let fetched = fetch::fetch(&*provider, Arc::clone(&folder), order, &pace, |_| {}, CancellationToken::new()).await;
     provider.settle().await;
     let staged = fetched.map_err(|error| match error {

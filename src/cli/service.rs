@@ -1,15 +1,18 @@
 //! `agent service`: install, remove, start, stop and look at the service.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use super::failure::{Exit, Failure, Outcome};
 use super::render::{Screen, Tone};
 use crate::config::{Choice, Installation, Places, Surroundings};
+use crate::report::SCHEMA_VERSION;
 use crate::service::{self, Step, UNIT};
 
 /// Install, remove, start, stop or look at the service
@@ -24,7 +27,43 @@ use crate::service::{self, Step, UNIT};
 pub struct ServiceArgs {
     #[command(subcommand)]
     action: Action,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
 }
+
+/// What was done or would be, or how the service is.
+#[derive(Serialize)]
+struct Told {
+    schema: u32,
+    unit: PathBuf,
+    installation: Installation,
+    /// The unit file is there.
+    installed: bool,
+    /// What the service manager says of it; nothing where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<Vec<String>>,
+    done: bool,
+}
+
+impl Told {
+    fn of(places: &Places) -> Self {
+        let unit = service::unit_file(places);
+        let installed = unit.exists();
+        let installation = places.installation;
+        Self { schema: SCHEMA_VERSION, unit, installation, installed, state: None, steps: None, done: false }
+    }
+
+    fn steps(places: &Places, steps: &[Step], done: bool) -> Self {
+        let steps = steps.iter().map(|step| step.to_string().trim_end().to_owned()).collect();
+        Self { steps: Some(steps), done, ..Self::of(places) }
+    }
+}
+
+/// What is asked of the service manager for JSON.
+const STATE_ASKED: &str = "--property=LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts,StatusText,Result";
 
 #[derive(Debug, Subcommand)]
 enum Action {
@@ -67,22 +106,44 @@ pub fn service(args: &ServiceArgs, choice: &Choice, around: &Surroundings, scree
         Action::Install { dry_run } => {
             let program = std::env::current_exe()
                 .map_err(|error| Failure::error("cannot tell where this program is").because(error))?;
-            carry_out(&service::install(&places, &program), *dry_run, &places, around, screen)?;
-            if !dry_run {
+            let steps = service::install(&places, &program);
+            carry_out(&steps, *dry_run, &places, around, screen, args.json)?;
+            if args.json {
+                screen.json(&Told::steps(&places, &steps, !dry_run))?;
+            } else if !dry_run {
                 installed(&places, around, screen)?;
             }
             Ok(Exit::Fine)
         }
         Action::Uninstall { dry_run } => {
-            carry_out(&service::uninstall(&places), *dry_run, &places, around, screen)?;
-            if !dry_run {
+            let steps = service::uninstall(&places);
+            carry_out(&steps, *dry_run, &places, around, screen, args.json)?;
+            if args.json {
+                screen.json(&Told::steps(&places, &steps, !dry_run))?;
+            } else if !dry_run {
                 screen.line("The service is removed. Configuration, state and synced folders are where they were:")?;
                 screen.line(format_args!("  {}\n  {}", places.config_file.display(), places.state_dir.display()))?;
             }
             Ok(Exit::Fine)
         }
-        Action::Start => manage(&places, around, "start"),
-        Action::Stop => manage(&places, around, "stop"),
+        Action::Start => manage(&places, around, "start", args.json, screen),
+        Action::Stop => manage(&places, around, "stop", args.json, screen),
+        Action::Status if args.json => {
+            let mut told = Told::of(&places);
+            if check_manager(&places, around).is_ok() {
+                let mut systemctl = Command::new("systemctl");
+                systemctl.args(service::manager_options(&places)).args(["show", "--no-pager", STATE_ASKED, UNIT]);
+                let output =
+                    systemctl.output().map_err(|error| Failure::error("cannot run systemctl").because(error))?;
+                let text = String::from_utf8_lossy(&output.stdout);
+                let pairs = text.lines().filter_map(|line| line.split_once('='));
+                told.state = Some(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect());
+            }
+            let is_active =
+                told.state.as_ref().and_then(|state| state.get("ActiveState")).is_some_and(|word| word == "active");
+            screen.json(&told)?;
+            Ok(if is_active { Exit::Fine } else { Exit::NoAgent })
+        }
         Action::Status => {
             check_manager(&places, around)?;
             let mut systemctl = Command::new("systemctl");
@@ -93,7 +154,11 @@ pub fn service(args: &ServiceArgs, choice: &Choice, around: &Surroundings, scree
         }
         Action::Logs { arguments } => {
             let mut journalctl = Command::new("journalctl");
-            journalctl.args(service::manager_options(&places)).args(["-u", UNIT]).args(arguments);
+            journalctl.args(service::manager_options(&places)).args(["-u", UNIT]);
+            if args.json {
+                journalctl.args(["-o", "json", "--no-pager"]);
+            }
+            journalctl.args(arguments);
             let error = journalctl.exec();
             Err(Failure::error("cannot run journalctl").because(error))
         }
@@ -106,7 +171,11 @@ fn carry_out(
     places: &Places,
     around: &Surroundings,
     screen: &mut Screen,
+    json: bool,
 ) -> Outcome<()> {
+    if dry_run && json {
+        return Ok(());
+    }
     if dry_run {
         screen.line("This would be done:")?;
         for step in steps {
@@ -131,12 +200,15 @@ fn carry_out(
     Ok(())
 }
 
-fn manage(places: &Places, around: &Surroundings, verb: &str) -> Outcome {
+fn manage(places: &Places, around: &Surroundings, verb: &str, json: bool, screen: &mut Screen) -> Outcome {
     check_manager(places, around)?;
     let mut systemctl = Command::new("systemctl");
     systemctl.args(service::manager_options(places)).args([verb, UNIT]);
     let status = systemctl.status().map_err(|error| Failure::error("cannot run systemctl").because(error))?;
     if status.success() {
+        if json {
+            screen.json(&Told { done: true, ..Told::of(places) })?;
+        }
         return Ok(Exit::Fine);
     }
     Err(Failure::error(format!("systemctl {verb} failed")).hint("see `agent service logs`"))

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::activity;
 use super::agent::Agent;
-use super::failure::{Exit, Outcome};
+use super::failure::{Exit, Failure, Outcome};
 use super::render::{Screen, Tone, age, count, harmless, moment, now, size, span};
 use crate::config::Places;
 use crate::report::{AccountStatus, Degraded, FolderState, FolderStatus, SIGN_IN_WARNING_MS, Status};
@@ -27,10 +27,12 @@ pub const SIGN_IN_NEEDED: &str = "sign_in_needed";
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   agent status
-  agent status --watch
+  agent status inbox --watch
   agent status --json | jq .in_sync
   agent status --exit-code >/dev/null || echo 'not in sync'")]
 pub struct StatusArgs {
+    /// Only this folder and its account [default: all]
+    name: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -38,7 +40,7 @@ pub struct StatusArgs {
     #[arg(short, long)]
     watch: bool,
     /// End with 0 only if everything is in sync, with 3 if not, with 4 if a person must decide, with 77 if somebody must
-    /// sign in
+    /// sign in; without it the end is 0 whenever the status could be shown
     #[arg(long)]
     exit_code: bool,
 }
@@ -47,15 +49,15 @@ pub struct StatusArgs {
 pub async fn status(args: &StatusArgs, places: &Places, screen: &mut Screen) -> Outcome {
     let mut last: Option<Status> = None;
     loop {
-        let status = Agent::find(places).await?.status().await?;
+        let status = only(Agent::find(places).await?.status().await?, args.name.as_deref())?;
         if last.as_ref() != Some(&status) || (args.watch && !args.json && screen.is_terminal()) {
             if args.watch {
                 screen.clear()?;
             }
             if args.json {
-                screen.json(&status)?
+                screen.json(&status)?;
             } else {
-                show(&status, screen)?
+                show(&status, screen)?;
             }
             if args.watch && !args.json {
                 for row in activity::recent(None, None, ACTIVITY_SHOWN, places).await? {
@@ -76,12 +78,35 @@ pub async fn status(args: &StatusArgs, places: &Places, screen: &mut Screen) -> 
     }
 }
 
+/// What a status says of one folder: that folder, its account, and nothing of the others.
+fn only(mut status: Status, name: Option<&str>) -> Outcome<Status> {
+    let Some(name) = name else { return Ok(status) };
+    let known: Vec<String> = status.folders.iter().map(|folder| folder.name.clone()).collect();
+    status.folders.retain(|folder| folder.name == name);
+    let Some(folder) = status.folders.first() else {
+        let failure = Failure::error(format!("there is no folder named `{name}`"));
+        return Err(match known.as_slice() {
+            [] => failure.hint("add one: agent add-folder /REMOTE/FOLDER LOCAL"),
+            known => failure.hint(format!("there is {}", known.join(", "))),
+        });
+    };
+    status.accounts.retain(|account| account.name == folder.account);
+    (status.held, status.problems) = (folder.held, folder.problems);
+    status.in_sync = status.running
+        && folder.state == FolderState::InSync
+        && status.degraded.is_empty()
+        && status.accounts.iter().all(|account| !account.degraded.as_ref().is_some_and(Degraded::halts));
+    Ok(status)
+}
+
 /// The exit code that a status deserves.
 fn verdict(status: &Status) -> Exit {
     let sign_in = |degraded: &Option<Degraded>| degraded.as_ref().is_some_and(|state| state.name == SIGN_IN_NEEDED);
+    // An account without folders keeps nothing from being in sync, unless there is nothing else.
+    let uses = |name: &str| status.folders.is_empty() || status.folders.iter().any(|folder| folder.account == name);
     if status.held > 0 {
         Exit::PersonNeeded
-    } else if status.accounts.iter().any(|account| sign_in(&account.degraded)) {
+    } else if status.accounts.iter().any(|account| sign_in(&account.degraded) && uses(&account.name)) {
         Exit::SignInNeeded
     } else if status.in_sync {
         Exit::Fine
@@ -110,7 +135,8 @@ fn show(status: &Status, screen: &mut Screen) -> io::Result<()> {
         show_degraded("agent", degraded, screen)?;
     }
     for account in &status.accounts {
-        show_account(account, screen)?;
+        let in_use = status.folders.iter().any(|folder| folder.account == account.name);
+        show_account(account, in_use, screen)?;
     }
     if !status.folders.is_empty() {
         screen.line("")?;
@@ -124,12 +150,16 @@ fn show(status: &Status, screen: &mut Screen) -> io::Result<()> {
         if let Some(degraded) = &folder.degraded {
             show_degraded(&folder.name, degraded, screen)?;
         }
+        if let Some(speed) = speed(folder) {
+            screen.line(format_args!("  {}: {speed}", harmless(&folder.name)))?;
+        }
         for transfer in folder.transfers.iter().take(TRANSFERS_SHOWN) {
             let of = transfer.total.map_or_else(String::new, |total| format!(" of {}", size(total)));
-            screen.line(format_args!("  ↓ {} {}{of}", harmless(&transfer.path), size(transfer.done)))?;
+            let arrow = if transfer.up { "↑" } else { "↓" };
+            screen.line(format_args!("  {arrow} {} {}{of}", harmless(&transfer.path), size(transfer.done)))?;
         }
         if folder.transfers.len() > TRANSFERS_SHOWN {
-            screen.line(format_args!("  ↓ and {} more", folder.transfers.len() - TRANSFERS_SHOWN))?;
+            screen.line(format_args!("    and {} more", folder.transfers.len() - TRANSFERS_SHOWN))?;
         }
     }
     for subscription in &status.subscriptions {
@@ -167,6 +197,18 @@ fn shown_state(folder: &FolderStatus) -> String {
     }
 }
 
+/// How fast a folder's content moves, and how long it will take: `↓ 12.3 MiB/s, 4 min left`.
+pub fn speed(folder: &FolderStatus) -> Option<String> {
+    let rate = |arrow: &str, rate: Option<u64>| rate.map(|rate| format!("{arrow} {}/s", size(rate)));
+    let ways: Vec<String> =
+        [rate("↓", folder.progress.down), rate("↑", folder.progress.up)].into_iter().flatten().collect();
+    if ways.is_empty() {
+        return None;
+    }
+    let left = folder.progress.seconds_left.map(|seconds| format!(", {} left", span(Duration::from_secs(seconds))));
+    Some(ways.join(" ") + &left.unwrap_or_default())
+}
+
 fn pending(folder: &FolderStatus) -> String {
     match (folder.pending, folder.pending_bytes) {
         (0, _) => String::new(),
@@ -175,7 +217,7 @@ fn pending(folder: &FolderStatus) -> String {
     }
 }
 
-fn show_account(account: &AccountStatus, screen: &mut Screen) -> io::Result<()> {
+fn show_account(account: &AccountStatus, in_use: bool, screen: &mut Screen) -> io::Result<()> {
     let now = now();
     let who = account.login.as_deref().map(|login| format!(" as {}", harmless(login))).unwrap_or_default();
     let mut text = format!("account {} ({}){who}", account.name, account.provider);
@@ -202,7 +244,11 @@ fn show_account(account: &AccountStatus, screen: &mut Screen) -> io::Result<()> 
         screen.line(format_args!("  {}", harmless(forecast)))?;
     }
     if let Some(degraded) = &account.degraded {
-        return show_degraded(&account.name, degraded, screen);
+        show_degraded(&account.name, degraded, screen)?;
+        if !in_use && degraded.name == SIGN_IN_NEEDED {
+            screen.line(format_args!("  → or, as no folder uses it: agent remove-account {}", account.name))?;
+        }
+        return Ok(());
     }
     let ends = account.sign_in_ends;
     if let Some((warning, next)) = ends.and_then(|end| sign_in_warning(&account.name, &account.provider, end, now)) {

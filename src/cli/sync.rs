@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::json;
 
 use super::agent::{self, Agent};
 use super::failure::{Exit, Outcome};
@@ -10,6 +11,7 @@ use super::render::{Screen, now};
 use super::wait::{self, Wish};
 use crate::command::Command;
 use crate::config::Places;
+use crate::report::SCHEMA_VERSION;
 
 /// Ask the cloud for news now
 #[derive(Debug, Args)]
@@ -28,10 +30,16 @@ pub struct SyncArgs {
     /// How long to wait at most, such as 60s
     #[arg(long, value_name = "TIME", value_parser = wait::time, requires = "wait")]
     timeout: Option<Duration>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Stop starting new work until `agent resume`
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent pause inbox
+  agent pause")]
 pub struct PauseArgs {
     /// The folder [default: all]
     name: Option<String>,
@@ -39,6 +47,9 @@ pub struct PauseArgs {
 
 /// Go on after `agent pause`
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent resume inbox
+  agent resume")]
 pub struct ResumeArgs {
     /// The folder [default: all]
     name: Option<String>,
@@ -51,14 +62,16 @@ pub async fn sync(args: SyncArgs, places: &Places, screen: &mut Screen) -> Outco
     let answer = client.command(&Command::Sync { folder: args.name.clone(), full: args.full }).await?;
     let message = agent::accepted(answer)?;
     if !args.wait {
-        screen.line(message)?;
+        if args.json {
+            screen.json(&json!({ "schema": SCHEMA_VERSION, "folder": args.name, "message": message }))?;
+        } else {
+            screen.line(message)?;
+        }
         return Ok(Exit::Fine);
     }
     let wish =
         Wish { folder: args.name, polled_since: Some(asked), verified_since: args.full.then_some(asked), fresh: None };
-    wish.come_true(places, args.timeout).await?;
-    screen.line("In sync.")?;
-    Ok(Exit::Fine)
+    wish.tell(places, args.timeout, args.json, screen).await
 }
 
 /// Runs `agent pause`.

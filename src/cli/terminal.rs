@@ -84,6 +84,34 @@ impl Drop for Echo {
     }
 }
 
+/// One line at the bottom of a terminal that says what is under way; nothing where nobody looks.
+pub struct Ticker {
+    shown: Option<String>,
+}
+
+impl Ticker {
+    /// Shows nothing yet.
+    pub fn new() -> Self {
+        Self { shown: io::stderr().is_terminal().then(String::new) }
+    }
+
+    /// Says it, in place of what was said before.
+    pub fn show(&mut self, text: &str) {
+        let Some(shown) = &mut self.shown else { return };
+        if shown != text {
+            text.clone_into(shown);
+            // Whether the terminal takes it is of no importance to what is waited for.
+            let _ = write!(io::stderr(), "\r\x1b[K{text}");
+        }
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.show("");
+    }
+}
+
 /// Comes back when somebody asks the process to end.
 pub async fn stop_signal() -> io::Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

@@ -52,6 +52,14 @@ pub async fn verify(args: &VerifyArgs, places: &Places, screen: &mut Screen) -> 
     // Whatever else this machine does comes first; without the right to step back it goes on as it is.
     let _ = rustix::process::nice(NICE);
     let config = Config::load(places)?;
+    if config.folders.is_empty() && args.name.is_none() {
+        if args.json {
+            screen.json(&Listing::new(Vec::<Verification>::new()))?;
+        } else {
+            screen.line("No folder is configured, so there is nothing to verify. Add one: agent add-folder /REMOTE/FOLDER LOCAL")?;
+        }
+        return Ok(Exit::Fine);
+    }
     if !places.database().exists() {
         return Err(Failure::error("nothing was mirrored yet").hint("start the agent with `agent run`"));
     }

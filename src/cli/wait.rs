@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use clap::Args;
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::failure::{Exit, Failure, Outcome};
-use super::render::{Screen, now, span};
-use super::status::SIGN_IN_NEEDED;
+use super::render::{Screen, count, harmless, now, span};
+use super::status::{SIGN_IN_NEEDED, speed, state};
+use super::terminal::Ticker;
 use crate::command::Command;
 use crate::config::{Config, Places, parse_duration};
 use crate::daemon::client::{ClientError, ControlClient};
-use crate::report::{FolderState, FolderStatus, Status};
+use crate::report::{FolderState, FolderStatus, SCHEMA_VERSION, Status};
 use crate::tree::Wall;
 
 /// How often the agent is asked.
@@ -34,6 +36,21 @@ pub struct WaitArgs {
     /// Everything must have been seen in the cloud within this time, such as 10m; what was seen longer ago is listed again
     #[arg(long, value_name = "TIME", value_parser = time)]
     fresh: Option<Duration>,
+    /// Print JSON, also when the waiting was in vain
+    #[arg(long)]
+    json: bool,
+}
+
+/// How waiting ended, for programs.
+#[derive(Serialize)]
+struct Ended<'a> {
+    schema: u32,
+    in_sync: bool,
+    folder: Option<&'a str>,
+    waited_ms: u64,
+    /// What was amiss, and what to do about it.
+    why: Option<String>,
+    next_step: Option<&'a str>,
 }
 
 /// Reads a duration as the configuration file does.
@@ -47,9 +64,7 @@ pub fn time(text: &str) -> Result<Duration, String> {
 /// Runs `agent wait`.
 pub async fn wait(args: &WaitArgs, places: &Places, screen: &mut Screen) -> Outcome {
     let wish = Wish { folder: args.name.clone(), polled_since: None, verified_since: None, fresh: args.fresh };
-    wish.come_true(places, args.timeout).await?;
-    screen.line("In sync.")?;
-    Ok(Exit::Fine)
+    wish.tell(places, args.timeout, args.json, screen).await
 }
 
 /// What is waited for.
@@ -74,12 +89,35 @@ enum Look {
 }
 
 impl Wish {
+    /// Waits, and says how it ended: in words, or as JSON.
+    pub async fn tell(&self, places: &Places, limit: Option<Duration>, json: bool, screen: &mut Screen) -> Outcome {
+        let begun = Instant::now();
+        let ended = self.come_true(places, limit).await;
+        if json {
+            let failure = ended.as_ref().err();
+            screen.json(&Ended {
+                schema: SCHEMA_VERSION,
+                in_sync: failure.is_none(),
+                folder: self.folder.as_deref(),
+                waited_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+                why: failure.map(ToString::to_string),
+                next_step: failure.and_then(|failure| failure.hint.as_deref()),
+            })?;
+            ended?;
+        } else {
+            ended?;
+            screen.line("In sync.")?;
+        }
+        Ok(Exit::Fine)
+    }
+
     /// Waits.
     pub async fn come_true(&self, places: &Places, limit: Option<Duration>) -> Outcome<()> {
         let deadline = limit.map(|limit| Instant::now() + limit);
         let mut running = None;
+        let mut ticker = Ticker::new();
         loop {
-            let not_yet = match self.look(places, &mut running).await? {
+            let not_yet = match self.look(places, &mut running, &mut ticker).await? {
                 Look::InSync => return Ok(()),
                 Look::Never(failure) => return Err(failure),
                 Look::NotYet(why) => why,
@@ -95,7 +133,21 @@ impl Wish {
         }
     }
 
-    async fn look(&self, places: &Places, running: &mut Option<ControlClient>) -> Outcome<Look> {
+    /// What is under way, for a person who waits at a terminal.
+    fn under_way(&self, status: &Status) -> String {
+        let meant = |name: &str| self.folder.as_deref().is_none_or(|wanted| wanted == name);
+        let busy = status.folders.iter().filter(|folder| meant(&folder.name) && folder.state != FolderState::InSync);
+        let words: Vec<String> = busy
+            .map(|folder| {
+                let left = (folder.pending > 0).then(|| count(folder.pending, "item"));
+                let facts = [Some(state(folder).to_owned()), left, speed(folder)];
+                format!("{}: {}", harmless(&folder.name), facts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+            })
+            .collect();
+        words.join(" · ")
+    }
+
+    async fn look(&self, places: &Places, running: &mut Option<ControlClient>, ticker: &mut Ticker) -> Outcome<Look> {
         // A configuration that cannot be read now is the agent's to report; what it names in good times counts.
         let configured: Option<Vec<String>> =
             Config::load(places).ok().map(|config| config.folders.into_iter().map(|folder| folder.name).collect());
@@ -121,7 +173,10 @@ impl Wish {
         let Some(client) = running else { return Ok(Look::NotYet("no agent is running".to_owned())) };
         let status = if is_first { client.look().await } else { client.status().await };
         match status {
-            Ok(status) => Ok(self.judge(&status, &configured.unwrap_or_default())),
+            Ok(status) => {
+                ticker.show(&self.under_way(&status));
+                Ok(self.judge(&status, &configured.unwrap_or_default()))
+            }
             Err(ClientError::Gone(_)) => {
                 *running = None;
                 Ok(Look::NotYet("the agent went away".to_owned()))
@@ -166,7 +221,8 @@ impl Wish {
             }
             // What is not watched was scanned when the waiting began.
             if !matches!(folder.state, FolderState::InSync | FolderState::Unwatched) {
-                return Look::NotYet(format!("folder `{}` is {}", folder.name, folder.state.words()));
+                let at_work = speed(folder).map(|speed| format!(": {speed}")).unwrap_or_default();
+                return Look::NotYet(format!("folder `{}` is {}{at_work}", folder.name, folder.state.words()));
             }
             if let Some(since) = self.verified_since
                 && folder.verified.is_none_or(|verified| verified < since)
@@ -190,7 +246,7 @@ impl Wish {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{AccountStatus, Budget, Degraded, Digested, EventCounts, SCHEMA_VERSION};
+    use crate::report::{AccountStatus, Budget, Degraded, Digested, EventCounts, Progress};
 
     fn folder(name: &str, state: FolderState) -> FolderStatus {
         FolderStatus {
@@ -212,6 +268,7 @@ mod tests {
             verified: Some(Wall(50)),
             oldest_seen: Some(Wall(40)),
             digested: Digested::default(),
+            progress: Progress::default(),
             transfers: vec![],
         }
     }

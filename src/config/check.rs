@@ -9,11 +9,17 @@ use super::raw::{Block, Source, Spot, Wrong, did_you_mean, list};
 use super::{Complaint, Config, Places, value};
 use crate::events::subscription::SubscriptionSettings;
 use crate::settings::{
-    AccountSettings, BoxStream, FolderSettings, KeepFrom, Mode, OnDrift, OnLocalDelete, ProviderName, Suppress,
+    AccountSettings, BoxStream, FolderSettings, Ignore, KeepFrom, Mode, OnDrift, OnLocalDelete, ProviderName, Suppress,
 };
+use crate::telemetry::LogFormat;
 
 mod hook;
 mod subscription;
+
+pub use hook::{DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, MAX_CONCURRENCY};
+pub use subscription::{
+    DEFAULT_BACKLOG, DEFAULT_BATCH, DEFAULT_KEEP, DEFAULT_ROTATE_BYTES, DEFAULT_SUBJECT, DELIVERY_TIMEOUT, MAX_BATCH,
+};
 
 const PROVIDERS: [(&str, ProviderName); 2] = [("box", ProviderName::Box), ("egnyte", ProviderName::Egnyte)];
 const STREAMS: [(&str, BoxStream); 5] = [
@@ -30,10 +36,14 @@ const ON_DRIFT: [(&str, OnDrift); 2] = [("restore", OnDrift::Restore), ("keep", 
 const ON_LOCAL_DELETE: [(&str, OnLocalDelete); 2] =
     [("restore", OnLocalDelete::Restore), ("accept", OnLocalDelete::Accept)];
 
-const DEFAULT_TRANSFERS: u32 = 8;
-const MAX_TRANSFERS: u32 = 64;
-const DEFAULT_KEEP_VERSIONS: u32 = 10;
-const DEFAULT_MIN_FREE_BYTES: u64 = 64 << 20;
+/// Transfers at one time if nobody says how many.
+pub const DEFAULT_TRANSFERS: u32 = 8;
+/// The most that can be asked for.
+pub const MAX_TRANSFERS: u32 = 64;
+/// Superseded versions kept of a file if nobody says how many.
+pub const DEFAULT_KEEP_VERSIONS: u32 = 10;
+/// Room that stays free if nobody says how much.
+pub const DEFAULT_MIN_FREE_BYTES: u64 = 64 << 20;
 
 /// See [`Config::check`].
 pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
@@ -41,6 +51,7 @@ pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     let Some(document) = source.document() else { return Err(source.into_complaints()) };
     let mut top = Block::new(&source, "", document.span(), document.get_ref());
     let log = top.text("log", log_filter);
+    let log_format = top.text("log_format", |text| value::word(text, &LogFormat::WORDS)).unwrap_or_default();
     let accounts: Vec<Read<AccountSettings>> = top.blocks("account").into_iter().map(account).collect();
     let folders: Vec<Read<FolderSettings>> =
         top.blocks("folder").into_iter().map(|block| folder(block, places)).collect();
@@ -67,6 +78,7 @@ pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
         hooks: hook::settings(hooks),
         subscriptions: settings(subscriptions),
         log,
+        log_format,
     })
 }
 
@@ -118,8 +130,9 @@ fn account(mut block: Block<'_, '_>) -> Read<AccountSettings> {
     let calls_per_day = block.number("calls_per_day", 1..=u32::MAX);
     let calls_per_minute = block.number("calls_per_minute", 1..=u32::MAX);
     let transfers = block.number("transfers", 1..=MAX_TRANSFERS);
-    let bandwidth_down = block.text_or_number("bandwidth_down", value::size);
-    let bandwidth_up = block.text_or_number("bandwidth_up", value::size);
+    let bandwidth_down = block.text_or_number("bandwidth_down", value::rates);
+    let bandwidth_up = block.text_or_number("bandwidth_up", value::rates);
+    let quiet = block.text("quiet", value::quiet);
     let ca_file = block.text("ca_file", value::file);
     let proxy = block.text("proxy", value::proxy);
     if provider == Some(ProviderName::Egnyte) && !block.has("domain") && !block.has("api_url") {
@@ -140,6 +153,7 @@ fn account(mut block: Block<'_, '_>) -> Read<AccountSettings> {
         transfers: transfers.unwrap_or(DEFAULT_TRANSFERS),
         bandwidth_down,
         bandwidth_up,
+        quiet,
         ca_file,
         proxy,
         api_url,
@@ -159,6 +173,7 @@ fn folder(mut block: Block<'_, '_>, places: &Places) -> Read<FolderSettings> {
     let mode = block.text("mode", |text| value::word(text, &MODES)).unwrap_or_default();
     let include = block.texts("include", value::pattern);
     let exclude = block.texts("exclude", value::pattern);
+    let default_ignore = block.flag("default_ignore");
     let keep_for = block.text("keep_for", value::duration);
     let keep_from_spot = block.spot_of("keep_from");
     let keep_from = block.text("keep_from", |text| value::word(text, &KEEP_FROM));
@@ -189,6 +204,7 @@ fn folder(mut block: Block<'_, '_>, places: &Places) -> Read<FolderSettings> {
             mode,
             include,
             exclude,
+            ignore: Ignore { defaults: default_ignore.unwrap_or(true), from_tree: Vec::new() },
             keep_for,
             keep_from: keep_from.unwrap_or_default(),
             keep_versions: keep_versions.unwrap_or(DEFAULT_KEEP_VERSIONS),

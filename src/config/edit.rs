@@ -47,7 +47,7 @@ pub enum Setting {
     Text(String),
     /// A whole number.
     Number(i64),
-    /// `true` or `false`.
+    /// Yes or no.
     Flag(bool),
     /// A list of texts.
     List(Vec<String>),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 /// The one name of package, unit, user, group and directories.
@@ -231,9 +231,11 @@ impl Places {
         }
     }
 
-    /// Makes the state directory and its private parts; what is there already keeps its permissions.
+    /// Makes the state directory and its private parts. What is there already keeps its permissions, unless nothing is in it yet.
     pub fn make_state_dirs(&self) -> io::Result<()> {
-        if !self.state_dir.is_dir() {
+        if self.state_dir.is_dir() {
+            self.close_empty_state_dir()?;
+        } else {
             if let Some(parent) = self.state_dir.parent() {
                 fs::create_dir_all(parent)?;
             }
@@ -246,6 +248,20 @@ impl Places {
             }
         }
         Ok(())
+    }
+
+    /// A directory that somebody made for the agent, with nothing but the configuration in it, becomes private.
+    fn close_empty_state_dir(&self) -> io::Result<()> {
+        let metadata = fs::metadata(&self.state_dir)?;
+        if metadata.mode().trailing_zeros() >= 6 || metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Ok(());
+        }
+        for entry in fs::read_dir(&self.state_dir)? {
+            if entry?.path() != self.config_file {
+                return Ok(());
+            }
+        }
+        fs::set_permissions(&self.state_dir, fs::Permissions::from_mode(PRIVATE_DIR_MODE))
     }
 
     /// Gives what root wrote to the owner of the state directory; for other users there is nothing to do.

@@ -267,14 +267,6 @@ impl<'s, 'a> Block<'s, 'a> {
         self.text(key, read)
     }
 
-    /// Takes `true` or `false`.
-    pub fn flag(&mut self, key: &'static str) -> Option<bool> {
-        self.value(key, |value| match value {
-            DeValue::Boolean(flag) => Ok(*flag),
-            other => Err(Wrong::new(format!("expected true or false, found {}", article(other)))),
-        })
-    }
-
     /// Takes a whole number within bounds.
     pub fn number(&mut self, key: &'static str, bounds: std::ops::RangeInclusive<u32>) -> Option<u32> {
         self.value(key, |value| {
@@ -283,6 +275,14 @@ impl<'s, 'a> Block<'s, 'a> {
             let DeValue::Integer(integer) = value else { return Err(out_of_bounds()) };
             let number = u32::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| out_of_bounds())?;
             if bounds.contains(&number) { Ok(number) } else { Err(out_of_bounds()) }
+        })
+    }
+
+    /// Takes `true` or `false`.
+    pub fn flag(&mut self, key: &'static str) -> Option<bool> {
+        self.value(key, |value| match value {
+            DeValue::Boolean(flag) => Ok(*flag),
+            other => Err(Wrong::new(format!("expected true or false, found {}", article(other)))),
         })
     }
 

@@ -9,7 +9,7 @@ use jiff::fmt::friendly::SpanParser;
 use url::{Host, Url};
 
 use super::raw::{Wrong, did_you_mean, list};
-use crate::settings::{MaxDelete, RemotePlace};
+use crate::settings::{MaxDelete, Minute, Quiet, Rates, RemotePlace};
 
 /// The longest name of an account or folder, in bytes.
 pub const NAME_MAX_BYTES: usize = 64;
@@ -32,6 +32,39 @@ pub fn size(text: &str) -> Result<u64, Wrong> {
     text.parse::<bytesize::ByteSize>()
         .map(|size| size.as_u64())
         .map_err(|_| Wrong::new("this is not a size").hint("write it like \"10 MiB\" or \"2 GB\""))
+}
+
+/// Bytes per second: one rate, `off`, or rates from times of the day on, such as `08:00 2 MB, 19:00 off`.
+pub fn rates(text: &str) -> Result<Rates, Wrong> {
+    let rate = |text: &str| match text.trim() {
+        "off" => Ok(None),
+        text => size(text).map(|rate| Some(rate).filter(|rate| *rate > 0)),
+    };
+    if !text.contains(':') {
+        return rate(text).map(Rates::always);
+    }
+    let wrong = |problem: &str| Wrong::new(problem).hint("write it like \"08:00 2 MB, 19:00 off\"");
+    let mut steps = Vec::new();
+    for step in text.split(',') {
+        let (from, limit) =
+            step.trim().split_once(' ').ok_or_else(|| wrong("a time of the day has no rate behind it"))?;
+        let from = Minute::parse(from).ok_or_else(|| wrong("this is not a time of the day"))?;
+        steps.push((from, rate(limit)?));
+    }
+    Rates::new(steps).ok_or_else(|| wrong("two rates begin at the same time"))
+}
+
+/// Spans of the day such as `08:00-18:00`, separated by commas.
+pub fn quiet(text: &str) -> Result<Quiet, Wrong> {
+    let wrong =
+        |problem: &str| Wrong::new(problem).hint("write it like \"08:00-18:00\", or \"08:00-12:00, 13:00-18:00\"");
+    let mut spans = Vec::new();
+    for span in text.split(',') {
+        let ends = span.trim().split_once('-').ok_or_else(|| wrong("a span of the day has a beginning and an end"))?;
+        let minute = |text: &str| Minute::parse(text.trim()).ok_or_else(|| wrong("this is not a time of the day"));
+        spans.push((minute(ends.0)?, minute(ends.1)?));
+    }
+    Quiet::new(spans).ok_or_else(|| wrong("a span of the day has no length"))
 }
 
 /// One word of a closed list.

@@ -1,39 +1,36 @@
 //! Reports of a running agent and of its database alone.
 
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::explain::why;
 use super::looking::{Looked, Looking};
 use super::recall;
 use super::thread::Shared;
+use super::transfers::Transfers;
 use super::unstarted::Unstarted;
-use super::world::{Counters, OpenFolders, Transfers};
+use super::world::{Counters, OpenFolders};
 use crate::config::{Config, Places};
+use crate::engine::filter::Filter;
 use crate::engine::folders::root_trouble;
 use crate::engine::health::Health;
-use crate::engine::reconcile::{name_on_disk, plan_under};
+use crate::engine::reconcile::plan_under;
 use crate::events::budget::{forecast, forecast_days};
 use crate::id::{ItemKind, NodeId};
-use crate::path::LocalName;
 use crate::plan::{Action, Policy};
 use crate::provider::auth::known_end;
 use crate::report::{
     AccountStatus, ConflictRow, Degraded, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, MetricsFormat,
     PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, UNWATCHED, Versions, Why,
 };
-use crate::settings::ProviderName;
+use crate::settings::{Mode, ProviderName};
 use crate::store::folders::{FolderRow, ScanStage};
-use crate::store::items::{ItemRow, Presence};
+use crate::store::items::ItemRow;
 use crate::store::query::{Pending, Rows};
-use crate::store::work::WorkState;
 use crate::store::{Reader, StoreError};
 use crate::tree::Wall;
 
 mod figures;
-
-/// Events shown by `agent why`.
-const WHY_EVENTS: u32 = 10;
 
 type Result<T> = std::result::Result<T, ReportError>;
 
@@ -53,8 +50,7 @@ pub struct Running {
     database: PathBuf,
     /// One reading connection, opened when it is first needed and again after an error.
     reader: Mutex<Option<Reader>>,
-    config: PathBuf,
-    credentials: PathBuf,
+    places: Places,
     alive: Option<Alive>,
 }
 
@@ -63,13 +59,7 @@ pub fn offline_reports(places: &Places, config: &Config) -> Result<Box<dyn Repor
     if !places.database().exists() {
         return Ok(Box::new(Unstarted::new(config.clone())));
     }
-    Ok(Box::new(Running {
-        database: places.database(),
-        reader: Mutex::new(None),
-        config: places.config_file.clone(),
-        credentials: places.credentials_dir(),
-        alive: None,
-    }))
+    Ok(Box::new(Running { database: places.database(), reader: Mutex::new(None), places: places.clone(), alive: None }))
 }
 
 fn failed(error: &StoreError) -> ReportError {
@@ -89,8 +79,7 @@ impl Running {
         Self {
             database: places.database(),
             reader: Mutex::new(None),
-            config: places.config_file.clone(),
-            credentials: places.credentials_dir(),
+            places: places.clone(),
             alive: Some(Alive {
                 shared: Arc::clone(shared),
                 transfers: transfers.clone(),
@@ -114,7 +103,7 @@ impl Running {
 
     fn sign_in_ends(&self, account: &str, provider: &str) -> Option<Wall> {
         let provider = [ProviderName::Box, ProviderName::Egnyte].into_iter().find(|known| known.word() == provider)?;
-        known_end(self.credentials.clone(), account, provider)
+        known_end(self.places.credentials_dir(), account, provider)
     }
 
     fn folder(&self, name: &str) -> Result<FolderRow> {
@@ -151,6 +140,7 @@ impl Running {
             state = FolderState::Syncing;
         }
         let transfers = self.alive.as_ref().map(|alive| alive.transfers.of(row.folder)).unwrap_or_default();
+        let progress = self.alive.as_ref().map(|alive| alive.transfers.progress(row.folder, pending.bytes));
         let digested = self.alive.as_ref().map(|alive| alive.folders.digested(row.folder)).unwrap_or_default();
         let count = |number: i64| number.max(0) as u64;
         Ok(FolderStatus {
@@ -172,6 +162,7 @@ impl Running {
             verified: row.verified_at,
             oldest_seen: self.read(|rows| rows.oldest_seen(row.folder))?,
             digested,
+            progress: progress.unwrap_or_default(),
             transfers,
         })
     }
@@ -208,6 +199,9 @@ fn state(row: &FolderRow, pending: &Pending, degraded: bool, caught_up: bool) ->
         FolderState::Halted
     } else if row.paused {
         FolderState::Paused
+    } else if row.root.is_none() && row.verified_at.is_some() {
+        // It was known before, and what was known is not believed any more.
+        FolderState::Unverified
     } else if row.root.is_none() {
         FolderState::Starting
     } else if row.doubt.is_some() && row.verified_at.is_some() {
@@ -236,7 +230,12 @@ impl Running {
     fn status_after(&self, looked: &Looked) -> Result<Status> {
         let health = self.alive.as_ref().map(|alive| alive.shared.health());
         let accounts = self.read(|rows| rows.accounts())?;
-        let rows = self.read(|rows| rows.folders())?;
+        let mut rows = self.read(|rows| rows.folders())?;
+        // Without an agent what the configuration names counts: the database is as the last agent left it.
+        let configured = if self.alive.is_none() { Config::load(&self.places).ok() } else { None };
+        if let Some(config) = &configured {
+            rows.retain(|row| row.name.as_deref().is_some_and(|name| config.folder(name).is_some()));
+        }
         let mut folders = Vec::new();
         for row in &rows {
             let account = accounts.iter().find(|account| account.account == row.account);
@@ -245,10 +244,10 @@ impl Running {
         }
         let holds = self.read(|rows| rows.holds())?;
         let known = |account: &crate::store::accounts::AccountRow| {
-            // Without an agent every account of the database is shown; a running one knows which are configured.
             health.as_ref().is_none_or(|health| health.accounts.contains_key(&account.account))
+                && configured.as_ref().is_none_or(|config| config.account(&account.name).is_some())
         };
-        let accounts: Vec<AccountStatus> = accounts
+        let mut accounts: Vec<AccountStatus> = accounts
             .into_iter()
             .filter(known)
             .map(|account| {
@@ -279,15 +278,40 @@ impl Running {
                 }
             })
             .collect();
+        if let Some(config) = configured {
+            // What was added since is shown as well.
+            let new = Unstarted::new(config).status()?;
+            accounts.extend(
+                new.accounts
+                    .into_iter()
+                    .filter(|new| !accounts.iter().any(|old| old.name == new.name))
+                    .collect::<Vec<_>>(),
+            );
+            folders.extend(
+                new.folders
+                    .into_iter()
+                    .filter(|new| !folders.iter().any(|old| old.name == new.name))
+                    .collect::<Vec<_>>(),
+            );
+        }
         let degraded = self.alive.as_ref().map(|alive| alive.shared.degraded()).unwrap_or_default();
+        let has_stepped = match &self.alive {
+            Some(alive) => alive.shared.last_step().is_some(),
+            // Of folders nobody knows it without an agent; of nothing everybody does.
+            None => folders.is_empty(),
+        };
         // Before the first step the database may not even know the folders of the configuration.
-        let in_sync = self.alive.as_ref().is_some_and(|alive| alive.shared.last_step().is_some())
+        let in_use = |account: &AccountStatus| folders.iter().any(|folder| folder.account == account.name);
+        let in_sync = has_stepped
             && degraded.is_empty()
-            && accounts.iter().all(|account| !account.degraded.as_ref().is_some_and(Degraded::halts))
+            && accounts
+                .iter()
+                .all(|account| !in_use(account) || !account.degraded.as_ref().is_some_and(Degraded::halts))
             && folders.iter().all(|folder| folder.state == FolderState::InSync);
         let problems = self.read(|rows| rows.problems(None))?;
         let newest = self.read(|rows| rows.newest_event())?;
         let subscriptions = self.read(|rows| rows.subscriptions())?;
+        let remarks = self.alive.as_ref().map(|alive| alive.shared.remarks()).unwrap_or_default();
         Ok(Status {
             subscriptions: subscriptions.into_iter().map(|row| row.status(newest)).collect(),
             schema: SCHEMA_VERSION,
@@ -295,7 +319,7 @@ impl Running {
             pid: self.alive.as_ref().map(|_| std::process::id()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             in_sync,
-            degraded,
+            degraded: degraded.into_iter().chain(remarks).collect(),
             held: holds.len() as u64,
             problems: problems.len() as u64,
             accounts,
@@ -397,7 +421,8 @@ impl Reports for Running {
     fn why(&self, path: &str) -> Result<Why> {
         let (folder, below) = self.folder_of(path)?;
         let filter = self.filtered_by(&folder, &below);
-        self.read(|rows| why(rows, path, &folder, &below, filter))
+        let keep_for = self.keep_for(&folder);
+        self.read(|rows| why(rows, path, &folder, &below, filter, keep_for))
     }
 }
 
@@ -414,140 +439,21 @@ impl Running {
         Ok((folder, below))
     }
 
+    /// How long local copies stay, in milliseconds, if not for ever.
+    fn keep_for(&self, folder: &FolderRow) -> Option<i64> {
+        let config = Config::load(&self.places).ok()?;
+        let settings = config.folder(folder.name.as_deref()?)?;
+        let keep = settings.keep_for.filter(|_| settings.mode == Mode::Mirror)?;
+        i64::try_from(keep.as_millis()).ok()
+    }
+
     /// The pattern that keeps a path out, if one does.
     fn filtered_by(&self, folder: &FolderRow, below: &Path) -> Option<String> {
-        let text = std::fs::read_to_string(&self.config).ok()?;
-        let table: toml::Table = text.parse().ok()?;
-        let name = folder.name.as_deref()?;
-        let block = table
-            .get("folder")?
-            .as_array()?
-            .iter()
-            .find(|block| block.get("name").and_then(|v| v.as_str()) == Some(name))?;
-        let patterns = block.get("exclude")?.as_array()?;
-        let mut by = None;
-        for pattern in patterns.iter().filter_map(|pattern| pattern.as_str()) {
-            let mut builder = ignore::gitignore::GitignoreBuilder::new("");
-            if builder.add_line(None, pattern).is_ok()
-                && let Ok(built) = builder.build()
-                && built.matched_path_or_any_parents(below, false).is_ignore()
-            {
-                by = Some(pattern.to_owned());
-            }
-        }
-        by
+        let config = Config::load(&self.places).ok()?;
+        let settings = config.folder(folder.name.as_deref()?)?;
+        let is_folder = folder.local.join(below).is_dir();
+        Filter::new(settings).excluded_by(below.to_str()?, is_folder)
     }
-}
-
-fn why(
-    rows: Rows<'_>,
-    path: &str,
-    folder: &FolderRow,
-    below: &Path,
-    excluded_by: Option<String>,
-) -> std::result::Result<Why, StoreError> {
-    let name = folder.name.clone().unwrap_or_default();
-    let names: Vec<Vec<u8>> = below.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let in_cloud: Vec<String> = below.iter().map(|name| name.to_string_lossy().into_owned()).collect();
-    let node = match folder.root {
-        Some(root) => match rows.item_on_disk(root, &names)? {
-            Some(node) => Some(node),
-            None => rows.item_in_cloud(root, &in_cloud)?,
-        },
-        None => None,
-    };
-    let item = match node {
-        Some(node) => rows.item(node)?,
-        None => None,
-    };
-    let Some(item) = item else {
-        let plan = match (&excluded_by, folder.root) {
-            (Some(pattern), _) => format!("nothing: the pattern `{pattern}` keeps it out"),
-            (None, None) => "nothing yet: the remote folder was not found so far".into(),
-            (None, Some(_)) => {
-                "nothing: the cloud has no such item, as far as the agent knows; if it is on disk, it is yours".into()
-            }
-        };
-        return Ok(Why {
-            schema: SCHEMA_VERSION,
-            path: path.to_owned(),
-            folder: name,
-            item: None,
-            remote: None,
-            synced: None,
-            plan,
-            problem: None,
-            mapped: None,
-            excluded_by,
-            events: Vec::new(),
-            versions: Vec::new(),
-            hooks: Vec::new(),
-        });
-    };
-    let policy = folder.policy.unwrap_or_default();
-    let row = plan_row(rows, &name, policy, &item, false, None)?;
-    let away = item.synced.is_none() && rows.tombstone(item.node)?.is_some();
-    let plan = match rows.work_of(item.node)? {
-        None if away => "nothing: it is kept off the disk until a new version arrives, or `agent restore`".to_owned(),
-        None => "nothing: both sides agree".to_owned(),
-        Some(work) => match work.state {
-            WorkState::Held => format!("{}, once a person approves: see `agent held`", row.action),
-            WorkState::Ready if work.look => "ask the cloud for its state".to_owned(),
-            WorkState::Ready => format!("{} as soon as there is room", row.action),
-            WorkState::Waiting => format!("{} later: {}", row.action, work.text.unwrap_or_else(|| "it waits".into())),
-        },
-    };
-    let shown = rows.path(item.node)?;
-    let problem = rows.problems(Some(folder.folder))?.into_iter().find(|problem| problem.path == shown);
-    let mapped = match name_on_disk(&item) {
-        LocalName::Same(_) => None,
-        LocalName::Mapped(_, why) => Some(format!("the disk cannot hold `{}`: {why}", item.remote.name)),
-    };
-    let versions = rows
-        .versions_of(folder.folder, &item.id)?
-        .into_iter()
-        .map(|(at, reason, size)| {
-            let at = jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |at| at.to_string());
-            format!("{at}: {reason}, {size} bytes")
-        })
-        .collect();
-    Ok(Why {
-        schema: SCHEMA_VERSION,
-        path: path.to_owned(),
-        folder: name.clone(),
-        remote: remote_words(&item, &shown),
-        synced: synced_words(rows, &item)?,
-        plan,
-        problem,
-        mapped,
-        excluded_by,
-        events: rows.events_of(item.node, WHY_EVENTS)?,
-        versions,
-        hooks: rows.hook_words(&name, &shown)?,
-        item: Some(item.id),
-    })
-}
-
-fn remote_words(item: &ItemRow, path: &str) -> Option<String> {
-    match (item.remote.presence, &item.remote.content) {
-        (Presence::Absent, _) => None,
-        (Presence::FilteredOut, _) => Some(format!("`{path}`, kept out by a pattern")),
-        (Presence::Present, None) => Some(format!("a folder at `{path}`")),
-        (Presence::Present, Some(content)) => {
-            let size = content.size.map_or_else(|| "of unknown size".into(), |size| format!("of {size} bytes"));
-            Some(format!("a file at `{path}` {size}, version {}", content.version))
-        }
-    }
-}
-
-fn synced_words(rows: Rows<'_>, item: &ItemRow) -> std::result::Result<Option<String>, StoreError> {
-    let Some(synced) = &item.synced else { return Ok(None) };
-    let at =
-        rows.path_on_disk(item.node)?.map_or_else(|| "out of sight, on its way".into(), |path| format!("at `{path}`"));
-    Ok(Some(match &synced.content {
-        None => format!("a folder {at}"),
-        Some(content) => format!("a file {at} of {} bytes, version {}", content.size, content.version),
-    }))
 }
 
 pub(super) fn plan_row(

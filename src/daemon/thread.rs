@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 
 use super::meters::Meters;
 use super::world::{Counters, Message, World, make_provider};
-use super::{RunError, wall_now};
+use super::{RunError, database, wall_now};
 use crate::command::{Answer, Command};
-use crate::config::Config;
+use crate::config::{Config, Places};
 use crate::engine::health::Health;
 use crate::engine::input::Wishes;
 use crate::engine::{Effect, Engine, Input, Now};
@@ -35,6 +35,8 @@ const STORE_PAUSE: Duration = Duration::from_secs(5);
 pub struct Shared {
     health: Mutex<Health>,
     degraded: Mutex<Vec<Degraded>>,
+    remarks: Mutex<Vec<Degraded>>,
+    roots: Mutex<Vec<PathBuf>>,
     pulse: Mutex<Option<Instant>>,
     meters: Meters,
 }
@@ -55,6 +57,23 @@ impl Shared {
         let mut degraded = self.degraded.lock().unwrap_or_else(PoisonError::into_inner);
         degraded.retain(|known| known.name != name);
         degraded.extend(what);
+    }
+
+    /// Notes what people should know and what keeps nothing from being in sync.
+    pub fn remark(&self, what: Degraded) {
+        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        remarks.retain(|known| known.name != what.name);
+        remarks.push(what);
+    }
+
+    /// The local directories of the configuration that is in force.
+    pub fn roots(&self) -> Vec<PathBuf> {
+        self.roots.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What people should know.
+    pub fn remarks(&self) -> Vec<Degraded> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// When the control thread last ended a step.
@@ -82,7 +101,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Control {
     pub store: Store,
-    pub database: PathBuf,
+    pub places: Places,
     pub queue: Receiver<Message>,
     pub world: World,
     pub shared: Arc<Shared>,
@@ -128,7 +147,7 @@ impl Control {
         loop {
             let opened = match store.take() {
                 Some(store) => Ok(store),
-                None => Store::open(&self.database),
+                None => self.open_again(),
             };
             let end = match opened {
                 Ok(store) => self.run_engine(Engine::new(store), started),
@@ -157,6 +176,15 @@ impl Control {
                 }
             }
         }
+    }
+
+    /// The database as it is now; a damaged one is set aside.
+    fn open_again(&self) -> Result<Store, StoreError> {
+        let opened = database::open(&self.places).map_err(|error| StoreError::Damaged(error.to_string()))?;
+        if let Some(told) = opened.told {
+            self.shared.remark(told);
+        }
+        Ok(opened.store)
     }
 
     /// Waits before the next try; true if somebody said stop.
@@ -256,6 +284,8 @@ impl Control {
     fn wishes(&self) -> Wishes {
         let (wishes, wrong) = wishes(&self.config, &self.credentials);
         self.shared.set_degraded("accounts", wrong);
+        let roots = self.config.folders.iter().map(|folder| folder.local.clone()).collect();
+        *self.shared.roots.lock().unwrap_or_else(PoisonError::into_inner) = roots;
         wishes
     }
 

@@ -7,7 +7,8 @@ use super::figures::Figures;
 use crate::config::Config;
 use crate::report::{
     AccountStatus, Budget, ConflictRow, Digested, EventCounts, EventQuery, EventRow, FolderState, FolderStatus,
-    HoldRow, MetricsFormat, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
+    HoldRow, MetricsFormat, PlanRow, ProblemRow, Progress, ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
+    WhyFacts,
 };
 
 /// See the module.
@@ -69,6 +70,7 @@ impl Reports for Unstarted {
                 verified: None,
                 oldest_seen: None,
                 digested: Digested::default(),
+                progress: Progress::default(),
                 transfers: Vec::new(),
             })
             .collect();
@@ -146,6 +148,7 @@ impl Reports for Unstarted {
             events: Vec::new(),
             versions: Vec::new(),
             hooks: Vec::new(),
+            facts: WhyFacts { action: "nothing".into(), state: "unknown".into(), ..WhyFacts::default() },
         })
     }
 }

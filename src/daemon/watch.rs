@@ -1,17 +1,18 @@
 //! Notices that the configuration file changed, and hands the new one on if it is valid.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::thread::Shared;
 use super::world::Message;
-use crate::config::{Config, Places};
+use crate::config::{Config, Places, ignore_file};
 use crate::report::Degraded;
 
 /// An editor writes in several steps: the file is read when it was quiet for this long.
@@ -61,6 +62,44 @@ pub fn config(
     });
     Some(watcher)
 }
+
+/// How often the folders' own ignore files are looked at: one call to the system for each folder, on any filesystem.
+const IGNORE_LOOKED_EVERY: Duration = Duration::from_secs(2);
+
+/// Notices that a folder's `.agentignore` changed.
+pub fn ignore_files(
+    places: Places,
+    inputs: SyncSender<Message>,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut last: Option<Vec<Seen>> = None;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(IGNORE_LOOKED_EVERY) => {}
+                () = stop.cancelled() => return,
+            }
+            let roots = shared.roots();
+            let look = move || roots.into_iter().map(|root| (ignore_file::stamp(&root), root)).collect();
+            // Only a panic could keep the answer from coming.
+            let Ok(seen) = tokio::task::spawn_blocking(look).await else { continue };
+            let before = last.replace(seen);
+            let changed = |before: &Vec<Seen>, now: &Vec<Seen>| {
+                now.iter().any(|(stamp, root)| before.iter().any(|(was, same)| same == root && was != stamp))
+            };
+            if before.as_ref().zip(last.as_ref()).is_some_and(|(before, now)| changed(before, now)) {
+                let (places, shared, inputs) = (places.clone(), Arc::clone(&shared), inputs.clone());
+                if let Err(error) = tokio::task::spawn_blocking(move || reload(&places, &shared, &inputs)).await {
+                    tracing::warn!(%error, "the configuration was not read");
+                }
+            }
+        }
+    })
+}
+
+/// A root with what its ignore file looked like.
+type Seen = (Option<(u64, u64, i64, i64)>, PathBuf);
 
 /// Reads the configuration. An invalid one is refused, with every complaint, and the last good one stays in force.
 pub fn reload(places: &Places, shared: &Shared, inputs: &SyncSender<Message>) -> Result<(), String> {

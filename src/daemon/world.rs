@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,13 +11,10 @@ use tokio_util::task::TaskTracker;
 
 mod cloud;
 mod hooks;
-mod transfers;
 mod upward;
 
 pub use self::hooks::HookKit;
-pub use self::transfers::Transfers;
 
-use self::transfers::Live;
 use self::upward::SessionNotes;
 use super::bandwidth::Bandwidth;
 use super::fetch::{self, Broken, FetchError};
@@ -26,6 +22,7 @@ use super::looking::Watches;
 use super::meters::Meters;
 use super::parked::Parked;
 use super::subscribe::Subscriptions;
+use super::transfers::{Transfers, Way};
 use crate::command::Answer;
 use crate::deed::{DeedOrder, DeedResult, DiskError, DiskErrorKind};
 use crate::engine::input::{FetchFailure, FetchOrder, OpenOrder, RootFacts};
@@ -260,11 +257,17 @@ impl World {
 
     /// What is under way goes on where only the credentials are new.
     fn use_account(&mut self, id: AccountId, settings: AccountSettings) {
-        if let Some(Account { settings: known, provider: Ok(provider), .. }) = self.accounts.get(&id)
-            && *known == settings
-        {
-            provider.credentials_changed();
-            return;
+        if let Some(Account { settings: known, provider: Ok(provider), bandwidth, .. }) = self.accounts.get_mut(&id) {
+            if *known == settings {
+                provider.credentials_changed();
+                return;
+            }
+            if known.differs_in_limits_only(&settings) {
+                // Other limits are no reason to begin anything anew.
+                bandwidth.follow(&settings);
+                *known = settings;
+                return;
+            }
         }
         let counter = self.counters.of(&settings.name);
         let provider = make_provider(&settings, self.credentials.clone(), Arc::clone(&counter));
@@ -407,9 +410,7 @@ impl World {
             self.post(job, Outcome::Fetched(Err(FetchFailure::Disk(error))));
             return;
         };
-        let done = Arc::new(AtomicU64::new(0));
-        let live = Live { folder: id, path: order.path.clone(), done: Arc::clone(&done), total: order.size };
-        self.transfers.begin(job, live);
+        let counter = self.transfers.begin(job, id, Way::Down, order.path.clone(), order.size);
         let (inputs, transfers, parked) = (self.inputs.clone(), self.transfers.clone(), Arc::clone(&self.parked));
         let work = async move {
             let order = fetch::FetchOrder {
@@ -420,7 +421,7 @@ impl World {
                 hash: order.hash,
                 modified: order.modified,
             };
-            let count = |bytes| done.store(bytes, Ordering::Relaxed);
+            let count = |bytes| counter.reached(bytes);
             let earlier = parked.take(id, &order);
             let fetched = fetch::fetch_on(&*provider, local, order, &bandwidth.down, count, cancel, earlier).await;
             transfers.end(job);

@@ -24,6 +24,8 @@ use crate::tree::{Stamp, SyncedContent, Wall};
 
 /// How long something waits for the scans of its folder.
 pub(super) const SCANS_AWAITED: Duration = Duration::from_millis(500);
+/// For how long a file may be written without a pause before that is told.
+const WRITTEN_UNSAID: Duration = Duration::from_mins(1);
 /// The longest name of a conflict copy, in bytes (design §12.7).
 const COPY_NAME_MAX_BYTES: usize = 240;
 /// The longest extension that a conflict copy keeps, in bytes.
@@ -42,9 +44,17 @@ impl Engine {
         if !(0..SETTLE_MS).contains(&quiet) {
             return Ok(true);
         }
-        let wait = Duration::from_millis((SETTLE_MS - quiet) as u64);
-        self.wait_quietly(work, wait)?;
+        self.wait_for_quiet(work, Duration::from_millis((SETTLE_MS - quiet) as u64))?;
         Ok(false)
+    }
+
+    /// A file that is being written is looked at again. For how long that may go on is the writer's affair; that it does is said.
+    fn wait_for_quiet(&mut self, work: &WorkRow, wait: Duration) -> Result<()> {
+        if self.ctx.now.wall.since(work.since) < millis(WRITTEN_UNSAID) as i64 {
+            return self.wait_quietly(work, wait);
+        }
+        let text = "it is being written, and is sent once nothing has changed in it for two seconds";
+        self.put_off(work, wait, "being_written", text)
     }
 
     /// An item is looked at again later; nothing is wrong with it.
@@ -143,7 +153,7 @@ impl Engine {
             Ok(file) => {
                 let edit = Some(LocalEdit { stamp: file.stamp, digests: Some((file.sha256, file.hash)) });
                 if !file.settled {
-                    return self.wait_quietly(&work, Duration::from_millis(SETTLE_MS as u64));
+                    return self.wait_for_quiet(&work, Duration::from_millis(SETTLE_MS as u64));
                 }
                 self.ctx.store.set_local(node, Some(&LocalRow::Present { seat, edit, at }))?;
                 self.schedule.make_ready(node, work.lane);

@@ -1,8 +1,11 @@
 //! Which items a folder wants: gitignore patterns over paths in the cloud.
 
+use std::fmt::Write as _;
+
+use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::settings::FolderSettings;
+use crate::settings::{DEFAULT_IGNORE, FolderSettings, Mode};
 
 /// The patterns of one folder.
 #[derive(Debug, Default)]
@@ -16,8 +19,22 @@ impl Filter {
     /// Compiles the patterns. A pattern that does not compile was refused when the configuration was read; should one get here
     /// all the same, it matches nothing.
     pub fn new(settings: &FolderSettings) -> Self {
-        let text = format!("{:?} {:?}", settings.include, settings.exclude);
-        Self { exclude: compile(&settings.exclude), include: compile(&settings.include), text }
+        let besides = besides(settings);
+        let mut text = format!("{:?} {:?}", settings.include, settings.exclude);
+        if !besides.is_empty() {
+            let _ = write!(text, " {besides:?}");
+        }
+        let exclude: Vec<String> = besides.into_iter().chain(settings.exclude.iter().cloned()).collect();
+        Self { exclude: compile(&exclude), include: compile(&settings.include), text }
+    }
+
+    /// The pattern that keeps a path out, itself or one of the directories above it.
+    pub fn excluded_by(&self, path: &str, is_folder: bool) -> Option<String> {
+        let found = self.exclude.as_ref()?.matched_path_or_any_parents(path, is_folder);
+        match found {
+            Match::Ignore(glob) => Some(glob.original().to_owned()),
+            Match::None | Match::Whitelist(_) => None,
+        }
     }
 
     /// The patterns as text, to notice a change.
@@ -39,6 +56,13 @@ impl Filter {
         is_folder
             || self.include.as_ref().is_none_or(|include| include.matched_path_or_any_parents(path, false).is_ignore())
     }
+}
+
+/// The patterns that count before those of `exclude`: in a mirror none of the defaults, as the cloud decides what is in it.
+fn besides(settings: &FolderSettings) -> Vec<String> {
+    let sends = settings.mode != Mode::Mirror;
+    let defaults = DEFAULT_IGNORE.iter().filter(|_| settings.ignore.defaults && sends).map(ToString::to_string);
+    defaults.chain(settings.ignore.from_tree.iter().cloned()).collect()
 }
 
 fn compile(patterns: &[String]) -> Option<Gitignore> {
@@ -69,6 +93,28 @@ mod tests {
         assert!(!filter.wants("build", true));
         assert!(filter.wants("a/build", true));
         assert!(!filter.wants("a/~$report.docx", false));
+    }
+
+    #[test]
+    fn what_desktops_and_editors_leave_is_ignored_by_default() {
+        let defaults: Vec<String> = DEFAULT_IGNORE.iter().map(ToString::to_string).collect();
+        let filter = Filter { exclude: compile(&defaults), include: None, text: String::new() };
+        for left in [
+            ".DS_Store",
+            "a/Thumbs.db",
+            "a/desktop.ini",
+            "~$Plan.docx",
+            "a/.~lock.Plan.odt#",
+            ".plan.txt.swp",
+            "#plan.txt#",
+            ".#plan.txt",
+        ] {
+            assert!(!filter.wants(left, false), "{left}");
+            assert!(filter.excluded_by(left, false).is_some(), "{left}");
+        }
+        for wanted in ["plan.swp", "Thumbs.dbx", "a~", "x.tmp", "#1.txt", "lock", ".gitignore", ".agentignore"] {
+            assert!(filter.wants(wanted, false), "{wanted}");
+        }
     }
 
     #[test]

@@ -226,6 +226,12 @@ impl Engine {
                 continue;
             }
             self.ctx.out.push(Effect::UseAccount(id, Box::new(settings.clone())));
+            if let Some(known) =
+                self.accounts.get_mut(&id).filter(|known| known.settings.differs_in_limits_only(&settings))
+            {
+                known.settings = settings;
+                continue;
+            }
             let fresh = Account::new(settings, capabilities, row);
             match self.accounts.get_mut(&id) {
                 // What is under way was asked under the old settings.

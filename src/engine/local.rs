@@ -168,8 +168,13 @@ impl Engine {
             let now = self.ctx.now.mono;
             let Some(folder) = self.folders.get_mut(&id) else { continue };
             if folder.scan_again <= now {
-                folder.scan_again = now + millis(UNWATCHED_EVERY);
-                self.scan_all(id)?;
+                let quiet = self.quiet_for(id);
+                if let Some(folder) = self.folders.get_mut(&id) {
+                    folder.scan_again = now + quiet.unwrap_or(millis(UNWATCHED_EVERY));
+                }
+                if quiet.is_none() {
+                    self.scan_all(id)?;
+                }
             }
             self.drive_decisions(id)?;
             self.begin_scan(id)?;

@@ -40,6 +40,8 @@ const PREVIEWED_AGAIN: Duration = Duration::from_mins(10);
 const COMPARISON_AWAITED: Duration = Duration::from_mins(1);
 /// The code of what waits for another item, and has not failed.
 const WAITS: &str = "waits";
+/// The code of an item that waits for a folder which has a problem.
+const ABOVE: &str = "above";
 /// A problem: the cloud does not show an item, and nothing says that it is gone.
 const HIDDEN: &str = "hidden";
 /// How long an item rests that the cloud hides from us.

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::{self, Gid, Mode};
+use rustix::fs::{self, FlockOperation, Gid, Mode};
 use rustix::io::Errno;
 
 use super::disk::{self, Seen};
@@ -18,7 +18,7 @@ use crate::deed::{DiskError, DiskErrorKind};
 use crate::path::RESERVED_NAME;
 
 /// The file in our own directory that names the folder.
-pub(super) const MARK_NAME: &str = "folder";
+pub const MARK_NAME: &str = "folder";
 /// Its name while it is written.
 const NEW_MARK_NAME: &str = "folder.new";
 /// The most that is read of a mark, in bytes.
@@ -42,6 +42,8 @@ impl LocalFolder {
         let seen = disk::look_at(&top).map_err(|why| lost(root, &why.to_string()))?;
         let ours = open_ours(root, &top, options.create)?;
         check_mark(root, &ours, mark, options.create)?;
+        // As long as the folder is open, nobody else takes the directory over. Where locks are unknown, nobody ever does.
+        let _ = fs::flock(&ours, FlockOperation::NonBlockingLockShared);
         let sub = |name: &str| open_sub(root, &ours, name);
         let (staging, parked, versions) = (sub("staging")?, sub("parked")?, sub("versions")?);
         inherit_group(&staging, seen.group);
@@ -232,18 +234,46 @@ fn check_mark(root: &Path, ours: &OwnedFd, mark: &str, create: bool) -> Result<(
     };
     match found {
         Some(found) if found.trim_end() == mark => Ok(()),
-        Some(found) => {
-            let kind = if create { DiskErrorKind::Item } else { DiskErrorKind::RootLost };
+        Some(_) if create => {
+            // It was watched before: by us, under other rows, or by an agent whose database is gone. If nobody has it open now, it is ours.
+            if fs::flock(ours, FlockOperation::NonBlockingLockExclusive).is_err() {
+                let why = "another agent works in this directory; stop that one, or choose another directory";
+                return Err(error(DiskErrorKind::Item, "use the folder", &root.display(), why));
+            }
+            put_aside(ours).map_err(|why| not_writable("keep what is in", &shown, why))?;
+            tracing::info!(folder = %root.display(), "the directory was watched before; its files are adopted");
+            write_mark(ours, mark).map_err(|why| not_writable("write", &shown, errno(&why)))
+        }
+        Some(_) => {
             let why = format!(
-                "the mark names another folder ({}); if nothing uses that one any more, remove `{}`",
-                found.trim_end().escape_debug(),
-                shown,
+                "the mark `{shown}` is not the one that this agent left: another directory was put there, or another agent took it over; \
+                 to begin anew with what is there: agent remove-folder NAME, and agent add-folder again"
             );
-            Err(error(kind, "use the folder", &root.display(), &why))
+            Err(error(DiskErrorKind::RootLost, "use the folder", &root.display(), &why))
         }
         None if create => write_mark(ours, mark).map_err(|why| not_writable("write", &shown, errno(&why))),
         None => Err(lost(root, &format!("the mark `{RESERVED_NAME}/{MARK_NAME}` is missing"))),
     }
+}
+
+/// Former versions and parked files belong to rows that are gone: they are kept, where their numbers are in nobody's way.
+fn put_aside(ours: &OwnedFd) -> rustix::io::Result<()> {
+    for name in ["versions", "parked"] {
+        match disk::remove_dir(ours.as_fd(), OsStr::new(name)) {
+            // It was empty.
+            Ok(()) | Err(Errno::NOENT) => continue,
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+            Err(why) => return Err(why),
+        }
+        for number in 1.. {
+            let aside = format!("former-{name}-{number}");
+            if disk::look(ours.as_fd(), OsStr::new(&aside))?.is_none() {
+                disk::rename_over((ours.as_fd(), OsStr::new(name)), (ours.as_fd(), OsStr::new(&aside)))?;
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn write_mark(ours: &OwnedFd, mark: &str) -> std::io::Result<()> {

@@ -3,8 +3,11 @@
 //! Directories are watched one by one, so that our own and those behind links and mounts never are.
 
 mod barrier;
+mod limits;
 mod mounts;
 mod quiet;
+
+pub use limits::{NoWatch, room_for_a_watch};
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

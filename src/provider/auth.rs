@@ -255,7 +255,11 @@ impl Inner {
             Ok(renewed) => Ok(renewed),
             // The old token is good for some minutes more: better than no call at all.
             Err(error) if lives && error.kind != ProviderErrorKind::SignInNeeded => {
-                tracing::warn!(account = self.file.account(), %error, "the token could not be renewed yet");
+                tracing::warn!(
+                    account = self.file.account(),
+                    error = format!("{error:#}"),
+                    "the token could not be renewed yet"
+                );
                 refresher.pause_until = Some(Instant::now() + RENEWAL_PAUSE);
                 Ok(bearer)
             }

@@ -111,14 +111,17 @@ impl ProviderError {
     }
 }
 
+/// For people: what happened, and what the provider said to it. With `{:#}`, for the log: also what the call was about, and what the
+/// libraries said below a broken connection.
 impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        if let Some(detail) = &self.detail {
+        let is_internal = self.kind == ProviderErrorKind::Network;
+        if let Some(detail) = self.detail.as_ref().filter(|_| f.alternate() || !is_internal) {
             write!(f, " ({detail})")?;
         }
-        for (key, value) in &self.context {
-            write!(f, " {key}={value}")?;
+        if f.alternate() {
+            self.context.iter().try_for_each(|(key, value)| write!(f, " {key}={value}"))?;
         }
         Ok(())
     }

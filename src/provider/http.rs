@@ -312,7 +312,45 @@ pub fn transport_error(error: reqwest::Error) -> ProviderError {
     } else {
         (ProviderErrorKind::Network, "the connection broke")
     };
-    ProviderError::new(kind, message).with_detail(chain(&error))
+    let chain = chain(&error);
+    let message = match plain_cause(&error, &chain).filter(|_| kind == ProviderErrorKind::Network) {
+        Some(cause) => format!("{message}: {cause}"),
+        None => message.to_owned(),
+    };
+    ProviderError::new(kind, message).with_detail(chain)
+}
+
+/// Why a connection failed, in words that mean something to whoever looks after the network.
+fn plain_cause(error: &dyn std::error::Error, chain: &str) -> Option<String> {
+    if chain.contains("dns error") {
+        return Some("its name cannot be resolved".to_owned());
+    }
+    if let Some(at) = chain.find("invalid peer certificate") {
+        return Some(format!(
+            "its certificate is not accepted ({})",
+            chain[at..].trim_start_matches("invalid peer certificate").trim_start_matches(':').trim()
+        ));
+    }
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(system) = cause.downcast_ref::<std::io::Error>() {
+            let words = match system.kind() {
+                std::io::ErrorKind::ConnectionRefused => "nobody listens there (connection refused)",
+                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::ConnectionAborted => {
+                    "it was cut (connection reset)"
+                }
+                std::io::ErrorKind::HostUnreachable => "the host cannot be reached",
+                std::io::ErrorKind::NetworkUnreachable => "there is no network",
+                std::io::ErrorKind::TimedOut => "it took too long",
+                _ => "",
+            };
+            if !words.is_empty() {
+                return Some(words.to_owned());
+            }
+        }
+        source = cause.source();
+    }
+    None
 }
 
 /// An error with all its causes, on one line.

@@ -500,6 +500,10 @@ fn next_step(code: &str) -> &'static str {
         "hook_rejected" | "hook_error" | "hook_timeout" | "hook_unscannable" => {
             "see `agent hook-runs --failed`; the agent asks the hook again by itself"
         }
+        "being_written" => {
+            "close the file in the program that writes it, or leave it out: agent set-folder NAME exclude=PATTERN"
+        }
+        "above" => "see to the folder that holds it; this follows by itself",
         "disk" => "see the cause; the agent tries again by itself",
         "listing" | "unavailable" | "malformed" | "not_ready" | "corrupt" | "version_gone" | "name_taken" => {
             "the agent tries again by itself"

@@ -82,7 +82,7 @@ pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-fn prepare(conn: &Connection) -> Result<(), StoreError> {
+pub fn prepare(conn: &Connection) -> Result<(), StoreError> {
     let version = rusqlite::version_number();
     if version < SQLITE_FLOOR {
         return Err(StoreError::OldSqlite(rusqlite::version().to_owned()));
@@ -99,11 +99,11 @@ fn prepare(conn: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn version_of(conn: &Connection) -> Result<i64, StoreError> {
+pub fn version_of(conn: &Connection) -> Result<i64, StoreError> {
     Ok(conn.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
-fn check_version(conn: &Connection) -> Result<i64, StoreError> {
+pub fn check_version(conn: &Connection) -> Result<i64, StoreError> {
     let application: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version = version_of(conn)?;
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -148,6 +148,63 @@ mod tests {
         let error = open_writer(&path).unwrap_err();
         assert!(matches!(error, StoreError::Newer { .. }), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    /// What a process that is killed leaves behind: the files as they are, and a transaction that nobody ended.
+    fn killed_after(dir: &Path, schema: usize, statements: usize) -> (std::path::PathBuf, bool) {
+        use rusqlite::fallible_iterator::FallibleIterator as _;
+        let path = dir.join("state.db");
+        let conn = Connection::open(&path).unwrap();
+        prepare(&conn).unwrap();
+        conn.pragma_update(None, "journal_mode", "WAL").unwrap();
+        conn.pragma_update(None, "synchronous", "OFF").unwrap();
+        for step in &MIGRATIONS[..schema] {
+            conn.execute_batch(step).unwrap();
+        }
+        if schema > 0 {
+            conn.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+            conn.pragma_update(None, "user_version", schema as i64).unwrap();
+        }
+        conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let mut batch = rusqlite::Batch::new(&conn, MIGRATIONS[schema]);
+        let mut done = 0;
+        while done < statements {
+            let Some(mut statement) = batch.next().unwrap() else { break };
+            statement.raw_execute().unwrap();
+            done += 1;
+        }
+        // Pages that do not fit into memory reach the log before the end.
+        conn.cache_flush().unwrap();
+        let copy = dir.join("killed.db");
+        for ending in ["", "-wal"] {
+            let from = format!("{}{ending}", path.display());
+            if Path::new(&from).exists() {
+                std::fs::copy(from, format!("{}{ending}", copy.display())).unwrap();
+            }
+        }
+        (copy, done < statements)
+    }
+
+    #[test]
+    fn a_migration_that_is_killed_at_any_statement_continues() {
+        let shape = |conn: &Connection| -> Vec<String> {
+            let sql = "SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY 1";
+            let mut statement = conn.prepare(sql).unwrap();
+            statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+        };
+        let whole = shape(&open_in_memory().unwrap());
+        for schema in 0..MIGRATIONS.len() {
+            for statements in 0.. {
+                let dir = tempfile::tempdir().unwrap();
+                let (path, is_over) = killed_after(dir.path(), schema, statements);
+                let conn = open_writer(&path).unwrap();
+                assert_eq!(version_of(&conn).unwrap(), NEWEST);
+                assert_eq!(shape(&conn), whole, "schema {schema}, killed after {statements} statements");
+                if is_over {
+                    break;
+                }
+            }
+        }
     }
 
     #[test]

@@ -200,3 +200,11 @@ impl Store {
         Ok(())
     }
 }
+
+impl super::query::Rows<'_> {
+    /// When a file arrived on disk, in a folder with `keep_for`.
+    pub fn arrived(self, node: NodeId) -> Result<Option<Wall>> {
+        let sql = "SELECT at FROM arrival WHERE node = ?1";
+        Ok(self.conn.prepare_cached(sql)?.query_row([node.0], |row| row.get(0).map(Wall)).optional()?)
+    }
+}

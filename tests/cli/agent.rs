@@ -7,8 +7,8 @@ use folder_sync_agent::daemon::control::{self, ControlSocket, Order};
 use folder_sync_agent::id::{HoldId, JournalId};
 use folder_sync_agent::report::{
     AccountStatus, Budget, ConflictRow, Degraded, Digested, EventCounts, EventQuery, EventRow, FolderState,
-    FolderStatus, HoldRow, MetricsFormat, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, Transfer,
-    Versions, Why,
+    FolderStatus, HoldRow, MetricsFormat, PlanRow, ProblemRow, Progress, ReportError, Reports, SCHEMA_VERSION, Status,
+    Transfer, Versions, Why,
 };
 use folder_sync_agent::tree::Wall;
 use tokio::sync::mpsc;
@@ -160,7 +160,8 @@ fn folder(name: &str, state: FolderState) -> FolderStatus {
         verified: None,
         oldest_seen: None,
         digested: Digested::default(),
-        transfers: vec![Transfer { path: "big\u{202e}.bin".into(), done: 1 << 19, total: Some(1 << 20) }],
+        progress: Progress::default(),
+        transfers: vec![Transfer { path: "big\u{202e}.bin".into(), done: 1 << 19, total: Some(1 << 20), up: false }],
     }
 }
 
@@ -234,6 +235,7 @@ async fn status_says_it_at_a_glance() {
     account work (box) as ann@example.com · listening · 7 of 50,000 calls today
     ✗ work: sign in needed: the token is dead
       → agent login box --account work
+      → or, as no folder uses it: agent remove-account work
     1 problem: agent problems
     "#);
 }

@@ -20,6 +20,7 @@ async fn a_folder_is_looked_up_made_and_written_down() {
     insta::assert_snapshot!(bed.run(&["add-folder", "/Projects/Inbox", "./inbox", "--exclude", "*.tmp", "--keep-for", "30d"]).await.fine(), @r#"
     Mirror /Projects/Inbox (box, account `work`)
         to $DIR/inbox (will be made)
+        local copies are deleted 30 d after they arrived; the cloud keeps its own
     Added folder `Inbox`.
     No agent is running; start one with: agent run
     "#);
@@ -156,7 +157,10 @@ async fn settings_are_changed_in_place() {
     bed.run(&["add-folder", "/Projects/Inbox", "inbox", "--name", "in"]).await.fine();
     let commented = bed.config().replace("mode = \"mirror\"", "mode = \"mirror\" # the cloud decides");
     fs::write(bed.path("home/config.toml"), commented).unwrap();
-    insta::assert_snapshot!(bed.run(&["set-folder", "in", "keep_for=30d", "exclude=*.tmp", "exclude=~$*", "keep_versions=3"]).await.fine(), @"Changed keep_for, exclude, keep_versions of folder `in`.");
+    insta::assert_snapshot!(bed.run(&["set-folder", "in", "keep_for=30d", "exclude=*.tmp", "exclude=~$*", "keep_versions=3"]).await.fine(), @r"
+    Local copies are deleted 30 d after they arrived; the cloud keeps its own.
+    Changed keep_for, exclude, keep_versions of folder `in`.
+    ");
     for line in ["keep_for = \"30d\"", "exclude = [\"*.tmp\", \"~$*\"]", "keep_versions = 3", "# the cloud decides"] {
         assert!(bed.config().contains(line), "{line} in {}", bed.config());
     }

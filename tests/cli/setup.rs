@@ -95,18 +95,6 @@ async fn tokens_never_come_by_the_command_line() {
 }
 
 #[tokio::test]
-async fn a_cloud_out_of_reach_keeps_the_token_and_says_so() {
-    let bed = Bed::new();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
-    let ran = bed.run_with(&["login", "box", "--api-url", &url, "--token-stdin"], "token").await;
-    let err = ran.failed(5);
-    assert!(err.contains("the token is kept, but could not be tried"), "{err}");
-    assert!(bed.path("home/credentials/box.json").exists());
-}
-
-#[tokio::test]
 async fn signing_out_revokes_and_forgets() {
     let bed = Bed::signed_in().await;
     bed.cloud().mkdir_p("/A").unwrap();

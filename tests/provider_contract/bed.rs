@@ -345,6 +345,7 @@ pub fn settings(provider: ProviderName, url: &str) -> AccountSettings {
         transfers: 8,
         bandwidth_down: None,
         bandwidth_up: None,
+        quiet: None,
         ca_file: None,
         proxy: None,
     }

@@ -15,7 +15,8 @@ use folder_sync_agent::id::{Cursor, FolderId, ItemId, JobId};
 use folder_sync_agent::local_news::{News, Rescan};
 use folder_sync_agent::provider::{Capabilities, ProviderErrorKind};
 use folder_sync_agent::settings::{
-    AccountSettings, BoxStream, FolderSettings, MaxDelete, OnDrift, OnLocalDelete, ProviderName, RemotePlace, Suppress,
+    AccountSettings, BoxStream, FolderSettings, Ignore, MaxDelete, OnDrift, OnLocalDelete, ProviderName, RemotePlace,
+    Suppress,
 };
 use folder_sync_agent::store::Store;
 use folder_sync_agent::tree::{ItemState, Wall};
@@ -279,6 +280,7 @@ impl World {
             mode: self.swarm.mode,
             include: Vec::new(),
             exclude: if self.excluding { vec![EXCLUDED.to_owned()] } else { Vec::new() },
+            ignore: Ignore::default(),
             keep_for: self.swarm.keep_for_ms.map(|ms| {
                 let is_short = self.mutant == Some(Mutant::KeptTooShort);
                 Duration::from_millis(if is_short { ms / 4 } else { ms })
@@ -582,6 +584,7 @@ fn account(swarm: &Swarm) -> AccountSettings {
         transfers: 4,
         bandwidth_down: None,
         bandwidth_up: None,
+        quiet: None,
         ca_file: None,
         proxy: None,
     }

@@ -29,6 +29,7 @@ fn settings(api_url: &str) -> AccountSettings {
         transfers: 4,
         bandwidth_down: None,
         bandwidth_up: None,
+        quiet: None,
         ca_file: None,
         proxy: None,
     }

@@ -14,8 +14,8 @@ use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::render::Screen;
 use crate::cli::terminal;
 use crate::config::parse_duration;
+use crate::provider::Identity;
 use crate::provider::auth::{self, App, Attempt, Credentials, Loopback, Page, Redirected, Visit};
-use crate::provider::{Identity, ProviderError};
 use crate::settings::AccountSettings;
 
 /// The options of the browser's way.
@@ -224,9 +224,9 @@ fn failed_page(failure: &Failure) -> Page {
 }
 
 /// The page for how a sign-in ended.
-pub fn page(kept: &Outcome<Result<Identity, ProviderError>>, account: &AccountSettings) -> Page {
+pub fn page(kept: &Outcome<Identity>, account: &AccountSettings) -> Page {
     match kept {
-        Ok(Ok(identity)) => Page {
+        Ok(identity) => Page {
             good: true,
             title: format!("Signed in to {} as {} ({})", account.provider.title(), identity.name, identity.login),
             text: format!(
@@ -234,9 +234,6 @@ pub fn page(kept: &Outcome<Result<Identity, ProviderError>>, account: &AccountSe
                 account.name
             ),
         },
-        Ok(Err(error)) => {
-            Page { good: false, title: "The sign-in could not be tried".to_owned(), text: error.to_string() }
-        }
         Err(failure) => failed_page(failure),
     }
 }

@@ -36,8 +36,8 @@ impl<'a> Trial<'a> {
         Ok(Self { account, dir, kept_in: places.credentials_dir() })
     }
 
-    /// Asks whose the sign-in is and whether it may do what the agent needs. An error that time can cure is a result of the trial.
-    pub async fn run(&self, config: &Config, screen: &Screen) -> Outcome<Result<Identity, ProviderError>> {
+    /// Asks whose the sign-in is and whether it may do what the agent needs. What cannot be tried is not kept.
+    pub async fn run(&self, config: &Config, screen: &Screen) -> Outcome<Identity> {
         let provider = cloud::connect(self.account, self.dir.path().to_owned())?;
         let tried = provider.whoami().await;
         let checked = match &tried {
@@ -62,7 +62,11 @@ impl<'a> Trial<'a> {
             Err(error) if error.cure() == Cure::Change => return Err(error.into()),
             Ok(None) | Err(_) => {}
         }
-        Ok(tried)
+        tried.map_err(|error| {
+            Failure::new(Exit::Temporary, "the sign-in could not be tried, so nothing of it is kept")
+                .because(error)
+                .hint(format!("try again when {cloud} can be reached; {stays}"))
+        })
     }
 
     /// What the sign-in lacks, if it lacks anything that its folders need.
@@ -122,10 +126,10 @@ impl<'a> Trial<'a> {
     }
 
     /// Puts it where the agent looks.
-    pub async fn keep(self, identity: Option<&Identity>) -> Outcome<()> {
+    pub async fn keep(self, identity: &Identity) -> Outcome<()> {
         // What the trial renewed counts.
         let mut credentials = CredentialFile::new(self.dir.path().to_owned(), &self.account.name)?.load()?.current;
-        credentials.identity = identity.cloned();
+        credentials.identity = Some(identity.clone());
         auth::save_login(self.kept_in, &self.account.name, credentials).await?;
         Ok(())
     }

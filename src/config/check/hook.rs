@@ -15,12 +15,15 @@ const WHENS: [(&str, When); 2] = [("before", When::Before), ("after", When::Afte
 const POLICIES: [(&str, Policy); 3] =
     [("block", Policy::Block), ("quarantine", Policy::Quarantine), ("allow", Policy::Allow)];
 
-const DEFAULT_TIMEOUT: Duration = Duration::from_mins(2);
+/// How long a hook may take if nobody says.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(2);
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
-const DEFAULT_CONCURRENCY: u32 = 4;
-const MAX_CONCURRENCY: u32 = 64;
+/// Calls at one time if nobody says how many.
+pub const DEFAULT_CONCURRENCY: u32 = 4;
+/// The most that can be asked for.
+pub const MAX_CONCURRENCY: u32 = 64;
 /// With delays that grow to an hour: about half a day of trying.
-const DEFAULT_ATTEMPTS: u32 = 20;
+pub const DEFAULT_ATTEMPTS: u32 = 20;
 const MAX_ARGUMENTS: usize = 64;
 /// Headers that carry secrets; a value written here would be readable by everybody who may read the configuration.
 const SECRET_HEADERS: [&str; 6] =

@@ -17,18 +17,18 @@ use crate::settings::{AccountSettings, FolderSettings};
 const WHEN_FULL: [(&str, WhenFull); 2] = [("block", WhenFull::Block), ("drop-oldest", WhenFull::DropOldest)];
 const BEGINNINGS: [(&str, Beginning); 2] = [("now", Beginning::Now), ("oldest", Beginning::Oldest)];
 
-const DEFAULT_BATCH: u32 = 100;
-const MAX_BATCH: u32 = 1_000;
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+pub const DEFAULT_BATCH: u32 = 100;
+pub const MAX_BATCH: u32 = 1_000;
+pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 /// As many events as the journal keeps anyway.
-const DEFAULT_BACKLOG: u32 = 100_000;
+pub const DEFAULT_BACKLOG: u32 = 100_000;
 const MAX_BACKLOG: u32 = 10_000_000;
-const DEFAULT_ROTATE_BYTES: u64 = 64 << 20;
+pub const DEFAULT_ROTATE_BYTES: u64 = 64 << 20;
 const MIN_ROTATE_BYTES: u64 = 4 << 10;
-const DEFAULT_KEEP: u32 = 5;
+pub const DEFAULT_KEEP: u32 = 5;
 const MAX_KEEP: u32 = 1_000;
-const DEFAULT_SUBJECT: &str = "agent.events.{account}";
+pub const DEFAULT_SUBJECT: &str = "agent.events.{account}";
 const TARGETS: [&str; 4] = ["url", "nats", "file", "socket"];
 
 /// Reads one block.
@@ -70,7 +70,7 @@ pub fn subscription(mut block: Block<'_, '_>) -> Read<SubscriptionSettings> {
         },
         target,
         batch: batch.unwrap_or(DEFAULT_BATCH),
-        timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+        timeout: timeout.unwrap_or(DELIVERY_TIMEOUT),
         backlog: backlog.unwrap_or(DEFAULT_BACKLOG).into(),
         when_full: when_full.unwrap_or_default(),
         beginning: beginning.unwrap_or_default(),

@@ -44,14 +44,14 @@ impl World {
         };
         let provider = match user {
             None => provider,
-            Some(user) => match provider.acting_for(&user) {
-                Some(acting) => acting,
-                None => {
+            Some(user) => {
+                let Some(acting) = provider.acting_for(&user) else {
                     let error = ProviderError::new(ProviderErrorKind::Local, "this account cannot act for other users");
                     self.post(job, failed(&task, error));
                     return;
-                }
-            },
+                };
+                acting
+            }
         };
         let cancel = account.cancel.child_token();
         self.jobs.insert(job, cancel.clone());

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,8 +9,9 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::{Live, Message, World, post};
+use super::{Message, World, post};
 use crate::daemon::bandwidth::Bandwidth;
+use crate::daemon::transfers::Way;
 use crate::daemon::upload::{Sessions, Upload, upload};
 use crate::deed::{DiskError, DiskErrorKind};
 use crate::engine::effect::LocalTask;
@@ -125,13 +125,10 @@ impl World {
             self.post(job, Outcome::Uploaded(Err(UploadFailure::Local(LocalMiss::Failed(closed())))));
             return;
         };
-        let done = Arc::new(AtomicU64::new(0));
-        let path = order.path.to_string();
-        let live = Live { folder: id, path, done: Arc::clone(&done), total: Some(order.stamp.size) };
-        self.transfers.begin(job, live);
+        let counter = self.transfers.begin(job, id, Way::Up, order.path.to_string(), Some(order.stamp.size));
         let (inputs, transfers, sessions) = (self.inputs.clone(), self.transfers.clone(), self.sessions.clone());
         let work = async move {
-            let progress = |bytes| done.store(bytes, Ordering::Relaxed);
+            let progress = |bytes| counter.reached(bytes);
             let with = Upload {
                 provider: &*provider,
                 folder,

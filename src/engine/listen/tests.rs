@@ -55,6 +55,7 @@ fn settings(provider: ProviderName, calls_per_day: Option<u32>) -> AccountSettin
         transfers: 4,
         bandwidth_down: None,
         bandwidth_up: None,
+        quiet: None,
         ca_file: None,
         proxy: None,
     }

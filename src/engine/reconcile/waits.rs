@@ -21,7 +21,14 @@ impl Engine {
             }
             Some(WorkState::Ready) => {}
             Some(WorkState::Waiting) => {
-                self.put_off(work, WAIT_AGAIN, WAITS, "waits for another item")?;
+                match self.refused_above(other)? {
+                    Some(why) => {
+                        let path = self.shown_path(other)?;
+                        let text = format!("it waits for the folder `{path}`, which has a problem: {why}");
+                        self.put_off(work, WAIT_AGAIN, ABOVE, &text)?;
+                    }
+                    None => self.put_off(work, WAIT_AGAIN, WAITS, "waits for another item")?,
+                }
                 self.schedule.note_waits_for(work.node, other.node);
                 return self.break_circle(work);
             }
@@ -36,6 +43,15 @@ impl Engine {
         self.break_circle(work)
     }
 
+    /// Why a folder is not where its items could go, if that is a problem of its own and not a matter of turns.
+    fn refused_above(&self, other: &ItemRow) -> Result<Option<String>> {
+        if !other.id.is_folder() {
+            return Ok(None);
+        }
+        let problem = self.ctx.store.work(other.node)?.and_then(|theirs| theirs.problem);
+        Ok(problem.filter(|(code, _)| code != WAITS).map(|(_, text)| text))
+    }
+
     /// Items that wait for one another in a circle would wait for ever: one of them that is on disk and is to move steps aside.
     pub(in crate::engine) fn break_circle(&mut self, work: &WorkRow) -> Result<()> {
         let circle = self.schedule.circle(work.node);
@@ -46,7 +62,7 @@ impl Engine {
             let (Some(theirs), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else { continue };
             let waits = match theirs.state {
                 WorkState::Ready => true,
-                WorkState::Waiting => theirs.problem.as_ref().is_some_and(|(code, _)| code == WAITS),
+                WorkState::Waiting => theirs.problem.as_ref().is_some_and(|(code, _)| code == WAITS || code == ABOVE),
                 WorkState::Held => false,
             };
             // Once is enough: what still waits when it stands aside waits for something else than its place.

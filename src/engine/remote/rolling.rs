@@ -61,11 +61,25 @@ impl Pace {
 }
 
 impl Engine {
+    /// How long what can wait waits, because its account's settings want quiet at this time of the day; nothing if it need not.
+    pub(in crate::engine) fn quiet_for(&self, id: FolderId) -> Option<u64> {
+        let account = self.accounts.get(&self.folders.get(&id)?.account)?;
+        let left = account.settings.quiet.as_ref()?.left_ms(self.ctx.now.wall)?;
+        // A clock that is set, or another season, is noticed within the hour.
+        Some(u64::try_from(left.clamp(1_000, HOUR_MS)).unwrap_or(1_000))
+    }
+
     /// Marks the folder whose children were seen longest ago, if its turn has come.
     pub(in crate::engine) fn drive_verification(&mut self, id: FolderId) -> Result<()> {
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let is_idle = folder.row.scan_stage.is_none() && folder.row.root.is_some();
         if !is_idle || self.ctx.now.mono < folder.verify_due || !self.folder_can_ask(id) {
+            return Ok(());
+        }
+        if let Some(left) = self.quiet_for(id) {
+            if let Some(folder) = self.folders.get_mut(&id) {
+                folder.verify_due = self.ctx.now.mono + left;
+            }
             return Ok(());
         }
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };

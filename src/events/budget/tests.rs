@@ -110,6 +110,7 @@ fn headers_and_settings_make_the_limits() {
         transfers: 4,
         bandwidth_down: None,
         bandwidth_up: None,
+        quiet: None,
         ca_file: None,
         proxy: None,
     };

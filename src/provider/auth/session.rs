@@ -113,7 +113,7 @@ impl Session {
             counter: Arc::clone(&self.counter),
             translate: self.translate,
             read_quota: self.read_quota,
-            retry: self.retry.clone(),
+            retry: self.retry,
             as_user: Some(user.to_owned()),
         }
     }
@@ -233,7 +233,7 @@ impl Session {
                     self.counter.set_quota(quota);
                 }
             }
-            Err(error) => tracing::debug!(operation = call.operation, %error, "no answer"),
+            Err(error) => tracing::debug!(operation = call.operation, error = format!("{error:#}"), "no answer"),
         }
         sent.map_err(|error| name(call, error))
     }

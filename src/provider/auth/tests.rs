@@ -648,6 +648,7 @@ fn settings() -> crate::settings::AccountSettings {
         transfers: 4,
         bandwidth_down: None,
         bandwidth_up: None,
+        quiet: None,
         ca_file: None,
         proxy: None,
     }

@@ -50,7 +50,7 @@ pub async fn carefully<W: Careful>(write: &W) -> Result<W::Done> {
         // A conflict that follows a lost answer may be with our own deed.
         if doubt || (unsure && error.kind != ProviderErrorKind::RateLimited) {
             unsure = true;
-            tracing::debug!(%error, "the outcome of a write is not known; looking");
+            tracing::debug!(error = format!("{error:#}"), "the outcome of a write is not known; looking");
             match write.look().await {
                 Ok(Look::Happened(done)) => return Ok(done),
                 Ok(Look::Overtaken(why)) => return Err(why),

@@ -65,7 +65,7 @@ where
         .adjust(|error, wait| wait.map(|wait| wait.max(error.retry_after.unwrap_or_default())))
         .notify(|error, wait| {
             attempts += 1;
-            tracing::debug!(operation, %error, wait_ms = wait.as_millis() as u64, "trying again");
+            tracing::debug!(operation, error = format!("{error:#}"), wait_ms = wait.as_millis() as u64, "trying again");
         })
         .await;
     result.map_err(|error| {

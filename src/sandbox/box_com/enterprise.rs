@@ -13,9 +13,8 @@ use crate::sandbox::model::{Event, EventKind, Kind, Snap, What};
 fn word(event: &Event) -> &str {
     let is_version = matches!(&event.what, What::Item(snap) if snap.versions_total > 1);
     match &event.kind {
-        EventKind::Create => "UPLOAD",
         EventKind::Upload if is_version => "EDIT",
-        EventKind::Upload => "UPLOAD",
+        EventKind::Create | EventKind::Upload => "UPLOAD",
         EventKind::Move => "MOVE",
         EventKind::Copy => "COPY",
         // A rename stands for a changed description as well.
