@@ -207,11 +207,11 @@ pub enum KeepFrom {
 }
 
 impl KeepFrom {
-    /// The word of the configuration file.
-    pub fn word(self) -> &'static str {
+    /// What is said behind the time.
+    pub fn after(self) -> &'static str {
         match self {
-            Self::Arrival => "arrival",
-            Self::Change => "change",
+            Self::Arrival => "after they arrived",
+            Self::Change => "after they were last changed",
         }
     }
 }

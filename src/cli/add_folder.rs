@@ -79,7 +79,8 @@ pub struct AddFolderArgs {
     /// Have every file scanned before anybody can see it: clamd, clamscan, or the path of a program
     #[arg(long, value_name = "SCANNER")]
     scan: Option<String>,
-    /// Delete local copies after this time, such as 30d; the cloud keeps its own, and a new version comes again
+    /// Delete local copies this long after they arrived (or were changed: --keep-from), such as 30d; the cloud keeps its own, and a new
+    /// version comes again
     #[arg(long, value_name = "TIME")]
     keep_for: Option<String>,
     /// From when that is counted: from arrival on this disk, or from the last change in the cloud [default: arrival]
@@ -372,7 +373,8 @@ fn describe(
     screen.line(format_args!("    to {local} ({state})"))?;
     if let Some(keep) = folder.keep_for {
         let keep = span(keep);
-        screen.line(format_args!("    local copies are deleted {keep} after they arrived; the cloud keeps its own"))?;
+        let after = folder.keep_from.after();
+        screen.line(format_args!("    local copies are deleted {keep} {after}; the cloud keeps its own"))?;
     }
     if let Some(holds) = holds {
         screen.line(format_args!(

@@ -139,6 +139,8 @@ struct ReplayArgs {
 
 /// Remove a subscription and its place in the journal
 #[derive(Debug, Args)]
+#[command(after_long_help = "Example:
+  agent unsubscribe bus")]
 pub struct UnsubscribeArgs {
     /// The subscription
     name: String,

@@ -487,8 +487,8 @@ impl World {
             | Effect::DropQuarantined(_)
             | Effect::SessionKept(_)
             | Effect::Subscribe(_)
+            | Effect::ActFor { .. }
             | Effect::JournalGrew => {}
-            Effect::ActFor { .. } => {}
             Effect::Cancel(job) => {
                 self.cancelled.insert(job);
             }
