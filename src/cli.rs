@@ -35,14 +35,17 @@ mod restore;
 mod run;
 mod sandbox;
 mod service;
+mod setup;
 mod shell;
 mod status;
 mod subscriptions;
+mod support;
 mod sync;
 mod terminal;
 mod verify;
 mod versions;
 mod wait;
+mod web;
 
 pub use failure::{Exit, Failure, Outcome};
 use render::Screen;
@@ -52,9 +55,14 @@ const WHICH: &str = "Which installation";
 /// Stands for `--home` in the environment.
 const HOME_VARIABLE: &str = "AGENT_HOME";
 
+/// The version, with the commit that it was made of and that commit's date.
+pub fn version() -> &'static str {
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("AGENT_BUILT_FROM"), ")")
+}
+
 /// Mirrors folders of a cloud (Box, Egnyte) to local disk by following the cloud's event stream.
 #[derive(Debug, Parser)]
-#[command(name = "agent", version, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(name = "agent", version = version(), disable_help_subcommand = true, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
     installation: InstallationArgs,
@@ -91,6 +99,7 @@ impl InstallationArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Setup(setup::SetupArgs),
     Login(login::LoginArgs),
     Logout(login::LogoutArgs),
     RemoveAccount(login::RemoveAccountArgs),
@@ -131,11 +140,14 @@ enum Command {
     Subscribe(Box<subscriptions::SubscribeArgs>),
     Subscriptions(subscriptions::SubscriptionsArgs),
     Unsubscribe(subscriptions::UnsubscribeArgs),
+    Rescan(quarantine::RescanArgs),
     Quarantine(quarantine::QuarantineArgs),
     Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
-    Metrics(metrics::MetricsArgs),
     Db(db::DbArgs),
+    Support(support::SupportArgs),
+    Metrics(metrics::MetricsArgs),
+    Web(web::WebArgs),
     Service(service::ServiceArgs),
     Demo(demo::DemoArgs),
     Sandbox(sandbox::SandboxArgs),
@@ -148,6 +160,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
     (
         "Set up",
         &[
+            "setup",
             "login",
             "logout",
             "remove-account",
@@ -160,7 +173,10 @@ const GROUPS: [(&str, &[&str]); 8] = [
         ],
     ),
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
-    ("Look", &["status", "activity", "events", "cursor", "plan", "why", "problems", "doctor", "metrics"]),
+    (
+        "Look",
+        &["status", "activity", "events", "cursor", "plan", "why", "problems", "doctor", "support", "metrics", "web"],
+    ),
     ("Undo", &["versions", "restore", "verify", "db"]),
     ("Hooks", &["add-hook", "hooks", "set-hook", "remove-hook", "test-hook", "hook-runs", "replay"]),
     ("Pass events on", &["subscribe", "subscriptions", "unsubscribe"]),
@@ -252,6 +268,7 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
     }
     let places = Places::find(choice, around)?;
     match command {
+        Command::Setup(args) => setup::setup(&args, choice, &places, around, screen),
         Command::Login(args) => login::login(args, &places, screen).await,
         Command::Logout(args) => login::logout(args, &places, screen).await,
         Command::RemoveAccount(args) => login::remove_account(args, &places, screen).await,
@@ -289,11 +306,14 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::Subscribe(args) => subscriptions::subscribe(*args, &places, screen).await,
         Command::Subscriptions(args) => subscriptions::subscriptions(args, &places, screen).await,
         Command::Unsubscribe(args) => subscriptions::unsubscribe(&args, &places, screen).await,
+        Command::Rescan(args) => quarantine::rescan(&args, &places, around, screen).await,
         Command::Quarantine(args) => quarantine::quarantine(args, &places, screen).await,
         Command::Config(args) => config::config(&args, &places, screen),
         Command::Db(args) => db::db(&args, &places, around, screen).await,
+        Command::Support(args) => support::support(&args, &places, around, screen).await,
         Command::Doctor(args) => doctor::doctor(&args, &places, screen).await,
         Command::Metrics(args) => metrics::metrics(&args, &places, screen).await,
+        Command::Web(args) => web::web(&args, &places, screen).await,
         Command::Service(_) | Command::Demo(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => {
             Ok(Exit::Fine)
         }

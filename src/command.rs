@@ -82,6 +82,11 @@ pub enum Command {
         /// What was received since, in milliseconds since 1970.
         since_ms: Option<i64>,
     },
+    /// Have `before` hooks examine again what is on disk.
+    Rescan {
+        /// The absolute local path of a file, or of a watched folder; nothing means everything.
+        path: Option<String>,
+    },
     /// Tell `after` hooks again.
     ReplayHooks {
         /// The delivery of this run; nothing means everything that was given up.

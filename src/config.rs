@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -13,11 +14,13 @@ use crate::telemetry::LogFormat;
 mod check;
 pub mod edit;
 pub mod ignore_file;
+pub mod password;
 pub mod places;
 mod raw;
 pub mod reference;
 mod value;
 
+pub use password::PasswordHash;
 pub use places::{Choice, Installation, Places, Surroundings};
 pub use raw::{Complaint, Wrong, did_you_mean};
 pub use value::{
@@ -38,10 +41,27 @@ pub struct Config {
     pub hooks: Vec<HookSettings>,
     /// The subscriptions.
     pub subscriptions: Vec<SubscriptionSettings>,
+    /// The names of hooks that are switched off.
+    pub hooks_off: Vec<String>,
+    /// The page in the browser; nothing means that it is not served.
+    pub web: Option<WebSettings>,
     /// What to log, as a filter such as `info` or `warn,folder_sync_agent::engine=debug`.
     pub log: Option<String>,
     /// What a line of the log looks like.
     pub log_format: LogFormat,
+}
+
+/// Where the page in the browser is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebSettings {
+    /// The address.
+    pub listen: SocketAddr,
+    /// Certificate chain and private key, as PEM files.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// What a password must hash to, for those who come without a link.
+    pub password_hash: Option<PasswordHash>,
+    /// Names by which browsers may address it, besides those of this machine's loopback.
+    pub names: Vec<String>,
 }
 
 impl Config {
@@ -68,6 +88,11 @@ impl Config {
     /// The folder whose local directory holds a path.
     pub fn folder_of(&self, path: &Path) -> Option<&FolderSettings> {
         self.folders.iter().find(|folder| path.starts_with(&folder.local))
+    }
+
+    /// The hooks that are called.
+    pub fn hooks_on(&self) -> Vec<HookSettings> {
+        self.hooks.iter().filter(|hook| !self.hooks_off.contains(&hook.name)).cloned().collect()
     }
 
     /// Checks a text; a wrong one gives all its complaints, in the order of the file.

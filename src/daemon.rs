@@ -21,6 +21,7 @@ pub mod database;
 mod explain;
 pub mod fetch;
 pub mod figures;
+mod history;
 mod keeper;
 pub mod lock;
 mod looking;
@@ -37,6 +38,7 @@ mod unstarted;
 pub mod upload;
 pub mod verify;
 mod watch;
+pub mod web;
 pub mod world;
 
 pub use reports::{folder_state, offline_reports};
@@ -146,8 +148,15 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     let socket = control::ControlSocket::bind(&places.socket)
         .await
         .map_err(|why| RunError::Locked(format!("{why}; stop that agent first")))?;
-    let serving = tokio::spawn(control::serve(socket, Arc::clone(&reports), orders, stop.clone()));
-    let keeping = tokio::spawn(keeper::forward(ordered, inputs.clone(), places.clone(), Arc::clone(&shared)));
+    let serving = tokio::spawn(control::serve(socket, Arc::clone(&reports), orders.clone(), stop.clone()));
+    let history = history::History::default();
+    let counting = history.clone().watch(options.counters.clone(), transfers.clone(), stop.clone());
+    let counting = tokio::spawn(counting);
+    shared.wish_web(config.web.clone());
+    let page =
+        web::Web::new(places.clone(), Arc::clone(&reports), orders.clone(), Arc::clone(&shared), history, stop.clone());
+    let showing = tokio::spawn(page.clone().follow(shared.web_wishes()));
+    let keeping = tokio::spawn(keeper::forward(ordered, inputs.clone(), places.clone(), Arc::clone(&shared), page));
     let watching = watch::config(places.clone(), inputs.clone(), Arc::clone(&shared), stop.clone());
     let ignoring = watch::ignore_files(places.clone(), inputs.clone(), Arc::clone(&shared), stop.clone());
     let checkpoints = checkpoint::start(places.database(), stop.clone());
@@ -169,7 +178,15 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     }
     keeping.abort();
     drop(watching);
-    for task in [serving.await.map(drop), checkpoints.await, generations.await, ignoring.await, service.await] {
+    for task in [
+        serving.await.map(drop),
+        checkpoints.await,
+        generations.await,
+        ignoring.await,
+        service.await,
+        showing.await,
+        counting.await,
+    ] {
         if let Err(error) = task {
             tracing::debug!(%error, "a task ended early");
         }

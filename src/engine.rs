@@ -3,36 +3,41 @@
 //! It has no clock, no chance of its own, no await and no I/O except its [`Store`]. A batch of inputs is one transaction;
 //! effects are returned only after the commit that decided them, so that an intent is durable before the deed.
 //!
-//! Where to look: [`mod@listen`] reads the stream, [`mod@remote`] has what must be asked again, [`mod@learn`] turns observations into rows, [`mod@folders`] opens
-//! roots and runs full comparisons, [`mod@purse`] counts calls, [`mod@schedule`] has what is worked on, [`mod@reconcile`] decides what to do about one item, [`mod@disk`] hands deeds out and
-//! records what came of them, [`mod@local`] scans the disk, [`mod@send`] changes the cloud, [`mod@conflict`] keeps both,
-//! [`mod@hooks`] asks who must allow and tells who wants to know, [`mod@holds`] has the brakes,
-//! `retention` gives up what was kept long enough, `undo` keeps files away and brings them back, and [`mod@commands`] answers people.
+//! Where to look, by what happens:
+//! - news of the cloud: [`mod@listen`] is an account and its stream, [`mod@remote`] what must be asked again, [`mod@learn`] turns observations
+//!   into rows;
+//! - news of the disk: [`mod@local`] scans it, [`mod@folders`] is a watched folder with its root and its comparison;
+//! - work: [`mod@schedule`] has what is worked on, [`mod@reconcile`] decides about one item, [`mod@disk`] hands deeds out and records what came
+//!   of them, [`mod@send`] changes the cloud, [`mod@conflict`] keeps both, [`mod@jobs`] has what is under way, [`mod@budget`] counts calls;
+//! - what stays: [`mod@holds`] has the brakes, [`mod@retention`] gives up what was kept long enough, [`mod@undo`] keeps files away and brings
+//!   them back, [`mod@room`] knows whether the disk has room, [`mod@resolve`] carries out what people decide about conflicts;
+//! - [`mod@hooks`] asks who must allow and tells who wants to know, and [`mod@route`] passes on what each of them says.
 //!
-//! Imports inside, none upwards and none sideways but where an arrow is drawn; `tests/tidy.rs` holds it:
+//! A component owns its state: private fields, a [`mod@ctx`] as argument (the database, the time, chance, paths, and what the step wants),
+//! values as answers, no `Engine`. A function that answers a question changes nothing; one that acts is named for what it does.
+//!
+//! Imports inside, each row only of rows below it; `tests/tidy.rs` holds that there is no circle, and lists what each may name:
 //!
 //! ```text
-//! router      engine.rs and the files with `impl Engine`, which share its fields and call one another
-//!                 |          |            |                |          |            |
-//! components  schedule     slots   remote/questions     filter      sides      effect -> input
-//!                                         |
-//! values                             remote/hints
-//! ```
+//! router      engine.rs, route/*: hold all components, decide nothing
+//! shares yet  conflict  disk, disk/unexpected  hooks/*  learn  local/*  reconcile/*  remote  send/*: functions on the engine itself
 //!
-//! A component owns its state: private fields, small methods that return values, no `Engine`, no sibling.
+//! components  listen          folders
+//!             jobs            retention   resolve   undo   room   remote/root   remote/rolling   disk/deeds
+//!             remote/questions   budget   holds
+//! context     ctx
+//!             effect   paths
+//! values      input   remote/hints   remote/strays   local/scan   disk/batch   queues   slots   schedule   health   sides   filter
+//! ```
 
 use std::collections::BTreeMap;
 
-use crate::deed::Place;
-use crate::hook::{HookKind, HookSettings, QuarantineRemote};
-use crate::id::{AccountId, FolderId, Generation, JobId, NodeId, Sha256};
+use crate::id::{AccountId, FolderId, JobId, NodeId};
 use crate::path::Name;
-use crate::store::intents::IntentRow;
 use crate::store::work::Lane;
 use crate::store::{Result, Store};
-use crate::tree::SyncedContent;
 
-pub mod commands;
+mod budget;
 mod conflict;
 mod ctx;
 pub mod disk;
@@ -47,65 +52,37 @@ mod jobs;
 pub mod learn;
 pub mod listen;
 mod local;
-mod purse;
+mod paths;
+mod queues;
 pub mod reconcile;
 mod remote;
 mod resolve;
 mod retention;
 mod room;
+mod route;
 mod schedule;
 mod send;
 mod sides;
 mod slots;
 mod subscribers;
 mod undo;
-mod verify;
 
-use ctx::{Chance, Ctx, ROWS_PER_STEP};
+use ctx::{Chance, Ctx, ROWS_PER_STEP, millis};
 pub use effect::{Effect, Notice, Task};
 use folders::Folder;
+use health::Health;
 pub use input::{Input, Now, Outcome};
+pub use jobs::JOBS_MOST;
+use jobs::{Job, Jobs};
 use listen::Account;
-use remote::{Listing, Questions};
+use remote::Questions;
 use schedule::{ITEMS_PER_STEP, Note, Phase, Schedule};
-use slots::Slots;
 use subscribers::Subscribers;
 
-/// Jobs under way at once, over all accounts and folders. The world keeps a place in its input queue for each.
-pub const JOBS_MOST: usize = 512;
-/// Places remembered of directories on disk.
-const PLACES_REMEMBERED: usize = 4_096;
 /// How often the journal is pruned, in milliseconds.
 const PRUNE_EVERY_MS: u64 = 600_000;
 /// How soon it is pruned again when there was more than one step may drop.
 const PRUNE_AGAIN_MS: u64 = 200;
-
-/// What a job under way is about.
-#[derive(Debug)]
-enum Job {
-    Identify(AccountId),
-    TakeCursor(AccountId),
-    Poll(AccountId),
-    PollAgain(AccountId),
-    CheckCursor(AccountId),
-    Wait(AccountId),
-    Open(FolderId),
-    Resolve(AccountId, FolderId),
-    Size(AccountId, FolderId),
-    Root(AccountId, FolderId),
-    Stray { account: AccountId, asked: Generation },
-    List { account: AccountId, listing: Listing },
-    Look { account: AccountId, node: NodeId },
-    Fetch { account: AccountId, folder: FolderId, node: NodeId, content: SyncedContent },
-    Deeds { folder: FolderId, intents: Vec<IntentRow>, again: bool },
-    Ask { folder: FolderId, node: NodeId, hook: Box<HookSettings>, kind: HookKind, sha256: Sha256 },
-    Quarantine { folder: FolderId, node: NodeId, number: i64, remote: QuarantineRemote },
-    Dispose { folder: FolderId, node: NodeId },
-    Tell { delivery: i64, hook: Box<HookSettings> },
-    Scan { folder: FolderId, scan: local::Scan },
-    Read { folder: FolderId, node: NodeId },
-    Write { account: AccountId, folder: FolderId, node: NodeId, is_upload: bool },
-}
 
 /// The state machine.
 #[derive(Debug)]
@@ -114,9 +91,8 @@ pub struct Engine {
     accounts: BTreeMap<AccountId, Account>,
     folders: BTreeMap<FolderId, Folder>,
     retired: Vec<FolderId>,
-    jobs: BTreeMap<JobId, Job>,
-    /// What the jobs take up.
-    slots: Slots,
+    /// What is under way, and what it takes up.
+    jobs: Jobs,
     /// What is worked on, and what waits for what.
     schedule: Schedule,
     /// This machine's name, for conflict copies.
@@ -128,14 +104,11 @@ pub struct Engine {
     mapped_names: Option<(NodeId, BTreeMap<Name, NodeId>)>,
     /// How far a covered directory's children are covered.
     covering_at: Option<(NodeId, Name)>,
-    /// Files missing on disk, as far as this step has counted them: the brake asks for each of them.
-    missing_files: BTreeMap<FolderId, u64>,
-    places: BTreeMap<NodeId, Place>,
-    remote_paths: BTreeMap<NodeId, String>,
+    holds: holds::Holds,
     hooks: hooks::Hooks,
     prune_at: u64,
     retention: retention::Retention,
-    subscribers: subscribers::Subscribers,
+    subscribers: Subscribers,
 }
 
 impl Engine {
@@ -146,21 +119,18 @@ impl Engine {
             accounts: BTreeMap::new(),
             folders: BTreeMap::new(),
             retired: Vec::new(),
-            jobs: BTreeMap::new(),
-            slots: Slots::default(),
+            jobs: Jobs::default(),
             schedule: Schedule::default(),
             host: conflict::shown_host(""),
             questions: Questions::default(),
             sweep_at: None,
             mapped_names: None,
             covering_at: None,
-            missing_files: BTreeMap::new(),
-            places: BTreeMap::new(),
-            remote_paths: BTreeMap::new(),
+            holds: holds::Holds::default(),
             hooks: hooks::Hooks::default(),
             prune_at: 0,
             retention: retention::Retention::default(),
-            subscribers: subscribers::Subscribers::default(),
+            subscribers: Subscribers::default(),
         }
     }
 
@@ -168,7 +138,7 @@ impl Engine {
     /// and built anew from the database, exactly as after a crash: none of the effects were released.
     pub fn step(&mut self, inputs: impl IntoIterator<Item = Input>) -> Result<Vec<Effect>> {
         self.ctx.gone_through = 0;
-        self.missing_files.clear();
+        self.holds.begin_step();
         self.ctx.store.begin()?;
         let decided = inputs.into_iter().try_for_each(|input| self.take(input)).and_then(|()| self.pump());
         self.ctx.out.extend(self.subscribers.take_growth());
@@ -201,7 +171,7 @@ impl Engine {
 
     /// For whom a job is done, if not for the account itself.
     fn user_of(&self, job: JobId) -> Result<Option<String>> {
-        let folder = match self.jobs.get(&job) {
+        let folder = match self.jobs.about(job) {
             Some(
                 Job::Resolve(_, folder)
                 | Job::Size(_, folder)
@@ -233,7 +203,7 @@ impl Engine {
         let folders = self.folders.values().filter_map(|folder| folder.deadline(self.ask_at(folder.account)));
         let scans = self.folders.keys().filter_map(|id| self.scan_deadline(*id));
         let due = self.next_due_mono();
-        accounts.chain(folders).chain(scans).chain(due).chain(self.hooks.wake_at).min()
+        accounts.chain(folders).chain(scans).chain(due).chain(self.hooks.wake_at()).min()
     }
 
     fn next_due_mono(&self) -> Option<u64> {
@@ -252,6 +222,61 @@ impl Engine {
     /// What is committed, for the engine that is built after this one failed (or was made to crash by a test).
     pub fn into_store(self) -> Result<Store> {
         self.ctx.store.reopened()
+    }
+
+    /// How accounts and folders are.
+    pub fn health(&self) -> Health {
+        let accounts = self.accounts.iter().map(|(id, account)| (*id, account.health(self.ctx.now)));
+        let folders = self.folders.iter().map(|(id, folder)| {
+            let account = self.accounts.get(&folder.account).map(|account| account.settings.name.as_str());
+            let scanner = || self.hooks.trouble(&folder.settings.name, account?);
+            let degraded = folder.degraded.clone().or_else(scanner);
+            (*id, degraded.or_else(|| folder.unwatched.clone()))
+        });
+        let unopened = self.folders.iter().filter(|(_, folder)| !folder.watched || !folder.is_open());
+        Health {
+            accounts: accounts.collect(),
+            folders: folders.collect(),
+            scanners: self.hooks.scanners(),
+            unopened: unopened.map(|(id, _)| *id).collect(),
+        }
+    }
+
+    /// Whether everything that can be done now is done: nothing is under way but waiting, every account was read to its end or cannot
+    /// be, and no folder has work that is ready.
+    pub fn at_rest(&self) -> Result<bool> {
+        if self.ctx.more || !self.jobs.only_wait() {
+            return Ok(false);
+        }
+        if self
+            .accounts
+            .values()
+            .any(|account| (account.drained == 0 || !account.strays.is_empty()) && account.degraded.is_none())
+        {
+            return Ok(false);
+        }
+        if self.ctx.store.deliveries_left(self.ctx.now.wall)? {
+            return Ok(false);
+        }
+        for (id, folder) in &self.folders {
+            let stuck = folder.degraded.is_some()
+                || folder.row.paused
+                || self.accounts.get(&folder.account).is_none_or(|account| account.degraded.is_some());
+            if stuck {
+                continue;
+            }
+            if !folder.preview && self.ctx.store.local_left(*id)? {
+                return Ok(false);
+            }
+            if folder.row.root.is_none()
+                || folder.row.scan_stage.is_some()
+                || folder.row.doubt.is_some()
+                || self.ctx.store.busy(*id)?
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Jobs under way.
@@ -286,7 +311,7 @@ impl Engine {
 
     fn take_outcome(&mut self, job: JobId, outcome: Outcome) -> Result<()> {
         // A job of an engine that is no more, or of a folder or account that went away: its result is not wanted.
-        let Some(about) = self.take_job(job) else { return Ok(()) };
+        let Some(about) = self.jobs.take(job) else { return Ok(()) };
         match (about, outcome) {
             (Job::Identify(account), Outcome::Identified(result)) => self.identified(account, result),
             (Job::TakeCursor(account), Outcome::CursorTaken(result)) => self.cursor_taken(account, result),
@@ -313,12 +338,16 @@ impl Engine {
             (Job::Deeds { folder, intents, again }, Outcome::Deeds(results)) => {
                 self.deeds_done(folder, intents, results, again)
             }
-            (Job::Ask { folder, node, hook, kind, sha256 }, Outcome::Hooked(outcome)) => {
-                self.asked(folder, node, &hook, kind, sha256, &outcome)
+            (Job::Ask { folder, node, hook, matter, sha256 }, Outcome::Hooked(outcome)) => {
+                self.asked(folder, node, &hook, matter, sha256, &outcome)
             }
+            (Job::Inspect { folder, node, hook, sha256 }, Outcome::Hooked(outcome)) => {
+                self.has_inspected(folder, node, &hook, sha256, &outcome)
+            }
+            (Job::Probe { hook }, Outcome::Hooked(outcome)) => self.probed_hook(&hook, &outcome),
             (Job::Tell { delivery, hook }, Outcome::Hooked(outcome)) => self.told_hook(delivery, &hook, &outcome),
-            (Job::Quarantine { folder, node, number, remote }, Outcome::Quarantined(result)) => {
-                self.quarantine_done(folder, node, number, &remote, result)
+            (Job::Quarantine { folder, node, number, remote, seized }, Outcome::Quarantined(result)) => {
+                self.quarantine_done(folder, node, number, (&remote, seized), result)
             }
             (Job::Dispose { folder, node }, Outcome::Disposed(result)) => self.disposed(folder, node, result),
             (Job::Scan { folder, scan }, Outcome::Scanned(result)) => self.scanned(folder, scan, result),
@@ -348,6 +377,7 @@ impl Engine {
         self.drop_retired()?;
         self.sweep()?;
         self.find_absences()?;
+        self.take_listings()?;
         self.release_listings()?;
         self.release_awaiting_listing()?;
         self.drive_scans()?;
@@ -388,9 +418,4 @@ impl Engine {
         self.questions.reload();
         self.ctx.more = true;
     }
-}
-
-/// Milliseconds of a duration, as the engine counts.
-fn millis(span: std::time::Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,11 +6,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub mod document;
+pub mod envelope;
 pub mod kind;
+pub mod scanner;
 pub mod select;
+pub mod ways;
 
 pub use document::Document;
-pub use kind::{HookKind, Listen};
+pub use envelope::Format;
+pub use kind::{Act, HookKind, Listen};
+pub use scanner::Scanner;
 pub use select::Selector;
 
 /// Whether a hook decides or reacts.
@@ -155,8 +160,14 @@ pub struct Outcome {
     pub output: String,
     /// More was printed than is kept.
     pub output_cut: bool,
+    /// The headers of a server's answer, one a line.
+    pub headers: String,
     /// How long it took.
     pub took: Duration,
+    /// Nobody could be asked: it is the scanner that failed, and not this file.
+    pub is_down: bool,
+    /// What the scanner says of itself and of its signatures.
+    pub version: Option<String>,
 }
 
 impl Outcome {
@@ -170,8 +181,21 @@ impl Outcome {
             reason: Some(reason.into()),
             output: String::new(),
             output_cut: false,
+            headers: String::new(),
             took,
+            is_down: false,
+            version: None,
         }
+    }
+
+    /// A run that did not come about, because nobody could be asked.
+    pub fn down(reason: impl Into<String>, took: Duration) -> Self {
+        Self { is_down: true, ..Self::failed(reason, took) }
+    }
+
+    /// A run with a verdict, and what was said with it.
+    pub fn ruled(verdict: Verdict, output: impl Into<String>, took: Duration) -> Self {
+        Self { verdict, reason: None, output: output.into(), ..Self::failed("", took) }
     }
 }
 
@@ -200,7 +224,11 @@ pub enum Call {
     Exec {
         /// The program, absolute, and its arguments.
         run: Vec<String>,
+        /// It stays, and is asked about one file after the other.
+        worker: bool,
     },
+    /// A scanner in its own protocol.
+    Scan(Scanner),
     /// A server that gets the document by POST.
     Http {
         /// Where.
@@ -211,7 +239,31 @@ pub enum Call {
         headers: Vec<(String, HeaderText)>,
         /// The credential that signs each delivery.
         sign: Option<String>,
+        /// How the document is wrapped.
+        format: Format,
+        /// How the server is reached.
+        route: Route,
     },
+}
+
+/// How a server is reached, where that differs from the rest of the machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Route {
+    /// The proxy.
+    pub proxy: Option<url::Url>,
+    /// Certificates that are trusted besides the system's, in PEM.
+    pub ca_file: Option<std::path::PathBuf>,
+    /// The credential with our own certificate and its key, in PEM.
+    pub client_cert: Option<String>,
+}
+
+/// When what was allowed is examined again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Rescan {
+    /// This long after the last time.
+    pub every: Option<Duration>,
+    /// When the scanner has other signatures than it had then.
+    pub on_signatures: bool,
 }
 
 /// What becomes of the cloud's copy of a quarantined file.
@@ -251,6 +303,8 @@ pub struct HookSettings {
     pub account: Option<String>,
     /// Only paths that match one of these gitignore patterns (empty: every path).
     pub patterns: Vec<String>,
+    /// Only what happened in one of these ways (empty: every way).
+    pub actions: Vec<Act>,
     /// Who is called.
     pub call: Call,
     /// How long one run may take.
@@ -269,16 +323,60 @@ pub struct HookSettings {
     pub quarantine_remote: QuarantineRemote,
     /// How long quarantined files are kept; nothing means until somebody decides.
     pub quarantine_keep: Option<Duration>,
+    /// What is in the folder already, and was never examined by this hook, is examined too.
+    pub scan_existing: bool,
+    /// When what was allowed is examined again.
+    pub rescan: Rescan,
 }
 
+/// How long one run may take if nobody says.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(2);
+/// Runs at once if nobody says.
+pub const DEFAULT_CONCURRENCY: u32 = 4;
+/// With delays that grow to an hour: about half a day of trying.
+pub const DEFAULT_ATTEMPTS: u32 = 20;
+/// How long a verdict of a scanner holds: signatures change.
+pub const SCAN_REMEMBERED: Duration = Duration::from_hours(24);
+
 impl HookSettings {
+    /// A hook with nothing but what it must have.
+    pub fn new(name: impl Into<String>, when: When, on: Vec<Listen>, call: Call) -> Self {
+        let scans = matches!(call, Call::Scan(_));
+        Self {
+            name: name.into(),
+            when,
+            on,
+            folder: None,
+            account: None,
+            patterns: Vec::new(),
+            actions: Vec::new(),
+            call,
+            timeout: DEFAULT_TIMEOUT,
+            policies: Policies::default(),
+            remember: scans.then_some(SCAN_REMEMBERED),
+            concurrency: DEFAULT_CONCURRENCY,
+            per_minute: None,
+            attempts: DEFAULT_ATTEMPTS,
+            quarantine_remote: QuarantineRemote::default(),
+            quarantine_keep: None,
+            scan_existing: scans,
+            rescan: Rescan::default(),
+        }
+    }
+
+    /// Whether the scanner behind it can be asked how it is, without a file.
+    pub fn can_be_probed(&self) -> bool {
+        matches!(self.call, Call::Scan(_))
+    }
+
     /// What the hook's verdicts depend on, as text: another text makes remembered verdicts worthless.
     pub fn verdict_basis(&self) -> String {
         let call = match &self.call {
-            Call::Exec { run } => format!("exec {run:?}"),
-            Call::Http { url, expect_status, headers, sign } => {
+            Call::Exec { run, .. } => format!("exec {run:?}"),
+            Call::Http { url, expect_status, headers, sign, .. } => {
                 format!("http {url} {expect_status:?} {headers:?} {sign:?}")
             }
+            Call::Scan(scanner) => format!("scan {scanner}"),
         };
         format!("{} {} {call}", self.name, self.when.word())
     }

@@ -6,7 +6,7 @@
 //! to the disk.
 //!
 //! **Values.** [`tree`]: what the cloud has, the disk has, and both agreed on. [`events`]: what a stream tells us, and when to ask
-//! again. [`plan`]: THE PLANNER, from three trees to a situation and an action, and the brakes. [`deed`]: what is to be done on disk and
+//! again. [`plan`]: THE PLANNER, from three trees to a divergence, by one table to an action; who goes first; and the brakes. [`deed`]: what is to be done on disk and
 //! what came of it. [`local_news`]: what the disk tells of itself, and the orders for the way up. [`hook`]: who is called for what, and
 //! what a verdict leads to. [`settings`], [`command`], [`report`]: wishes, requests and answers.
 //!
@@ -19,7 +19,7 @@
 //! **Assembly.** [`config`]: the file, checked. [`daemon`]: the world of production around the engine. [`service`]: installed under
 //! systemd. [`sandbox`]: a cloud in memory, with scripted faults. [`telemetry`]: logs.
 //!
-//! **Face.** [`cli`]: one file per command.
+//! **Face.** [`cli`]: one file per command. [`daemon::web`]: the page in the browser. [`shown`]: how both show values to people.
 //!
 //! # The life of an event
 //!
@@ -46,7 +46,7 @@
 //!              \                       |                       /
 //!               +---------------- work row: ready <---------- + <-------------------+
 //!                                      |                                            |
-//!            engine::schedule: one record -> plan: situation -> action              |
+//!            engine::schedule: one record -> plan: divergence -> action             |
 //!                                      |                                            |
 //!         waits for: a call, the disk, a hook, a read, a listing, an item, a sweep  |
 //!                                      |                                            |
@@ -94,6 +94,7 @@ pub mod runner;
 pub mod sandbox;
 pub mod service;
 pub mod settings;
+pub mod shown;
 pub mod store;
 pub mod sys;
 pub mod telemetry;

@@ -5,10 +5,12 @@ use crate::path::Name;
 use crate::settings::{FolderSettings, Mode, OnDrift, OnLocalDelete};
 use crate::tree::{Seat, SyncedContent};
 
-pub mod drift;
+pub mod divergence;
 pub mod guard;
-pub mod two_way;
-pub mod upload;
+pub mod order;
+pub mod table;
+
+pub use divergence::Divergence;
 
 /// What the cloud has of an item, in local terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,27 +66,6 @@ pub enum LocalContent {
     Unread,
     /// Something with this digest, in the provider's terms.
     Read(ContentHash),
-}
-
-/// What the trees say of one item. Every combination that can occur has a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Situation {
-    /// Neither side has it: it came and went before we looked, or its removal is done.
-    Nowhere,
-    /// Only the cloud has it: new, restored, moved in, or lost locally.
-    OnlyRemote,
-    /// Only the disk has it: trashed or moved out in the cloud.
-    OnlySynced,
-    /// It is on disk, and a pattern now keeps it out.
-    FilteredOut,
-    /// Both have it, in the same place with the same content.
-    Agreed,
-    /// Both have it; the cloud has it elsewhere, or it is parked.
-    Moved,
-    /// Both have it in the same place; the cloud has another content.
-    Changed,
-    /// Both have it in the same place under another version whose digest is the same (a promoted or re-uploaded version).
-    SameBytes,
 }
 
 /// What to do about it.
@@ -201,85 +182,10 @@ pub fn decide(
     local: &LocalSide,
     synced: Option<&SyncedSide>,
 ) -> Action {
-    match policy.mode {
-        Mode::Mirror if *local == LocalSide::AsSynced => mirror(kind, remote, synced),
-        Mode::Mirror => drift::drifted(kind, remote, local, synced, policy.on_drift, policy.on_local_delete),
-        Mode::TwoWay => two_way::two_way(kind, remote, local, synced),
-        Mode::Upload => upload::upload(kind, remote, local, synced),
-    }
+    table::response(policy, kind, Divergence::of(remote, local, synced)).action(kind, remote, local)
 }
 
-/// What is to be done about an item in whose place something of another kind stands: a link, a device, a directory for a file. It is never
-/// taken for deleted, and what stands there is never followed. A mount point cannot be moved aside.
-pub fn covered(policy: Policy, remote: &RemoteSide, by_mount: bool) -> Action {
-    match remote {
-        RemoteSide::Absent => Action::Forget,
-        RemoteSide::FilteredOut => Action::Release,
-        RemoteSide::Present { .. } if !policy.sends() && policy.on_drift == OnDrift::Restore && !by_mount => {
-            Action::Restore
-        }
-        RemoteSide::Present { .. } => Action::Leave,
-    }
+/// What is to be done about an item in whose place something of another kind stands. What stands there is never followed.
+pub fn covered(policy: Policy, kind: ItemKind, remote: &RemoteSide, by_mount: bool) -> Action {
+    table::response(policy, kind, Divergence::of_covered(remote, by_mount)).action(kind, remote, &LocalSide::Absent)
 }
-
-/// Names the situation of one item.
-pub fn situation(remote: &RemoteSide, synced: Option<&SyncedSide>) -> Situation {
-    let Some(synced) = synced else {
-        return match remote {
-            RemoteSide::Present { .. } => Situation::OnlyRemote,
-            RemoteSide::Absent | RemoteSide::FilteredOut => Situation::Nowhere,
-        };
-    };
-    // From here on the disk has it.
-    let (parent, name, content) = match remote {
-        RemoteSide::Absent => return Situation::OnlySynced,
-        RemoteSide::FilteredOut => return Situation::FilteredOut,
-        RemoteSide::Present { parent, name, content } => (parent, name, content),
-    };
-    // From here on both have it. The place is looked at before the content: a rename costs nothing, and once it is done the
-    // content is compared again.
-    match &synced.seat {
-        Seat::Parked => return Situation::Moved,
-        Seat::At { parent: there, name: called } if there != parent || called != name => return Situation::Moved,
-        Seat::At { .. } => {}
-    }
-    match (content, &synced.content) {
-        (Some((version, hash)), Some(ours)) if *version != ours.version => {
-            let same = match (hash, &ours.hash) {
-                (Some(theirs), Some(ours)) => theirs.same_content(ours) == Some(true),
-                _ => false,
-            };
-            if same { Situation::SameBytes } else { Situation::Changed }
-        }
-        // Equal versions, or a folder. A file never turns into a folder under one id: the kind is part of the id.
-        _ => Situation::Agreed,
-    }
-}
-
-/// What a mirror does: the cloud decides.
-/// Nobody touched the disk; [`drift`] has the rest.
-pub fn mirror(kind: ItemKind, remote: &RemoteSide, synced: Option<&SyncedSide>) -> Action {
-    let situation = situation(remote, synced);
-    let RemoteSide::Present { parent, name, .. } = remote else {
-        return match situation {
-            Situation::OnlySynced => Action::Remove(kind),
-            // The person who wrote the pattern asked for less to be synced, not for files to be deleted.
-            Situation::FilteredOut => Action::Release,
-            _ => Action::Forget,
-        };
-    };
-    let (parent, name) = (*parent, name.clone());
-    match situation {
-        Situation::OnlyRemote if kind == ItemKind::Folder => Action::MakeFolder { parent, name },
-        Situation::OnlyRemote | Situation::Changed => Action::Fetch { parent, name },
-        Situation::Moved => Action::Move { parent, name },
-        Situation::SameBytes => Action::Acknowledge,
-        Situation::Agreed => Action::Settle,
-        Situation::Nowhere | Situation::OnlySynced | Situation::FilteredOut => {
-            unreachable!("these situations have no remote side")
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -42,15 +42,15 @@ impl Quarantine {
         self.dir.join(format!("{number}.{CONTENT}"))
     }
 
-    /// Takes a content in, with the reasons beside it. When this returns, both are durable. Taking the same again ends in the
+    /// Takes a content in, of this digest where it is known, with the reasons beside it. When this returns, both are durable. Taking the same again ends in the
     /// same place.
-    pub fn take(&self, number: i64, from: File, sha256: Sha256, sidecar: &str) -> io::Result<Taken> {
+    pub fn take(&self, number: i64, from: File, sha256: Option<Sha256>, sidecar: &str) -> io::Result<Taken> {
         if !self.dir.is_dir() {
             DirBuilder::new().recursive(true).mode(DIR_MODE).create(&self.dir)?;
         }
         self.write(number, SIDECAR, &mut sidecar.as_bytes())?;
         let found = self.write(number, CONTENT, &mut { from })?;
-        let taken = if found == sha256 {
+        let taken = if sha256.is_none_or(|sha256| found == sha256) {
             Taken::Whole
         } else {
             fs::remove_file(self.content(number))?;
@@ -149,7 +149,7 @@ mod tests {
         fs::write(&source, "bad").unwrap();
         fs::set_permissions(&source, fs::Permissions::from_mode(0o777)).unwrap();
         for _ in 0..2 {
-            let taken = quarantine.take(7, File::open(&source).unwrap(), digest(b"bad"), "{}").unwrap();
+            let taken = quarantine.take(7, File::open(&source).unwrap(), Some(digest(b"bad")), "{}").unwrap();
             assert_eq!(taken, Taken::Whole);
         }
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(mode(&dir.path().join("quarantine/7.json")), FILE_MODE);
         assert_eq!(fs::read(quarantine.content(7)).unwrap(), b"bad");
 
-        let taken = quarantine.take(8, File::open(&source).unwrap(), digest(b"other"), "{}").unwrap();
+        let taken = quarantine.take(8, File::open(&source).unwrap(), Some(digest(b"other")), "{}").unwrap();
         assert_eq!(taken, Taken::Altered);
         assert!(!quarantine.content(8).exists() && dir.path().join("quarantine/8.json").exists());
         quarantine.sweep(&[7]).unwrap();

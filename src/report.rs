@@ -13,7 +13,7 @@ mod why;
 
 pub use events::{ActivityRow, EventQuery, EventRow, GapRow, SubscriptionState, SubscriptionStatus};
 pub use figures::MetricsFormat;
-pub use hooks::{HookRunQuery, HookRunRow, QuarantineReport};
+pub use hooks::{HookRunQuery, HookRunRow, QuarantineReport, ScannerStatus};
 pub use state::FolderState;
 pub use why::{Why, WhyFacts, WhyKept, WhySide};
 
@@ -46,6 +46,9 @@ pub struct Status {
     pub held: u64,
     /// Items with a problem.
     pub problems: u64,
+    /// The scanners that are asked in their own protocol.
+    #[serde(default)]
+    pub scanners: Vec<ScannerStatus>,
 }
 
 /// A degraded state: always with a name, a cause and a next step.
@@ -62,10 +65,13 @@ pub struct Degraded {
 /// The degraded state of an account whose long poll does not work: the stream is polled instead, so that folders can be in sync.
 pub const NO_LONG_POLL: &str = "no_long_poll";
 
+/// The degraded state of an agent whose page in the browser cannot be served.
+pub const PAGE: &str = "page";
+
 impl Degraded {
     /// Whether what is wrong keeps folders from being in sync, and not only news from coming at once.
     pub fn halts(&self) -> bool {
-        self.name != NO_LONG_POLL
+        ![NO_LONG_POLL, PAGE].contains(&self.name.as_str())
     }
 }
 

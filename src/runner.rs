@@ -1,20 +1,31 @@
-//! Carries hooks out: programs and servers are given their document, and whatever they do ends in one of five verdicts.
+//! Carries hooks out: programs, workers, scanners and servers are asked, and whatever they do ends in one of five verdicts.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use crate::hook::{Call, Document, HookSettings, Outcome};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 
+use crate::hook::scanner::Clamd;
+use crate::hook::{Call, Document, HookSettings, Outcome, Scanner, Verdict};
+
+pub mod clamd;
 pub mod credential;
 pub mod exec;
+pub mod icap;
+pub mod launch;
 pub mod owner;
 pub mod post;
 mod reach;
 pub mod tail;
+pub mod worker;
 
 pub use owner::Trust;
 
-/// How much of a guest's output is kept: the end of it.
+/// How much of what a guest says is kept.
 pub const OUTPUT_KEPT_BYTES: usize = 16 * 1024;
 
 /// What one run needs besides the hook's own settings.
@@ -28,34 +39,134 @@ pub struct Order {
     pub file: Option<PathBuf>,
 }
 
+/// Why hooks cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum NoRunner {
+    /// The program cannot speak HTTP.
+    #[error("no HTTP client for hooks: {0}")]
+    Client(#[from] post::NoClient),
+    /// There is no thread.
+    #[error("no thread for hooks: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
 /// Runs hooks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Runner {
     trust: Trust,
     credentials: credential::Drawer,
     client: post::Client,
+    launcher: launch::Launcher,
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// What runs of one hook have in common.
+#[derive(Debug, Default)]
+struct Shared {
+    turns: HashMap<String, (u32, Arc<Semaphore>)>,
+    clamds: HashMap<String, Arc<clamd::Client>>,
+    icaps: HashMap<(String, Option<PathBuf>), Arc<icap::Client>>,
+    workers: HashMap<String, Arc<worker::Pool>>,
 }
 
 impl Runner {
     /// A runner that finds secrets in a directory, and starts programs of these owners only.
-    pub fn new(trust: Trust, credentials_dir: &Path) -> Result<Self, post::NoClient> {
+    pub fn new(trust: Trust, credentials_dir: &Path) -> Result<Self, NoRunner> {
         reach::adopt_orphans();
         crate::sys::keep_inherited_descriptors();
         Ok(Self {
             trust,
             credentials: credential::Drawer::new(credentials_dir.to_owned()),
             client: post::Client::new()?,
+            launcher: launch::Launcher::new()?,
+            shared: Arc::default(),
         })
     }
 
-    /// Runs a hook once. It ends within the hook's time limit and a few seconds of grace, whatever the guest does.
+    /// Runs a hook once, when its turn has come: no more than `concurrency` run at once. It ends within the hook's time limit and a few
+    /// seconds of grace from then on, whatever the guest does.
     pub async fn run(&self, hook: &HookSettings, order: &Order) -> Outcome {
+        let turns = self.turns(hook);
+        let Ok(_turn) = turns.acquire().await else {
+            return Outcome::failed("the hook is not run any more", Duration::ZERO);
+        };
         match &hook.call {
-            Call::Exec { run } => exec::run(run, hook.timeout, order, self.trust).await,
-            Call::Http { url, expect_status, headers, sign } => {
-                let request = post::Request { url, expect_status: *expect_status, headers, sign: sign.as_deref() };
+            Call::Exec { run, worker: false } => exec::run(run, hook.timeout, order, self.trust, &self.launcher).await,
+            Call::Exec { run, worker: true } => {
+                let pool = self.pool(hook, run);
+                pool.ask(hook.timeout, order, self.trust, &self.launcher).await
+            }
+            Call::Scan(scanner) => self.scan(scanner, hook.timeout, order).await,
+            Call::Http { url, expect_status, headers, sign, format, route } => {
+                let request = post::Request {
+                    url,
+                    expect_status: *expect_status,
+                    headers,
+                    sign: sign.as_deref(),
+                    format: *format,
+                    route,
+                };
                 post::run(&self.client, &request, hook.timeout, order, &self.credentials).await
             }
         }
+    }
+
+    /// Asks the scanner behind a hook how it is; what is no scanner is well.
+    pub async fn probe(&self, hook: &HookSettings) -> Outcome {
+        match &hook.call {
+            Call::Scan(Scanner::Clamd(place)) => self.clamd(place).probe().await,
+            Call::Scan(Scanner::Icap { url, ca_file }) => self.icap(url, ca_file.as_deref()).probe().await,
+            Call::Exec { .. } | Call::Http { .. } => Outcome::ruled(Verdict::Allow, "", Duration::ZERO),
+        }
+    }
+
+    async fn scan(&self, scanner: &Scanner, limit: Duration, order: &Order) -> Outcome {
+        let start = Instant::now();
+        let Some(file) = &order.file else { return Outcome::failed("there is no file", Duration::ZERO) };
+        let scanned = timeout(limit, async {
+            match scanner {
+                Scanner::Clamd(place) => self.clamd(place).scan(file).await,
+                Scanner::Icap { url, ca_file } => {
+                    let name = order.document.item.as_ref().map_or("", |item| item.path.as_str());
+                    self.icap(url, ca_file.as_deref()).scan(file, name).await
+                }
+            }
+        });
+        scanned.await.unwrap_or_else(|_| Outcome {
+            verdict: Verdict::TimedOut,
+            ..Outcome::failed(format!("no answer within {} s", limit.as_secs_f32()), start.elapsed())
+        })
+    }
+
+    fn turns(&self, hook: &HookSettings) -> Arc<Semaphore> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = shared.turns.entry(hook.name.clone()).or_insert_with(|| (0, Arc::new(Semaphore::new(0))));
+        if turns.0 != hook.concurrency {
+            *turns = (hook.concurrency, Arc::new(Semaphore::new(hook.concurrency as usize)));
+        }
+        Arc::clone(&turns.1)
+    }
+
+    fn clamd(&self, place: &Clamd) -> Arc<clamd::Client> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = Scanner::Clamd(place.clone()).to_string();
+        Arc::clone(shared.clamds.entry(key).or_insert_with(|| Arc::new(clamd::Client::new(place.clone()))))
+    }
+
+    fn icap(&self, url: &url::Url, ca_file: Option<&Path>) -> Arc<icap::Client> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (url.to_string(), ca_file.map(Path::to_owned));
+        let new = || Arc::new(icap::Client::new(url.clone(), ca_file.map(Path::to_owned)));
+        Arc::clone(shared.icaps.entry(key).or_insert_with(new))
+    }
+
+    fn pool(&self, hook: &HookSettings, run: &[String]) -> Arc<worker::Pool> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = shared.workers.entry(hook.name.clone()).or_insert_with(|| Arc::new(worker::Pool::new(run.to_vec())));
+        if !pool.runs(run) {
+            // Another program: the workers of the former one end when they are done.
+            *pool = Arc::new(worker::Pool::new(run.to_vec()));
+        }
+        Arc::clone(pool)
     }
 }

@@ -10,7 +10,10 @@ use rusqlite::Connection;
 use crate::id::Generation;
 
 pub mod accounts;
+pub mod browse;
 pub mod conflicts;
+pub mod examined;
+pub mod expected;
 pub mod figures;
 pub mod folders;
 pub mod holds;
@@ -25,6 +28,7 @@ pub mod recall;
 pub mod scans;
 mod schema;
 pub mod sent;
+pub mod strays;
 pub mod subscriptions;
 pub mod undo;
 pub mod upkeep;
@@ -129,6 +133,7 @@ impl Store {
             ("mark", "listing"),
             ("pos", "local_scan"),
             ("doubt", "folder"),
+            ("mark", "stray"),
         ] {
             let sql = format!("SELECT coalesce(max({column}), 0) FROM {table}");
             newest = newest.max(conn.query_row(&sql, [], |row| row.get(0))?);

@@ -1,4 +1,4 @@
-//! What needs `unsafe`: the few lines between fork and exec, and descriptors by their numbers.
+//! What needs `unsafe`: limits of children, and descriptors by their numbers.
 #![allow(unsafe_code)]
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
-use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, getrlimit, pidfd_open, setrlimit};
+use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, getrlimit, pidfd_open, prlimit, setrlimit};
 use tokio::io::unix::AsyncFd;
 
 /// Limits that a child sets for itself before it becomes the program.
@@ -34,6 +34,23 @@ pub fn limit_child(command: &mut Command, limits: ChildLimits) {
     unsafe {
         command.pre_exec(apply);
     }
+}
+
+/// Gives the calling thread a umask of its own: what it starts inherits that one, and nobody else notices.
+pub fn take_own_umask(umask: u32) -> io::Result<()> {
+    // SAFETY: nothing of this thread's relies on sharing its umask, root and current directory with the others.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::FS) }?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
+    Ok(())
+}
+
+/// Makes a child that was just started take limits on, from outside: no core files, few file descriptors.
+pub fn limit_started(pid: u32, limits: ChildLimits) {
+    let Some(pid) = Pid::from_raw(pid.cast_signed()) else { return };
+    let most = getrlimit(Resource::Nofile).maximum.map_or(limits.open_files, |most| most.min(limits.open_files));
+    // A service manager may forbid it, and sets limits of its own then: no reason not to scan.
+    let _ = prlimit(Some(pid), Resource::Nofile, Rlimit { current: Some(most), maximum: Some(most) });
+    let _ = prlimit(Some(pid), Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
 /// Something that becomes readable when a process has ended, and leaves its exit status where it is; nothing where the

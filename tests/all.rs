@@ -19,3 +19,4 @@ mod tidy;
 mod tokens;
 mod undo;
 mod upload;
+mod web;

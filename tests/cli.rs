@@ -11,9 +11,12 @@ mod agent;
 mod demo;
 mod first_days;
 mod folders;
+mod packages;
 mod service;
 mod setup;
 mod sign_in;
+mod support_file;
+mod terminal;
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_agent");

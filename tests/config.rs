@@ -162,7 +162,7 @@ name = "scan"
     37:9: folder.b.local: the directory lies in that of folder "a", /srv/a (it says "/srv/a/b")
     40:1: hook.scan: `when` is missing
     40:1: hook.scan: `on` is missing; write on = ["file.download"], or "*" for everything
-    40:1: hook.scan: neither `run` nor `url`; add run = ["/path/to/program"], or url = "https://…"
+    40:1: hook.scan: neither `run` nor `url` nor `scan`; add run = ["/path/to/program"], url = "https://…", or scan = "clamd"
     43:10: account.work.x: there is no such key; the keys here are `name`, `provider`, `api_url`, `stream`, `domain`, `suppress`, `poll_min`, `poll_max`, `calls_per_day`, `calls_per_minute`, `transfers`, `bandwidth_down`, `bandwidth_up`, `quiet`, `ca_file` and `proxy`
     "#);
 }
@@ -358,7 +358,7 @@ matches = "*"
     16:8: hook.a.run: a program is named by its absolute path (it says "clamscan"); there is no shell and no search; a command line is ["/bin/sh", "-c", "…"]
     16:20: hook.a.run: expected texts in quotes, found an integer (it says 7)
     17:11: hook.a.timeout: no hook may take longer than a day (it says "2 days")
-    19:1: hook.a: both `run` and `url`: a hook is one or the other
+    19:1: hook.a: more than one of `run`, `url` and `scan`: a hook is one of them
     20:8: hook.a.name: another hook above has this name (it says "a")
     22:7: hook.a.on: nothing waits for a hook here (it says "file.created"); a `before` hook listens to "file.download" or "file.upload"; make it an `after` hook
     23:7: hook.a.url: plain http is accepted for loopback addresses only (it says "http://example.com/x"); write https://…

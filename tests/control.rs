@@ -36,6 +36,7 @@ impl Reports for MadeUp {
             folders: vec![],
             held: 0,
             problems: 0,
+            scanners: Vec::new(),
         })
     }
 
@@ -153,6 +154,17 @@ async fn figures_come_in_the_format_that_the_reader_asks_for() {
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.contains(&format!("content-type: {media_type}\r\n")), "{accept}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn a_link_to_the_page_has_the_rights_of_who_asks() {
+    let mut bed = bed_at("run").await;
+    let client = client(&bed.path).await;
+    let asking = tokio::spawn(async move { client.web_link().await.unwrap() });
+    let Ordered { order, answer } = bed.orders.recv().await.unwrap();
+    assert!(matches!(order, Order::WebLink { may_change: true }), "{order:?}");
+    answer.send(Answer::Ok { message: "http://127.0.0.1:1/enter/x".into() }).unwrap();
+    assert_eq!(asking.await.unwrap(), Answer::Ok { message: "http://127.0.0.1:1/enter/x".into() });
 }
 
 #[tokio::test]

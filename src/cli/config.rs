@@ -178,7 +178,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 /// The configuration in the words of its file.
-fn document(config: &Config) -> Value {
+pub fn document(config: &Config) -> Value {
     let mut document = Map::new();
     if let Some(log) = &config.log {
         document.insert("log".to_owned(), json!(log));

@@ -24,6 +24,8 @@ use crate::service;
 use crate::settings::{AccountSettings, FolderSettings};
 use crate::tree::Wall;
 
+mod scanners;
+
 /// Where Linux systems keep the certificates that they trust.
 const CA_PLACES: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -64,8 +66,9 @@ enum Verdict {
     Wrong,
 }
 
+/// One thing that was looked at.
 #[derive(Debug, Serialize)]
-struct Check {
+pub struct Check {
     name: String,
     verdict: Verdict,
     text: String,
@@ -108,6 +111,18 @@ impl Checklist {
 
 /// Runs `agent doctor`.
 pub async fn doctor(args: &DoctorArgs, places: &Places, screen: &mut Screen) -> Outcome {
+    let checks = examine(places).await;
+    let healthy = checks.iter().all(|check| check.verdict != Verdict::Wrong);
+    if args.json {
+        screen.json(&Report { schema: SCHEMA_VERSION, healthy, checks: &checks })?;
+    } else {
+        show(&checks, healthy, screen)?;
+    }
+    Ok(if healthy { Exit::Fine } else { Exit::Error })
+}
+
+/// Looks at everything.
+pub async fn examine(places: &Places) -> Vec<Check> {
     let mut list = Checklist::default();
     let config = configuration(&mut list, places);
     state(&mut list, places, &config);
@@ -122,18 +137,12 @@ pub async fn doctor(args: &DoctorArgs, places: &Places, screen: &mut Screen) -> 
     for folder in &config.folders {
         directory(&mut list, folder);
     }
+    scanners::look(&mut list, &config, places).await;
     marks(&mut list, places);
     watches(&mut list);
     watching(&mut list);
     manager(&mut list, places);
-
-    let healthy = list.0.iter().all(|check| check.verdict != Verdict::Wrong);
-    if args.json {
-        screen.json(&Report { schema: SCHEMA_VERSION, healthy, checks: &list.0 })?;
-    } else {
-        show(&list.0, healthy, screen)?;
-    }
-    Ok(if healthy { Exit::Fine } else { Exit::Error })
+    list.0
 }
 
 fn show(checks: &[Check], healthy: bool, screen: &mut Screen) -> std::io::Result<()> {

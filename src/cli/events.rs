@@ -296,7 +296,7 @@ fn show(row: &EventRow, screen: &mut Screen) -> io::Result<()> {
         Some(folder) => folder.clone(),
         None => format!("({})", row.account),
     };
-    let actor = row.actor.as_deref().map(|actor| format!(" by {}", harmless(actor))).unwrap_or_default();
+    let actor = row.actor.as_deref().map(by).unwrap_or_default();
     let took = row.took_ms.filter(|ms| *ms > 0).map(|ms| format!(" in {}", span(Duration::from_millis(ms))));
     let tone = match row.disposition {
         Disposition::Failed => Tone::Bad,
@@ -379,6 +379,12 @@ impl Follower {
 }
 
 pub use kept::{CursorArgs, cursor};
+
+/// Who did it. Egnyte's events name people by a number alone.
+fn by(actor: &str) -> String {
+    let is_number = !actor.is_empty() && actor.bytes().all(|byte| byte.is_ascii_digit());
+    format!(" by {}{}", if is_number { "user " } else { "" }, harmless(actor))
+}
 
 #[cfg(test)]
 mod tests {

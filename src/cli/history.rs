@@ -13,6 +13,7 @@ use super::render::{Screen, Tone, harmless, moment};
 use crate::command::Command;
 use crate::config::{Config, Places, Surroundings};
 use crate::hook::document::{Document, FolderPart, ItemPart, SCHEMA};
+use crate::hook::envelope;
 use crate::hook::{Call, HookKind, HookSettings, Verdict, When};
 use crate::local::hash;
 use crate::report::{HookRunQuery, HookRunRow, Listing};
@@ -24,12 +25,19 @@ use crate::runner::{Order, Runner, Trust, exec};
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   agent test-hook scan ./eicar.com
+  agent test-hook crm ./invoice.pdf --event file.deleted --dry-run
   agent test-hook crm ./invoice.pdf --json")]
 pub struct TestHookArgs {
     /// The hook
     name: String,
     /// A local file to run it over
     file: PathBuf,
+    /// What is said to have happened, such as file.created [default: the first kind that the hook listens to]
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    event: Option<HookKind>,
+    /// Only show what the hook would be told; nothing is run and nothing is sent
+    #[arg(short = 'n', long)]
+    dry_run: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -79,6 +87,22 @@ pub struct ReplayArgs {
     hook: Option<String>,
 }
 
+fn kind(text: &str) -> Result<HookKind, String> {
+    HookKind::parse(text).ok_or_else(|| "there is no such kind of event".to_owned())
+}
+
+/// What a hook would be told, for `--json`.
+#[derive(Debug, serde::Serialize)]
+struct Told {
+    schema: u32,
+    document: Document,
+    environment: Vec<(String, String)>,
+    /// The address and the headers of a request, without those that depend on secrets and on the moment.
+    request: Option<Vec<String>>,
+    /// What is sent, or said on standard input.
+    body: String,
+}
+
 /// What `test-hook` found, for `--json`.
 #[derive(Debug, serde::Serialize)]
 struct Trial {
@@ -105,17 +129,14 @@ pub async fn test_hook(args: TestHookArgs, places: &Places, around: &Surrounding
         return Err(Failure::error(format!("there is no hook named `{}`", args.name)).hint(there));
     };
     let file = around.current_dir.join(&args.file);
-    let order = trial(hook, &config, file)?;
+    let order = trial(hook, &config, file, args.event)?;
+    if args.dry_run {
+        return dry_run(hook, order, args.json, screen);
+    }
     let runner = Runner::new(Trust::of(places.is_system()), &places.credentials_dir())
         .map_err(|error| Failure::error("hooks cannot be run").because(error))?;
     let outcome = runner.run(hook, &order).await;
-    let environment = match hook.call {
-        Call::Exec { .. } => exec::environment(&order, "RUN")
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()))
-            .collect(),
-        Call::Http { .. } => Vec::new(),
-    };
+    let environment = environment(hook, &order);
     let follows = match (hook.when, hook.policies.of(outcome.verdict), outcome.verdict) {
         (When::Before, None, _) => "it would be published",
         (When::Before, Some(policy), _) => match policy {
@@ -162,7 +183,59 @@ pub async fn test_hook(args: TestHookArgs, places: &Places, around: &Surrounding
     Ok(Exit::Fine)
 }
 
-fn trial(hook: &HookSettings, config: &Config, file: PathBuf) -> Outcome<Order> {
+fn environment(hook: &HookSettings, order: &Order) -> Vec<(String, String)> {
+    match hook.call {
+        Call::Exec { worker: false, .. } => exec::environment(order, "RUN")
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()))
+            .collect(),
+        Call::Exec { .. } | Call::Http { .. } | Call::Scan(_) => Vec::new(),
+    }
+}
+
+fn dry_run(hook: &HookSettings, mut order: Order, json: bool, screen: &mut Screen) -> Outcome {
+    let environment = environment(hook, &order);
+    let (request, body) = match &hook.call {
+        Call::Http { url, headers, format, .. } => {
+            order.document.file = None;
+            let wrapped = envelope::wrap(&order.document, *format);
+            let mut lines = vec![format!("POST {url}"), format!("content-type: {}", wrapped.content_type)];
+            lines.extend(headers.iter().map(|(name, text)| format!("{name}: {text}")));
+            lines.extend(wrapped.headers.iter().map(|(name, text)| format!("{name}: {text}")));
+            (Some(lines), wrapped.body)
+        }
+        Call::Scan(scanner) => (Some(vec![format!("the content goes to {scanner}")]), Vec::new()),
+        Call::Exec { .. } => (None, order.document.to_json()),
+    };
+    let told = Told {
+        schema: crate::report::SCHEMA_VERSION,
+        document: order.document,
+        environment,
+        request,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    };
+    if json {
+        screen.json(&told)?;
+        return Ok(Exit::Fine);
+    }
+    for line in told.request.iter().flatten() {
+        screen.line(harmless(line))?;
+    }
+    if !told.environment.is_empty() {
+        screen.line("The environment:")?;
+        for (name, value) in &told.environment {
+            screen.line(format_args!("  {name}={}", harmless(value)))?;
+        }
+    }
+    if !told.body.is_empty() {
+        screen.line("The body:")?;
+        screen.line(harmless(&told.body))?;
+    }
+    screen.line("Nothing was run and nothing was sent.")?;
+    Ok(Exit::Fine)
+}
+
+fn trial(hook: &HookSettings, config: &Config, file: PathBuf, event: Option<HookKind>) -> Outcome<Order> {
     let cannot = |error: io::Error| Failure::error(format!("cannot read {}", file.display())).because(error);
     let content = hash::digest(File::open(&file).map_err(cannot)?, None).map_err(cannot)?;
     let name = file.file_name().unwrap_or_default().to_owned();
@@ -173,7 +246,7 @@ fn trial(hook: &HookSettings, config: &Config, file: PathBuf) -> Outcome<Order> 
         schema: SCHEMA,
         hook: hook.name.clone(),
         when: hook.when,
-        event: kind.unwrap_or(HookKind::FileDownload),
+        event: event.or(kind).unwrap_or(HookKind::FileDownload),
         delivery: "test".into(),
         attempt: 1,
         at: now(),
@@ -252,6 +325,9 @@ fn details(row: &HookRunRow, screen: &mut Screen) -> io::Result<()> {
     screen.line(format_args!("  {}: {} ({})", row.verdict, row.effect, how.join(", ")))?;
     if let Some(delivery) = &row.delivery {
         screen.line(format_args!("  delivery {delivery}"))?;
+    }
+    for line in row.headers.iter().flat_map(|headers| headers.lines()) {
+        screen.line(format_args!("  < {}", harmless(line)))?;
     }
     for line in row.output.lines() {
         screen.line(format_args!("  | {}", harmless(line)))?;

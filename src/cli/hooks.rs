@@ -1,5 +1,6 @@
 //! `agent add-hook`, `agent hooks`, `agent set-hook` and `agent remove-hook`.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::{ArgGroup, Args, ValueEnum};
@@ -7,13 +8,15 @@ use clap::{ArgGroup, Args, ValueEnum};
 use super::agent;
 use super::failure::{Exit, Failure, Outcome};
 use super::folders::{is_kind, key_and_value, setting, tell_agent};
-use super::render::{Screen, Tone};
+use super::render::{Screen, Tone, age, now};
 use crate::config::edit::{Editor, Kind, Setting};
 use crate::config::reference::Kind as ValueKind;
 use crate::config::{Config, Places};
-use crate::hook::{Call, HookSettings, When};
+use crate::hook::{Act, Call, Format, HookSettings, Scanner, When};
 use crate::report::Listing;
 use crate::runner::Trust;
+use crate::store::hooks::HookRecord;
+use crate::tree::Wall;
 
 /// Where the package puts its hooks.
 pub const SHIPPED_HOOKS_DIR: &str = "/usr/libexec/folder-sync-agent/hooks";
@@ -35,20 +38,31 @@ pub enum WhenArg {
 /// least once. A program gets a JSON document on standard input and AGENT_* variables; there is no shell. A server gets the
 /// same document by POST.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("call").required(true).args(["run", "url"])))]
+#[command(group(ArgGroup::new("call").required(true).args(["run", "url", "scan"])))]
 #[command(after_long_help = "Examples:
-  agent add-hook scan --when before --on file.download --run /usr/libexec/folder-sync-agent/hooks/clamd-scan
+  agent add-hook scan --scan clamd
+  agent add-hook dlp --scan icaps://dlp.example.com/respmod --folder inbox
+  agent add-hook rules --when before --on file.download --worker --run /usr/libexec/folder-sync-agent/hooks/yara-worker /etc/rules.yar
   agent add-hook crm --when after --on file.created --on file.updated --match '*.pdf' --url https://crm.example.com/in --sign crm-key
   agent add-hook log --when after --on '*' --run /usr/bin/logger -t agent")]
 pub struct AddHookArgs {
     /// What to call the hook
     name: String,
-    /// Whether it decides or reacts
-    #[arg(long, value_enum)]
-    when: WhenArg,
-    /// A kind of event such as file.created, a group such as 'file.*', or '*'; may be repeated
-    #[arg(long, value_name = "KIND", required = true)]
+    /// Whether it decides or reacts [with --scan: before]
+    #[arg(long, value_enum, required_unless_present = "scan")]
+    when: Option<WhenArg>,
+    /// A kind of event such as file.created, a group such as 'file.*', or '*'; may be repeated [with --scan: file.download file.upload]
+    #[arg(long, value_name = "KIND", required_unless_present = "scan")]
     on: Vec<String>,
+    /// Only what is created, updated, deleted, renamed, moved or restored; may be repeated
+    #[arg(long = "action", value_name = "ACTION", value_parser = Act::ALL.map(Act::word))]
+    actions: Vec<String>,
+    /// A scanner in its own protocol: clamd, clamd:/path/of/socket, clamd://host:port, icap://host/service or icaps://…
+    #[arg(long, value_name = "SCANNER")]
+    scan: Option<String>,
+    /// The program stays, and is asked about one file after the other: a document a line, a verdict a line
+    #[arg(long, requires = "run")]
+    worker: bool,
     /// The program and its arguments; the last option, as everything behind it is an argument
     #[arg(long, value_name = "PROGRAM", num_args = 1.., allow_hyphen_values = true)]
     run: Vec<String>,
@@ -64,6 +78,18 @@ pub struct AddHookArgs {
     /// The credential that signs each delivery
     #[arg(long, value_name = "CREDENTIAL", requires = "url")]
     sign: Option<String>,
+    /// How the document is wrapped [default: document]
+    #[arg(long, requires = "url", value_parser = Format::WORDS.map(|(word, _)| word))]
+    format: Option<String>,
+    /// The proxy for this server
+    #[arg(long, value_name = "URL", requires = "url")]
+    proxy: Option<String>,
+    /// Certificates that are trusted, in PEM
+    #[arg(long, value_name = "FILE", conflicts_with = "run")]
+    ca_file: Option<String>,
+    /// The credential with our own certificate and its key, in PEM
+    #[arg(long, value_name = "CREDENTIAL", requires = "url")]
+    client_cert: Option<String>,
     /// Only this folder
     #[arg(long)]
     folder: Option<String>,
@@ -91,6 +117,12 @@ pub struct AddHookArgs {
     /// How long a verdict holds for the same content [default: not at all]
     #[arg(long, value_name = "TIME")]
     remember: Option<String>,
+    /// Also examine what is in the folder already [with --scan it is so]
+    #[arg(long)]
+    scan_existing: bool,
+    /// Examine everything again after this long, or when the scanner has other signatures ("signatures"); may be repeated
+    #[arg(long, value_name = "TIME|signatures")]
+    rescan: Vec<String>,
 }
 
 /// List the hooks
@@ -136,18 +168,18 @@ fn text(text: impl Into<String>) -> Setting {
 
 /// Runs `agent add-hook`.
 pub async fn add_hook(args: AddHookArgs, places: &Places, screen: &mut Screen) -> Outcome {
-    let mut settings = vec![
-        ("name", text(&args.name)),
-        (
-            "when",
-            text(match args.when {
-                WhenArg::Before => "before",
-                WhenArg::After => "after",
-            }),
-        ),
-        ("on", Setting::List(args.on)),
-    ];
+    let mut settings = vec![("name", text(&args.name))];
+    let when = args.when.map(|when| match when {
+        WhenArg::Before => "before".to_owned(),
+        WhenArg::After => "after".to_owned(),
+    });
     let texts = [
+        ("when", when),
+        ("scan", args.scan),
+        ("format", args.format),
+        ("proxy", args.proxy),
+        ("ca_file", args.ca_file),
+        ("client_cert", args.client_cert.map(|name| format!("credential:{name}"))),
         ("folder", args.folder),
         ("account", args.account),
         ("url", args.url),
@@ -160,9 +192,17 @@ pub async fn add_hook(args: AddHookArgs, places: &Places, screen: &mut Screen) -
         ("remember", args.remember),
     ];
     settings.extend(texts.into_iter().filter_map(|(key, value)| Some((key, text(value?)))));
-    let lists = [("match", args.patterns), ("run", args.run)];
+    let lists = [
+        ("on", args.on),
+        ("action", args.actions),
+        ("match", args.patterns),
+        ("run", args.run),
+        ("rescan", args.rescan),
+    ];
     settings
         .extend(lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(key, list)| (key, Setting::List(list))));
+    let flags = [("worker", args.worker), ("scan_existing", args.scan_existing)];
+    settings.extend(flags.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| (key, Setting::Flag(true))));
     settings.extend(args.expect_status.map(|status| ("expect_status", Setting::Number(status.into()))));
     if !args.header.is_empty() {
         settings.push(("headers", Setting::Pairs(args.header)));
@@ -181,25 +221,30 @@ pub async fn add_hook(args: AddHookArgs, places: &Places, screen: &mut Screen) -
 
 /// The settings of the hook that `add-folder --scan` adds.
 pub fn scan_hook(scanner: &str, folder: &str, config: &Config) -> Outcome<Vec<(&'static str, Setting)>> {
-    let program = match scanner {
-        "clamd" | "clamscan" => format!("{}/{scanner}-scan", hooks_dir()),
-        path if Path::new(path).is_absolute() => path.to_owned(),
-        other => {
-            return Err(Failure::new(Exit::Usage, format!("`{other}` is no scanner that we know"))
-                .hint("write clamd, clamscan, or the absolute path of a program"));
-        }
+    let call = if Scanner::parse(scanner).is_ok() {
+        ("scan", text(scanner))
+    } else if scanner == "clamscan" {
+        ("run", Setting::List(vec![format!("{}/clamscan-scan", hooks_dir())]))
+    } else if Path::new(scanner).is_absolute() {
+        ("run", Setting::List(vec![scanner.to_owned()]))
+    } else {
+        return Err(Failure::new(Exit::Usage, format!("`{scanner}` is no scanner that we know")).hint(
+            "write clamd, clamd:/path/of/socket, icap://host/service, clamscan, or the absolute path of a program",
+        ));
     };
     let mut name = format!("scan-{folder}");
     while config.hook(&name).is_some() {
         name.push_str("-2");
     }
+    // Both ways: what comes down and what goes up.
     Ok(vec![
         ("name", text(name)),
         ("when", text("before")),
-        ("on", Setting::List(vec!["file.download".into()])),
+        ("on", Setting::List(vec!["file.download".into(), "file.upload".into()])),
         ("folder", text(folder)),
-        ("run", Setting::List(vec![program])),
+        call,
         ("remember", text(SCAN_REMEMBERED)),
+        ("scan_existing", Setting::Flag(true)),
     ])
 }
 
@@ -210,7 +255,7 @@ fn hooks_dir() -> String {
 
 /// Refuses a program now that would be refused at every run.
 pub fn check_program(hook: &HookSettings, places: &Places) -> Outcome<()> {
-    let Call::Exec { run } = &hook.call else { return Ok(()) };
+    let Call::Exec { run, .. } = &hook.call else { return Ok(()) };
     let Some(program) = run.first() else { return Ok(()) };
     Trust::of(places.is_system()).check(Path::new(program)).map(drop).map_err(|why| {
         Failure::error(why).hint(
@@ -234,6 +279,18 @@ struct HookReport {
     dead: u64,
     /// What is wrong with its program.
     problem: Option<String>,
+    /// When it last ran.
+    last_run: Option<Wall>,
+    /// The verdict of that run.
+    last_verdict: Option<String>,
+    /// Runs of the last day.
+    runs_24h: u64,
+    /// Those that failed or took too long.
+    failures_24h: u64,
+    /// Those that rejected.
+    rejected_24h: u64,
+    /// Failures since the last run that worked.
+    failures_in_a_row: u64,
 }
 
 /// Runs `agent hooks`.
@@ -246,6 +303,10 @@ pub fn hooks(args: &HooksArgs, places: &Places, screen: &mut Screen) -> Outcome 
             Some(reader) => reader.rows().deliveries_of(&hook.name)?,
             None => (0, 0),
         };
+        let record = match &reader {
+            Some(reader) => reader.rows().hook_record(&hook.name, now())?,
+            None => HookRecord::default(),
+        };
         rows.push(HookReport {
             name: hook.name.clone(),
             when: hook.when,
@@ -253,12 +314,19 @@ pub fn hooks(args: &HooksArgs, places: &Places, screen: &mut Screen) -> Outcome 
             folder: hook.folder.clone(),
             account: hook.account.clone(),
             calls: match &hook.call {
-                Call::Exec { run } => run.join(" "),
+                Call::Exec { run, .. } => run.join(" "),
+                Call::Scan(scanner) => scanner.to_string(),
                 Call::Http { url, .. } => url.to_string(),
             },
             waiting,
             dead,
             problem: check_program(hook, places).err().map(|failure| failure.to_string()),
+            last_run: record.last.as_ref().map(|(at, ..)| *at),
+            last_verdict: record.last.map(|(_, verdict, _)| verdict),
+            runs_24h: record.runs,
+            failures_24h: record.failures,
+            rejected_24h: record.rejected,
+            failures_in_a_row: record.in_a_row,
         });
     }
     if args.json {
@@ -278,10 +346,23 @@ pub fn hooks(args: &HooksArgs, places: &Places, screen: &mut Screen) -> Outcome 
     }
     let rows = rows.into_iter().map(|row| {
         let of = row.folder.or(row.account).unwrap_or_else(|| "all".into());
-        let queue = format!("{} waiting, {} given up", row.waiting, row.dead);
-        [row.name, row.when.word().to_owned(), row.on.join(" "), of, row.calls, queue]
+        let last = match (row.last_run, row.last_verdict) {
+            (Some(at), Some(verdict)) => format!("{verdict}, {}", age(at, now())),
+            _ => "never".to_owned(),
+        };
+        let mut day = format!("{} run, {} failed, {} rejected", row.runs_24h, row.failures_24h, row.rejected_24h);
+        if row.failures_in_a_row > 1 {
+            let _ = write!(day, "; the last {} failed", row.failures_in_a_row);
+        }
+        let queue = match row.when {
+            When::Before => "-".to_owned(),
+            When::After => format!("{} waiting, {} given up", row.waiting, row.dead),
+        };
+        [row.name, row.when.word().to_owned(), row.on.join(" "), of, row.calls, last, day, queue]
     });
-    screen.table(["HOOK", "WHEN", "ON", "OF", "CALLS", "DELIVERIES"], rows)?;
+    screen.table(["HOOK", "WHEN", "ON", "OF", "CALLS", "LAST RUN", "LAST 24 H", "DELIVERIES"], rows)?;
+    screen
+        .line("The history of one: agent hook-runs HOOK. What it would be told: agent test-hook HOOK FILE --dry-run")?;
     Ok(Exit::Fine)
 }
 

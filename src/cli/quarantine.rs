@@ -3,10 +3,11 @@
 use clap::{Args, Subcommand};
 
 use super::agent;
+use super::explain::plain;
 use super::failure::{Exit, Failure, Outcome};
 use super::render::{Screen, age, harmless, moment, now, size};
 use crate::command::Command;
-use crate::config::Places;
+use crate::config::{Places, Surroundings};
 use crate::quarantine::Quarantine;
 use crate::report::{Listing, QuarantineReport};
 
@@ -21,6 +22,26 @@ use crate::report::{Listing, QuarantineReport};
 pub struct QuarantineArgs {
     #[command(subcommand)]
     what: What,
+}
+
+/// Have what is on disk examined again by the hooks that decide
+///
+/// It happens in the background, beside the rest of the work. What is found leaves its folder for quarantine.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  agent rescan
+  agent rescan /srv/inbox
+  agent rescan /srv/inbox/report.pdf")]
+pub struct RescanArgs {
+    /// A file, or the directory of a watched folder [default: everything]
+    path: Option<std::path::PathBuf>,
+}
+
+/// Runs `agent rescan`.
+pub async fn rescan(args: &RescanArgs, places: &Places, around: &Surroundings, screen: &mut Screen) -> Outcome {
+    let path = args.path.as_ref().map(|path| plain(&around.current_dir.join(path)).to_string_lossy().into_owned());
+    screen.line(agent::command(places, Command::Rescan { path }).await?)?;
+    Ok(Exit::Fine)
 }
 
 #[derive(Debug, Subcommand)]
@@ -123,6 +144,15 @@ fn show(number: i64, json: bool, places: &Places, screen: &mut Screen) -> Outcom
     screen.line(format_args!("  version {}", harmless(&row.version)))?;
     screen.line(format_args!("  hook `{}` ({}): {}", row.hook, row.verdict, harmless(&row.reason)))?;
     screen.line(format_args!("  {}, {}", moment(row.at), row.state))?;
+    if let Some(since) = row.since {
+        screen.line(format_args!("  in the folder since {}, and found there later", moment(since)))?;
+    }
+    if let Some(actor) = &row.actor {
+        screen.line(format_args!("  brought by {}", harmless(actor)))?;
+    }
+    if let Some(reached) = &row.reached {
+        screen.line(format_args!("  hooks that had been told of it: {}", harmless(reached)))?;
+    }
     if let Some(why) = &row.why {
         screen.line(format_args!("  reason given: {}", harmless(why)))?;
     }

@@ -1,6 +1,7 @@
 //! `agent restore`: brings a former content of a file back, to its place or to another one.
 
 use std::fs::File;
+use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,18 +14,24 @@ use super::agent::{self, Agent};
 use super::cloud;
 use super::explain::plain;
 use super::failure::{Exit, Failure, Outcome};
-use super::render::{Screen, harmless, size};
+use super::render::{Screen, harmless, now, size};
 use super::versions::ask_cloud;
 use crate::command::Command;
 use crate::config::{Config, Places, Surroundings};
 use crate::daemon::bandwidth::Pace;
 use crate::daemon::fetch::{self, FetchError, FetchOrder};
+use crate::hook::document::{Document, FolderPart, ItemPart, SCHEMA};
+use crate::hook::select::Happening;
+use crate::hook::{HookKind, Policy, Selector, When};
 use crate::id::{JobId, VersionId};
+use crate::local::hash;
 use crate::local::recall::{self, Dress, PutError, Target};
 use crate::local::{LocalFolder, LocalOptions};
 use crate::path::{Name, RESERVED_NAME, RelPath};
 use crate::report::{SCHEMA_VERSION, VersionRow, Versions};
-use crate::settings::Mode;
+use crate::runner::{Order, Runner, Trust};
+use crate::settings::{FolderSettings, Mode};
+use crate::store::hooks::said;
 
 /// Bring a former version of a file back
 ///
@@ -124,6 +131,7 @@ pub async fn restore(args: &RestoreArgs, places: &Places, around: &Surroundings,
         let (file, scratch) = fetched(&row, &report, &config, places).await?;
         (file, Some(scratch))
     };
+    gate(&content, &row, &path, &target, &config, places).await?;
     let length = recall::put(&content, &way.root, &way.below, way.target, way.dress)
         .map_err(|error| not_written(&error, &target, args.to.is_some()))?;
     said.message = format!("Restored version {} from {from_words} to {shown}, {}.{}", row.id, size(length), way.remark);
@@ -263,6 +271,101 @@ async fn fetched(row: &VersionRow, report: &Versions, config: &Config, places: &
     let file =
         folder.open_staged(&staged).map_err(|error| Failure::error("what was fetched is lost").because(error))?;
     Ok((file, scratch))
+}
+
+/// What was rejected is not brought back, and what hooks decide about passes them first: as the file that it was, and as the one that it
+/// becomes.
+async fn gate(
+    content: &File,
+    row: &VersionRow,
+    path: &Path,
+    target: &Path,
+    config: &Config,
+    places: &Places,
+) -> Outcome<()> {
+    let unreadable = |error: io::Error| Failure::error("what is to be restored cannot be read").because(error);
+    let digest = hash::digest(content, None).map_err(unreadable)?;
+    let version = row.version.as_ref().map_or("", VersionId::as_str);
+    if let Some(reader) = agent::database(places)? {
+        for folder in config.folders.iter().filter(|folder| is_in(path, folder) || is_in(target, folder)) {
+            let known =
+                reader.rows().folders()?.into_iter().find(|known| known.name.as_deref() == Some(folder.name.as_str()));
+            let Some(id) = known.map(|known| known.folder) else { continue };
+            if let Some((hook, reason)) = reader.rows().rejection(id, &row.item, version, digest.sha256)? {
+                return Err(Failure::new(
+                    Exit::PersonNeeded,
+                    format!("version {} was rejected by hook `{hook}`: {reason}", row.id),
+                )
+                .hint(
+                    "`agent quarantine list --all` shows it, and `agent quarantine release` lets it go with a reason",
+                ));
+            }
+        }
+    }
+    let selector = Selector::new(config.hooks.clone());
+    let runner = Runner::new(Trust::of(places.is_system()), &places.credentials_dir())
+        .map_err(|error| Failure::error("hooks cannot be run").because(error))?;
+    let places_of_it = if path == target { vec![path] } else { vec![path, target] };
+    for place in places_of_it {
+        let Some(folder) = config.folders.iter().find(|folder| is_in(place, folder)) else { continue };
+        let below = place.strip_prefix(&folder.local).unwrap_or(place);
+        let shown = below.to_string_lossy();
+        let what = Happening {
+            kind: HookKind::FileDownload,
+            account: &folder.account,
+            folder: Some(&folder.name),
+            path: Some(&shown),
+            is_dir: false,
+        };
+        for hook in selector.choose(When::Before, what) {
+            let copy = TempDir::with_prefix_in("restore-", &places.state_dir).map_err(unreadable)?;
+            let file = copy.path().join("content");
+            let mut from = content;
+            from.rewind().map_err(unreadable)?;
+            io::copy(&mut from, &mut File::create(&file).map_err(unreadable)?).map_err(unreadable)?;
+            let document = Document {
+                schema: SCHEMA,
+                hook: hook.name.clone(),
+                when: When::Before,
+                event: HookKind::FileDownload,
+                delivery: format!("restore-{}", uuid::Uuid::new_v4()),
+                attempt: 1,
+                at: now(),
+                account: None,
+                folder: Some(FolderPart {
+                    name: folder.name.clone(),
+                    local: folder.local.display().to_string(),
+                    remote: folder.remote.to_string(),
+                }),
+                item: Some(ItemPart {
+                    kind: "file".into(),
+                    id: Some(row.item.raw().to_owned()),
+                    version: row.version.as_ref().map(ToString::to_string),
+                    path: shown.clone().into_owned(),
+                    path_before: None,
+                    size: Some(digest.size),
+                    sha256: Some(digest.sha256.to_string()),
+                }),
+                file: Some(file.display().to_string()),
+                actor: None,
+                message: Some("a former version is to be restored".into()),
+                depth: 0,
+                causes: Vec::new(),
+            };
+            let order = Order { document, path: Some(below.into()), file: Some(file) };
+            let outcome = runner.run(hook, &order).await;
+            if !matches!(hook.policies.of(outcome.verdict), None | Some(Policy::Allow)) {
+                let why = said(&outcome).unwrap_or_else(|| outcome.verdict.to_string());
+                let text = format!("hook `{}` does not allow version {}: {why}", hook.name, row.id);
+                return Err(Failure::new(Exit::PersonNeeded, text).because(format!("its verdict: {}", outcome.verdict)));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_in(path: &Path, folder: &FolderSettings) -> bool {
+    path.starts_with(&folder.local)
 }
 
 fn not_written(error: &PutError, target: &Path, elsewhere: bool) -> Failure {

@@ -138,6 +138,19 @@ fn show(status: &Status, screen: &mut Screen) -> io::Result<()> {
         let in_use = status.folders.iter().any(|folder| folder.account == account.name);
         show_account(account, in_use, screen)?;
     }
+    for scanner in &status.scanners {
+        let version = scanner.version.as_deref().unwrap_or("not asked yet");
+        let signatures = scanner.signatures_at.map(|at| format!(", signatures of {}", age(at, now())));
+        let down = scanner.down_since.map(|since| format!(", down since {}", moment(since)));
+        screen.line(format_args!(
+            "scanner {} ({}): {}{}{}",
+            scanner.hook,
+            harmless(&scanner.scanner),
+            harmless(version),
+            signatures.unwrap_or_default(),
+            down.unwrap_or_default()
+        ))?;
+    }
     if !status.folders.is_empty() {
         screen.line("")?;
     }

@@ -299,6 +299,7 @@ mod tests {
             folders,
             held: 0,
             problems: 0,
+            scanners: Vec::new(),
         }
     }
 

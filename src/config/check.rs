@@ -15,6 +15,7 @@ use crate::telemetry::LogFormat;
 
 mod hook;
 mod subscription;
+mod web;
 
 pub use hook::{DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, MAX_CONCURRENCY};
 pub use subscription::{
@@ -58,6 +59,7 @@ pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     let hooks: Vec<hook::ReadHook> = top.blocks("hook").into_iter().map(hook::hook).collect();
     let subscriptions: Vec<Read<SubscriptionSettings>> =
         top.blocks("subscription").into_iter().map(subscription::subscription).collect();
+    let web = web::web(&mut top);
     top.finish();
 
     unique_names("account", &source, &accounts);
@@ -72,14 +74,10 @@ pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     if !complaints.is_empty() {
         return Err(complaints);
     }
-    Ok(Config {
-        accounts: settings(accounts),
-        folders: settings(folders),
-        hooks: hook::settings(hooks),
-        subscriptions: settings(subscriptions),
-        log,
-        log_format,
-    })
+    let hooks_off = hook::switched_off(&hooks);
+    let (accounts, folders, hooks) = (settings(accounts), settings(folders), hook::settings(hooks));
+    let subscriptions = settings(subscriptions);
+    Ok(Config { accounts, folders, hooks, hooks_off, subscriptions, web, log, log_format })
 }
 
 /// What could be read of a block, with the places of the values that are looked at again. Settings are there only if

@@ -280,8 +280,13 @@ impl<'s, 'a> Block<'s, 'a> {
 
     /// Takes `true` or `false`.
     pub fn flag(&mut self, key: &'static str) -> Option<bool> {
+        self.flag_if(key, || Ok(()))
+    }
+
+    /// The same where it depends whether the key may be there.
+    pub fn flag_if(&mut self, key: &'static str, check: impl FnOnce() -> Result<(), Wrong>) -> Option<bool> {
         self.value(key, |value| match value {
-            DeValue::Boolean(flag) => Ok(*flag),
+            DeValue::Boolean(flag) => check().map(|()| *flag),
             other => Err(Wrong::new(format!("expected true or false, found {}", article(other)))),
         })
     }

@@ -167,6 +167,32 @@ fn top() -> Vec<Key> {
         )
         .words(&["text", "json"])
         .default(quoted("text")),
+        top.key(
+            "web",
+            Kind::Text,
+            "web = \"127.0.0.1:8477\"",
+            "Keeps the page in the browser on, at this address and port. Without it there is a page only while `agent web` asks for one. An \
+             address that other machines reach needs `web_tls` and `web_password_hash`.",
+        ),
+        top.key(
+            "web_tls",
+            Kind::Table,
+            "web_tls = { cert = \"/etc/folder-sync-agent/cert.pem\", key = \"/etc/folder-sync-agent/key.pem\" }",
+            "The certificate and the key of that page.",
+        ),
+        top.key(
+            "web_password_hash",
+            Kind::Text,
+            "web_password_hash = \"pbkdf2-sha256$600000$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"",
+            "What the password of that page must hash to; `agent web --hash-password` makes one.",
+        ),
+        top.key(
+            "web_names",
+            Kind::List,
+            "web_names = [\"sync.example.com\"]",
+            "Names of this machine by which browsers may ask for that page.",
+        )
+        .default("[]"),
     ]
 }
 
@@ -298,6 +324,61 @@ fn hook_keys() -> Vec<Key> {
             "A program and its arguments; there is no shell.",
         ),
         hook.key(
+            "worker",
+            Kind::Flag,
+            "worker = true",
+            "The program stays, and is asked about one file after the other: a document a line, a verdict a line.",
+        )
+        .default("false"),
+        hook.key(
+            "scan",
+            Kind::Text,
+            "scan = \"clamd\"",
+            "A scanner in its own protocol: `clamd`, `clamd:/path/of/socket`, `clamd://host:port`, `icap://host/service` or \
+            `icaps://…`. Such a hook is a `before` hook for downloads and uploads unless it says otherwise.",
+        ),
+        hook.key(
+            "scan_existing",
+            Kind::Flag,
+            "scan_existing = true",
+            "Whether what is in the folder already is examined too; scanners do so unless you say otherwise.",
+        ),
+        hook.key(
+            "rescan",
+            Kind::List,
+            "rescan = [\"7d\", \"signatures\"]",
+            "When what was allowed is examined again: after this long, or when the scanner has other signatures.",
+        )
+        .default("[]"),
+        hook.key(
+            "action",
+            Kind::List,
+            "action = [\"created\", \"deleted\"]",
+            "Only what was `created`, `updated`, `deleted`, `renamed`, `moved` or `restored`; for `after` hooks.",
+        )
+        .default("[]"),
+        hook.key(
+            "format",
+            Kind::Word,
+            "format = \"cloudevents\"",
+            "How the document is wrapped: as it is, as a CloudEvent in the body, or with its attributes in headers.",
+        )
+        .words(&["document", "cloudevents", "cloudevents-binary"])
+        .default(quoted("document")),
+        hook.key("proxy", Kind::Text, "proxy = \"http://proxy.example.com:3128\"", "The proxy to this server."),
+        hook.key(
+            "ca_file",
+            Kind::Text,
+            "ca_file = \"/etc/ssl/certs/inhouse.pem\"",
+            "Certificates that are trusted, in PEM; with `url` besides the system's, with `scan` instead of them.",
+        ),
+        hook.key(
+            "client_cert",
+            Kind::Text,
+            "client_cert = \"credential:me\"",
+            "The credential with our own certificate and its key, in PEM.",
+        ),
+        hook.key(
             "url",
             Kind::Text,
             "url = \"https://example.com/hook\"",
@@ -375,6 +456,14 @@ fn hook_keys() -> Vec<Key> {
             "`after`: how often a delivery is tried before it waits for `agent replay`.",
         )
         .default(DEFAULT_ATTEMPTS.to_string()),
+        hook.key(
+            "switch",
+            Kind::Word,
+            "switch = \"off\"",
+            "Whether it is called at all. What a `before` hook that is off would have decided is published without it.",
+        )
+        .words(&["on", "off"])
+        .default(quoted("on")),
     ]
 }
 
@@ -434,13 +523,16 @@ mod tests {
             ("account", "domain" | "suppress") => {
                 (vec!["provider"], "provider = \"egnyte\"\ndomain = \"acme.egnyte.com\"\n")
             }
-            ("hook", "url") => (vec!["run"], ""),
-            ("hook", "expect_status" | "headers" | "sign") => (vec!["run"], "url = \"https://example.com/\"\n"),
+            ("", "web_tls" | "web_password_hash" | "web_names") => (vec![], "web = \"127.0.0.1:8477\"\n"),
+            ("hook", "url" | "scan") => (vec!["run"], ""),
+            ("hook", "expect_status" | "headers" | "sign" | "format" | "proxy" | "ca_file" | "client_cert") => {
+                (vec!["run"], "url = \"https://example.com/\"\n")
+            }
+            ("hook", "attempts" | "action") => (vec!["when", "on"], "when = \"after\"\non = [\"file.created\"]\n"),
             ("folder", "keep_from") => (vec![], "keep_for = \"30d\"\n"),
             ("subscription", "url" | "nats" | "socket") => (vec!["file"], ""),
             ("subscription", "headers" | "sign") => (vec!["file"], "url = \"https://example.com/\"\n"),
             ("subscription", "subject" | "credential") => (vec!["file"], "nats = \"nats://127.0.0.1\"\n"),
-            ("hook", "attempts") => (vec!["when", "on"], "when = \"after\"\non = [\"file.created\"]\n"),
             _ => (vec![], ""),
         }
     }

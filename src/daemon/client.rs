@@ -146,6 +146,16 @@ impl ControlClient {
         self.send(self.http.post(url("reload"))).await
     }
 
+    /// A link to the page in the browser, with the rights of whoever asks.
+    pub async fn web_link(&self) -> Result<Answer, ClientError> {
+        self.send(self.http.post(url("web"))).await
+    }
+
+    /// The token that opens `/metrics` of the page's listener.
+    pub async fn metrics_token(&self) -> Result<Answer, ClientError> {
+        self.send(self.http.post(url("metrics-token"))).await
+    }
+
     async fn rows<T: DeserializeOwned>(&self, what: &str, query: &impl Serialize) -> Result<Vec<T>, ClientError> {
         self.get::<Listing<T>>(what, query).await.map(|listing| listing.rows)
     }

@@ -34,6 +34,8 @@ const SOCKET_DIR_MODE: u32 = 0o750;
 const BODY_MAX_BYTES: usize = 64 << 10;
 /// Requests served at one time; the others wait.
 const MAX_CONCURRENT: usize = 32;
+/// Where a link to the page is asked for: everybody who may look may ask.
+const LINK_PATH: &str = "/v1/web";
 /// How long a command may wait for its answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
@@ -44,6 +46,13 @@ pub enum Order {
     Do(Command),
     /// Read the configuration file again.
     Reload,
+    /// Give a link to the page in the browser that works once.
+    WebLink {
+        /// Whether who follows it may change something.
+        may_change: bool,
+    },
+    /// Give the token that opens `/metrics` of the page's listener.
+    MetricsToken,
 }
 
 /// An order on its way to the control thread, with the way back for its answer.
@@ -155,6 +164,8 @@ pub async fn serve(
         .route("/metrics", get(metrics))
         .route("/v1/command", post(command))
         .route("/v1/reload", post(reload))
+        .route(LINK_PATH, post(web_link))
+        .route("/v1/metrics-token", post(metrics_token))
         .layer(middleware::from_fn(only_owners_change))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(GlobalConcurrencyLimitLayer::new(MAX_CONCURRENT))
@@ -186,7 +197,8 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 /// group in, and they may read.
 async fn only_owners_change(ConnectInfo(peer): ConnectInfo<Peer>, request: Request, next: Next) -> Response {
     let me = rustix::process::geteuid().as_raw();
-    if request.method() == Method::GET || peer.uid.is_some_and(|uid| may_change(uid, me)) {
+    let for_all = request.method() == Method::GET || request.uri().path() == LINK_PATH;
+    if for_all || peer.uid.is_some_and(|uid| may_change(uid, me)) {
         return next.run(request).await;
     }
     let error = "you may look, but only root and the agent's own user may change anything".to_owned();
@@ -269,6 +281,30 @@ async fn reload(State(control): State<Control>) -> Response {
     Json(control.order(Order::Reload).await).into_response()
 }
 
+/// The link has the rights of who asks for it.
+async fn web_link(State(control): State<Control>, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
+    let me = rustix::process::geteuid().as_raw();
+    let may_change = peer.uid.is_some_and(|uid| may_change(uid, me));
+    Json(control.order(Order::WebLink { may_change }).await).into_response()
+}
+
+async fn metrics_token(State(control): State<Control>) -> Response {
+    Json(control.order(Order::MetricsToken).await).into_response()
+}
+
+/// Has an order carried out.
+pub async fn order(orders: &mpsc::Sender<Ordered>, order: Order) -> Answer {
+    let (answer, answered) = oneshot::channel();
+    if orders.try_send(Ordered { order, answer }).is_err() {
+        return Answer::Busy;
+    }
+    match tokio::time::timeout(ANSWER_LIMIT, answered).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Answer::Refused { message: "the agent is shutting down; try again when it runs".to_owned() },
+        Err(_) => Answer::Busy,
+    }
+}
+
 impl Control {
     async fn report<T: Serialize + Send + 'static>(
         &self,
@@ -295,16 +331,8 @@ impl Control {
         Err((status, Json(ErrorBody { error })).into_response())
     }
 
-    async fn order(&self, order: Order) -> Answer {
-        let (answer, answered) = oneshot::channel();
-        if self.orders.try_send(Ordered { order, answer }).is_err() {
-            return Answer::Busy;
-        }
-        match tokio::time::timeout(ANSWER_LIMIT, answered).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Answer::Refused { message: "the agent is shutting down; try again when it runs".to_owned() },
-            Err(_) => Answer::Busy,
-        }
+    async fn order(&self, wanted: Order) -> Answer {
+        order(&self.orders, wanted).await
     }
 }
 

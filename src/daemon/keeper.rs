@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::control::{Order, Ordered};
 use super::thread::Shared;
 use super::watch::reload;
+use super::web::Web;
 use super::world::Message;
 use crate::command::Answer;
 use crate::config::Places;
@@ -27,6 +28,7 @@ pub async fn forward(
     inputs: SyncSender<Message>,
     places: Places,
     shared: Arc<Shared>,
+    web: Web,
 ) {
     while let Some(Ordered { order, answer }) = ordered.recv().await {
         match order {
@@ -41,6 +43,20 @@ pub async fn forward(
                     let said = told.await.unwrap_or_else(|_| Answer::Refused { message: "the agent is ending".into() });
                     // Whoever asked may have gone away.
                     let _ = answer.send(said);
+                });
+            }
+            Order::WebLink { may_change } => {
+                let web = web.clone();
+                tokio::spawn(async move {
+                    // Whoever asked may have gone away.
+                    let _ = answer.send(web.link(may_change).await);
+                });
+            }
+            Order::MetricsToken => {
+                let web = web.clone();
+                tokio::task::spawn_blocking(move || {
+                    // Whoever asked may have gone away.
+                    let _ = answer.send(web.new_metrics_token());
                 });
             }
             Order::Reload => {

@@ -303,7 +303,7 @@ impl Running {
         // Before the first step the database may not even know the folders of the configuration.
         let in_use = |account: &AccountStatus| folders.iter().any(|folder| folder.account == account.name);
         let in_sync = has_stepped
-            && degraded.is_empty()
+            && !degraded.iter().any(Degraded::halts)
             && accounts
                 .iter()
                 .all(|account| !in_use(account) || !account.degraded.as_ref().is_some_and(Degraded::halts))
@@ -324,6 +324,7 @@ impl Running {
             problems: problems.len() as u64,
             accounts,
             folders,
+            scanners: health.map(|health| health.scanners.clone()).unwrap_or_default(),
         })
     }
 }

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::meters::Meters;
 use super::world::{Counters, Message, World, make_provider};
 use super::{RunError, database, wall_now};
 use crate::command::{Answer, Command};
-use crate::config::{Config, Places};
+use crate::config::{Config, Places, WebSettings};
 use crate::engine::health::Health;
 use crate::engine::input::Wishes;
 use crate::engine::{Effect, Engine, Input, Now};
@@ -39,6 +39,7 @@ pub struct Shared {
     roots: Mutex<Vec<PathBuf>>,
     pulse: Mutex<Option<Instant>>,
     meters: Meters,
+    web: watch::Sender<Option<WebSettings>>,
 }
 
 impl Shared {
@@ -79,6 +80,16 @@ impl Shared {
     /// When the control thread last ended a step.
     pub fn last_step(&self) -> Option<Instant> {
         *self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The page in the browser that the configuration asks for, as it changes.
+    pub fn web_wishes(&self) -> watch::Receiver<Option<WebSettings>> {
+        self.web.subscribe()
+    }
+
+    /// The configuration asks for this page from now on.
+    pub fn wish_web(&self, wish: Option<WebSettings>) {
+        self.web.send_replace(wish);
     }
 
     /// What is counted since the start.
@@ -198,7 +209,7 @@ impl Control {
                 }
                 Ok(Message::Reconfigure(config)) => self.config = *config,
                 // Nothing is decided now, and whoever asks hears so by being let go.
-                Ok(Message::Input(_) | Message::Heard(_)) => {}
+                Ok(Message::Input(_) | Message::Together(_) | Message::Heard(_)) => {}
                 Err(RecvTimeoutError::Timeout) => return false,
             }
         }
@@ -253,12 +264,8 @@ impl Control {
         let until = Instant::now() + BATCH_TIME;
         while let Some(message) = next {
             match message {
-                Message::Input(input) => {
-                    if let Input::Done { job, .. } = &input {
-                        self.world.done(*job);
-                    }
-                    batch.push(input);
-                }
+                Message::Input(input) => self.take(batch, input),
+                Message::Together(inputs) => inputs.into_iter().for_each(|input| self.take(batch, input)),
                 Message::Command(command, answer) => {
                     let ticket = self.world.expect_answer(answer);
                     batch.push(Input::Command { ticket, command });
@@ -279,6 +286,13 @@ impl Control {
             batch.extend(self.world.usage());
         }
         true
+    }
+
+    fn take(&mut self, batch: &mut Vec<Input>, input: Input) {
+        if let Input::Done { job, .. } = &input {
+            self.world.done(*job);
+        }
+        batch.push(input);
     }
 
     fn wishes(&self) -> Wishes {
@@ -310,7 +324,7 @@ fn wishes(config: &Config, credentials: &std::path::Path) -> (Wishes, Option<Deg
     let mut wishes = Wishes {
         accounts: Vec::new(),
         folders: config.folders.clone(),
-        hooks: config.hooks.clone(),
+        hooks: config.hooks_on(),
         subscriptions: config.subscriptions.clone(),
     };
     let mut wrong = None;

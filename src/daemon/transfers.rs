@@ -42,6 +42,8 @@ pub struct Transfers(Arc<Mutex<Books>>);
 struct Books {
     live: BTreeMap<JobId, Live>,
     meters: HashMap<FolderId, Meters>,
+    /// Bytes since the start, of all folders.
+    moved: u64,
 }
 
 #[derive(Debug, Default)]
@@ -113,8 +115,14 @@ impl Transfers {
         Progress { down, up, seconds_left }
     }
 
+    /// Bytes that were transferred since the start.
+    pub fn bytes(&self) -> u64 {
+        self.books().moved
+    }
+
     fn moved(&self, folder: FolderId, way: Way, bytes: u64) {
         let mut books = self.books();
+        books.moved += bytes;
         let meters = books.meters.entry(folder).or_default();
         let meter = match way {
             Way::Down => &mut meters.down,

@@ -86,6 +86,7 @@ impl Reports for Unstarted {
             folders,
             held: 0,
             problems: 0,
+            scanners: Vec::new(),
         })
     }
 

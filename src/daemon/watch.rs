@@ -106,6 +106,7 @@ pub fn reload(places: &Places, shared: &Shared, inputs: &SyncSender<Message>) ->
     match Config::load(places) {
         Ok(config) => {
             shared.set_degraded("config", None);
+            shared.wish_web(config.web.clone());
             inputs.send(Message::Reconfigure(Box::new(config))).map_err(|_| "the agent is ending".to_owned())
         }
         Err(error) => {

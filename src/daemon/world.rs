@@ -12,10 +12,12 @@ use tokio_util::task::TaskTracker;
 mod cloud;
 mod hooks;
 mod upward;
+mod verdicts;
 
 pub use self::hooks::HookKit;
 
 use self::upward::SessionNotes;
+use self::verdicts::Verdicts;
 use super::bandwidth::Bandwidth;
 use super::fetch::{self, Broken, FetchError};
 use super::looking::Watches;
@@ -48,6 +50,8 @@ const NOTICES_KEPT: usize = 4_096;
 pub enum Message {
     /// An input of the engine.
     Input(Input),
+    /// Inputs that are decided on in one step.
+    Together(Vec<Input>),
     /// A command, with the way back for its answer.
     Command(crate::command::Command, oneshot::Sender<Answer>),
     /// Answered when everything that came before is decided and committed.
@@ -88,6 +92,13 @@ impl OpenFolders {
 pub struct Counters(Arc<Mutex<BTreeMap<String, Arc<CallCounter>>>>);
 
 impl Counters {
+    /// Requests of all accounts: calls, and what listening and tokens cost.
+    pub fn requests(&self) -> u64 {
+        let counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = counters.values().map(|counter| counter.counts());
+        each.map(|counts| counts.calls() + counts.listening() + counts.token).sum()
+    }
+
     /// The counter of an account.
     pub fn of(&self, account: &str) -> Arc<CallCounter> {
         let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,6 +130,7 @@ pub struct World {
     notices: broadcast::Sender<Notice>,
     meters: Meters,
     hooks: HookKit,
+    verdicts: Verdicts,
     accounts: HashMap<AccountId, Account>,
     folders: OpenFolders,
     watches: Watches,
@@ -164,9 +176,10 @@ impl World {
         hooks: HookKit,
     ) -> Self {
         Self {
-            runtime,
             watches: Watches::default(),
             sessions: SessionNotes::new(inputs.clone()),
+            verdicts: Verdicts::new(inputs.clone(), &runtime),
+            runtime,
             inputs,
             credentials,
             counters,
@@ -323,6 +336,10 @@ impl World {
                 }
             }),
             Effect::Hook { job, order } => self.hook(job, *order),
+            Effect::ProbeHook { job, hook } => self.probe_hook(job, *hook),
+            Effect::Seize { job, folder, number, at, sha256, sidecar } => {
+                self.seize(job, folder, number, (at, sha256), sidecar);
+            }
             Effect::Quarantine { job, folder, number, staged, sidecar } => {
                 self.quarantine(job, folder, number, staged, sidecar);
             }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::disk::Want;
 use super::effect::{Effect, LocalTask};
 use super::hooks::Story;
-use super::local::seat_of;
 use super::reconcile::{DRIFT, name_on_disk};
+use super::sides::seat_of;
 use super::{Engine, Job, Note, Phase, millis};
 use crate::deed::{Base, DiskErrorKind, Place};
 use crate::hook::HookKind;
@@ -36,8 +36,8 @@ pub(super) const NAME_IN_CLOUD: &str = "name_in_cloud";
 const COPIES_MOST: u32 = 1_000;
 
 impl Engine {
-    /// Whether what the disk has of an item was left alone for long enough to be believed. If not, it is looked at again then.
-    pub(super) fn local_settled(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+    /// Lets an item wait until what the disk has of it was left alone for long enough to be believed. True if it was.
+    pub(super) fn await_quiet(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let Some(local) = &item.local else { return Ok(true) };
         let quiet = self.ctx.now.wall.since(local.at());
         // A clock that went back must not block for ever.
@@ -86,7 +86,7 @@ impl Engine {
         }
     }
 
-    fn await_read(&mut self, item: &ItemRow) {
+    pub(super) fn await_read(&mut self, item: &ItemRow) {
         self.schedule.set_phase(item.node, Phase::AwaitRead);
         if let Some(folder) = self.folders.get_mut(&item.folder) {
             folder.readers.push_back(item.node);
@@ -98,7 +98,7 @@ impl Engine {
         let ids: Vec<FolderId> = self.folders.keys().copied().collect();
         for id in ids {
             while let Some(folder) = self.folders.get_mut(&id) {
-                if !self.slots.may_read(id) || !folder.is_open() {
+                if !self.jobs.slots().may_read(id) || !folder.is_open() {
                     break;
                 }
                 let Some(node) = folder.readers.pop_front() else { break };
@@ -120,7 +120,7 @@ impl Engine {
             return Ok(true);
         };
         let edit = item.local.as_ref().and_then(LocalRow::edit).filter(|edit| edit.digests.is_none());
-        let place = self.place(node)?;
+        let place = self.ctx.place(node)?;
         let (Some(edit), Some(Place { base: Base::Tree, path })) = (edit, place) else {
             // It is out of sight, or known by now: its plan is made again a little later.
             match self.ctx.store.work(node)? {
@@ -132,7 +132,7 @@ impl Engine {
         let account = self.folders.get(&id).and_then(|folder| self.accounts.get(&folder.account));
         let hash = account.map_or(HashKind::Sha1, |account| account.capabilities.hash);
         let order = HashOrder { path, stamp: edit.stamp, hash };
-        let Some(job) = self.start(Job::Read { folder: id, node })? else { return Ok(false) };
+        let Some(job) = self.jobs.start(&mut self.ctx.store, Job::Read { folder: id, node })? else { return Ok(false) };
         self.schedule.set_phase(node, Phase::Busy);
         self.ctx.out.push(Effect::Local { job, folder: id, task: LocalTask::Hash(order) });
         Ok(true)
@@ -207,14 +207,17 @@ impl Engine {
         };
         self.put_synced(item, Some(&synced))?;
         self.rebase(item.node, Some(&seat), edit.filter(|_| moved))?;
+        if item.synced.is_none() {
+            self.examine_later(item.node)?;
+        }
         self.schedule.note_done(item.node, "already there");
         self.make_ready_again(work);
         Ok(())
     }
 
-    /// Whether it is known what bytes the cloud has, if that decides whether both sides wrote the same. Events that name paths tell of
-    /// a version and of no digest: the item is looked at once.
-    pub(super) fn knows_bytes(&mut self, item: &ItemRow, work: &WorkRow, action: &Action) -> Result<bool> {
+    /// Looks at an item once where its digest decides whether both sides wrote the same, and no event told it. True if nothing is to be
+    /// asked.
+    pub(super) fn make_sure_of_bytes(&mut self, item: &ItemRow, work: &WorkRow, action: &Action) -> Result<bool> {
         let Some(theirs) = item.remote.content.as_ref().filter(|theirs| theirs.hash.is_none()) else { return Ok(true) };
         let ours = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
         let is_ours = ours.is_some_and(|ours| ours.version == theirs.version);
@@ -231,6 +234,9 @@ impl Engine {
 
     /// What the disk has goes aside under another name, and the item becomes the cloud's.
     fn part(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
+        if !self.may_part(item, work)? {
+            return Ok(());
+        }
         let Some((parent, name)) = self.copy_place(item)? else { return self.wait_for_scans(work) };
         self.want(item, work, Want::Part { parent, name })
     }
@@ -294,7 +300,7 @@ impl Engine {
         let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
         let edit = edit.unwrap_or(LocalEdit { stamp, digests: None });
         let now = self.ctx.now.wall;
-        let path = self.shown_path(item)?;
+        let path = self.ctx.shown_path(item)?;
         self.put_synced(item, None)?;
         self.ctx.store.set_local(item.node, None)?;
         let id = local_id(item.id.kind(), self.ctx.store.next_job()?);
@@ -308,7 +314,7 @@ impl Engine {
 
     /// The deed of [`Want::Aside`] is done.
     pub(super) fn went_aside(&mut self, item: &ItemRow, parent: NodeId, name: &Name, stamp: Stamp) -> Result<()> {
-        let path = self.shown_path(item)?;
+        let path = self.ctx.shown_path(item)?;
         self.schedule.take_note(item.node, Note::Crowded);
         let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
         let edit = edit.or_else(|| item.is_local_only().then_some(LocalEdit { stamp, digests: None }));
@@ -377,7 +383,7 @@ impl Engine {
         self.missing_on_disk(item)?;
         self.ctx.store.set_local(item.node, None)?;
         self.schedule.set_trash(item.node, None);
-        self.places.clear();
+        self.ctx.paths.directories_moved();
         self.make_ready_again(work);
         Ok(())
     }

@@ -4,7 +4,11 @@
 
 use super::effect::{Effect, Notice};
 use super::input::Now;
-use crate::store::Store;
+use super::paths::Paths;
+use crate::deed::Place;
+use crate::id::NodeId;
+use crate::store::items::ItemRow;
+use crate::store::{Result, Store};
 
 /// Rows that one step of a long job (sweep, absences, clean-up) touches.
 pub(in crate::engine) const ROWS_PER_STEP: u32 = 2_000;
@@ -20,6 +24,8 @@ pub(in crate::engine) struct Ctx {
     pub chance: Chance,
     /// What the step wants; released after its commit.
     pub out: Vec<Effect>,
+    /// Where items are, as far as it is remembered.
+    pub paths: Paths,
     /// There is more to do at once.
     pub more: bool,
     /// Rows that this step went through, beside those of the items that it decided about.
@@ -29,12 +35,35 @@ pub(in crate::engine) struct Ctx {
 impl Ctx {
     /// The context over a database.
     pub fn new(store: Store) -> Self {
-        Self { store, now: Now::default(), chance: Chance(0), out: Vec::new(), more: false, gone_through: 0 }
+        Self {
+            store,
+            now: Now::default(),
+            chance: Chance(0),
+            out: Vec::new(),
+            paths: Paths::default(),
+            more: false,
+            gone_through: 0,
+        }
     }
 
     /// Rows that this step may still go through; what needs more waits for the next step.
     pub fn rows_left(&self) -> usize {
         (ROWS_PER_STEP as usize).saturating_sub(self.gone_through)
+    }
+
+    /// Where an item is on disk; nothing if it is not, or is lost.
+    pub fn place(&mut self, node: NodeId) -> Result<Option<Place>> {
+        self.paths.place(&self.store, node)
+    }
+
+    /// An item's path in the cloud, from the watched folder on.
+    pub fn remote_path(&mut self, node: NodeId) -> Result<String> {
+        self.paths.remote(&self.store, node)
+    }
+
+    /// The path that people know an item by.
+    pub fn shown_path(&mut self, item: &ItemRow) -> Result<String> {
+        self.paths.shown(&self.store, item)
     }
 
     /// Tells whoever watches.
@@ -56,4 +85,9 @@ impl Chance {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
+}
+
+/// Milliseconds of a duration, as the engine counts.
+pub(in crate::engine) fn millis(span: std::time::Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,115 +4,55 @@
 //! and keeps paths true: they are made from the synced tree, which only outcomes change. A deed that moves a directory changes
 //! the paths of everything below it and is therefore the last of its batch.
 
-use std::collections::BTreeSet;
-
 use super::effect::{Effect, Notice};
-use super::reconcile::{DRIFT, LOCAL_IN_THE_WAY};
-use super::sides::id_hash;
-use super::{Engine, Job, Note, PLACES_REMEMBERED, Phase};
-use crate::deed::{Base, Deed, DeedOrder, DeedResult, DiskErrorKind, Expect, OnEdit, Place};
-use crate::id::{FolderId, JobId, NodeId};
-use crate::path::{Name, RelPath, mapped_name};
+use super::reconcile::LOCAL_IN_THE_WAY;
+use super::resolve;
+use super::{Engine, Job, Note, Phase};
+use crate::deed::{Deed, DeedOrder, DeedResult, DiskErrorKind};
+use crate::id::{FolderId, NodeId};
+use crate::path::Name;
 use crate::settings::OnDrift;
 use crate::store::Result;
 use crate::store::folders::FolderCounts;
 use crate::store::intents::{IntentRow, NewSeat};
 use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow, SyncedRow};
 use crate::store::work::{Lane, WorkRow};
-use crate::tree::{Stamp, SyncedContent};
+use crate::tree::Stamp;
 
-mod surprise;
+mod batch;
+mod deeds;
+mod unexpected;
 
-/// Deeds in one batch.
-const DEEDS_PER_BATCH: usize = 64;
+pub(in crate::engine) use batch::{Building, DEEDS_PER_BATCH, Want};
+pub(in crate::engine) use deeds::{Facts, NOT_OURS};
 
 /// How often a directory that is not empty is scanned before it is left to whoever put things into it.
 const NOT_EMPTY_TRIED: u32 = 3;
 
-/// The stamp of nothing that is ours.
-pub(super) const NOT_OURS: Stamp = Stamp { dev: 0, ino: 0, size: 0, mtime_ns: 0, ctime_ns: 0 };
-
-/// What an item wants of the disk.
-#[derive(Debug, Clone)]
-pub(super) enum Want {
-    /// A new directory.
-    MakeFolder { parent: NodeId, name: Name },
-    /// Its staged content in its place.
-    Publish { parent: NodeId, name: Name },
-    /// To know whether the content is already there.
-    Adopt { parent: NodeId, name: Name },
-    /// Another place.
-    Move { parent: NodeId, name: Name },
-    /// Out of the way of another item.
-    Park,
-    /// Off the disk.
-    RemoveFile,
-    /// Off the disk, if it is empty.
-    RemoveFolder,
-    /// Beside the cloud's version, as a file of its own.
-    Part { parent: NodeId, name: Name },
-    /// Another name on disk, as the cloud has something else under its own.
-    Aside { parent: NodeId, name: Name },
-    /// What stands in its place out of it: to another name, or into the version store.
-    Uncover { aside: Option<(NodeId, Name)> },
-}
-
-/// A batch that is being put together.
-#[derive(Debug, Default)]
-pub(super) struct Building {
-    intents: Vec<IntentRow>,
-    /// Places that the batch takes.
-    taken: BTreeSet<(NodeId, Name)>,
-    /// A directory moves: nothing may follow.
-    closed: bool,
-}
-
-impl Building {
-    pub fn is_empty(&self) -> bool {
-        self.intents.is_empty()
-    }
-
-    pub fn intents(&self) -> &[IntentRow] {
-        &self.intents
-    }
-}
-
 impl Engine {
     /// Puts what an item wants into the batch of its folder, or the item into the queue for the next one.
     pub(super) fn want(&mut self, item: &ItemRow, work: &WorkRow, want: Want) -> Result<()> {
-        let target = match &want {
-            Want::MakeFolder { parent, name }
-            | Want::Publish { parent, name }
-            | Want::Adopt { parent, name }
-            | Want::Move { parent, name }
-            | Want::Part { parent, name }
-            | Want::Aside { parent, name } => Some((*parent, name.clone())),
-            Want::Uncover { aside } => aside.clone(),
-            Want::Park | Want::RemoveFile | Want::RemoveFolder => None,
-        };
+        let target = want.target();
         if self.schedule.is_busy(item.node) {
             // It is in a batch already, perhaps to step aside for another item.
             return Ok(());
         }
         let Some(folder) = self.folders.get_mut(&item.folder) else { return Ok(()) };
-        let building = &folder.building;
-        let taken = target.as_ref().is_some_and(|target| building.taken.contains(target));
-        if folder.batch.is_some() || building.closed || taken || building.intents.len() >= DEEDS_PER_BATCH {
+        if folder.batch.is_some() || !folder.building.has_room_for(target.as_ref()) {
             folder.queue.push_back(item.node);
             self.schedule.set_phase(item.node, Phase::AwaitDisk);
             return Ok(());
         }
         let job = self.ctx.store.next_job()?;
-        let Some((deed, seat)) = self.deed(item, job, &want)? else { return self.no_place(item, work, target) };
+        let facts = self.deed_facts(item);
+        let made = deeds::deed(&mut self.ctx, facts, item, job, &want)?;
+        let Some((deed, seat)) = made else { return self.no_place(item, work, target) };
+        if target.is_some() && !matches!(want, Want::Uncover { .. }) {
+            self.schedule.take_note(item.node, Note::ClearWay);
+        }
         let Some(folder) = self.folders.get_mut(&item.folder) else { return Ok(()) };
-        folder.building.closed |= item.id.is_folder() && matches!(deed, Deed::Relocate { .. });
-        folder.building.taken.extend(target);
-        folder.building.intents.push(IntentRow {
-            node: item.node,
-            folder: item.folder,
-            order: DeedOrder { job, deed },
-            seat,
-        });
+        let intent = IntentRow { node: item.node, folder: item.folder, order: DeedOrder { job, deed }, seat };
+        folder.building.add(intent, target, item.id.is_folder());
         self.schedule.set_phase(item.node, Phase::Busy);
         Ok(())
     }
@@ -120,7 +60,7 @@ impl Engine {
     /// A directory above an item, or above the place where it is to go, was lost from the disk.
     fn no_place(&mut self, item: &ItemRow, work: &WorkRow, target: Option<(NodeId, Name)>) -> Result<()> {
         let lost = match target {
-            Some((parent, _)) if self.place(parent)?.is_none() => self.ctx.store.item(parent)?,
+            Some((parent, _)) if self.ctx.place(parent)?.is_none() => self.ctx.store.item(parent)?,
             _ => Some(item.clone()),
         };
         match lost.filter(|lost| lost.synced.is_some()) {
@@ -134,138 +74,16 @@ impl Engine {
         }
     }
 
-    fn deed(&mut self, item: &ItemRow, job: JobId, want: &Want) -> Result<Option<(Deed, NewSeat)>> {
-        let sends = self.policy(item.folder).sends();
-        let on_edit = match self.folders.get(&item.folder).map(|folder| folder.settings.on_drift) {
-            _ if sends => OnEdit::Keep,
-            Some(OnDrift::Keep) => OnEdit::Keep,
-            Some(OnDrift::Restore) | None => OnEdit::Displace,
-        };
-        let is_removal = matches!(want, Want::Publish { .. } | Want::RemoveFile);
-        let stamp = match item.disk_stamp() {
-            // A mirror takes for ours only what it put there itself: an edit is to go to the version store as one.
-            _ if is_removal && !sends => item.synced.as_ref().map(|synced| synced.stamp),
-            stamp => stamp,
-        };
-        let stamp = stamp.unwrap_or(NOT_OURS);
-        let target = match want {
-            Want::Uncover { .. } => return self.uncovering(item, want),
-            Want::MakeFolder { parent, name }
-            | Want::Publish { parent, name }
-            | Want::Adopt { parent, name }
-            | Want::Move { parent, name }
-            | Want::Part { parent, name }
-            | Want::Aside { parent, name } => {
-                let Some(at) = self.place(*parent)? else { return Ok(None) };
-                Some((at.join(name), *parent, name.clone()))
-            }
-            Want::Park | Want::RemoveFile | Want::RemoveFolder => None,
-        };
-        let here = match want {
-            Want::MakeFolder { .. } | Want::Publish { .. } | Want::Adopt { .. } | Want::Uncover { .. } => None,
-            Want::Move { .. }
-            | Want::Park
-            | Want::RemoveFile
-            | Want::RemoveFolder
-            | Want::Part { .. }
-            | Want::Aside { .. } => match self.place(item.node)? {
-                Some(place) => Some(place),
-                None => return Ok(None),
-            },
-        };
-        if let Some((at, ..)) = &target
-            && self.schedule.take_note(item.node, Note::ClearWay)
-        {
-            let deed = Deed::RemoveFile { at: at.clone(), expect: NOT_OURS, on_edit: OnEdit::Displace };
-            return Ok(Some((deed, NewSeat::Unchanged)));
+    /// What decides how the deed of an item looks.
+    fn deed_facts(&self, item: &ItemRow) -> Facts {
+        let folder = self.folders.get(&item.folder);
+        Facts {
+            sends: folder.is_some_and(|folder| folder.policy().sends()),
+            keeps_edits: folder.is_some_and(|folder| folder.settings.on_drift == OnDrift::Keep),
+            staged: folder.and_then(|folder| folder.staged.get(&item.node)).cloned(),
+            clears_way: self.schedule.is_noted(item.node, Note::ClearWay),
+            is_put_back: self.schedule.is_noted(item.node, Note::PutBack),
         }
-        Ok(match (want, target, here) {
-            (Want::MakeFolder { .. }, Some((at, parent, name)), _) => {
-                Some((Deed::MakeFolder { at }, NewSeat::At { parent, name, content: None }))
-            }
-            (Want::Publish { .. }, Some((at, parent, name)), _) => {
-                let Some(folder) = self.folders.get(&item.folder) else { return Ok(None) };
-                let Some((staged, content)) = folder.staged.get(&item.node).cloned() else { return Ok(None) };
-                let expect = if item.synced.is_some() { Expect::Ours(stamp) } else { Expect::Absent };
-                let seat = NewSeat::At { parent, name, content: Some(content) };
-                Some((Deed::Publish { staged, at, expect, on_edit }, seat))
-            }
-            (Want::Adopt { .. }, Some((at, parent, name)), _) => {
-                let Some(content) = &item.remote.content else { return Ok(None) };
-                let Some(hash) = content.hash.clone() else { return Ok(None) };
-                let seat = NewSeat::At {
-                    parent,
-                    name,
-                    content: Some(SyncedContent {
-                        version: content.version.clone(),
-                        hash: Some(hash.clone()),
-                        sha256: None,
-                        size: content.size.unwrap_or(0),
-                    }),
-                };
-                Some((Deed::Adopt { at, size: content.size, hash, modified: content.modified }, seat))
-            }
-            (Want::Move { .. }, Some((to, parent, name)), Some(from)) => {
-                let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder() };
-                Some((deed, NewSeat::At { parent, name, content: None }))
-            }
-            (Want::Part { .. } | Want::Aside { .. }, Some((to, parent, name)), Some(from)) => {
-                let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder() };
-                let parts = matches!(want, Want::Part { .. });
-                let seat = if parts { NewSeat::Parted { parent, name } } else { NewSeat::Aside { parent, name } };
-                Some((deed, seat))
-            }
-            (Want::Park, _, Some(from)) => {
-                let to = Place { base: Base::Parked(job), path: RelPath::root() };
-                let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder() };
-                Some((deed, NewSeat::Parked))
-            }
-            (Want::RemoveFile, _, Some(at)) => {
-                Some((Deed::RemoveFile { at, expect: stamp, on_edit }, NewSeat::Nowhere))
-            }
-            (Want::RemoveFolder, _, Some(from)) if self.schedule.is_noted(item.node, Note::PutBack) => {
-                let to = Place::tree(RelPath::root()).join(&mapped_name(&item.remote.name, &id_hash(&item.id)));
-                Some((Deed::Relocate { from, to, expect: stamp, is_folder: true }, NewSeat::Nowhere))
-            }
-            (Want::RemoveFolder, _, Some(at)) => Some((Deed::RemoveFolder { at }, NewSeat::Nowhere)),
-            _ => None,
-        })
-    }
-
-    /// Where an item is on disk.
-    pub(super) fn place(&mut self, node: NodeId) -> Result<Option<Place>> {
-        let mut names: Vec<Name> = Vec::new();
-        let mut at = node;
-        let mut is_folder = true;
-        let mut place = loop {
-            if let Some(place) = self.places.get(&at) {
-                break place.clone();
-            }
-            let Some(item) = self.ctx.store.item(at)? else { return Ok(None) };
-            if at == node {
-                is_folder = item.id.is_folder();
-            }
-            match item.disk_seat() {
-                None => return Ok(None),
-                Some(SeatRow::Root) => break Place::tree(RelPath::root()),
-                Some(SeatRow::Parked(job)) => break Place { base: Base::Parked(job), path: RelPath::root() },
-                Some(SeatRow::At { parent, name }) => {
-                    names.push(name);
-                    at = parent;
-                }
-            }
-        };
-        for name in names.iter().rev() {
-            place = place.join(name);
-        }
-        // Directories are asked for again and again. A file is asked for once, and nothing would clear what is remembered of it.
-        if is_folder {
-            if self.places.len() >= PLACES_REMEMBERED {
-                self.places.clear();
-            }
-            self.places.insert(node, place.clone());
-        }
-        Ok(Some(place))
     }
 
     /// Items that waited for the disk look again, if the disk is free.
@@ -274,8 +92,7 @@ impl Engine {
         for id in ids {
             for _ in 0..2 * DEEDS_PER_BATCH {
                 let Some(folder) = self.folders.get_mut(&id) else { break };
-                let full = folder.building.closed || folder.building.intents.len() >= DEEDS_PER_BATCH;
-                if folder.batch.is_some() || full {
+                if folder.batch.is_some() || folder.building.is_full() {
                     break;
                 }
                 let Some(node) = folder.queue.pop_front() else { break };
@@ -292,14 +109,14 @@ impl Engine {
         let ids: Vec<FolderId> = self.folders.keys().copied().collect();
         for id in ids {
             let Some(folder) = self.folders.get_mut(&id) else { continue };
-            let building = std::mem::take(&mut folder.building);
-            if building.intents.is_empty() {
+            let intents = folder.building.take();
+            if intents.is_empty() {
                 continue;
             }
-            for intent in &building.intents {
+            for intent in &intents {
                 self.ctx.store.add_intent(intent)?;
             }
-            self.hand_out(id, building.intents, false)?;
+            self.hand_out(id, intents, false)?;
         }
         Ok(())
     }
@@ -307,8 +124,7 @@ impl Engine {
     pub(super) fn hand_out(&mut self, id: FolderId, intents: Vec<IntentRow>, again: bool) -> Result<()> {
         let orders = intents.iter().map(|intent| intent.order.clone()).collect();
         // A folder's one batch always has room: the limit on jobs leaves a place for each folder.
-        let job = self.ctx.store.next_job()?;
-        self.jobs.insert(job, Job::Deeds { folder: id, intents, again });
+        let job = self.jobs.start_on_disk(&mut self.ctx.store, Job::Deeds { folder: id, intents, again })?;
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.batch = Some(job);
         }
@@ -335,7 +151,7 @@ impl Engine {
         let followed = self.follow_directory(&mut intents, &results)?;
         let mut unsure = Vec::new();
         for (intent, result) in intents.into_iter().zip(results) {
-            if !again && (surprise::is_unsure(&result) || followed.contains(&intent.order.job)) {
+            if !again && (unexpected::is_unsure(&result) || followed.contains(&intent.order.job)) {
                 unsure.push(intent);
             } else {
                 self.deed_done(&intent, result)?;
@@ -360,13 +176,13 @@ impl Engine {
             return Ok(());
         }
         self.ctx.store.drop_intent(job)?;
-        self.decision_met(intent, &result)?;
+        resolve::deed_done(&mut self.ctx, intent, &result)?;
         let Some(item) = self.ctx.store.item(node)? else {
             self.leave(node);
             return Ok(());
         };
         self.schedule.unqueue(node);
-        if self.policy(id).sends() && self.surprised(intent, &item, &result)? {
+        if self.policy(id).sends() && self.take_unexpected(intent, &item, &result)? {
             return Ok(());
         }
         let is_covered = matches!(item.local, Some(LocalRow::Covered { .. }));
@@ -378,7 +194,8 @@ impl Engine {
         match result {
             DeedResult::Done { stamp, displaced } => {
                 if let Some(displaced) = displaced {
-                    self.keep(intent, &item, displaced)?;
+                    let settings = self.folders.get(&id).map(|folder| &folder.settings);
+                    self.retention.keep(&mut self.ctx, settings, intent, &item, displaced)?;
                 }
                 self.seat_changed(intent, &item, stamp, None)?;
             }
@@ -525,7 +342,7 @@ impl Engine {
                     self.forget_staged(item.folder, item.node);
                 }
                 if matches!(intent.order.deed, Deed::Publish { .. } | Deed::Adopt { .. }) {
-                    self.note_arrival(item.folder, item.node)?;
+                    self.note_arrival(item)?;
                 }
                 self.done(item, intent, what)?;
             }
@@ -538,16 +355,13 @@ impl Engine {
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.staged.remove(&node);
         }
+        self.hooks.lines.unkeep(id, node);
     }
 
     /// Writes the synced tree, and keeps the folder's counts true.
     pub(super) fn put_synced(&mut self, item: &ItemRow, synced: Option<&SyncedRow>) -> Result<()> {
         self.ctx.store.set_synced(item.node, synced)?;
-        if item.id.is_folder() {
-            self.places.clear();
-        } else {
-            self.places.remove(&item.node);
-        }
+        self.ctx.paths.moved_on_disk(item);
         let before = held(item, item.synced.as_ref());
         let after = held(item, synced);
         if let Some(folder) = self.folders.get_mut(&item.folder) {
@@ -565,7 +379,7 @@ impl Engine {
     fn done(&mut self, item: &ItemRow, intent: &IntentRow, what: &'static str) -> Result<()> {
         self.schedule.note_done(item.node, what);
         let work = self.ctx.store.work(item.node)?;
-        let path = self.shown_path(item)?;
+        let path = self.ctx.shown_path(item)?;
         let journal = work.as_ref().and_then(|work| work.journal);
         self.ctx.store.add_action(item.folder, &path, what, journal, self.ctx.now.wall)?;
         let took_ms = work.as_ref().map_or(0, |work| self.ctx.now.wall.since(work.since).max(0));

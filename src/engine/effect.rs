@@ -152,6 +152,8 @@ pub struct HookOrder {
     pub path: Option<OsString>,
     /// Where the content is.
     pub file: Option<PathBuf>,
+    /// What the file is, where somebody may change it meanwhile: of another one the hook is not asked.
+    pub stamp: Option<crate::tree::Stamp>,
 }
 
 /// Something the engine wants.
@@ -222,6 +224,28 @@ pub enum Effect {
         job: JobId,
         /// What to run, and what to tell.
         order: Box<HookOrder>,
+    },
+    /// Ask a scanner how it is. Ends like the run of a hook.
+    ProbeHook {
+        /// The job.
+        job: JobId,
+        /// The hook.
+        hook: Box<HookSettings>,
+    },
+    /// Copy a file of a folder into quarantine. Ends like the way of a staged file there.
+    Seize {
+        /// The job.
+        job: JobId,
+        /// The folder.
+        folder: FolderId,
+        /// The number in quarantine.
+        number: i64,
+        /// Where it is.
+        at: crate::path::RelPath,
+        /// What it holds, where that is known.
+        sha256: Option<crate::id::Sha256>,
+        /// Why it is there, as JSON.
+        sidecar: String,
     },
     /// Move a staged file into quarantine.
     Quarantine {

@@ -1,42 +1,33 @@
-//! Folders: opening the local root, finding the remote one, and full comparisons.
+//! One watched folder: its local root, the folder in the cloud that it watches, and how far a comparison of the two is.
+//!
+//! It decides and remembers; the router asks.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::ctx::millis;
 use super::disk::Building;
-use super::effect::{Effect, Task};
 use super::filter::Filter;
-use super::input::{OpenOrder, RootFacts, Wishes};
-use super::jobs::{job_folder, job_nodes};
-use super::learn::Source;
-use super::remote::{Complete, Listing, RootState};
+use super::input::{OpenOrder, RootFacts};
+use super::remote::{RootState, Verification};
 use super::room::Room;
-use super::{Engine, Job, ROWS_PER_STEP, millis};
-use crate::deed::{Deed, DiskError, DiskErrorKind, Staged};
+use crate::deed::{DiskError, DiskErrorKind, Staged};
 use crate::events::budget::Share;
 use crate::events::interval::backoff;
-use crate::id::{AccountId, FolderId, Generation, ItemId, JobId, NodeId};
+use crate::id::{AccountId, Generation, ItemId, JobId, NodeId};
 use crate::path::Name;
 use crate::plan::Policy;
-use crate::provider::{ListPage, ProviderError, ProviderErrorKind, Resolved};
+use crate::provider::{ProviderError, ProviderErrorKind, Resolved};
 use crate::report::Degraded;
 use crate::settings::FolderSettings;
-use crate::store::Result;
-use crate::store::folders::{FolderCounts, FolderRow, NewFolder, ScanStage};
-use crate::store::items::{ItemRow, Presence, RemoteRow, SeatRow, SyncedRow};
+use crate::store::folders::{FolderCounts, FolderRow, ScanStage};
 use crate::store::work::Lane;
-use crate::tree::{RemoteItem, SyncedContent};
-
-mod compare;
-mod size;
+use crate::tree::{RemoteItem, SyncedContent, Wall};
 
 /// How often an idle root is looked at: an unmounted disk must not pass for an empty folder.
 const ROOT_CHECKED_EVERY: Duration = Duration::from_mins(1);
 /// How soon a root that could not be opened is tried again.
 const ROOT_RETRIED_EVERY: Duration = Duration::from_secs(10);
-/// Listings read from the database at once.
-const LISTINGS_PER_LOAD: u32 = 64;
-
 /// Whether the local root can be worked in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Root {
@@ -46,7 +37,7 @@ enum Root {
 
 /// One folder of the configuration.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(in crate::engine) struct Folder {
     pub account: AccountId,
     pub settings: FolderSettings,
     pub row: FolderRow,
@@ -94,8 +85,8 @@ pub(super) struct Folder {
     pub watches_top: bool,
     /// The generation at which the comparison that is under way was begun; nothing after a restart, when it cannot answer a mark.
     pub compared_since: Option<Generation>,
-    /// No look before this moment whether a part of it is to be verified.
-    pub verify_due: u64,
+    /// When a part of it is verified.
+    pub verification: Verification,
     /// The account's settings or holds keep it from working.
     pub stuck: bool,
     /// What is known of the room on its disk.
@@ -103,7 +94,8 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    fn new(account: AccountId, settings: FolderSettings, row: FolderRow) -> Self {
+    /// A folder that nobody looked at yet.
+    pub fn new(account: AccountId, settings: FolderSettings, row: FolderRow) -> Self {
         Self {
             account,
             filter: Filter::new(&settings),
@@ -135,7 +127,7 @@ impl Folder {
             remote: RootState::default(),
             watches_top: false,
             compared_since: None,
-            verify_due: 0,
+            verification: Verification::default(),
             stuck: false,
             room: Room::default(),
         }
@@ -144,6 +136,15 @@ impl Folder {
     /// How an item that is met now is marked for the comparison: even if the stream told of it, odd if it was seen itself.
     pub fn seen_mark(&self, seen: bool) -> i64 {
         2 * self.row.scan + i64::from(seen)
+    }
+
+    /// Whose calls the listing of one of its folders is.
+    pub fn share(&self, lane: Lane) -> Share {
+        match lane {
+            Lane::News => Share::News,
+            Lane::Bulk if self.row.scan_stage.is_some() && self.row.unverified.is_none() => Share::Comparison,
+            Lane::Bulk => Share::Bulk,
+        }
     }
 
     /// Adds to the counts.
@@ -183,383 +184,233 @@ impl Folder {
         let remote = self.remote.deadline().zip(ask_at).filter(|_| asks).map(|(at, ask_at)| at.max(ask_at));
         let verify = ask_at
             .filter(|_| asks && self.row.scan_stage.is_none() && !self.remote.is_gone)
-            .map(|at| at.max(self.verify_due));
+            .map(|at| at.max(self.verification.due()));
         resolve.into_iter().chain(root).chain(remote).chain(verify).min()
+    }
+
+    /// The configuration was read again.
+    pub fn wish(&mut self, settings: FolderSettings, filter: Filter) {
+        let relook = self.settings != settings;
+        self.settings = settings;
+        self.filter = filter;
+        self.stuck = false;
+        if relook {
+            // The world holds the permissions and limits of the root.
+            self.root = Root::Closed;
+            self.opening = None;
+            self.root_due = 0;
+        }
+    }
+
+    /// What is under way in it is given up; what was fetched is fetched again.
+    pub fn close(&mut self) {
+        self.staged.clear();
+        self.batch = None;
+        self.watched = false;
+    }
+
+    /// Nothing of it is in the working set any more.
+    pub fn empty_queues(&mut self) {
+        self.queue.clear();
+        self.readers.clear();
+        self.after_sweep.clear();
+    }
+
+    /// Takes the row to be written, if it changed.
+    pub fn take_changed_row(&mut self) -> Option<&FolderRow> {
+        std::mem::take(&mut self.touched).then_some(&self.row)
+    }
+
+    /// Who decides in it.
+    pub fn policy(&self) -> Policy {
+        Policy::of(&self.settings)
     }
 }
 
-impl Engine {
-    /// Takes a configuration, for the first time or again.
-    pub(super) fn take_wishes(&mut self, wishes: Wishes) -> Result<()> {
-        self.wish_accounts(wishes.accounts)?;
-        self.wish_hooks(wishes.hooks)?;
-        let served = self.subscribers.wish(&mut self.ctx.store, wishes.subscriptions)?;
-        self.ctx.out.push(served);
-        let known = self.ctx.store.folders()?;
-        for row in &known {
-            let wanted = row.name.as_ref().is_some_and(|name| wishes.folders.iter().any(|folder| folder.name == *name));
-            if row.name.is_none() {
-                self.retired.push(row.folder);
-            } else if !wanted {
-                self.retire(row.folder)?;
-            }
-        }
-        self.retired.sort_unstable();
-        self.retired.dedup();
-        for settings in wishes.folders {
-            self.wish_folder(settings)?;
-        }
-        // There may be room for more now, or for less.
-        self.prune_at = 0;
-        self.reload();
-        Ok(())
+/// Its local root.
+impl Folder {
+    /// Whether the root is to be opened or looked at now; if so, whether it was closed.
+    pub fn opens_at(&self, now: u64) -> Option<bool> {
+        let waits = self.stuck || self.opening.is_some() || now < self.root_due || self.batch.is_some();
+        (!waits).then_some(self.root == Root::Closed)
     }
 
-    /// Takes a folder out of the books. Nothing on disk is touched.
-    pub(super) fn retire(&mut self, id: FolderId) -> Result<()> {
-        self.ctx.store.retire_folder(id)?;
-        self.retired.push(id);
-        self.close(id);
-        self.folders.remove(&id);
-        Ok(())
+    /// The root is opened, or looked at. What is staged besides what it knows of is to stay as well, if it was closed.
+    pub fn open(&mut self, job: JobId, staged_before: Option<Vec<Name>>) -> OpenOrder {
+        self.opening = Some(job);
+        self.root_due = u64::MAX;
+        let staged = self.staged.values().map(|(staged, _)| staged.name.clone());
+        OpenOrder {
+            path: self.settings.local.clone(),
+            mark: self.row.mark.clone(),
+            create: !self.row.opened,
+            keep_staged: staged_before.map(|before| staged.chain(before).collect()),
+            settings: self.settings.clone(),
+        }
     }
 
-    /// Stops everything of a folder that is under way; what was fetched is fetched again later.
-    fn close(&mut self, id: FolderId) {
-        if self.folders.contains_key(&id) {
-            self.ctx.out.push(Effect::Close(id));
+    /// The root was opened, or looked at again: whether it was closed before. Nothing if the settings changed meanwhile: it is opened with
+    /// the new ones.
+    pub fn opened(&mut self, job: JobId, facts: RootFacts, now: u64) -> Option<bool> {
+        self.opening.take_if(|opening| *opening == job)?;
+        let was_closed = std::mem::replace(&mut self.root, Root::Open) == Root::Closed;
+        self.root_due = now + millis(ROOT_CHECKED_EVERY);
+        self.degraded = None;
+        if !self.row.opened {
+            self.change(|row| {
+                row.opened = true;
+                row.adopt = !facts.empty;
+            });
         }
-        let theirs: Vec<JobId> =
-            self.jobs.iter().filter(|(_, job)| job_folder(job) == Some(id)).map(|(job, _)| *job).collect();
-        for job in theirs {
-            if let Some(Job::Ask { hook, .. } | Job::Tell { hook, .. }) = self.take_job(job) {
-                self.hooks.release(&hook.name);
-            }
-            self.ctx.out.push(Effect::Cancel(job));
-        }
-        if let Some(folder) = self.folders.get_mut(&id) {
-            folder.staged.clear();
-            folder.batch = None;
-            folder.watched = false;
-        }
-        self.empty_working_set();
+        Some(was_closed)
     }
 
-    /// Empties the working set; the rows stay.
-    fn empty_working_set(&mut self) {
-        // The working set does not know its folders: all of it is read again, which costs one pass over what is ready. What a job is
-        // under way for stays: its outcome will come.
-        let busy: BTreeSet<NodeId> = self.jobs.values().flat_map(job_nodes).collect();
-        self.schedule.clear(&busy);
-        self.hooks.forget_waiting();
-        for account in self.accounts.values_mut() {
-            account.queues.clear();
-        }
-        for folder in self.folders.values_mut() {
-            folder.queue.clear();
-            folder.readers.clear();
-            folder.after_sweep.clear();
-        }
-        // What is fetched and waits to be published belongs to items that are read again.
-        self.questions.clear();
-        self.places.clear();
-        self.remote_paths.clear();
-        self.reload();
-    }
-
-    fn wish_folder(&mut self, settings: FolderSettings) -> Result<()> {
-        let Some((account, _)) = self.accounts.iter().find(|(_, account)| account.settings.name == settings.account)
-        else {
-            return Ok(());
-        };
-        let account = *account;
-        let remote = settings.remote.to_string();
-        let filters = Filter::new(&settings);
-        if let Some(row) = self.ctx.store.folder_named(&settings.name)? {
-            if row.remote != remote || row.local != settings.local || row.account != account {
-                return self.folder_was_moved(account, &settings, row);
-            }
-            let refiltered = row.filters != filters.text();
-            let (id, before) = (row.folder, row.policy.unwrap_or_default());
-            let policy = Policy::of(&settings);
-            if let Some(folder) = self.folders.get_mut(&row.folder) {
-                let relook = folder.settings != settings;
-                folder.settings = settings;
-                folder.filter = filters;
-                folder.stuck = false;
-                if relook {
-                    // The world holds the permissions and limits of the root.
-                    folder.root = Root::Closed;
-                    folder.opening = None;
-                    folder.root_due = 0;
-                }
-            } else {
-                let mut folder = Folder::new(account, settings, row.clone());
-                if let Some(root) = row.root {
-                    folder.root_item = self.ctx.store.item(root)?.map(|root| root.id);
-                    folder.remote.is_marked = self.ctx.store.listing_wanted(root)?;
-                }
-                let top = self.accounts.get(&account).and_then(|account| account.capabilities.top_id);
-                folder.watches_top = top.is_some() && folder.root_item.as_ref().map(ItemId::raw) == top;
-                self.folders.insert(row.folder, folder);
-            }
-            if refiltered {
-                self.refilter(row.folder)?;
-            }
-            return self.policy_wished(id, before, policy);
-        }
-        let mark = self.new_mark();
-        let new = NewFolder {
-            name: &settings.name,
-            account,
-            mark: &mark,
-            remote: &remote,
-            local: &settings.local,
-            filters: filters.text(),
-        };
-        let mut row = self.ctx.store.add_folder(&new)?;
-        row.policy = Some(Policy::of(&settings));
-        self.ctx.store.save_folder(&row)?;
-        self.folders.insert(row.folder, Folder::new(account, settings, row));
-        Ok(())
-    }
-
-    /// Keeps a folder known without letting it work.
-    pub(super) fn park_folder(&mut self, id: FolderId, account: AccountId, settings: &FolderSettings, row: FolderRow) {
-        self.close(id);
-        self.folders.insert(id, Folder::new(account, settings.clone(), row));
-    }
-
-    /// A folder whose rows were retired starts anew under the same settings.
-    pub(super) fn wish_again(&mut self, settings: FolderSettings) -> Result<()> {
-        self.wish_folder(settings)
-    }
-
-    /// The patterns changed: what is now kept out is found by a full comparison, and so is what is now let in.
-    fn refilter(&mut self, id: FolderId) -> Result<()> {
-        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        let text = folder.filter.text().to_owned();
-        folder.change(|row| row.filters = text);
-        if folder.row.root.is_some() {
-            if self.policy(id).sends() {
-                self.scan_all(id)?;
-            }
-            self.compare(id, "the include and exclude patterns changed")?;
-        }
-        Ok(())
-    }
-
-    /// A mark that no other folder has.
-    fn new_mark(&mut self) -> String {
-        format!("{:016x}{:016x}", self.ctx.chance.next(), self.ctx.chance.next())
-    }
-
-    pub(super) fn drive_folders(&mut self) -> Result<()> {
-        let ids: Vec<FolderId> = self.folders.keys().copied().collect();
-        for id in ids {
-            self.drive_root(id)?;
-            self.drive_resolve(id)?;
-            self.drive_remote_root(id)?;
-            self.drive_doubt(id)?;
-            self.drive_verification(id)?;
-            self.drive_size(id)?;
-            self.drive_scan(id)?;
-        }
-        Ok(())
-    }
-
-    fn drive_root(&mut self, id: FolderId) -> Result<()> {
-        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
-        if folder.stuck || folder.opening.is_some() || self.ctx.now.mono < folder.root_due || folder.batch.is_some() {
-            return Ok(());
-        }
-        let staged = folder.staged.values().map(|(staged, _)| staged.name.clone());
-        let mut keep_staged: Vec<Name> = staged.collect();
-        let first = folder.root == Root::Closed;
-        if first {
-            for intent in self.ctx.store.intents(id)? {
-                if let Deed::Publish { staged, .. } = intent.order.deed {
-                    keep_staged.push(staged.name);
-                }
-            }
-        }
-        let Some(job) = self.start(Job::Open(id))? else { return Ok(()) };
-        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        folder.opening = Some(job);
-        folder.root_due = u64::MAX;
-        let keep_staged = first.then_some(keep_staged);
-        let order = OpenOrder {
-            path: folder.settings.local.clone(),
-            mark: folder.row.mark.clone(),
-            create: !folder.row.opened,
-            keep_staged,
-            settings: folder.settings.clone(),
-        };
-        self.ctx.out.push(Effect::Open { job, folder: id, order: Box::new(order) });
-        Ok(())
-    }
-
-    pub(super) fn opened(
-        &mut self,
-        id: FolderId,
-        job: JobId,
-        result: std::result::Result<RootFacts, DiskError>,
-    ) -> Result<()> {
-        let now = self.ctx.now.mono;
-        let Some(folder) = self.folders.get_mut(&id).filter(|folder| folder.opening == Some(job)) else {
-            // The settings changed meanwhile: the root is opened with the new ones.
-            return Ok(());
-        };
-        folder.opening = None;
-        let was_open = folder.root == Root::Open;
-        match result {
-            Ok(facts) => {
-                folder.root = Root::Open;
-                folder.root_due = now + millis(ROOT_CHECKED_EVERY);
-                folder.degraded = None;
-                if !folder.row.opened {
-                    folder.change(|row| {
-                        row.opened = true;
-                        row.adopt = !facts.empty;
-                    });
-                }
-                self.opened_for_retention(id, facts.disk_bytes, !was_open)?;
-                self.room_seen(id, facts.free_bytes, !was_open)?;
-                if !was_open {
-                    self.recover_sent(id)?;
-                    self.recover(id)?;
-                    self.reload();
-                }
-            }
-            Err(error) => self.root_failed(id, &error),
-        }
-        Ok(())
+    /// Whether a job is the one that opens the root.
+    pub fn is_opened_by(&self, job: JobId) -> bool {
+        self.opening == Some(job)
     }
 
     /// The local root cannot be worked in.
-    pub(super) fn root_failed(&mut self, id: FolderId, error: &DiskError) {
-        let now = self.ctx.now.mono;
-        let Some(folder) = self.folders.get_mut(&id) else { return };
-        folder.root = Root::Closed;
-        folder.opening = None;
+    pub fn root_failed(&mut self, error: &DiskError, now: u64) {
+        self.root = Root::Closed;
+        self.opening = None;
         // What happens to the disk meanwhile is not seen: it is scanned when it is back.
-        folder.watched = false;
-        folder.root_due = now + millis(ROOT_RETRIED_EVERY);
-        folder.degraded = Some(root_trouble(error));
-        self.empty_working_set();
+        self.watched = false;
+        self.root_due = now + millis(ROOT_RETRIED_EVERY);
+        self.degraded = Some(root_trouble(error));
+    }
+}
+
+/// The folder in the cloud that it watches.
+impl Folder {
+    /// Whether that is to be looked for now.
+    pub fn resolves_at(&self, now: u64) -> bool {
+        self.is_open() && self.root_item.is_none() && !self.resolving && now >= self.resolve_due
     }
 
-    fn drive_resolve(&mut self, id: FolderId) -> Result<()> {
-        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
-        let usable = self.can_ask(folder.account);
-        let due = folder.is_open()
-            && folder.root_item.is_none()
-            && !folder.resolving
-            && self.ctx.now.mono >= folder.resolve_due;
-        if !usable || !due {
-            return Ok(());
-        }
-        if !self.may_call(folder.account, Share::News) {
-            return Ok(());
-        }
-        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
-        let (account, place) = (folder.account, folder.settings.remote.clone());
-        let Some(job) = self.start(Job::Resolve(account, id))? else { return Ok(()) };
-        self.spend_call(account, Share::News)?;
-        if let Some(folder) = self.folders.get_mut(&id) {
-            folder.resolving = true;
-        }
-        self.ctx.out.push(Effect::Cloud { job, account, task: Task::Resolve(place) });
-        Ok(())
+    /// It is looked for.
+    pub fn resolve(&mut self) {
+        self.resolving = true;
     }
 
-    pub(super) fn resolved(
+    /// An answer came: the item that it watches, or a call's failure, for the account to know.
+    pub fn resolved(
         &mut self,
-        account: AccountId,
-        id: FolderId,
-        result: std::result::Result<Resolved, ProviderError>,
-    ) -> Result<()> {
-        let chance = self.ctx.chance.next();
-        let now = self.ctx.now.mono;
-        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        folder.resolving = false;
+        result: Result<Resolved, ProviderError>,
+        now: u64,
+        chance: u64,
+    ) -> Result<Option<Box<RemoteItem>>, ProviderError> {
+        self.resolving = false;
         let cause = match result {
-            Ok(Resolved::Folder(item)) => return self.root_found(account, id, &item),
+            Ok(Resolved::Folder(item)) => return Ok(Some(Box::new(item))),
             Ok(Resolved::NotAFolder { path }) => format!("`{path}` is not a folder"),
             Ok(Resolved::Missing { exists, instead }) => {
-                format!("`{}` is not there; `{exists}` has: {}", folder.settings.remote, instead.join(", "))
+                format!("`{}` is not there; `{exists}` has: {}", self.settings.remote, instead.join(", "))
             }
             Err(error) if error.kind == ProviderErrorKind::NotFound => error.to_string(),
             Err(error) => {
-                folder.resolve_due = now + millis(backoff(3, error.retry_after, chance));
-                self.account_failed(account, &error);
-                return Ok(());
+                self.resolve_due = now + millis(backoff(3, error.retry_after, chance));
+                return Err(error);
             }
         };
-        folder.resolve_failures += 1;
-        folder.resolve_due = now + millis(backoff(5 + folder.resolve_failures, None, chance));
-        folder.degraded = Some(Degraded {
+        self.resolve_failures += 1;
+        self.resolve_due = now + millis(backoff(5 + self.resolve_failures, None, chance));
+        self.degraded = Some(Degraded {
             name: "remote_missing".into(),
             cause,
             next_step: "create the folder in the cloud or correct `remote`; the agent looks again by itself".into(),
         });
-        Ok(())
+        Ok(None)
     }
 
-    fn root_found(&mut self, account: AccountId, id: FolderId, item: &RemoteItem) -> Result<()> {
-        self.account_worked(account);
-        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        folder.resolve_failures = 0;
-        folder.degraded = None;
-        folder.root_item = Some(item.id.clone());
-        folder.watches_top = self
-            .accounts
-            .get(&account)
-            .and_then(|account| account.capabilities.top_id)
-            .is_some_and(|top| item.id.raw() == top);
-        let is_new = folder.row.root.is_none();
+    /// The item that it watches is known: whether for the first time.
+    pub fn watches(&mut self, item: &RemoteItem, top: Option<&str>) -> bool {
+        self.resolve_failures = 0;
+        self.degraded = None;
+        self.watches_item(item.id.clone(), top);
+        let is_new = self.row.root.is_none();
         if is_new {
-            folder.change(|row| row.root_path.clone_from(&item.path));
+            self.change(|row| row.root_path.clone_from(&item.path));
         }
-        self.note_root_place(id, item)?;
-        if is_new {
-            let remote = RemoteRow {
-                presence: Presence::Present,
-                parent: None,
-                name: item.name.clone(),
-                content: None,
-                etag: item.etag.clone(),
-                sequence: item.sequence,
-                seen: i64::MAX,
-            };
-            let node = self.ctx.store.add_item(id, &item.id, &remote)?;
-            let stamp = crate::tree::Stamp { dev: 0, ino: 0, size: 0, mtime_ns: 0, ctime_ns: 0 };
-            self.ctx.store.set_synced(node, Some(&SyncedRow { seat: SeatRow::Root, content: None, stamp }))?;
-            if let Some(folder) = self.folders.get_mut(&id) {
-                folder.change(|row| row.root = Some(node));
-            }
-            self.compare(id, "it is new")?;
-        }
-        Ok(())
+        is_new
     }
 
-    /// Drops the rows of folders that left the configuration, a few thousand at a time.
-    pub(super) fn drop_retired(&mut self) -> Result<()> {
-        let Some(&id) = self.retired.first() else { return Ok(()) };
-        if self.ctx.store.drop_retired(id, ROWS_PER_STEP)? {
-            self.retired.remove(0);
-        }
-        self.ctx.more = true;
-        Ok(())
+    /// The item that it watches is this one; `top` is the top of its account.
+    pub fn watches_item(&mut self, item: ItemId, top: Option<&str>) {
+        self.watches_top = top.is_some_and(|top| item.raw() == top);
+        self.root_item = Some(item);
     }
 
-    pub(super) fn save_folders(&mut self) -> Result<()> {
-        for folder in self.folders.values_mut() {
-            if std::mem::take(&mut folder.touched) {
-                self.ctx.store.save_folder(&folder.row)?;
-            }
+    /// Whether the cloud is to be asked how much there is to fetch, where calls are few.
+    pub fn wants_size(&self) -> Option<ItemId> {
+        let wanted = !self.sized && self.row.verified_at.is_none() && self.row.whole.is_none();
+        self.root_item.clone().filter(|_| wanted)
+    }
+
+    /// Whether questions about it can be asked, as far as it depends on the folder.
+    pub fn can_ask(&self) -> bool {
+        self.is_open() && !self.row.paused && !self.remote.is_gone
+    }
+}
+
+/// Comparing the whole of it.
+impl Folder {
+    /// A comparison begins, or begins anew.
+    pub fn begin_comparison(&mut self, at: Generation, why: &str) {
+        self.compared_since = Some(at);
+        self.settle_after = None;
+        self.change(|row| {
+            row.scan += 1;
+            row.scan_stage = Some(ScanStage::Listing);
+            row.scan_at = NodeId(0);
+            row.unverified = Some(why.to_owned());
+        });
+    }
+
+    /// Everything was listed; so many polls were begun. Whether the stream is to be read.
+    pub fn was_listed(&mut self, polls_begun: u64) {
+        self.settle_after = Some(polls_begun);
+        self.change(|row| row.scan_stage = Some(ScanStage::Settling));
+    }
+
+    /// Waits for the poll after which absences are believed. `again`: there is more to be listed. Whether the stream is to be read.
+    pub fn settle(&mut self, polls_begun: u64, drained: u64, again: bool) -> bool {
+        // After a restart the poll that was waited for is forgotten: wait for one from now on.
+        let is_known = self.settle_after.is_some();
+        let after = *self.settle_after.get_or_insert(polls_begun);
+        if is_known && again {
+            self.change(|row| row.scan_stage = Some(ScanStage::Listing));
+        } else if is_known && drained > after {
+            self.change(|row| {
+                row.scan_stage = Some(ScanStage::Absences);
+                row.scan_at = NodeId(0);
+            });
+        } else {
+            // A poll that was under way when we asked has put off the one that we wait for.
+            return true;
         }
-        Ok(())
+        false
+    }
+
+    /// Whether absences are looked for.
+    pub fn finds_absences(&self) -> bool {
+        self.row.scan_stage == Some(ScanStage::Absences)
+    }
+
+    /// Absences were looked for, up to this item, or to the end.
+    pub fn looked_for_absences(&mut self, last: Option<NodeId>, now: Wall) {
+        let begun = self.compared_since;
+        self.change(|row| {
+            if let Some(last) = last {
+                row.scan_at = last;
+            } else {
+                row.scan_stage = None;
+                row.unverified = None;
+                row.doubt.take_if(|doubt| begun.is_some_and(|begun| *doubt <= begun));
+                row.adopt = false;
+                row.verified_at = Some(now);
+            }
+        });
     }
 }
 

@@ -1,63 +1,65 @@
 //! Hooks that decide: what is staged is published only when every `before` hook has allowed it, and what is rejected goes to
 //! quarantine.
 //!
-//! The gate stands between a fetched version and its publication. A verdict holds for exactly the content that was
-//! examined: publication looks at the digest once more. [`mod@quarantine`] keeps what is rejected, [`mod@outbox`] has the hooks that react.
+//! The gate stands between a fetched version and its publication, between a file on disk and a name that a hook covers, and between
+//! the disk and the cloud; [`crate::hook::ways`] lists every way. A verdict holds for exactly the content that was examined:
+//! publication looks at the digest once more. [`mod@line`] knows how each hook is, [`mod@rounds`] what is examined in the background,
+//! [`mod@quarantine`] keeps what is rejected, [`mod@outbox`] has the hooks that react.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256 as Hasher};
+
 use super::disk::Want;
-use super::effect::{Effect, HookOrder, Notice, Task};
+use super::effect::Effect;
+use super::queues::CallKind;
 use super::{Engine, Job, Phase, millis};
-use crate::command::Answer;
-use crate::deed::DiskError;
 use crate::events::interval::backoff;
-use crate::hook::document::{AccountPart, Document, FolderPart, ItemPart, SCHEMA};
+use crate::hook::document::{AccountPart, Actor, FolderPart};
 use crate::hook::select::Happening;
-use crate::hook::{self, HookKind, HookSettings, Policy, QuarantineRemote, Selector, Verdict, When};
-use crate::id::{FolderId, NodeId, Sha256, VersionId};
+use crate::hook::{self, Call, HookKind, HookSettings, Scanner, Selector, Verdict, When, scanner};
+use crate::id::{FolderId, NodeId, Sha256};
 use crate::path::{Name, RESERVED_NAME, RelPath};
-use crate::provider::ProviderError;
+use crate::report::{Degraded, ScannerStatus};
+use crate::settings::Mode;
 use crate::store::Result;
-use crate::store::hooks::{NewRun, said};
-use crate::store::items::{ItemRow, LocalRow};
-use crate::store::quarantine::{NewQuarantine, State};
-use crate::store::work::{Lane, WorkRow};
+use crate::store::examined::Examiner;
+use crate::store::items::ItemRow;
+use crate::store::quarantine::State;
+use crate::store::work::WorkRow;
 use crate::tree::Wall;
 
+mod line;
 mod outbox;
 mod quarantine;
+mod question;
+mod rounds;
+
+use line::Lines;
+use question::About;
+pub(super) use question::{Candidate, Matter};
+use rounds::{LOOKED_THROUGH, Rounds};
 
 pub(super) use outbox::Story;
 
 /// The directory of staged files inside our own.
 const STAGING: &str = "staging";
-/// Staged files that a folder keeps for hooks that do not work; what is more is fetched again later.
-const BLOCKED_KEPT: usize = 64;
-/// Failures of a hook in a row after which nothing more is fetched for it.
-const FAILURES_MOST: u32 = 3;
 /// How long an item waits that nothing but a decision or a new version can help.
 const QUARANTINE_RECONSIDERED_EVERY: Duration = Duration::from_hours(24);
 /// How long an item waits for room.
 const ROOM_AWAITED: Duration = Duration::from_secs(5);
-/// The window of `per_minute`.
-const MINUTE_MS: u64 = 60_000;
 /// The code of an item whose version was rejected.
 pub(super) const QUARANTINED: &str = "quarantined";
-
-/// A content that hooks are to decide about.
-#[derive(Debug)]
-struct Candidate {
-    kind: HookKind,
-    sha256: Sha256,
-    version: Option<VersionId>,
-    size: u64,
-    file: PathBuf,
-    place: RelPath,
-}
+/// The code of an item that waits for a hook that does not work.
+pub(super) const SCANNER_DOWN: &str = "scanner_down";
+/// How long it waits if nothing tells that the hook works again.
+const SCANNER_AWAITED: Duration = Duration::from_mins(10);
+/// Files that a step has examined before their directories get other names.
+const DUE_PER_STEP: usize = 512;
+/// How long until a file is looked at again that something is being done with.
+const INSPECTED_AGAIN_MS: u64 = 200;
 
 /// What a content has passed so far.
 #[derive(Debug)]
@@ -66,25 +68,25 @@ struct Passed {
     hooks: BTreeSet<String>,
 }
 
+/// A walk through what is below a directory that gets another name: directories with their paths now and then.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    pub left: Vec<(NodeId, String, String)>,
+    pub found: bool,
+}
+
 /// What the engine remembers of hooks.
 #[derive(Debug, Default)]
 pub(super) struct Hooks {
-    selector: Selector,
-    /// Runs under way, by hook.
-    running: BTreeMap<String, u32>,
-    /// When the runs of the last minute began, for hooks with a limit.
-    begun: BTreeMap<String, VecDeque<u64>>,
-    /// Items that wait for room, by hook.
-    waiting: BTreeMap<String, VecDeque<NodeId>>,
+    pub selector: Selector,
+    pub lines: Lines,
+    pub rounds: Rounds,
     passed: BTreeMap<NodeId, Passed>,
-    /// Failures in a row, by hook.
-    failing: BTreeMap<String, u32>,
+    pub walks: BTreeMap<NodeId, Walk>,
     /// Deliveries under way.
     telling: BTreeMap<i64, outbox::Telling>,
     /// Deliveries that ended a short while ago, and when: they may be the cause of what is heard now.
     recent: VecDeque<(Wall, outbox::Telling)>,
-    /// When there is something to begin.
-    pub wake_at: Option<u64>,
     /// What happened where nothing could be written down.
     later: Vec<Story>,
     started: bool,
@@ -101,39 +103,67 @@ impl Hooks {
         self.passed.remove(&node);
     }
 
-    /// Nobody waits any more.
-    pub fn forget_waiting(&mut self) {
-        self.waiting.clear();
+    /// All work is given up, and begun anew from the database.
+    pub fn forget_work(&mut self) {
+        self.lines.forget_waiting();
+        self.rounds.begin();
+        self.walks.clear();
     }
 
-    /// A run ended, or was given up.
-    pub fn release(&mut self, hook: &str) {
-        if let Some(running) = self.running.get_mut(hook) {
-            *running = running.saturating_sub(1);
-        }
+    /// When there is something to begin.
+    pub fn wake_at(&self) -> Option<u64> {
+        let decides = self.selector.all().any(|hook| hook.when == When::Before);
+        self.lines.wake_at().into_iter().chain(decides.then(|| self.rounds.look_at())).min()
     }
 
-    /// Whether one more run of a hook may begin; if only its rate forbids it, when.
-    fn has_room(&mut self, hook: &HookSettings, now: u64) -> bool {
-        if self.running.get(&hook.name).is_some_and(|running| *running >= hook.concurrency) {
-            return false;
-        }
-        let Some(per_minute) = hook.per_minute else { return true };
-        let begun = self.begun.entry(hook.name.clone()).or_default();
-        while begun.front().is_some_and(|at| at + MINUTE_MS <= now) {
-            begun.pop_front();
-        }
-        let Some(first) = begun.front().filter(|_| begun.len() >= per_minute as usize) else { return true };
-        let at = first + MINUTE_MS;
-        self.wake_at = Some(self.wake_at.map_or(at, |known| known.min(at)));
-        false
+    /// How the scanners are that are asked in their own protocol.
+    pub fn scanners(&self) -> Vec<ScannerStatus> {
+        let scanners = self.selector.all().filter_map(|hook| match &hook.call {
+            Call::Scan(scanner) => Some((hook, scanner)),
+            _ => None,
+        });
+        let status = |(hook, scanner): (&HookSettings, &Scanner)| {
+            let version = self.lines.version(&hook.name).map(str::to_owned);
+            ScannerStatus {
+                hook: hook.name.clone(),
+                scanner: scanner.to_string(),
+                signatures_at: version.as_deref().and_then(scanner::signatures_at),
+                version,
+                down_since: self.lines.down(&hook.name).map(|down| down.since),
+            }
+        };
+        scanners.map(status).collect()
     }
 
-    fn begin(&mut self, hook: &HookSettings, now: u64) {
-        *self.running.entry(hook.name.clone()).or_default() += 1;
-        if hook.per_minute.is_some() {
-            self.begun.entry(hook.name.clone()).or_default().push_back(now);
-        }
+    /// What is wrong with a folder of an account whose files must pass a hook that does not work.
+    pub fn trouble(&self, folder: &str, account: &str) -> Option<Degraded> {
+        let concerns = |hook: &&HookSettings| {
+            hook.when == When::Before
+                && hook.folder.as_deref().is_none_or(|of| of == folder)
+                && hook.account.as_deref().is_none_or(|of| of == account)
+        };
+        let mut down =
+            self.selector.all().filter(concerns).filter_map(|hook| Some((hook, self.lines.down(&hook.name)?)));
+        let (hook, down) = down.next()?;
+        let next_step = if hook.can_be_probed() {
+            "see to the scanner; it is asked every few seconds, and what waits goes on by itself when it answers"
+        } else {
+            "see to the hook (`agent test-hook` runs it); one file is tried now and then, and what waits goes on by itself"
+        };
+        Some(Degraded {
+            name: SCANNER_DOWN.into(),
+            cause: format!("hook `{}` does not work: {}", hook.name, down.cause),
+            next_step: next_step.into(),
+        })
+    }
+}
+
+/// What verdicts of a hook depend on: its settings, and the scanner's signatures where they are known. Nothing where they are not known
+/// and matter.
+fn verdict_key(hook: &HookSettings, version: Option<&str>) -> Option<String> {
+    match version {
+        Some(version) => Some(format!("{} {version}", hook.verdict_basis())),
+        None => (!hook.can_be_probed()).then(|| hook.verdict_basis()),
     }
 }
 
@@ -142,10 +172,13 @@ impl Engine {
     pub(super) fn wish_hooks(&mut self, hooks: Vec<HookSettings>) -> Result<()> {
         let names: Vec<&str> = hooks.iter().map(|hook| hook.name.as_str()).collect();
         self.ctx.store.bury_orphans(&names)?;
-        self.hooks.selector = Selector::new(hooks);
+        self.ctx.store.forget_examiners(&names)?;
         // Another program may rule otherwise, and a hook that failed may have been mended.
+        self.hooks.lines.mended(&names);
+        self.hooks.selector = Selector::new(hooks);
         self.hooks.passed.clear();
-        self.hooks.failing.clear();
+        self.hooks.rounds.begin();
+        self.ctx.store.wake_code(SCANNER_DOWN)?;
         if !std::mem::replace(&mut self.hooks.started, true) {
             self.ctx.store.forget_half_quarantined()?;
             self.ctx.out.push(Effect::SweepQuarantine(self.ctx.store.quarantine_contents()?));
@@ -154,23 +187,23 @@ impl Engine {
     }
 
     /// The hooks that must allow a version of an item to come down, or the content of a file to go up from a place.
-    fn judges(&mut self, item: &ItemRow, up: Option<&RelPath>) -> Result<Vec<HookSettings>> {
+    pub(super) fn judges(&mut self, item: &ItemRow, up: Option<&RelPath>) -> Result<Vec<HookSettings>> {
         if self.hooks.selector.is_empty() {
             return Ok(Vec::new());
         }
-        let path = match up {
-            Some(place) => place.to_string(),
-            None => self.shown_path(item)?,
-        };
-        let Some(folder) = self.folders.get(&item.folder) else { return Ok(Vec::new()) };
-        let what = Happening {
-            kind: if up.is_some() { HookKind::FileUpload } else { HookKind::FileDownload },
-            account: &folder.settings.account,
-            folder: Some(&folder.settings.name),
-            path: Some(&path),
-            is_dir: false,
-        };
-        Ok(self.hooks.selector.choose(When::Before, what).cloned().collect())
+        if let Some(place) = up {
+            return Ok(self.judges_of(item.folder, HookKind::FileUpload, &place.to_string()));
+        }
+        let path = self.ctx.shown_path(item)?;
+        Ok(self.judges_of(item.folder, HookKind::FileDownload, &path))
+    }
+
+    /// The hooks that decide about a path of a folder.
+    pub(super) fn judges_of(&self, folder: FolderId, kind: HookKind, path: &str) -> Vec<HookSettings> {
+        let Some(folder) = self.folders.get(&folder) else { return Vec::new() };
+        let account = self.accounts.get(&folder.account).map_or("", |account| account.settings.name.as_str());
+        let what = Happening { kind, account, folder: Some(&folder.settings.name), path: Some(path), is_dir: false };
+        self.hooks.selector.choose(When::Before, what).cloned().collect()
     }
 
     /// Whether an item's version may be fetched at all. If not, the item was put off.
@@ -185,20 +218,6 @@ impl Engine {
             };
             self.put_off(work, QUARANTINE_RECONSIDERED_EVERY, QUARANTINED, &text)?;
             return Ok(false);
-        }
-        let is_staged = self.folders.get(&item.folder).is_some_and(|folder| folder.staged.contains_key(&item.node));
-        if is_staged {
-            return Ok(true);
-        }
-        for hook in self.judges(item, None)? {
-            let failures = self.hooks.failing.get(&hook.name).copied().unwrap_or(0);
-            // What is staged already, and every try of an item that waited its time, shows when it works again.
-            let mine = work.attempts > 0;
-            if failures >= FAILURES_MOST && !mine {
-                let text = format!("hook `{}` does not work: its answer is awaited before more is fetched", hook.name);
-                self.item_failed(item.node, "hook_error", &text, None)?;
-                return Ok(false);
-            }
         }
         Ok(true)
     }
@@ -217,7 +236,7 @@ impl Engine {
         name: Name,
     ) -> Result<()> {
         // Without a place for it there is no publication either: that is found out on the way.
-        let is_allowed = match self.place(parent)? {
+        let is_allowed = match self.ctx.place(parent)? {
             Some(above) => self.is_allowed(item, work, &above.path.join(&name))?,
             None => true,
         };
@@ -233,24 +252,54 @@ impl Engine {
         let Some(candidate) = self.folders.get(&item.folder).and_then(|folder| {
             let (staged, content) = folder.staged.get(&item.node)?;
             Some(Candidate {
-                kind: HookKind::FileDownload,
+                matter: Matter::Staged,
                 sha256: staged.sha256,
                 version: Some(content.version.clone()),
                 size: content.size,
                 file: staged_path(&folder.settings.local, &staged.name),
                 place: place.clone(),
+                stamp: None,
             })
         }) else {
             return Ok(false);
         };
-        if let Some(version) = &candidate.version
-            && let Some(row) = self.ctx.store.quarantined_version(item.folder, &item.id, version)?
-            && row.state == State::Released
-            && row.sha256 == Some(candidate.sha256)
-        {
+        let is_allowed = self.passes(item, work, judges, &candidate)?;
+        if is_allowed {
+            self.hooks.lines.unkeep(item.folder, item.node);
+        } else {
+            self.hooks.lines.keep(item.folder, item.node);
+        }
+        Ok(is_allowed)
+    }
+
+    /// Whether there is something that may be published in the place of a file that both sides changed: until then the disk's content
+    /// keeps its name. If not, everything is arranged.
+    pub(super) fn may_part(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+        let Some(content) = &item.remote.content else { return Ok(true) };
+        if self.judges(item, None)?.is_empty() {
             return Ok(true);
         }
-        self.passes(item, work, judges, &candidate)
+        if !self.may_fetch(item, work)? {
+            return Ok(false);
+        }
+        let staged = self.folders.get(&item.folder).and_then(|folder| folder.staged.get(&item.node));
+        match staged.map(|(_, staged)| staged.version == content.version) {
+            Some(true) => {
+                let Some(place) = self.ctx.place(item.node)? else { return Ok(true) };
+                self.is_allowed(item, work, &place.path)
+            }
+            Some(false) => {
+                self.drop_staged(item.folder, item.node);
+                self.make_ready_again(work);
+                Ok(false)
+            }
+            None => {
+                if !self.fail_without_room(item)? {
+                    self.await_call(work, item, CallKind::Fetch);
+                }
+                Ok(false)
+            }
+        }
     }
 
     /// Whether a local content may leave for the cloud. If not, a hook is being asked, or the item was put off. The upload
@@ -266,13 +315,13 @@ impl Engine {
         let judges = self.judges(item, Some(place))?;
         let Some(folder) = self.folders.get(&item.folder).filter(|_| !judges.is_empty()) else { return Ok(true) };
         let file = folder.settings.local.join(place.to_path());
-        let kind = HookKind::FileUpload;
-        let candidate = Candidate { kind, sha256, version: None, size, file, place: place.clone() };
+        let (matter, place) = (Matter::Leaving, place.clone());
+        let candidate = Candidate { matter, sha256, version: None, size, file, place, stamp: None };
         self.passes(item, work, judges, &candidate)
     }
 
     /// Whether every hook allows a content; if not, the first that has not is asked, or its answer acted upon.
-    fn passes(
+    pub(super) fn passes(
         &mut self,
         item: &ItemRow,
         work: &WorkRow,
@@ -280,6 +329,13 @@ impl Engine {
         candidate: &Candidate,
     ) -> Result<bool> {
         let sha256 = candidate.sha256;
+        if let Some(version) = &candidate.version
+            && let Some(row) = self.ctx.store.quarantined_version(item.folder, &item.id, version)?
+            && row.state == State::Released
+            && row.sha256 == Some(sha256)
+        {
+            return Ok(true);
+        }
         for hook in judges {
             let basis = hook.verdict_basis();
             let passed =
@@ -290,23 +346,15 @@ impl Engine {
             if passed.hooks.contains(&basis) {
                 continue;
             }
-            let remembered = match hook.remember {
-                Some(span) => self
-                    .ctx
-                    .store
-                    .verdict(sha256, &basis)?
-                    .filter(|(_, _, at)| self.ctx.now.wall.since(*at) < millis(span) as i64),
-                None => None,
-            };
-            match remembered {
-                Some((Verdict::Allow, ..)) => {
-                    self.pass(item.node, sha256, basis);
+            match self.remembered(&hook, sha256)? {
+                Some((Verdict::Allow, _)) => {
+                    self.pass(item, sha256, &hook)?;
                 }
-                Some((verdict, reason, _)) => {
+                Some((verdict, reason)) => {
                     let mut outcome = hook::Outcome::failed("remembered", Duration::ZERO);
                     outcome.verdict = verdict;
                     outcome.output = reason.unwrap_or_default();
-                    self.ruled(item, work, &hook, &outcome, candidate.kind, sha256)?;
+                    self.ruled(item, work, &hook, &outcome, candidate.matter, sha256)?;
                     return Ok(false);
                 }
                 None => {
@@ -318,181 +366,73 @@ impl Engine {
         Ok(true)
     }
 
-    fn pass(&mut self, node: NodeId, sha256: Sha256, basis: String) {
-        let passed = self.hooks.passed.entry(node).or_insert_with(|| Passed { sha256, hooks: BTreeSet::new() });
+    /// What a hook is remembered to have said of a content.
+    fn remembered(&self, hook: &HookSettings, sha256: Sha256) -> Result<Option<(Verdict, Option<String>)>> {
+        let Some(span) = hook.remember else { return Ok(None) };
+        let Some(key) = verdict_key(hook, self.hooks.lines.version(&hook.name)) else { return Ok(None) };
+        let known = self.ctx.store.verdict(sha256, &key)?;
+        Ok(known
+            .filter(|(_, _, at)| self.ctx.now.wall.since(*at) < millis(span) as i64)
+            .map(|(verdict, reason, _)| (verdict, reason)))
+    }
+
+    /// A hook allows a content of an item.
+    fn pass(&mut self, item: &ItemRow, sha256: Sha256, hook: &HookSettings) -> Result<()> {
+        let passed = self.hooks.passed.entry(item.node).or_insert_with(|| Passed { sha256, hooks: BTreeSet::new() });
         if passed.sha256 == sha256 {
-            passed.hooks.insert(basis);
+            passed.hooks.insert(hook.verdict_basis());
         }
+        self.note_allowed(item, sha256, hook)
+    }
+
+    /// Writes down that a hook allowed a content of an item.
+    fn note_allowed(&mut self, item: &ItemRow, sha256: Sha256, hook: &HookSettings) -> Result<()> {
+        let basis = basis_digest(hook);
+        let by = Examiner { hook: &hook.name, basis: &basis };
+        let signatures = self.hooks.lines.version(&hook.name).map(str::to_owned);
+        self.ctx.store.note_examined(item.node, item.folder, by, sha256, signatures.as_deref(), self.ctx.now.wall)
     }
 
     /// Asks a hook about a content, or waits until there is room to.
     fn ask(&mut self, item: &ItemRow, work: &WorkRow, hook: HookSettings, candidate: &Candidate) -> Result<()> {
-        if !self.hooks.has_room(&hook, self.ctx.now.mono) {
-            self.hooks.waiting.entry(hook.name).or_default().push_back(item.node);
+        if self.hooks.lines.is_closed(&hook.name) {
+            return self.await_scanner(work, &hook);
+        }
+        if !self.hooks.lines.has_room(&hook, self.ctx.now.mono) {
+            self.hooks.lines.wait(&hook.name, item.node);
             self.schedule.set_phase(item.node, Phase::AwaitHook);
             return Ok(());
         }
-        let Candidate { kind, sha256, .. } = *candidate;
-        let about = Job::Ask { folder: item.folder, node: item.node, hook: Box::new(hook.clone()), kind, sha256 };
-        let Some(job) = self.start(about)? else {
+        let Candidate { matter, sha256, .. } = *candidate;
+        let about = Job::Ask { folder: item.folder, node: item.node, hook: Box::new(hook.clone()), matter, sha256 };
+        let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else {
             return self.put_off(work, ROOM_AWAITED, "waits", "waits for room to ask a hook");
         };
-        let file = candidate.file.clone();
-        let part = ItemPart {
-            kind: item.id.kind().word().into(),
-            id: Some(item.id.raw().to_owned()),
-            version: candidate.version.as_ref().map(ToString::to_string),
-            path: candidate.place.to_string(),
-            path_before: None,
-            size: Some(candidate.size),
-            sha256: Some(sha256.to_string()),
-        };
         let actor = self.actor_of(work)?;
-        let document = Document {
-            schema: SCHEMA,
-            hook: hook.name.clone(),
-            when: When::Before,
-            event: kind,
-            delivery: format!("{}-{}-{}", item.folder, content_key(item), sha256),
-            attempt: work.attempts + 1,
-            at: self.ctx.now.wall,
-            account: self.account_part(item.folder),
-            folder: self.folder_part(item.folder),
-            item: Some(part),
-            file: Some(file.display().to_string()),
-            actor,
-            message: None,
-            depth: 0,
-            causes: Vec::new(),
-        };
-        self.hooks.begin(&hook, self.ctx.now.mono);
+        let order = candidate.order(&hook, self.about(item, work.attempts + 1, actor));
+        self.hooks.lines.begin(&hook, self.ctx.now.mono);
         self.schedule.set_phase(item.node, Phase::Busy);
-        let order = HookOrder {
-            settings: hook,
-            document,
-            path: Some(OsString::from(candidate.place.to_path())),
-            file: Some(file),
-        };
         self.ctx.out.push(Effect::Hook { job, order: Box::new(order) });
         Ok(())
     }
 
-    /// A `before` hook has answered.
-    pub(super) fn asked(
-        &mut self,
-        id: FolderId,
-        node: NodeId,
-        hook: &HookSettings,
-        kind: HookKind,
-        sha256: Sha256,
-        outcome: &hook::Outcome,
-    ) -> Result<()> {
-        self.hooks.release(&hook.name);
-        if matches!(outcome.verdict, Verdict::Error | Verdict::TimedOut) {
-            *self.hooks.failing.entry(hook.name.clone()).or_default() += 1;
-        } else if self.hooks.failing.remove(&hook.name).is_some_and(|failures| failures >= FAILURES_MOST) {
-            // It works again: nobody waits any longer for its sake.
-            self.ctx.store.wake_code("hook_error")?;
-        }
-        if hook.remember.is_some() && matches!(outcome.verdict, Verdict::Allow | Verdict::Reject) {
-            self.ctx.store.remember(sha256, &hook.verdict_basis(), outcome, self.ctx.now.wall)?;
-        }
-        let (Some(work), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else {
-            self.drop_staged(id, node);
-            self.leave(node);
-            return Ok(());
-        };
-        self.schedule.unqueue(node);
-        let current = if kind == HookKind::FileUpload {
-            let edit = item.local.as_ref().and_then(LocalRow::edit);
-            edit.and_then(|edit| edit.digests.as_ref()).map(|(sha256, _)| *sha256)
-        } else {
-            self.folders.get(&id).and_then(|folder| folder.staged.get(&node)).map(|(staged, _)| staged.sha256)
-        };
-        let is_current = current == Some(sha256);
-        if !is_current {
-            // Another version was staged meanwhile; it is asked about by itself.
-            self.record(&item, &work, hook, outcome, (kind, sha256), "overtaken")?;
-            self.schedule.make_ready(node, Lane::News);
-            return Ok(());
-        }
-        self.ruled(&item, &work, hook, outcome, kind, sha256)
-    }
-
-    /// Does what follows from a verdict.
-    fn ruled(
-        &mut self,
-        item: &ItemRow,
-        work: &WorkRow,
-        hook: &HookSettings,
-        outcome: &hook::Outcome,
-        kind: HookKind,
-        sha256: Sha256,
-    ) -> Result<()> {
-        let policy = match hook.policies.of(outcome.verdict) {
-            // What lies on this disk is the user's own: it stays where it is, and does not leave.
-            Some(Policy::Quarantine) if kind == HookKind::FileUpload => Some(Policy::Block),
-            policy => policy,
-        };
-        let effect = match policy {
-            None => "allowed",
-            Some(Policy::Allow) => "allowed by policy",
-            Some(Policy::Block) => "blocked",
-            Some(Policy::Quarantine) => "quarantined",
-        };
-        self.record(item, work, hook, outcome, (kind, sha256), effect)?;
-        let text = told(hook, outcome);
-        match policy {
-            None | Some(Policy::Allow) => {
-                self.pass(item.node, sha256, hook.verdict_basis());
-                self.schedule.make_ready(item.node, Lane::News);
-                Ok(())
-            }
-            Some(Policy::Block) => {
-                let kept = self.folders.get(&item.folder).map_or(0, |folder| folder.staged.len());
-                if kept > BLOCKED_KEPT {
-                    self.drop_staged(item.folder, item.node);
-                }
-                let code = match outcome.verdict {
-                    Verdict::Reject | Verdict::Allow => "hook_rejected",
-                    Verdict::Error => "hook_error",
-                    Verdict::TimedOut => "hook_timeout",
-                    Verdict::Unscannable => "hook_unscannable",
-                };
-                self.item_failed(item.node, code, &text, None)
-            }
-            Some(Policy::Quarantine) => self.quarantine(item, work, hook, outcome),
-        }
-    }
-
-    /// Writes a run down.
-    fn record(
-        &mut self,
-        item: &ItemRow,
-        work: &WorkRow,
-        hook: &HookSettings,
-        outcome: &hook::Outcome,
-        (kind, sha256): (HookKind, Sha256),
-        effect: &str,
-    ) -> Result<()> {
-        let path = self.shown_path(item)?;
-        let folder = self.folders.get(&item.folder).map(|folder| folder.settings.name.clone());
-        let id = item.id.to_string();
-        self.ctx.store.add_run(&NewRun {
-            delivery: None,
-            hook: &hook.name,
-            when: When::Before,
-            event: kind.word(),
-            folder: folder.as_deref(),
-            path: Some(&path),
-            item: Some(&id),
-            sha256: Some(sha256),
-            attempt: work.attempts + 1,
-            depth: 0,
+    fn about<'a>(&self, item: &'a ItemRow, attempt: u32, actor: Option<Actor>) -> About<'a> {
+        About {
+            folder: item.folder,
+            item: &item.id,
+            attempt,
+            actor,
             at: self.ctx.now.wall,
-            outcome,
-            effect,
-        })
+            account_part: self.account_part(item.folder),
+            folder_part: self.folder_part(item.folder),
+        }
+    }
+
+    /// An item waits until a hook works again: what is fetched stays, and nothing else waits with it.
+    fn await_scanner(&mut self, work: &WorkRow, hook: &HookSettings) -> Result<()> {
+        let cause = self.hooks.lines.down(&hook.name).map(|down| down.cause.clone()).unwrap_or_default();
+        let text = format!("waits until hook `{}` works again: {cause}", hook.name);
+        self.put_off(work, SCANNER_AWAITED, SCANNER_DOWN, &text)
     }
 
     pub(super) fn account_part(&self, id: FolderId) -> Option<AccountPart> {
@@ -509,24 +449,83 @@ impl Engine {
         })
     }
 
+    /// Has hooks examine what is in the folders already, as far as there is room beside what waits to be published.
+    fn examine(&mut self) -> Result<()> {
+        if !self.hooks.rounds.is_due(self.ctx.now.mono) {
+            return Ok(());
+        }
+        self.hooks.rounds.looked(self.ctx.now.mono);
+        if let Some(rested) = self.hooks.rounds.wake(self.ctx.now.mono) {
+            self.hooks.rounds.look_by(rested);
+        }
+        let hooks: Vec<HookSettings> =
+            self.hooks.selector.all().filter(|hook| hook.when == When::Before).cloned().collect();
+        for hook in hooks {
+            if self.hooks.lines.is_closed(&hook.name) {
+                continue;
+            }
+            for id in self.folders.keys().copied().collect::<Vec<_>>() {
+                if self.can_work(id) && self.policy(id).mode != Mode::Upload {
+                    self.go_round(id, &hook)?;
+                }
+            }
+            self.rescan(&hook)?;
+        }
+        Ok(())
+    }
+
+    /// What a hook is to examine in a folder: what gets a name that it covers, and what it never saw.
+    fn go_round(&mut self, id: FolderId, hook: &HookSettings) -> Result<()> {
+        for (node, name) in self.ctx.store.due_to_examine(id, DUE_PER_STEP)? {
+            let may_ask = self.hooks.rounds.has_room(&name) && !self.hooks.rounds.is_asked(&name, node);
+            if name == hook.name && may_ask && !self.inspect(id, node, hook, None)? {
+                self.ctx.store.not_to_examine(node, &name)?;
+            }
+        }
+        let basis = basis_digest(hook);
+        let by = Examiner { hook: &hook.name, basis: &basis };
+        let part = self.hooks.rounds.part(&hook.name, id);
+        let Some((after, since)) = self.ctx.store.round(id, by, hook.scan_existing)? else { return Ok(()) };
+        let files = if let Some(left) = part {
+            left
+        } else {
+            let (files, last) = self.ctx.store.files_after(id, after, LOOKED_THROUGH)?;
+            self.ctx.gone_through += LOOKED_THROUGH as usize;
+            if files.is_empty() {
+                self.ctx.store.round_reached(id, by, last)?;
+                self.hooks.rounds.look();
+                self.ctx.more |= last.is_some();
+                return Ok(());
+            }
+            self.hooks.rounds.begin_part(&hook.name, id, files.clone(), last);
+            files
+        };
+        for node in files {
+            if !self.hooks.rounds.is_asked(&hook.name, node) {
+                if !self.hooks.rounds.has_room(&hook.name) {
+                    break;
+                }
+                if !self.inspect(id, node, hook, Some(since))? {
+                    self.inspected(id, node, hook, false)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Items that waited for room look again.
     pub(super) fn release_waiting(&mut self) -> Result<()> {
-        let names: Vec<String> = self.hooks.waiting.keys().cloned().collect();
-        for name in names {
+        for (name, waiting) in self.hooks.lines.waited_for() {
             let hook = self.hooks.selector.get(&name).cloned();
-            let waiting = self.hooks.waiting.get(&name).map_or(0, VecDeque::len);
             for _ in 0..waiting {
-                let room = hook.as_ref().is_none_or(|hook| self.hooks.has_room(hook, self.ctx.now.mono));
+                let room = hook.as_ref().is_none_or(|hook| self.hooks.lines.has_room(hook, self.ctx.now.mono));
                 if !room {
                     break;
                 }
-                let Some(node) = self.hooks.waiting.get_mut(&name).and_then(VecDeque::pop_front) else { break };
+                let Some(node) = self.hooks.lines.next_waiting(&name) else { break };
                 if self.schedule.take_turn(node, Phase::AwaitHook) {
                     self.consider(node)?;
                 }
-            }
-            if self.hooks.waiting.get(&name).is_some_and(VecDeque::is_empty) {
-                self.hooks.waiting.remove(&name);
             }
         }
         Ok(())
@@ -552,17 +551,16 @@ fn staged_path(local: &std::path::Path, name: &Name) -> PathBuf {
     local.join(RESERVED_NAME).join(STAGING).join(name.as_os_str())
 }
 
-fn content_key(item: &ItemRow) -> String {
-    item.id.to_string()
+/// What identifies the content that an item has on disk: its digest, or what stands for it where the digest is not known.
+pub(super) fn content_id(item: &ItemRow) -> Sha256 {
+    let content = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
+    content.and_then(|content| content.sha256).unwrap_or_else(|| {
+        let version = content.map_or("", |content| content.version.as_str());
+        Sha256(Hasher::digest(format!("version {} {version}", item.id)).into())
+    })
 }
 
-/// A verdict in a sentence.
-fn told(hook: &HookSettings, outcome: &hook::Outcome) -> String {
-    let why = said(outcome).or_else(|| outcome.reason.clone()).unwrap_or_else(|| outcome.verdict.to_string());
-    match outcome.verdict {
-        Verdict::Reject | Verdict::Allow => format!("hook `{}` rejects it: {why}", hook.name),
-        Verdict::Unscannable => format!("hook `{}` cannot look into it: {why}", hook.name),
-        Verdict::TimedOut => format!("hook `{}` timed out: {why}", hook.name),
-        Verdict::Error => format!("hook `{}` failed: {}", hook.name, outcome.reason.as_deref().unwrap_or(&why)),
-    }
+/// A digest of all that a hook's verdicts depend on, its scanner's signatures excepted.
+pub(super) fn basis_digest(hook: &HookSettings) -> Vec<u8> {
+    Hasher::digest(hook.verdict_basis()).to_vec()
 }

@@ -1,20 +1,63 @@
-//! What each kind of job holds, and whom it concerns.
+//! What is under way: what each kind of job holds, whom it concerns, and the slot that it takes from its start to its end.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::hooks::Matter;
+use super::local::Scan;
 use super::remote::Listing;
-use super::slots::Slot;
-use super::{Engine, JOBS_MOST, Job};
-use crate::id::{AccountId, FolderId, JobId, NodeId};
-use crate::store::Result;
-use crate::store::intents::{IntentRow, NewSeat};
-use crate::store::items::ItemRow;
+use super::slots::{Slot, Slots};
+use crate::hook::{HookSettings, QuarantineRemote};
+use crate::id::{AccountId, FolderId, Generation, JobId, NodeId, Sha256};
+use crate::store::intents::IntentRow;
+use crate::store::{Result, Store};
+use crate::tree::SyncedContent;
 
-impl Engine {
+/// Jobs under way at once, over all accounts and folders. The world keeps a place in its input queue for each.
+pub const JOBS_MOST: usize = 512;
+
+/// What a job under way is about.
+#[derive(Debug)]
+pub(in crate::engine) enum Job {
+    Identify(AccountId),
+    TakeCursor(AccountId),
+    Poll(AccountId),
+    PollAgain(AccountId),
+    CheckCursor(AccountId),
+    Wait(AccountId),
+    Open(FolderId),
+    Resolve(AccountId, FolderId),
+    Size(AccountId, FolderId),
+    Root(AccountId, FolderId),
+    Stray { account: AccountId, asked: Generation },
+    List { account: AccountId, listing: Listing },
+    Look { account: AccountId, node: NodeId },
+    Fetch { account: AccountId, folder: FolderId, node: NodeId, content: SyncedContent },
+    Deeds { folder: FolderId, intents: Vec<IntentRow>, again: bool },
+    Ask { folder: FolderId, node: NodeId, hook: Box<HookSettings>, matter: Matter, sha256: Sha256 },
+    Inspect { folder: FolderId, node: NodeId, hook: Box<HookSettings>, sha256: Sha256 },
+    Probe { hook: Box<HookSettings> },
+    Quarantine { folder: FolderId, node: NodeId, number: i64, remote: QuarantineRemote, seized: bool },
+    Dispose { folder: FolderId, node: NodeId },
+    Tell { delivery: i64, hook: Box<HookSettings> },
+    Scan { folder: FolderId, scan: Scan },
+    Read { folder: FolderId, node: NodeId },
+    Write { account: AccountId, folder: FolderId, node: NodeId, is_upload: bool },
+}
+
+/// The jobs under way, and what they take up.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Jobs {
+    jobs: BTreeMap<JobId, Job>,
+    slots: Slots,
+}
+
+impl Jobs {
     /// Registers a job, with the slot that it takes; nothing if there is no room for one more.
-    pub(super) fn start(&mut self, about: Job) -> Result<Option<JobId>> {
+    pub fn start(&mut self, store: &mut Store, about: Job) -> Result<Option<JobId>> {
         if self.jobs.len() >= JOBS_MOST {
             return Ok(None);
         }
-        let job = self.ctx.store.next_job()?;
+        let job = store.next_job()?;
         if let Some(slot) = job_slot(&about) {
             self.slots.take(job, slot);
         }
@@ -22,35 +65,80 @@ impl Engine {
         Ok(Some(job))
     }
 
+    /// Registers what a folder has one of at a time: the limit on jobs leaves a place for it.
+    pub fn start_on_disk(&mut self, store: &mut Store, about: Job) -> Result<JobId> {
+        let job = store.next_job()?;
+        self.jobs.insert(job, about);
+        Ok(job)
+    }
+
+    /// What a job under way is about.
+    pub fn about(&self, job: JobId) -> Option<&Job> {
+        self.jobs.get(&job)
+    }
+
     /// A job ended, or is given up: what it was about, if it was under way.
-    pub(super) fn take_job(&mut self, job: JobId) -> Option<Job> {
+    pub fn take(&mut self, job: JobId) -> Option<Job> {
         self.slots.release(job);
         self.jobs.remove(&job)
     }
 
-    /// Whether one more question can be asked of an account now, its budget aside.
-    pub(super) fn can_ask(&self, id: AccountId) -> bool {
-        self.slots.may_ask(id)
-            && self
-                .accounts
-                .get(&id)
-                .is_some_and(|account| account.usable() && self.ctx.now.mono >= account.closed_until)
+    /// An account is no more.
+    pub fn forget_account(&mut self, account: AccountId) {
+        self.slots.forget(account);
     }
 
-    /// An item that a deed under way puts into a directory, if there is one.
-    pub(super) fn comes_into(&self, dir: &ItemRow) -> Option<NodeId> {
-        let folder = self.folders.get(&dir.folder)?;
-        let under_way = match folder.batch.and_then(|job| self.jobs.get(&job)) {
-            Some(Job::Deeds { intents, .. }) => intents.as_slice(),
+    /// What is free.
+    pub fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether nothing is under way but waiting for news.
+    pub fn only_wait(&self) -> bool {
+        self.jobs.values().all(|job| matches!(job, Job::Wait(_)))
+    }
+
+    /// The jobs of a folder.
+    pub fn of_folder(&self, id: FolderId) -> Vec<JobId> {
+        self.jobs.iter().filter(|(_, job)| job_folder(job) == Some(id)).map(|(job, _)| *job).collect()
+    }
+
+    /// Items that a job is under way for.
+    pub fn nodes(&self) -> BTreeSet<NodeId> {
+        self.jobs.values().flat_map(job_nodes).collect()
+    }
+
+    /// Whether an item is being looked at.
+    pub fn is_looked_at(&self, node: NodeId) -> bool {
+        self.jobs.values().any(|job| matches!(job, Job::Look { node: at, .. } if *at == node))
+    }
+
+    /// Whether a write of an item is under way.
+    pub fn is_being_sent(&self, node: NodeId) -> bool {
+        self.jobs.values().any(|job| matches!(job, Job::Write { node: at, .. } if *at == node))
+    }
+
+    /// Whether a directory of a folder is being scanned.
+    pub fn scans(&self, id: FolderId) -> bool {
+        self.jobs.values().any(|job| matches!(job, Job::Scan { folder, .. } if *folder == id))
+    }
+
+    /// Whether a job is the scan of a directory.
+    pub fn is_scan_of(&self, job: JobId, dir: NodeId) -> bool {
+        matches!(self.jobs.get(&job), Some(Job::Scan { scan, .. }) if scan.node() == dir)
+    }
+
+    /// The deeds of a batch under way.
+    pub fn deeds(&self, job: JobId) -> &[IntentRow] {
+        match self.jobs.get(&job) {
+            Some(Job::Deeds { intents, .. }) => intents,
             _ => &[],
-        };
-        let comes = |intent: &&IntentRow| match &intent.seat {
-            NewSeat::At { parent, .. } | NewSeat::Parted { parent, .. } | NewSeat::Aside { parent, .. } => {
-                *parent == dir.node
-            }
-            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged => false,
-        };
-        under_way.iter().chain(folder.building.intents()).find(comes).map(|intent| intent.node)
+        }
     }
 }
 
@@ -79,12 +167,14 @@ fn job_slot(job: &Job) -> Option<Slot> {
         | Job::Dispose { .. }
         | Job::Deeds { .. }
         | Job::Ask { .. }
+        | Job::Inspect { .. }
+        | Job::Probe { .. }
         | Job::Tell { .. } => None,
     }
 }
 
 /// The folder that a job is for.
-pub(super) fn job_folder(job: &Job) -> Option<FolderId> {
+fn job_folder(job: &Job) -> Option<FolderId> {
     match job {
         Job::Open(folder)
         | Job::Resolve(_, folder)
@@ -97,6 +187,7 @@ pub(super) fn job_folder(job: &Job) -> Option<FolderId> {
         | Job::Write { folder, .. }
         | Job::Deeds { folder, .. }
         | Job::Ask { folder, .. }
+        | Job::Inspect { folder, .. }
         | Job::Quarantine { folder, .. }
         | Job::Dispose { folder, .. } => Some(*folder),
         Job::Identify(_)
@@ -107,12 +198,13 @@ pub(super) fn job_folder(job: &Job) -> Option<FolderId> {
         | Job::CheckCursor(_)
         | Job::Wait(_)
         | Job::Look { .. }
+        | Job::Probe { .. }
         | Job::Tell { .. } => None,
     }
 }
 
 /// The items that a job is for.
-pub(super) fn job_nodes(job: &Job) -> Vec<NodeId> {
+fn job_nodes(job: &Job) -> Vec<NodeId> {
     match job {
         Job::List { listing: Listing { node, .. }, .. }
         | Job::Look { node, .. }
@@ -135,6 +227,9 @@ pub(super) fn job_nodes(job: &Job) -> Vec<NodeId> {
         | Job::Size(..)
         | Job::Root(..)
         | Job::Dispose { .. }
+        // What is examined in the background is not worked on for that.
+        | Job::Inspect { .. }
+        | Job::Probe { .. }
         | Job::Tell { .. } => Vec::new(),
     }
 }

@@ -1,20 +1,16 @@
 //! What the cloud says of an item becomes what we know of the cloud: newer facts win, and what they change is marked as work.
 
-use super::remote::{Expectation, Location};
-use super::{Engine, Job};
-use crate::events::Subject;
+use super::Engine;
+use super::paths::joined;
+use super::remote::Location;
+use super::undo;
 use crate::id::{FolderId, Generation, ItemId, JournalId, NodeId};
 use crate::store::Result;
+use crate::store::expected::Expectation;
 use crate::store::folders::FolderCounts;
 use crate::store::items::{ItemRow, Presence, RemoteRow};
 use crate::store::work::{Ask, Lane};
 use crate::tree::RemoteItem;
-
-/// Remote paths remembered, of folders.
-const REMOTE_PATHS_REMEMBERED: usize = 4_096;
-
-/// Folders above one another; what is deeper is taken for a circle.
-pub(super) const DEEPEST_PATH: usize = 2_048;
 
 /// Where a description of an item comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,7 +196,7 @@ impl Engine {
 
     /// Whether nothing but hearsay is known of an item, and nothing but a look is under way for it.
     pub(super) fn is_bare(&self, known: &ItemRow) -> Result<bool> {
-        let is_asked = || self.jobs.values().any(|job| matches!(job, Job::Look { node, .. } if *node == known.node));
+        let is_asked = || self.jobs.is_looked_at(known.node);
         Ok(known.synced.is_none()
             && known.local.is_none()
             && (!self.schedule.is_busy(known.node) || is_asked())
@@ -260,7 +256,7 @@ impl Engine {
         let placed = returned || row.parent != known.remote.parent || row.name != known.remote.name;
         let differs = placed || row.content != known.remote.content;
         if row.content != known.remote.content {
-            self.remember_version(known)?;
+            undo::remember_version(&mut self.ctx, known)?;
         }
         if differs || row.etag != known.remote.etag || row.sequence != known.remote.sequence {
             self.ctx.store.set_remote(known.node, &row)?;
@@ -269,7 +265,7 @@ impl Engine {
             self.met(known, row.seen)?;
         }
         if placed && is_folder {
-            self.remote_paths.clear();
+            self.ctx.paths.moved_in_cloud();
         }
         if returned {
             self.count_presence(known, Presence::Present);
@@ -348,7 +344,7 @@ impl Engine {
         match source {
             // An event may be old, and a removal is destructive: the item's own state decides.
             Source::Event { .. } => {
-                self.questions.expect(known.node, Expectation::of_gone());
+                self.expect(known.node, Expectation::of_gone())?;
                 self.mark_look(known.node, folder, source)?;
             }
             Source::Look { .. } | Source::Listing(..) | Source::Own => {
@@ -376,7 +372,7 @@ impl Engine {
             self.count_presence(known, presence);
         }
         if known.id.is_folder() {
-            self.remote_paths.clear();
+            self.ctx.paths.moved_in_cloud();
             self.ctx.store.want_sweep(known.node, known.folder, presence)?;
             self.sweep_at.take_if(|(at, _)| *at == known.node);
             self.ctx.store.unwant_listing(known.node)?;
@@ -431,7 +427,7 @@ impl Engine {
             match self.ctx.store.item_by_id(folder, &ancestor.id)? {
                 Some(known) if known.remote.presence == Presence::Present => {
                     nearest = known.node;
-                    path = self.remote_path(nearest)?;
+                    path = self.ctx.remote_path(nearest)?;
                 }
                 Some(known) if known.remote.presence == Presence::FilteredOut => return Ok(Above::FilteredOut),
                 Some(_) | None => {
@@ -502,75 +498,9 @@ impl Engine {
         if self.folders.get(&folder).is_none_or(|folder| folder.filter.is_empty()) {
             return Ok(true);
         }
-        let above = self.remote_path(parent)?;
-        let path = if above.is_empty() { item.name.clone() } else { format!("{above}/{}", item.name) };
+        let above = self.ctx.remote_path(parent)?;
+        let path = joined(&above, &item.name);
         Ok(self.folders.get(&folder).is_some_and(|folder| folder.filter.wants(&path, item.id.is_folder())))
-    }
-
-    /// An item's path in the cloud, from the watched folder on.
-    pub(super) fn remote_path(&mut self, node: NodeId) -> Result<String> {
-        let mut names: Vec<String> = Vec::new();
-        let mut above = String::new();
-        let mut is_folder = true;
-        let mut at = Some(node);
-        while let Some(step) = at {
-            if let Some(path) = self.remote_paths.get(&step) {
-                above.clone_from(path);
-                break;
-            }
-            let Some(row) = self.ctx.store.item(step)? else { break };
-            if step == node {
-                is_folder = row.id.is_folder();
-            }
-            at = row.remote.parent;
-            if at.is_some() {
-                names.push(row.remote.name);
-            }
-            // Until all news is read, two folders may seem to lie in one another.
-            if names.len() > DEEPEST_PATH {
-                return Ok(names.swap_remove(0));
-            }
-        }
-        names.reverse();
-        let mut path = above;
-        for name in names {
-            if !path.is_empty() {
-                path.push('/');
-            }
-            path.push_str(&name);
-        }
-        if is_folder {
-            if self.remote_paths.len() >= REMOTE_PATHS_REMEMBERED {
-                self.remote_paths.clear();
-            }
-            self.remote_paths.insert(node, path.clone());
-        }
-        Ok(path)
-    }
-
-    /// The path of an event's item as people know it.
-    pub(super) fn path_for_people(
-        &mut self,
-        folder: FolderId,
-        id: &ItemId,
-        subject: &Subject,
-    ) -> Result<Option<String>> {
-        if let Subject::Item(item) = subject
-            && let Some(parent) = &item.parent
-            && let Some(parent) = self.ctx.store.item_by_id(folder, parent)?
-        {
-            let above = self.remote_path(parent.node)?;
-            return Ok(Some(if above.is_empty() { item.name.clone() } else { format!("{above}/{}", item.name) }));
-        }
-        let Some(known) = self.ctx.store.item_by_id(folder, id)? else {
-            return Ok(match subject {
-                Subject::Item(item) => Some(item.name.clone()),
-                _ => None,
-            });
-        };
-        let Some(parent) = known.remote.parent else { return Ok(Some(String::new())) };
-        let above = self.remote_path(parent)?;
-        Ok(Some(if above.is_empty() { known.remote.name } else { format!("{above}/{}", known.remote.name) }))
     }
 }
 

@@ -1,42 +1,43 @@
-//! Accounts: who we are, where we are in the stream, when to ask again, and what a page obliges us to look at.
+//! One account: who we are, where we are in its stream, what is asked next and when, and what answers and failures change of that.
+//!
+//! It decides and remembers; the router asks.
 
 use std::time::Duration;
 
-use super::effect::{Effect, Notice, Task};
-use super::hooks::Story;
-use super::learn::{Learned, Source};
-use super::purse::CallQueues;
-use super::purse::Purse;
+use super::budget::CallBudget;
+use super::ctx::millis;
+use super::effect::Task;
+use super::health::AccountHealth;
+use super::input::Now;
+use super::jobs::Job;
+use super::queues::CallQueues;
 use super::remote::Strays;
-use super::{Engine, Job, millis};
-use crate::events::budget::Share;
+use crate::events::EventPage;
+use crate::events::budget::{Limits, Quota, Share, Spent};
 use crate::events::interval::{Bounds, Interval, backoff, jitter};
 use crate::events::long_poll::{LongPoll, NET_IN_QUIET};
-use crate::events::{EventKind, EventPage, RemoteEvent, Subject, taxonomy};
-use crate::hook::HookKind;
-use crate::id::{AccountId, Cursor, FolderId, JobId, NodeId};
-use crate::provider::{Capabilities, Identity, ProviderError, ProviderErrorKind, Wake};
+use crate::id::{AccountId, Cursor, JobId};
+use crate::provider::{Capabilities, Identity, ProviderError, ProviderErrorKind};
 use crate::report::{Degraded, EventCounts};
 use crate::settings::{AccountSettings, ProviderName};
-use crate::store::Result;
 use crate::store::accounts::AccountRow;
-use crate::store::journal::NewEvent;
+use crate::tree::Wall;
 
 mod again;
 mod cursor;
-mod stream;
 mod wake;
 
 #[cfg(test)]
 mod tests;
 
-pub(in crate::engine) use again::Again;
-use stream::Reading;
+use again::Again;
 
 /// A stream that was not read for this long may have lost events: 13 days, a day below the shortest retention that Box documents.
 const PLACE_KEPT_MS: i64 = 13 * 24 * 3_600 * 1_000;
+/// An hour, in milliseconds.
+const HOUR_MS: i64 = 3_600_000;
 /// The longest interval without a long poll.
-pub(super) const CEILING: Duration = Duration::from_mins(5);
+pub(in crate::engine) const CEILING: Duration = Duration::from_mins(5);
 /// The shortest interval of a provider that asks for long ones, for a while after activity.
 const ALERT_FLOOR: Duration = Duration::from_secs(30);
 /// The shortest pause between two wake-ups of a long poll that brought nothing new.
@@ -61,7 +62,7 @@ enum Stage {
 
 /// One account of the configuration.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(in crate::engine) struct Account {
     pub settings: AccountSettings,
     pub capabilities: Capabilities,
     pub row: AccountRow,
@@ -86,7 +87,7 @@ pub(super) struct Account {
     failures: u32,
     /// Since when the stream is known to be read to its end, counted in polls: see the settling of full comparisons.
     pub polls_begun: u64,
-    pub purse: Purse,
+    pub budget: CallBudget,
     /// The stream brought something for a folder since it was last read to its end.
     news_for_us: bool,
     /// When the stream last brought anything.
@@ -98,9 +99,10 @@ pub(super) struct Account {
 }
 
 impl Account {
-    fn new(settings: AccountSettings, capabilities: Capabilities, row: AccountRow) -> Self {
+    /// An account that nobody asked about yet.
+    pub fn new(settings: AccountSettings, capabilities: Capabilities, row: AccountRow) -> Self {
         let bounds = bounds(&settings, &capabilities);
-        let purse = Purse::new(row.spent);
+        let budget = CallBudget::new(row.spent);
         let cursor_check = cursor::Check::new(row.cursor.is_some());
         Self {
             settings,
@@ -122,7 +124,7 @@ impl Account {
             interval: Interval::new(bounds),
             failures: 0,
             polls_begun: 0,
-            purse,
+            budget,
             news_for_us: false,
             last_news: 0,
             again: Again::default(),
@@ -136,7 +138,7 @@ impl Account {
     }
 
     /// The stream that the cursor belongs to.
-    fn stream(&self) -> String {
+    pub fn stream(&self) -> String {
         match self.settings.provider {
             ProviderName::Box => self.settings.stream.word().to_owned(),
             ProviderName::Egnyte => "events".to_owned(),
@@ -150,7 +152,7 @@ impl Account {
         }
         let waits = (self.can_wait() && self.next_wait < u64::MAX).then(|| self.next_wait.max(self.closed_until));
         let opens = (self.closed_until > now).then_some(self.closed_until);
-        let refused = self.purse.refused_until(now);
+        let refused = self.budget.refused_until(now);
         let gives_up = self.waiting.and(self.long_poll.given_up_at());
         // A second reading waits like anything else while the budget refuses a call.
         let open = self.closed_until.max(refused.unwrap_or(0));
@@ -163,7 +165,7 @@ impl Account {
         let at_once = self.stage == Stage::New || self.row.cursor.is_none() || self.checks_cursor_at(now);
         let at = if at_once { self.closed_until } else { self.next_poll.max(self.closed_until) };
         // What is due and was refused for want of budget is asked for when that may have changed.
-        let at = match self.purse.refused_until(now) {
+        let at = match self.budget.refused_until(now) {
             Some(refused) if at <= now => refused,
             _ => at,
         };
@@ -187,191 +189,122 @@ impl Account {
         if self.capabilities.long_poll { self.settings.poll_max.unwrap_or(NET_IN_QUIET) } else { bounds.ceiling }
     }
 
-    /// Whether a question about the account or its stream is under way, but for a long poll.
-    pub fn is_asked_about(&self) -> bool {
-        self.job.is_some()
-    }
-
     /// Reads the stream as soon as possible.
     pub fn poll_now(&mut self) {
         self.next_poll = 0;
     }
-}
 
-fn bounds(settings: &AccountSettings, capabilities: &Capabilities) -> Bounds {
-    let shortest = match settings.provider {
-        ProviderName::Box => capabilities.poll_floor,
-        // What Egnyte asks for is the interval at rest; after activity it is shorter, as far as the budget goes.
-        ProviderName::Egnyte => capabilities.poll_floor.min(ALERT_FLOOR),
-    };
-    let floor = settings.poll_min.unwrap_or(shortest);
-    Bounds { floor, ceiling: settings.poll_max.unwrap_or(CEILING).max(floor) }
-}
+    /// How long what can wait waits, because the settings want quiet at this time of the day; nothing if it need not.
+    pub fn quiet_for(&self, now: Wall) -> Option<u64> {
+        let left = self.settings.quiet.as_ref()?.left_ms(now)?;
+        // A clock that is set, or another season, is noticed within the hour.
+        Some(u64::try_from(left.clamp(1_000, HOUR_MS)).unwrap_or(1_000))
+    }
 
-impl Engine {
-    /// Takes the accounts of a configuration.
-    pub(super) fn wish_accounts(&mut self, wanted: Vec<(AccountSettings, Capabilities)>) -> Result<()> {
-        let names: Vec<String> = wanted.iter().map(|(settings, _)| settings.name.clone()).collect();
-        let gone: Vec<AccountId> =
-            self.accounts.iter().filter(|(_, a)| !names.contains(&a.settings.name)).map(|(id, _)| *id).collect();
-        for id in gone {
-            self.accounts.remove(&id);
-            self.slots.forget(id);
-            self.ctx.out.push(Effect::DropAccount(id));
-        }
-        for (settings, capabilities) in wanted {
-            let row = self.ctx.store.account(&settings.name, settings.provider.word())?;
-            let id = row.account;
-            if self.accounts.get(&id).is_some_and(|known| known.settings == settings) {
-                continue;
-            }
-            self.ctx.out.push(Effect::UseAccount(id, Box::new(settings.clone())));
-            if let Some(known) =
-                self.accounts.get_mut(&id).filter(|known| known.settings.differs_in_limits_only(&settings))
-            {
-                known.settings = settings;
-                continue;
-            }
-            let fresh = Account::new(settings, capabilities, row);
-            match self.accounts.get_mut(&id) {
-                // What is under way was asked under the old settings.
-                Some(known) => {
-                    known.settings = fresh.settings;
-                    known.capabilities = fresh.capabilities;
-                    known.stage = Stage::New;
-                    self.take_back(id);
-                }
-                None => {
-                    self.accounts.insert(id, fresh);
-                }
-            }
-        }
-        Ok(())
+    /// The account works under other settings from now on; who we are is asked again.
+    pub fn wish(&mut self, settings: AccountSettings, capabilities: Capabilities) {
+        self.settings = settings;
+        self.capabilities = capabilities;
+        self.stage = Stage::New;
     }
 
     /// The credentials changed: whatever was wrong with them may be right now.
-    pub(super) fn refresh_account(&mut self, name: &str) -> bool {
-        let Some((id, account)) = self.accounts.iter_mut().find(|(_, account)| account.settings.name == name) else {
-            return false;
+    pub fn sign_in_changed(&mut self) {
+        self.stage = Stage::New;
+        self.degraded = None;
+        self.closed_until = 0;
+        self.failures = 0;
+    }
+
+    /// Forgets the questions about the account and its stream that are under way: they were asked with former credentials or settings.
+    pub fn take_back(&mut self) -> impl Iterator<Item = JobId> + use<> {
+        self.job.take().into_iter().chain(self.waiting.take())
+    }
+
+    /// When one more question can be asked; nothing if that depends on something else than time.
+    pub fn open_at(&self, now: u64) -> Option<u64> {
+        self.usable().then_some(self.closed_until.max(self.budget.refused_until(now).unwrap_or(0)))
+    }
+
+    /// Whether calls for its folders may begin now, its budget and slots aside.
+    pub fn is_open(&self, now: u64) -> bool {
+        self.usable() && now >= self.closed_until
+    }
+
+    /// The next question about the account or its stream, if one is due and none is under way.
+    pub fn next_question(&mut self, id: AccountId, now: Now) -> Option<(Job, Task)> {
+        if self.job.is_some() || now.mono < self.closed_until || self.stage == Stage::Stuck {
+            return None;
+        }
+        if self.stage == Stage::New {
+            return Some((Job::Identify(id), Task::Identify));
+        }
+        let stream = self.stream();
+        let lost = self.row.stream.as_ref().is_some_and(|known| *known != stream)
+            || self.row.polled_at.is_some_and(|at| now.wall.since(at) > PLACE_KEPT_MS);
+        let Some(cursor) = self.row.cursor.clone().filter(|_| !lost) else {
+            // Whoever had a place in this very stream has lost it.
+            let had_place = self.row.stream.as_ref() == Some(&stream);
+            return Some((Job::TakeCursor(id), if had_place { Task::RestartCursor } else { Task::TakeCursor }));
         };
-        account.stage = Stage::New;
-        account.degraded = None;
-        account.closed_until = 0;
-        account.failures = 0;
-        let (id, settings) = (*id, account.settings.clone());
-        self.take_back(id);
-        self.ctx.out.push(Effect::UseAccount(id, Box::new(settings)));
-        true
+        if self.checks_cursor_at(now.mono) {
+            return Some((Job::CheckCursor(id), Task::CheckCursor(cursor)));
+        }
+        if now.mono >= self.next_poll {
+            return Some((Job::Poll(id), Task::Poll(cursor)));
+        }
+        self.again.position(now.mono).map(|cursor| (Job::PollAgain(id), Task::Poll(cursor)))
     }
 
-    /// When one more question can be asked of an account; nothing if that depends on something else than time.
-    pub(super) fn ask_at(&self, id: AccountId) -> Option<u64> {
-        let account = self.accounts.get(&id)?;
-        let open_at = account.closed_until.max(account.purse.refused_until(self.ctx.now.mono).unwrap_or(0));
-        (account.usable() && self.slots.may_ask(id)).then_some(open_at)
-    }
-
-    /// Drops the questions about an account and its stream that are under way: they were asked with former credentials or settings.
-    fn take_back(&mut self, id: AccountId) {
-        let Some(account) = self.accounts.get_mut(&id) else { return };
-        for job in account.job.take().into_iter().chain(account.waiting.take()) {
-            self.take_job(job);
-            self.ctx.out.push(Effect::Cancel(job));
+    /// A question about the account or its stream is under way.
+    pub fn asks(&mut self, job: JobId, is_poll: bool, again: Option<Cursor>) {
+        self.job = Some(job);
+        self.polls_begun += u64::from(is_poll);
+        if let Some(from) = again {
+            self.again.begin(from);
         }
     }
 
-    pub(super) fn drive_accounts(&mut self) -> Result<()> {
-        let ids: Vec<AccountId> = self.accounts.keys().copied().collect();
-        for id in ids {
-            if let Some(account) = self.accounts.get_mut(&id) {
-                account.purse.ask_again();
-            }
-            self.drive_account(id)?;
-            self.drive_strays(id)?;
-        }
-        Ok(())
+    /// The question about the account or its stream was answered.
+    pub fn was_answered(&mut self) {
+        self.job = None;
     }
 
-    fn drive_account(&mut self, id: AccountId) -> Result<()> {
-        let now = self.ctx.now;
-        self.give_up_wait(id);
-        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        if account.job.is_none() && now.mono >= account.closed_until && account.stage != Stage::Stuck {
-            let stream = account.stream();
-            let lost = account.row.stream.as_ref().is_some_and(|known| *known != stream)
-                || account.row.polled_at.is_some_and(|at| now.wall.since(at) > PLACE_KEPT_MS);
-            let (about, task) = if account.stage == Stage::New {
-                (Job::Identify(id), Task::Identify)
-            } else if account.row.cursor.is_none() || lost {
-                // Whoever had a place in this very stream has lost it.
-                let had_place = account.row.stream.as_ref() == Some(&stream);
-                (Job::TakeCursor(id), if had_place { Task::RestartCursor } else { Task::TakeCursor })
-            } else {
-                let checks = account.checks_cursor_at(now.mono);
-                match &account.row.cursor {
-                    Some(cursor) if checks => (Job::CheckCursor(id), Task::CheckCursor(cursor.clone())),
-                    Some(cursor) if now.mono >= account.next_poll => (Job::Poll(id), Task::Poll(cursor.clone())),
-                    _ => match account.again.take_due(now.mono) {
-                        Some(cursor) => (Job::PollAgain(id), Task::Poll(cursor)),
-                        None => return self.drive_wait(id),
-                    },
-                }
-            };
-            let is_poll = matches!(about, Job::Poll(_));
-            if !self.may_call(id, Share::Listening) {
-                return self.drive_wait(id);
-            }
-            let Some(job) = self.start(about)? else { return Ok(()) };
-            self.spend_call(id, Share::Listening)?;
-            if let Some(account) = self.accounts.get_mut(&id) {
-                account.job = Some(job);
-                if is_poll {
-                    account.polls_begun += 1;
-                }
-            }
-            self.ctx.out.push(Effect::Cloud { job, account: id, task });
-        }
-        self.drive_wait(id)
-    }
-
-    /// What an error of an account's call means for the account; says whether calls may go on.
-    pub(super) fn account_failed(&mut self, id: AccountId, error: &ProviderError) {
-        let chance = self.ctx.chance.next();
-        let now = self.ctx.now.mono;
-        let Some(account) = self.accounts.get_mut(&id) else { return };
-        let name = account.settings.name.clone();
+    /// What an error of one of its calls means for it; what people are told, if it needs them now and did not before.
+    pub fn failed(&mut self, error: &ProviderError, now: u64, chance: u64) -> Option<String> {
+        let mut news = None;
+        let name = self.settings.name.clone();
         match error.kind {
             ProviderErrorKind::SignInNeeded => {
-                if account.stage != Stage::Stuck {
-                    let text = format!("account `{name}` needs a sign-in: {error}");
-                    self.hooks.happens_later(Story::at_large(HookKind::SignInNeeded, Some(id), None, text));
+                if self.stage != Stage::Stuck {
+                    news = Some(format!("account `{name}` needs a sign-in: {error}"));
                 }
-                account.stage = Stage::Stuck;
-                account.degraded = Some(Degraded {
+                self.stage = Stage::Stuck;
+                self.degraded = Some(Degraded {
                     name: "sign_in_needed".into(),
                     cause: error.to_string(),
-                    next_step: format!("run `agent login {} --account {name}`", account.settings.provider.word()),
+                    next_step: format!("run `agent login {} --account {name}`", self.settings.provider.word()),
                 });
             }
             ProviderErrorKind::QuotaExhausted => {
-                account.used_up();
+                self.budget.used_up(self.limits());
                 let wait = error.retry_after.unwrap_or(QUOTA_RETRIED_EVERY).min(QUOTA_WAIT_MOST);
-                account.closed_until = account.closed_until.max(now + millis(wait));
+                self.closed_until = self.closed_until.max(now + millis(wait));
             }
             ProviderErrorKind::RateLimited => {
-                account.failures += 1;
-                let wait = backoff(account.failures, error.retry_after, chance);
-                account.closed_until = account.closed_until.max(now + millis(wait));
+                self.failures += 1;
+                let wait = backoff(self.failures, error.retry_after, chance);
+                self.closed_until = self.closed_until.max(now + millis(wait));
             }
             ProviderErrorKind::Network
             | ProviderErrorKind::Unavailable
             | ProviderErrorKind::Malformed
             | ProviderErrorKind::OutcomeUnknown => {
-                account.failures += 1;
-                let wait = backoff(account.failures, error.retry_after, chance);
-                account.closed_until = account.closed_until.max(now + millis(wait));
-                if account.failures >= FAILURES_UNTIL_OFFLINE {
-                    account.degraded = Some(Degraded {
+                self.failures += 1;
+                let wait = backoff(self.failures, error.retry_after, chance);
+                self.closed_until = self.closed_until.max(now + millis(wait));
+                if self.failures >= FAILURES_UNTIL_OFFLINE {
+                    self.degraded = Some(Degraded {
                         name: "offline".into(),
                         cause: error.to_string(),
                         next_step: format!("the agent tries again by itself, next in {} s", wait.as_secs().max(1)),
@@ -379,16 +312,16 @@ impl Engine {
                 }
             }
             ProviderErrorKind::Local => {
-                account.closed_until = now + millis(Duration::from_mins(1));
-                account.degraded = Some(Degraded {
+                self.closed_until = now + millis(Duration::from_mins(1));
+                self.degraded = Some(Degraded {
                     name: "local".into(),
                     cause: error.to_string(),
                     next_step: "run `agent doctor`; the agent tries again every minute".into(),
                 });
             }
             ProviderErrorKind::Forbidden => {
-                account.closed_until = now + millis(Duration::from_mins(5));
-                account.degraded = Some(Degraded {
+                self.closed_until = now + millis(Duration::from_mins(5));
+                self.degraded = Some(Degraded {
                     name: "forbidden".into(),
                     cause: error.to_string(),
                     next_step: "give the account's app the right to read; the agent tries again every five minutes"
@@ -401,177 +334,195 @@ impl Engine {
             | ProviderErrorKind::NotReady
             | ProviderErrorKind::Corrupt
             | ProviderErrorKind::Refused => {
-                account.failures += 1;
-                account.closed_until = now + millis(backoff(account.failures, error.retry_after, chance));
+                self.failures += 1;
+                self.closed_until = now + millis(backoff(self.failures, error.retry_after, chance));
             }
+        }
+        news
+    }
+
+    /// A call went well.
+    pub fn worked(&mut self) {
+        self.failures = 0;
+        if self.stage == Stage::Known {
+            self.degraded = None;
         }
     }
 
-    /// An account's call went well.
-    pub(super) fn account_worked(&mut self, id: AccountId) {
-        if let Some(account) = self.accounts.get_mut(&id) {
-            account.failures = 0;
-            if account.stage == Stage::Known {
-                account.degraded = None;
-            }
-        }
-    }
-
-    pub(super) fn identified(
-        &mut self,
-        id: AccountId,
-        result: std::result::Result<Identity, ProviderError>,
-    ) -> Result<()> {
-        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        account.job = None;
-        let identity = match result {
-            Ok(identity) => identity,
-            Err(error) => {
-                self.account_failed(id, &error);
-                return Ok(());
-            }
-        };
-        if let Some(known) = account.row.user_id.clone().filter(|known| *known != identity.user_id) {
-            let login = account.row.login.clone().unwrap_or(known);
-            let text = format!(
-                "account `{}` was {login} and is now {}: its folders wait until you approve the change",
-                account.settings.name, identity.login
-            );
-            account.stage = Stage::Stuck;
-            account.degraded = Some(Degraded {
-                name: "account_changed".into(),
-                cause: text.clone(),
-                next_step: "see `agent held`, or sign in as the former user".into(),
-            });
-            self.hooks.happens_later(Story::at_large(HookKind::Hold, Some(id), None, text.clone()));
-            let detail = serde_json::to_string(&identity).unwrap_or_default();
-            self.ctx.store.hold(None, Some(id), "account_changed", &text, Some(&detail), self.ctx.now.wall)?;
-            return Ok(());
-        }
-        self.accept_identity(id, &identity)
+    /// Whether the token's owner is another one than before. If so, nothing more is asked until a person has decided, and this is the
+    /// text for them.
+    pub fn is_another(&mut self, identity: &Identity) -> Option<String> {
+        let known = self.row.user_id.clone().filter(|known| *known != identity.user_id)?;
+        let login = self.row.login.clone().unwrap_or(known);
+        let text = format!(
+            "account `{}` was {login} and is now {}: its folders wait until you approve the change",
+            self.settings.name, identity.login
+        );
+        self.stage = Stage::Stuck;
+        self.degraded = Some(Degraded {
+            name: "account_changed".into(),
+            cause: text.clone(),
+            next_step: "see `agent held`, or sign in as the former user".into(),
+        });
+        Some(text)
     }
 
     /// From now on the account is this user's.
-    pub(super) fn accept_identity(&mut self, id: AccountId, identity: &Identity) -> Result<()> {
-        self.ctx.store.set_identity(id, identity)?;
-        if let Some(account) = self.accounts.get_mut(&id) {
-            account.row.user_id = Some(identity.user_id.clone());
-            account.row.login = Some(identity.login.clone());
-            account.stage = Stage::Known;
-            account.next_poll = 0;
-        }
-        self.account_worked(id);
-        self.reload();
-        Ok(())
+    pub fn accept(&mut self, identity: &Identity) {
+        self.row.user_id = Some(identity.user_id.clone());
+        self.row.login = Some(identity.login.clone());
+        self.stage = Stage::Known;
+        self.next_poll = 0;
     }
 
-    pub(super) fn cursor_taken(
-        &mut self,
-        id: AccountId,
-        result: std::result::Result<Cursor, ProviderError>,
-    ) -> Result<()> {
-        let now = self.ctx.now;
-        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        account.job = None;
-        let cursor = match result {
-            Ok(cursor) => cursor,
-            Err(error) => {
-                self.account_failed(id, &error);
-                return Ok(());
-            }
-        };
-        let stream = account.stream();
-        account.cursor_check = cursor::Check::new(false);
-        account.row.cursor = Some(cursor.clone());
-        account.row.stream = Some(stream.clone());
-        account.row.polled_at = Some(now.wall);
-        account.row.newest_event = None;
-        account.next_poll = 0;
-        // The new place and the duty to compare everything are one transaction.
-        self.ctx.store.set_cursor(id, &stream, &cursor, now.wall, None)?;
-        self.account_worked(id);
-        self.lose_place(id, "the place in the event stream was lost")?;
-        self.reload();
-        Ok(())
+    /// A place in the stream was taken anew; the stream that it belongs to.
+    pub fn take_cursor(&mut self, cursor: Cursor, now: Now) -> String {
+        let stream = self.stream();
+        self.cursor_check = cursor::Check::new(false);
+        self.again = Again::default();
+        self.row.cursor = Some(cursor);
+        self.row.stream = Some(stream.clone());
+        self.row.polled_at = Some(now.wall);
+        self.row.newest_event = None;
+        self.row.taken_at = Some(now.wall);
+        self.next_poll = 0;
+        stream
     }
 
-    pub(super) fn polled(
-        &mut self,
-        id: AccountId,
-        result: std::result::Result<EventPage, ProviderError>,
-    ) -> Result<()> {
-        let now = self.ctx.now;
-        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        account.job = None;
-        let page = match result {
-            Ok(page) => page,
-            Err(error) if error.kind == ProviderErrorKind::CursorLost => {
-                return self.lose_cursor(id, "the provider no longer knows our place in the event stream");
-            }
-            Err(error) => {
-                self.account_failed(id, &error);
-                return Ok(());
-            }
-        };
-        let stream = account.stream();
-        let counts = self.take_events(id, &page.events, Reading::First)?;
-        // Events, the marks that they left and the cursor behind them commit together.
-        let newest = self.accounts.get(&id).and_then(|account| account.row.newest_event);
-        self.ctx.store.set_cursor(id, &stream, &page.next, now.wall, newest)?;
-        if counts != EventCounts::default() {
-            self.ctx.store.count_events(id, counts)?;
-        }
-        self.account_worked(id);
-        let chance = self.ctx.chance.next();
-        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        let before = account.row.cursor.replace(page.next.clone());
-        if let Some(before) = before {
-            if account.capabilities.disordered && before != page.next {
-                account.again.note(before.clone(), now.mono, counts.relevant + counts.own > 0);
+    /// A page of the stream was taken: when to read on, to wait, and to read a second time.
+    pub fn was_read(&mut self, next: Cursor, page: PageFacts, counts: EventCounts, now: Now, chance: u64) {
+        if let Some(before) = self.row.cursor.replace(next.clone()) {
+            if self.capabilities.disordered && before != next {
+                self.again.note(before.clone(), now.mono, counts.relevant + counts.own > 0);
             }
             if counts.relevant + counts.foreign + counts.own > 0 {
-                account.long_poll.stream_had_news(&before, account.waiting.is_some(), now.mono);
+                self.long_poll.stream_had_news(&before, self.waiting.is_some(), now.mono);
             }
         }
-        account.row.polled_at = Some(now.wall);
-        add_counts(&mut account.row.counts, counts);
-        account.news_since_wake |= counts.relevant + counts.foreign + counts.stale + counts.own > 0;
-        account.news_for_us |= counts.relevant + counts.own > 0;
+        self.row.polled_at = Some(now.wall);
+        self.add_counts(counts);
+        self.news_since_wake |= counts.relevant + counts.foreign + counts.stale + counts.own > 0;
+        self.news_for_us |= counts.relevant + counts.own > 0;
         if !page.drained {
-            account.next_poll = 0;
-            return Ok(());
+            self.next_poll = 0;
+            return;
         }
-        account.cursor_check.polled(page.events.is_empty());
-        account.drained = account.polls_begun;
-        let bounds = bounds(&account.settings, &account.capabilities);
-        let news = std::mem::take(&mut account.news_since_wake);
-        let for_us = std::mem::take(&mut account.news_for_us);
-        let pause = account.interval.next(bounds, for_us, chance);
-        if !account.capabilities.long_poll {
-            account.next_poll = now.mono + millis(account.affordable(pause, now));
-            return Ok(());
+        self.cursor_check.polled(page.is_empty);
+        self.drained = self.polls_begun;
+        let bounds = bounds(&self.settings, &self.capabilities);
+        let news = std::mem::take(&mut self.news_since_wake);
+        let for_us = std::mem::take(&mut self.news_for_us);
+        let pause = self.interval.next(bounds, for_us, chance);
+        if !self.capabilities.long_poll {
+            self.next_poll = now.mono + millis(self.affordable(pause, now));
+            return;
         }
         if news {
-            account.last_news = now.mono;
+            self.last_news = now.mono;
         }
-        let pause = if account.long_poll.works() {
-            jitter(account.net_under_long_poll(now.mono), chance)
+        let pause = if self.long_poll.works() {
+            jitter(self.net_under_long_poll(now.mono), chance)
         } else {
-            pause.min(jitter(account.net(), chance))
+            pause.min(jitter(self.net(), chance))
         };
-        account.next_poll = now.mono + millis(account.affordable(pause, now));
-        let spurious = std::mem::take(&mut account.woken) && !news;
-        if account.long_poll.works() || account.next_wait == u64::MAX {
-            account.next_wait = now.mono + if spurious { millis(SPURIOUS_WAKE_PAUSE) } else { 0 };
+        self.next_poll = now.mono + millis(self.affordable(pause, now));
+        let spurious = std::mem::take(&mut self.woken) && !news;
+        if self.long_poll.works() || self.next_wait == u64::MAX {
+            self.next_wait = now.mono + if spurious { millis(SPURIOUS_WAKE_PAUSE) } else { 0 };
         }
-        Ok(())
+    }
+
+    /// A page of the second reading was taken.
+    pub fn was_read_again(&mut self, page: EventPage, counts: EventCounts) {
+        self.add_counts(counts);
+        let is_end = page.drained || self.row.cursor.as_ref() == Some(&page.next);
+        self.again.answered(Some(page.next).filter(|_| !is_end));
+    }
+
+    /// A page of the second reading was not answered.
+    pub fn failed_again(&mut self, kind: ProviderErrorKind) {
+        self.again.failed(kind);
+    }
+
+    /// The place in the stream is lost. Positions of before are none of the stream that is read from now on.
+    pub fn lose_cursor(&mut self) {
+        self.row.cursor = None;
+        self.again = Again::default();
+    }
+
+    /// Adds to what is counted of its events.
+    fn add_counts(&mut self, more: EventCounts) {
+        let counts = &mut self.row.counts;
+        counts.relevant += more.relevant;
+        counts.foreign += more.foreign;
+        counts.repeated += more.repeated;
+        counts.stale += more.stale;
+        counts.own += more.own;
+    }
+
+    /// How it is, for people.
+    pub fn health(&self, now: Now) -> AccountHealth {
+        let wall = |mono: u64| now.wall.plus_ms(mono.saturating_sub(now.mono) as i64);
+        AccountHealth {
+            degraded: self.degraded.clone().or_else(|| self.without_long_poll()),
+            caught_up: self.drained > 0 && self.strays.is_empty(),
+            long_poll: self.is_waiting() && self.long_poll.works(),
+            next_poll: self.asks_at(now.mono).filter(|_| self.usable()).map(wall),
+            closed_until: (self.closed_until > now.mono).then(|| wall(self.closed_until)),
+            budget: self.budget.report(self.limits(), self.rest(), now.wall),
+        }
     }
 }
 
-fn add_counts(counts: &mut EventCounts, more: EventCounts) {
-    counts.relevant += more.relevant;
-    counts.foreign += more.foreign;
-    counts.repeated += more.repeated;
-    counts.stale += more.stale;
-    counts.own += more.own;
+/// What an account may spend.
+impl Account {
+    /// The limits.
+    pub fn limits(&self) -> Limits {
+        self.budget.limits(&self.settings)
+    }
+
+    fn affordable(&self, pause: Duration, now: Now) -> Duration {
+        self.budget.affordable(self.limits(), pause, self.rest(), now.wall)
+    }
+
+    /// Whether a call may begin now. If not, its deadline tells when it may.
+    pub fn try_call(&mut self, share: Share, now: Now) -> bool {
+        let (limits, rest) = (self.limits(), self.rest());
+        self.budget.try_call(limits, rest, share, now)
+    }
+
+    /// A call begins; what must be durable before it does.
+    pub fn begin_call(&mut self, share: Share, now: u64) -> Option<Spent> {
+        let spent = self.budget.begin_call(self.limits(), share, now);
+        self.row.spent = spent.unwrap_or(self.row.spent);
+        spent
+    }
+
+    /// What the world counted of its calls, of which so many are under way; what must be durable.
+    pub fn take_usage(&mut self, calls: u64, quota: Option<Quota>, under_way: usize, now: Now) -> Option<Spent> {
+        let under_way = (under_way + usize::from(self.job.is_some())) as u64;
+        let spent = self.budget.take_usage(&self.settings, calls, quota, now);
+        self.budget.provider_counts(quota, under_way);
+        self.row.spent = spent.unwrap_or(self.row.spent);
+        spent
+    }
+}
+
+/// What a page of the stream was, beside its events.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct PageFacts {
+    /// It held no event.
+    pub is_empty: bool,
+    /// It was the last one.
+    pub drained: bool,
+}
+
+fn bounds(settings: &AccountSettings, capabilities: &Capabilities) -> Bounds {
+    let shortest = match settings.provider {
+        ProviderName::Box => capabilities.poll_floor,
+        // What Egnyte asks for is the interval at rest; after activity it is shorter, as far as the budget goes.
+        ProviderName::Egnyte => capabilities.poll_floor.min(ALERT_FLOOR),
+    };
+    let floor = settings.poll_min.unwrap_or(shortest);
+    Bounds { floor, ceiling: settings.poll_max.unwrap_or(CEILING).max(floor) }
 }

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::effect::{Effect, LocalTask};
-use super::{Engine, Job, ROWS_PER_STEP, millis};
+use super::sides::seat_of;
+use super::{Engine, Job, millis};
 use crate::deed::{Base, DiskErrorKind, Place};
 use crate::events::interval::backoff;
 use crate::id::{FolderId, ItemKind, NodeId};
@@ -17,7 +18,6 @@ use crate::plan::Policy;
 use crate::report::{Degraded, UNWATCHED};
 use crate::store::Result;
 use crate::store::items::{ItemRow, LocalEdit, LocalRow, SeatRow, local_id};
-use crate::store::scans::ScanRow;
 use crate::store::work::{Ask, Lane};
 use crate::tree::Stamp;
 
@@ -25,6 +25,9 @@ mod covered;
 mod gone;
 mod hollow;
 mod moved;
+mod scan;
+
+pub(in crate::engine) use scan::Scan;
 
 /// How long a hint waits for others of the same directory.
 const HINTS_GATHERED: Duration = Duration::from_millis(300);
@@ -34,24 +37,6 @@ const UNSTEADY_AGAIN: Duration = Duration::from_secs(1);
 const UNWATCHED_EVERY: Duration = Duration::from_mins(10);
 /// Rows of a directory that are compared with one page of its scan; what is beyond is found by another scan.
 const ROWS_PER_PAGE: u32 = 4 * SCAN_PAGE_ENTRIES as u32;
-
-/// One scan under way.
-#[derive(Debug, Clone)]
-pub(super) struct Scan {
-    row: ScanRow,
-    after: Option<Name>,
-    attempts: u32,
-    /// The directory changed while one of its pages was read.
-    unsteady: bool,
-    /// It holds something, whether we know that or not.
-    holds: bool,
-}
-
-impl Scan {
-    pub fn node(&self) -> NodeId {
-        self.row.node
-    }
-}
 
 impl Engine {
     /// What a folder's settings say of who decides.
@@ -193,7 +178,7 @@ impl Engine {
         while let Some(row) = self.ctx.store.next_scan(id, self.ctx.now.wall)? {
             let attempts = self.ctx.store.scan_attempts(row.node)?;
             self.ctx.store.scan_begun(row.node)?;
-            if let Some(Place { base: Base::Tree, path }) = self.place(row.node)? {
+            if let Some(Place { base: Base::Tree, path }) = self.ctx.place(row.node)? {
                 let scan = Scan { row, after: None, attempts, unsteady: false, holds: false };
                 return self.order_scan(id, path, scan);
             }
@@ -204,9 +189,8 @@ impl Engine {
 
     fn order_scan(&mut self, id: FolderId, dir: RelPath, scan: Scan) -> Result<()> {
         // Like a folder's one batch of deeds it always has room.
-        let job = self.ctx.store.next_job()?;
         let order = ScanOrder { dir, after: scan.after.clone() };
-        self.jobs.insert(job, Job::Scan { folder: id, scan });
+        let job = self.jobs.start_on_disk(&mut self.ctx.store, Job::Scan { folder: id, scan })?;
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.batch = Some(job);
         }
@@ -256,7 +240,7 @@ impl Engine {
         self.take_page(&item, &scan, &page)?;
         if let Some(next) = page.next {
             scan.after = Some(next);
-            if let Some(Place { base: Base::Tree, path }) = self.place(item.node)? {
+            if let Some(Place { base: Base::Tree, path }) = self.ctx.place(item.node)? {
                 return self.order_scan(id, path, scan);
             }
             self.ctx.store.scan_ended(item.node)?;
@@ -443,7 +427,7 @@ impl Engine {
         if self.folders.get(&id).is_none_or(|folder| folder.filter.is_empty()) {
             return Ok(true);
         }
-        let Some(place) = self.place(parent)? else { return Ok(false) };
+        let Some(place) = self.ctx.place(parent)? else { return Ok(false) };
         let path = place.path.join(name).to_string();
         Ok(self.folders.get(&id).is_some_and(|folder| folder.filter.wants(&path, is_folder)))
     }
@@ -484,7 +468,7 @@ impl Engine {
             return Ok(());
         }
         self.ctx.store.set_local(item.node, local.as_ref())?;
-        self.missing_files.remove(&item.folder);
+        self.holds.more_missing(item.folder);
         self.places_changed(item);
         if local.is_none() && item.is_local_only() {
             return Ok(());
@@ -493,11 +477,7 @@ impl Engine {
     }
 
     fn places_changed(&mut self, item: &ItemRow) {
-        if item.id.is_folder() {
-            self.places.clear();
-        } else {
-            self.places.remove(&item.node);
-        }
+        self.ctx.paths.moved_on_disk(item);
     }
 
     /// The synced side of an item changed: what the disk has of it is compared with that again.
@@ -512,14 +492,6 @@ impl Engine {
         self.ctx.store.set_local(node, local.as_ref())?;
         self.places_changed(&item);
         Ok(())
-    }
-}
-
-/// The seat of what the disk has, where the row of an item can say it.
-pub(super) fn seat_of(item: &ItemRow) -> Option<(NodeId, Name)> {
-    match item.disk_seat() {
-        Some(SeatRow::At { parent, name }) => Some((parent, name)),
-        Some(SeatRow::Root | SeatRow::Parked(_)) | None => None,
     }
 }
 

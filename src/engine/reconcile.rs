@@ -4,23 +4,21 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::disk::Want;
-use super::effect::{Effect, Notice, Task};
-use super::input::{FetchFailure, FetchOrder};
-use super::learn::{DEEPEST_PATH, Learned, Source};
-use super::purse::{CallKind, Waiting};
-use super::{Engine, ITEMS_PER_STEP, Job, Note, Phase, ROWS_PER_STEP, millis};
-use crate::deed::{DiskErrorKind, Staged};
-use crate::events::budget::Share;
+use super::effect::Notice;
+use super::learn::Source;
+use super::paths::DEEPEST_PATH;
+use super::queues::CallKind;
+use super::undo;
+use super::{Engine, ITEMS_PER_STEP, Note, Phase, ROWS_PER_STEP, millis};
 use crate::events::interval::backoff;
-use crate::id::{AccountId, FolderId, Generation, ItemKind, NodeId};
+use crate::id::{FolderId, ItemKind, NodeId};
 use crate::path::Name;
+use crate::plan::order::Way;
 use crate::plan::{Action, Policy};
-use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
 use crate::store::folders::ScanStage;
 use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::{Ask, Lane, WorkRow, WorkState};
-use crate::tree::{ItemState, RemoteItem, SyncedContent};
 
 pub(crate) use super::sides::{name_on_disk, plan_under};
 
@@ -115,13 +113,16 @@ impl Engine {
             self.rest(node);
             return Ok(());
         }
+        if self.leaves_for_quarantine(&item, &work)? {
+            return Ok(());
+        }
         if let Some(mark) = work.mark {
             if self.goes_with_gone_folder(&item)? {
-                self.questions.forget_expected(node);
+                self.forget_expected(node)?;
                 self.ctx.store.looked(node, mark)?;
-            } else if self.waits_for_gone_folder(&work, &item)? {
+            } else if self.await_gone_folder(&work, &item)? {
                 return Ok(());
-            } else if self.waits_for_listing(&item)? {
+            } else if self.await_listing(&item)? {
                 self.schedule.set_phase(node, Phase::AwaitListing);
                 return Ok(());
             } else {
@@ -130,19 +131,19 @@ impl Engine {
             }
         }
         let action = self.plan_of(&item);
-        if self.policy(item.folder).sends() && !self.is_sure(&item, &work)? {
+        if self.policy(item.folder).sends() && !self.make_sure_of_write(&item, &work)? {
             return Ok(());
         }
-        if item.local.is_some() && !self.local_settled(&item, &work)? {
+        if item.local.is_some() && !self.await_quiet(&item, &work)? {
             return Ok(());
         }
-        if !self.knows_bytes(&item, &work, &action)? {
+        if !self.make_sure_of_bytes(&item, &work, &action)? {
             return Ok(());
         }
         if self.only_previews(item.folder, &action) {
             return self.wait_quietly(&work, PREVIEWED_AGAIN);
         }
-        if self.stays_away(&item, &work, &action)? {
+        if self.keep_away(&item, &work, &action)? {
             return Ok(());
         }
         match action {
@@ -154,22 +155,25 @@ impl Engine {
                 self.settle(&item, &work)
             }
             Action::MakeFolder { parent, name } => {
-                if self.unseat_children(&item)? && self.way_is_free(&item, &work, parent, &name)? {
+                if self.unseat_children(&item)? && self.make_way(&item, &work, parent, &name)? {
                     self.want(&item, &work, Want::MakeFolder { parent, name })?;
                 }
                 Ok(())
             }
             Action::Fetch { parent, name } => {
-                if item.synced.is_some() && !work.approved && self.versions_full(&item)? {
+                if item.synced.is_some() && !work.approved && self.hold_if_full(&item)? {
                     return Ok(());
                 }
-                if self.way_is_free(&item, &work, parent, &name)? {
+                if self.make_way(&item, &work, parent, &name)? {
                     self.fetch_or_publish(&item, &work, parent, name)?;
                 }
                 Ok(())
             }
             Action::Move { parent, name } => {
-                if self.way_is_free(&item, &work, parent, &name)? && self.not_into_itself(&item, &work, parent)? {
+                if self.make_way(&item, &work, parent, &name)?
+                    && self.untangle(&item, &work, parent)?
+                    && self.may_move(&item, &work, parent, &name)?
+                {
                     self.want(&item, &work, Want::Move { parent, name })?;
                 }
                 Ok(())
@@ -209,7 +213,7 @@ impl Engine {
             self.ctx.store.drop_sent(item.node)?;
         }
         self.conclude(item, work, what)?;
-        self.remember_version(item)?;
+        undo::remember_version(&mut self.ctx, item)?;
         self.ctx.store.drop_item(item.node)?;
         self.leave(item.node);
         Ok(())
@@ -230,7 +234,7 @@ impl Engine {
             self.await_sweep(item);
             return Ok(());
         }
-        if !self.is_vacated(item, work)? {
+        if !self.vacate(item, work)? {
             return Ok(());
         }
         if self.hides_an_edit(item) {
@@ -268,7 +272,7 @@ impl Engine {
         if let Some(journal) = work.journal {
             self.ctx.store.set_outcome(journal, what, self.ctx.now.wall)?;
             if what == "no change" {
-                let path = self.shown_path(item)?;
+                let path = self.ctx.shown_path(item)?;
                 let took_ms = self.ctx.now.wall.since(work.since).max(0);
                 let (folder, what) = (item.folder, what.to_owned());
                 self.ctx.notice(Notice::Outcome { folder, journal: Some(journal), what, path, from: None, took_ms });
@@ -277,14 +281,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether an item can go to a place: its directory is on disk, and nobody else sits there. If not, arranges for it.
-    pub(super) fn way_is_free(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId, name: &Name) -> Result<bool> {
+    /// Makes way for an item to a place: its directory is to be on disk, and nothing else there. True if it can go now; else it waits, and
+    /// what is in its way was asked to go.
+    pub(super) fn make_way(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId, name: &Name) -> Result<bool> {
         let Some(above) = self.ctx.store.item(parent)? else {
             self.put_off(work, WAIT_AGAIN, WAITS, "waits for its folder")?;
             return Ok(false);
         };
         if above.disk_seat().is_none() {
-            if above.synced.is_some() {
+            // What a job is under way for is not to be decided about anew before its outcome is there.
+            if above.synced.is_some() && !self.schedule.is_busy(above.node) {
                 // It went missing on disk, and something is to be in it: it comes back.
                 if let Some(theirs) = self.ctx.store.work(above.node)? {
                     self.restore(&above, &theirs)?;
@@ -298,70 +304,42 @@ impl Engine {
             self.await_node(work, &above)?;
             return Ok(false);
         }
-        if self.waits_for_covered(item, work, &above)? {
+        if self.await_covered(item, work, &above)? {
             return Ok(false);
         }
-        let Some(occupant) = self.ctx.store.seated_at(parent, name)?.filter(|occupant| *occupant != item.node) else {
-            return Ok(true);
-        };
-        let Some(occupant) = self.ctx.store.item(occupant)? else { return Ok(true) };
+        let (way, first) = self.way(item, parent, name)?;
+        let Some(occupant) = first else { return Ok(true) };
         if self.meet(&occupant, item)? {
             self.make_ready_again(work);
             return Ok(false);
         }
-        let busy = self.schedule.is_busy(occupant.node);
-        match self.plan_of(&occupant) {
-            // It may be on its way out of this place, and is not replaced then.
-            Action::Remove(ItemKind::File) if busy => self.await_node(work, &occupant)?,
-            // The cloud has another item in its place: what stood there was replaced, not deleted.
-            Action::Remove(ItemKind::File) => {
+        match way {
+            Way::Free => return Ok(true),
+            Way::After => self.await_node(work, &occupant)?,
+            Way::Park => {
+                self.await_node(work, &occupant)?;
+                if let Some(theirs) = self.ctx.store.work(occupant.node)? {
+                    self.want(&occupant, &theirs, Want::Park)?;
+                }
+            }
+            Way::Replace => {
                 self.ctx.store.leave_holds(occupant.node)?;
                 // One that failed keeps its waiting time: marking it anew would try it again at once, for ever.
                 if self.ctx.store.work(occupant.node)?.is_none_or(|theirs| theirs.state == WorkState::Held) {
-                    self.ctx.store.mark(
-                        occupant.node,
-                        occupant.folder,
-                        Lane::News,
-                        Ask::Nothing,
-                        None,
-                        self.ctx.now.wall,
-                    )?;
+                    let now = self.ctx.now.wall;
+                    self.ctx.store.mark(occupant.node, occupant.folder, Lane::News, Ask::Nothing, None, now)?;
                 }
                 self.ctx.store.approve(occupant.node)?;
                 self.await_node(work, &occupant)?;
             }
-            Action::Move { .. } => {
-                // Both places may want each other: the one in the way steps aside, so that no order of moves can lock up.
-                let ready = self.ctx.store.work(occupant.node)?;
-                match ready {
-                    Some(theirs) if !busy && theirs.mark.is_none() => {
-                        self.await_node(work, &occupant)?;
-                        self.want(&occupant, &theirs, Want::Park)?;
-                    }
-                    _ => self.await_node(work, &occupant)?,
-                }
-            }
-            // What only the disk has, or has there, gives way: the cloud's place wins.
-            Action::Upload { .. } | Action::MakeRemote { .. } | Action::MoveRemote { .. } => {
-                self.clear_for(work, &occupant)?;
-            }
-            Action::Read | Action::Revive
-                if occupant.is_local_only() || occupant.remote.presence == Presence::Absent =>
-            {
-                self.clear_for(work, &occupant)?;
-            }
-            // What patterns keep out stays on disk, and a folder only when nothing of ours is in it any more: which may be the item.
-            Action::Release if occupant.id.is_folder() && self.policy(item.folder).sends() => {
-                self.clear_for(work, &occupant)?;
-            }
-            Action::Release | Action::Remove(ItemKind::Folder) => self.await_node(work, &occupant)?,
-            Action::Leave => {
+            Way::StepAside => self.clear_for(work, &occupant)?,
+            Way::Blocked => {
                 let text = "a local file that is to stay has the name of an item";
                 // What was fetched would lie there for as long as that file does.
                 self.drop_staged(item.folder, item.node);
                 self.item_failed(item.node, LOCAL_IN_THE_WAY, text, None)?;
             }
-            _ => self.same_place(item, work, &occupant)?,
+            Way::Unclear => self.same_place(item, work, &occupant)?,
         }
         Ok(false)
     }
@@ -375,7 +353,7 @@ impl Engine {
         if self.ctx.store.work(occupant.node)?.is_none_or(|theirs| theirs.state != WorkState::Ready) {
             self.ctx.store.mark(occupant.node, occupant.folder, Lane::News, Ask::State, None, self.ctx.now.wall)?;
         }
-        let path = self.shown_path(occupant)?;
+        let path = self.ctx.shown_path(occupant)?;
         let attempts = work.attempts + 1;
         self.drop_staged(item.folder, item.node);
         let due =
@@ -390,8 +368,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a folder's new parent does not (still) lie below it on disk.
-    fn not_into_itself(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId) -> Result<bool> {
+    /// Lets a folder wait as long as its new parent lies below it on disk. True if it does not.
+    ///
+    /// Example: `mv b c; mv a b/a` where `b` was in `a`: `b` has to leave `a` first.
+    fn untangle(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId) -> Result<bool> {
         if !item.id.is_folder() {
             return Ok(true);
         }
@@ -400,13 +380,10 @@ impl Engine {
         while let Some(node) = at {
             if node == item.node {
                 // The cloud's tree has no circle, so somebody on the way from there to here is to be moved as well.
-                for other in chain {
-                    if let Some(other) = self.ctx.store.item(other)?
-                        && matches!(self.plan_of(&other), Action::Move { .. })
-                    {
-                        self.await_node(work, &other)?;
-                        return Ok(false);
-                    }
+                let moves = |plan: &Action| matches!(plan, Action::Move { .. });
+                if let Some(other) = self.opens_circle(&chain, moves)? {
+                    self.await_node(work, &other)?;
+                    return Ok(false);
                 }
                 self.put_off(work, WAIT_AGAIN, WAITS, "waits for its new folder to move")?;
                 return Ok(false);
@@ -451,7 +428,7 @@ impl Engine {
         {
             return self.want(item, work, Want::Adopt { parent, name });
         }
-        if !self.lacks_room(item)? {
+        if !self.fail_without_room(item)? {
             self.await_call(work, item, CallKind::Fetch);
         }
         Ok(())
@@ -469,14 +446,14 @@ impl Engine {
                 self.wait_quietly(work, COMPARISON_AWAITED)
             }
             ItemKind::File => {
-                if work.approved || !self.brake(item)? && !self.versions_full(item)? {
+                if work.approved || !self.hold_removal(item)? {
                     self.want(item, work, Want::RemoveFile)?;
                 }
                 Ok(())
             }
             ItemKind::Folder if self.schedule.is_noted(item.node, Note::Crowded) => self.bring_back(item, work),
             ItemKind::Folder => {
-                if self.is_vacated(item, work)? {
+                if self.vacate(item, work)? {
                     self.want(item, work, Want::RemoveFolder)?;
                 }
                 Ok(())
@@ -579,14 +556,5 @@ impl Engine {
             at = self.ctx.store.item(step)?.and_then(|row| row.remote.parent);
         }
         Ok(above)
-    }
-
-    /// The path that people know an item by.
-    pub(super) fn shown_path(&mut self, item: &ItemRow) -> Result<String> {
-        let Some(parent) = item.remote.parent else {
-            return Ok(self.place(item.node)?.map_or_else(String::new, |place| place.path.to_string()));
-        };
-        let above = self.remote_path(parent)?;
-        Ok(if above.is_empty() { item.remote.name.clone() } else { format!("{above}/{}", item.remote.name) })
     }
 }

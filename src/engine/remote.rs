@@ -6,16 +6,18 @@ mod rolling;
 mod root;
 mod strays;
 
-pub(in crate::engine) use hints::{Expectation, Facts, Location, Mark};
-pub(in crate::engine) use questions::{Complete, Listing, Questions, Shown};
-pub(in crate::engine) use root::RootState;
-pub(in crate::engine) use strays::Strays;
+pub(in crate::engine) use hints::{Facts, Location, Mark};
+pub(in crate::engine) use questions::{Complete, Listing, Questions, Taken};
+pub(in crate::engine) use rolling::{Verification, may_compare_again, verification_calls};
+pub(in crate::engine) use root::{REMOTE_GONE, RootAnswer, RootState, looked_at_every};
+pub(in crate::engine) use strays::{StrayAnswer, Strays};
 
 use super::Engine;
 use super::learn::Source;
 use crate::events::{EventKind, Subject};
 use crate::id::{AccountId, FolderId, NodeId};
 use crate::store::Result;
+use crate::store::expected::Expectation;
 use crate::store::items::{ItemRow, Presence, RemoteRow};
 use crate::store::work::{Ask, Lane};
 
@@ -163,7 +165,7 @@ impl Engine {
             Mark::Node(node, expected) => {
                 let parent = expected.place.as_ref().map(|(parent, _)| *parent);
                 let is_gone = expected.gone;
-                self.questions.expect(node, expected);
+                self.expect(node, expected)?;
                 self.mark_look(node, folder, source)?;
                 let known = self.ctx.store.item(node)?;
                 let parent = parent.or(known.and_then(|known| known.remote.parent)).filter(|_| !is_gone);
@@ -183,7 +185,7 @@ impl Engine {
                 if !self.events_carry_items(folder) && self.list_if_small(parent, folder)? {
                     // Streams that name the item by its id alone do not say what it is called.
                     if !name.is_empty() {
-                        self.questions.expect_name(parent, &name);
+                        self.expect_name(parent, &name)?;
                     }
                     return Ok(true);
                 }
@@ -197,19 +199,19 @@ impl Engine {
                     seen: 0,
                 };
                 let node = self.ctx.store.add_item(folder, &id, &row)?;
-                self.questions.expect(node, Expectation { version, ..Expectation::default() });
+                self.expect(node, Expectation { version, ..Expectation::default() })?;
                 self.mark_look(node, folder, source)?;
                 Ok(false)
             }
             Mark::Children(dir, name) => {
                 if let Some(name) = name {
-                    self.questions.expect_name(dir, &name);
+                    self.expect_name(dir, &name)?;
                 }
                 self.ctx.store.want_listing_now(dir, folder)?;
                 Ok(false)
             }
             Mark::Below(dir, name) => {
-                self.questions.expect_name(dir, &name);
+                self.expect_name(dir, &name)?;
                 self.ctx.store.want_listing_below(dir, folder)?;
                 Ok(false)
             }
@@ -226,6 +228,31 @@ impl Engine {
                 Ok(false)
             }
         }
+    }
+
+    /// What an event makes us expect of an item, as durable as the mark that it leaves.
+    pub(super) fn expect(&mut self, node: NodeId, expected: Expectation) -> Result<()> {
+        if self.questions.expect(node, expected.clone()) { self.ctx.store.expect(node, &expected) } else { Ok(()) }
+    }
+
+    /// Nothing is expected of an item any more.
+    pub(super) fn forget_expected(&mut self, node: NodeId) -> Result<()> {
+        if self.questions.forget_expected(node) { self.ctx.store.forget_expected(node) } else { Ok(()) }
+    }
+
+    fn expect_name(&mut self, dir: NodeId, name: &str) -> Result<()> {
+        if self.questions.expect_name(dir, name) { self.ctx.store.expect_name(dir, name) } else { Ok(()) }
+    }
+
+    /// Reads back what an engine of before expected of a watched folder.
+    pub(super) fn recall_expectations(&mut self, folder: FolderId) -> Result<()> {
+        for (node, expected) in self.ctx.store.expectations(folder)? {
+            self.questions.expect(node, expected);
+        }
+        for (dir, name) in self.ctx.store.expected_names(folder)? {
+            self.questions.expect_name(dir, &name);
+        }
+        Ok(())
     }
 
     /// Marks the children of a folder if one call lists them all.
@@ -257,8 +284,8 @@ impl Engine {
         }
     }
 
-    /// An item that is to be looked at waits while its folder is about to be listed, which may answer for it as well.
-    pub(super) fn waits_for_listing(&mut self, item: &ItemRow) -> Result<bool> {
+    /// Lets an item that is to be looked at wait while its folder is about to be listed, which may answer for it as well. Whether it waits.
+    pub(super) fn await_listing(&mut self, item: &ItemRow) -> Result<bool> {
         let expected = self.questions.expected(item.node).and_then(|expected| expected.place.as_ref());
         let parents = [expected.map(|(parent, _)| *parent), item.remote.parent];
         for parent in parents.into_iter().flatten() {
@@ -285,9 +312,12 @@ impl Engine {
         Ok(())
     }
 
-    /// What was asked for shows nothing of what an event told: it is asked for once more a little later. False if it is not worth it.
-    pub(super) fn asks_again(&mut self, node: NodeId) -> Result<bool> {
-        let Some(wait) = self.questions.ask_again_after(node) else { return Ok(false) };
+    /// Asks once more, a little later, for an item whose answer showed nothing of what an event told. False if it is not worth it.
+    pub(super) fn ask_again(&mut self, node: NodeId) -> Result<bool> {
+        let Some(wait) = self.questions.ask_again_after(node) else {
+            self.ctx.store.forget_expected(node)?;
+            return Ok(false);
+        };
         let Some(work) = self.ctx.store.work(node)? else { return Ok(false) };
         self.ctx.store.want_look(node)?;
         let due = self.ctx.now.wall.plus_ms(super::millis(wait) as i64);
@@ -299,7 +329,7 @@ impl Engine {
 }
 
 /// The names that lead from a folder's whole path to a path in it or at it; nothing if it lies elsewhere. Letters' case makes no difference.
-pub(super) fn below<'a>(top: &str, path: &'a str) -> Option<Vec<&'a str>> {
+pub(in crate::engine) fn below<'a>(top: &str, path: &'a str) -> Option<Vec<&'a str>> {
     let names = |path: &'a str| path.split('/').filter(|name| !name.is_empty());
     let mut rest = names(path);
     for name in top.split('/').filter(|name| !name.is_empty()) {

@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::ctx::{Ctx, ROWS_PER_STEP, millis};
 use super::effect::Effect;
-use super::{Engine, Now, ROWS_PER_STEP, millis};
+use super::holds::VERSIONS_FULL;
+use super::input::Now;
 use crate::deed::{Deed, Displaced};
 use crate::id::{FolderId, JobId, NodeId};
 use crate::settings::{FolderSettings, KeepFrom, Mode};
@@ -18,8 +20,6 @@ use crate::store::versions::{Kept, Reason, Slot};
 use crate::store::work::{Ask, Lane};
 use crate::tree::Wall;
 
-/// The reason of a hold on deeds for whose displaced content the version store has no room.
-pub(super) const VERSIONS_FULL: &str = "versions_full";
 /// The most that a version store holds if nobody says how much, in bytes; or a fifth of the disk, if that is less.
 const VERSIONS_MAX_BYTES: u64 = 10 << 30;
 /// Younger content is not given up to make room, in milliseconds.
@@ -39,7 +39,7 @@ const EXPIRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is remembered between steps.
 #[derive(Debug, Default)]
-pub(super) struct Retention {
+pub(in crate::engine) struct Retention {
     /// Bytes in each version store, counted when first asked for.
     kept: BTreeMap<FolderId, u64>,
     /// The sizes of the disks.
@@ -110,36 +110,43 @@ fn keep_for_ms(settings: &FolderSettings) -> Option<i64> {
     Some(i64::try_from(millis(keep_for)).unwrap_or(i64::MAX))
 }
 
-impl Engine {
+impl Retention {
     /// A root was opened, for the first time in this run or again.
-    pub(super) fn opened_for_retention(&mut self, id: FolderId, disk_bytes: u64, first: bool) -> Result<()> {
-        self.retention.disks.insert(id, disk_bytes);
+    pub fn opened(&mut self, ctx: &mut Ctx, id: FolderId, disk_bytes: u64, first: bool) -> Result<()> {
+        self.disks.insert(id, disk_bytes);
         if first {
-            let jobs = self.ctx.store.given_up(id, ROWS_PER_STEP)?;
+            let jobs = ctx.store.given_up(id, ROWS_PER_STEP)?;
             if !jobs.is_empty() {
-                self.ctx.out.push(Effect::DropVersions(id, jobs));
+                ctx.out.push(Effect::DropVersions(id, jobs));
             }
         }
         Ok(())
     }
 
-    /// A deed moved content into the version store.
-    pub(super) fn keep(&mut self, intent: &IntentRow, item: &ItemRow, displaced: Displaced) -> Result<()> {
+    /// A deed moved content into the version store of a folder, whose settings are given if it is (still) configured.
+    pub fn keep(
+        &mut self,
+        ctx: &mut Ctx,
+        settings: Option<&FolderSettings>,
+        intent: &IntentRow,
+        item: &ItemRow,
+        displaced: Displaced,
+    ) -> Result<()> {
         let synced = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
         let reason = match intent.seat {
             _ if displaced.edited => Reason::Edited,
-            NewSeat::Nowhere if self.is_expiring(item)? => Reason::Expired,
+            NewSeat::Nowhere if is_expiring(ctx, item)? => Reason::Expired,
             NewSeat::Nowhere => Reason::Deleted,
             _ => Reason::Superseded,
         };
         let ours = if displaced.edited { None } else { synced };
         let path = match &intent.order.deed {
             Deed::Publish { at, .. } | Deed::RemoveFile { at, .. } => at.path.to_string(),
-            _ => self.shown_path(item)?,
+            _ => ctx.shown_path(item)?,
         };
         let (id, job) = (item.folder, intent.order.job);
-        let held = self.kept_bytes(id)?;
-        self.ctx.store.keep_version(&Kept {
+        let held = self.kept_bytes(ctx, id)?;
+        ctx.store.keep_version(&Kept {
             job,
             folder: id,
             id: &item.id,
@@ -148,85 +155,74 @@ impl Engine {
             version: ours.map(|content| &content.version),
             sha256: ours.and_then(|content| content.sha256),
             size: displaced.size,
-            at: self.ctx.now.wall,
+            at: ctx.now.wall,
         })?;
-        self.retention.kept.insert(id, held.saturating_add(displaced.size));
-        if reason == Reason::Expired {
-            // The cloud has it, in this very version: nothing is lost with the local copy.
-            return self.give_up(id, &[Slot { job, size: displaced.size, at: self.ctx.now.wall }]);
+        self.kept.insert(id, held.saturating_add(displaced.size));
+        let is_in_quarantine = match ours {
+            Some(ours) => ctx.store.quarantined_version(id, &item.id, &ours.version)?.is_some_and(|row| row.is_away()),
+            None => false,
+        };
+        if reason == Reason::Expired || is_in_quarantine {
+            // The cloud has it, in this very version, or the quarantine: nothing is lost with the local copy.
+            return self.give_up(ctx, id, &[Slot { job, size: displaced.size, at: ctx.now.wall }]);
         }
-        let Some(keep) = self.folders.get(&id).map(|folder| folder.settings.keep_versions) else { return Ok(()) };
-        let surplus = self.ctx.store.surplus_versions(id, &item.id, keep)?;
-        self.give_up(id, &surplus)?;
-        if self.is_over_limit(id)? { self.tend_versions(id) } else { Ok(()) }
+        let Some(settings) = settings else { return Ok(()) };
+        let surplus = ctx.store.surplus_versions(id, &item.id, settings.keep_versions)?;
+        self.give_up(ctx, id, &surplus)?;
+        if self.is_over_limit(ctx, id, settings)? { self.tend(ctx, id, settings) } else { Ok(()) }
     }
 
-    /// Whether a file is being removed because its time is over.
-    fn is_expiring(&self, item: &ItemRow) -> Result<bool> {
-        Ok(self.ctx.store.tombstone(item.node)?.is_some_and(|tombstone| tombstone.reason == Away::Expired))
-    }
-
-    fn kept_bytes(&mut self, id: FolderId) -> Result<u64> {
-        if let Some(bytes) = self.retention.kept.get(&id) {
+    fn kept_bytes(&mut self, ctx: &Ctx, id: FolderId) -> Result<u64> {
+        if let Some(bytes) = self.kept.get(&id) {
             return Ok(*bytes);
         }
-        let bytes = self.ctx.store.kept_bytes(id)?;
-        self.retention.kept.insert(id, bytes);
+        let bytes = ctx.store.kept_bytes(id)?;
+        self.kept.insert(id, bytes);
         Ok(bytes)
     }
 
-    fn limit(&self, id: FolderId) -> u64 {
-        let wish = self.folders.get(&id).and_then(|folder| folder.settings.versions_max);
-        versions_limit(wish, self.retention.disks.get(&id).copied())
+    fn limit(&self, id: FolderId, settings: &FolderSettings) -> u64 {
+        versions_limit(settings.versions_max, self.disks.get(&id).copied())
     }
 
-    fn is_over_limit(&mut self, id: FolderId) -> Result<bool> {
-        Ok(self.kept_bytes(id)? > self.limit(id))
+    fn is_over_limit(&mut self, ctx: &Ctx, id: FolderId, settings: &FolderSettings) -> Result<bool> {
+        Ok(self.kept_bytes(ctx, id)? > self.limit(id, settings))
     }
 
-    fn give_up(&mut self, id: FolderId, slots: &[Slot]) -> Result<()> {
+    fn give_up(&mut self, ctx: &mut Ctx, id: FolderId, slots: &[Slot]) -> Result<()> {
         if slots.is_empty() {
             return Ok(());
         }
-        let mut held = self.kept_bytes(id)?;
+        let mut held = self.kept_bytes(ctx, id)?;
         for slot in slots {
-            self.ctx.store.give_up_version(slot.job, self.ctx.now.wall)?;
+            ctx.store.give_up_version(slot.job, ctx.now.wall)?;
             held = held.saturating_sub(slot.size);
         }
-        self.retention.kept.insert(id, held);
-        self.ctx.out.push(Effect::DropVersions(id, slots.iter().map(|slot| slot.job).collect()));
+        self.kept.insert(id, held);
+        ctx.out.push(Effect::DropVersions(id, slots.iter().map(|slot| slot.job).collect()));
         Ok(())
     }
 
-    /// Brings the version stores within their bounds, and forgets what is too old to be of use.
-    pub(super) fn tend_all_versions(&mut self) -> Result<()> {
-        let ids: Vec<FolderId> = self.folders.keys().copied().collect();
-        for id in ids {
-            self.tend_versions(id)?;
-        }
-        self.ctx.store.forget_given_up(self.ctx.now.wall.plus_ms(-GIVEN_UP_KEPT_MS), ROWS_PER_STEP)?;
-        self.ctx.store.prune_seen_versions(self.ctx.now.wall, ROWS_PER_STEP)
-    }
-
-    fn tend_versions(&mut self, id: FolderId) -> Result<()> {
-        let (held, limit) = (self.kept_bytes(id)?, self.limit(id));
-        let oldest = self.ctx.store.oldest_versions(id, GIVEN_UP_PER_STEP)?;
-        let jobs = to_give_up(&oldest, held, limit, self.ctx.now.wall);
+    /// Brings a version store within its bounds. What was held for want of room goes on if there is some.
+    pub fn tend(&mut self, ctx: &mut Ctx, id: FolderId, settings: &FolderSettings) -> Result<()> {
+        let (held, limit) = (self.kept_bytes(ctx, id)?, self.limit(id, settings));
+        let oldest = ctx.store.oldest_versions(id, GIVEN_UP_PER_STEP)?;
+        let jobs = to_give_up(&oldest, held, limit, ctx.now.wall);
         let slots: Vec<Slot> = oldest.into_iter().take(jobs.len()).collect();
-        self.give_up(id, &slots)?;
-        match self.ctx.store.open_hold(id, VERSIONS_FULL)? {
-            Some(hold) if !self.is_over_limit(id)? => {
+        self.give_up(ctx, id, &slots)?;
+        match ctx.store.open_hold(id, VERSIONS_FULL)? {
+            Some(hold) if !self.is_over_limit(ctx, id, settings)? => {
                 // There is room again, so nobody needs to decide any more.
-                let nodes = self.ctx.store.held_items(hold, ROWS_PER_STEP)?;
+                let nodes = ctx.store.held_items(hold, ROWS_PER_STEP)?;
                 for node in nodes {
-                    self.ctx.store.unhold_item(hold, node)?;
-                    self.ctx.store.unhold(node, false)?;
+                    ctx.store.unhold_item(hold, node)?;
+                    ctx.store.unhold(node, false)?;
                 }
-                if self.ctx.store.held_items(hold, 1)?.is_empty() {
-                    self.ctx.store.drop_hold(hold)?;
-                    self.ctx.store.free_dependents(id)?;
+                if ctx.store.held_items(hold, 1)?.is_empty() {
+                    ctx.store.drop_hold(hold)?;
+                    ctx.store.free_dependents(id)?;
                 }
-                self.ctx.more = true;
+                ctx.more = true;
                 Ok(())
             }
             _ => Ok(()),
@@ -235,148 +231,146 @@ impl Engine {
 
     /// Makes room for `bytes` on the disk by giving up what is oldest and not of the last day, if that is enough; whether anything was given
     /// up. What is more than the version store may hold goes in any case.
-    pub(super) fn spare_versions(&mut self, id: FolderId, bytes: u64) -> Result<bool> {
-        let before = self.kept_bytes(id)?;
-        self.tend_versions(id)?;
-        let held = self.kept_bytes(id)?;
+    pub fn spare(&mut self, ctx: &mut Ctx, id: FolderId, settings: &FolderSettings, bytes: u64) -> Result<bool> {
+        let before = self.kept_bytes(ctx, id)?;
+        self.tend(ctx, id, settings)?;
+        let held = self.kept_bytes(ctx, id)?;
         let missing = bytes.saturating_sub(before.saturating_sub(held));
-        let oldest = self.ctx.store.oldest_versions(id, GIVEN_UP_PER_STEP)?;
-        let spare = self.ctx.store.kept_bytes_before(id, self.ctx.now.wall.plus_ms(-VERSIONS_SAFE_MS))?;
+        let oldest = ctx.store.oldest_versions(id, GIVEN_UP_PER_STEP)?;
+        let spare = ctx.store.kept_bytes_before(id, ctx.now.wall.plus_ms(-VERSIONS_SAFE_MS))?;
         if missing > 0 && missing <= spare {
-            let jobs = to_give_up(&oldest, held, held.saturating_sub(missing), self.ctx.now.wall);
+            let jobs = to_give_up(&oldest, held, held.saturating_sub(missing), ctx.now.wall);
             let slots: Vec<Slot> = oldest.into_iter().take(jobs.len()).collect();
-            self.give_up(id, &slots)?;
+            self.give_up(ctx, id, &slots)?;
         }
-        Ok(self.kept_bytes(id)? < before)
+        Ok(self.kept_bytes(ctx, id)? < before)
     }
 
-    /// Whether a deed that would displace content must wait, because the version store is full of what is too young to be given up.
-    pub(super) fn versions_full(&mut self, item: &ItemRow) -> Result<bool> {
+    /// Holds an item whose deed would displace content, if the version store is full of what is too young to be given up. Whether it is
+    /// held now.
+    pub fn hold_if_full(&mut self, ctx: &mut Ctx, settings: &FolderSettings, item: &ItemRow) -> Result<bool> {
         let id = item.folder;
-        if !self.is_over_limit(id)? {
+        if !self.is_over_limit(ctx, id, settings)? {
             return Ok(false);
         }
-        self.tend_versions(id)?;
-        if !self.is_over_limit(id)? {
+        self.tend(ctx, id, settings)?;
+        if !self.is_over_limit(ctx, id, settings)? {
             return Ok(false);
         }
-        let (held, limit) = (self.kept_bytes(id)?, self.limit(id));
-        let name = self.folders.get(&id).map_or("", |folder| folder.settings.name.as_str());
+        let (held, limit, name) = (self.kept_bytes(ctx, id)?, self.limit(id, settings), &settings.name);
         let text = format!(
             "the version store of folder `{name}` holds {held} bytes of the last 24 hours, and `versions_max` allows {limit}: what \
              would displace more waits until you approve, raise `versions_max`, or the oldest is a day old"
         );
-        let hold = self.ctx.store.hold(Some(id), None, VERSIONS_FULL, &text, None, self.ctx.now.wall)?;
+        let hold = ctx.store.hold(Some(id), None, VERSIONS_FULL, &text, None, ctx.now.wall)?;
         let version = item.synced.as_ref().and_then(|synced| synced.content.as_ref()).map(|content| &content.version);
-        self.ctx.store.hold_item(hold, item.node, version)?;
-        self.ctx.store.hold_work(item.node)?;
-        self.rest(item.node);
+        ctx.store.hold_item(hold, item.node, version)?;
+        ctx.store.hold_work(item.node)?;
         Ok(true)
     }
 
-    /// A file was put on disk.
-    pub(super) fn note_arrival(&mut self, id: FolderId, node: NodeId) -> Result<()> {
-        let Some(settings) = self.folders.get(&id).map(|folder| &folder.settings) else { return Ok(()) };
-        let Some(keep_for) = keep_for_ms(settings) else { return Ok(()) };
-        let keep_from = settings.keep_from;
-        let changed = match self.ctx.store.item(node)? {
-            Some(item) if keep_from == KeepFrom::Change => item.remote.content.and_then(|content| content.modified),
-            _ => None,
+    /// Finds files of a folder whose time on this disk is over, a few at a time, and marks them to be removed, if `has_room` for that work.
+    pub fn expire(&mut self, ctx: &mut Ctx, id: FolderId, settings: &FolderSettings, has_room: bool) -> Result<()> {
+        let noted = self.noted.get(&id).copied();
+        let Some(keep_for) = keep_for_ms(settings) else {
+            if noted != Some(None) {
+                ctx.store.forget_arrivals(id)?;
+                self.noted.insert(id, None);
+            }
+            return Ok(());
         };
-        // What is over before it begins was brought back by a person: its time begins anew.
-        let begins =
-            changed.filter(|changed| self.ctx.now.wall.since(*changed) < keep_for).unwrap_or(self.ctx.now.wall);
-        self.ctx.store.arrived(node, id, begins.min(self.ctx.now.wall))
-    }
-
-    /// Whether a file's time is over before it was ever fetched. If so, it is kept off the disk until it changes; a person who brings it
-    /// back begins its time anew.
-    pub(super) fn expires_unfetched(&mut self, item: &ItemRow) -> Result<bool> {
-        let Some(settings) = self.folders.get(&item.folder).map(|folder| &folder.settings) else { return Ok(false) };
-        let (Some(keep_for), KeepFrom::Change) = (keep_for_ms(settings), settings.keep_from) else { return Ok(false) };
-        let Some(content) = item.remote.content.as_ref().filter(|_| item.synced.is_none()) else { return Ok(false) };
-        let Some(changed) = content.modified else { return Ok(false) };
-        if self.ctx.now.wall.since(changed) < keep_for || self.ctx.store.has_arrived(item.node)? {
-            return Ok(false);
+        if !has_room || self.clock.is_doubted(ctx.now) {
+            return Ok(());
         }
-        let tombstone = Tombstone { version: content.version.clone(), reason: Away::Expired, at: self.ctx.now.wall };
-        self.ctx.store.bury(item.node, item.folder, &tombstone)?;
-        Ok(true)
-    }
-
-    /// Finds files whose time on this disk is over, a few at a time, and marks them to be removed.
-    pub(super) fn expire(&mut self) -> Result<()> {
-        let seen = self.accounts.values().filter_map(|account| account.row.polled_at).max();
-        let went_back = self.retention.clock.look(self.ctx.now, seen);
-        let ids: Vec<(FolderId, Option<i64>, KeepFrom)> = self
-            .folders
-            .iter()
-            .map(|(id, folder)| (*id, keep_for_ms(&folder.settings), folder.settings.keep_from))
-            .collect();
-        for (id, keep_for, keep_from) in ids {
-            let noted = self.retention.noted.get(&id).copied();
-            let Some(keep_for) = keep_for else {
-                if noted != Some(None) {
-                    self.ctx.store.forget_arrivals(id)?;
-                    self.retention.noted.insert(id, None);
-                }
-                continue;
-            };
-            if went_back {
-                self.ctx.store.clamp_arrivals(id, self.ctx.now.wall)?;
+        let keep_from = settings.keep_from;
+        if noted != Some(Some(keep_from)) {
+            if ctx.store.note_arrivals(id, keep_from == KeepFrom::Change, ctx.now.wall, ROWS_PER_STEP)? {
+                ctx.more = true;
+            } else {
+                self.noted.insert(id, Some(keep_from));
             }
-            if self.retention.clock.is_doubted(self.ctx.now) {
-                continue;
-            }
-            if !self.can_work(id) || self.schedule.has_enough(Lane::Bulk) {
-                continue;
-            }
-            if noted != Some(Some(keep_from)) {
-                let from_change = keep_from == KeepFrom::Change;
-                if self.ctx.store.note_arrivals(id, from_change, self.ctx.now.wall, ROWS_PER_STEP)? {
-                    self.ctx.more = true;
-                } else {
-                    self.retention.noted.insert(id, Some(keep_from));
-                }
-            }
-            let by = self.ctx.now.wall.plus_ms(keep_for.saturating_neg());
-            let due = self.ctx.store.arrived_by(id, by, EXPIRED_PER_STEP)?;
-            self.ctx.more |= due.len() == EXPIRED_PER_STEP as usize;
-            for node in due {
-                self.expire_one(id, node, by)?;
-            }
+        }
+        let by = ctx.now.wall.plus_ms(keep_for.saturating_neg());
+        let due = ctx.store.arrived_by(id, by, EXPIRED_PER_STEP)?;
+        ctx.more |= due.len() == EXPIRED_PER_STEP as usize;
+        for node in due {
+            expire_one(ctx, id, node, by)?;
         }
         Ok(())
     }
 
-    fn expire_one(&mut self, id: FolderId, node: NodeId, by: Wall) -> Result<()> {
-        let Some(item) = self.ctx.store.item(node)? else { return self.ctx.store.forget_arrival(node) };
-        let Some(synced) = &item.synced else { return self.ctx.store.forget_arrival(node) };
-        let ours = synced.content.as_ref().map(|content| &content.version);
-        let theirs = item.remote.content.as_ref().map(|content| &content.version);
-        let is_quiet = matches!(synced.seat, SeatRow::At { .. }) && self.ctx.store.work(node)?.is_none();
-        match ours {
-            // Only what the cloud still has, in this version.
-            Some(version) if is_quiet && theirs == ours && item.remote.presence == Presence::Present => {
-                let tombstone = Tombstone { version: version.clone(), reason: Away::Expired, at: self.ctx.now.wall };
-                self.ctx.store.bury(node, id, &tombstone)?;
-                self.ctx.store.mark(node, id, Lane::Bulk, Ask::Nothing, None, self.ctx.now.wall)
-            }
-            _ => self.ctx.store.arrived(node, id, by.plus_ms(millis(EXPIRY_RETRIED_EVERY) as i64)),
-        }
+    /// Looks at the clock before anything expires; whether it went back.
+    pub fn look_at_clock(&mut self, now: Now, seen: Option<Wall>) -> bool {
+        self.clock.look(now, seen)
     }
 
-    /// When the next file's time is over.
-    pub(super) fn next_expiry(&self) -> Option<Wall> {
-        let doubted = self.retention.clock.doubted_until.saturating_sub(self.ctx.now.mono);
-        let soonest = self.ctx.now.wall.plus_ms(millis(EXPIRY_PAUSE).max(doubted) as i64);
-        let due = self.folders.iter().filter(|(id, _)| self.can_work(**id)).filter_map(|(id, folder)| {
-            let keep_for = keep_for_ms(&folder.settings)?;
-            // A database that cannot answer will fail the next step, which says so.
-            let first = self.ctx.store.first_arrival(*id).ok().flatten()?;
-            Some(first.plus_ms(keep_for).max(soonest))
-        });
-        due.min()
+    /// When the time of a folder's next file is over.
+    pub fn next_expiry(&self, ctx: &Ctx, id: FolderId, settings: &FolderSettings) -> Option<Wall> {
+        let doubted = self.clock.doubted_until.saturating_sub(ctx.now.mono);
+        let soonest = ctx.now.wall.plus_ms(millis(EXPIRY_PAUSE).max(doubted) as i64);
+        let keep_for = keep_for_ms(settings)?;
+        // A database that cannot answer will fail the next step, which says so.
+        let first = ctx.store.first_arrival(id).ok().flatten()?;
+        Some(first.plus_ms(keep_for).max(soonest))
+    }
+}
+
+/// Forgets what is too old to be of use to anybody.
+pub(in crate::engine) fn forget_old_versions(ctx: &mut Ctx) -> Result<()> {
+    ctx.store.forget_given_up(ctx.now.wall.plus_ms(-GIVEN_UP_KEPT_MS), ROWS_PER_STEP)?;
+    ctx.store.prune_seen_versions(ctx.now.wall, ROWS_PER_STEP)
+}
+
+/// A file was put on disk.
+pub(in crate::engine) fn note_arrival(ctx: &mut Ctx, settings: Option<&FolderSettings>, item: &ItemRow) -> Result<()> {
+    let Some((settings, keep_for)) = settings.and_then(|settings| Some((settings, keep_for_ms(settings)?))) else {
+        return Ok(());
+    };
+    let changed = item.remote.content.as_ref().and_then(|content| content.modified);
+    let changed = changed.filter(|_| settings.keep_from == KeepFrom::Change);
+    // What is over before it begins was brought back by a person: its time begins anew.
+    let begins = changed.filter(|changed| ctx.now.wall.since(*changed) < keep_for).unwrap_or(ctx.now.wall);
+    ctx.store.arrived(item.node, item.folder, begins.min(ctx.now.wall))
+}
+
+/// Keeps a file off the disk whose time is over before it was ever fetched, until it changes; a person who brings it back begins its time
+/// anew. Whether it is kept off.
+pub(in crate::engine) fn expire_unfetched(
+    ctx: &mut Ctx,
+    settings: Option<&FolderSettings>,
+    item: &ItemRow,
+) -> Result<bool> {
+    let Some(settings) = settings.filter(|settings| settings.keep_from == KeepFrom::Change) else { return Ok(false) };
+    let Some(keep_for) = keep_for_ms(settings) else { return Ok(false) };
+    let Some(content) = item.remote.content.as_ref().filter(|_| item.synced.is_none()) else { return Ok(false) };
+    let Some(changed) = content.modified else { return Ok(false) };
+    if ctx.now.wall.since(changed) < keep_for || ctx.store.has_arrived(item.node)? {
+        return Ok(false);
+    }
+    let tombstone = Tombstone { version: content.version.clone(), reason: Away::Expired, at: ctx.now.wall };
+    ctx.store.bury(item.node, item.folder, &tombstone)?;
+    Ok(true)
+}
+
+/// Whether a file is being removed because its time is over.
+fn is_expiring(ctx: &Ctx, item: &ItemRow) -> Result<bool> {
+    Ok(ctx.store.tombstone(item.node)?.is_some_and(|tombstone| tombstone.reason == Away::Expired))
+}
+
+fn expire_one(ctx: &mut Ctx, id: FolderId, node: NodeId, by: Wall) -> Result<()> {
+    let Some(item) = ctx.store.item(node)? else { return ctx.store.forget_arrival(node) };
+    let Some(synced) = &item.synced else { return ctx.store.forget_arrival(node) };
+    let ours = synced.content.as_ref().map(|content| &content.version);
+    let theirs = item.remote.content.as_ref().map(|content| &content.version);
+    let is_quiet = matches!(synced.seat, SeatRow::At { .. }) && ctx.store.work(node)?.is_none();
+    match ours {
+        // Only what the cloud still has, in this version.
+        Some(version) if is_quiet && theirs == ours && item.remote.presence == Presence::Present => {
+            let tombstone = Tombstone { version: version.clone(), reason: Away::Expired, at: ctx.now.wall };
+            ctx.store.bury(node, id, &tombstone)?;
+            ctx.store.mark(node, id, Lane::Bulk, Ask::Nothing, None, ctx.now.wall)
+        }
+        _ => ctx.store.arrived(node, id, by.plus_ms(millis(EXPIRY_RETRIED_EVERY) as i64)),
     }
 }
 

@@ -6,26 +6,25 @@
 
 use std::time::Duration;
 
-use super::{Engine, millis};
-use crate::deed::DiskError;
-use crate::id::{FolderId, NodeId};
+use super::ctx::Ctx;
+use crate::id::FolderId;
 use crate::store::Result;
 use crate::store::items::ItemRow;
 
 /// The problem of an item for which there is no room.
-pub(super) const NO_ROOM: &str = "no_room";
+pub(in crate::engine) const NO_ROOM: &str = "no_room";
 /// The code of an item that waits for the first look whether room can be made.
-const WAITS: &str = "waits";
+pub(in crate::engine) const WAITS: &str = "waits";
 /// How often the disk is looked at while something waits for room on it.
-const ROOM_LOOKED_FOR_EVERY: Duration = Duration::from_secs(10);
+pub(in crate::engine) const ROOM_LOOKED_FOR_EVERY: Duration = Duration::from_secs(10);
 /// The time that the disk gets to remove what was given up.
-const ROOM_IS_MADE_WITHIN: Duration = Duration::from_secs(2);
+pub(in crate::engine) const ROOM_IS_MADE_WITHIN: Duration = Duration::from_secs(2);
 /// What a filesystem needs beside a file's content is no more than one part of this many.
 const OVERHEAD_PART: u64 = 128;
 
 /// What is known of the room on a folder's disk.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Room {
+pub(in crate::engine) struct Room {
     /// Something waits for room.
     is_short: bool,
     /// What the items need that wait for the first look.
@@ -34,73 +33,63 @@ pub(super) struct Room {
     seen: Option<u64>,
 }
 
-impl Engine {
-    /// The disk has no room for an item. Before that is a problem, room is made if it can be.
-    pub(super) fn no_room(&mut self, node: NodeId, error: &DiskError) -> Result<()> {
-        let (Some(work), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else {
-            self.leave(node);
-            return Ok(());
-        };
-        self.drop_staged(item.folder, node);
-        let needs = item.remote.content.as_ref().and_then(|content| content.size).unwrap_or(0);
-        let now = self.ctx.now.mono;
-        let Some(folder) = self.folders.get_mut(&item.folder) else { return Ok(()) };
-        folder.room.is_short = true;
-        folder.look_at_root_by(now);
-        if work.problem.as_ref().is_some_and(|(code, _)| [NO_ROOM, WAITS].contains(&&**code)) {
-            return self.item_failed(node, NO_ROOM, &error.to_string(), None);
-        }
-        folder.room.wanted = Some(folder.room.wanted.map_or(needs, |least| least.min(needs)));
-        self.put_off(&work, ROOM_IS_MADE_WITHIN, WAITS, "waits for room on the disk")
+/// What a look at the disk means for those that wait for room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Seen {
+    /// Nothing waits.
+    Enough,
+    /// Something waits, and the disk is looked at again a little later.
+    Short {
+        /// The bytes that are missing for the smallest of what waits.
+        missing: u64,
+    },
+}
+
+impl Room {
+    /// Something does not fit.
+    pub fn falls_short(&mut self) {
+        self.is_short = true;
     }
 
-    /// Whether it is known that an item does not fit, so that fetching it would be in vain. It waits then.
-    pub(super) fn lacks_room(&mut self, item: &ItemRow) -> Result<bool> {
-        let needs = item.remote.content.as_ref().and_then(|content| content.size).unwrap_or(0);
+    /// An item that needs so much waits for the first look whether room can be made.
+    pub fn wants(&mut self, needs: u64) {
+        self.wanted = Some(self.wanted.map_or(needs, |least| least.min(needs)));
+    }
+
+    /// Why it is known that an item does not fit, so that fetching it would be in vain.
+    pub fn lacks(&self, item: &ItemRow) -> Option<String> {
+        let needs = needed(item);
         let needs = needs.saturating_add(needs / OVERHEAD_PART);
-        let room = self.folders.get(&item.folder).map(|folder| folder.room).unwrap_or_default();
-        let Some(free) = room.seen.filter(|free| needs > *free) else { return Ok(false) };
-        self.drop_staged(item.folder, item.node);
-        let text = format!("{free} bytes are free beside those that are to stay free, and {needs} are needed");
-        self.item_failed(item.node, NO_ROOM, &text, None)?;
-        Ok(true)
+        let free = self.seen.filter(|free| needs > *free)?;
+        Some(format!("{free} bytes are free beside those that are to stay free, and {needs} are needed"))
     }
 
-    /// The disk was looked at: what fits now and did not before is tried again, and if nothing fits, room is made for the smallest.
+    /// The disk was looked at: what fits now and did not before is tried again.
     ///
     /// What seemed to fit and was refused all the same (a quota) is tried again after its own growing wait, and not for each look.
-    pub(super) fn room_seen(&mut self, id: FolderId, free: u64, is_first: bool) -> Result<()> {
-        let now = self.ctx.now.mono;
-        let is_short = |room: &Room| room.is_short || is_first;
-        let Some(folder) = self.folders.get_mut(&id).filter(|folder| is_short(&folder.room)) else { return Ok(()) };
-        let wanted = folder.room.wanted.take();
-        let before = if is_first { Some(0) } else { folder.room.seen };
-        (folder.room.is_short, folder.room.seen) = (true, Some(free));
-        let waiting = self.ctx.store.least_for_room(id, NO_ROOM)?;
-        let Some(least) = wanted.into_iter().chain(waiting).min() else {
-            if let Some(folder) = self.folders.get_mut(&id) {
-                folder.room = Room::default();
-            }
-            return Ok(());
-        };
-        if let Some(folder) = self.folders.get_mut(&id) {
-            folder.look_at_root_by(now + millis(ROOM_LOOKED_FOR_EVERY));
+    pub fn take_look(&mut self, ctx: &mut Ctx, id: FolderId, free: u64, is_first: bool) -> Result<Seen> {
+        if !self.is_short && !is_first {
+            return Ok(Seen::Enough);
         }
-        let needs = least.saturating_add(least / OVERHEAD_PART);
+        let wanted = self.wanted.take();
+        let before = if is_first { Some(0) } else { self.seen };
+        (self.is_short, self.seen) = (true, Some(free));
+        let waiting = ctx.store.least_for_room(id, NO_ROOM)?;
+        let Some(least) = wanted.into_iter().chain(waiting).min() else {
+            *self = Self::default();
+            return Ok(Seen::Enough);
+        };
         let longest = |free: u64| free - free / OVERHEAD_PART;
         if let Some(before) = before.filter(|before| *before < free) {
-            self.ctx.store.wake_for_room(id, NO_ROOM, longest(before)..=longest(free))?;
-            self.ctx.more = true;
+            ctx.store.wake_for_room(id, NO_ROOM, longest(before)..=longest(free))?;
+            ctx.more = true;
         }
-        if needs <= free {
-            return Ok(());
-        }
-        if self.spare_versions(id, needs - free)?
-            && let Some(folder) = self.folders.get_mut(&id)
-        {
-            // Whether that was enough is seen when it is gone.
-            folder.look_at_root_by(now + millis(ROOM_IS_MADE_WITHIN) / 2);
-        }
-        Ok(())
+        let needs = least.saturating_add(least / OVERHEAD_PART);
+        Ok(Seen::Short { missing: needs.saturating_sub(free) })
     }
+}
+
+/// The bytes that the content of an item needs.
+pub(in crate::engine) fn needed(item: &ItemRow) -> u64 {
+    item.remote.content.as_ref().and_then(|content| content.size).unwrap_or(0)
 }

@@ -5,31 +5,28 @@ use std::time::Duration;
 
 use super::conflict::{NAME_IN_CLOUD, SCANS_AWAITED};
 use super::disk::Want;
-use super::effect::{Effect, Notice, Task};
-use super::learn::{DEEPEST_PATH, Source};
-use super::local::seat_of;
-use super::purse::CallKind;
+use super::effect::{Effect, Task};
+use super::paths::DEEPEST_PATH;
+use super::queues::CallKind;
 use super::reconcile::name_on_disk;
 use super::{Engine, Job, Note, Phase};
 use crate::deed::{Base, Place};
 use crate::id::{AccountId, FolderId, ItemId, ItemKind, JobId, NodeId};
-use crate::local_news::{UploadFailure, UploadFile, Uploaded};
+use crate::local_news::UploadFile;
 use crate::path::Name;
 use crate::plan::Action;
-use crate::provider::{Expected, ProviderError, ProviderErrorKind, UploadTarget};
+use crate::provider::{Expected, UploadTarget};
 use crate::settings::Mode;
 use crate::store::Result;
-use crate::store::items::{ItemRow, LocalRow, Presence, RemoteRow, SeatRow, SyncedRow};
+use crate::store::items::{ItemRow, LocalRow, Presence};
 use crate::store::sent::{SentRow, Write};
 use crate::store::whole::Hopes;
 use crate::store::work::{Ask, Lane, WorkRow};
-use crate::tree::{RemoteItem, SyncedContent, Wall};
+use crate::tree::Wall;
 
 mod answers;
 pub(super) mod echoes;
 pub(super) mod whole;
-
-use echoes::echo_of;
 
 /// How long a write rests whose place seems to lie in itself, some way up.
 const CIRCLE_RETRIED_AFTER: Duration = Duration::from_secs(30);
@@ -74,7 +71,7 @@ impl Engine {
                 return self.wait_for_scans(work);
             }
         }
-        if matches!(action, Action::Upload { .. }) && self.was_moved_by_copy(item)? {
+        if matches!(action, Action::Upload { .. }) && self.adopt_moved_copy(item)? {
             return Ok(());
         }
         let parent = match &action {
@@ -98,12 +95,12 @@ impl Engine {
                 // It was refused, and the listing tells why.
                 return self.wait_quietly(work, LISTING_AWAITED);
             }
-            if !self.not_into_itself_remotely(item, work, parent)? {
+            if !self.untangle_remotely(item, work, parent)? {
                 return Ok(());
             }
         }
         if let Action::Trash(kind) = action
-            && !self.may_trash(item, work, kind)?
+            && !self.prepare_trash(item, work, kind)?
         {
             return Ok(());
         }
@@ -113,15 +110,21 @@ impl Engine {
             let text = "the name is not UTF-8, which the cloud cannot hold; rename the file";
             return self.item_failed(item.node, "name_not_utf8", text, None);
         }
+        if matches!(action, Action::MoveRemote { .. })
+            && !self.schedule.is_noted(item.node, Note::AsideRemotely)
+            && !self.may_move_up(item, work)?
+        {
+            return Ok(());
+        }
         let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
         self.schedule.decide(item.node, action);
         self.await_call(work, item, if is_upload { CallKind::Upload } else { CallKind::Question });
         Ok(())
     }
 
-    /// Whether something new has the content of a file that is missing: that one was moved by being copied and removed, as between
-    /// filesystems, and goes on under its own id.
-    fn was_moved_by_copy(&mut self, item: &ItemRow) -> Result<bool> {
+    /// Takes something new for the missing file whose content it has: that one was moved by being copied and removed, as between
+    /// filesystems, and goes on under its own id. Whether it was.
+    fn adopt_moved_copy(&mut self, item: &ItemRow) -> Result<bool> {
         let Some(LocalRow::Present { seat: Some(seat), edit: Some(edit), at }) = item.local.clone() else {
             return Ok(false);
         };
@@ -167,8 +170,9 @@ impl Engine {
         })
     }
 
-    /// Whether a missing item stands elsewhere on disk as something new: it moved, unless that new one reached the cloud by itself.
-    fn moves_as_new(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+    /// Takes a missing item for moved that stands elsewhere on disk as something new, unless that reached the cloud by itself. Whether it
+    /// waits for that.
+    fn take_as_moved(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let as_synced = ItemRow { local: None, ..item.clone() };
         if let Some(stamp) = as_synced.disk_stamp().filter(|stamp| stamp.ino != 0)
             && let Some(found) = self.ctx.store.new_inode(item.folder, &stamp)?
@@ -200,8 +204,7 @@ impl Engine {
 
     /// Whether directories are still to be scanned, or are being scanned now.
     fn scans_left(&self, id: FolderId) -> Result<bool> {
-        let scans_now = self.jobs.values().any(|job| matches!(job, Job::Scan { folder, .. } if *folder == id));
-        Ok(scans_now || self.ctx.store.scan_left(id)?)
+        Ok(self.jobs.scans(id) || self.ctx.store.scan_left(id)?)
     }
 
     /// Whether something may go on though directories are still to be scanned.
@@ -224,8 +227,8 @@ impl Engine {
         std::str::from_utf8(name.as_bytes()).ok().map(str::to_owned)
     }
 
-    /// Whether a folder's new place in the cloud does not (still) lie below it.
-    fn not_into_itself_remotely(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId) -> Result<bool> {
+    /// Lets a folder wait as long as its new place in the cloud lies below it. True if it does not.
+    fn untangle_remotely(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId) -> Result<bool> {
         if !item.id.is_folder() || item.is_local_only() {
             return Ok(true);
         }
@@ -233,13 +236,10 @@ impl Engine {
         let mut at = Some(parent);
         while let Some(node) = at {
             if node == item.node {
-                for other in chain {
-                    if let Some(other) = self.ctx.store.item(other)?
-                        && matches!(self.plan_of(&other), Action::MoveRemote { .. })
-                    {
-                        self.await_node(work, &other)?;
-                        return Ok(false);
-                    }
+                let moves = |plan: &Action| matches!(plan, Action::MoveRemote { .. });
+                if let Some(other) = self.opens_circle(&chain, moves)? {
+                    self.await_node(work, &other)?;
+                    return Ok(false);
                 }
                 if self.policy(item.folder).mode == Mode::Upload {
                     let text = "in the cloud the folder that is to hold it lies in it; move one of the two";
@@ -249,7 +249,7 @@ impl Engine {
                 // The disk put it into what the cloud put into it: the cloud's place wins.
                 let name = name_on_disk(item).name().clone();
                 match item.remote.parent {
-                    Some(parent) if self.way_is_free(item, work, parent, &name)? => {
+                    Some(parent) if self.make_way(item, work, parent, &name)? => {
                         self.want(item, work, Want::Move { parent, name })?;
                     }
                     _ => {}
@@ -267,27 +267,30 @@ impl Engine {
         Ok(true)
     }
 
-    /// Whether an item may go to the trash now: a person need not be asked, and nothing that stays is in it.
-    fn may_trash(&mut self, item: &ItemRow, work: &WorkRow, kind: ItemKind) -> Result<bool> {
+    /// Prepares an item's way into the trash: a person need not be asked, and nothing that stays is in it. True if it can go now; else it
+    /// waits.
+    fn prepare_trash(&mut self, item: &ItemRow, work: &WorkRow, kind: ItemKind) -> Result<bool> {
         if self.ctx.store.sweep_left(item.folder)? {
             self.await_sweep(item);
             return Ok(false);
         }
-        if self.goes_with_its_folder(item, work)? {
+        if self.leave_to_its_folder(item, work)? {
             return Ok(false);
         }
         if self.may_turn_up(item)? {
             self.wait_quietly(work, self.hope_awaited(item))?;
             return Ok(false);
         }
-        if self.moves_as_new(item, work)? {
+        if self.take_as_moved(item, work)? {
             return Ok(false);
         }
         if kind == ItemKind::File {
-            return Ok(work.approved || !self.brake_writes(item)?);
+            return Ok(work.approved || !self.hold_trash(item)?);
         }
-        let Some(child) = self.ctx.store.remote_child(item.node)? else { return self.is_surely_empty(item, work) };
-        match self.goes_as_a_whole(item, work)? {
+        let Some(child) = self.ctx.store.remote_child(item.node)? else {
+            return self.make_sure_it_is_empty(item, work);
+        };
+        match self.decide_whole(item, work)? {
             Some(false) => {}
             whole => return Ok(whole.is_some()),
         }
@@ -325,8 +328,11 @@ impl Engine {
         }
         let Some(account) = self.accounts.get(&id) else { return Ok(true) };
         let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
-        let room =
-            if is_upload { self.slots.may_transfer(id, account.settings.transfers) } else { self.slots.may_ask(id) };
+        let room = if is_upload {
+            self.jobs.slots().may_transfer(id, account.settings.transfers)
+        } else {
+            self.jobs.slots().may_ask(id)
+        };
         if !room {
             return Ok(false);
         }
@@ -353,7 +359,10 @@ impl Engine {
         if !self.may_call(id, share) {
             return Ok(false);
         }
-        let Some(job) = self.start(Job::Write { account: id, folder: item.folder, node: item.node, is_upload })? else {
+        let Some(job) = self
+            .jobs
+            .start(&mut self.ctx.store, Job::Write { account: id, folder: item.folder, node: item.node, is_upload })?
+        else {
             return Ok(false);
         };
         self.spend_call(id, share)?;
@@ -429,7 +438,7 @@ impl Engine {
     ) -> Result<Option<(UploadFile, crate::id::Sha256)>> {
         let Some(edit) = item.local.as_ref().and_then(LocalRow::edit) else { return Ok(None) };
         let Some((sha256, hash)) = edit.digests.clone() else { return Ok(None) };
-        let Some(Place { base: Base::Tree, path }) = self.place(item.node)? else { return Ok(None) };
+        let Some(Place { base: Base::Tree, path }) = self.ctx.place(item.node)? else { return Ok(None) };
         let file = UploadFile { path, stamp: edit.stamp, target, digests: Some((sha256, hash)), session };
         Ok(Some((file, sha256)))
     }

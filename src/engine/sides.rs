@@ -1,5 +1,6 @@
 //! The three sides of an item as its row has them, for the planner.
 
+use crate::id::NodeId;
 use crate::local_news::EntryKind;
 use crate::path::{LocalName, Name, local_name};
 use crate::plan::{self, Action, LocalContent, LocalSide, Policy, RemoteSide, SyncedSide};
@@ -9,7 +10,7 @@ use crate::tree::Seat;
 /// What the planner says of an item now.
 pub(crate) fn plan_under(policy: Policy, item: &ItemRow) -> Action {
     if let Some(LocalRow::Covered { by, .. }) = item.local {
-        return plan::covered(policy, &remote_side(item), by == EntryKind::Mount);
+        return plan::covered(policy, item.id.kind(), &remote_side(item), by == EntryKind::Mount);
     }
     plan::decide(policy, item.id.kind(), &remote_side(item), &local_side(item), synced_side(item).as_ref())
 }
@@ -48,6 +49,14 @@ pub(crate) fn remote_side(item: &ItemRow) -> RemoteSide {
         },
         // The watched root has no place to be moved to; nothing is ever planned for it.
         (Presence::FilteredOut, _) | (Presence::Present, None) => RemoteSide::FilteredOut,
+    }
+}
+
+/// The seat of what the disk has, where the row of an item can say it.
+pub(in crate::engine) fn seat_of(item: &ItemRow) -> Option<(NodeId, Name)> {
+    match item.disk_seat() {
+        Some(SeatRow::At { parent, name }) => Some((parent, name)),
+        Some(SeatRow::Root | SeatRow::Parked(_)) | None => None,
     }
 }
 

@@ -45,6 +45,8 @@ kinds! {
     FileRestored = "file.restored",
     /// A file was rejected and put into quarantine.
     FileQuarantined = "file.quarantined",
+    /// A file that was in the folder already was found infected, and left it for quarantine.
+    FileInfected = "file.infected",
     /// A folder appeared on disk.
     FolderCreated = "folder.created",
     /// A folder went away.
@@ -136,6 +138,46 @@ impl HookKind {
 impl fmt::Display for HookKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
+    }
+}
+
+/// The way in which something happened, whatever it happened to: what stands behind the dot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// It appeared.
+    Created,
+    /// It is another one.
+    Updated,
+    /// It went away.
+    Deleted,
+    /// It has another name.
+    Renamed,
+    /// It is elsewhere.
+    Moved,
+    /// It came back.
+    Restored,
+}
+
+impl Act {
+    /// Every way, in the order of the documentation.
+    pub const ALL: [Self; 6] =
+        [Self::Created, Self::Updated, Self::Deleted, Self::Renamed, Self::Moved, Self::Restored];
+
+    /// The word of the configuration file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Deleted => "deleted",
+            Self::Renamed => "renamed",
+            Self::Moved => "moved",
+            Self::Restored => "restored",
+        }
+    }
+
+    /// Whether a kind happened in this way.
+    pub fn covers(self, kind: HookKind) -> bool {
+        kind.word().rsplit('.').next() == Some(self.word())
     }
 }
 

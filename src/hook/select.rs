@@ -63,6 +63,7 @@ fn concerns(hook: &HookSettings, patterns: Option<&Gitignore>, when: When, what:
     hook.when == when
         && (when == When::Before) == what.kind.is_decided()
         && hook.on.iter().any(|listen| listen.covers(what.kind))
+        && (hook.actions.is_empty() || hook.actions.iter().any(|act| act.covers(what.kind)))
         && hook.account.as_deref().is_none_or(|account| account == what.account)
         && hook.folder.as_deref().is_none_or(|folder| Some(folder) == what.folder)
         // What has no path, such as a sign-in that is needed, cannot be picked by one.
@@ -87,29 +88,12 @@ fn compile(patterns: &[String]) -> Option<Gitignore> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::super::{Call, Listen, Policies, QuarantineRemote};
+    use super::super::{Act, Call, Listen};
     use super::*;
 
     fn hook(name: &str, when: When, on: &[&str]) -> HookSettings {
-        HookSettings {
-            name: name.into(),
-            when,
-            on: on.iter().map(|text| Listen::parse(text).unwrap()).collect(),
-            folder: None,
-            account: None,
-            patterns: Vec::new(),
-            call: Call::Exec { run: vec!["/bin/true".into()] },
-            timeout: Duration::from_secs(1),
-            policies: Policies::default(),
-            remember: None,
-            concurrency: 1,
-            per_minute: None,
-            attempts: 1,
-            quarantine_remote: QuarantineRemote::Leave,
-            quarantine_keep: None,
-        }
+        let on = on.iter().map(|text| Listen::parse(text).unwrap()).collect();
+        HookSettings::new(name, when, on, Call::Exec { run: vec!["/bin/true".into()], worker: false })
     }
 
     fn chosen(
@@ -150,5 +134,19 @@ mod tests {
         assert_eq!(of(Some("inbox"), Some("draft.pdf")), ["inbox"]);
         assert_eq!(of(Some("elsewhere"), Some("invoices/2024/a.txt")), ["pdf"]);
         assert_eq!(of(None, None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn actions_narrow_the_choice() {
+        let mut gone = hook("gone", When::After, &["*"]);
+        gone.actions = vec![Act::Deleted, Act::Renamed];
+        let selector = Selector::new(vec![gone]);
+        let of = |kind| chosen(&selector, When::After, kind, Some("inbox"), Some("a"));
+        for kind in [HookKind::FileDeleted, HookKind::FolderDeleted, HookKind::CommentDeleted, HookKind::FileRenamed] {
+            assert_eq!(of(kind), ["gone"], "{kind}");
+        }
+        for kind in [HookKind::FileCreated, HookKind::FileMoved, HookKind::Hold] {
+            assert_eq!(of(kind), Vec::<String>::new(), "{kind}");
+        }
     }
 }

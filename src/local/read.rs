@@ -13,6 +13,7 @@ use super::LocalFolder;
 use super::disk;
 use super::hash::{DigestCount, Maker, READ_BYTES};
 use super::refusal::{errno, refused};
+use crate::deed::{DiskError, DiskErrorKind};
 use crate::id::HashKind;
 use crate::local_news::{HashOrder, HashedFile, LocalMiss, settles_in_ms};
 use crate::path::RelPath;
@@ -35,6 +36,17 @@ impl LocalFolder {
             return Err(LocalMiss::Changed { stamp });
         }
         Ok(OpenFile { file, path: path.clone(), stamp, count: Arc::clone(&self.digested) })
+    }
+
+    /// Opens what is at a place, whatever happened to it: never through a link, never anything but a regular file.
+    pub fn read_in_place(&self, path: &RelPath) -> Result<File, DiskError> {
+        let gone = |text: &str| DiskError { kind: DiskErrorKind::Item, text: format!("{path}: {text}") };
+        match self.open_any(path) {
+            Ok((file, _)) => Ok(file),
+            Err(LocalMiss::Failed(why)) => Err(why),
+            Err(LocalMiss::Missing) => Err(gone("it is not there any more")),
+            Err(LocalMiss::NotAFile | LocalMiss::Changed { .. }) => Err(gone("it is no regular file")),
+        }
     }
 
     fn open_any(&self, path: &RelPath) -> Result<(File, Stamp), LocalMiss> {

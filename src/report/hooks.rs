@@ -47,6 +47,24 @@ pub struct HookRunRow {
     pub delivery: Option<String>,
     /// How many hooks led here.
     pub depth: u32,
+    /// The headers of a server's answer, one a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<String>,
+}
+
+/// A scanner that is asked in its own protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScannerStatus {
+    /// The hook.
+    pub hook: String,
+    /// The scanner, as configured.
+    pub scanner: String,
+    /// What it says of itself and of its signatures, once it was asked.
+    pub version: Option<String>,
+    /// Of when its signatures are, where it tells.
+    pub signatures_at: Option<Wall>,
+    /// Since when it does not work.
+    pub down_since: Option<Wall>,
 }
 
 /// Which runs are asked for.
@@ -97,4 +115,13 @@ pub struct QuarantineReport {
     pub why: Option<String>,
     /// When it goes by itself.
     pub expires: Option<Wall>,
+    /// Since when it was in the folder, if it was found there after it had been allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Wall>,
+    /// Who had brought it, as far as the cloud says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The hooks that had been told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<String>,
 }

@@ -16,11 +16,12 @@ use tokio::process::{Child, ChildStdin};
 use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
+use super::launch::Launcher;
 use super::reach::{self, Leader};
 use super::tail::Tail;
 use super::{OUTPUT_KEPT_BYTES, Order, Trust};
 use crate::hook::{Outcome, Verdict};
-use crate::sys::{self, ChildLimits};
+use crate::sys;
 
 /// Exit codes, as virus scanners use them.
 const EXIT_ALLOW: i32 = 0;
@@ -36,26 +37,35 @@ const DRAIN: Duration = Duration::from_millis(250);
 const BURIAL: Duration = Duration::from_secs(5);
 const READ_BYTES: usize = 16 * 1024;
 
-const LIMITS: ChildLimits = ChildLimits { open_files: 1024, umask: 0o077 };
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The environment of a run: nothing of ours but these and the variables of the document.
 pub fn environment(order: &Order, run: &str) -> Vec<(&'static str, OsString)> {
-    let mut environment =
-        vec![("PATH", OsString::from(SEARCH_PATH)), ("LANG", "C.UTF-8".into()), (reach::RUN_VARIABLE, run.into())];
+    let mut environment = base_environment(run);
     environment.extend(order.document.environment(order.path.clone(), order.file.as_ref()));
     environment
 }
 
-/// Runs a program once.
-pub async fn run(argv: &[String], limit: Duration, order: &Order, trust: Trust) -> Outcome {
-    run_with_grace(argv, limit, GRACE, order, trust).await
+/// What every program of ours finds in its environment.
+pub fn base_environment(run: &str) -> Vec<(&'static str, OsString)> {
+    vec![("PATH", OsString::from(SEARCH_PATH)), ("LANG", "C.UTF-8".into()), (reach::RUN_VARIABLE, run.into())]
 }
 
-async fn run_with_grace(argv: &[String], limit: Duration, grace: Duration, order: &Order, trust: Trust) -> Outcome {
+/// Runs a program once.
+pub async fn run(argv: &[String], limit: Duration, order: &Order, trust: Trust, launcher: &Launcher) -> Outcome {
+    run_with_grace(argv, (limit, GRACE), order, trust, launcher).await
+}
+
+async fn run_with_grace(
+    argv: &[String],
+    (limit, grace): (Duration, Duration),
+    order: &Order,
+    trust: Trust,
+    launcher: &Launcher,
+) -> Outcome {
     let start = Instant::now();
     let run = Uuid::now_v7().to_string();
-    let mut guest = match Guest::start(argv, order, trust, run) {
+    let mut guest = match Guest::start(argv, environment(order, &run), trust, run, launcher).await {
         Ok(guest) => guest,
         Err(reason) => return Outcome::failed(reason, start.elapsed()),
     };
@@ -74,14 +84,11 @@ async fn run_with_grace(argv: &[String], limit: Duration, grace: Duration, order
     };
     let status = status.ok();
     Outcome {
-        verdict,
         exit_code: status.and_then(|status| status.code()),
         signal: status.and_then(|status| status.signal()),
-        status: None,
         reason,
-        output,
         output_cut,
-        took: start.elapsed(),
+        ..Outcome::ruled(verdict, output, start.elapsed())
     }
 }
 
@@ -97,7 +104,7 @@ fn judge(status: ExitStatus) -> (Verdict, Option<String>) {
 }
 
 /// A program while it runs.
-struct Guest {
+pub(super) struct Guest {
     run: String,
     child: Child,
     leader: Leader,
@@ -108,7 +115,14 @@ struct Guest {
 }
 
 impl Guest {
-    fn start(argv: &[String], order: &Order, trust: Trust, run: String) -> Result<Self, String> {
+    /// Starts a program.
+    pub(super) async fn start(
+        argv: &[String],
+        environment: Vec<(&'static str, OsString)>,
+        trust: Trust,
+        run: String,
+        launcher: &Launcher,
+    ) -> Result<Self, String> {
         let Some((program, arguments)) = argv.split_first() else { return Err("there is no program".to_owned()) };
         let checked = trust.check(Path::new(program))?;
         let (reader, writer) = io::pipe().map_err(|error| format!("no pipe for its output: {error}"))?;
@@ -118,18 +132,14 @@ impl Guest {
             .arg0(program)
             .args(arguments)
             .env_clear()
-            .envs(environment(order, &run))
+            .envs(environment)
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(writer)
             .stderr(also);
-        sys::limit_child(&mut command, LIMITS);
-        let mut command = tokio::process::Command::from(command);
-        let spawned = command.kill_on_drop(true).spawn();
-        // The writing ends live in the command; while one is open here, the output would have no end.
-        drop(command);
-        let mut child = spawned.map_err(|error| format!("{program} cannot be started: {error}"))?;
+        let started = launcher.start(command).await;
+        let mut child = started.map_err(|error| format!("{program} cannot be started: {error}"))?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).ok_or("it ended before it began")?;
         let leader = Leader::new(pid);
         let exit = sys::end_of(pid);

@@ -1,21 +1,25 @@
 //! One delivery to a server: a POST of the document, signed, whose status is the verdict.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use url::Url;
 
 use super::credential::Drawer;
-use super::tail::Tail;
 use super::{OUTPUT_KEPT_BYTES, Order};
-use crate::hook::{HeaderText, Outcome, Verdict};
+use crate::hook::envelope::{self, Wrapped};
+use crate::hook::{Format, HeaderText, Outcome, Route, Verdict};
 
-/// Most of an answer that is read; the rest is left with the server.
-const ANSWER_MAX_BYTES: usize = 64 * 1024;
+/// The longest of the answer's headers that is kept.
+const HEADERS_KEPT_BYTES: usize = 8 * 1024;
+/// Headers of an answer whose values are secrets.
+const SECRET_ANSWERS: [&str; 2] = ["set-cookie", "authorization"];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Statuses by which a server rejects.
 const REJECTED: [u16; 3] = [403, 406, 422];
@@ -34,21 +38,65 @@ const ATTEMPT_HEADER: &str = "agent-attempt";
 #[error("no HTTP client for hooks: {0}")]
 pub struct NoClient(#[from] reqwest::Error);
 
-/// Connections to hook servers: no redirects, no cookies.
+/// A digest of the certificates that a client was made with, and the client.
+type Made = (Vec<u8>, reqwest::Client);
+
+/// Connections to hook servers: no redirects, no cookies. What it does waits for no transfer, nor does any wait for it.
 #[derive(Debug, Clone)]
-pub struct Client(reqwest::Client);
+pub struct Client {
+    usual: reqwest::Client,
+    /// Those with a way of their own.
+    others: Arc<Mutex<HashMap<Route, Made>>>,
+}
 
 impl Client {
-    /// A client of its own: what it does must not wait for transfers, nor they for it.
+    /// A client of its own.
     pub fn new() -> Result<Self, NoClient> {
         // Somebody else in the process may have chosen already; it is the same choice.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build()?;
-        Ok(Self(client))
+        Ok(Self { usual: builder().build()?, others: Arc::default() })
     }
+
+    /// The client that goes this way.
+    fn by(&self, route: &Route, drawer: &Drawer) -> Result<reqwest::Client, String> {
+        if *route == Route::default() {
+            return Ok(self.usual.clone());
+        }
+        let pem = route.client_cert.as_deref().map(|name| drawer.get(name)).transpose()?;
+        let ca = match &route.ca_file {
+            Some(path) => std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?,
+            None => Vec::new(),
+        };
+        let secret = pem.as_ref().map_or("", |pem| pem.expose_secret());
+        let made_with = Sha256::new().chain_update(secret).chain_update(b"\0").chain_update(&ca).finalize().to_vec();
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, client)) = others.get(route)
+            && *known == made_with
+        {
+            return Ok(client.clone());
+        }
+        let mut builder = builder();
+        if let Some(proxy) = &route.proxy {
+            let proxy = reqwest::Proxy::all(proxy.clone()).map_err(|error| format!("the proxy: {}", whole(&error)))?;
+            builder = builder.no_proxy().proxy(proxy);
+        }
+        if let Some(path) = &route.ca_file {
+            let wrong = |error: reqwest::Error| format!("{} holds no certificates: {}", path.display(), whole(&error));
+            let trusted = reqwest::Certificate::from_pem_bundle(&ca).map_err(wrong)?;
+            builder = builder.tls_certs_merge(trusted);
+        }
+        if let Some(pem) = &pem {
+            let wrong = |error: reqwest::Error| format!("the client certificate cannot be used: {}", whole(&error));
+            builder = builder.identity(reqwest::Identity::from_pem(pem.expose_secret().as_bytes()).map_err(wrong)?);
+        }
+        let client = builder.build().map_err(|error| whole(&error))?;
+        others.insert(route.clone(), (made_with, client.clone()));
+        Ok(client)
+    }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).connect_timeout(CONNECT_TIMEOUT)
 }
 
 /// What to send where.
@@ -62,6 +110,10 @@ pub struct Request<'a> {
     pub headers: &'a [(String, HeaderText)],
     /// The credential that signs.
     pub sign: Option<&'a str>,
+    /// How the document is wrapped.
+    pub format: Format,
+    /// How the server is reached.
+    pub route: &'a Route,
 }
 
 /// The signature: HMAC-SHA256 over the timestamp, a full stop and the body, in hex.
@@ -78,79 +130,44 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// Why a server did not take a body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// In a sentence without its full stop.
-    pub reason: String,
-    /// What it answered.
-    pub status: Option<u16>,
-    /// When it wants to be asked again.
-    pub retry_after: Option<Duration>,
-}
-
-/// Posts a body of events, signed as deliveries of hooks are. The caller limits the time.
-pub async fn send(
-    client: &Client,
-    request: &Request<'_>,
-    delivery: &str,
-    body: Vec<u8>,
-    drawer: &Drawer,
-) -> Result<(), Refused> {
-    let unsent = |reason| Refused { reason, status: None, retry_after: None };
-    let mut headers = configured(request, drawer).map_err(unsent)?;
-    stamped(&mut headers, request, delivery, &body, drawer).map_err(unsent)?;
-    headers.insert(EVENT_HEADER, HeaderValue::from_static("events"));
-    let sent = client.0.post(request.url.clone()).headers(headers).body(body).send().await;
-    let response = sent.map_err(|error| unsent(format!("no answer: {}", whole(&error.without_url()))))?;
-    let status = response.status().as_u16();
-    if judge(status, request.expect_status).0 == Verdict::Allow {
-        return Ok(());
-    }
-    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let reason = format!("the server answered {status}");
-    Err(Refused { reason, status: Some(status), retry_after: seconds.map(Duration::from_secs) })
-}
-
 /// Delivers once.
 pub async fn run(client: &Client, request: &Request<'_>, limit: Duration, order: &Order, drawer: &Drawer) -> Outcome {
     let start = Instant::now();
     let mut document = order.document.clone();
     document.file = None;
-    let body = document.to_json();
-    let headers = match headers(request, order, &body, drawer) {
-        Ok(headers) => headers,
+    let wrapped = envelope::wrap(&document, request.format);
+    let ready =
+        client.by(request.route, drawer).and_then(|client| Ok((client, headers(request, order, &wrapped, drawer)?)));
+    let (client, headers) = match ready {
+        Ok(ready) => ready,
         Err(reason) => return Outcome::failed(reason, start.elapsed()),
     };
     let exchange = async {
-        let mut response = client.0.post(request.url.clone()).headers(headers).body(body).send().await?;
+        let mut response = client.post(request.url.clone()).headers(headers).body(wrapped.body).send().await?;
         let status = response.status().as_u16();
-        let mut tail = Tail::new(OUTPUT_KEPT_BYTES);
-        let mut read = 0;
-        while read < ANSWER_MAX_BYTES {
-            // The verdict is in the status: an answer that breaks off does not change it.
+        let said = shown(response.headers());
+        let mut answer = Vec::new();
+        // One byte more than is kept, to know that there is more. The verdict is in the status: an answer that breaks off does not change it.
+        while answer.len() <= OUTPUT_KEPT_BYTES {
             let Ok(Some(chunk)) = response.chunk().await else { break };
-            read += chunk.len();
-            tail.push(&chunk);
+            answer.extend(&chunk[..chunk.len().min(OUTPUT_KEPT_BYTES + 1 - answer.len())]);
         }
-        Ok::<_, reqwest::Error>((status, tail))
+        Ok::<_, reqwest::Error>((status, said, answer))
     };
     let failed = |verdict, reason: String| Outcome { verdict, ..Outcome::failed(reason, start.elapsed()) };
     match tokio::time::timeout(limit, exchange).await {
         Err(_) => failed(Verdict::TimedOut, format!("no answer within {} s", limit.as_secs_f32())),
         Ok(Err(error)) => failed(Verdict::Error, format!("no answer: {}", whole(&error.without_url()))),
-        Ok(Ok((status, tail))) => {
-            let (output, output_cut) = tail.into_text();
+        Ok(Ok((status, headers, answer))) => {
+            let output_cut = answer.len() > OUTPUT_KEPT_BYTES;
+            let output = String::from_utf8_lossy(&answer[..answer.len().min(OUTPUT_KEPT_BYTES)]).into_owned();
             let (verdict, reason) = judge(status, request.expect_status);
             Outcome {
-                verdict,
-                exit_code: None,
-                signal: None,
                 status: Some(status),
                 reason,
-                output,
                 output_cut,
-                took: start.elapsed(),
+                headers,
+                ..Outcome::ruled(verdict, output, start.elapsed())
             }
         }
     }
@@ -168,12 +185,67 @@ fn judge(status: u16, expected: Option<u16>) -> (Verdict, Option<String>) {
     }
 }
 
-fn headers(request: &Request<'_>, order: &Order, body: &[u8], drawer: &Drawer) -> Result<HeaderMap, String> {
-    let mut headers = configured(request, drawer)?;
-    stamped(&mut headers, request, &order.document.delivery, body, drawer)?;
-    headers.insert(EVENT_HEADER, own(order.document.event.word())?);
-    headers.insert(ATTEMPT_HEADER, own(&order.document.attempt.to_string())?);
-    Ok(headers)
+/// The headers of an answer, one a line, without secrets.
+fn shown(headers: &HeaderMap) -> String {
+    let mut shown = String::new();
+    for (name, value) in headers {
+        let value = if SECRET_ANSWERS.contains(&name.as_str()) {
+            "…".into()
+        } else {
+            String::from_utf8_lossy(value.as_bytes())
+        };
+        let line = format!("{name}: {value}\n");
+        if shown.len() + line.len() > HEADERS_KEPT_BYTES {
+            break;
+        }
+        shown.push_str(&line);
+    }
+    shown
+}
+
+/// Why a server did not take a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// In a sentence without its full stop.
+    pub reason: String,
+    /// What it answered.
+    pub status: Option<u16>,
+    /// When it wants to be asked again.
+    pub retry_after: Option<Duration>,
+}
+
+/// Where events are posted.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Where.
+    pub url: &'a Url,
+    /// Further headers.
+    pub headers: &'a [(String, HeaderText)],
+    /// The credential that signs.
+    pub sign: Option<&'a str>,
+}
+
+/// Posts a body of events, signed as deliveries of hooks are; any 2xx takes it. The caller limits the time.
+pub async fn send(
+    client: &Client,
+    place: Place<'_>,
+    delivery: &str,
+    body: Vec<u8>,
+    drawer: &Drawer,
+) -> Result<(), Refused> {
+    let unsent = |reason| Refused { reason, status: None, retry_after: None };
+    let mut headers = configured("application/json", place.headers, drawer).map_err(unsent)?;
+    headers.insert(EVENT_HEADER, HeaderValue::from_static("events"));
+    stamp(&mut headers, delivery, place.sign, &body, drawer).map_err(unsent)?;
+    let sent = client.usual.post(place.url.clone()).headers(headers).body(body).send().await;
+    let response = sent.map_err(|error| unsent(format!("no answer: {}", whole(&error.without_url()))))?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let reason = format!("the server answered {}", status.as_u16());
+    Err(Refused { reason, status: Some(status.as_u16()), retry_after: seconds.map(Duration::from_secs) })
 }
 
 fn own(text: &str) -> Result<HeaderValue, String> {
@@ -181,11 +253,15 @@ fn own(text: &str) -> Result<HeaderValue, String> {
 }
 
 /// The headers of every delivery and those of the configuration.
-fn configured(request: &Request<'_>, drawer: &Drawer) -> Result<HeaderMap, String> {
+fn configured(
+    content_type: &'static str,
+    wanted: &[(String, HeaderText)],
+    drawer: &Drawer,
+) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("folder-sync-agent/", env!("CARGO_PKG_VERSION"))));
-    for (name, text) in request.headers {
+    for (name, text) in wanted {
         let key = HeaderName::try_from(name).map_err(|_| format!("`{name}` is no name of a header"))?;
         let value = match text {
             HeaderText::Plain(text) => HeaderValue::try_from(text).ok(),
@@ -198,23 +274,34 @@ fn configured(request: &Request<'_>, drawer: &Drawer) -> Result<HeaderMap, Strin
     Ok(headers)
 }
 
-/// Ours come last, so that no configured header can stand in for them.
-fn stamped(
+/// Time, delivery and signature. They come last, so that no configured header can stand in for them.
+fn stamp(
     headers: &mut HeaderMap,
-    request: &Request<'_>,
     delivery: &str,
+    sign: Option<&str>,
     body: &[u8],
     drawer: &Drawer,
 ) -> Result<(), String> {
     let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     headers.insert(TIMESTAMP_HEADER, own(&timestamp.to_string())?);
     headers.insert(DELIVERY_HEADER, own(delivery)?);
-    if let Some(name) = request.sign {
+    if let Some(name) = sign {
         let key = drawer.get(name)?;
         let signature = signature(&key, timestamp, body).ok_or("the signing key cannot be used")?;
         headers.insert(SIGNATURE_HEADER, own(&format!("sha256={signature}"))?);
     }
     Ok(())
+}
+
+fn headers(request: &Request<'_>, order: &Order, wrapped: &Wrapped, drawer: &Drawer) -> Result<HeaderMap, String> {
+    let mut headers = configured(wrapped.content_type, request.headers, drawer)?;
+    headers.insert(EVENT_HEADER, own(order.document.event.word())?);
+    headers.insert(ATTEMPT_HEADER, own(&order.document.attempt.to_string())?);
+    for (name, value) in &wrapped.headers {
+        headers.insert(HeaderName::from_static(name), own(value)?);
+    }
+    stamp(&mut headers, &order.document.delivery, request.sign, &wrapped.body, drawer)?;
+    Ok(headers)
 }
 
 /// An error with its causes, as one line.

@@ -34,11 +34,13 @@ pub struct AccountRow {
     pub spent: Spent,
     /// When the latest event that was read happened, by the provider's clock.
     pub newest_event: Option<Wall>,
+    /// When the place in the stream was last taken anew, by our clock.
+    pub taken_at: Option<Wall>,
 }
 
 pub(super) const COLUMNS: &str =
     "account, name, user_id, login, stream, cursor, polled_at, relevant, foreigns, repeated, stale, own, provider,
-     day, spent, compared, newest_event";
+     day, spent, compared, newest_event, taken_at";
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
     Ok(AccountRow {
@@ -59,6 +61,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
         },
         spent: Spent { day: row.get(13)?, calls: row.get(14)?, compared: row.get(15)? },
         newest_event: row.get::<_, Option<i64>>(16)?.map(Wall),
+        taken_at: row.get::<_, Option<i64>>(17)?.map(Wall),
     })
 }
 
@@ -94,6 +97,13 @@ impl Store {
         let sql = "UPDATE account SET stream = ?2, cursor = ?3, polled_at = ?4, newest_event = ?5 WHERE account = ?1";
         let newest = newest.map(|at| at.0);
         self.conn.prepare_cached(sql)?.execute(params![account.0, stream, cursor.as_str(), polled_at.0, newest])?;
+        Ok(())
+    }
+
+    /// The place in the stream was taken anew at a moment.
+    pub fn set_taken_at(&mut self, account: AccountId, at: Wall) -> Result<()> {
+        let sql = "UPDATE account SET taken_at = ?2 WHERE account = ?1";
+        self.conn.prepare_cached(sql)?.execute([account.0, at.0])?;
         Ok(())
     }
 

@@ -207,8 +207,8 @@ impl Store {
     /// Writes a run down.
     pub fn add_run(&mut self, run: &NewRun<'_>) -> Result<()> {
         let sql = "INSERT INTO hook_run (delivery, hook, stage, event, folder, path, item, sha256, attempt, depth, at, took, verdict,
-                                         exit_code, signal, status, reason, output, output_cut, effect)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
+                                         exit_code, signal, status, reason, output, output_cut, effect, headers)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
         let outcome = run.outcome;
         self.conn.prepare_cached(sql)?.execute(params![
             run.delivery,
@@ -231,6 +231,7 @@ impl Store {
             outcome.output,
             outcome.output_cut,
             run.effect,
+            Some(&outcome.headers).filter(|headers| !headers.is_empty()),
         ])?;
         Ok(())
     }
@@ -258,6 +259,12 @@ impl Store {
             reason,
             now.0
         ])?;
+        Ok(())
+    }
+
+    /// Forgets every verdict: everything is asked about again.
+    pub fn forget_all_verdicts(&mut self) -> Result<()> {
+        self.conn.execute("DELETE FROM verdict", [])?;
         Ok(())
     }
 
@@ -290,12 +297,31 @@ pub fn said(outcome: &Outcome) -> Option<String> {
 }
 
 const SAID_MAX_CHARS: usize = 300;
+/// Failures in a row that are counted.
+const IN_A_ROW_MOST: u32 = 1_000;
+/// A day.
+const DAY_MS: i64 = 24 * 3_600 * 1_000;
+
+/// How a hook did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HookRecord {
+    /// When its last run ended, its verdict, and what followed.
+    pub last: Option<(Wall, String, String)>,
+    /// Runs of the last day.
+    pub runs: u64,
+    /// Those that failed or took too long.
+    pub failures: u64,
+    /// Those that rejected.
+    pub rejected: u64,
+    /// Failures since the last run that worked.
+    pub in_a_row: u64,
+}
 
 impl Rows<'_> {
     /// The history of hooks, newest last.
     pub fn hook_runs(self, query: &HookRunQuery) -> Result<Vec<HookRunRow>> {
         let sql = "SELECT run, r.hook, stage, r.event, r.folder, r.path, r.sha256, attempt, r.at, took, verdict, exit_code, signal,
-                          status, reason, output, output_cut, effect, d.key, r.depth
+                          status, reason, output, output_cut, effect, d.key, r.depth, r.headers
                    FROM hook_run r LEFT JOIN delivery d ON d.delivery = r.delivery
                    WHERE (?1 IS NULL OR r.hook = ?1) AND (NOT ?2 OR verdict <> 'allow') AND (?3 IS NULL OR r.folder = ?3)
                      AND (?4 IS NULL OR run = ?4)
@@ -324,6 +350,7 @@ impl Rows<'_> {
                 effect: row.get(17)?,
                 delivery: row.get(18)?,
                 depth: row.get(19)?,
+                headers: row.get(20)?,
             })
         })?;
         let mut rows: Vec<HookRunRow> = rows.collect::<rusqlite::Result<_>>()?;
@@ -345,6 +372,27 @@ impl Rows<'_> {
             Ok(format!("{at}: `{hook}` on {event}: {verdict}, {effect}{reason}"))
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// How a hook did: its last run, runs and failures of the last day, and failures in a row until now.
+    pub fn hook_record(self, hook: &str, now: Wall) -> Result<HookRecord> {
+        let sql = "SELECT at, verdict, effect FROM hook_run WHERE hook = ?1 ORDER BY at DESC, run DESC LIMIT ?2";
+        let mut statement = self.conn().prepare_cached(sql)?;
+        let newest: Vec<(Wall, String, String)> = statement
+            .query_map(params![hook, IN_A_ROW_MOST], |row| Ok((Wall(row.get(0)?), row.get(1)?, row.get(2)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let failed = |verdict: &str| ["error", "timed_out"].contains(&verdict);
+        let in_a_row = newest.iter().take_while(|(_, verdict, _)| failed(verdict)).count() as u64;
+        let last = newest.into_iter().next();
+        let sql = "SELECT count(*), count(*) FILTER (WHERE verdict IN ('error', 'timed_out')),
+                          count(*) FILTER (WHERE verdict = 'reject')
+                   FROM hook_run WHERE hook = ?1 AND at > ?2";
+        let day = now.plus_ms(-DAY_MS).0;
+        let (runs, failures, rejected) = self
+            .conn()
+            .prepare_cached(sql)?
+            .query_row(params![hook, day], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok(HookRecord { last, runs, failures, rejected, in_a_row })
     }
 
     /// Deliveries of a hook: to be told, dead.

@@ -1,5 +1,7 @@
 //! Places in the cloud's tree: folders by name, what lies above a watched folder, and when a folder's children were last seen whole.
 
+use std::collections::BTreeSet;
+
 use rusqlite::params;
 
 use super::{Result, Store, StoreError};
@@ -15,11 +17,11 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The items that the cloud has in a folder: their nodes and ids.
-    pub fn remote_ids(&self, parent: NodeId) -> Result<Vec<(NodeId, ItemId)>> {
-        let sql = "SELECT node, id FROM item WHERE r_parent = ?1 AND r = 1 ORDER BY node";
+    /// The items that the cloud has in a folder, after one of them: their nodes and ids.
+    pub fn remote_ids(&self, parent: NodeId, after: NodeId, limit: u32) -> Result<Vec<(NodeId, ItemId)>> {
+        let sql = "SELECT node, id FROM item WHERE r_parent = ?1 AND r = 1 AND node > ?2 ORDER BY node LIMIT ?3";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let mut rows = statement.query([parent.0])?;
+        let mut rows = statement.query(params![parent.0, after.0, limit])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let id = row.get_ref(1)?.as_str().map_err(StoreError::damaged)?.parse().map_err(StoreError::damaged)?;
@@ -34,18 +36,24 @@ impl Store {
         Ok(self.conn.prepare_cached(sql)?.query_row(params![parent.0, most], |row| row.get(0))?)
     }
 
-    /// Whether the cloud has a child of this name in a folder; letters' case makes no difference.
-    pub fn has_child_named(&self, parent: NodeId, name: &str) -> Result<bool> {
-        let folded = name.to_lowercase();
-        let sql = "SELECT r_name FROM item WHERE r_parent = ?1 AND r = 1";
-        let mut statement = self.conn.prepare_cached(sql)?;
+    /// Which of these names, all in small letters, the cloud has in a folder.
+    pub fn children_named(&self, parent: NodeId, names: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+        let mut known = BTreeSet::new();
+        if names.is_empty() {
+            return Ok(known);
+        }
+        let mut statement = self.conn.prepare_cached("SELECT r_name FROM item WHERE r_parent = ?1 AND r = 1")?;
         let mut rows = statement.query([parent.0])?;
         while let Some(row) = rows.next()? {
-            if row.get_ref(0)?.as_str().is_ok_and(|known| known.to_lowercase() == folded) {
-                return Ok(true);
+            let name = row.get_ref(0)?.as_str().map_err(StoreError::damaged)?.to_lowercase();
+            if names.contains(&name) {
+                known.insert(name);
+                if known.len() == names.len() {
+                    break;
+                }
             }
         }
-        Ok(false)
+        Ok(known)
     }
 
     /// Notes the remote folders above a watched one.

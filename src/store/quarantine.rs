@@ -72,6 +72,13 @@ pub struct QuarantineRow {
     pub state: State,
 }
 
+impl QuarantineRow {
+    /// Whether the version is not to be in its folder: it arrived in quarantine, and nobody let it go.
+    pub fn is_away(&self) -> bool {
+        !matches!(self.state, State::Moving | State::Released)
+    }
+}
+
 /// A rejected version to be written down.
 #[derive(Debug)]
 pub struct NewQuarantine<'a> {
@@ -99,6 +106,23 @@ pub struct NewQuarantine<'a> {
     pub at: Wall,
     /// When it goes by itself.
     pub expires: Option<Wall>,
+    /// Since when it was in the folder, if it was.
+    pub since: Option<Wall>,
+    /// Who had brought it, as far as the cloud says.
+    pub actor: Option<&'a str>,
+    /// Which hooks had been told of it.
+    pub reached: Option<&'a str>,
+}
+
+/// What became of a version before it was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    /// Since when it is on disk.
+    pub since: Option<Wall>,
+    /// Who brought it.
+    pub actor: Option<String>,
+    /// The hooks that were told of it.
+    pub told: Vec<String>,
 }
 
 const COLUMNS: &str = "quarantine, folder, item, version, path, sha256, size, hook, reason, state";
@@ -121,12 +145,14 @@ fn read(row: &Row<'_>) -> rusqlite::Result<QuarantineRow> {
 impl Store {
     /// Writes a rejected version down, before its content is moved.
     pub fn add_quarantine(&mut self, new: &NewQuarantine<'_>) -> Result<i64> {
-        let sql = "INSERT INTO quarantine (folder, folder_name, item, version, path, sha256, size, hook, verdict, reason, at, state, expires)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'moving', ?12)
+        let sql = "INSERT INTO quarantine (folder, folder_name, item, version, path, sha256, size, hook, verdict, reason, at, state, expires,
+                                           since, actor, reached)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'moving', ?12, ?13, ?14, ?15)
                    ON CONFLICT (folder, item, version) DO UPDATE SET
                        path = excluded.path, sha256 = excluded.sha256, size = excluded.size, hook = excluded.hook,
                        verdict = excluded.verdict, reason = excluded.reason, at = excluded.at, state = 'moving',
-                       decided = NULL, why = NULL, expires = excluded.expires
+                       decided = NULL, why = NULL, expires = excluded.expires, since = excluded.since, actor = excluded.actor,
+                       reached = excluded.reached
                    RETURNING quarantine";
         let id = self.conn.prepare_cached(sql)?.query_row(
             params![
@@ -142,6 +168,9 @@ impl Store {
                 new.reason,
                 new.at.0,
                 new.expires.map(|expires| expires.0),
+                new.since.map(|since| since.0),
+                new.actor,
+                new.reached,
             ],
             |row| row.get(0),
         )?;
@@ -164,6 +193,34 @@ impl Store {
         let sql = format!("SELECT {COLUMNS} FROM quarantine WHERE folder = ?1 AND item = ?2 AND version = ?3");
         let params = params![folder.0, item.to_string(), version.as_str()];
         Ok(self.conn.prepare_cached(&sql)?.query_row(params, read).optional()?)
+    }
+
+    /// The newest rejection of a content in a folder that still holds.
+    pub fn quarantined_content(&self, folder: FolderId, sha256: Sha256) -> Result<Option<QuarantineRow>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM quarantine WHERE sha256 = ?2 AND folder = ?1 AND state <> 'released'
+             ORDER BY quarantine DESC LIMIT 1"
+        );
+        Ok(self.conn.prepare_cached(&sql)?.query_row(params![folder.0, sha256.0.to_vec()], read).optional()?)
+    }
+
+    /// Since when a version is on disk, who brought it, and which hooks were told of it.
+    pub fn history_of(&self, folder: FolderId, folder_name: &str, path: &str, item: &ItemId) -> Result<History> {
+        let sql = "SELECT max(at) FROM action WHERE folder = ?1 AND path = ?2 AND what IN ('downloaded', 'replaced', 'already there')";
+        let since: Option<i64> = self.conn.prepare_cached(sql)?.query_row(params![folder.0, path], |row| row.get(0))?;
+        let sql = "SELECT actor FROM event WHERE node = (SELECT node FROM item WHERE folder = ?1 AND id = ?2) AND actor IS NOT NULL
+                   ORDER BY journal DESC LIMIT 1";
+        let actor = self
+            .conn
+            .prepare_cached(sql)?
+            .query_row(params![folder.0, item.to_string()], |row| row.get(0))
+            .optional()?;
+        let sql = "SELECT DISTINCT hook FROM delivery WHERE state = 1 AND folder = ?1 AND path = ?2 AND at >= ?3";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let told = statement
+            .query_map(params![folder_name, path, since.unwrap_or(0)], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(History { since: since.map(Wall), actor, told })
     }
 
     /// What became of a rejected version, and why.
@@ -222,9 +279,25 @@ impl Store {
 }
 
 impl Rows<'_> {
+    /// Why a version, or a content, may not come into a folder: the hook that rejected it, and its reason.
+    pub fn rejection(
+        self,
+        folder: FolderId,
+        item: &ItemId,
+        version: &str,
+        sha256: Sha256,
+    ) -> Result<Option<(String, String)>> {
+        let sql = "SELECT hook, reason FROM quarantine WHERE folder = ?1 AND state <> 'released'
+                   AND (item = ?2 AND version = ?3 OR sha256 = ?4) ORDER BY quarantine DESC LIMIT 1";
+        let params = params![folder.0, item.to_string(), version, sha256.0.to_vec()];
+        let found = self.conn().prepare_cached(sql)?.query_row(params, |row| Ok((row.get(0)?, row.get(1)?)));
+        Ok(found.optional()?)
+    }
+
     /// Rejected versions, the newest last; with `all` also those that somebody decided about.
     pub fn quarantine(self, id: Option<i64>, all: bool) -> Result<Vec<QuarantineReport>> {
-        let sql = "SELECT quarantine, folder_name, path, item, version, sha256, size, hook, verdict, reason, at, state, decided, why, expires
+        let sql = "SELECT quarantine, folder_name, path, item, version, sha256, size, hook, verdict, reason, at, state, decided, why, expires,
+                          since, actor, reached
                    FROM quarantine WHERE (?1 IS NULL OR quarantine = ?1) AND (?2 OR state IN ('held', 'moving'))
                    ORDER BY quarantine LIMIT ?3";
         let mut statement = self.conn().prepare_cached(sql)?;
@@ -245,6 +318,9 @@ impl Rows<'_> {
                 decided: row.get::<_, Option<i64>>(12)?.map(Wall),
                 why: row.get(13)?,
                 expires: row.get::<_, Option<i64>>(14)?.map(Wall),
+                since: row.get::<_, Option<i64>>(15)?.map(Wall),
+                actor: row.get(16)?,
+                reached: row.get(17)?,
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)

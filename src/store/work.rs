@@ -151,12 +151,14 @@ impl Store {
         Ok(())
     }
 
-    /// The children of a remote folder, as last observed, on which there is a mark that is not newer than a generation.
-    pub fn marked_in(&self, dir: NodeId, asked: Generation) -> Result<Vec<NodeId>> {
+    /// The children of a remote folder, as last observed, on which there is a mark that is not newer than a generation; those after one of
+    /// them.
+    pub fn marked_in(&self, dir: NodeId, asked: Generation, after: NodeId, limit: u32) -> Result<Vec<NodeId>> {
         let sql = "SELECT work.node FROM work INDEXED BY work_look JOIN item ON item.node = work.node
-                   WHERE work.look > 0 AND work.look <= ?2 AND item.r_parent = ?1";
+                   WHERE work.look > 0 AND work.look <= ?2 AND item.r_parent = ?1 AND work.node > ?3
+                   ORDER BY work.node LIMIT ?4";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement.query_map([dir.0, asked.0], |row| Ok(NodeId(row.get(0)?)))?;
+        let rows = statement.query_map(params![dir.0, asked.0, after.0, limit], |row| Ok(NodeId(row.get(0)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -192,7 +194,7 @@ impl Store {
 
     /// Makes ready what is due; how many.
     pub fn wake_due(&mut self, now: Wall, limit: u32) -> Result<usize> {
-        let sql = "SELECT node FROM work WHERE state = 1 AND due <= ?1 ORDER BY due LIMIT ?2";
+        let sql = "SELECT node FROM work WHERE state = 1 AND due <= ?1 ORDER BY due, pos LIMIT ?2";
         let nodes: Vec<i64> = {
             let mut statement = self.conn.prepare_cached(sql)?;
             let rows = statement.query_map(params![now.0, limit], |row| row.get(0))?;
@@ -251,6 +253,15 @@ impl Store {
     /// Makes work due that was put off for one reason.
     pub fn wake_code(&mut self, code: &str) -> Result<()> {
         self.conn.execute("UPDATE work SET due = 0 WHERE state = 1 AND code = ?1", [code])?;
+        Ok(())
+    }
+
+    /// Makes that work due that waits for one hook, all of it or what has waited longest.
+    pub fn wake_hook(&mut self, code: &str, hook: &str, all: bool) -> Result<()> {
+        let sql = "UPDATE work SET due = 0 WHERE node IN (SELECT node FROM work WHERE state = 1 AND code = ?1
+                   AND instr(text, ?2) > 0 ORDER BY pos LIMIT ?3)";
+        let limit = if all { -1 } else { 1 };
+        self.conn.prepare_cached(sql)?.execute(params![code, format!("`{hook}`"), limit])?;
         Ok(())
     }
 

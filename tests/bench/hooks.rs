@@ -1,6 +1,6 @@
-//! The price of a hook: small files through an exec hook and through clamd, against the same scanner run by hand.
+//! The price of a hook: small files through programs, a worker and clamd, against the same scanner run by hand, with the goals.
 //!
-//! `cargo bench --bench hooks -- [--files N] [--concurrency N]`
+//! `cargo bench --bench hooks -- [--files N] [--concurrency N] [--slow 0]`
 
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -18,6 +18,12 @@ use support::{Bed, REMOTE};
 
 const LONG: Duration = Duration::from_mins(30);
 const FILE_BYTES: u64 = 4_096;
+/// A worker that allows everything.
+const WORKER: &str = "#!/usr/bin/python3 -IS
+import json, sys
+for line in sys.stdin:
+    print(json.dumps({'id': json.loads(line)['id'], 'verdict': 'allow'}), flush=True)
+";
 
 fn argument(name: &str, default: u64) -> u64 {
     let args: Vec<String> = std::env::args().collect();
@@ -55,19 +61,20 @@ fn script(dir: &Path, name: &str, text: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// Mirrors the files with a hook, or without any.
-fn mirror(what: &str, files: u64, run: &[&str], clamd: Option<u32>) {
+/// Mirrors the files with a hook, or without any; how long it took.
+fn mirror(what: &str, files: u64, hook: &[&str], concurrency: Option<u64>, clamd: Option<u32>) -> Duration {
     let bed = Bed::new();
     for file in 0..files {
         bed.cloud().write(&format!("{REMOTE}/f{file:06}.bin"), Content::pattern(file + 1, FILE_BYTES)).unwrap();
     }
     bed.add_folder(&[]);
-    if !run.is_empty() {
-        let mut args = vec!["add-hook", "scan", "--when", "before", "--on", "file.download", "--run"];
-        args.extend(run);
+    if !hook.is_empty() {
+        let mut args = vec!["add-hook", "scan"];
+        args.extend(hook);
         bed.ok(&args);
-        let concurrency = format!("concurrency={}", argument("--concurrency", 4));
-        bed.ok(&["set-hook", "scan", &concurrency]);
+        if let Some(concurrency) = concurrency {
+            bed.ok(&["set-hook", "scan", &format!("concurrency={concurrency}")]);
+        }
     }
     let scanner = clamd.map_or(0, |pid| of_process(pid).1);
     let begun = Instant::now();
@@ -79,10 +86,22 @@ fn mirror(what: &str, files: u64, run: &[&str], clamd: Option<u32>) {
     report(what, files, took, all + scanner);
     println!("{:<44} of it: agent {own} ms, hooks {} ms, clamd {scanner} ms", "", all - own);
     assert_eq!(agent.stop(), Some(0));
+    took
+}
+
+/// A goal, and whether it is met: the rate of the hook itself, with the mirror's own work counted out, against another rate.
+fn goal(what: &str, files: u64, (with, without): (Duration, Duration), other: f64, wanted: f64) {
+    let alone = with.saturating_sub(without).as_secs_f64().max(0.001);
+    let rate = files as f64 / alone;
+    let share = rate / other;
+    let word = if share >= wanted { "met" } else { "MISSED" };
+    println!(
+        "goal {word}: {what}: {rate:.0} files/s beside the mirror's own work, {share:.2} of {other:.0} (goal {wanted})"
+    );
 }
 
 /// Runs a scanner by hand over a directory of the same files.
-fn by_hand(what: &str, files: u64, command: &mut Command, clamd: Option<u32>) {
+fn by_hand(what: &str, files: u64, command: &mut Command, clamd: Option<u32>) -> f64 {
     let (before, scanner) = (children_ms(), clamd.map_or(0, |pid| of_process(pid).1));
     let begun = Instant::now();
     let status = command.stdout(Stdio::null()).status().unwrap();
@@ -90,6 +109,7 @@ fn by_hand(what: &str, files: u64, command: &mut Command, clamd: Option<u32>) {
     let took = begun.elapsed();
     let scanner = clamd.map_or(0, |pid| of_process(pid).1) - scanner;
     report(what, files, took, children_ms() - before + scanner);
+    files as f64 / took.as_secs_f64()
 }
 
 fn main() {
@@ -103,26 +123,36 @@ fn main() {
     }
     println!("{files} files of {FILE_BYTES} bytes");
     let accept = script(dir.path(), "accept", "#!/bin/sh\nexit 0\n");
-    mirror("agent, no hook", files, &[], None);
-    mirror("agent, a shell script that accepts", files, &[&accept], None);
+    let four = Some(argument("--concurrency", 4));
+    let program = |path| ["--when", "before", "--on", "file.download", "--run", path];
+    let bare = mirror("agent, no hook", files, &[], None, None);
+    let with_script = mirror("agent, a shell script for each file", files, &program(accept.as_str()), four, None);
     let list = format!("find {} -type f -print0 | xargs -0 -n 1 -P 4 {accept}", content.display());
-    by_hand("xargs -P 4, the same script", files, Command::new("sh").args(["-c", &list]), None);
+    let xargs = by_hand("xargs -P 4, the same script", files, Command::new("sh").args(["-c", &list]), None);
+    let worker = script(dir.path(), "worker", WORKER);
+    let worker = ["--when", "before", "--on", "file.download", "--worker", "--run", worker.as_str()];
+    let with_worker = mirror("agent, a worker that accepts", files, &worker, four, None);
+    goal("a shell script for each file, of xargs -P 4", files, (with_script, bare), xargs, 0.7);
+    let share = bare.as_secs_f64() / with_worker.as_secs_f64();
+    let word = if share >= 0.5 { "met" } else { "MISSED" };
+    println!("goal {word}: a worker: {share:.2} of the mirror without a hook (goal 0.5)");
     if !is_installed() {
         return;
     }
     let clamd = Clamd::start(dir.path(), &[]);
     let pid: u32 = fs::read_to_string(dir.path().join("clamd.pid")).unwrap().trim().parse().unwrap();
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/hooks/clamd-scan");
-    let (program, socket) = (program.to_str().unwrap(), clamd.socket());
-    mirror("agent, clamd-scan", files, &[program, "--socket", socket.to_str().unwrap()], Some(pid));
-    let list = format!(
-        "find {} -type f -print0 | xargs -0 -n 1 -P 4 {program} --socket {}",
-        content.display(),
-        socket.display()
-    );
-    by_hand("xargs -P 4, clamd-scan", files, Command::new("sh").args(["-c", &list]), Some(pid));
+    let socket = clamd.socket();
+    let scanner = format!("clamd:{}", socket.display());
+    let with_clamd = mirror("agent, scan = \"clamd\"", files, &["--scan", &scanner], None, Some(pid));
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/hooks/clamd-scan");
+    let program = shipped.to_str().unwrap();
+    if argument("--slow", 1) > 0 {
+        let run = ["--when", "before", "--on", "file.download", "--run", program, "--socket", socket.to_str().unwrap()];
+        mirror("agent, clamd-scan for each file", files, &run, four, Some(pid));
+    }
     let config = dir.path().join("clamd.conf");
     let mut clamdscan = Command::new("clamdscan");
     clamdscan.args(["--multiscan", "--no-summary", "-c"]).arg(&config).arg(&content);
-    by_hand("clamdscan --multiscan", files, &mut clamdscan, Some(pid));
+    let multiscan = by_hand("clamdscan --multiscan", files, &mut clamdscan, Some(pid));
+    goal("scan = \"clamd\", of clamdscan --multiscan", files, (with_clamd, bare), multiscan, 0.5);
 }

@@ -190,6 +190,7 @@ fn status(state: FolderState) -> Status {
         folders: vec![folder("inbox", state)],
         held: 0,
         problems: 1,
+        scanners: Vec::new(),
     }
 }
 

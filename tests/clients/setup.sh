@@ -39,6 +39,7 @@ box-node3) node_packages box-node3 box-node-sdk@3.8.2 ;;
 box-node10) node_packages box-node10 box-node-sdk@10.12.0 ;;
 egnyte-py) python egnyte-py egnyte==0.5.3 ;;
 egnyte-js) node_packages egnyte-js egnyte-js-sdk@2.10.1 ;;
+axe) node_packages axe axe-core@4.10.3 ;;
 schema) python schema jsonschema==4.26.0 rfc3339-validator==0.1.4 ;;
 *)
     echo "unknown client: $1" >&2

@@ -8,9 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use folder_sync_agent::hook::document::{Document, ItemPart, SCHEMA};
-use folder_sync_agent::hook::{
-    Call, HookKind, HookSettings, Listen, Outcome, Policies, QuarantineRemote, Verdict, When,
-};
+use folder_sync_agent::hook::{Call, HookKind, HookSettings, Listen, Outcome, Verdict, When};
 use folder_sync_agent::runner::{Order, Runner, Trust};
 use folder_sync_agent::tree::Wall;
 
@@ -21,26 +19,13 @@ fn shipped(name: &str) -> String {
 }
 
 fn hook(run: Vec<String>) -> HookSettings {
-    HookSettings {
-        name: "scan".into(),
-        when: When::Before,
-        on: vec![Listen::Everything],
-        folder: None,
-        account: None,
-        patterns: Vec::new(),
-        call: Call::Exec { run },
-        timeout: Duration::from_mins(1),
-        policies: Policies::default(),
-        remember: None,
-        concurrency: 1,
-        per_minute: None,
-        attempts: 1,
-        quarantine_remote: QuarantineRemote::Leave,
-        quarantine_keep: None,
-    }
+    let mut hook = HookSettings::new("scan", When::Before, vec![Listen::Everything], Call::Exec { run, worker: false });
+    hook.timeout = Duration::from_mins(1);
+    hook.concurrency = 1;
+    hook
 }
 
-fn order(file: PathBuf) -> Order {
+pub fn order(file: PathBuf) -> Order {
     let document = Document {
         schema: SCHEMA,
         hook: "scan".into(),
@@ -167,4 +152,30 @@ async fn yara_rules_reject_what_they_match() {
     assert!(outcome.output.starts_with("macro"), "{outcome:?}");
     let broken = [shipped("yara-scan"), "/nonexistent".into()];
     assert_eq!(bench.scan(&broken, b"x").await.verdict, Verdict::Error);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn yara_as_a_worker_says_the_same() {
+    if Command::new("yara").arg("--version").output().is_err() {
+        eprintln!("skipped: yara is not installed (apt-get install yara)");
+        return;
+    }
+    let bench = Bench::new();
+    let rules = bench.dir.path().join("rules.yar");
+    fs::write(&rules, "rule macro { strings: $a = \"AutoOpen\" condition: $a }\n").unwrap();
+    let worker = |rules: &Path| {
+        let run = vec![shipped("yara-worker"), rules.to_str().unwrap().to_owned()];
+        let mut hook = hook(Vec::new());
+        hook.call = Call::Exec { run, worker: true };
+        hook
+    };
+    let working = worker(&rules);
+    for _ in 0..3 {
+        let clean = bench.runner.run(&working, &order(bench.file(b"nothing to see"))).await;
+        assert_eq!(clean.verdict, Verdict::Allow, "{clean:?}");
+        let found = bench.runner.run(&working, &order(bench.file(b"Sub AutoOpen()"))).await;
+        assert_eq!((found.verdict, found.output.as_str()), (Verdict::Reject, "macro"), "{found:?}");
+    }
+    let broken = bench.runner.run(&worker(Path::new("/nonexistent")), &order(bench.file(b"x"))).await;
+    assert_eq!(broken.verdict, Verdict::Error, "{broken:?}");
 }

@@ -1,7 +1,6 @@
 //! Hooks from the command line: added, shown, tried, changed and removed.
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
 
@@ -61,24 +60,19 @@ fn a_hook_is_added_tried_changed_and_removed() {
 #[test]
 fn scanning_is_set_up_in_one_word() {
     let bed = Bed::new();
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/hooks");
     let local = bed.local();
-    let args = ["add-folder", REMOTE, local.to_str().unwrap(), "--name", "inbox", "--yes", "--scan", "clamd"];
-    let output = bed.agent().args(args).env("AGENT_HOOKS_DIR", &shipped).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    bed.ok(&["add-folder", REMOTE, local.to_str().unwrap(), "--name", "inbox", "--yes", "--scan", "clamd"]);
     let hook = &rows(&bed, &["hooks", "--json"])[0];
     assert_eq!((hook["name"].as_str(), hook["folder"].as_str()), (Some("scan-inbox"), Some("inbox")));
-    assert!(hook["calls"].as_str().unwrap().ends_with("clamd-scan"));
+    assert_eq!((hook["calls"].as_str(), hook["last_run"].as_i64()), (Some("clamd"), None));
+    assert_eq!(hook["on"], serde_json::json!(["file.download", "file.upload"]), "both ways");
     if !is_installed() {
         return;
     }
     // The scanner of the machine may not run: one of our own stands in.
     let clamd_dir = tempfile::tempdir().unwrap();
     let clamd = Clamd::start(clamd_dir.path(), &[]);
-    let program = shipped.join("clamd-scan");
-    let socket = clamd.socket();
-    let run = [program.to_str().unwrap(), "--socket", socket.to_str().unwrap()].map(|part| format!("run={part}"));
-    bed.ok(&["set-hook", "scan-inbox", &run[0], &run[1], &run[2]]);
+    bed.ok(&["set-hook", "scan-inbox", &format!("scan=clamd:{}", clamd.socket().display())]);
     bed.cloud().write(&remote("bad.com"), eicar()).unwrap();
     bed.cloud().write(&remote("good.txt"), b"good".to_vec()).unwrap();
     let agent = bed.start();
@@ -90,6 +84,13 @@ fn scanning_is_set_up_in_one_word() {
     bed.cloud().write(&remote("again.txt"), b"good".to_vec()).unwrap();
     until("the copy", || local.join("again.txt").exists());
     assert_eq!(rows(&bed, &["hook-runs", "--json"]).len(), 2, "the verdict was remembered");
+    let hook = &rows(&bed, &["hooks", "--json"])[0];
+    let count = |name: &str| hook[name].as_u64().unwrap();
+    assert!(hook["last_run"].is_i64(), "{hook}");
+    assert_eq!((count("runs_24h"), count("rejected_24h"), count("failures_24h")), (2, 1, 0), "{hook}");
+    let doctor = bed.run(&["doctor"]);
+    let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(doctor.contains("scan-inbox") && doctor.contains("ClamAV"), "{doctor}");
     assert_eq!(agent.stop(), Some(0));
 }
 
@@ -108,4 +109,48 @@ fn files_that_are_there_already_are_examined_before_they_count() {
     assert_eq!(status["in_sync"], false, "{status}");
     assert_eq!(status["folders"][0]["files"], 0, "{status}");
     assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn a_dry_run_shows_what_would_be_sent_and_sends_nothing() {
+    let bed = Bed::new();
+    bed.add_folder(&[]);
+    // Nobody listens there.
+    bed.ok(&[
+        "add-hook",
+        "crm",
+        "--when",
+        "after",
+        "--on",
+        "*",
+        "--action",
+        "created",
+        "--action",
+        "deleted",
+        "--url",
+        "http://127.0.0.1:1/in",
+        "--format",
+        "cloudevents",
+        "--header",
+        "X-Key=credential:key",
+    ]);
+    let file = bed.dir.path().join("a.txt");
+    fs::write(&file, "content").unwrap();
+    let args = ["test-hook", "crm", file.to_str().unwrap(), "--event", "file.deleted", "--dry-run", "--json"];
+    let told: Value = serde_json::from_str(&bed.ok(&args)).unwrap();
+    let body: Value = serde_json::from_str(told["body"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (body["specversion"].as_str(), body["type"].as_str()),
+        (Some("1.0"), Some("folder-sync-agent.file.deleted"))
+    );
+    assert_eq!(body["data"]["item"]["size"], 7);
+    assert!(body["data"].get("file").is_none(), "a server gets no path of ours");
+    let request = told["request"].as_array().unwrap();
+    assert!(request.iter().any(|line| line == "content-type: application/cloudevents+json; charset=utf-8"), "{told}");
+    assert!(request.iter().any(|line| line == "X-Key: credential:key"), "{told}");
+    let shown = bed.ok(&["test-hook", "crm", file.to_str().unwrap(), "-n"]);
+    assert!(shown.contains("POST http://127.0.0.1:1/in") && shown.contains("Nothing was run"), "{shown}");
+    let wrong =
+        bed.run(&["add-hook", "x", "--when", "before", "--on", "*", "--action", "created", "--run", "/bin/true"]);
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("`after` hooks only"), "{wrong:?}");
 }

@@ -193,25 +193,15 @@ impl World {
         }
     }
 
-    /// Whether the engine was told of all that is so: the stream to its end, and the disk. What the cloud never told has to be found in
-    /// its time.
+    /// Whether the engine was told of all that is so: the stream to its end, and the disk. From then on "in sync" is not to be said before what
+    /// that asked for is done, whatever calls, listings, scans and deeds are still to be answered. What the cloud never told has to be found
+    /// in its time.
     fn is_all_heard(&self) -> bool {
-        let is_on_its_way = |happening: &Happening| match happening {
-            Happening::Hints(_) | Happening::LateWrite(_) => true,
-            Happening::Deliver { .. } => !self.strict,
-            _ => false,
-        };
-        let is_busy = !self.strict && self.engine().jobs_under_way() > self.waits.len();
+        let is_on_its_way = |happening: &Happening| matches!(happening, Happening::Hints(_) | Happening::LateWrite(_));
         let is_untold = self.cloud.untold.is_some_and(|at| self.now < at + SEEN_WHOLE_WITHIN_MS);
         // Nobody listens to what a local user does in a mirror.
         let is_meddled = self.disk.meddled && self.is_mirror();
-        if is_busy
-            || is_untold
-            || is_meddled
-            || self.swarm.mode == Mode::Upload
-            || self.disk.away
-            || !self.inbox.is_empty()
-        {
+        if is_untold || is_meddled || self.swarm.mode == Mode::Upload || self.disk.away || !self.inbox.is_empty() {
             return false;
         }
         self.disk.hints.is_empty()

@@ -112,6 +112,9 @@ pub struct Cloud {
     former: VecDeque<(u64, Tree)>,
     next_id: u64,
     next_event: u64,
+    /// What its clock shows, and when the newest event happened: no two happen at once.
+    pub at: i64,
+    last_at: i64,
     next_version: u64,
     /// Cursors of earlier epochs are refused.
     epoch: u64,
@@ -172,6 +175,8 @@ impl Cloud {
             former: VecDeque::new(),
             next_id: 1,
             next_event: 1,
+            at: 0,
+            last_at: 0,
             next_version: 1,
             epoch: 1,
             lossy: false,

@@ -156,7 +156,7 @@ impl World {
         }
     }
 
-    /// A folder where something can be put: mostly a watched one.
+    /// A folder where something can be put: mostly a watched one. While the watched folder is in the trash, nothing can be put there.
     fn somewhere(&mut self) -> ItemId {
         let tree = self.cloud.tree();
         let mut folders: Vec<ItemId> = tree.into_values().filter(ItemId::is_folder).collect();
@@ -164,7 +164,8 @@ impl World {
         folders.push(watched());
         folders.push(elsewhere());
         folders.extend(self.cloud.live_children(&elsewhere()).into_iter().filter(ItemId::is_folder));
-        self.chance.pick(&folders).unwrap().clone()
+        let folder = self.chance.pick(&folders).unwrap().clone();
+        if self.cloud.is_live(&folder) { folder } else { elsewhere() }
     }
 
     fn live_item(&mut self) -> Option<ItemId> {

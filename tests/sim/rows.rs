@@ -24,19 +24,9 @@ const COMPARED_WITHIN_MS: u64 = 15 * MINUTE_MS;
 /// A small tree is seen whole within an hour, whatever the stream tells; and what is found takes its time.
 pub const SEEN_WHOLE_WITHIN_MS: u64 = HOUR_MS + 15 * MINUTE_MS;
 
-/// Whether every history compares "in sync" with the truth while jobs are under way, too. Today a listing or a scan that was begun and
-/// not yet answered is not counted as work; rows of local writes are judged so in any case. To be `true` when the engine is mended.
-pub const ALWAYS_STRICT: bool = false;
-
 /// Rows that fail today: the story, and its cases. A row without a case fails in all of them.
 fn known_red() -> Vec<(&'static str, &'static [&'static str])> {
     Vec::new()
-}
-
-/// Kinds of random histories of which some fail today. `SIM_SEEDS=1000 cargo test --test all sim::seeds::untold` lives through them
-/// nevertheless.
-pub fn known_red_kinds() -> &'static [&'static str] {
-    &[]
 }
 
 /// How a stream tells.

@@ -113,6 +113,19 @@ fn two_files_change_names() {
 }
 
 #[test]
+fn a_chain_of_renames_costs_one_rename_a_file() {
+    let mut world = world_with("a=1 b=2 c=3");
+    let (a, b, c) = (world.cloud.at("a"), world.cloud.at("b"), world.cloud.at("c"));
+    // The last of the chain is heard of first.
+    world.cloud.rename(&a, "aside");
+    world.cloud.rename(&c, "d");
+    world.cloud.rename(&b, "c");
+    world.cloud.rename(&a, "b");
+    ends_as(&mut world, "b=1 c=2 d=3");
+    assert_eq!(deeds_without_downloads(&world), ["renamed d", "renamed c", "renamed b"], "nobody steps out of sight");
+}
+
+#[test]
 fn three_folders_change_names_in_a_circle() {
     let mut world = world_with("a/ a/x=1 b/ b/x=2 c/ c/x=3");
     let (a, b, c) = (world.cloud.at("a"), world.cloud.at("b"), world.cloud.at("c"));

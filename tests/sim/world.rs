@@ -27,12 +27,13 @@ use super::cloud::{Cloud, watched};
 use super::disk::Disk;
 use super::laws::Told;
 use super::mutants::Mutant;
-use super::rows::ALWAYS_STRICT;
 use super::swarm::Swarm;
 use super::tally::Tally;
 
 /// The one folder of the made-up world; the first row of a new database.
 pub const FOLDER: FolderId = FolderId(1);
+/// What every clock shows at first.
+const WALL_AT_START: i64 = 1_700_000_000_000;
 /// Letters of what is said and told that a replay shows.
 const ALOUD_MOST: usize = 4_000;
 /// Steps at one moment of time before we say that the engine runs in circles.
@@ -144,8 +145,6 @@ pub struct World {
     unjudged: bool,
     /// "In sync" is compared with the truth whenever all is quiet.
     pub judging: bool,
-    /// "In sync" is compared with the truth while jobs are under way, too.
-    pub strict: bool,
     /// The long poll does not work.
     pub long_poll: Option<BrokenPoll>,
     /// So many of the next downloads bring something else.
@@ -162,6 +161,7 @@ impl World {
     pub fn new(seed: u64, swarm: Swarm) -> Self {
         let mut cloud = Cloud::new();
         cloud.habits = swarm.habits;
+        cloud.at = WALL_AT_START;
         let excluding = swarm.exclude;
         let acts_left = swarm.acts;
         Self {
@@ -207,7 +207,6 @@ impl World {
             read_to: None,
             unjudged: false,
             judging: true,
-            strict: ALWAYS_STRICT,
             long_poll: None,
             wrong_bodies: 0,
             newest_told: None,
@@ -311,7 +310,7 @@ impl World {
 
     pub fn clock(&self) -> Now {
         let mono = self.now - self.boot;
-        Now { mono, wall: Wall(1_700_000_000_000 + self.now as i64 + self.wall_jump) }
+        Now { mono, wall: Wall(WALL_AT_START + self.now as i64 + self.wall_jump) }
     }
 
     /// One step of the engine, at the next moment at which anything happens. False if nothing ever will.
@@ -323,6 +322,7 @@ impl World {
         let Some(at) = at.filter(|at| *at < u64::MAX / 2) else { return false };
         self.now = self.now.max(at);
         self.disk.now = self.now;
+        self.cloud.at = WALL_AT_START + self.now as i64;
         self.steps_now = if self.now == before { self.steps_now + 1 } else { 0 };
         if self.steps_now >= STEPS_AT_ONE_MOMENT_MOST {
             self.say(|| format!("{:?}", self.engine()));
@@ -396,6 +396,9 @@ impl World {
         let mut told = Told::default();
         for input in inputs {
             match input {
+                // The answer to a poll that it took back tells it nothing.
+                Input::Done { job, outcome: Outcome::Polled(_) | Outcome::CursorTaken(_) }
+                    if self.cancelled.contains(job) => {}
                 Input::Done { outcome: Outcome::Polled(Ok(page)), .. } => {
                     told.news = true;
                     self.delivered.insert(page.next.clone());
@@ -537,7 +540,9 @@ impl World {
                     self.disk.staging.remove(&staged.name);
                 }
             }
-            Effect::Hook { .. } | Effect::Quarantine { .. } => panic!("the simulation has no hooks"),
+            Effect::Hook { .. } | Effect::ProbeHook { .. } | Effect::Quarantine { .. } | Effect::Seize { .. } => {
+                panic!("the simulation has no hooks")
+            }
             Effect::Answer { answer, .. } => self.answers.push(answer),
             Effect::Notice(notice) => self.notices.push(notice),
         }

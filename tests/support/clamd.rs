@@ -44,6 +44,13 @@ impl Clamd {
         clamd
     }
 
+    /// One more signature, for the next start.
+    pub fn knows_too(&self, signature: &str) {
+        let path = self.dir.join("db/local.ndb");
+        let known = fs::read_to_string(&path).unwrap();
+        fs::write(path, format!("{known}{signature}\n")).unwrap();
+    }
+
     /// Its socket.
     pub fn socket(&self) -> PathBuf {
         self.dir.join("clamd.ctl")

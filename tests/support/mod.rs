@@ -1,7 +1,10 @@
 //! A test bed: the sandbox cloud in this process, and the real program as a process of its own beside it.
 
+pub mod browser;
+pub mod c_icap;
 pub mod clamd;
 pub mod edits;
+pub mod pty;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -8,22 +8,32 @@ use std::time::Duration;
 use super::super::raw::{Block, Source, Spot, Wrong, did_you_mean, list};
 use super::super::value;
 use super::{Read, unknown_account};
-use crate::hook::{Call, HeaderText, HookKind, HookSettings, Listen, Policies, Policy, QuarantineRemote, When};
+use crate::hook::{
+    Act, Call, Format, HeaderText, HookKind, HookSettings, Listen, Policies, Policy, QuarantineRemote, Rescan, Route,
+    Scanner, When,
+};
 use crate::settings::{AccountSettings, BoxStream, FolderSettings, ProviderName};
 
 const WHENS: [(&str, When); 2] = [("before", When::Before), ("after", When::After)];
 const POLICIES: [(&str, Policy); 3] =
     [("block", Policy::Block), ("quarantine", Policy::Quarantine), ("allow", Policy::Allow)];
 
-/// How long a hook may take if nobody says.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(2);
+pub use crate::hook::{DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT};
+
+/// Whether a hook is off.
+const SWITCH: [(&str, bool); 2] = [("on", false), ("off", true)];
+
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
-/// Calls at one time if nobody says how many.
-pub const DEFAULT_CONCURRENCY: u32 = 4;
 /// The most that can be asked for.
 pub const MAX_CONCURRENCY: u32 = 64;
-/// With delays that grow to an hour: about half a day of trying.
-pub const DEFAULT_ATTEMPTS: u32 = 20;
+/// Files at a scanner at once for each core of this machine, if nobody says: it waits for the scanner most of the time.
+const SCANNED_PER_CORE: u32 = 4;
+/// More often nothing is examined again.
+const MIN_RESCAN: Duration = Duration::from_mins(1);
+/// The word for "when the scanner has other signatures".
+const ON_SIGNATURES: &str = "signatures";
+/// What a scanner decides about if nobody says.
+const SCANNED: [&str; 2] = ["file.download", "file.upload"];
 const MAX_ARGUMENTS: usize = 64;
 /// Headers that carry secrets; a value written here would be readable by everybody who may read the configuration.
 const SECRET_HEADERS: [&str; 6] =
@@ -37,11 +47,17 @@ pub struct ReadHook {
     account: Option<String>,
     spots: HashMap<&'static str, Spot>,
     settings: Option<HookSettings>,
+    is_off: bool,
 }
 
 /// The hooks of which nothing essential is missing.
 pub fn settings(reads: Vec<ReadHook>) -> Vec<HookSettings> {
     reads.into_iter().filter_map(|read| read.settings).collect()
+}
+
+/// The names of those that are switched off.
+pub fn switched_off(reads: &[ReadHook]) -> Vec<String> {
+    reads.iter().filter(|read| read.is_off).map(|read| read.name.clone()).collect()
 }
 
 /// Reads one block.
@@ -51,18 +67,34 @@ pub fn hook(mut block: Block<'_, '_>) -> ReadHook {
         block.set_path(format!("hook.{name}"));
     }
     let spots = super::spots(&block, &["name", "on", "folder", "account"]);
-    let when = block.required("when", |text| value::word(text, &WHENS));
-    if !block.has("on") {
+    let scans = block.has("scan");
+    let when = if scans && !block.has("when") {
+        Some(When::Before)
+    } else {
+        block.required("when", |text| match value::word(text, &WHENS)? {
+            When::After if scans => Err(Wrong::new("a scanner decides: it is a `before` hook")),
+            when => Ok(when),
+        })
+    };
+    if !block.has("on") && !scans {
         block.complain(Wrong::new("`on` is missing").hint("write on = [\"file.download\"], or \"*\" for everything"));
     }
-    let on: Vec<Listen> = block
+    let mut on: Vec<Listen> = block
         .texts("on", |text| listen(text, when).map(|_| ()))
         .iter()
         .filter_map(|text| Listen::parse(text))
         .collect();
+    if on.is_empty() && scans {
+        on = SCANNED.iter().filter_map(|text| Listen::parse(text)).collect();
+    }
     let folder = block.text("folder", value::name);
     let account = block.text("account", value::name);
     let patterns = block.texts("match", value::pattern);
+    let actions: Vec<Act> = block
+        .texts("action", |text| act(text, when).map(drop))
+        .iter()
+        .filter_map(|text| act(text, when).ok())
+        .collect();
     let call = call(&mut block);
     let timeout = block.text("timeout", |text| match value::duration(text)? {
         limit if limit > MAX_TIMEOUT => Err(Wrong::new("no hook may take longer than a day")),
@@ -87,6 +119,8 @@ pub fn hook(mut block: Block<'_, '_>) -> ReadHook {
     let quarantine_remote =
         block.text("quarantine_remote", |text| before_only().and_then(|()| self::quarantine_remote(text)));
     let quarantine_keep = block.text("quarantine_keep", |text| before_only().and_then(|()| value::duration(text)));
+    let scan_existing = block.flag_if("scan_existing", before_only);
+    let rescan = rescan(&block.texts("rescan", |text| before_only().and_then(|()| rescan_word(text).map(drop))));
     let concurrency = block.number("concurrency", 1..=MAX_CONCURRENCY);
     let per_minute = block.number("per_minute", 1..=u32::MAX);
     let attempts_spot = block.spot_of("attempts");
@@ -94,29 +128,34 @@ pub fn hook(mut block: Block<'_, '_>) -> ReadHook {
     if let (Some(spot), Err(wrong)) = (attempts_spot, after_only()) {
         block.complain_at(&spot, wrong);
     }
+    let is_off = block.text("switch", |text| value::word(text, &SWITCH)).unwrap_or(false);
     block.finish();
 
     let settings = match (name.clone(), when, call) {
-        (Some(name), Some(when), Some(call)) => Some(HookSettings {
-            name,
-            when,
-            on: on.clone(),
-            folder: folder.clone(),
-            account: account.clone(),
-            patterns,
-            call,
-            timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
-            policies,
-            remember,
-            concurrency: concurrency.unwrap_or(DEFAULT_CONCURRENCY),
-            per_minute,
-            attempts: attempts.unwrap_or(DEFAULT_ATTEMPTS),
-            quarantine_remote: quarantine_remote.unwrap_or_default(),
-            quarantine_keep,
-        }),
+        (Some(name), Some(when), Some(call)) => {
+            let own = HookSettings::new(name, when, on.clone(), call);
+            let usual = if scans { SCANNED_PER_CORE * cores() } else { own.concurrency };
+            Some(HookSettings {
+                folder: folder.clone(),
+                account: account.clone(),
+                patterns,
+                actions,
+                timeout: timeout.unwrap_or(own.timeout),
+                policies,
+                remember: remember.or(own.remember),
+                concurrency: concurrency.unwrap_or(usual.min(MAX_CONCURRENCY)),
+                per_minute,
+                attempts: attempts.unwrap_or(own.attempts),
+                quarantine_remote: quarantine_remote.unwrap_or_default(),
+                quarantine_keep,
+                scan_existing: scan_existing.unwrap_or(own.scan_existing),
+                rescan,
+                ..own
+            })
+        }
         _ => None,
     };
-    ReadHook { name: name.unwrap_or_default(), on, folder, account, spots, settings }
+    ReadHook { name: name.unwrap_or_default(), on, folder, account, spots, settings, is_off }
 }
 
 fn listen(text: &str, when: Option<When>) -> Result<Listen, Wrong> {
@@ -138,8 +177,50 @@ fn listen(text: &str, when: Option<When>) -> Result<Listen, Wrong> {
     }
 }
 
+fn act(text: &str, when: Option<When>) -> Result<Act, Wrong> {
+    if when == Some(When::Before) {
+        return Err(Wrong::new("this key is for `after` hooks only"));
+    }
+    Act::ALL.into_iter().find(|act| act.word() == text).ok_or_else(|| {
+        let words = Act::ALL.map(Act::word);
+        let wrong = Wrong::new("there is no such action");
+        match did_you_mean(&text.to_lowercase(), words) {
+            Some(word) => wrong.hint(format!("did you mean \"{word}\"?")),
+            None => wrong.hint(format!("the actions are {}", list(&words))),
+        }
+    })
+}
+
+fn cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1))
+}
+
+/// A time, or the word for other signatures.
+fn rescan_word(text: &str) -> Result<Option<Duration>, Wrong> {
+    if text == ON_SIGNATURES {
+        return Ok(None);
+    }
+    match value::duration(text) {
+        Ok(every) if every < MIN_RESCAN => Err(Wrong::new("nothing is examined again within a minute")),
+        Ok(every) => Ok(Some(every)),
+        Err(wrong) => Err(wrong.hint("write a time such as \"7d\", or \"signatures\": when the scanner has new ones")),
+    }
+}
+
+fn rescan(texts: &[String]) -> Rescan {
+    let words: Vec<Option<Duration>> = texts.iter().filter_map(|text| rescan_word(text).ok()).collect();
+    Rescan { every: words.iter().copied().flatten().min(), on_signatures: words.contains(&None) }
+}
+
+fn scanner(text: &str) -> Result<Scanner, Wrong> {
+    Scanner::parse(text).map_err(|wrong| {
+        Wrong::new(wrong)
+            .hint("write \"clamd\", \"clamd:/path/of/socket\", \"clamd://host:port\" or \"icap://host/service\"")
+    })
+}
+
 fn call(block: &mut Block<'_, '_>) -> Option<Call> {
-    let (has_run, has_url) = (block.has("run"), block.has("url"));
+    let (has_run, has_url, has_scan) = (block.has("run"), block.has("url"), block.has("scan"));
     let run_spot = block.spot_of("run");
     let first = Cell::new(true);
     let run = block.texts("run", |text| program(text, first.replace(false)));
@@ -148,8 +229,11 @@ fn call(block: &mut Block<'_, '_>) -> Option<Call> {
     {
         block.complain_at(&spot, Wrong::new(format!("more than {MAX_ARGUMENTS} arguments")));
     }
+    let run_only = || if has_run { Ok(()) } else { Err(Wrong::new("this key goes with `run` only")) };
+    let worker = block.flag_if("worker", run_only);
+    let scan = block.text("scan", scanner);
     let url = block.text("url", value::delivery_url);
-    let url_only = || if has_run { Err(Wrong::new("this key goes with `url` only")) } else { Ok(()) };
+    let url_only = || if has_url { Ok(()) } else { Err(Wrong::new("this key goes with `url` only")) };
     let expect_spot = block.spot_of("expect_status");
     let expect_status = block.number("expect_status", 100..=599).map(|status| status as u16);
     if let (Some(spot), Err(wrong)) = (expect_spot, url_only()) {
@@ -157,16 +241,29 @@ fn call(block: &mut Block<'_, '_>) -> Option<Call> {
     }
     let headers = block.pairs("headers", |name, text| url_only().and_then(|()| header(name, text)));
     let sign = block.text("sign", |text| url_only().and_then(|()| credential(text)));
-    match (has_run, has_url) {
-        (true, true) => block.complain(Wrong::new("both `run` and `url`: a hook is one or the other")),
-        (false, false) => block.complain(
-            Wrong::new("neither `run` nor `url`").hint("add run = [\"/path/to/program\"], or url = \"https://…\""),
+    let format = block.text("format", |text| url_only().and_then(|()| value::word(text, &Format::WORDS)));
+    let route = Route {
+        proxy: block.text("proxy", |text| url_only().and_then(|()| value::proxy(text))),
+        ca_file: block.text("ca_file", |text| {
+            if has_run { Err(Wrong::new("this key goes with `url` and `scan` only")) } else { value::file(text) }
+        }),
+        client_cert: block.text("client_cert", |text| url_only().and_then(|()| credential(text))),
+    };
+    match [has_run, has_url, has_scan].into_iter().filter(|has| *has).count() {
+        0 => block.complain(
+            Wrong::new("neither `run` nor `url` nor `scan`")
+                .hint("add run = [\"/path/to/program\"], url = \"https://…\", or scan = \"clamd\""),
         ),
-        _ => {}
+        1 => {}
+        _ => block.complain(Wrong::new("more than one of `run`, `url` and `scan`: a hook is one of them")),
     }
-    match url {
-        Some(url) => Some(Call::Http { url, expect_status, headers, sign }),
-        None => (!run.is_empty()).then_some(Call::Exec { run }),
+    match (url, scan) {
+        (Some(url), _) => {
+            Some(Call::Http { url, expect_status, headers, sign, format: format.unwrap_or_default(), route })
+        }
+        (None, Some(Scanner::Icap { url, .. })) => Some(Call::Scan(Scanner::Icap { url, ca_file: route.ca_file })),
+        (None, Some(scan)) => Some(Call::Scan(scan)),
+        (None, None) => (!run.is_empty()).then_some(Call::Exec { run, worker: worker.unwrap_or(false) }),
     }
 }
 

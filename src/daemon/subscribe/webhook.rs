@@ -41,9 +41,8 @@ impl WebhookTarget {
         let body = Body { schema: SCHEMA_VERSION, subscription: delivery.name, delivery: &id, events: delivery.docs };
         let body = serde_json::to_vec(&body)
             .map_err(|error| Undelivered::because(format!("a batch cannot be written: {error}")))?;
-        let request =
-            post::Request { url: &self.url, expect_status: None, headers: &self.headers, sign: self.sign.as_deref() };
-        match post::send(client, &request, &id, body, &self.kit.credentials).await {
+        let place = post::Place { url: &self.url, headers: &self.headers, sign: self.sign.as_deref() };
+        match post::send(client, place, &id, body, &self.kit.credentials).await {
             Ok(()) => Ok(()),
             Err(Refused { reason, status, retry_after }) => {
                 Err(Undelivered { reason, retry_after, too_large: status == Some(413) })

@@ -1,5 +1,7 @@
 //! Hooks in the world of production: runs, the way into quarantine, and the cloud's copy of what is rejected.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
@@ -7,12 +9,14 @@ use super::*;
 use crate::config::Places;
 use crate::deed::Staged;
 use crate::engine::effect::HookOrder;
-use crate::hook::{self, QuarantineRemote};
-use crate::id::{Etag, ItemId};
+use crate::hook::{self, HookSettings, QuarantineRemote};
+use crate::id::{Etag, ItemId, Sha256};
+use crate::path::RelPath;
 use crate::provider::{Expected, Resolved};
 use crate::quarantine::{Quarantine, Taken};
 use crate::runner::{Order, Runner, Trust};
 use crate::settings::RemotePlace;
+use crate::tree::Stamp;
 
 /// What hooks are run with, and where rejected content goes.
 #[derive(Debug, Clone)]
@@ -33,21 +37,72 @@ impl World {
     pub(super) fn hook(&mut self, job: JobId, order: HookOrder) {
         let cancel = self.everything.child_token();
         self.jobs.insert(job, cancel.clone());
-        let (inputs, kit, meters) = (self.inputs.clone(), self.hooks.clone(), self.meters.clone());
+        let (verdicts, kit) = (self.verdicts.clone(), self.hooks.clone());
+        let awaited = verdicts.expect();
+        let meters = self.meters.clone();
         let work = async move {
-            let HookOrder { settings, document, path, file } = order;
+            let HookOrder { settings, document, path, file, stamp } = order;
             let order = Order { document, path, file };
             let outcome = match &kit.runner {
                 Ok(runner) => tokio::select! {
-                    outcome = runner.run(&settings, &order) => outcome,
+                    outcome = run(runner, &settings, &order, stamp) => outcome,
                     () = cancel.cancelled() => hook::Outcome::failed("the run is no longer wanted", Duration::ZERO),
                 },
                 Err(why) => hook::Outcome::failed(why.clone(), Duration::ZERO),
             };
             meters.hook_ran(&settings.name, outcome.verdict, outcome.took);
+            verdicts.post(job, Outcome::Hooked(outcome), awaited);
+        };
+        self.tasks.spawn_on(work, &self.runtime);
+    }
+
+    /// Asks a scanner how it is.
+    pub(super) fn probe_hook(&mut self, job: JobId, hook: HookSettings) {
+        let cancel = self.everything.child_token();
+        self.jobs.insert(job, cancel.clone());
+        let (inputs, kit) = (self.inputs.clone(), self.hooks.clone());
+        let work = async move {
+            let outcome = match &kit.runner {
+                Ok(runner) => tokio::select! {
+                    outcome = runner.probe(&hook) => outcome,
+                    () = cancel.cancelled() => hook::Outcome::failed("the question is no longer wanted", Duration::ZERO),
+                },
+                Err(why) => hook::Outcome::failed(why.clone(), Duration::ZERO),
+            };
             post(&inputs, job, Outcome::Hooked(outcome));
         };
         self.tasks.spawn_on(work, &self.runtime);
+    }
+
+    /// Copies a file of a folder into quarantine.
+    pub(super) fn seize(
+        &mut self,
+        job: JobId,
+        folder: FolderId,
+        number: i64,
+        (at, sha256): (RelPath, Option<Sha256>),
+        sidecar: String,
+    ) {
+        let Some(local) = self.root(folder) else {
+            let error = DiskError { kind: DiskErrorKind::RootLost, text: "the folder is not open".into() };
+            self.post(job, Outcome::Quarantined(Err(error)));
+            return;
+        };
+        let (inputs, quarantine) = (self.inputs.clone(), self.hooks.quarantine.clone());
+        let act = move || {
+            let refused = |text: String| DiskError { kind: DiskErrorKind::Item, text };
+            let taken = local.read_in_place(&at).and_then(|file| {
+                let taken = quarantine.take(number, file, sha256, &sidecar);
+                taken.map_err(|error| refused(format!("quarantine: {error}")))
+            });
+            let result = match taken {
+                Ok(Taken::Whole) => Ok(()),
+                Ok(Taken::Altered) => Err(refused("somebody changed it meanwhile".into())),
+                Err(error) => Err(error),
+            };
+            post(&inputs, job, Outcome::Quarantined(result));
+        };
+        self.tasks.spawn_blocking_on(act, &self.runtime);
     }
 
     pub(super) fn quarantine(&mut self, job: JobId, folder: FolderId, number: i64, staged: Staged, sidecar: String) {
@@ -74,6 +129,24 @@ impl World {
         };
         self.tasks.spawn_blocking_on(act, &self.runtime);
     }
+}
+
+/// Runs a hook over a file that is what it is expected to be, before and after.
+async fn run(runner: &Runner, settings: &HookSettings, order: &Order, stamp: Option<Stamp>) -> hook::Outcome {
+    let is_still = |file: &PathBuf| stamp.is_none_or(|stamp| is_content(file, &stamp));
+    let changed = || hook::Outcome::failed("the file was changed before or while it was examined", Duration::ZERO);
+    if !order.file.as_ref().is_none_or(is_still) {
+        return changed();
+    }
+    let outcome = runner.run(settings, order).await;
+    if order.file.as_ref().is_none_or(is_still) { outcome } else { changed() }
+}
+
+fn is_content(file: &Path, stamp: &Stamp) -> bool {
+    std::fs::symlink_metadata(file).is_ok_and(|seen| {
+        let mtime_ns = seen.mtime().saturating_mul(1_000_000_000).saturating_add(seen.mtime_nsec());
+        seen.is_file() && seen.ino() == stamp.ino && seen.len() == stamp.size && mtime_ns == stamp.mtime_ns
+    })
 }
 
 /// Does with a quarantined file's copy in the cloud what its hook's settings say.
@@ -110,7 +183,7 @@ fn take(
     let refused = |error: std::io::Error| DiskError { kind: DiskErrorKind::Item, text: format!("quarantine: {error}") };
     match local.read_staged(staged)? {
         Some(file) => {
-            if quarantine.take(number, file, staged.sha256, sidecar).map_err(refused)? == Taken::Altered {
+            if quarantine.take(number, file, Some(staged.sha256), sidecar).map_err(refused)? == Taken::Altered {
                 tracing::warn!(number, "the content was changed after it was examined, and was not kept");
             }
         }

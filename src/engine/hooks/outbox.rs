@@ -2,13 +2,28 @@
 
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use super::line::Trial;
+use super::{SCANNER_DOWN, basis_digest, content_id};
+use crate::command::Answer;
 use crate::deed::Deed;
-use crate::hook::document::Actor;
+use crate::engine::effect::{Effect, HookOrder, Notice};
+use crate::engine::{Engine, Job, millis};
+use crate::hook::document::{AccountPart, Actor, Document, ItemPart, SCHEMA};
+use crate::hook::select::Happening;
+use crate::hook::{self, HookKind, HookSettings, Verdict, When};
 use crate::id::AccountId;
+use crate::id::FolderId;
+use crate::path::RelPath;
+use crate::store::Result;
+use crate::store::examined::Examiner;
 use crate::store::hooks::NewDelivery;
+use crate::store::hooks::{NewRun, said};
 use crate::store::intents::IntentRow;
+use crate::store::items::ItemRow;
+use crate::store::work::WorkRow;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// Hooks that may stand between a change and its cause; one more is not called by itself.
 const DEPTH_MOST: u32 = 8;
@@ -296,32 +311,145 @@ impl Engine {
         }
     }
 
+    /// What a run tells of the hook itself: whether it works, and which signatures it has.
+    pub(super) fn heard_of(&mut self, hook: &HookSettings, outcome: &hook::Outcome) -> Result<()> {
+        if let Some(version) = &outcome.version
+            && self.hooks.lines.told_version(&hook.name, version)
+        {
+            self.hooks.rounds.signatures_changed(&hook.name);
+        }
+        if matches!(outcome.verdict, Verdict::Error | Verdict::TimedOut) {
+            let cause = outcome.reason.clone().or_else(|| said(outcome)).unwrap_or_else(|| outcome.verdict.to_string());
+            let now = (self.ctx.now.mono, self.ctx.now.wall);
+            if self.hooks.lines.failed(&hook.name, &cause, outcome.is_down, now) {
+                let message = format!("hook `{}` does not work, and what it decides about waits: {cause}", hook.name);
+                self.hooks.happens_later(Story::at_large(HookKind::Problem, None, None, message));
+            }
+        } else if self.hooks.lines.worked(&hook.name) {
+            // It works again: nobody waits any longer for its sake.
+            self.ctx.store.wake_hook(SCANNER_DOWN, &hook.name, true)?;
+            self.ctx.store.wake_hook("hook_error", &hook.name, true)?;
+            self.hooks.rounds.look();
+            self.ctx.more = true;
+        }
+        Ok(())
+    }
+
+    /// Sees to hooks that do not work, and to scanners whose signatures may be new.
+    pub(super) fn try_hooks(&mut self) -> Result<()> {
+        let hooks: Vec<HookSettings> = self.hooks.selector.all().cloned().collect();
+        for trial in self.hooks.lines.trials(hooks.iter(), self.ctx.now.mono) {
+            match trial {
+                Trial::Probe(hook) => {
+                    let name = hook.name.clone();
+                    match self.jobs.start(&mut self.ctx.store, Job::Probe { hook: hook.clone() })? {
+                        Some(job) => self.ctx.out.push(Effect::ProbeHook { job, hook }),
+                        None => self.hooks.lines.probed(&name),
+                    }
+                }
+                Trial::OneFile(hook) => {
+                    self.ctx.store.wake_hook(SCANNER_DOWN, &hook, false)?;
+                    self.hooks.rounds.look();
+                    self.ctx.more = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A scanner was asked how it is.
+    pub(in crate::engine) fn probed_hook(&mut self, hook: &HookSettings, outcome: &hook::Outcome) -> Result<()> {
+        self.hooks.lines.probed(&hook.name);
+        self.heard_of(hook, outcome)
+    }
+
+    /// Has what is on disk examined again: a file, a folder, or everything.
+    pub(in crate::engine) fn examine_again(&mut self, path: Option<&str>) -> Result<Answer> {
+        let before: Vec<HookSettings> =
+            self.hooks.selector.all().filter(|hook| hook.when == When::Before).cloned().collect();
+        if before.is_empty() {
+            return Ok(Answer::Refused { message: "there is no `before` hook that could examine anything".into() });
+        }
+        let mut folders: Vec<FolderId> = self.folders.keys().copied().collect();
+        if let Some(path) = path {
+            let asked = std::path::Path::new(path);
+            let found = self.folders.iter().find(|(_, folder)| asked.starts_with(&folder.settings.local));
+            let Some((id, root, below)) = found.and_then(|(id, folder)| {
+                let below = asked.strip_prefix(&folder.settings.local).ok()?;
+                Some((*id, folder.row.root?, below.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>()))
+            }) else {
+                return Ok(Answer::NotFound { message: format!("{path} lies in no watched folder") });
+            };
+            if !below.is_empty() {
+                let node = self.ctx.store.reader().item_on_disk(root, &below)?;
+                let item = node.map(|node| self.ctx.store.item(node)).transpose()?.flatten();
+                let Some(item) = item.filter(|item| item.synced.is_some() && !item.id.is_folder()) else {
+                    let message = format!("{path} is no file of a watched folder; name a file, or the whole folder");
+                    return Ok(Answer::NotFound { message });
+                };
+                return self.examine_file_again(&item, path);
+            }
+            folders = vec![id];
+        }
+        self.ctx.store.forget_all_verdicts()?;
+        for id in folders {
+            for hook in &before {
+                let basis = basis_digest(hook);
+                self.ctx.store.begin_round(id, Examiner { hook: &hook.name, basis: &basis }, self.ctx.now.wall)?;
+            }
+        }
+        self.hooks.rounds.begin();
+        self.ctx.more = true;
+        Ok(Answer::Ok { message: "what is on disk is examined again, beside the rest of the work".into() })
+    }
+
+    fn examine_file_again(&mut self, item: &ItemRow, path: &str) -> Result<Answer> {
+        let shown = self.ctx.shown_path(item)?;
+        let judges = self.judges_of(item.folder, HookKind::FileDownload, &shown);
+        if judges.is_empty() {
+            return Ok(Answer::Refused { message: format!("no `before` hook covers {path}") });
+        }
+        self.ctx.store.forget_verdicts(content_id(item))?;
+        for hook in &judges {
+            self.ctx.store.want_examined(item.node, item.folder, &hook.name)?;
+        }
+        self.hooks.rounds.look();
+        self.ctx.more = true;
+        let names: Vec<&str> = judges.iter().map(|hook| hook.name.as_str()).collect();
+        Ok(Answer::Ok { message: format!("{path} is examined again by {}", names.join(", ")) })
+    }
+
     /// Tells hooks what is due, as far as there is room.
     pub(in crate::engine) fn tell(&mut self) -> Result<()> {
-        self.hooks.wake_at = None;
+        self.hooks.lines.forget_wake();
         for story in std::mem::take(&mut self.hooks.later) {
             self.happened(story, None)?;
         }
+        self.try_hooks()?;
         self.release_waiting()?;
+        self.examine()?;
         let hooks: Vec<HookSettings> =
             self.hooks.selector.all().filter(|hook| hook.when == When::After).cloned().collect();
         for hook in hooks {
-            if !self.hooks.has_room(&hook, self.ctx.now.mono) {
+            if !self.hooks.lines.has_room(&hook, self.ctx.now.mono) {
                 continue;
             }
-            let limit = hook.concurrency + self.hooks.running.get(&hook.name).copied().unwrap_or(0);
+            let limit = hook.concurrency + self.hooks.lines.running(&hook.name);
             for row in self.ctx.store.due_deliveries(&hook.name, self.ctx.now.wall, limit)? {
                 if self.hooks.telling.contains_key(&row.delivery) {
                     continue;
                 }
-                if !self.hooks.has_room(&hook, self.ctx.now.mono) {
+                if !self.hooks.lines.has_room(&hook, self.ctx.now.mono) {
                     break;
                 }
                 let Some(mut document) = read_document(&row.document) else {
                     self.ctx.store.bury_delivery(row.delivery, "its document cannot be read")?;
                     continue;
                 };
-                let Some(job) = self.start(Job::Tell { delivery: row.delivery, hook: Box::new(hook.clone()) })? else {
+                let Some(job) = self
+                    .jobs
+                    .start(&mut self.ctx.store, Job::Tell { delivery: row.delivery, hook: Box::new(hook.clone()) })?
+                else {
                     return Ok(());
                 };
                 document.attempt = row.attempts + 1;
@@ -333,18 +461,19 @@ impl Engine {
                     causes: document.causes.clone(),
                 };
                 self.hooks.telling.insert(row.delivery, telling);
-                self.hooks.begin(&hook, self.ctx.now.mono);
+                self.hooks.lines.begin(&hook, self.ctx.now.mono);
                 let order = HookOrder {
                     settings: hook.clone(),
                     document,
                     path: row.raw_path.map(OsString::from_vec),
                     file: row.file.map(|file| PathBuf::from(OsString::from_vec(file))),
+                    stamp: None,
                 };
                 self.ctx.out.push(Effect::Hook { job, order: Box::new(order) });
             }
             if let Some(due) = self.ctx.store.next_delivery_due(&hook.name, self.ctx.now.wall)? {
                 let at = self.ctx.now.mono.saturating_add(due.since(self.ctx.now.wall).max(0) as u64);
-                self.hooks.wake_at = Some(self.hooks.wake_at.map_or(at, |known| known.min(at)));
+                self.hooks.lines.wake(at);
             }
         }
         Ok(())
@@ -357,7 +486,7 @@ impl Engine {
         hook: &HookSettings,
         outcome: &hook::Outcome,
     ) -> Result<()> {
-        self.hooks.release(&hook.name);
+        self.hooks.lines.release(&hook.name);
         let telling = self.hooks.telling.remove(&delivery);
         let Some(row) = self.ctx.store.delivery(delivery)? else { return Ok(()) };
         let Some(document) = read_document(&row.document) else { return Ok(()) };

@@ -7,13 +7,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{AccountId, Engine, EventCounts, Job, Reading, add_counts, millis};
-use crate::engine::effect::{Effect, Task};
-use crate::events::EventPage;
-use crate::events::budget::Share;
+use crate::engine::ctx::millis;
 use crate::id::Cursor;
-use crate::provider::ProviderError;
-use crate::store::Result;
+use crate::provider::ProviderErrorKind;
 
 /// The pause between activity and the second reading.
 const AFTER: Duration = Duration::from_secs(30);
@@ -27,11 +23,15 @@ const REMEMBERED_MOST: usize = 64;
 const PAGES_MOST: u32 = 4;
 
 /// Positions of the last minutes, and when the stream is read from one of them.
+///
+/// Invariant: activity is forgotten only by a reading that was answered to its end. One that the budget refuses, that fails, or that is taken
+/// back is due until then.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Again {
     positions: VecDeque<(Cursor, u64)>,
     due: Option<u64>,
-    pages: u32,
+    /// Where the reading that has begun goes on, and how many of its pages were answered.
+    reading: Option<(Cursor, u32)>,
 }
 
 impl Again {
@@ -44,63 +44,55 @@ impl Again {
         }
         self.positions.push_back((before, now));
         self.due = Some(self.due.unwrap_or(u64::MAX).min(now + millis(if for_us { AFTER } else { AFTER_FOREIGN })));
-        self.pages = 0;
     }
 
-    /// When the second reading is due.
+    /// When the next page of a second reading is due.
     pub fn due(&self) -> Option<u64> {
-        self.due
+        if self.reading.is_some() { Some(0) } else { self.due }
     }
 
-    /// The position to read from, if the second reading is due.
-    pub fn take_due(&mut self, now: u64) -> Option<Cursor> {
-        self.due.take_if(|due| *due <= now)?;
+    /// The position to read from, if a page is due.
+    pub fn position(&self, now: u64) -> Option<Cursor> {
+        if let Some((cursor, _)) = &self.reading {
+            return Some(cursor.clone());
+        }
+        self.due.filter(|due| *due <= now)?;
         self.positions.front().map(|(cursor, _)| cursor.clone())
+    }
+
+    /// A page is asked for. Activity of from now on asks for a reading of its own.
+    pub fn begin(&mut self, from: Cursor) {
+        if self.reading.is_none() {
+            self.reading = Some((from, 0));
+            self.due = None;
+        }
+    }
+
+    /// A page was answered, if only with a refusal; where the reading goes on, if it does.
+    pub fn answered(&mut self, next: Option<Cursor>) {
+        let pages = self.reading.take().map_or(0, |(_, pages)| pages) + 1;
+        self.reading = next.filter(|_| pages < PAGES_MOST).map(|next| (next, pages));
+    }
+
+    /// A page was not answered. If that says something of the page, it counts as one that was.
+    pub fn failed(&mut self, kind: ProviderErrorKind) {
+        if !is_passing(kind) {
+            let from = self.reading.as_ref().map(|(from, _)| from.clone());
+            self.answered(from);
+        }
     }
 }
 
-impl Engine {
-    /// The stream was read a second time. The cursor does not move.
-    pub(in crate::engine) fn polled_again(
-        &mut self,
-        id: AccountId,
-        result: std::result::Result<EventPage, ProviderError>,
-    ) -> Result<()> {
-        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        account.job = None;
-        let page = match result {
-            Ok(page) => page,
-            Err(error) if error.kind == crate::provider::ProviderErrorKind::CursorLost => {
-                // A position of a few minutes ago is kept as long as the present one: where it is lost, so is that.
-                account.again = Again::default();
-                return self.lose_cursor(id, "the provider no longer knows our place in the event stream");
-            }
-            Err(error) => {
-                self.account_failed(id, &error);
-                return Ok(());
-            }
-        };
-        let counts = self.take_events(id, &page.events, Reading::Again)?;
-        let counts = EventCounts { repeated: 0, ..counts };
-        if counts != EventCounts::default() {
-            self.ctx.store.count_events(id, counts)?;
-        }
-        self.account_worked(id);
-        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        add_counts(&mut account.row.counts, counts);
-        account.again.pages += 1;
-        let reached = account.row.cursor.as_ref() == Some(&page.next);
-        if page.drained || reached || account.again.pages >= PAGES_MOST || !self.may_call(id, Share::Listening) {
-            return Ok(());
-        }
-        let Some(job) = self.start(Job::PollAgain(id))? else { return Ok(()) };
-        self.spend_call(id, Share::Listening)?;
-        if let Some(account) = self.accounts.get_mut(&id) {
-            account.job = Some(job);
-        }
-        self.ctx.out.push(Effect::Cloud { job, account: id, task: Task::Poll(page.next) });
-        Ok(())
-    }
+/// Whether a failure says nothing of the page that was asked for.
+fn is_passing(kind: ProviderErrorKind) -> bool {
+    matches!(
+        kind,
+        ProviderErrorKind::SignInNeeded
+            | ProviderErrorKind::RateLimited
+            | ProviderErrorKind::QuotaExhausted
+            | ProviderErrorKind::Network
+            | ProviderErrorKind::Local
+    )
 }
 
 #[cfg(test)]
@@ -110,13 +102,36 @@ mod tests {
     #[test]
     fn the_position_is_some_minutes_back_and_the_reading_comes_once_after_activity() {
         let mut again = Again::default();
-        assert_eq!(again.take_due(u64::MAX), None);
+        assert_eq!(again.position(u64::MAX), None);
         let minute = 60_000;
         for number in 0..10 {
             again.note(Cursor::new(number.to_string()), number * minute, true);
         }
         assert_eq!(again.due(), Some(millis(AFTER)), "activity that goes on does not put it off");
-        assert_eq!(again.take_due(9 * minute), Some(Cursor::new("6")));
-        assert_eq!(again.take_due(9 * minute), None, "once");
+        assert_eq!(again.position(millis(AFTER) - 1), None);
+        assert_eq!(again.position(9 * minute), Some(Cursor::new("6")));
+        assert_eq!(again.position(9 * minute), Some(Cursor::new("6")), "nobody has asked for it yet");
+        again.begin(Cursor::new("6"));
+        again.answered(None);
+        assert_eq!((again.position(9 * minute), again.due()), (None, None), "once");
+    }
+
+    #[test]
+    fn a_reading_goes_on_until_it_is_answered_to_its_end_and_not_for_ever() {
+        let mut again = Again::default();
+        again.note(Cursor::new("a"), 0, true);
+        let now = millis(AFTER);
+        again.begin(Cursor::new("a"));
+        assert_eq!(again.position(now), Some(Cursor::new("a")), "a call that failed is made again");
+        again.note(Cursor::new("b"), now, true);
+        for page in 1..PAGES_MOST {
+            let next = Cursor::new(page.to_string());
+            again.answered(Some(next.clone()));
+            assert_eq!(again.position(now), Some(next.clone()));
+            again.begin(next);
+        }
+        again.answered(Some(Cursor::new("z")));
+        assert_eq!(again.position(now), None, "what more there is, is left to verification");
+        assert_eq!(again.due(), Some(now + millis(AFTER)), "activity of meanwhile asks for its own");
     }
 }

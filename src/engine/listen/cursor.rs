@@ -1,7 +1,9 @@
 //! Whether our place is one of the stream's: a place beyond its end, as after a restore of the domain, brings nothing for ever and no error.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use std::time::Duration;
+
+use super::Account;
+use crate::engine::ctx::millis;
 
 /// The shortest time between two checks of one account.
 const CHECKED_EVERY: Duration = Duration::from_hours(1);
@@ -41,44 +43,11 @@ impl Account {
     pub(super) fn checks_cursor_at(&self, now: u64) -> bool {
         self.capabilities.checks_cursor && self.usable() && self.cursor_check.is_due(now)
     }
-}
 
-impl Engine {
-    /// The place was compared with both ends of the stream. A check that fails says nothing of the place.
-    pub(in crate::engine) fn cursor_checked(
-        &mut self,
-        id: AccountId,
-        result: std::result::Result<(), ProviderError>,
-    ) -> Result<()> {
-        let now = self.ctx.now.mono;
-        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        account.job = None;
-        account.cursor_check.checked(now);
-        match result {
-            Ok(()) => self.account_worked(id),
-            Err(error) => match error.kind {
-                ProviderErrorKind::CursorLost => {
-                    return self.lose_cursor(id, &format!("our place is not one of the event stream's: {error}"));
-                }
-                ProviderErrorKind::SignInNeeded
-                | ProviderErrorKind::RateLimited
-                | ProviderErrorKind::QuotaExhausted
-                | ProviderErrorKind::Network
-                | ProviderErrorKind::Local => self.account_failed(id, &error),
-                // A domain that does not answer the check is listened to without it; the world logs why.
-                _ => {}
-            },
-        }
-        Ok(())
-    }
-
-    /// The place in the stream is lost: another one is taken, and everything is compared.
-    pub(super) fn lose_cursor(&mut self, id: AccountId, why: &str) -> Result<()> {
-        if let Some(account) = self.accounts.get_mut(&id) {
-            account.row.cursor = None;
-        }
-        self.ctx.store.drop_cursor(id)?;
-        self.lose_place(id, why)
+    /// The place was compared with both ends of the stream, or that could not be done.
+    pub fn cursor_was_checked(&mut self, now: u64) {
+        self.job = None;
+        self.cursor_check.checked(now);
     }
 }
 

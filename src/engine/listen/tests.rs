@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::engine::Input;
 use crate::engine::input::{Now, Outcome, Wishes};
+use crate::engine::{Effect, Engine, Input};
 use crate::events::long_poll::NET_UNDER_LONG_POLL;
+use crate::events::{EventKind, EventPage, RemoteEvent, Subject};
 use crate::id::{EventId, ItemId};
-use crate::provider::HashKind;
+use crate::provider::{HashKind, Wake};
 use crate::report::NO_LONG_POLL;
 use crate::settings::{BoxStream, Suppress};
 use crate::store::Store;

@@ -1,10 +1,16 @@
 //! The long poll of an account: begun, given up, and what its answer means for when the stream is read.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use std::time::Duration;
+
+use super::{Account, bounds};
+use crate::engine::ctx::millis;
+use crate::engine::effect::Task;
 use crate::engine::input::WAIT_LIMIT;
+use crate::events::interval::backoff;
 use crate::events::long_poll::{LATELY, NET_IN_QUIET, NET_UNDER_LONG_POLL};
-use crate::report::NO_LONG_POLL;
+use crate::id::JobId;
+use crate::provider::{ProviderError, ProviderErrorKind, Wake};
+use crate::report::{Degraded, NO_LONG_POLL};
 
 impl Account {
     /// The longest interval between two reads of a stream that has a long poll, whether or not that works.
@@ -24,7 +30,7 @@ impl Account {
     }
 
     /// What is said of a long poll that does not work. News still comes, so that nothing is out of sync for it.
-    pub(in crate::engine) fn without_long_poll(&self) -> Option<Degraded> {
+    pub fn without_long_poll(&self) -> Option<Degraded> {
         let cause = self.long_poll.trouble().filter(|_| self.capabilities.long_poll)?;
         let most = self.net().as_secs();
         Some(Degraded {
@@ -36,63 +42,59 @@ impl Account {
             ),
         })
     }
-}
 
-impl Engine {
-    pub(super) fn drive_wait(&mut self, id: AccountId) -> Result<()> {
-        let Some(account) = self.accounts.get(&id) else { return Ok(()) };
-        let ready = account.can_wait() && self.ctx.now.mono >= account.closed_until.max(account.next_wait);
-        let (true, Some(cursor)) = (ready, account.row.cursor.clone()) else { return Ok(()) };
-        let Some(job) = self.start(Job::Wait(id))? else { return Ok(()) };
-        let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        account.waiting = Some(job);
-        let ask = account.long_poll.ask(&cursor, WAIT_LIMIT, self.ctx.now.mono);
-        let task = Task::Wait { cursor: ask.from, limit: ask.limit };
-        self.ctx.out.push(Effect::Cloud { job, account: id, task });
-        Ok(())
+    /// Whether a long poll is to begin now.
+    pub fn waits_now(&self, now: u64) -> bool {
+        self.can_wait() && now >= self.closed_until.max(self.next_wait)
     }
 
-    /// Gives up a long poll that did not tell what the stream had: its connection may be dead, or swallowed.
-    pub(super) fn give_up_wait(&mut self, id: AccountId) {
-        let now = self.ctx.now.mono;
-        let Some(account) = self.accounts.get_mut(&id) else { return };
-        let Some(job) = account.waiting.filter(|_| account.long_poll.gives_up(now)) else { return };
-        let chance = self.ctx.chance.next();
-        account.waiting = None;
-        account.next_wait = now + account.waits_again_in(None, chance);
-        self.take_job(job);
-        self.ctx.out.push(Effect::Cancel(job));
+    /// A long poll begins; nothing if there is no place in the stream to wait at.
+    pub fn begin_wait(&mut self, job: JobId, now: u64) -> Option<Task> {
+        let cursor = self.row.cursor.clone()?;
+        self.waiting = Some(job);
+        let ask = self.long_poll.ask(&cursor, WAIT_LIMIT, now);
+        Some(Task::Wait { cursor: ask.from, limit: ask.limit })
     }
 
-    pub(in crate::engine) fn woken(&mut self, id: AccountId, result: std::result::Result<Wake, ProviderError>) {
-        let chance = self.ctx.chance.next();
-        let now = self.ctx.now.mono;
-        let Some(account) = self.accounts.get_mut(&id) else { return };
-        account.waiting = None;
+    /// The long poll that is to be given up, as it did not tell what the stream had: its connection may be dead, or swallowed.
+    pub fn hopeless_wait(&mut self, now: u64) -> Option<JobId> {
+        self.waiting.filter(|_| self.long_poll.gives_up(now))
+    }
+
+    /// The long poll was given up.
+    pub fn gave_up_wait(&mut self, now: u64, chance: u64) {
+        self.waiting = None;
+        self.next_wait = now + self.waits_again_in(None, chance);
+    }
+
+    /// A long poll ended; its error, if that is the account's matter and not the long poll's.
+    pub fn woken(&mut self, result: Result<Wake, ProviderError>, now: u64, chance: u64) -> Option<ProviderError> {
+        self.waiting = None;
         match result {
             Ok(Wake::News) => {
-                account.long_poll.told(now);
-                account.woken = true;
-                account.news_since_wake = false;
-                account.next_poll = 0;
+                self.long_poll.told(now);
+                self.woken = true;
+                self.news_since_wake = false;
+                self.next_poll = 0;
                 // Until the stream was read nothing new can be waited for.
-                account.next_wait = u64::MAX;
+                self.next_wait = u64::MAX;
             }
             Ok(Wake::Quiet) => {
-                account.long_poll.was_quiet();
-                let pause = if account.long_poll.may_go_on() { 0 } else { account.waits_again_in(None, chance) };
-                account.next_wait = now + pause;
+                self.long_poll.was_quiet();
+                let pause = if self.long_poll.may_go_on() { 0 } else { self.waits_again_in(None, chance) };
+                self.next_wait = now + pause;
             }
-            Err(error) if error.kind == ProviderErrorKind::SignInNeeded => self.account_failed(id, &error),
+            Err(error) if error.kind == ProviderErrorKind::SignInNeeded => return Some(error),
             Err(error) => {
-                if account.long_poll.works() {
+                if self.long_poll.works() {
                     // From now on the interval is what brings news.
-                    let floor = bounds(&account.settings, &account.capabilities).floor;
-                    account.next_poll = account.next_poll.min(now + millis(floor));
+                    let floor = bounds(&self.settings, &self.capabilities).floor;
+                    self.next_poll = self.next_poll.min(now + millis(floor));
                 }
-                account.long_poll.failed(error.to_string());
-                account.next_wait = now + account.waits_again_in(error.retry_after, chance);
+                self.long_poll.failed(error.to_string());
+                self.next_wait = now + self.waits_again_in(error.retry_after, chance);
             }
         }
+        None
     }
 }

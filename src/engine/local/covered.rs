@@ -5,14 +5,17 @@
 //! sends names it as a problem and leaves both sides alone; a mirror with `on_drift = "restore"` moves what stands there aside, and the
 //! cloud's version comes back. What was in a covered directory is covered with it.
 
-#[allow(clippy::wildcard_imports, reason = "a part of its parent, with the same words")]
-use super::*;
-use crate::deed::{Deed, OnEdit};
+use super::same_but_when;
 use crate::engine::disk::{NOT_OURS, Want};
 use crate::engine::reconcile::{DRIFT, LOCAL_IN_THE_WAY};
+use crate::engine::sides::seat_of;
+use crate::engine::{Engine, ROWS_PER_STEP};
 use crate::id::ItemKind;
-use crate::store::intents::NewSeat;
+use crate::local_news::{EntryKind, LocalEntry};
+use crate::store::Result;
+use crate::store::items::{ItemRow, LocalRow};
 use crate::store::work::WorkRow;
+use crate::tree::Stamp;
 
 impl Engine {
     /// What stands where an item is known to be is of another kind.
@@ -71,22 +74,6 @@ impl Engine {
         self.want(item, work, Want::Uncover { aside })
     }
 
-    /// The deed that takes what stands in an item's place out of it.
-    pub(in crate::engine) fn uncovering(&mut self, item: &ItemRow, want: &Want) -> Result<Option<(Deed, NewSeat)>> {
-        let (Some(LocalRow::Covered { stamp, .. }), Want::Uncover { aside }) = (&item.local, want) else {
-            return Ok(None);
-        };
-        let Some(at) = self.place(item.node)? else { return Ok(None) };
-        let deed = match aside {
-            Some((parent, name)) => {
-                let Some(above) = self.place(*parent)? else { return Ok(None) };
-                Deed::Relocate { from: at, to: above.join(name), expect: *stamp, is_folder: true }
-            }
-            None => Deed::RemoveFile { at, expect: NOT_OURS, on_edit: OnEdit::Displace },
-        };
-        Ok(Some((deed, NewSeat::Unchanged)))
-    }
-
     /// An item's place is free (again), and the disk does not have it.
     pub(in crate::engine) fn uncovered(&mut self, item: &ItemRow) -> Result<()> {
         self.put_synced(item, None)?;
@@ -108,7 +95,7 @@ impl Engine {
             self.leave(item.node);
             return Ok(());
         }
-        let path = self.place(item.node)?.map(|place| place.path.to_string()).unwrap_or_default();
+        let path = self.ctx.place(item.node)?.map(|place| place.path.to_string()).unwrap_or_default();
         let (stands, was) = (words(by), if item.id.is_folder() { "folder" } else { "file" });
         let sends = self.policy(item.folder).sends();
         let (code, what_then) = match by {
@@ -126,19 +113,14 @@ impl Engine {
         self.item_failed(item.node, code, &text, None)
     }
 
-    /// Whether the directory that is to hold an item is covered. If so, the item waits for it, or has a problem that says so.
-    pub(in crate::engine) fn waits_for_covered(
-        &mut self,
-        item: &ItemRow,
-        work: &WorkRow,
-        above: &ItemRow,
-    ) -> Result<bool> {
+    /// Lets an item wait whose directory is covered, or gives it a problem that says so. Whether it is.
+    pub(in crate::engine) fn await_covered(&mut self, item: &ItemRow, work: &WorkRow, above: &ItemRow) -> Result<bool> {
         let Some(LocalRow::Covered { by, .. }) = above.local else { return Ok(false) };
         if self.plan_of(above) != crate::plan::Action::Leave {
             self.await_node(work, above)?;
             return Ok(true);
         }
-        let path = self.place(above.node)?.map(|place| place.path.to_string()).unwrap_or_default();
+        let path = self.ctx.place(above.node)?.map(|place| place.path.to_string()).unwrap_or_default();
         let text = format!("{} is at `{path}`, where the folder that holds it was", words(by));
         self.drop_staged(item.folder, item.node);
         self.item_failed(item.node, LOCAL_IN_THE_WAY, &text, None)?;

@@ -1,7 +1,9 @@
 //! What is in directories that are not where the books have them: it is dropped, or told to be missing, a step's worth at a time.
 
-#[allow(clippy::wildcard_imports, reason = "a part of its parent, with the same words")]
-use super::*;
+use crate::engine::{Engine, ROWS_PER_STEP};
+use crate::id::FolderId;
+use crate::store::Result;
+use crate::store::items::{ItemRow, LocalRow};
 
 impl Engine {
     /// Drops the row of something new that turned out to be known, with those of what was found in it: they are found again. A directory
@@ -30,7 +32,7 @@ impl Engine {
                 self.ctx.more = true;
             }
         }
-        self.places.clear();
+        self.ctx.paths.directories_moved();
         Ok(())
     }
 

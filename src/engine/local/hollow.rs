@@ -1,7 +1,12 @@
 //! Directories that only the disk has and that hold nothing for the cloud.
 
-#[allow(clippy::wildcard_imports, reason = "a part of its parent, with the same words")]
-use super::*;
+use super::ROWS_PER_PAGE;
+use crate::engine::Engine;
+use crate::engine::sides::seat_of;
+use crate::id::NodeId;
+use crate::store::Result;
+use crate::store::intents::{IntentRow, NewSeat};
+use crate::store::items::ItemRow;
 
 impl Engine {
     /// A directory that only the disk has, and that holds nothing but what patterns keep out, is left alone with it: it is no folder for
@@ -27,8 +32,7 @@ impl Engine {
     /// Whether a directory is still to be scanned, or is being scanned.
     pub(in crate::engine) fn awaits_scan(&self, dir: &ItemRow) -> Result<bool> {
         let batch = self.folders.get(&dir.folder).and_then(|folder| folder.batch);
-        let job = batch.and_then(|job| self.jobs.get(&job));
-        let is_read = matches!(job, Some(Job::Scan { scan, .. }) if scan.node() == dir.node);
+        let is_read = batch.is_some_and(|job| self.jobs.is_scan_of(job, dir.node));
         Ok(is_read || self.ctx.store.scan_wanted(dir.node)?)
     }
 
@@ -53,5 +57,18 @@ impl Engine {
             todo.extend(held.iter().map(|child| child.node));
         }
         Ok(hope)
+    }
+
+    /// An item that a deed under way puts into a directory, if there is one.
+    pub(in crate::engine) fn comes_into(&self, dir: &ItemRow) -> Option<NodeId> {
+        let folder = self.folders.get(&dir.folder)?;
+        let under_way = folder.batch.map_or(&[][..], |job| self.jobs.deeds(job));
+        let comes = |intent: &&IntentRow| match &intent.seat {
+            NewSeat::At { parent, .. } | NewSeat::Parted { parent, .. } | NewSeat::Aside { parent, .. } => {
+                *parent == dir.node
+            }
+            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged => false,
+        };
+        under_way.iter().chain(folder.building.intents()).find(comes).map(|intent| intent.node)
     }
 }

@@ -1,10 +1,16 @@
 //! Items that were moved on disk, in whichever order their old and their new place are read.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
 use crate::engine::sides::name_on_disk;
+use crate::engine::sides::seat_of;
+use crate::engine::{Engine, ROWS_PER_STEP};
+use crate::id::{FolderId, ItemKind, NodeId};
+use crate::local_news::LocalEntry;
+use crate::path::Name;
+use crate::store::Result;
 use crate::store::items::Presence;
+use crate::store::items::{ItemRow, LocalRow};
 use crate::store::sent::Write;
+use std::collections::BTreeMap;
 
 /// What every name has that the disk has for one which it cannot hold, and hex digits of the item's id behind it.
 const MAPPED_MARK: char = '~';

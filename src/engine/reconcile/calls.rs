@@ -1,7 +1,20 @@
 //! Calls for single items: looks and fetches, handed out as there is room, and what came of them.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use super::{HIDDEN, HIDDEN_RETRIED_EVERY, REFUSED_MOST, STAGED_MOST};
+use crate::deed::{DiskErrorKind, Staged};
+use crate::engine::effect::{Effect, Task};
+use crate::engine::input::{FetchFailure, FetchOrder};
+use crate::engine::learn::{Learned, Source};
+use crate::engine::queues::{CallKind, Waiting};
+use crate::engine::{Engine, Job, Phase};
+use crate::events::budget::Share;
+use crate::id::{AccountId, FolderId, Generation, NodeId};
+use crate::plan::Action;
+use crate::provider::{ProviderError, ProviderErrorKind};
+use crate::store::Result;
+use crate::store::items::{ItemRow, Presence};
+use crate::store::work::{Lane, WorkRow, WorkState};
+use crate::tree::{ItemState, RemoteItem, SyncedContent};
 
 impl Engine {
     pub(in crate::engine) fn await_call(&mut self, work: &WorkRow, item: &ItemRow, kind: CallKind) {
@@ -60,16 +73,19 @@ impl Engine {
     }
 
     fn is_staging_full(&self, folder: FolderId) -> bool {
-        let fetching = self.slots.fetching(folder);
-        self.folders.get(&folder).is_some_and(|folder| folder.staged.len() + fetching >= STAGED_MOST)
+        let fetching = self.jobs.slots().fetching(folder);
+        // What waits for hooks does not wait for the disk, and has a limit of its own.
+        let kept = self.hooks.lines.kept(folder);
+        let staged = self.folders.get(&folder).map_or(0, |folder| folder.staged.len());
+        staged.saturating_sub(kept) + fetching >= STAGED_MOST || self.hooks.lines.keeps_enough(folder)
     }
 
     fn next_call(&mut self, id: AccountId, kind: CallKind) -> Option<Waiting> {
         let now = self.ctx.now.mono;
         let account = self.accounts.get_mut(&id)?;
         let room = match kind {
-            CallKind::Fetch | CallKind::Upload => self.slots.may_transfer(id, account.settings.transfers),
-            CallKind::Question => self.slots.may_ask(id),
+            CallKind::Fetch | CallKind::Upload => self.jobs.slots().may_transfer(id, account.settings.transfers),
+            CallKind::Question => self.jobs.slots().may_ask(id),
         };
         if !room || now < account.closed_until || !account.usable() || account.queues.of(kind).len() == 0 {
             return None;
@@ -96,14 +112,14 @@ impl Engine {
         }
         let Some(account) = self.accounts.get(&id) else { return Ok(true) };
         if work.mark.is_some() {
-            if !self.slots.may_ask(id) {
+            if !self.jobs.slots().may_ask(id) {
                 return Ok(false);
             }
             let share = self.share_of(work.folder, work.lane);
             if !self.may_call(id, share) {
                 return Ok(false);
             }
-            let Some(job) = self.start(Job::Look { account: id, node })? else {
+            let Some(job) = self.jobs.start(&mut self.ctx.store, Job::Look { account: id, node })? else {
                 return Ok(false);
             };
             self.spend_call(id, share)?;
@@ -117,13 +133,14 @@ impl Engine {
         if action.writes() {
             return self.release_write(id, &item, &work);
         }
-        let fetch = matches!(action, Action::Fetch { .. });
+        // What is to take the place of an edit is there before the edit leaves its place.
+        let fetch = matches!(action, Action::Fetch { .. } | Action::Part);
         let Some(content) = item.remote.content.clone().filter(|_| fetch) else {
             // What is to be done changed while it waited.
             self.schedule.make_ready(node, work.lane);
             return Ok(true);
         };
-        if !self.slots.may_transfer(id, account.settings.transfers) || self.is_staging_full(work.folder) {
+        if !self.jobs.slots().may_transfer(id, account.settings.transfers) || self.is_staging_full(work.folder) {
             return Ok(false);
         }
         let share = self.share_of(work.folder, work.lane);
@@ -137,11 +154,11 @@ impl Engine {
             size: content.size.unwrap_or(0),
         };
         let about = Job::Fetch { account: id, folder: work.folder, node, content: synced };
-        let Some(job) = self.start(about)? else { return Ok(false) };
+        let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else { return Ok(false) };
         self.spend_call(id, share)?;
         self.schedule.set_phase(node, Phase::Busy);
         let order = FetchOrder {
-            path: self.shown_path(&item)?,
+            path: self.ctx.shown_path(&item)?,
             item: item.id,
             version: content.version,
             size: content.size,
@@ -164,12 +181,16 @@ impl Engine {
             Err(error) => return self.call_failed(account, node, &error),
         };
         self.account_worked(account);
-        let (Some(work), Some(item), Some(asked)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?, asked)
-        else {
+        let (Some(work), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else {
             self.leave(node);
             return Ok(());
         };
         self.schedule.unqueue(node);
+        let Some(asked) = asked else {
+            // Nobody knows when it was asked for, so it answers nothing: the mark is still there.
+            self.schedule.make_ready(node, work.lane);
+            return Ok(());
+        };
         match state {
             ItemState::Active(found) => self.found_active(&item, &work, &found, asked)?,
             _ if self.questions.is_overtaken(node, asked) => self.ctx.store.want_look(node)?,
@@ -225,8 +246,8 @@ impl Engine {
             || item.remote.name != was.remote.name
             || item.remote.parent != was.remote.parent
             || item.remote.presence != was.remote.presence;
-        if is_met || is_news || !self.asks_again(was.node)? {
-            self.questions.forget_expected(was.node);
+        if is_met || is_news || !self.ask_again(was.node)? {
+            self.forget_expected(was.node)?;
             self.ctx.store.looked(was.node, asked)?;
         }
         Ok(())
@@ -236,8 +257,8 @@ impl Engine {
     fn found_gone(&mut self, item: &ItemRow, work: &WorkRow, asked: Generation) -> Result<()> {
         self.gone(item, Presence::Absent, Source::Look { journal: work.journal, asked })?;
         let is_met = self.questions.expected(item.node).is_none_or(|expected| expected.is_met_by(None));
-        if is_met || !self.asks_again(item.node)? {
-            self.questions.forget_expected(item.node);
+        if is_met || !self.ask_again(item.node)? {
+            self.forget_expected(item.node)?;
             self.ctx.store.looked(item.node, asked)?;
         }
         Ok(())
@@ -341,6 +362,7 @@ impl Engine {
     }
 
     pub(in crate::engine) fn drop_staged(&mut self, id: FolderId, node: NodeId) {
+        self.hooks.lines.unkeep(id, node);
         let dropped = self.folders.get_mut(&id).and_then(|folder| folder.staged.remove(&node));
         if let Some((staged, _)) = dropped {
             self.ctx.out.push(Effect::DropStaged(id, staged));

@@ -1,10 +1,83 @@
 //! Items that wait: for one another, in circles, and for another try.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use super::{ABOVE, ATTEMPTS_COUNTED, WAIT_AGAIN, WAITS};
+use crate::engine::disk::Want;
+use crate::engine::effect::Notice;
 use crate::engine::send::is_aside_name;
+use crate::engine::{Engine, Phase, millis};
+use crate::events::interval::backoff;
+use crate::id::NodeId;
+use crate::path::Name;
+use crate::plan::Action;
+use crate::plan::order::Way;
+use crate::plan::order::{self, Does, End, Facts, HOPS_MOST, Hop};
+use crate::store::Result;
+use crate::store::items::{ItemRow, Presence, SeatRow};
+use crate::store::work::{Ask, WorkRow, WorkState};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 impl Engine {
+    /// The way of an item to a place whose directory is on disk, and what is first in it.
+    pub(super) fn way(&self, item: &ItemRow, parent: NodeId, name: &Name) -> Result<(Way, Option<ItemRow>)> {
+        let (mut path, mut first, mut end) = (Vec::new(), None, End::Open);
+        let mut passed = BTreeSet::from([item.node]);
+        let mut next = self.in_the_way(item.node, parent, name)?;
+        while let Some(other) = next.take() {
+            if other.node == item.node {
+                end = End::Circle;
+                break;
+            }
+            // A circle further on is opened by those that are in it.
+            if path.len() >= HOPS_MOST || !passed.insert(other.node) {
+                break;
+            }
+            let plan = self.plan_of(&other);
+            let is_there = other.disk_seat().is_some();
+            let facts = Facts {
+                is_disks_own: other.is_local_only() || other.remote.presence == Presence::Absent,
+                is_folder: other.id.is_folder(),
+                sends: self.policy(other.folder).sends(),
+            };
+            let work = self.ctx.store.work(other.node)?;
+            path.push(Hop {
+                does: if is_there { Does::with(&plan, facts) } else { Does::Comes },
+                is_busy: self.schedule.is_busy(other.node),
+                is_ready: work.as_ref().is_none_or(|work| work.state == WorkState::Ready),
+                may_park: work.is_some_and(|work| work.mark.is_none()),
+            });
+            if let Action::Move { parent, name } | Action::MakeFolder { parent, name } = &plan {
+                next = self.in_the_way(other.node, *parent, name)?;
+            }
+            first.get_or_insert(other);
+        }
+        Ok((order::way(&path, end), first))
+    }
+
+    /// What stands in the way of an item to a place: the directory that is to hold it, if that is not on disk, or the item that is there.
+    fn in_the_way(&self, node: NodeId, parent: NodeId, name: &Name) -> Result<Option<ItemRow>> {
+        let Some(above) = self.ctx.store.item(parent)? else { return Ok(None) };
+        if above.disk_seat().is_none() {
+            return Ok(Some(above));
+        }
+        let there = self.ctx.store.seated_at(parent, name)?.filter(|there| *there != node);
+        Ok(there.map(|there| self.ctx.store.item(there)).transpose()?.flatten())
+    }
+
+    /// The directory between an item and its new place below it that is to move as well.
+    pub(in crate::engine) fn opens_circle(
+        &self,
+        between: &[NodeId],
+        moves: impl Fn(&Action) -> bool,
+    ) -> Result<Option<ItemRow>> {
+        let mut known = Vec::new();
+        for node in between {
+            let item = self.ctx.store.item(*node)?;
+            known.push((*node, item.is_some_and(|item| moves(&self.plan_of(&item)))));
+        }
+        Ok(order::opens_circle(&known).map(|node| self.ctx.store.item(node)).transpose()?.flatten())
+    }
+
     pub(in crate::engine) fn await_sweep(&mut self, item: &ItemRow) {
         self.schedule.set_phase(item.node, Phase::AwaitSweep);
         if let Some(folder) = self.folders.get_mut(&item.folder) {
@@ -23,7 +96,7 @@ impl Engine {
             Some(WorkState::Waiting) => {
                 match self.refused_above(other)? {
                     Some(why) => {
-                        let path = self.shown_path(other)?;
+                        let path = self.ctx.shown_path(other)?;
                         let text = format!("it waits for the folder `{path}`, which has a problem: {why}");
                         self.put_off(work, WAIT_AGAIN, ABOVE, &text)?;
                     }
@@ -104,7 +177,7 @@ impl Engine {
         let wait = backoff(attempts.min(ATTEMPTS_COUNTED), asked, self.ctx.chance.next());
         let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
         self.ctx.store.put_off(node, due, attempts, Some((code, text)))?;
-        let path = self.shown_path(&item)?;
+        let path = self.ctx.shown_path(&item)?;
         self.problem_happened(&item, &work, &path, code, text)?;
         let (folder, code, text) = (item.folder, code.to_owned(), text.to_owned());
         self.ctx.notice(Notice::Problem { folder, path, code, text });

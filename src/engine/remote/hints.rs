@@ -6,7 +6,8 @@
 
 use crate::events::EventKind;
 use crate::id::{ItemId, NodeId, VersionId};
-use crate::store::items::{ItemRow, Presence, RemoteRow};
+use crate::store::expected::Expectation;
+use crate::store::items::{ItemRow, Presence};
 
 /// Where a path leads, by the tree as last observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,42 +35,11 @@ pub(in crate::engine) enum Location {
 
 impl Location {
     /// The known folder and the name in it that the path leads to.
-    fn place(&self) -> Option<(NodeId, &str)> {
+    pub fn place(&self) -> Option<(NodeId, &str)> {
         match self {
             Self::Folder { parent: Some(parent), name, .. } | Self::Name { parent, name } => Some((*parent, name)),
             Self::Folder { parent: None, .. } | Self::Outside | Self::FilteredOut | Self::Beyond { .. } => None,
         }
-    }
-}
-
-/// What an event makes us expect of an item. An answer that shows nothing new although the expectation is not met may be older than the
-/// event's effect (clouds show changes late in listings): it is asked for again a few times.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(in crate::engine) struct Expectation {
-    /// It is in the trash, gone, or out of the watched folder.
-    pub gone: bool,
-    /// It is in this folder, under this name.
-    pub place: Option<(NodeId, String)>,
-    /// It has this version.
-    pub version: Option<VersionId>,
-}
-
-impl Expectation {
-    /// That it is gone.
-    pub fn of_gone() -> Self {
-        Self { gone: true, ..Self::default() }
-    }
-
-    /// Whether what was observed is what the event said.
-    pub fn is_met_by(&self, remote: Option<&RemoteRow>) -> bool {
-        let Some(remote) = remote.filter(|remote| remote.presence == Presence::Present) else { return self.gone };
-        if self.gone {
-            return false;
-        }
-        // To the letter: a change of case alone is a change.
-        let is_there = |(parent, name): &(NodeId, String)| remote.parent == Some(*parent) && remote.name == *name;
-        let has = |version: &VersionId| remote.content.as_ref().is_some_and(|content| content.version == *version);
-        self.place.as_ref().is_none_or(is_there) && self.version.as_ref().is_none_or(has)
     }
 }
 
@@ -259,6 +229,7 @@ mod tests {
     use super::EventKind as K;
     use super::*;
     use crate::id::{ContentHash, FolderId};
+    use crate::store::items::RemoteRow;
     use crate::tree::RemoteContent;
 
     const FILE: NodeId = NodeId(10);

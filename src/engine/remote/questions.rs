@@ -5,13 +5,13 @@
 //! - An answer never overwrites what was observed by a question that was asked later (unless the item's own count of changes orders the two).
 //! - "Not found" and "not in a complete listing of its parent" are two observations; only both together say that an item is gone.
 //!
-//! All of it is memory: after a restart no question is under way, and whatever was marked is marked still.
+//! All of it is memory: after a restart no question is under way, whatever was marked is marked still, and what is expected is read back.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::hints::Expectation;
 use crate::id::{FolderId, Generation, ItemId, NodeId, PageToken, VersionId};
+use crate::store::expected::Expectation;
 use crate::store::work::Lane;
 use crate::tree::Wall;
 
@@ -47,6 +47,17 @@ struct Listed {
     /// When its first page was asked for.
     asked: Option<(Generation, Wall)>,
     shown: Shown,
+    /// It came to its end, and how far what it showed has been taken.
+    taken: Option<Taken>,
+}
+
+/// How far a listing that came to its end has been compared with what was known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Taken {
+    /// The marks on items up to this one.
+    Marks(NodeId),
+    /// All marks, and the known children up to this one.
+    Children(NodeId),
 }
 
 /// What the pages of a listing have shown so far.
@@ -61,6 +72,14 @@ pub(in crate::engine) struct Shown {
 /// A listing that came to its end.
 #[derive(Debug)]
 pub(in crate::engine) struct Complete {
+    /// The remote folder.
+    pub node: NodeId,
+    /// Its watched folder.
+    pub folder: FolderId,
+    /// For whom it was made.
+    pub lane: Lane,
+    /// How far it has been taken.
+    pub taken: Taken,
     /// When its first page was asked for.
     pub asked: Generation,
     /// The same, by the clock on the wall.
@@ -82,6 +101,8 @@ pub(in crate::engine) struct Questions {
     looks: BTreeMap<NodeId, Generation>,
     listings: VecDeque<Listing>,
     listed: BTreeMap<NodeId, Listed>,
+    /// Listings that came to their end, the first one first.
+    ended: VecDeque<Listing>,
     begun: u64,
     /// The place in line of the last listing of each lane that was read from the database.
     loaded: [i64; 2],
@@ -166,11 +187,13 @@ impl Questions {
         self.unknown.remove(id).map(|(_, version)| Named { version })
     }
 
-    /// Remembers what an event makes us expect of an item. The newest event counts.
-    pub fn expect(&mut self, node: NodeId, expected: Expectation) {
-        if self.expected.len() < REMEMBERED_MOST || self.expected.contains_key(&node) {
+    /// Remembers what an event makes us expect of an item. The newest event counts. False if there is no room for it.
+    pub fn expect(&mut self, node: NodeId, expected: Expectation) -> bool {
+        let has_room = self.expected.len() < REMEMBERED_MOST || self.expected.contains_key(&node);
+        if has_room {
             self.expected.insert(node, (expected, 0));
         }
+        has_room
     }
 
     /// What events make us expect of an item.
@@ -189,18 +212,16 @@ impl Questions {
         wait
     }
 
-    /// Nothing is expected of an item any more.
-    pub fn forget_expected(&mut self, node: NodeId) {
-        self.expected.remove(&node);
+    /// Nothing is expected of an item any more. False if nothing was.
+    pub fn forget_expected(&mut self, node: NodeId) -> bool {
+        self.expected.remove(&node).is_some()
     }
 
-    /// Remembers a name that an event makes us expect in a folder.
-    pub fn expect_name(&mut self, dir: NodeId, name: &str) {
+    /// Remembers a name that an event makes us expect in a folder. False if it was expected already, or there is no room for it.
+    pub fn expect_name(&mut self, dir: NodeId, name: &str) -> bool {
         let (names, times) = self.names.entry(dir).or_default();
         *times = 0;
-        if names.len() < SHOWN_MOST {
-            names.insert(name.to_owned());
-        }
+        names.len() < SHOWN_MOST && names.insert(name.to_owned())
     }
 
     /// The names that are expected in a folder.
@@ -280,7 +301,7 @@ impl Questions {
         self.begun += 1;
         let number = self.begun;
         let shown = Shown { ids: Some(BTreeSet::new()), count: 0 };
-        self.listed.insert(node, Listed { folder, number, lane, asked: None, shown });
+        self.listed.insert(node, Listed { folder, number, lane, asked: None, shown, taken: None });
         let listing = Listing { node, folder, number, lane, page: None };
         match lane {
             Lane::News => self.listings.push_front(listing),
@@ -354,12 +375,47 @@ impl Questions {
         self.listings.push_front(Listing { page: Some(page), lane, ..listing.clone() });
     }
 
-    /// A listing came to its end.
-    pub fn complete(&mut self, node: NodeId) -> Option<Complete> {
-        let listed = self.listed.remove(&node)?;
+    /// A listing came to its end: what it showed is to be taken.
+    pub fn end(&mut self, listing: &Listing) {
+        if let Some(listed) = self.listed.get_mut(&listing.node).filter(|listed| listed.number == listing.number) {
+            listed.taken = Some(Taken::Marks(NodeId(0)));
+            self.ended.push_back(listing.clone());
+        }
+    }
+
+    /// Whether a listing is to be taken.
+    pub fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
+    /// The listing that is taken now. It stays a question under way until it is closed.
+    pub fn take_ended(&mut self) -> Option<Complete> {
+        while let Some(listing) = self.ended.front() {
+            let (node, folder) = (listing.node, listing.folder);
+            if self.is_wanted(listing)
+                && let Some(listed) = self.listed.get_mut(&node)
+                && let (Some(taken), Some((asked, at))) = (listed.taken, listed.asked)
+            {
+                let shown = std::mem::take(&mut listed.shown);
+                return Some(Complete { node, folder, lane: listed.lane, taken, asked, at, shown });
+            }
+            self.ended.pop_front();
+        }
+        None
+    }
+
+    /// There is more to take of a listing.
+    pub fn take_on(&mut self, complete: Complete, taken: Taken) {
+        if let Some(listed) = self.listed.get_mut(&complete.node) {
+            listed.shown = complete.shown;
+            listed.taken = Some(taken);
+        }
+    }
+
+    /// All that a listing showed is taken.
+    pub fn close(&mut self, node: NodeId) {
+        self.listed.remove(&node);
         self.forget_answered();
-        let (asked, at) = listed.asked?;
-        Some(Complete { asked, at, shown: listed.shown })
     }
 
     /// A folder is not listed any more: what a listing under way brings is not wanted.
@@ -380,6 +436,7 @@ impl Questions {
     pub fn clear(&mut self) {
         self.listings.clear();
         self.listed.clear();
+        self.ended.clear();
         self.waiting.clear();
         self.reload();
     }
@@ -416,8 +473,14 @@ mod tests {
         questions.note_observed(X, at(20));
         assert!(questions.is_overtaken(X, at(10)), "the listing was asked for before the look");
         assert!(!questions.is_overtaken(X, at(20)));
-        questions.complete(DIR).unwrap();
+        questions.end(&listing);
+        let complete = questions.take_ended().unwrap();
+        assert!(questions.is_overtaken(X, at(10)), "what it showed is still being taken");
+        questions.take_on(complete, Taken::Children(X));
+        assert_eq!(questions.take_ended().unwrap().taken, Taken::Children(X));
+        questions.close(DIR);
         assert!(!questions.is_overtaken(X, at(10)), "nothing that was asked before is under way any more");
+        assert!(questions.take_ended().is_none());
     }
 
     #[test]

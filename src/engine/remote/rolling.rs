@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{Engine, millis};
+use crate::engine::ctx::{Ctx, millis};
 use crate::id::FolderId;
 use crate::store::Result;
 use crate::tree::Wall;
@@ -19,7 +19,7 @@ const SMALL: i64 = 60;
 /// The shortest pause between two looks whether a folder's turn has come.
 const LOOKED_EVERY: Duration = Duration::from_secs(10);
 /// The time between two comparisons that events which could not be understood ask for.
-pub(in crate::engine) const DOUBTED_AGAIN_MS: i64 = 300_000;
+const DOUBTED_AGAIN_MS: i64 = 300_000;
 
 /// How a tree of this many folders is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,86 +60,53 @@ impl Pace {
     }
 }
 
-impl Engine {
-    /// How long what can wait waits, because its account's settings want quiet at this time of the day; nothing if it need not.
-    pub(in crate::engine) fn quiet_for(&self, id: FolderId) -> Option<u64> {
-        let account = self.accounts.get(&self.folders.get(&id)?.account)?;
-        let left = account.settings.quiet.as_ref()?.left_ms(self.ctx.now.wall)?;
-        // A clock that is set, or another season, is noticed within the hour.
-        Some(u64::try_from(left.clamp(1_000, HOUR_MS)).unwrap_or(1_000))
+/// When a part of a folder's tree is verified next.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Verification {
+    due: u64,
+}
+
+impl Verification {
+    /// No look before this moment whether the turn of a part has come.
+    pub fn due(&self) -> u64 {
+        self.due
     }
 
-    /// Marks the folder whose children were seen longest ago, if its turn has come.
-    pub(in crate::engine) fn drive_verification(&mut self, id: FolderId) -> Result<()> {
-        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        let is_idle = folder.row.scan_stage.is_none() && folder.row.root.is_some();
-        if !is_idle || self.ctx.now.mono < folder.verify_due || !self.folder_can_ask(id) {
+    /// Marks the remote folder whose children were seen longest ago, if its turn has come. So many calls may be spent on that in a day, and
+    /// none while there is to be quiet for so long.
+    pub fn drive(&mut self, ctx: &mut Ctx, id: FolderId, per_day: Option<u64>, quiet: Option<u64>) -> Result<()> {
+        if ctx.now.mono < self.due {
             return Ok(());
         }
-        if let Some(left) = self.quiet_for(id) {
-            if let Some(folder) = self.folders.get_mut(&id) {
-                folder.verify_due = self.ctx.now.mono + left;
-            }
+        if let Some(left) = quiet {
+            self.due = ctx.now.mono + left;
             return Ok(());
         }
-        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        folder.verify_due = self.ctx.now.mono + millis(LOOKED_EVERY);
-        let per_day = self.accounts.get(&folder.account).and_then(|account| account.limits().per_day);
-        let siblings = self.folders.values().filter(|other| Some(other.account) == self.account_of(id)).count() as u64;
-        let per_day = per_day.map(|calls| calls / 10 / siblings.max(1));
-        let oldest = self.ctx.store.oldest_observed(id, SMALL as u32)?;
+        self.due = ctx.now.mono + millis(LOOKED_EVERY);
+        let oldest = ctx.store.oldest_observed(id, SMALL as u32)?;
         let Some((dir, _)) = oldest.first().copied() else { return Ok(()) };
-        let pace = Pace::of(self.ctx.store.count_observed(id)?, per_day);
+        let pace = Pace::of(ctx.store.count_observed(id)?, per_day);
         let seen: Vec<Wall> = oldest.into_iter().map(|(_, at)| at).collect();
-        let wait = if let Some(wait) = pace.can_wait(&seen, self.ctx.now.wall) {
+        let wait = if let Some(wait) = pace.can_wait(&seen, ctx.now.wall) {
             wait.min(pace.pause.max(HOUR_MS / SMALL))
         } else {
-            self.ctx.store.want_listing(dir, id)?;
-            self.ctx.more = true;
+            ctx.store.want_listing(dir, id)?;
+            ctx.more = true;
             pace.pause
         };
-        if let Some(folder) = self.folders.get_mut(&id) {
-            folder.verify_due = self.ctx.now.mono + u64::try_from(wait).unwrap_or(0).max(millis(LOOKED_EVERY));
-        }
+        self.due = ctx.now.mono + u64::try_from(wait).unwrap_or(0).max(millis(LOOKED_EVERY));
         Ok(())
     }
+}
 
-    fn account_of(&self, id: FolderId) -> Option<crate::id::AccountId> {
-        self.folders.get(&id).map(|folder| folder.account)
-    }
+/// The calls that a folder may spend a day on verification, of those that its account may and that so many folders share.
+pub(in crate::engine) fn verification_calls(per_day: Option<u64>, folders: u64) -> Option<u64> {
+    per_day.map(|calls| calls / 10 / folders.max(1))
+}
 
-    /// Everything that was seen before a moment is to be seen again.
-    pub(in crate::engine) fn refresh(&mut self, id: FolderId, before: Wall) -> Result<usize> {
-        self.ctx.more = true;
-        self.ctx.store.want_listings_older(id, before)
-    }
-
-    /// An event could not be understood: what it meant is found by comparing the folder, which is being verified until that ended.
-    pub(in crate::engine) fn doubt(&mut self, id: FolderId) -> Result<()> {
-        let mark = self.ctx.store.generation();
-        if let Some(folder) = self.folders.get_mut(&id).filter(|folder| folder.row.root.is_some()) {
-            folder.change(|row| row.doubt = Some(mark));
-            self.ctx.more = true;
-        }
-        Ok(())
-    }
-
-    /// Compares a folder of which an event could not be understood; not more often than every few minutes.
-    pub(in crate::engine) fn drive_doubt(&mut self, id: FolderId) -> Result<()> {
-        let now = self.ctx.now.wall;
-        let Some(folder) = self.folders.get(&id) else { return Ok(()) };
-        let is_due = folder.row.doubt.is_some()
-            && folder.row.scan_stage.is_none()
-            && !(0..DOUBTED_AGAIN_MS).contains(&now.since(folder.row.doubt_at))
-            && self.folder_can_ask(id);
-        if is_due {
-            self.compare(id, "an event could not be understood, and what it meant is looked for")?;
-            if let Some(folder) = self.folders.get_mut(&id) {
-                folder.change(|row| row.doubt_at = now);
-            }
-        }
-        Ok(())
-    }
+/// Whether a comparison that is doubted for can begin: not more often than every few minutes.
+pub(in crate::engine) fn may_compare_again(last: Wall, now: Wall) -> bool {
+    !(0..DOUBTED_AGAIN_MS).contains(&now.since(last))
 }
 
 #[cfg(test)]

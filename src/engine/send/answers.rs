@@ -1,7 +1,20 @@
 //! What came of our writes: both agree on what was done, and what was refused is compared with what is there.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use super::echoes::echo_of;
+use super::{ECHO_GONE, LISTING_AWAITED};
+use crate::engine::Engine;
+use crate::engine::effect::Notice;
+use crate::engine::learn::Source;
+use crate::id::{AccountId, FolderId, NodeId};
+use crate::local_news::{UploadFailure, Uploaded};
+use crate::path::Name;
+use crate::plan::Action;
+use crate::provider::{ProviderError, ProviderErrorKind};
+use crate::store::Result;
+use crate::store::items::{ItemRow, LocalRow, Presence, RemoteRow, SeatRow, SyncedRow};
+use crate::store::sent::{SentRow, Write};
+use crate::store::work::{Ask, Lane, WorkRow};
+use crate::tree::{RemoteItem, SyncedContent};
 
 /// How often a name is tried that the cloud says is taken, and by nothing that it shows.
 const NAME_TRIED_MOST: u32 = 4;
@@ -161,7 +174,7 @@ impl Engine {
             // An event told of this very write before the answer came: it is an echo, and what it marked is answered.
             let now = self.ctx.store.generation();
             self.ctx.store.looked(node, now)?;
-            self.questions.forget_expected(node);
+            self.forget_expected(node)?;
             let own = crate::report::EventCounts { own: 1, ..Default::default() };
             self.ctx.store.count_events(account, own)?;
             if let Some(account) = self.accounts.get_mut(&account) {
@@ -266,7 +279,7 @@ impl Engine {
     /// For the history, and whoever watches.
     pub(in crate::engine) fn sent_done(&mut self, item: &ItemRow, what: &'static str) -> Result<()> {
         self.schedule.note_done(item.node, what);
-        let path = self.shown_path(item)?;
+        let path = self.ctx.shown_path(item)?;
         self.ctx.store.add_action(item.folder, &path, what, None, self.ctx.now.wall)?;
         let took_ms = self.ctx.store.work(item.node)?.map_or(0, |work| self.ctx.now.wall.since(work.since).max(0));
         let (folder, what) = (item.folder, what.to_owned());

@@ -1,7 +1,16 @@
 //! Our own writes as they come back: looked up when no answer came, recognised by identity when an event tells of them.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use super::{ECHO_AWAITED_MS, ECHOES_PER_STEP, LISTING_AWAITED};
+use crate::engine::sides::seat_of;
+use crate::engine::{Engine, Phase};
+use crate::events::EventKind;
+use crate::id::{FolderId, ItemId, NodeId, VersionId};
+use crate::path::Name;
+use crate::store::Result;
+use crate::store::items::{ItemRow, LocalRow, Presence};
+use crate::store::sent::{SentRow, Write};
+use crate::store::work::{Ask, Lane, WorkRow};
+use crate::tree::RemoteItem;
 
 impl Engine {
     /// No answer came: whether the write happened is looked up before anything else is decided.
@@ -28,8 +37,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether an item's last write is known to have ended. If not, waits for the look or the listing that tells.
-    pub(in crate::engine) fn is_sure(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+    /// Lets an item wait until it is known how its last write ended. True if it is.
+    pub(in crate::engine) fn make_sure_of_write(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let Some(sent) = self.ctx.store.sent_of(item.node)? else { return Ok(true) };
         if !sent.unsure {
             // It is under way.
@@ -54,16 +63,12 @@ impl Engine {
         Ok(true)
     }
 
-    fn is_being_sent(&self, node: NodeId) -> bool {
-        self.jobs.values().any(|job| matches!(job, Job::Write { node: at, .. } if *at == node))
-    }
-
     /// Whether something new of a name is being made in a folder by a write that is under way.
     pub(in crate::engine) fn is_being_made(&self, folder: FolderId, parent: NodeId, name: &str) -> Result<bool> {
         let Ok(name) = Name::new(name.as_bytes()) else { return Ok(false) };
         for node in self.ctx.store.sent_nodes(folder)? {
             let Some(sent) = self.ctx.store.sent_of(node)? else { continue };
-            if is_made_by(&sent.write, parent, &name) && self.is_being_sent(node) {
+            if is_made_by(&sent.write, parent, &name) && self.jobs.is_being_sent(node) {
                 return Ok(true);
             }
         }
@@ -72,7 +77,7 @@ impl Engine {
 
     /// The cloud shows what a write made of which no answer came: both agree on it, whatever became of it on disk since.
     pub(in crate::engine) fn found_unsure(&mut self, node: NodeId, made: &RemoteItem) -> Result<()> {
-        if self.is_being_sent(node) {
+        if self.jobs.is_being_sent(node) {
             return Ok(());
         }
         let (Some(sent), Some(item)) = (self.ctx.store.sent_of(node)?, self.ctx.store.item(node)?) else {
@@ -93,7 +98,7 @@ impl Engine {
     pub(in crate::engine) fn recover_sent(&mut self, id: FolderId) -> Result<()> {
         for node in self.ctx.store.sent_nodes(id)? {
             if let Some(sent) = self.ctx.store.sent_of(node)?
-                && !self.is_being_sent(node)
+                && !self.jobs.is_being_sent(node)
             {
                 self.unsure(&sent)?;
             }
@@ -101,10 +106,36 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether an event tells of what we did ourselves: of a write that ended, or of one whose answer is still to come.
-    pub(in crate::engine) fn is_echo(&mut self, folder: FolderId, item: &RemoteItem) -> Result<bool> {
+    /// Recognises an event that tells of what we did ourselves: of a write that ended, or of one whose answer is still to come. The echo of
+    /// the first is awaited no longer.
+    pub(in crate::engine) fn recognise_echo(&mut self, folder: FolderId, item: &RemoteItem) -> Result<bool> {
         Ok(self.policy(folder).sends()
             && (self.ctx.store.take_echo(folder, &item.id, &echo_of(item))? || self.is_under_way(folder, item)?))
+    }
+
+    /// Whether an event that names a version and a path tells of what we did ourselves. A version outlasts moves, trash and return: only what
+    /// is told to be where we wrote it, or moved it to, is ours.
+    ///
+    /// Example: the event of our upload is lost; somebody moves the file, and that event names our version and another place.
+    pub(in crate::engine) fn is_echo_of_version(
+        &mut self,
+        folder: FolderId,
+        kind: EventKind,
+        id: &ItemId,
+        version: &VersionId,
+        path: Option<&str>,
+    ) -> Result<bool> {
+        let Some(known) = self.ctx.store.item_by_id(folder, id)? else { return Ok(false) };
+        let is_there = match (kind, path) {
+            (EventKind::Uploaded | EventKind::Created, _) => true,
+            (EventKind::Moved | EventKind::Renamed, Some(path)) => {
+                let location = self.locate(folder, path)?;
+                location.place() == known.remote.parent.map(|parent| (parent, known.remote.name.as_str()))
+            }
+            _ => false,
+        };
+        let is_ours = is_there && known.remote.presence == Presence::Present;
+        Ok(is_ours && self.ctx.store.take_echo(folder, id, &echo_of_version(version))?)
     }
 
     pub(in crate::engine) fn is_under_way(&mut self, folder: FolderId, item: &RemoteItem) -> Result<bool> {
@@ -164,7 +195,7 @@ impl Engine {
             if row.is_local_only()
                 && row.id.kind() == item.id.kind()
                 && is_made_by(&sent.write, parent, &name)
-                && (self.is_being_sent(node) || is_of_write(&sent.write, item))
+                && (self.jobs.is_being_sent(node) || is_of_write(&sent.write, item))
             {
                 return Ok(Some(node));
             }

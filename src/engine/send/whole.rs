@@ -1,9 +1,14 @@
 //! A folder that the disk lost with everything in it goes into the cloud's trash as a whole: by one call, however much is in it.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use crate::engine::Engine;
+use crate::engine::paths::DEEPEST_PATH;
 use crate::engine::schedule::FolderTrash;
+use crate::plan::Action;
+use crate::store::Result;
+use crate::store::items::{ItemRow, Presence};
+use crate::store::work::WorkRow;
 use crate::store::work::WorkState;
+use std::time::Duration;
 
 /// Items of one folder that are looked through; a larger one goes in parts.
 const WHOLE_MOST: usize = 10_000;
@@ -22,8 +27,8 @@ enum Whole {
 }
 
 impl Engine {
-    /// Whether something that is to go into the trash goes with a folder above it. It waits for that one then.
-    pub(in crate::engine) fn goes_with_its_folder(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+    /// Leaves something that is to go into the trash to a folder above it that goes as well, and waits for that one. Whether it does.
+    pub(in crate::engine) fn leave_to_its_folder(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let mut top = None;
         let mut at = item.remote.parent;
         for _ in 0..DEEPEST_PATH {
@@ -42,8 +47,8 @@ impl Engine {
         Ok(top.is_some())
     }
 
-    /// Whether a folder that is not empty goes as a whole. If that is not known yet, it waits.
-    pub(in crate::engine) fn goes_as_a_whole(&mut self, item: &ItemRow, work: &WorkRow) -> Result<Option<bool>> {
+    /// Decides whether a folder that is not empty goes as a whole. Nothing if that is not known yet: it waits.
+    pub(in crate::engine) fn decide_whole(&mut self, item: &ItemRow, work: &WorkRow) -> Result<Option<bool>> {
         if self.schedule.trash(item.node) == Some(FolderTrash::InParts) {
             return Ok(Some(false));
         }
@@ -70,8 +75,8 @@ impl Engine {
         Ok(self.wholeness(item, work)? == Whole::Yes)
     }
 
-    /// Whether a folder in which we know of nothing holds nothing: one that is still to be listed may. It waits for that then.
-    pub(in crate::engine) fn is_surely_empty(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+    /// Lets a folder in which we know of nothing wait until it was listed, as it may hold something. True if it was.
+    pub(in crate::engine) fn make_sure_it_is_empty(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         let is_listed = !self.ctx.store.listing_wanted(item.node)?;
         if !is_listed {
             self.wait_quietly(work, NEWS_AWAITED)?;
@@ -107,7 +112,7 @@ impl Engine {
         if below.unapproved && self.asks_before_trash(item.folder)? {
             return Ok(Whole::No);
         }
-        self.heard_all(item)
+        self.hear_all(item)
     }
 
     /// Whether something goes with the folder that holds it, where the database alone cannot tell.
@@ -126,8 +131,8 @@ impl Engine {
         Ok(if is_awaited { Whole::NotYet } else { Whole::Yes })
     }
 
-    /// A folder has no tag that tells of changes in it, so the stream is read to its end just before.
-    fn heard_all(&mut self, item: &ItemRow) -> Result<Whole> {
+    /// Has the stream read to its end: a folder has no tag that tells of changes in it.
+    fn hear_all(&mut self, item: &ItemRow) -> Result<Whole> {
         let id = self.folders.get(&item.folder).map(|folder| folder.account);
         let Some(account) = id.and_then(|id| self.accounts.get_mut(&id)) else { return Ok(Whole::NotYet) };
         match self.schedule.trash(item.node) {

@@ -68,7 +68,7 @@ fn trust() -> Trust {
 }
 
 async fn go(argv: &[String], limit: Duration, order: &Order) -> Outcome {
-    run_with_grace(argv, limit, SHORT, order, trust()).await
+    run_with_grace(argv, (limit, SHORT), order, trust(), &Launcher::new().unwrap()).await
 }
 
 fn is_alive(pid: &str) -> bool {

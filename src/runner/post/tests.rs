@@ -73,7 +73,14 @@ fn drawer(dir: &tempfile::TempDir) -> Drawer {
 async fn ask(answer: &'static [u8], expect_status: Option<u16>, limit: Duration) -> Outcome {
     let dir = tempfile::tempdir().unwrap();
     let (url, _requests) = server(answer);
-    let request = Request { url: &url, expect_status, headers: &[], sign: None };
+    let request = Request {
+        url: &url,
+        expect_status,
+        headers: &[],
+        sign: None,
+        format: Format::Document,
+        route: &Route::default(),
+    };
     run(&Client::new().unwrap(), &request, limit, &order(), &drawer(&dir)).await
 }
 
@@ -106,7 +113,14 @@ async fn a_delivery_is_signed_and_shows_no_secret() {
         ("X-Team".to_owned(), HeaderText::Plain("papers".into())),
         (SIGNATURE_HEADER.to_owned(), HeaderText::Plain("forged".into())),
     ];
-    let request = Request { url: &url, expect_status: None, headers: &headers, sign: Some("key") };
+    let request = Request {
+        url: &url,
+        expect_status: None,
+        headers: &headers,
+        sign: Some("key"),
+        format: Format::Document,
+        route: &Route::default(),
+    };
     let outcome = run(&Client::new().unwrap(), &request, AMPLE, &order(), &drawer(&dir)).await;
     assert_eq!((outcome.verdict, outcome.status), (Verdict::Allow, Some(204)));
     let sent = requests.recv().unwrap();
@@ -131,7 +145,14 @@ async fn without_the_secret_nothing_is_sent() {
     let dir = tempfile::tempdir().unwrap();
     let (url, requests) = server(b"HTTP/1.1 204 No Content\r\n\r\n");
     let headers = [("Authorization".to_owned(), HeaderText::Credential("missing".into()))];
-    let request = Request { url: &url, expect_status: None, headers: &headers, sign: None };
+    let request = Request {
+        url: &url,
+        expect_status: None,
+        headers: &headers,
+        sign: None,
+        format: Format::Document,
+        route: &Route::default(),
+    };
     let outcome = run(&Client::new().unwrap(), &request, AMPLE, &order(), &drawer(&dir)).await;
     assert!(outcome.verdict == Verdict::Error && outcome.reason.unwrap().contains("no credential `missing`"));
     assert!(requests.try_recv().is_err());
@@ -147,4 +168,40 @@ fn the_signature_is_the_standard_one() {
     // What the verifier of the README computes: hmac.new(b"k3y", b"1700000000." + b"{}", hashlib.sha256).hexdigest()
     let ours = signature(&SecretString::from("k3y"), 1_700_000_000, b"{}").unwrap();
     assert_eq!(ours, "e2974d0d973957aed8182a7f1ef5690a188566c2c4620fc16bd97d7febcf5ef3");
+}
+
+#[tokio::test]
+async fn the_answers_headers_and_its_beginning_are_kept_without_secrets() {
+    let long = "x".repeat(OUTPUT_KEPT_BYTES + 10);
+    let answer = format!(
+        "HTTP/1.1 500 Oh\r\nX-Trace: t-1\r\nSet-Cookie: s3cret\r\ncontent-length: {}\r\n\r\nfirst {long}",
+        long.len() + 6
+    );
+    let outcome = ask(answer.leak().as_bytes(), None, AMPLE).await;
+    assert!(outcome.headers.contains("x-trace: t-1\n"), "{outcome:?}");
+    assert!(!outcome.headers.contains("s3cret"), "{outcome:?}");
+    assert!(outcome.output.starts_with("first x") && outcome.output.len() == OUTPUT_KEPT_BYTES);
+    assert!(outcome.output_cut);
+}
+
+#[tokio::test]
+async fn a_cloud_event_goes_by_a_proxy_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (proxy, requests) = server(b"HTTP/1.1 204 No Content\r\n\r\n");
+    let url = Url::parse("http://hooks.invalid/in").unwrap();
+    let route = Route { proxy: Some(proxy), ..Route::default() };
+    let request = Request {
+        url: &url,
+        expect_status: None,
+        headers: &[],
+        sign: Some("key"),
+        format: Format::CloudEventsBinary,
+        route: &route,
+    };
+    let outcome = run(&Client::new().unwrap(), &request, AMPLE, &order(), &drawer(&dir)).await;
+    assert_eq!(outcome.verdict, Verdict::Allow, "{outcome:?}");
+    let asked = requests.recv().unwrap();
+    assert!(asked.starts_with("POST http://hooks.invalid/in HTTP/1.1\r\n"), "{asked}");
+    assert!(asked.contains("ce-specversion: 1.0\r\n") && asked.contains("ce-type: folder-sync-agent."), "{asked}");
+    assert!(asked.contains(SIGNATURE_HEADER), "{asked}");
 }

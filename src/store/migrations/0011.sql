@@ -1,25 +1,25 @@
--- The journal holds every event of an account, also those that concern no folder: `folder` is null then, and `raw` is empty unless the
--- event is of a kind that we do not know or a subscription asks for it.
-ALTER TABLE event ADD COLUMN own INTEGER NOT NULL DEFAULT 0;      -- recognised as our own deed
-ALTER TABLE event ADD COLUMN repeats INTEGER NOT NULL DEFAULT 0;  -- how often it was told again
-ALTER TABLE event ADD COLUMN actor_id TEXT;                       -- the provider's id of the acting user
-CREATE INDEX event_folder ON event (journal) WHERE folder IS NOT NULL;
-
--- From when the time of local copies is counted: arrivals noted under another rule are noted anew.
-ALTER TABLE arrival_walk ADD COLUMN basis TEXT NOT NULL DEFAULT 'arrival';
-
--- Durable consumers of the journal. Rows of `event` after a cursor are kept for it, at most `backlog` of them.
-CREATE TABLE subscription (
-    name      TEXT PRIMARY KEY,
-    cursor    INTEGER NOT NULL,             -- the last entry of the journal that it is done with
-    epoch     INTEGER NOT NULL DEFAULT 0,   -- rises with every replay: what was delivered before it does not move the cursor
-    backlog   INTEGER NOT NULL,             -- entries kept for it at most
-    blocks    INTEGER NOT NULL,             -- 1: the oldest are kept, and it takes nothing newer; 0: the newest are kept
-    delivered INTEGER NOT NULL DEFAULT 0,
-    lost      INTEGER NOT NULL DEFAULT 0,   -- entries that were not kept for it
-    failures  INTEGER NOT NULL DEFAULT 0,   -- in a row
-    reason    TEXT,                         -- of the last failure, while it lasts
-    since     INTEGER,                      -- when the failures began, ms
-    next_try  INTEGER,                      -- ms
-    delivered_at INTEGER                    -- ms
+-- Items that events named by nothing but an id that no folder knows: each is looked at once. `mark` is the generation of the newest event.
+CREATE TABLE stray (
+    account INTEGER NOT NULL,
+    id      TEXT NOT NULL,
+    mark    INTEGER NOT NULL,
+    PRIMARY KEY (account, id)
 ) WITHOUT ROWID;
+
+-- What events make us expect of items that are to be looked at, and of names in folders that are to be listed: an answer that shows nothing
+-- of it may be older than the event, and is asked for again.
+CREATE TABLE expected (
+    node    INTEGER PRIMARY KEY REFERENCES item (node) ON DELETE CASCADE,
+    gone    INTEGER NOT NULL,
+    parent  INTEGER,
+    name    TEXT,
+    version TEXT
+);
+CREATE TABLE expected_name (
+    dir  INTEGER NOT NULL REFERENCES item (node) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    PRIMARY KEY (dir, name)
+) WITHOUT ROWID;
+
+-- When the place in the stream was last taken anew, ms: what happened just before, and is told after, was not seen in its order.
+ALTER TABLE account ADD COLUMN taken_at INTEGER;

@@ -62,6 +62,8 @@ impl Cloud {
     /// An event of an item that could be seen before.
     pub(super) fn tell_of_leaving(&mut self, kind: EventKind, word: &str, id: &ItemId, subject: Subject) {
         self.next_event += 1;
+        // Never a whole second, which would say that this cloud tells no more than that.
+        self.last_at = self.at.max(self.last_at + 1) | 1;
         let event = RemoteEvent {
             id: EventId::new(format!("e{}", self.next_event)),
             kind,
@@ -69,7 +71,7 @@ impl Cloud {
             subject,
             actor: None,
             actor_name: None,
-            at: Some(Wall(1_650_000_000_000 + self.next_event as i64)),
+            at: Some(Wall(self.last_at)),
             raw: id.to_string(),
         };
         self.append(event);

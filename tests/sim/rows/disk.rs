@@ -39,7 +39,6 @@ mod play {
         ];
         for (write, after) in writes {
             let mut world = case.world(TREE);
-            world.strict = true;
             assert!(write(&mut world));
             stays_honest(&mut world, MINUTE_MS);
             heals(&mut world, MINUTE_MS, after);

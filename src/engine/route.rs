@@ -1,0 +1,10 @@
+//! The router: what happened goes to the component that it concerns, and what that returns to those that it concerns in turn.
+//!
+//! Only these files and the engine itself hold all components at once. They decide nothing that a component can decide.
+
+mod accounts;
+mod events;
+mod folders;
+mod keeping;
+mod listings;
+mod people;

@@ -1,0 +1,155 @@
+//! What events make us expect of the cloud's tree, until an answer shows it or it was asked for often enough.
+
+use rusqlite::params;
+
+use super::items::{Presence, RemoteRow};
+use super::{Result, Store};
+use crate::id::{FolderId, NodeId, VersionId};
+
+/// What an event makes us expect of an item. An answer that shows nothing new although the expectation is not met may be older than the
+/// event's effect (clouds show changes late in listings): it is asked for again a few times.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Expectation {
+    /// It is in the trash, gone, or out of the watched folder.
+    pub gone: bool,
+    /// It is in this folder, under this name.
+    pub place: Option<(NodeId, String)>,
+    /// It has this version.
+    pub version: Option<VersionId>,
+}
+
+impl Expectation {
+    /// That it is gone.
+    pub fn of_gone() -> Self {
+        Self { gone: true, ..Self::default() }
+    }
+
+    /// Whether what was observed is what the event said.
+    pub fn is_met_by(&self, remote: Option<&RemoteRow>) -> bool {
+        let Some(remote) = remote.filter(|remote| remote.presence == Presence::Present) else { return self.gone };
+        if self.gone {
+            return false;
+        }
+        // To the letter: a change of case alone is a change.
+        let is_there = |(parent, name): &(NodeId, String)| remote.parent == Some(*parent) && remote.name == *name;
+        let has = |version: &VersionId| remote.content.as_ref().is_some_and(|content| content.version == *version);
+        self.place.as_ref().is_none_or(is_there) && self.version.as_ref().is_none_or(has)
+    }
+}
+
+impl Store {
+    /// Remembers what the newest event on an item said.
+    pub fn expect(&mut self, node: NodeId, expected: &Expectation) -> Result<()> {
+        let (parent, name) = expected.place.as_ref().map(|(parent, name)| (parent.0, name)).unzip();
+        let sql = "INSERT OR REPLACE INTO expected (node, gone, parent, name, version) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let version = expected.version.as_ref().map(VersionId::as_str);
+        self.conn.prepare_cached(sql)?.execute(params![node.0, expected.gone, parent, name, version])?;
+        Ok(())
+    }
+
+    /// Nothing is expected of an item any more.
+    pub fn forget_expected(&mut self, node: NodeId) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM expected WHERE node = ?1")?.execute([node.0])?;
+        Ok(())
+    }
+
+    /// What is expected of the items of a watched folder.
+    pub fn expectations(&self, folder: FolderId) -> Result<Vec<(NodeId, Expectation)>> {
+        let sql = "SELECT node, gone, parent, expected.name, version FROM expected JOIN item USING (node)
+                   WHERE item.folder = ?1 ORDER BY node";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([folder.0], |row| {
+            let (parent, name): (Option<i64>, Option<String>) = (row.get(2)?, row.get(3)?);
+            let expected = Expectation {
+                gone: row.get(1)?,
+                place: parent.map(NodeId).zip(name),
+                version: row.get::<_, Option<String>>(4)?.map(VersionId::new),
+            };
+            Ok((NodeId(row.get(0)?), expected))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Remembers a name that an event makes us expect in a folder.
+    pub fn expect_name(&mut self, dir: NodeId, name: &str) -> Result<()> {
+        let sql = "INSERT OR IGNORE INTO expected_name (dir, name) SELECT node, ?2 FROM item WHERE node = ?1";
+        self.conn.prepare_cached(sql)?.execute(params![dir.0, name])?;
+        Ok(())
+    }
+
+    /// A name was seen.
+    pub fn forget_name(&mut self, dir: NodeId, name: &str) -> Result<()> {
+        let sql = "DELETE FROM expected_name WHERE dir = ?1 AND name = ?2";
+        self.conn.prepare_cached(sql)?.execute(params![dir.0, name])?;
+        Ok(())
+    }
+
+    /// No name is expected in a folder any more.
+    pub fn forget_names(&mut self, dir: NodeId) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM expected_name WHERE dir = ?1")?.execute([dir.0])?;
+        Ok(())
+    }
+
+    /// The names that are expected in the remote folders of a watched folder.
+    pub fn expected_names(&self, folder: FolderId) -> Result<Vec<(NodeId, String)>> {
+        let sql = "SELECT dir, expected_name.name FROM expected_name JOIN item ON item.node = dir
+                   WHERE item.folder = ?1 ORDER BY dir, expected_name.name";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([folder.0], |row| Ok((NodeId(row.get(0)?), row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::ItemId;
+
+    const FOLDER: FolderId = FolderId(1);
+
+    fn item(store: &mut Store, id: &str) -> NodeId {
+        let row = RemoteRow {
+            presence: Presence::Present,
+            parent: None,
+            name: id.into(),
+            content: None,
+            etag: None,
+            sequence: None,
+            seen: 0,
+        };
+        store.add_item(FOLDER, &ItemId::folder(id), &row).unwrap()
+    }
+
+    #[test]
+    fn what_is_expected_outlasts_a_restart_and_goes_with_its_item() {
+        let mut store = Store::in_memory().unwrap();
+        let account = store.account("a", "box").unwrap().account;
+        let new = crate::store::folders::NewFolder {
+            name: "f",
+            account,
+            mark: "m",
+            remote: "/",
+            local: std::path::Path::new("/f"),
+            filters: "",
+        };
+        assert_eq!(store.add_folder(&new).unwrap().folder, FOLDER);
+        let (dir, other) = (item(&mut store, "1"), item(&mut store, "2"));
+        let gone = Expectation { gone: true, ..Expectation::default() };
+        let moved = Expectation { gone: false, place: Some((dir, "n".into())), version: Some(VersionId::new("v")) };
+        store.expect(other, &gone).unwrap();
+        store.expect(other, &moved).unwrap();
+        store.expect(dir, &gone).unwrap();
+        for name in ["b", "a", "b"] {
+            store.expect_name(dir, name).unwrap();
+        }
+        store.expect_name(NodeId(99), "a").unwrap();
+        let mut store = store.reopened().unwrap();
+        assert_eq!(store.expectations(FOLDER).unwrap(), [(dir, gone), (other, moved)], "the newest event counts");
+        assert_eq!(store.expected_names(FOLDER).unwrap(), [(dir, "a".into()), (dir, "b".into())]);
+        store.forget_name(dir, "a").unwrap();
+        assert_eq!(store.expected_names(FOLDER).unwrap(), [(dir, "b".into())]);
+        store.forget_expected(other).unwrap();
+        store.drop_item(dir).unwrap();
+        assert_eq!((store.expectations(FOLDER).unwrap(), store.expected_names(FOLDER).unwrap()), (vec![], vec![]));
+    }
+}

@@ -1,0 +1,96 @@
+//! A scanner that is down stops publishing and nothing else: a named state at once, and everything goes on when it is back.
+
+use std::fs;
+use std::time::Instant;
+
+use super::gate::{remote, rows, script};
+use crate::support::clamd::{Clamd, is_installed};
+use crate::support::{Bed, PATIENCE, until};
+
+const FILES: usize = 400;
+
+#[test]
+fn what_waits_for_a_scanner_goes_on_by_itself_and_is_fetched_once() {
+    if !is_installed() {
+        return;
+    }
+    let bed = Bed::new();
+    let cloud = bed.cloud();
+    let dir = tempfile::tempdir().unwrap();
+    let mut clamd = Clamd::start(dir.path(), &[]);
+    bed.add_folder(&[]);
+    let scanner = format!("clamd:{}", clamd.socket().display());
+    bed.ok(&["add-hook", "clamav", "--scan", &scanner, "--match", "*.bin"]);
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    clamd.kill();
+    cloud.reset_counters();
+    for number in 0..FILES {
+        cloud.write(&remote(&format!("{number:04}.bin")), format!("content {number}").into_bytes()).unwrap();
+    }
+    let begun = Instant::now();
+    until("the named state", || bed.is_degraded("scanner_down"));
+    assert!(begun.elapsed().as_secs() < 30, "it is known at once, and not after a time limit for each file");
+    // What it does not decide about goes on, and the rest is fetched meanwhile.
+    cloud.write(&remote("free.txt"), b"not covered".to_vec()).unwrap();
+    until("the file that is not covered", || bed.local().join("free.txt").exists());
+    until("everything fetched", || cloud.count("content") == FILES as u64 + 1);
+    let status = bed.ok(&["status"]);
+    assert!(status.contains("clamav") && status.contains("cannot be reached"), "{status}");
+    assert!(!bed.local().join("0000.bin").exists());
+    let failed = rows(&bed, &["hook-runs", "--failed", "--json"]).len();
+    assert!(failed < 80, "{failed} runs failed where one would have told");
+    clamd.again();
+    until("everything published", || (0..FILES).all(|number| bed.local().join(format!("{number:04}.bin")).exists()));
+    bed.wait_in_sync(PATIENCE);
+    assert!(!bed.is_degraded("scanner_down"));
+    assert_eq!(cloud.count("content"), FILES as u64 + 1, "nothing was fetched twice");
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn a_program_that_fails_is_tried_with_one_file_at_a_time() {
+    let bed = Bed::new();
+    let cloud = bed.cloud();
+    bed.add_folder(&[]);
+    let (works, log) = (bed.dir.path().join("works"), bed.dir.path().join("log"));
+    let judge = script(&bed, "judge", &format!("echo x >> {}; [ -e {} ] || exit 2", log.display(), works.display()));
+    bed.ok(&["add-hook", "judge", "--when", "before", "--on", "file.download", "--run", &judge]);
+    bed.ok(&["set-hook", "judge", "concurrency=1"]);
+    let agent = bed.start();
+    for number in 0..20 {
+        cloud.write(&remote(&format!("{number:02}.txt")), b"content".to_vec()).unwrap();
+    }
+    until("the named state", || bed.is_degraded("scanner_down"));
+    assert_eq!(fs::read_dir(bed.local()).unwrap().count(), 1, "nothing but our own directory");
+    fs::write(&works, "").unwrap();
+    until("all of them", || (0..20).all(|number| bed.local().join(format!("{number:02}.txt")).exists()));
+    bed.wait_in_sync(PATIENCE);
+    assert_eq!(cloud.count("content"), 20, "nothing was fetched twice");
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn files_flow_while_another_is_being_examined() {
+    let bed = Bed::new();
+    let cloud = bed.cloud();
+    bed.add_folder(&[]);
+    let gate = bed.dir.path().join("gate");
+    let judge = script(
+        &bed,
+        "judge",
+        &format!("case $AGENT_PATH in slow*) while [ ! -e {} ]; do sleep 0.05; done;; esac", gate.display()),
+    );
+    bed.ok(&["add-hook", "judge", "--when", "before", "--on", "file.download", "--run", &judge]);
+    let agent = bed.start();
+    cloud.write(&remote("slow.txt"), b"slow".to_vec()).unwrap();
+    until("the slow one being asked about", || !bed.ours("staging").is_empty());
+    for number in 0..50 {
+        cloud.write(&remote(&format!("{number:02}.txt")), b"content".to_vec()).unwrap();
+    }
+    until("all the others", || (0..50).all(|number| bed.local().join(format!("{number:02}.txt")).exists()));
+    assert!(!bed.local().join("slow.txt").exists());
+    fs::write(&gate, "").unwrap();
+    until("the slow one", || bed.local().join("slow.txt").exists());
+    assert_eq!(agent.stop(), Some(0));
+}
