@@ -77,7 +77,7 @@ pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     let hooks_off = hook::switched_off(&hooks);
     let (accounts, folders, hooks) = (settings(accounts), settings(folders), hook::settings(hooks));
     let subscriptions = settings(subscriptions);
-    Ok(Config { accounts, folders, hooks, hooks_off, subscriptions, web, log, log_format })
+    Ok(Config { accounts, folders, hooks, subscriptions, hooks_off, web, log, log_format })
 }
 
 /// What could be read of a block, with the places of the values that are looked at again. Settings are there only if

@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::ctx::{Ctx, ROWS_PER_STEP, millis};
 use super::effect::Effect;
 use super::holds::VERSIONS_FULL;
-use super::input::Now;
 use crate::deed::{Deed, Displaced};
 use crate::id::{FolderId, JobId, NodeId};
 use crate::settings::{FolderSettings, KeepFrom, Mode};
@@ -53,7 +52,7 @@ pub(in crate::engine) struct Retention {
 /// a moment. A computer that slept looks the same.
 #[derive(Debug, Default)]
 struct Clock {
-    last: Option<Now>,
+    last: Option<(u64, Wall)>,
     doubted_until: u64,
 }
 
@@ -64,22 +63,20 @@ const CLOCK_SETTLES_MS: u64 = 15_000;
 
 impl Clock {
     /// Looks at the clock; `seen` is the latest moment that the database knows of, for the first look. Whether it went back.
-    fn look(&mut self, now: Now, seen: Option<Wall>) -> bool {
-        let expected = match self.last.replace(now) {
-            Some(last) => {
-                Some(last.wall.plus_ms(i64::try_from(now.mono.saturating_sub(last.mono)).unwrap_or(i64::MAX)))
-            }
+    fn look(&mut self, (mono, wall): (u64, Wall), seen: Option<Wall>) -> bool {
+        let expected = match self.last.replace((mono, wall)) {
+            Some((was, then)) => Some(then.plus_ms(i64::try_from(mono.saturating_sub(was)).unwrap_or(i64::MAX))),
             None => seen,
         };
         let Some(expected) = expected else { return false };
-        if now.wall.since(expected) > CLOCK_JUMP_MS {
-            self.doubted_until = now.mono + CLOCK_SETTLES_MS;
+        if wall.since(expected) > CLOCK_JUMP_MS {
+            self.doubted_until = mono + CLOCK_SETTLES_MS;
         }
-        expected.since(now.wall) > CLOCK_JUMP_MS
+        expected.since(wall) > CLOCK_JUMP_MS
     }
 
-    fn is_doubted(&self, now: Now) -> bool {
-        now.mono < self.doubted_until
+    fn is_doubted(&self, mono: u64) -> bool {
+        mono < self.doubted_until
     }
 }
 
@@ -279,7 +276,7 @@ impl Retention {
             }
             return Ok(());
         };
-        if !has_room || self.clock.is_doubted(ctx.now) {
+        if !has_room || self.clock.is_doubted(ctx.now.mono) {
             return Ok(());
         }
         let keep_from = settings.keep_from;
@@ -300,8 +297,8 @@ impl Retention {
     }
 
     /// Looks at the clock before anything expires; whether it went back.
-    pub fn look_at_clock(&mut self, now: Now, seen: Option<Wall>) -> bool {
-        self.clock.look(now, seen)
+    pub fn look_at_clock(&mut self, ctx: &Ctx, seen: Option<Wall>) -> bool {
+        self.clock.look((ctx.now.mono, ctx.now.wall), seen)
     }
 
     /// When the time of a folder's next file is over.
@@ -434,14 +431,14 @@ mod tests {
 
     #[test]
     fn a_clock_that_jumps_ahead_is_doubted_for_a_moment_and_one_that_goes_back_is_noticed() {
-        let at = |mono: u64, wall: i64| Now { mono, wall: Wall(wall) };
+        let at = |mono: u64, wall: i64| (mono, Wall(wall));
         let mut clock = Clock::default();
-        assert!(!clock.look(at(0, NOW.0), None) && !clock.is_doubted(at(0, NOW.0)), "there is nothing to compare with");
-        assert!(!clock.look(at(60_000, NOW.0 + 60_000), None) && !clock.is_doubted(at(60_000, 0)));
+        assert!(!clock.look(at(0, NOW.0), None) && !clock.is_doubted(0), "there is nothing to compare with");
+        assert!(!clock.look(at(60_000, NOW.0 + 60_000), None) && !clock.is_doubted(60_000));
         assert!(!clock.look(at(61_000, NOW.0 + 30 * DAY_MS), None));
-        assert!(clock.is_doubted(at(61_000, 0)) && !clock.is_doubted(at(61_000 + CLOCK_SETTLES_MS, 0)));
+        assert!(clock.is_doubted(61_000) && !clock.is_doubted(61_000 + CLOCK_SETTLES_MS));
         assert!(clock.look(at(62_000, NOW.0), None), "it was set right again");
         let mut started = Clock::default();
-        assert!(!started.look(at(0, NOW.0), Some(NOW.plus_ms(-2 * HOUR_MS))) && started.is_doubted(at(0, 0)));
+        assert!(!started.look(at(0, NOW.0), Some(NOW.plus_ms(-2 * HOUR_MS))) && started.is_doubted(0));
     }
 }

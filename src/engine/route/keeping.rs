@@ -129,7 +129,7 @@ impl Engine {
     /// Finds files whose time on this disk is over.
     pub(in crate::engine) fn expire(&mut self) -> Result<()> {
         let seen = self.accounts.values().filter_map(|account| account.row.polled_at).max();
-        let went_back = self.retention.look_at_clock(self.ctx.now, seen);
+        let went_back = self.retention.look_at_clock(&self.ctx, seen);
         let ids: Vec<FolderId> = self.folders.keys().copied().collect();
         for id in ids {
             if went_back {
