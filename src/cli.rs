@@ -180,7 +180,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
     ("Undo", &["versions", "restore", "verify", "db"]),
     ("Hooks", &["add-hook", "hooks", "set-hook", "remove-hook", "test-hook", "hook-runs", "replay"]),
     ("Pass events on", &["subscribe", "subscriptions", "unsubscribe"]),
-    ("Decide", &["held", "approve", "reject", "conflicts", "quarantine"]),
+    ("Decide", &["held", "approve", "reject", "conflicts", "quarantine", "rescan"]),
     ("More", &["demo", "sandbox", "completions", "man"]),
 ];
 

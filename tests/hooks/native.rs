@@ -152,8 +152,7 @@ async fn icap_over_tls() {
             let mut stream = stream.unwrap();
             let mut buffer = vec![0; 65536];
             let mut asked = Vec::new();
-            loop {
-                let Ok(count @ 1..) = stream.read(&mut buffer) else { break };
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
                 asked.extend(&buffer[..count]);
                 let text = String::from_utf8_lossy(&asked).into_owned();
                 let answer = if text.starts_with("OPTIONS") && text.ends_with("\r\n\r\n") {

@@ -46,15 +46,14 @@ impl World {
                 Some(error) => Err(error),
                 None => Ok(Identity { user_id: "u".into(), login: "u@x".into(), name: "U".into() }),
             }),
-            Task::TakeCursor | Task::RestartCursor => Outcome::CursorTaken(match error {
-                Some(error) => Err(error),
-                None => {
-                    if self.wall_jump != 0 && !self.cloud.is_all_told() {
-                        // What is still to be told may be passed over, and clocks that differ do not tell it from what is new.
-                        self.cloud.note_untold(self.now);
-                    }
-                    Ok(self.cloud.newest_cursor())
+            Task::TakeCursor | Task::RestartCursor => Outcome::CursorTaken(if let Some(error) = error {
+                Err(error)
+            } else {
+                if self.wall_jump != 0 && !self.cloud.is_all_told() {
+                    // What is still to be told may be passed over, and clocks that differ do not tell it from what is new.
+                    self.cloud.note_untold(self.now);
                 }
+                Ok(self.cloud.newest_cursor())
             }),
             Task::Poll(cursor) => {
                 self.tally.polls += 1;
