@@ -11,6 +11,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::config::{Choice, Places, Surroundings};
 
 mod accounts;
+mod activity;
 mod add_folder;
 mod agent;
 mod cloud;
@@ -37,6 +38,7 @@ mod service;
 mod setup;
 mod shell;
 mod status;
+mod subscriptions;
 mod support;
 mod sync;
 mod terminal;
@@ -111,7 +113,9 @@ enum Command {
     RemoveFolder(folders::RemoveFolderArgs),
     Run(run::RunArgs),
     Status(status::StatusArgs),
-    Events(events::EventsArgs),
+    Events(Box<events::EventsArgs>),
+    Cursor(events::CursorArgs),
+    Activity(activity::ActivityArgs),
     Plan(explain::PlanArgs),
     Sync(sync::SyncArgs),
     Wait(wait::WaitArgs),
@@ -133,6 +137,9 @@ enum Command {
     TestHook(history::TestHookArgs),
     HookRuns(history::HookRunsArgs),
     Replay(history::ReplayArgs),
+    Subscribe(Box<subscriptions::SubscribeArgs>),
+    Subscriptions(subscriptions::SubscriptionsArgs),
+    Unsubscribe(subscriptions::UnsubscribeArgs),
     Rescan(quarantine::RescanArgs),
     Quarantine(quarantine::QuarantineArgs),
     Config(config::ConfigArgs),
@@ -149,7 +156,7 @@ enum Command {
 }
 
 /// The commands as `agent --help` groups them. A test holds every command to exactly one group.
-const GROUPS: [(&str, &[&str]); 7] = [
+const GROUPS: [(&str, &[&str]); 8] = [
     (
         "Set up",
         &[
@@ -166,9 +173,13 @@ const GROUPS: [(&str, &[&str]); 7] = [
         ],
     ),
     ("Run", &["run", "service", "sync", "wait", "pause", "resume"]),
-    ("Look", &["status", "events", "plan", "why", "problems", "doctor", "support", "metrics", "web"]),
+    (
+        "Look",
+        &["status", "activity", "events", "cursor", "plan", "why", "problems", "doctor", "support", "metrics", "web"],
+    ),
     ("Undo", &["versions", "restore", "verify", "db"]),
     ("Hooks", &["add-hook", "hooks", "set-hook", "remove-hook", "test-hook", "hook-runs", "replay"]),
+    ("Pass events on", &["subscribe", "subscriptions", "unsubscribe"]),
     ("Decide", &["held", "approve", "reject", "conflicts", "quarantine", "rescan"]),
     ("More", &["demo", "sandbox", "completions", "man"]),
 ];
@@ -268,7 +279,9 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::RemoveFolder(args) => folders::remove_folder(args, &places, screen).await,
         Command::Run(args) => run::run(&args, &places, screen).await,
         Command::Status(args) => status::status(&args, &places, screen).await,
-        Command::Events(args) => events::events(args, &places, screen).await,
+        Command::Events(args) => events::events(*args, &places, screen).await,
+        Command::Cursor(args) => events::cursor(&args, &places, screen).await,
+        Command::Activity(args) => activity::activity(&args, &places, screen).await,
         Command::Plan(args) => explain::plan(&args, &places, screen).await,
         Command::Sync(args) => sync::sync(args, &places, screen).await,
         Command::Wait(args) => wait::wait(&args, &places, screen).await,
@@ -290,6 +303,9 @@ async fn dispatch(command: Command, choice: &Choice, around: &Surroundings, scre
         Command::TestHook(args) => history::test_hook(args, &places, around, screen).await,
         Command::HookRuns(args) => history::hook_runs(args, &places, screen),
         Command::Replay(args) => history::replay(args, &places, screen).await,
+        Command::Subscribe(args) => subscriptions::subscribe(*args, &places, screen).await,
+        Command::Subscriptions(args) => subscriptions::subscriptions(args, &places, screen).await,
+        Command::Unsubscribe(args) => subscriptions::unsubscribe(&args, &places, screen).await,
         Command::Rescan(args) => quarantine::rescan(&args, &places, around, screen).await,
         Command::Quarantine(args) => quarantine::quarantine(args, &places, screen).await,
         Command::Config(args) => config::config(&args, &places, screen),

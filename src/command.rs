@@ -73,6 +73,15 @@ pub enum Command {
         /// Its number.
         number: i64,
     },
+    /// Deliver to a subscription again what it was delivered before.
+    ReplaySubscription {
+        /// The subscription.
+        name: String,
+        /// Behind this entry of the journal; nothing goes by the time.
+        after: Option<i64>,
+        /// What was received since, in milliseconds since 1970.
+        since_ms: Option<i64>,
+    },
     /// Have `before` hooks examine again what is on disk.
     Rescan {
         /// The absolute local path of a file, or of a watched folder; nothing means everything.

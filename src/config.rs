@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::events::subscription::SubscriptionSettings;
 use crate::hook::HookSettings;
 use crate::settings::{AccountSettings, FolderSettings};
 use crate::telemetry::LogFormat;
@@ -22,7 +23,9 @@ mod value;
 pub use password::PasswordHash;
 pub use places::{Choice, Installation, Places, Surroundings};
 pub use raw::{Complaint, Wrong, did_you_mean};
-pub use value::{duration as parse_duration, is_loopback, name as parse_name, remote as parse_remote};
+pub use value::{
+    duration as parse_duration, is_loopback, name as parse_name, pattern as check_pattern, remote as parse_remote,
+};
 
 /// The largest configuration file that is read.
 const CONFIG_MAX_BYTES: u64 = 1 << 20;
@@ -36,6 +39,8 @@ pub struct Config {
     pub folders: Vec<FolderSettings>,
     /// The hooks, in the order in which they are called.
     pub hooks: Vec<HookSettings>,
+    /// The subscriptions.
+    pub subscriptions: Vec<SubscriptionSettings>,
     /// The names of hooks that are switched off.
     pub hooks_off: Vec<String>,
     /// The page in the browser; nothing means that it is not served.
@@ -73,6 +78,11 @@ impl Config {
     /// The hook of a name.
     pub fn hook(&self, name: &str) -> Option<&HookSettings> {
         self.hooks.iter().find(|hook| hook.name == name)
+    }
+
+    /// The subscription of a name.
+    pub fn subscription(&self, name: &str) -> Option<&SubscriptionSettings> {
+        self.subscriptions.iter().find(|subscription| subscription.name == name)
     }
 
     /// The folder whose local directory holds a path.

@@ -31,6 +31,7 @@ pub mod preview;
 mod recall;
 mod reports;
 mod socket;
+pub mod subscribe;
 mod thread;
 pub mod transfers;
 mod unstarted;
@@ -113,7 +114,7 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     if let Some(told) = told {
         shared.remark(told);
     }
-    let world = world::World::new(
+    let mut world = world::World::new(
         tokio::runtime::Handle::current(),
         inputs.clone(),
         places.credentials_dir(),
@@ -123,6 +124,8 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
         world::HookKit::new(places),
     )
     .counting(shared.meters().clone());
+    let handle = tokio::runtime::Handle::current();
+    world.serve_by(subscribe::Subscriptions::new(handle, places, inputs.clone()));
     let folders = world.open_folders();
     let looking = looking::Looking::new(folders.clone(), world.watches(), inputs.clone());
     let control = Control {

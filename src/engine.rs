@@ -64,6 +64,7 @@ mod schedule;
 mod send;
 mod sides;
 mod slots;
+mod subscribers;
 mod undo;
 
 use ctx::{Chance, Ctx, ROWS_PER_STEP, millis};
@@ -76,9 +77,12 @@ use jobs::{Job, Jobs};
 use listen::Account;
 use remote::Questions;
 use schedule::{ITEMS_PER_STEP, Note, Phase, Schedule};
+use subscribers::Subscribers;
 
 /// How often the journal is pruned, in milliseconds.
 const PRUNE_EVERY_MS: u64 = 600_000;
+/// How soon it is pruned again when there was more than one step may drop.
+const PRUNE_AGAIN_MS: u64 = 200;
 
 /// The state machine.
 #[derive(Debug)]
@@ -104,6 +108,7 @@ pub struct Engine {
     hooks: hooks::Hooks,
     prune_at: u64,
     retention: retention::Retention,
+    subscribers: Subscribers,
 }
 
 impl Engine {
@@ -125,6 +130,7 @@ impl Engine {
             hooks: hooks::Hooks::default(),
             prune_at: 0,
             retention: retention::Retention::default(),
+            subscribers: Subscribers::default(),
         }
     }
 
@@ -135,6 +141,8 @@ impl Engine {
         self.holds.begin_step();
         self.ctx.store.begin()?;
         let decided = inputs.into_iter().try_for_each(|input| self.take(input)).and_then(|()| self.pump());
+        self.ctx.out.extend(self.subscribers.take_growth());
+        let decided = decided.and_then(|()| self.name_users());
         match decided {
             Ok(()) => self.ctx.store.commit()?,
             Err(error) => {
@@ -143,6 +151,47 @@ impl Engine {
             }
         }
         Ok(std::mem::take(&mut self.ctx.out))
+    }
+
+    /// Has what is asked of folders of other users asked in their names.
+    fn name_users(&mut self) -> Result<()> {
+        if self.folders.values().all(|folder| folder.settings.as_user.is_none()) {
+            return Ok(());
+        }
+        for effect in std::mem::take(&mut self.ctx.out) {
+            if let Effect::Cloud { job, .. } = &effect
+                && let Some(user) = self.user_of(*job)?
+            {
+                self.ctx.out.push(Effect::ActFor { job: *job, user });
+            }
+            self.ctx.out.push(effect);
+        }
+        Ok(())
+    }
+
+    /// For whom a job is done, if not for the account itself.
+    fn user_of(&self, job: JobId) -> Result<Option<String>> {
+        let folder = match self.jobs.about(job) {
+            Some(
+                Job::Resolve(_, folder)
+                | Job::Size(_, folder)
+                | Job::Root(_, folder)
+                | Job::Fetch { folder, .. }
+                | Job::Write { folder, .. }
+                | Job::Dispose { folder, .. },
+            ) => Some(*folder),
+            Some(Job::List { listing, .. }) => Some(listing.folder),
+            Some(Job::Look { node, .. }) => self.ctx.store.item(*node)?.map(|item| item.folder),
+            // An item that no folder knows: whose it may be is known only where all folders are one user's.
+            Some(Job::Stray { account, .. }) => {
+                let mut users =
+                    self.folders.values().filter(|folder| folder.account == *account).map(|of| &of.settings.as_user);
+                let first = users.next();
+                return Ok(first.filter(|first| users.all(|user| user == *first)).cloned().flatten());
+            }
+            _ => None,
+        };
+        Ok(folder.and_then(|folder| self.folders.get(&folder)?.settings.as_user.clone()))
     }
 
     /// When the engine wants the next tick even if nothing happens, on the clock that never jumps; nothing if never.
@@ -251,6 +300,7 @@ impl Engine {
             Input::Done { job, outcome } => self.take_outcome(job, outcome),
             Input::Local { folder, news } => self.local_news(folder, news),
             Input::Session { job, session } => self.session_begun(job, &session),
+            Input::Subscription { name, news } => Subscribers::news(&mut self.ctx.store, &name, &news, self.ctx.now),
             Input::Command { ticket, command } => {
                 let answer = self.command(command)?;
                 self.ctx.out.push(Effect::Answer { ticket, answer });
@@ -338,7 +388,9 @@ impl Engine {
         self.flush_batches()?;
         if self.ctx.now.mono >= self.prune_at {
             self.prune_at = self.ctx.now.mono + PRUNE_EVERY_MS;
-            self.ctx.store.prune_journal(self.ctx.now.wall, ROWS_PER_STEP)?;
+            if self.ctx.store.prune_journal(self.ctx.now.wall, ROWS_PER_STEP)? {
+                self.prune_at = self.ctx.now.mono + PRUNE_AGAIN_MS;
+            }
             self.ctx.store.prune_hooks(self.ctx.now.wall, ROWS_PER_STEP)?;
             self.expire_quarantine()?;
             self.tend_all_versions()?;

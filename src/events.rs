@@ -6,8 +6,11 @@ use crate::id::{Cursor, EventId, ItemId, VersionId};
 use crate::tree::{RemoteItem, Wall};
 
 pub mod budget;
+pub mod filter;
 pub mod interval;
 pub mod long_poll;
+pub mod subscription;
+pub mod taxonomy;
 
 /// What an event says happened, in the words of hooks and of `agent events`.
 ///
@@ -105,6 +108,37 @@ impl Subject {
     /// An item of which the event says nothing else.
     pub fn id(id: ItemId) -> Self {
         Self::Id { id, version: None, parent: None, path: None, from: None }
+    }
+
+    /// The item, if one is named by its id.
+    pub fn item(&self) -> Option<&ItemId> {
+        match self {
+            Self::Item(item) => Some(&item.id),
+            Self::Gone(id) | Self::Id { id, .. } => Some(id),
+            Self::Path { .. } | Self::Nothing | Self::Unreadable => None,
+        }
+    }
+
+    /// The whole path that the event tells, from the top of the account; without folders above where it tells the name alone.
+    pub fn path(&self) -> Option<String> {
+        match self {
+            Self::Item(item) => {
+                let mut path = String::new();
+                // The first one is the top, which no path names.
+                for folder in item.ancestors.iter().flatten().skip(1) {
+                    path.push('/');
+                    path.push_str(&folder.name);
+                }
+                if item.ancestors.is_some() {
+                    path.push('/');
+                }
+                path.push_str(&item.name);
+                Some(path)
+            }
+            Self::Id { path, .. } => path.clone(),
+            Self::Path { path, .. } => Some(path.clone()),
+            Self::Gone(_) | Self::Nothing | Self::Unreadable => None,
+        }
     }
 }
 

@@ -143,11 +143,25 @@ pub struct RemoteVersion {
     pub modified: Option<Wall>,
 }
 
+/// A span of time by the provider's clock; an open end is nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TimeSpan {
+    /// What happened at or after this moment.
+    pub since: Option<Wall>,
+    /// What happened before this moment.
+    pub until: Option<Wall>,
+}
+
 /// A cloud.
 #[async_trait]
 pub trait Provider: Send + Sync {
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
+
+    /// The same account acting for another user of its enterprise, where the provider lets it; nothing where it does not.
+    fn acting_for(&self, _user: &str) -> Option<std::sync::Arc<dyn Provider>> {
+        None
+    }
 
     /// Who we are. Costs one call.
     async fn whoami(&self) -> Result<Identity>;
@@ -166,6 +180,27 @@ pub trait Provider: Send + Sync {
 
     /// The events after a cursor. [`ProviderErrorKind::CursorLost`] if the provider no longer knows the place.
     async fn events(&self, cursor: &Cursor) -> Result<EventPage>;
+
+    /// The oldest place in the stream that can be read on from.
+    async fn oldest_cursor(&self) -> Result<Cursor> {
+        self.newest_cursor().await
+    }
+
+    /// A place from which everything is found that happened since a moment; what is older may be found as well.
+    async fn cursor_at(&self, _since: Wall) -> Result<Cursor> {
+        self.oldest_cursor().await
+    }
+
+    /// The events after a cursor that happened in a span. A provider that cannot choose by time tells others as well.
+    async fn events_in(&self, cursor: &Cursor, _span: &TimeSpan) -> Result<EventPage> {
+        self.events(cursor).await
+    }
+
+    /// How many calls it takes at most to read from a place to the end of the stream, where the provider's positions tell. Costs at most
+    /// one call itself.
+    async fn calls_to_read(&self, _cursor: &Cursor) -> Result<Option<u64>> {
+        Ok(None)
+    }
 
     /// Whether the cursor lies between the ends of the stream; [`ProviderErrorKind::CursorLost`] if not. Reading from a place beyond the
     /// end brings nothing and need be no error, so that a quiet stream does not tell.

@@ -2,14 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ContentHash, HoldId, ItemId, JobId, JournalId, VersionId};
+use crate::id::{ContentHash, HoldId, ItemId, JobId, VersionId};
 use crate::tree::{Stamp, Wall};
 
+mod events;
 mod figures;
 mod hooks;
 mod state;
 mod why;
 
+pub use events::{ActivityRow, EventQuery, EventRow, GapRow, SubscriptionState, SubscriptionStatus};
 pub use figures::MetricsFormat;
 pub use hooks::{HookRunQuery, HookRunRow, QuarantineReport, ScannerStatus};
 pub use state::FolderState;
@@ -37,6 +39,9 @@ pub struct Status {
     pub accounts: Vec<AccountStatus>,
     /// The folders.
     pub folders: Vec<FolderStatus>,
+    /// The subscriptions.
+    #[serde(default)]
+    pub subscriptions: Vec<SubscriptionStatus>,
     /// Holds that wait for a person.
     pub held: u64,
     /// Items with a problem.
@@ -236,38 +241,6 @@ pub struct Transfer {
     /// It goes to the cloud.
     #[serde(default)]
     pub up: bool,
-}
-
-/// One entry of `agent events`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventRow {
-    /// Its number in the journal.
-    pub id: JournalId,
-    /// When it was received.
-    pub received: Wall,
-    /// When it happened, by the provider's clock.
-    pub at: Option<Wall>,
-    /// The account.
-    pub account: String,
-    /// The folder, if it concerns one.
-    pub folder: Option<String>,
-    /// Our word for it.
-    pub kind: String,
-    /// The provider's word for it.
-    pub provider_kind: String,
-    /// The provider's event id.
-    pub event_id: String,
-    /// The item.
-    pub item: Option<ItemId>,
-    /// The path as it was known when the event came.
-    pub path: Option<String>,
-    /// Who did it.
-    pub actor: Option<String>,
-    /// What became of it: `pending`, `downloaded`, `renamed`, `moved`, `removed`, `created`, `no change`, `stale`, `repeated`,
-    /// `held`, `failed`, ….
-    pub outcome: String,
-    /// Milliseconds from reception to the outcome.
-    pub took_ms: Option<u64>,
 }
 
 /// One line of `agent plan`.
@@ -480,19 +453,6 @@ impl<T> Listing<T> {
     pub fn new(rows: Vec<T>) -> Self {
         Self { schema: SCHEMA_VERSION, rows }
     }
-}
-
-/// Which entries of the event journal are asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventQuery {
-    /// Only entries after this one, oldest first. Without it: the newest entries, still oldest first.
-    pub after: Option<JournalId>,
-    /// Only entries received at or after this moment, in milliseconds since 1970.
-    pub since_ms: Option<i64>,
-    /// Only entries that concern this folder.
-    pub folder: Option<String>,
-    /// At most this many entries, and never more than [`MAX_ROWS`].
-    pub limit: Option<u32>,
 }
 
 /// The most rows that one listing holds; who asks for more gets this many.

@@ -195,6 +195,27 @@ pub enum OnLocalDelete {
     Accept,
 }
 
+/// From when the time of a local copy is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeepFrom {
+    /// From its arrival on this disk.
+    #[default]
+    Arrival,
+    /// From the last change of its content in the cloud.
+    Change,
+}
+
+impl KeepFrom {
+    /// What is said behind the time.
+    pub fn after(self) -> &'static str {
+        match self {
+            Self::Arrival => "after they arrived",
+            Self::Change => "after they were last changed",
+        }
+    }
+}
+
 /// How many deletions of the last 24 hours are believed without asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MaxDelete {
@@ -221,6 +242,8 @@ pub struct FolderSettings {
     pub account: String,
     /// The remote folder as written.
     pub remote: RemotePlace,
+    /// The provider's id of the user whose folder it is, for an account that may act for others.
+    pub as_user: Option<String>,
     /// The local directory, absolute.
     pub local: PathBuf,
     /// Who decides.
@@ -231,8 +254,10 @@ pub struct FolderSettings {
     pub exclude: Vec<String>,
     /// What is left out besides.
     pub ignore: Ignore,
-    /// Remove local copies this long after they arrived.
+    /// Remove local copies after this time.
     pub keep_for: Option<Duration>,
+    /// From when that is counted.
+    pub keep_from: KeepFrom,
     /// Superseded local versions kept for each file.
     pub keep_versions: u32,
     /// Most bytes that the version store may hold; nothing means the smaller of 10 GiB and 20 % of the disk.

@@ -29,6 +29,7 @@ pub mod scans;
 mod schema;
 pub mod sent;
 pub mod strays;
+pub mod subscriptions;
 pub mod undo;
 pub mod upkeep;
 pub mod verifying;

@@ -13,6 +13,7 @@ mod metrics;
 mod provider_contract;
 mod sandbox;
 mod sim;
+mod streams;
 mod support;
 mod tidy;
 mod tokens;

@@ -25,6 +25,7 @@ pub struct MadeUp;
 impl Reports for MadeUp {
     fn status(&self) -> Result<Status, ReportError> {
         Ok(Status {
+            subscriptions: Vec::new(),
             schema: SCHEMA_VERSION,
             running: true,
             pid: Some(7),
@@ -43,17 +44,13 @@ impl Reports for MadeUp {
         let row = |id: i64| EventRow {
             id: JournalId(id),
             received: Wall(id),
-            at: None,
             account: "work".into(),
             folder: query.folder.clone(),
             kind: "uploaded".into(),
             provider_kind: "ITEM_UPLOAD".into(),
             event_id: format!("e{id}"),
-            item: None,
-            path: None,
-            actor: None,
             outcome: format!("limit {:?} since {:?}", query.limit, query.since_ms),
-            took_ms: None,
+            ..EventRow::default()
         };
         let first = query.after.map_or(0, |after| after.0) + 1;
         Ok((first..first + 2).map(row).collect())
@@ -125,6 +122,7 @@ async fn reports_arrive_whole() {
         since_ms: Some(-5),
         folder: Some("受信 & more".into()),
         limit: Some(u32::MAX),
+        ..EventQuery::default()
     };
     let rows = client.events(&query).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.id.0).collect::<Vec<_>>(), [42, 43]);

@@ -129,6 +129,7 @@ const COMPONENTS: &[(&str, &[&str])] = &[
     ("engine/paths", &[]),
     ("engine/ctx", &["effect", "input", "paths"]),
     ("engine/filter", &[]),
+    ("engine/subscribers", &["effect", "input"]),
     ("engine/sides", &[]),
     ("engine/slots", &[]),
     ("engine/queues", &[]),

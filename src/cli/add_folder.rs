@@ -79,9 +79,16 @@ pub struct AddFolderArgs {
     /// Have every file scanned before anybody can see it: clamd, clamscan, or the path of a program
     #[arg(long, value_name = "SCANNER")]
     scan: Option<String>,
-    /// Delete local copies this long after they arrived, such as 30d; the cloud keeps its own, and a new version comes again
+    /// Delete local copies this long after they arrived (or were changed: --keep-from), such as 30d; the cloud keeps its own, and a new
+    /// version comes again
     #[arg(long, value_name = "TIME")]
     keep_for: Option<String>,
+    /// From when that is counted: from arrival on this disk, or from the last change in the cloud [default: arrival]
+    #[arg(long, value_name = "arrival|change", requires = "keep_for")]
+    keep_from: Option<String>,
+    /// The provider's id of the user whose folder it is, for an account that may act for others
+    #[arg(long, value_name = "USER")]
+    as_user: Option<String>,
     /// Say what would be done, and do nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -102,7 +109,7 @@ pub async fn add_folder(args: AddFolderArgs, places: &Places, around: &Surroundi
     let text =
         local.to_str().ok_or_else(|| Failure::error("the local path is not valid UTF-8").because(local.display()))?;
 
-    let (item, holds) = resolve(account, &place, places).await?;
+    let (item, holds) = resolve(account, args.as_user.as_deref(), &place, places).await?;
     let name = match &args.name {
         Some(name) => name.clone(),
         None => free_name(&config, &item, account),
@@ -117,7 +124,8 @@ pub async fn add_folder(args: AddFolderArgs, places: &Places, around: &Surroundi
     let lists = [("include", args.include), ("exclude", args.exclude)];
     settings
         .extend(lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(key, list)| (key, Setting::List(list))));
-    settings.extend(args.keep_for.map(|time| ("keep_for", Setting::Text(time))));
+    let texts = [("keep_for", args.keep_for), ("keep_from", args.keep_from), ("as_user", args.as_user.clone())];
+    settings.extend(texts.into_iter().filter_map(|(key, value)| Some((key, Setting::Text(value?)))));
     // Tried now and repeated at the end, so that nobody else waits for the file while a person thinks.
     let scan = args.scan.as_deref().map(|scanner| hooks::scan_hook(scanner, &name, &config)).transpose()?;
     let after = with_folder(places, &settings, scan.as_deref())?.check()?;
@@ -217,10 +225,16 @@ fn absolute(path: &Path, current_dir: &Path) -> PathBuf {
 /// The remote folder, and what it holds where the provider tells that in one call.
 async fn resolve(
     account: &AccountSettings,
+    as_user: Option<&str>,
     place: &RemotePlace,
     places: &Places,
 ) -> Outcome<(RemoteItem, Option<TreeSize>)> {
-    let provider = cloud::connect(account, places.credentials_dir())?;
+    let mut provider = cloud::connect(account, places.credentials_dir())?;
+    if let Some(user) = as_user {
+        provider = provider
+            .acting_for(user)
+            .ok_or_else(|| Failure::error(format!("account `{}` cannot act for other users", account.name)))?;
+    }
     match provider.resolve(place).await? {
         Resolved::Folder(item) => {
             // Nobody needs it to add the folder: what cannot be told is not told.
@@ -359,7 +373,8 @@ fn describe(
     screen.line(format_args!("    to {local} ({state})"))?;
     if let Some(keep) = folder.keep_for {
         let keep = span(keep);
-        screen.line(format_args!("    local copies are deleted {keep} after they arrived; the cloud keeps its own"))?;
+        let after = folder.keep_from.after();
+        screen.line(format_args!("    local copies are deleted {keep} {after}; the cloud keeps its own"))?;
     }
     if let Some(holds) = holds {
         screen.line(format_args!(

@@ -4,11 +4,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::agent::Agent;
+use super::agent::{self, Agent};
 use super::failure::{Exit, Outcome};
 use super::render::{Screen, Tone, age, count, harmless, moment, now, size};
-use crate::config::{Places, Surroundings};
+use crate::config::{Config, Places, Surroundings};
 use crate::report::{Listing, MAX_ROWS, PlanRow, ProblemRow, Why};
+use crate::settings::Mode;
+
+/// Files that are shown of those that leave the disk when their time is over.
+const LEAVING_SHOWN: u32 = 1_000;
 
 /// Show what the agent would do now
 #[derive(Debug, Args)]
@@ -52,7 +56,12 @@ pub struct ProblemsArgs {
 
 /// Runs `agent plan`.
 pub async fn plan(args: &PlanArgs, places: &Places, screen: &mut Screen) -> Outcome {
-    let rows = Agent::find(places).await?.plan(args.name.as_deref()).await?;
+    let mut rows = Agent::find(places).await?.plan(args.name.as_deref()).await?;
+    let leaving = leaving(args.name.as_deref(), places)?;
+    if !args.json && rows.is_empty() && !leaving.is_empty() {
+        screen.line("Nothing to do now.")?;
+    }
+    rows.extend(leaving);
     if args.json {
         screen.json(&Listing::new(rows))?;
         return Ok(Exit::Fine);
@@ -61,12 +70,37 @@ pub async fn plan(args: &PlanArgs, places: &Places, screen: &mut Screen) -> Outc
         screen.line("Nothing to do.")?;
         return Ok(Exit::Fine);
     }
-    let bytes = rows.iter().filter_map(|row| row.bytes).sum();
+    let bytes = rows.iter().filter(|row| row.action != "expire").filter_map(|row| row.bytes).sum();
     let number = rows.len();
     screen.table(["FOLDER", "ACTION", "PATH", "SIZE", "WAITS FOR"], rows.into_iter().map(plan_row))?;
     let cut = if number >= MAX_ROWS as usize { " at least" } else { "" };
     screen.line(format_args!("{}{cut}, {} to transfer.", count(number as u64, "action"), size(bytes)))?;
     Ok(Exit::Fine)
+}
+
+/// Files whose time on this disk ends, the next first, with the moment.
+fn leaving(name: Option<&str>, places: &Places) -> Outcome<Vec<PlanRow>> {
+    // Whoever may only ask the agent sees the rest of the plan.
+    let Some(reader) = agent::database(places).ok().flatten() else { return Ok(Vec::new()) };
+    let mut rows = Vec::new();
+    for folder in Config::load(places)?.folders {
+        let Some(keep_for) = folder.keep_for.filter(|_| folder.mode == Mode::Mirror) else { continue };
+        if name.is_some_and(|name| name != folder.name) {
+            continue;
+        }
+        let keep_ms = i64::try_from(keep_for.as_millis()).unwrap_or(i64::MAX);
+        for (path, bytes, began) in reader.rows().expiring(&folder.name, LEAVING_SHOWN)? {
+            rows.push(PlanRow {
+                folder: folder.name.clone(),
+                path,
+                from: None,
+                action: "expire".into(),
+                bytes,
+                waits_for: Some(moment(began.plus_ms(keep_ms))),
+            });
+        }
+    }
+    Ok(rows)
 }
 
 /// A path, and from where it comes if it moves.

@@ -140,10 +140,10 @@ pub async fn set_folder(args: SetFolderArgs, places: &Places, screen: &mut Scree
     if new_mode {
         show_what_follows(&args.name, &before, &after, places, screen)?;
     }
-    let keep_for = |config: &Config| config.folder(&args.name).and_then(|folder| folder.keep_for);
-    if let Some(keep) = keep_for(&after).filter(|keep| keep_for(&before) != Some(*keep)) {
-        let keep = span(keep);
-        screen.line(format_args!("Local copies are deleted {keep} after they arrived; the cloud keeps its own."))?;
+    let keep_for = |config: &Config| config.folder(&args.name).and_then(|of| Some((of.keep_for?, of.keep_from)));
+    if let Some((keep, from)) = keep_for(&after).filter(|keep| keep_for(&before) != Some(*keep)) {
+        let (keep, after) = (span(keep), from.after());
+        screen.line(format_args!("Local copies are deleted {keep} {after}; the cloud keeps its own."))?;
     }
     if args.dry_run {
         screen.line(format_args!("Would change {} of folder `{}`.", keys.join(", "), args.name))?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::activity;
 use super::agent::Agent;
 use super::failure::{Exit, Failure, Outcome};
 use super::render::{Screen, Tone, age, count, harmless, moment, now, size, span};
@@ -15,6 +16,8 @@ use crate::tree::Wall;
 
 /// How often a watched status is looked at again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Lines of recent activity below a status that is watched.
+const ACTIVITY_SHOWN: u32 = 5;
 /// Transfers shown for one folder.
 const TRANSFERS_SHOWN: usize = 5;
 /// The name of the degraded state that a sign-in cures.
@@ -51,7 +54,17 @@ pub async fn status(args: &StatusArgs, places: &Places, screen: &mut Screen) -> 
             if args.watch {
                 screen.clear()?;
             }
-            if args.json { screen.json(&status)? } else { show(&status, screen)? }
+            if args.json {
+                screen.json(&status)?;
+            } else {
+                show(&status, screen)?;
+            }
+            if args.watch && !args.json {
+                for row in activity::recent(None, None, ACTIVITY_SHOWN, places).await? {
+                    let line = activity::line(&row, screen);
+                    screen.line(format_args!("  {line}"))?;
+                }
+            }
         }
         if !args.watch {
             return Ok(if args.exit_code { verdict(&status) } else { Exit::Fine });
@@ -161,6 +174,9 @@ fn show(status: &Status, screen: &mut Screen) -> io::Result<()> {
         if folder.transfers.len() > TRANSFERS_SHOWN {
             screen.line(format_args!("    and {} more", folder.transfers.len() - TRANSFERS_SHOWN))?;
         }
+    }
+    for subscription in &status.subscriptions {
+        super::subscriptions::show_trouble(subscription, screen)?;
     }
     if status.held > 0 {
         screen.line(format_args!("{} for a person: agent held", waits(status.held)))?;

@@ -288,6 +288,7 @@ mod tests {
             budget: Budget::default(),
         };
         Status {
+            subscriptions: Vec::new(),
             schema: SCHEMA_VERSION,
             running: true,
             pid: None,

@@ -7,15 +7,20 @@ use std::path::{Path, PathBuf};
 
 use super::raw::{Block, Source, Spot, Wrong, did_you_mean, list};
 use super::{Complaint, Config, Places, value};
+use crate::events::subscription::SubscriptionSettings;
 use crate::settings::{
-    AccountSettings, BoxStream, FolderSettings, Ignore, Mode, OnDrift, OnLocalDelete, ProviderName, Suppress,
+    AccountSettings, BoxStream, FolderSettings, Ignore, KeepFrom, Mode, OnDrift, OnLocalDelete, ProviderName, Suppress,
 };
 use crate::telemetry::LogFormat;
 
 mod hook;
+mod subscription;
 mod web;
 
 pub use hook::{DEFAULT_ATTEMPTS, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, MAX_CONCURRENCY};
+pub use subscription::{
+    DEFAULT_BACKLOG, DEFAULT_BATCH, DEFAULT_KEEP, DEFAULT_ROTATE_BYTES, DEFAULT_SUBJECT, DELIVERY_TIMEOUT, MAX_BATCH,
+};
 
 const PROVIDERS: [(&str, ProviderName); 2] = [("box", ProviderName::Box), ("egnyte", ProviderName::Egnyte)];
 const STREAMS: [(&str, BoxStream); 5] = [
@@ -27,6 +32,7 @@ const STREAMS: [(&str, BoxStream); 5] = [
 ];
 const SUPPRESS: [(&str, Suppress); 3] = [("none", Suppress::None), ("app", Suppress::App), ("user", Suppress::User)];
 const MODES: [(&str, Mode); 3] = [("mirror", Mode::Mirror), ("two-way", Mode::TwoWay), ("upload", Mode::Upload)];
+const KEEP_FROM: [(&str, KeepFrom); 2] = [("arrival", KeepFrom::Arrival), ("change", KeepFrom::Change)];
 const ON_DRIFT: [(&str, OnDrift); 2] = [("restore", OnDrift::Restore), ("keep", OnDrift::Keep)];
 const ON_LOCAL_DELETE: [(&str, OnLocalDelete); 2] =
     [("restore", OnLocalDelete::Restore), ("accept", OnLocalDelete::Accept)];
@@ -51,6 +57,8 @@ pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     let folders: Vec<Read<FolderSettings>> =
         top.blocks("folder").into_iter().map(|block| folder(block, places)).collect();
     let hooks: Vec<hook::ReadHook> = top.blocks("hook").into_iter().map(hook::hook).collect();
+    let subscriptions: Vec<Read<SubscriptionSettings>> =
+        top.blocks("subscription").into_iter().map(subscription::subscription).collect();
     let web = web::web(&mut top);
     top.finish();
 
@@ -59,6 +67,8 @@ pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     references(&source, &accounts, &folders);
     separate_directories(&source, &folders, places);
     hook::together(&source, &hooks, &accounts, &folders);
+    unique_names("subscription", &source, &subscriptions);
+    subscription::together(&source, &subscriptions, &accounts, &folders);
 
     let complaints = source.into_complaints();
     if !complaints.is_empty() {
@@ -66,7 +76,8 @@ pub fn check(text: &str, places: &Places) -> Result<Config, Vec<Complaint>> {
     }
     let hooks_off = hook::switched_off(&hooks);
     let (accounts, folders, hooks) = (settings(accounts), settings(folders), hook::settings(hooks));
-    Ok(Config { accounts, folders, hooks, hooks_off, web, log, log_format })
+    let subscriptions = settings(subscriptions);
+    Ok(Config { accounts, folders, hooks, subscriptions, hooks_off, web, log, log_format })
 }
 
 /// What could be read of a block, with the places of the values that are looked at again. Settings are there only if
@@ -162,6 +173,15 @@ fn folder(mut block: Block<'_, '_>, places: &Places) -> Read<FolderSettings> {
     let exclude = block.texts("exclude", value::pattern);
     let default_ignore = block.flag("default_ignore");
     let keep_for = block.text("keep_for", value::duration);
+    let keep_from_spot = block.spot_of("keep_from");
+    let keep_from = block.text("keep_from", |text| value::word(text, &KEEP_FROM));
+    if let (Some(spot), None) = (keep_from_spot, keep_for) {
+        block.complain_at(
+            &spot,
+            Wrong::new("there is no `keep_for` that it could be said of").hint("add keep_for = \"30d\""),
+        );
+    }
+    let as_user = block.text("as_user", user_id);
     let keep_versions = block.number("keep_versions", 0..=100_000);
     let versions_max = block.text_or_number("versions_max", value::size);
     let on_drift = block.text("on_drift", |text| value::word(text, &ON_DRIFT));
@@ -177,12 +197,14 @@ fn folder(mut block: Block<'_, '_>, places: &Places) -> Read<FolderSettings> {
             name,
             account,
             remote,
+            as_user,
             local,
             mode,
             include,
             exclude,
             ignore: Ignore { defaults: default_ignore.unwrap_or(true), from_tree: Vec::new() },
             keep_for,
+            keep_from: keep_from.unwrap_or_default(),
             keep_versions: keep_versions.unwrap_or(DEFAULT_KEEP_VERSIONS),
             versions_max,
             on_drift: on_drift.unwrap_or_default(),
@@ -195,6 +217,13 @@ fn folder(mut block: Block<'_, '_>, places: &Places) -> Read<FolderSettings> {
         _ => None,
     };
     Read { name: name.unwrap_or_default(), account, spots, settings }
+}
+
+fn user_id(text: &str) -> Result<String, Wrong> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(text.to_owned());
+    }
+    Err(Wrong::new("this is no id of a user").hint("write the number that the provider gives the user"))
 }
 
 fn log_filter(text: &str) -> Result<String, Wrong> {
@@ -213,6 +242,14 @@ fn unique_names<T>(what: &str, source: &Source<'_>, reads: &[Read<T>]) {
 
 fn references(source: &Source<'_>, accounts: &[Read<AccountSettings>], folders: &[Read<FolderSettings>]) {
     let known: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
+    for folder in folders.iter().filter(|folder| folder.settings.as_ref().is_some_and(|one| one.as_user.is_some())) {
+        let account = accounts.iter().find(|account| Some(&account.name) == folder.account.as_ref());
+        let provider = account.and_then(|account| account.settings.as_ref()).map(|settings| settings.provider);
+        if provider == Some(ProviderName::Egnyte) {
+            let wrong = Wrong::new("`as_user` is for box accounts only");
+            folder.spots["account"].complain(source, wrong);
+        }
+    }
     for folder in folders {
         let Some(account) = folder.account.as_deref().filter(|account| !known.contains(account)) else { continue };
         folder.spots["account"].complain(source, unknown_account(account, &known));

@@ -24,6 +24,8 @@ pub enum Kind {
     Folder,
     /// `[[hook]]`
     Hook,
+    /// `[[subscription]]`
+    Subscription,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
             Self::Account => "account",
             Self::Folder => "folder",
             Self::Hook => "hook",
+            Self::Subscription => "subscription",
         }
     }
 }

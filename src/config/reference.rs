@@ -12,6 +12,8 @@ use super::check::{
 };
 use crate::settings::DEFAULT_IGNORE;
 
+mod subscription;
+
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -53,7 +55,7 @@ impl Kind {
 /// One key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Key {
-    /// The table that it stands in: empty for the top of the file, `account`, `folder` or `hook`.
+    /// The table that it stands in: empty for the top of the file, `account`, `folder`, `hook` or `subscription`.
     pub table: &'static str,
     /// Its name.
     pub key: &'static str,
@@ -73,7 +75,7 @@ pub struct Key {
 }
 
 /// What the tables are.
-pub const TABLES: [(&str, &str); 4] = [
+pub const TABLES: [(&str, &str); 5] = [
     ("", "At the top of the file."),
     ("account", "One `[[account]]` for each sign-in. `agent login` writes it."),
     (
@@ -84,6 +86,10 @@ pub const TABLES: [(&str, &str); 4] = [
     (
         "hook",
         "One `[[hook]]` for each program or server that is asked or told. `agent add-hook` writes it, `agent set-hook` changes it.",
+    ),
+    (
+        "subscription",
+        "One `[[subscription]]` for each target that events are passed on to. `agent subscribe` writes it.",
     ),
 ];
 
@@ -132,6 +138,7 @@ pub fn keys() -> Vec<Key> {
     keys.extend(account());
     keys.extend(folder());
     keys.extend(hook_keys());
+    keys.extend(subscription::keys());
     keys
 }
 
@@ -249,8 +256,13 @@ fn folder() -> Vec<Key> {
         folder.key("default_ignore", Kind::Flag, "default_ignore = false", format!("In folders that send: leave out what desktops and \
             editors leave about ({}).", DEFAULT_IGNORE.map(|pattern| format!("`{pattern}`")).join(", ")))
             .default("true"),
-        folder.key("keep_for", Kind::Duration, "keep_for = \"30d\"", "In a mirror: local copies are deleted this long after they \
-            arrived. The cloud keeps its own, and a new version comes again. Without it they stay for ever."),
+        folder.key("keep_for", Kind::Duration, "keep_for = \"30d\"", "In a mirror: local copies are deleted after this time. The cloud \
+            keeps its own, and a new version comes again. Without it they stay for ever."),
+        folder.key("keep_from", Kind::Word, "keep_from = \"change\"", "With `keep_for`: from when that is counted, from `arrival` on this \
+            disk or from the last `change`, the modification time that the cloud shows.")
+            .words(&["arrival", "change"]).default(quoted("arrival")),
+        folder.key("as_user", Kind::Text, "as_user = \"123456\"", "Box: the id of the user whose folder it is, for an account that may act \
+            for others."),
         folder.key("keep_versions", Kind::Number, "keep_versions = 3", "Superseded local versions that are kept for each file.")
             .default(DEFAULT_KEEP_VERSIONS.to_string()),
         folder.key("versions_max", Kind::Size, "versions_max = \"2 GiB\"", "The most that the version store holds. Without it, the \
@@ -488,6 +500,7 @@ mod tests {
             ("account", "[[account]]\nname = \"work\"\nprovider = \"box\"\n"),
             ("folder", "[[folder]]\nname = \"inbox\"\naccount = \"work\"\nremote = \"/x\"\nlocal = \"/srv/inbox\"\n"),
             ("hook", "[[hook]]\nname = \"h\"\nwhen = \"before\"\non = [\"file.download\"]\nrun = [\"/bin/true\"]\n"),
+            ("subscription", "[[subscription]]\nname = \"s\"\nfile = \"/srv/events\"\n"),
         ];
         let mut text = String::new();
         for (name, block) in blocks {
@@ -516,6 +529,10 @@ mod tests {
                 (vec!["run"], "url = \"https://example.com/\"\n")
             }
             ("hook", "attempts" | "action") => (vec!["when", "on"], "when = \"after\"\non = [\"file.created\"]\n"),
+            ("folder", "keep_from") => (vec![], "keep_for = \"30d\"\n"),
+            ("subscription", "url" | "nats" | "socket") => (vec!["file"], ""),
+            ("subscription", "headers" | "sign") => (vec!["file"], "url = \"https://example.com/\"\n"),
+            ("subscription", "subject" | "credential") => (vec!["file"], "nats = \"nats://127.0.0.1\"\n"),
             _ => (vec![], ""),
         }
     }

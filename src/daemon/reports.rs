@@ -309,8 +309,11 @@ impl Running {
                 .all(|account| !in_use(account) || !account.degraded.as_ref().is_some_and(Degraded::halts))
             && folders.iter().all(|folder| folder.state == FolderState::InSync);
         let problems = self.read(|rows| rows.problems(None))?;
+        let newest = self.read(|rows| rows.newest_event())?;
+        let subscriptions = self.read(|rows| rows.subscriptions())?;
         let remarks = self.alive.as_ref().map(|alive| alive.shared.remarks()).unwrap_or_default();
         Ok(Status {
+            subscriptions: subscriptions.into_iter().map(|row| row.status(newest)).collect(),
             schema: SCHEMA_VERSION,
             running: self.alive.is_some(),
             pid: self.alive.as_ref().map(|_| std::process::id()),

@@ -25,6 +25,8 @@ const BATCH_INPUTS: usize = 256;
 const BATCH_TIME: Duration = Duration::from_millis(5);
 /// The thread wakes at least this often, so that a watchdog sees it alive.
 const PULSE: Duration = Duration::from_secs(5);
+/// The same while the end waits for subscribers only.
+const LAST_PULSE: Duration = Duration::from_millis(20);
 /// The pause before the engine is built anew after the database failed.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
 
@@ -216,6 +218,8 @@ impl Control {
     fn run_engine(&mut self, mut engine: Engine, started: Instant) -> End {
         let seed = u64::from_le_bytes(uuid::Uuid::new_v4().into_bytes()[..8].try_into().unwrap_or_default());
         let mut heard: Vec<std::sync::mpsc::Sender<()>> = Vec::new();
+        // Whether nothing was on its way to a subscriber when that was last asked.
+        let mut settled = false;
         let mut batch = vec![Input::Start { seed, host: host_name() }, Input::Config(Box::new(self.wishes()))];
         loop {
             let now = Now { mono: started.elapsed().as_millis() as u64, wall: wall_now() };
@@ -232,15 +236,18 @@ impl Control {
                 // Whoever asked may have gone away.
                 let _ = heard.send(());
             }
+            let mut pulse = PULSE;
             if self.once {
                 match engine.at_rest() {
-                    Ok(true) => return End::Stop,
-                    Ok(false) => {}
+                    // What subscribers took is written down by one more step.
+                    Ok(true) if settled => return End::Stop,
+                    Ok(true) => (settled, pulse) = (self.world.subscribers_are_settled(), LAST_PULSE),
+                    Ok(false) => settled = false,
                     Err(error) => return End::Store(error),
                 }
             }
             let wait =
-                engine.deadline().map_or(PULSE, |due| Duration::from_millis(due.saturating_sub(now.mono)).min(PULSE));
+                engine.deadline().map_or(pulse, |due| Duration::from_millis(due.saturating_sub(now.mono)).min(pulse));
             if !self.gather(&mut batch, &mut heard, wait) {
                 return End::Stop;
             }
@@ -314,7 +321,12 @@ impl Control {
 
 /// What a configuration asks for, with what the clouds can do. An account whose adapter cannot be made is left out, and said.
 fn wishes(config: &Config, credentials: &std::path::Path) -> (Wishes, Option<Degraded>) {
-    let mut wishes = Wishes { accounts: Vec::new(), folders: config.folders.clone(), hooks: config.hooks_on() };
+    let mut wishes = Wishes {
+        accounts: Vec::new(),
+        folders: config.folders.clone(),
+        hooks: config.hooks_on(),
+        subscriptions: config.subscriptions.clone(),
+    };
     let mut wrong = None;
     for account in &config.accounts {
         match make_provider(account, credentials.to_owned(), Counters::default().of(&account.name)) {

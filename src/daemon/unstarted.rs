@@ -75,6 +75,7 @@ impl Reports for Unstarted {
             })
             .collect();
         Ok(Status {
+            subscriptions: Vec::new(),
             schema: SCHEMA_VERSION,
             running: false,
             pid: None,

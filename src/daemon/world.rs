@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod cloud;
 mod hooks;
 mod upward;
 mod verdicts;
@@ -22,6 +23,7 @@ use super::fetch::{self, Broken, FetchError};
 use super::looking::Watches;
 use super::meters::Meters;
 use super::parked::Parked;
+use super::subscribe::Subscriptions;
 use super::transfers::{Transfers, Way};
 use crate::command::Answer;
 use crate::deed::{DeedOrder, DeedResult, DiskError, DiskErrorKind};
@@ -135,6 +137,9 @@ pub struct World {
     sessions: SessionNotes,
     jobs: HashMap<JobId, CancellationToken>,
     answers: HashMap<u64, oneshot::Sender<Answer>>,
+    subscriptions: Option<Subscriptions>,
+    /// Whom jobs that are about to begin are done for.
+    acting: HashMap<JobId, String>,
     tickets: u64,
     tasks: TaskTracker,
     everything: CancellationToken,
@@ -187,6 +192,8 @@ impl World {
             folders: OpenFolders::default(),
             jobs: HashMap::new(),
             answers: HashMap::new(),
+            subscriptions: None,
+            acting: HashMap::new(),
             tickets: 0,
             tasks: TaskTracker::new(),
             everything: CancellationToken::new(),
@@ -253,6 +260,9 @@ impl World {
         // What waits for a note would wait for ever.
         self.sessions.forget();
         self.parked.clear();
+        if let Some(subscriptions) = &mut self.subscriptions {
+            subscriptions.stop();
+        }
         self.tasks.close();
         let providers = self.accounts.values().filter_map(|account| account.provider.as_ref().ok().cloned());
         (self.tasks.clone(), providers.collect())
@@ -300,6 +310,9 @@ impl World {
                 self.watches.locked().remove(&folder);
                 self.folders.locked().remove(&folder);
             }
+            Effect::ActFor { job, user } => {
+                self.acting.insert(job, user);
+            }
             Effect::Cloud { job, account, task } => self.cloud(job, account, task),
             Effect::Cancel(job) => {
                 if let Some(token) = self.jobs.remove(&job) {
@@ -310,6 +323,8 @@ impl World {
             Effect::Local { job, folder, task } => self.local(job, folder, task),
             Effect::Watch(folder, wanted) => self.watch(folder, wanted),
             Effect::SessionKept(job) => self.sessions.kept(job),
+            Effect::Subscribe(wanted) => self.serve(wanted),
+            Effect::JournalGrew => self.journal_grew(),
             Effect::DropVersions(folder, jobs) => self.in_folder(folder, move |local| {
                 if let Err(error) = Versions::of(&local).prune(&jobs) {
                     tracing::warn!(%error, "superseded versions stay on disk");
@@ -396,39 +411,6 @@ impl World {
             },
             &self.runtime,
         );
-    }
-
-    fn cloud(&mut self, job: JobId, id: AccountId, task: Task) {
-        let Some(account) = self.accounts.get(&id) else {
-            let error = ProviderError::new(ProviderErrorKind::Local, "the account is not in use");
-            self.post(job, failed(&task, error));
-            return;
-        };
-        let provider = match &account.provider {
-            Ok(provider) => Arc::clone(provider),
-            Err(error) => {
-                let error = error.clone();
-                self.post(job, failed(&task, error));
-                return;
-            }
-        };
-        let cancel = account.cancel.child_token();
-        self.jobs.insert(job, cancel.clone());
-        let inputs = self.inputs.clone();
-        let bandwidth = Arc::clone(&account.bandwidth);
-        let task = match task {
-            Task::Fetch(folder, order) => return self.fetch(job, folder, *order, provider, bandwidth, cancel),
-            Task::Upload(folder, order) => return self.upload(job, folder, *order, provider, bandwidth, cancel),
-            task => task,
-        };
-        let work = async move {
-            let outcome = tokio::select! {
-                outcome = ask(&*provider, &task) => outcome,
-                () = cancel.cancelled() => failed(&task, unwanted(&task)),
-            };
-            post(&inputs, job, outcome);
-        };
-        self.tasks.spawn_on(work, &self.runtime);
     }
 
     fn fetch(

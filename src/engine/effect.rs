@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::command::Answer;
 use crate::deed::DeedOrder;
+use crate::events::subscription::SubscriptionSettings;
 use crate::hook::{Document, HookSettings, QuarantineRemote};
 use crate::id::{AccountId, Cursor, Etag, FolderId, ItemId, JobId, JournalId, PageToken};
 use crate::local_news::{HashOrder, ScanOrder, UploadFile};
@@ -173,6 +174,13 @@ pub enum Effect {
     },
     /// Close a local root.
     Close(FolderId),
+    /// The next thing for a cloud with this job is asked for another user of the enterprise.
+    ActFor {
+        /// The job.
+        job: JobId,
+        /// The provider's id of the user.
+        user: String,
+    },
     /// Something for an account's cloud.
     Cloud {
         /// The job.
@@ -256,6 +264,10 @@ pub enum Effect {
     DropQuarantined(Vec<i64>),
     /// Remove from quarantine whatever is not one of these.
     SweepQuarantine(Vec<i64>),
+    /// These subscriptions are to be served from now on, and no others.
+    Subscribe(Vec<SubscriptionSettings>),
+    /// Entries were added to the journal.
+    JournalGrew,
     /// Answer a command.
     Answer {
         /// What the command was addressed from.

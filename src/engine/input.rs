@@ -7,6 +7,7 @@ use crate::command::Command;
 use crate::deed::{DeedResult, DiskError, Staged};
 use crate::events::EventPage;
 use crate::events::budget::Quota;
+use crate::events::subscription::{SubscriptionNews, SubscriptionSettings};
 use crate::hook::HookSettings;
 use crate::id::{AccountId, Cursor, FolderId, JobId};
 use crate::local_news::{DirScan, HashedFile, LocalMiss, News, ScanFailure, UploadFailure, Uploaded};
@@ -33,6 +34,8 @@ pub struct Wishes {
     pub folders: Vec<FolderSettings>,
     /// The hooks, in order.
     pub hooks: Vec<HookSettings>,
+    /// The subscriptions.
+    pub subscriptions: Vec<SubscriptionSettings>,
 }
 
 /// What was found when a local root was opened.
@@ -148,6 +151,13 @@ pub enum Input {
         job: JobId,
         /// What to pass on when the same content is uploaded again.
         session: String,
+    },
+    /// A worker of a subscription delivered, or could not.
+    Subscription {
+        /// The subscription.
+        name: String,
+        /// What.
+        news: SubscriptionNews,
     },
     /// Somebody asks for something.
     Command {

@@ -72,6 +72,11 @@ impl Jobs {
         Ok(job)
     }
 
+    /// What a job under way is about.
+    pub fn about(&self, job: JobId) -> Option<&Job> {
+        self.jobs.get(&job)
+    }
+
     /// A job ended, or is given up: what it was about, if it was under way.
     pub fn take(&mut self, job: JobId) -> Option<Job> {
         self.slots.release(job);

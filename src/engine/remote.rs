@@ -139,9 +139,11 @@ impl Engine {
             from,
             top: self.watched_top(folder),
         };
-        let (marks, outcome) = hints::marks(&facts);
+        let (marks, mut outcome) = hints::marks(&facts);
         for mark in marks {
-            self.take_mark(folder, mark, version, source)?;
+            if self.take_mark(folder, mark, version, source)? {
+                outcome = outcome.or(Some("listed"));
+            }
         }
         Ok(outcome)
     }
@@ -151,13 +153,14 @@ impl Engine {
         self.folders.get(&folder).filter(|folder| folder.watches_top)?.row.root
     }
 
+    /// Whether a listing answers for an item of which there is no row that could tell what became of it.
     fn take_mark(
         &mut self,
         folder: FolderId,
         mark: Mark,
         version: Option<&crate::id::VersionId>,
         source: Source,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         match mark {
             Mark::Node(node, expected) => {
                 let parent = expected.place.as_ref().map(|(parent, _)| *parent);
@@ -169,7 +172,7 @@ impl Engine {
                 if let Some(parent) = parent.filter(|_| !self.events_carry_items(folder)) {
                     self.list_if_small(parent, folder)?;
                 }
-                Ok(())
+                Ok(false)
             }
             Mark::New { id, parent, name, version } => {
                 let at = self.ctx.store.generation();
@@ -177,11 +180,14 @@ impl Engine {
                 self.questions.note_unknown(&id, version.as_ref(), at, is_sent);
                 if is_sent && self.is_being_made(folder, parent, &name)? {
                     // The answer to our own write will name it.
-                    return Ok(());
+                    return Ok(false);
                 }
                 if !self.events_carry_items(folder) && self.list_if_small(parent, folder)? {
-                    self.expect_name(parent, &name)?;
-                    return Ok(());
+                    // Streams that name the item by its id alone do not say what it is called.
+                    if !name.is_empty() {
+                        self.expect_name(parent, &name)?;
+                    }
+                    return Ok(true);
                 }
                 let row = RemoteRow {
                     presence: Presence::Absent,
@@ -194,29 +200,32 @@ impl Engine {
                 };
                 let node = self.ctx.store.add_item(folder, &id, &row)?;
                 self.expect(node, Expectation { version, ..Expectation::default() })?;
-                self.mark_look(node, folder, source)
+                self.mark_look(node, folder, source)?;
+                Ok(false)
             }
             Mark::Children(dir, name) => {
                 if let Some(name) = name {
                     self.expect_name(dir, &name)?;
                 }
-                self.ctx.store.want_listing_now(dir, folder)
+                self.ctx.store.want_listing_now(dir, folder)?;
+                Ok(false)
             }
             Mark::Below(dir, name) => {
                 self.expect_name(dir, &name)?;
-                self.ctx.store.want_listing_below(dir, folder)
+                self.ctx.store.want_listing_below(dir, folder)?;
+                Ok(false)
             }
             Mark::Subtree(dir) => {
                 self.ctx.store.want_listing(dir, folder)?;
                 self.ctx.store.want_sweep(dir, folder, Presence::Present)?;
                 self.ctx.more = true;
-                Ok(())
+                Ok(false)
             }
             Mark::Unknown(id) => {
                 let at = self.ctx.store.generation();
                 let is_sent = self.ctx.store.sent_left(folder)?;
                 self.questions.note_unknown(&id, version, at, is_sent);
-                Ok(())
+                Ok(false)
             }
         }
     }

@@ -10,7 +10,7 @@ use super::effect::Effect;
 use super::holds::VERSIONS_FULL;
 use crate::deed::{Deed, Displaced};
 use crate::id::{FolderId, JobId, NodeId};
-use crate::settings::{FolderSettings, Mode};
+use crate::settings::{FolderSettings, KeepFrom, Mode};
 use crate::store::Result;
 use crate::store::intents::{IntentRow, NewSeat};
 use crate::store::items::{ItemRow, Presence, SeatRow};
@@ -43,8 +43,41 @@ pub(in crate::engine) struct Retention {
     kept: BTreeMap<FolderId, u64>,
     /// The sizes of the disks.
     disks: BTreeMap<FolderId, u64>,
-    /// Whether the arrivals of a folder are noted, or known to be of no interest.
-    noted: BTreeMap<FolderId, bool>,
+    /// From when the time of a folder's files is noted, if it is; nothing in it: known to be of no interest.
+    noted: BTreeMap<FolderId, Option<KeepFrom>>,
+    clock: Clock,
+}
+
+/// Whether the wall clock can be believed: when it has just jumped ahead, whoever set it wrongly may yet correct it, and nothing expires for
+/// a moment. A computer that slept looks the same.
+#[derive(Debug, Default)]
+struct Clock {
+    last: Option<(u64, Wall)>,
+    doubted_until: u64,
+}
+
+/// How much further than time went the clock may go without being doubted, in milliseconds.
+const CLOCK_JUMP_MS: i64 = 3_600 * 1_000;
+/// How long a clock is doubted, in milliseconds.
+const CLOCK_SETTLES_MS: u64 = 15_000;
+
+impl Clock {
+    /// Looks at the clock; `seen` is the latest moment that the database knows of, for the first look. Whether it went back.
+    fn look(&mut self, (mono, wall): (u64, Wall), seen: Option<Wall>) -> bool {
+        let expected = match self.last.replace((mono, wall)) {
+            Some((was, then)) => Some(then.plus_ms(i64::try_from(mono.saturating_sub(was)).unwrap_or(i64::MAX))),
+            None => seen,
+        };
+        let Some(expected) = expected else { return false };
+        if wall.since(expected) > CLOCK_JUMP_MS {
+            self.doubted_until = mono + CLOCK_SETTLES_MS;
+        }
+        expected.since(wall) > CLOCK_JUMP_MS
+    }
+
+    fn is_doubted(&self, mono: u64) -> bool {
+        mono < self.doubted_until
+    }
 }
 
 /// The most bytes that a version store may hold. A disk whose size is not known counts as large.
@@ -237,20 +270,21 @@ impl Retention {
     pub fn expire(&mut self, ctx: &mut Ctx, id: FolderId, settings: &FolderSettings, has_room: bool) -> Result<()> {
         let noted = self.noted.get(&id).copied();
         let Some(keep_for) = keep_for_ms(settings) else {
-            if noted != Some(false) {
+            if noted != Some(None) {
                 ctx.store.forget_arrivals(id)?;
-                self.noted.insert(id, false);
+                self.noted.insert(id, None);
             }
             return Ok(());
         };
-        if !has_room {
+        if !has_room || self.clock.is_doubted(ctx.now.mono) {
             return Ok(());
         }
-        if noted != Some(true) {
-            if ctx.store.note_arrivals(id, ctx.now.wall, ROWS_PER_STEP)? {
+        let keep_from = settings.keep_from;
+        if noted != Some(Some(keep_from)) {
+            if ctx.store.note_arrivals(id, keep_from == KeepFrom::Change, ctx.now.wall, ROWS_PER_STEP)? {
                 ctx.more = true;
             } else {
-                self.noted.insert(id, true);
+                self.noted.insert(id, Some(keep_from));
             }
         }
         let by = ctx.now.wall.plus_ms(keep_for.saturating_neg());
@@ -260,6 +294,21 @@ impl Retention {
             expire_one(ctx, id, node, by)?;
         }
         Ok(())
+    }
+
+    /// Looks at the clock before anything expires; whether it went back.
+    pub fn look_at_clock(&mut self, ctx: &Ctx, seen: Option<Wall>) -> bool {
+        self.clock.look((ctx.now.mono, ctx.now.wall), seen)
+    }
+
+    /// When the time of a folder's next file is over.
+    pub fn next_expiry(&self, ctx: &Ctx, id: FolderId, settings: &FolderSettings) -> Option<Wall> {
+        let doubted = self.clock.doubted_until.saturating_sub(ctx.now.mono);
+        let soonest = ctx.now.wall.plus_ms(millis(EXPIRY_PAUSE).max(doubted) as i64);
+        let keep_for = keep_for_ms(settings)?;
+        // A database that cannot answer will fail the next step, which says so.
+        let first = ctx.store.first_arrival(id).ok().flatten()?;
+        Some(first.plus_ms(keep_for).max(soonest))
     }
 }
 
@@ -271,19 +320,33 @@ pub(in crate::engine) fn forget_old_versions(ctx: &mut Ctx) -> Result<()> {
 
 /// A file was put on disk.
 pub(in crate::engine) fn note_arrival(ctx: &mut Ctx, settings: Option<&FolderSettings>, item: &ItemRow) -> Result<()> {
-    match settings.and_then(keep_for_ms) {
-        Some(_) => ctx.store.arrived(item.node, item.folder, ctx.now.wall),
-        None => Ok(()),
-    }
+    let Some((settings, keep_for)) = settings.and_then(|settings| Some((settings, keep_for_ms(settings)?))) else {
+        return Ok(());
+    };
+    let changed = item.remote.content.as_ref().and_then(|content| content.modified);
+    let changed = changed.filter(|_| settings.keep_from == KeepFrom::Change);
+    // What is over before it begins was brought back by a person: its time begins anew.
+    let begins = changed.filter(|changed| ctx.now.wall.since(*changed) < keep_for).unwrap_or(ctx.now.wall);
+    ctx.store.arrived(item.node, item.folder, begins.min(ctx.now.wall))
 }
 
-/// When the time of a folder's next file is over.
-pub(in crate::engine) fn next_expiry(ctx: &Ctx, id: FolderId, settings: &FolderSettings) -> Option<Wall> {
-    let soonest = ctx.now.wall.plus_ms(millis(EXPIRY_PAUSE) as i64);
-    let keep_for = keep_for_ms(settings)?;
-    // A database that cannot answer will fail the next step, which says so.
-    let first = ctx.store.first_arrival(id).ok().flatten()?;
-    Some(first.plus_ms(keep_for).max(soonest))
+/// Keeps a file off the disk whose time is over before it was ever fetched, until it changes; a person who brings it back begins its time
+/// anew. Whether it is kept off.
+pub(in crate::engine) fn expire_unfetched(
+    ctx: &mut Ctx,
+    settings: Option<&FolderSettings>,
+    item: &ItemRow,
+) -> Result<bool> {
+    let Some(settings) = settings.filter(|settings| settings.keep_from == KeepFrom::Change) else { return Ok(false) };
+    let Some(keep_for) = keep_for_ms(settings) else { return Ok(false) };
+    let Some(content) = item.remote.content.as_ref().filter(|_| item.synced.is_none()) else { return Ok(false) };
+    let Some(changed) = content.modified else { return Ok(false) };
+    if ctx.now.wall.since(changed) < keep_for || ctx.store.has_arrived(item.node)? {
+        return Ok(false);
+    }
+    let tombstone = Tombstone { version: content.version.clone(), reason: Away::Expired, at: ctx.now.wall };
+    ctx.store.bury(item.node, item.folder, &tombstone)?;
+    Ok(true)
 }
 
 /// Whether a file is being removed because its time is over.
@@ -364,5 +427,18 @@ mod tests {
         }
         let ahead = slots(&[(10, -DAY_MS)]);
         assert_eq!(to_give_up(&ahead, 10, 0, NOW), [], "a clock that went back makes nothing old");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_is_doubted_for_a_moment_and_one_that_goes_back_is_noticed() {
+        let at = |mono: u64, wall: i64| (mono, Wall(wall));
+        let mut clock = Clock::default();
+        assert!(!clock.look(at(0, NOW.0), None) && !clock.is_doubted(0), "there is nothing to compare with");
+        assert!(!clock.look(at(60_000, NOW.0 + 60_000), None) && !clock.is_doubted(60_000));
+        assert!(!clock.look(at(61_000, NOW.0 + 30 * DAY_MS), None));
+        assert!(clock.is_doubted(61_000) && !clock.is_doubted(61_000 + CLOCK_SETTLES_MS));
+        assert!(clock.look(at(62_000, NOW.0), None), "it was set right again");
+        let mut started = Clock::default();
+        assert!(!started.look(at(0, NOW.0), Some(NOW.plus_ms(-2 * HOUR_MS))) && started.is_doubted(0));
     }
 }

@@ -98,6 +98,8 @@ pub(in crate::engine) fn lift_tombstone<'a>(
         return Ok(Answer::Refused { message: format!("{path} is not kept off the disk") });
     };
     ctx.store.unbury(node)?;
+    // Whatever its age: its time begins anew.
+    ctx.store.arrived(node, id, ctx.now.wall)?;
     ctx.store.mark(node, id, Lane::News, Ask::Nothing, None, ctx.now.wall)?;
     ctx.more = true;
     Ok(Answer::Ok { message: format!("{path} is fetched from the cloud again") })

@@ -14,7 +14,7 @@ use super::auth::{Session, TokenSource, token_url};
 use super::http::{CallCounter, Http, HttpOptions, check_origin, content_of};
 use super::{
     Capabilities, Content, Expected, HashKind, Identity, ListPage, Preflight, Provider, ProviderError,
-    ProviderErrorKind, RemoteVersion, Resolved, Result, UploadBody, UploadOrder, UploadTarget, Wake,
+    ProviderErrorKind, RemoteVersion, Resolved, Result, TimeSpan, UploadBody, UploadOrder, UploadTarget, Wake,
 };
 use crate::events::EventPage;
 use crate::id::{Cursor, ItemId, ItemKind, PageToken, VersionId};
@@ -36,7 +36,7 @@ use realtime::Realtime;
 /// Box asks for no interval; a long poll wakes us, and polls are the net below it.
 const POLL_FLOOR_USER: Duration = Duration::from_secs(10);
 /// Box holds events of this stream back by about twelve seconds.
-const POLL_FLOOR_STREAMING: Duration = Duration::from_secs(30);
+const POLL_FLOOR_STREAMING: Duration = Duration::from_secs(12);
 /// This stream is late by design.
 const POLL_FLOOR_ADMIN_LOGS: Duration = Duration::from_mins(1);
 
@@ -99,6 +99,11 @@ impl Provider for BoxCom {
         }
     }
 
+    fn acting_for(&self, user: &str) -> Option<Arc<dyn Provider>> {
+        let api = self.api.acting_for(user);
+        Some(Arc::new(Self { api, realtime: Realtime::default(), stream: self.stream }))
+    }
+
     async fn whoami(&self) -> Result<Identity> {
         self.api.me().await
     }
@@ -116,6 +121,14 @@ impl Provider for BoxCom {
 
     async fn events(&self, cursor: &Cursor) -> Result<EventPage> {
         self.api.events(cursor).await
+    }
+
+    async fn oldest_cursor(&self) -> Result<Cursor> {
+        Ok(Cursor::new(api::OLDEST_POSITION))
+    }
+
+    async fn events_in(&self, cursor: &Cursor, span: &TimeSpan) -> Result<EventPage> {
+        self.api.events_in(cursor, span).await
     }
 
     async fn wait_for_news(&self, cursor: &Cursor, limit: Duration) -> Result<Wake> {

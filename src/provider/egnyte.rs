@@ -19,7 +19,7 @@ use super::{
 use crate::events::EventPage;
 use crate::id::{Cursor, ItemId, ItemKind, PageToken, VersionId};
 use crate::settings::{AccountSettings, RemotePlace, Suppress};
-use crate::tree::{ItemState, RemoteItem};
+use crate::tree::{ItemState, RemoteItem, Wall};
 
 mod api;
 mod change;
@@ -126,6 +126,18 @@ impl Provider for Egnyte {
 
     async fn events(&self, cursor: &Cursor) -> Result<EventPage> {
         self.stream.read(&self.api, cursor).await
+    }
+
+    async fn oldest_cursor(&self) -> Result<Cursor> {
+        self.stream.oldest(&self.api).await
+    }
+
+    async fn cursor_at(&self, since: Wall) -> Result<Cursor> {
+        self.stream.at(&self.api, since).await
+    }
+
+    async fn calls_to_read(&self, cursor: &Cursor) -> Result<Option<u64>> {
+        self.stream.calls_to_read(&self.api, cursor).await.map(Some)
     }
 
     async fn check_cursor(&self, cursor: &Cursor) -> Result<()> {

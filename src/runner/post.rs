@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -203,13 +203,65 @@ fn shown(headers: &HeaderMap) -> String {
     shown
 }
 
-fn headers(request: &Request<'_>, order: &Order, wrapped: &Wrapped, drawer: &Drawer) -> Result<HeaderMap, String> {
+/// Why a server did not take a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// In a sentence without its full stop.
+    pub reason: String,
+    /// What it answered.
+    pub status: Option<u16>,
+    /// When it wants to be asked again.
+    pub retry_after: Option<Duration>,
+}
+
+/// Where events are posted.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Where.
+    pub url: &'a Url,
+    /// Further headers.
+    pub headers: &'a [(String, HeaderText)],
+    /// The credential that signs.
+    pub sign: Option<&'a str>,
+}
+
+/// Posts a body of events, signed as deliveries of hooks are; any 2xx takes it. The caller limits the time.
+pub async fn send(
+    client: &Client,
+    place: Place<'_>,
+    delivery: &str,
+    body: Vec<u8>,
+    drawer: &Drawer,
+) -> Result<(), Refused> {
+    let unsent = |reason| Refused { reason, status: None, retry_after: None };
+    let mut headers = configured("application/json", place.headers, drawer).map_err(unsent)?;
+    headers.insert(EVENT_HEADER, HeaderValue::from_static("events"));
+    stamp(&mut headers, delivery, place.sign, &body, drawer).map_err(unsent)?;
+    let sent = client.usual.post(place.url.clone()).headers(headers).body(body).send().await;
+    let response = sent.map_err(|error| unsent(format!("no answer: {}", whole(&error.without_url()))))?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let reason = format!("the server answered {}", status.as_u16());
+    Err(Refused { reason, status: Some(status.as_u16()), retry_after: seconds.map(Duration::from_secs) })
+}
+
+fn own(text: &str) -> Result<HeaderValue, String> {
+    HeaderValue::try_from(text).map_err(|_| "a header of ours has a character too many".to_owned())
+}
+
+/// The headers of every delivery and those of the configuration.
+fn configured(
+    content_type: &'static str,
+    wanted: &[(String, HeaderText)],
+    drawer: &Drawer,
+) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
-    let own =
-        |text: String| HeaderValue::try_from(text).map_err(|_| "a header of ours has a character too many".to_owned());
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(wrapped.content_type));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("folder-sync-agent/", env!("CARGO_PKG_VERSION"))));
-    for (name, text) in request.headers {
+    for (name, text) in wanted {
         let key = HeaderName::try_from(name).map_err(|_| format!("`{name}` is no name of a header"))?;
         let value = match text {
             HeaderText::Plain(text) => HeaderValue::try_from(text).ok(),
@@ -219,20 +271,36 @@ fn headers(request: &Request<'_>, order: &Order, wrapped: &Wrapped, drawer: &Dra
         value.set_sensitive(matches!(text, HeaderText::Credential(_)));
         headers.insert(key, value);
     }
-    // Ours come last, so that no configured header can stand in for them.
+    Ok(headers)
+}
+
+/// Time, delivery and signature. They come last, so that no configured header can stand in for them.
+fn stamp(
+    headers: &mut HeaderMap,
+    delivery: &str,
+    sign: Option<&str>,
+    body: &[u8],
+    drawer: &Drawer,
+) -> Result<(), String> {
     let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    headers.insert(TIMESTAMP_HEADER, own(timestamp.to_string())?);
-    headers.insert(DELIVERY_HEADER, own(order.document.delivery.clone())?);
-    headers.insert(EVENT_HEADER, own(order.document.event.word().to_owned())?);
-    headers.insert(ATTEMPT_HEADER, own(order.document.attempt.to_string())?);
-    for (name, value) in &wrapped.headers {
-        headers.insert(HeaderName::from_static(name), own(value.clone())?);
-    }
-    if let Some(name) = request.sign {
+    headers.insert(TIMESTAMP_HEADER, own(&timestamp.to_string())?);
+    headers.insert(DELIVERY_HEADER, own(delivery)?);
+    if let Some(name) = sign {
         let key = drawer.get(name)?;
-        let signature = signature(&key, timestamp, &wrapped.body).ok_or("the signing key cannot be used")?;
-        headers.insert(SIGNATURE_HEADER, own(format!("sha256={signature}"))?);
+        let signature = signature(&key, timestamp, body).ok_or("the signing key cannot be used")?;
+        headers.insert(SIGNATURE_HEADER, own(&format!("sha256={signature}"))?);
     }
+    Ok(())
+}
+
+fn headers(request: &Request<'_>, order: &Order, wrapped: &Wrapped, drawer: &Drawer) -> Result<HeaderMap, String> {
+    let mut headers = configured(wrapped.content_type, request.headers, drawer)?;
+    headers.insert(EVENT_HEADER, own(order.document.event.word())?);
+    headers.insert(ATTEMPT_HEADER, own(&order.document.attempt.to_string())?);
+    for (name, value) in &wrapped.headers {
+        headers.insert(HeaderName::from_static(name), own(value)?);
+    }
+    stamp(&mut headers, &order.document.delivery, request.sign, &wrapped.body, drawer)?;
     Ok(headers)
 }
 

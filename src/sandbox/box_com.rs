@@ -3,6 +3,7 @@
 
 mod change;
 mod chunked;
+mod enterprise;
 mod events;
 mod items;
 mod limit;
@@ -224,7 +225,10 @@ fn check_rights(shared: &Shared, call: Call, user: User, headers: &HeaderMap) ->
             refused("access_denied_insufficient_permissions", "Access denied - insufficient permission")
         }
         Some(wanted) => match [User::Agent, User::Other].into_iter().find(|user| user.id().to_string() == wanted) {
-            Some(user) => Ok(user),
+            Some(user) => {
+                shared.counters.note(Oddity::ActedForAnother);
+                Ok(user)
+            }
             None => refused("forbidden", "There is no such user"),
         },
     }

@@ -130,6 +130,8 @@ pub(crate) enum Oddity {
     Throttled,
     /// A refresh token was shown again after it had bought a pair.
     RefreshTokenReused,
+    /// A request was made in another user's name.
+    ActedForAnother,
 }
 
 impl Oddity {
@@ -140,11 +142,13 @@ impl Oddity {
         Self::FaultInjected,
         Self::Throttled,
         Self::RefreshTokenReused,
+        Self::ActedForAnother,
     ];
 
     fn word(self) -> &'static str {
         match self {
             Self::BearerLeaked => "bearer_leaked",
+            Self::ActedForAnother => "as_user",
             Self::PositionRounded => "position_rounded",
             Self::Unauthorized => "unauthorized",
             Self::FaultInjected => "fault_injected",

@@ -1,4 +1,4 @@
-//! The journal: events that touched a folder and what became of them, and what was done on disk.
+//! The journal: every event and what became of it, and what was done on disk. Numbers of entries rise by one and are never used twice.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -8,7 +8,7 @@ use crate::tree::Wall;
 
 /// How long events are kept.
 const EVENTS_KEPT_MS: i64 = 30 * 24 * 3_600 * 1_000;
-/// How many events are kept.
+/// How many events are kept: of those that concern a folder, and of those that do not.
 const EVENTS_KEPT: i64 = 100_000;
 /// How long actions are kept.
 const ACTIONS_KEPT_MS: i64 = 90 * 24 * 3_600 * 1_000;
@@ -32,16 +32,43 @@ pub struct NewEvent<'a> {
     pub provider_kind: &'a str,
     /// The path as known now.
     pub path: Option<String>,
-    /// Who did it.
+    /// Who did it, for people.
     pub actor: Option<&'a str>,
+    /// The provider's id of who did it.
+    pub actor_id: Option<&'a str>,
     /// When, by the provider's clock.
     pub at: Option<Wall>,
     /// When it was received.
     pub received: Wall,
     /// What became of it so far.
     pub outcome: &'a str,
-    /// The event as it came.
+    /// It is our own deed.
+    pub own: bool,
+    /// The event as it came, where that is kept.
     pub raw: &'a str,
+}
+
+/// The values of an event's row, in the order of its columns.
+macro_rules! params_of {
+    ($event:expr) => {
+        params![
+            $event.account.0,
+            $event.event_id.as_str(),
+            $event.folder.map(|folder| folder.0),
+            $event.node.map(|node| node.0),
+            $event.item,
+            $event.kind,
+            $event.provider_kind,
+            $event.path,
+            $event.actor,
+            $event.actor_id,
+            $event.at.map(|at| at.0),
+            $event.received.0,
+            $event.outcome,
+            $event.own,
+            $event.raw,
+        ]
+    };
 }
 
 impl Store {
@@ -59,32 +86,40 @@ impl Store {
         Ok(self.conn.prepare_cached(sql)?.query_row([journal.0], read).optional()?)
     }
 
-    /// Whether an event was written down before.
+    /// Whether an event was applied before. One that concerned no folder when it came is no such event: it may concern one now.
     pub fn event_seen(&self, account: AccountId, event_id: &EventId) -> Result<bool> {
-        let sql = "SELECT 1 FROM event WHERE account = ?1 AND event_id = ?2";
+        let sql =
+            "SELECT 1 FROM event WHERE account = ?1 AND event_id = ?2 AND (folder IS NOT NULL OR outcome = 'unplaced')";
         Ok(self.conn.prepare_cached(sql)?.exists(params![account.0, event_id.as_str()])?)
     }
 
-    /// Writes an event down; nothing if it was seen before.
+    /// An event that is in the journal was told again.
+    pub fn event_repeated(&mut self, account: AccountId, event_id: &EventId) -> Result<()> {
+        let sql = "UPDATE event SET repeats = repeats + 1 WHERE account = ?1 AND event_id = ?2";
+        self.conn.prepare_cached(sql)?.execute(params![account.0, event_id.as_str()])?;
+        Ok(())
+    }
+
+    /// Writes an event down; nothing if it was seen before. One that is there as concerning no folder becomes one that concerns a folder.
     pub fn add_event(&mut self, event: &NewEvent<'_>) -> Result<Option<JournalId>> {
-        let sql = "INSERT INTO event (account, event_id, folder, node, item, kind, provider_kind, path, actor, at, received, outcome, raw)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING";
-        let added = self.conn.prepare_cached(sql)?.execute(params![
-            event.account.0,
-            event.event_id.as_str(),
-            event.folder.map(|folder| folder.0),
-            event.node.map(|node| node.0),
-            event.item,
-            event.kind,
-            event.provider_kind,
-            event.path,
-            event.actor,
-            event.at.map(|at| at.0),
-            event.received.0,
-            event.outcome,
-            event.raw,
-        ])?;
-        Ok((added > 0).then(|| JournalId(self.conn.last_insert_rowid())))
+        let sql = "INSERT INTO event (account, event_id, folder, node, item, kind, provider_kind, path, actor, actor_id, at, received,
+                                      outcome, own, raw)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+                   ON CONFLICT (account, event_id) DO UPDATE SET folder = excluded.folder, node = excluded.node, item = excluded.item,
+                       path = excluded.path, outcome = excluded.outcome, own = excluded.own, took = NULL, raw = excluded.raw
+                       WHERE event.folder IS NULL AND excluded.folder IS NOT NULL
+                   RETURNING journal";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let added = statement.query_row(params_of!(event), |row| row.get(0).map(JournalId)).optional()?;
+        Ok(added)
+    }
+
+    /// Writes an event down that concerns no folder; whether it is new.
+    pub fn add_foreign_event(&mut self, event: &NewEvent<'_>) -> Result<bool> {
+        let sql = "INSERT INTO event (account, event_id, folder, node, item, kind, provider_kind, path, actor, actor_id, at, received,
+                                      outcome, own, raw, took)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 0) ON CONFLICT DO NOTHING";
+        Ok(self.conn.prepare_cached(sql)?.execute(params_of!(event))? > 0)
     }
 
     /// Writes down what became of an event. An outcome is written once.
@@ -114,17 +149,129 @@ impl Store {
         Ok(())
     }
 
-    /// Drops what is older than we keep, at most `limit` rows of each kind.
-    pub fn prune_journal(&mut self, now: Wall, limit: u32) -> Result<()> {
-        self.conn.execute(
-            "DELETE FROM event WHERE journal IN (SELECT journal FROM event
-                 WHERE journal <= (SELECT max(journal) FROM event) - ?1 OR received < ?2 ORDER BY journal LIMIT ?3)",
-            params![EVENTS_KEPT, now.0 - EVENTS_KEPT_MS, limit],
-        )?;
+    /// Drops what is older than we keep, at most `limit` rows of each kind; whether there may be more. The newest entry stays, so that no
+    /// number is used twice, and so does what is kept for a subscription.
+    pub fn prune_journal(&mut self, now: Wall, limit: u32) -> Result<bool> {
+        let sql = "SELECT journal FROM event WHERE folder IS NOT NULL ORDER BY journal DESC LIMIT 1 OFFSET ?1";
+        let of_folders = self.conn.prepare_cached(sql)?.query_row([EVENTS_KEPT], |row| row.get(0)).optional()?;
+        let sql = "DELETE FROM event WHERE journal IN (SELECT journal FROM event e
+                       WHERE journal < (SELECT max(journal) FROM event)
+                         AND (received < ?1
+                              OR (folder IS NULL AND journal <= (SELECT max(journal) FROM event) - ?2)
+                              OR (folder IS NOT NULL AND journal <= ?3))
+                         AND NOT EXISTS (SELECT 1 FROM subscription s WHERE e.journal > s.cursor AND CASE s.blocks
+                                             WHEN 1 THEN e.journal <= s.cursor + s.backlog
+                                             ELSE e.journal > (SELECT max(journal) FROM event) - s.backlog END)
+                       ORDER BY journal LIMIT ?4)";
+        let before = now.0 - EVENTS_KEPT_MS;
+        let dropped =
+            self.conn.prepare_cached(sql)?.execute(params![before, EVENTS_KEPT, of_folders.unwrap_or(0_i64), limit])?;
         self.conn.execute(
             "DELETE FROM action WHERE action IN (SELECT action FROM action WHERE at < ?1 ORDER BY at LIMIT ?2)",
             params![now.0 - ACTIONS_KEPT_MS, limit],
         )?;
-        Ok(())
+        Ok(dropped == limit as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (Store, AccountId) {
+        let mut store = Store::in_memory().unwrap();
+        let account = store.account("work", "box").unwrap().account;
+        (store, account)
+    }
+
+    fn event(account: AccountId, id: &EventId, folder: Option<FolderId>, received: i64) -> NewEvent<'_> {
+        NewEvent {
+            account,
+            event_id: id,
+            folder,
+            node: None,
+            item: None,
+            kind: "uploaded",
+            provider_kind: "ITEM_UPLOAD",
+            path: None,
+            actor: None,
+            actor_id: None,
+            at: None,
+            received: Wall(received),
+            outcome: "outside",
+            own: false,
+            raw: "",
+        }
+    }
+
+    fn add(store: &mut Store, account: AccountId, ids: std::ops::Range<u32>, received: i64) {
+        for id in ids {
+            let id = EventId::new(format!("e{id}"));
+            assert!(store.add_foreign_event(&event(account, &id, None, received)).unwrap());
+        }
+    }
+
+    fn kept(store: &Store) -> Vec<i64> {
+        store.reader().events_behind(0, false, 1_000).unwrap().into_iter().map(|row| row.id.0).collect()
+    }
+
+    const LATER: Wall = Wall(EVENTS_KEPT_MS + 10);
+
+    #[test]
+    fn an_event_of_no_folder_may_concern_one_later_and_then_counts_as_seen() {
+        let (mut store, account) = store();
+        let id = EventId::new("e1");
+        assert!(store.add_foreign_event(&event(account, &id, None, 1)).unwrap());
+        assert!(!store.add_foreign_event(&event(account, &id, None, 2)).unwrap(), "once");
+        assert!(!store.event_seen(account, &id).unwrap());
+        let folder = event(account, &id, Some(FolderId(7)), 3);
+        assert_eq!(store.add_event(&folder).unwrap(), Some(JournalId(1)), "the same entry");
+        assert!(store.event_seen(account, &id).unwrap());
+        assert_eq!(store.add_event(&folder).unwrap(), None);
+        store.event_repeated(account, &id).unwrap();
+        assert_eq!(store.reader().events_behind(0, false, 10).unwrap()[0].repeats, 1);
+    }
+
+    #[test]
+    fn the_newest_entry_stays_so_that_no_number_is_used_twice() {
+        let (mut store, account) = store();
+        add(&mut store, account, 0..5, 1);
+        assert!(store.prune_journal(LATER, 3).unwrap(), "there is more");
+        assert!(!store.prune_journal(LATER, 3).unwrap());
+        assert_eq!(kept(&store), [5]);
+        add(&mut store, account, 10..11, LATER.0);
+        assert_eq!(kept(&store), [5, 6]);
+    }
+
+    #[test]
+    fn what_is_kept_for_a_subscription_is_not_pruned() {
+        let (mut store, account) = store();
+        store.want_subscription("block", 3, true, false).unwrap();
+        store.want_subscription("drop", 2, false, false).unwrap();
+        add(&mut store, account, 0..10, 1);
+        while store.prune_journal(LATER, 3).unwrap() {}
+        assert_eq!(kept(&store), [1, 2, 3, 9, 10], "the oldest for one, the newest for the other");
+        store.subscription_delivered("block", (3, 0), (3, 0), LATER).unwrap();
+        store.forget_subscription("drop").unwrap();
+        while store.prune_journal(LATER, 3).unwrap() {}
+        assert_eq!(kept(&store), [10], "4 to 6 are gone already, and nothing else is kept for it");
+    }
+
+    #[test]
+    fn what_was_read_before_a_replay_moves_nothing() {
+        let (mut store, account) = store();
+        add(&mut store, account, 0..10, 1);
+        store.want_subscription("one", 100, true, false).unwrap();
+        assert_eq!(store.reader().subscription("one").unwrap().unwrap().cursor, 10, "a new one begins now");
+        assert!(store.rewind_subscription("one", 2).unwrap());
+        store.subscription_delivered("one", (10, 0), (1, 0), Wall(1)).unwrap();
+        let row = store.reader().subscription("one").unwrap().unwrap();
+        assert_eq!((row.cursor, row.epoch, row.delivered), (2, 1, 0));
+        store.subscription_delivered("one", (5, 1), (3, 0), Wall(1)).unwrap();
+        assert_eq!(store.reader().subscription("one").unwrap().unwrap().cursor, 5);
+        store.want_subscription("old", 100, true, true).unwrap();
+        assert_eq!(store.reader().subscription("old").unwrap().unwrap().cursor, 0);
+        assert_eq!(store.reader().event_before(Wall(1)).unwrap(), 0);
+        assert_eq!(store.reader().event_before(Wall(2)).unwrap(), 10);
     }
 }

@@ -6,8 +6,10 @@ use super::accounts::{self, AccountRow};
 use super::folders::{self, FolderRow};
 use super::items::{self, ItemRow, Presence, SeatRow};
 use super::{Result, StoreError};
+use crate::events::filter::{Disposition, Matcher};
+use crate::events::taxonomy;
 use crate::id::{FolderId, HoldId, ItemId, JournalId, NodeId};
-use crate::report::{EventQuery, EventRow, HoldRow, MAX_ROWS, ProblemRow};
+use crate::report::{ActivityRow, EventQuery, EventRow, HoldRow, MAX_ROWS, ProblemRow, SCHEMA_VERSION};
 use crate::tree::Wall;
 
 /// Paths named as examples of a hold.
@@ -131,34 +133,106 @@ impl<'a> Rows<'a> {
     pub fn events(self, query: &EventQuery) -> Result<Vec<EventRow>> {
         let newest_first = query.after.is_none();
         let order = if newest_first { "DESC" } else { "ASC" };
+        let raw = if query.raw { "e.raw" } else { "NULL" };
         let sql = format!(
-            "SELECT e.journal, e.received, e.at, a.name, f.name, e.kind, e.provider_kind, e.event_id, e.item, e.path, e.actor,
-                    e.outcome, e.took
-             FROM event e JOIN account a USING (account) LEFT JOIN folder f ON f.folder = e.folder
-             WHERE e.journal > ?1 AND e.received >= ?2 AND (?3 IS NULL OR f.name = ?3)
-             ORDER BY e.journal {order} LIMIT ?4"
+            "SELECT {EVENT_COLUMNS}, {raw} FROM event e JOIN account a USING (account) LEFT JOIN folder f ON f.folder = e.folder
+             WHERE e.journal > ?1 AND e.received >= ?2 AND (?3 IS NULL OR f.name = ?3) ORDER BY e.journal {order}"
         );
-        let limit = query.limit.unwrap_or(if newest_first { EVENTS_SHOWN } else { MAX_ROWS }).min(MAX_ROWS);
+        let limit = query.limit.unwrap_or(if newest_first { EVENTS_SHOWN } else { MAX_ROWS }).min(MAX_ROWS) as usize;
+        let matcher = Matcher::new(query.filter());
         let mut statement = self.conn.prepare_cached(&sql)?;
-        let rows = statement.query_map(
-            params![query.after.map_or(0, |id| id.0), query.since_ms.unwrap_or(i64::MIN), query.folder, limit],
-            read_event,
-        )?;
-        let mut rows: Vec<EventRow> = rows.collect::<rusqlite::Result<_>>()?;
+        let after = query.after.map_or(0, |id| id.0);
+        let mut found = statement.query(params![after, query.since_ms.unwrap_or(i64::MIN), query.folder])?;
+        let mut rows = Vec::new();
+        while rows.len() < limit
+            && let Some(row) = found.next()?
+        {
+            let row = read_event(row)?;
+            if matcher.wants(&row) {
+                rows.push(row);
+            }
+        }
         if newest_first {
             rows.reverse();
         }
         Ok(rows)
     }
 
+    /// What happened in watched folders lately, oldest first: what the stream told, and what was done here of its own accord.
+    pub fn activity(self, folder: Option<&str>, since: Option<Wall>, limit: u32) -> Result<Vec<ActivityRow>> {
+        let sql = "SELECT * FROM (
+                       SELECT coalesce(e.at, e.received) AS moment, e.actor AS actor, e.kind AS kind, e.provider_kind AS word,
+                              coalesce(e.path, e.item, '') AS path, e.outcome AS became, f.name AS folder, a.name AS account,
+                              a.provider AS provider, e.journal AS number
+                       FROM event e JOIN folder f ON f.folder = e.folder JOIN account a ON a.account = e.account
+                       WHERE f.name IS NOT NULL
+                       UNION ALL
+                       SELECT c.at, NULL, NULL, NULL, c.path, c.what, f.name, NULL, NULL, c.action
+                       FROM action c JOIN folder f ON f.folder = c.folder WHERE c.journal IS NULL AND f.name IS NOT NULL)
+                   WHERE (?1 IS NULL OR folder = ?1) AND moment >= ?2 ORDER BY moment DESC, number DESC LIMIT ?3";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let since = since.map_or(i64::MIN, |since| since.0);
+        let found = statement.query_map(params![folder, since, limit], |row| {
+            let (kind, word): (Option<String>, Option<String>) = (row.get(2)?, row.get(3)?);
+            let provider: Option<String> = row.get(8)?;
+            let became: String = row.get(5)?;
+            let action = match (kind, word, provider) {
+                (Some(kind), Some(word), Some(provider)) => match taxonomy::name_of(&provider, &kind, &word) {
+                    taxonomy::UNKNOWN => word,
+                    name => name.to_owned(),
+                },
+                _ => became.clone(),
+            };
+            Ok(ActivityRow {
+                at: Wall(row.get(0)?),
+                person: row.get(1)?,
+                action,
+                path: row.get(4)?,
+                became,
+                folder: row.get(6)?,
+                account: row.get(7)?,
+            })
+        })?;
+        let mut rows: Vec<ActivityRow> = found.collect::<rusqlite::Result<_>>()?;
+        rows.reverse();
+        Ok(rows)
+    }
+
+    /// Files of a folder that leave the disk when their time is over, the next first: where they are, their size, and when their time began.
+    pub fn expiring(self, folder: &str, limit: u32) -> Result<Vec<(String, Option<u64>, Wall)>> {
+        let sql =
+            "SELECT r.node, i.s_size, r.at FROM arrival r JOIN item i USING (node) JOIN folder f ON f.folder = r.folder
+                   WHERE f.name = ?1 AND i.s = 1 ORDER BY r.at LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut found = statement.query(params![folder, limit])?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next()? {
+            rows.push((self.path(NodeId(row.get(0)?))?, row.get(1)?, Wall(row.get(2)?)));
+        }
+        Ok(rows)
+    }
+
+    /// What became of an event, if the agent received it.
+    pub fn event_named(self, account: &str, event_id: &str) -> Result<Option<EventRow>> {
+        let sql = format!(
+            "SELECT {EVENT_COLUMNS}, NULL FROM event e JOIN account a USING (account) LEFT JOIN folder f ON f.folder = e.folder
+             WHERE a.name = ?1 AND e.event_id = ?2"
+        );
+        Ok(self.conn.prepare_cached(&sql)?.query_row([account, event_id], read_event).optional()?)
+    }
+
+    /// The entry of the journal that was written last; 0 if there is none.
+    pub fn newest_event(self) -> Result<i64> {
+        Ok(self.conn.query_row("SELECT coalesce(max(journal), 0) FROM event", [], |row| row.get(0))?)
+    }
+
     /// The newest events of one item, newest first.
     pub fn events_of(self, node: NodeId, limit: u32) -> Result<Vec<EventRow>> {
-        let sql =
-            "SELECT e.journal, e.received, e.at, a.name, f.name, e.kind, e.provider_kind, e.event_id, e.item, e.path,
-                          e.actor, e.outcome, e.took
-                   FROM event e JOIN account a USING (account) LEFT JOIN folder f ON f.folder = e.folder
-                   WHERE e.node = ?1 ORDER BY e.journal DESC LIMIT ?2";
-        let mut statement = self.conn.prepare_cached(sql)?;
+        let sql = format!(
+            "SELECT {EVENT_COLUMNS}, NULL FROM event e JOIN account a USING (account) LEFT JOIN folder f ON f.folder = e.folder
+             WHERE e.node = ?1 ORDER BY e.journal DESC LIMIT ?2"
+        );
+        let mut statement = self.conn.prepare_cached(&sql)?;
         let rows = statement.query_map(params![node.0, limit], read_event)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -377,21 +451,38 @@ impl<'a> Rows<'a> {
     }
 }
 
-fn read_event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+/// The columns of an event, in the order of [`read_event`]; its text follows, or null.
+pub(super) const EVENT_COLUMNS: &str =
+    "e.journal, e.received, e.at, a.name, f.name, e.kind, e.provider_kind, e.event_id, e.item, e.path, e.actor,
+     e.outcome, e.took, e.own, e.repeats, e.actor_id, a.provider";
+
+pub(super) fn read_event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+    let kind: String = row.get(5)?;
+    let raw = row.get::<_, Option<String>>(17)?;
+    let provider_kind: String = row.get(6)?;
+    let outcome: String = row.get(11)?;
+    let provider: String = row.get(16)?;
     Ok(EventRow {
+        schema: SCHEMA_VERSION,
         id: JournalId(row.get(0)?),
+        event_type: taxonomy::name_of(&provider, &kind, &provider_kind).to_owned(),
+        disposition: Disposition::of(&outcome, row.get(13)?),
         received: Wall(row.get(1)?),
         at: row.get::<_, Option<i64>>(2)?.map(Wall),
         account: row.get(3)?,
+        provider,
         folder: row.get(4)?,
-        kind: row.get(5)?,
-        provider_kind: row.get(6)?,
+        kind,
+        provider_kind,
         event_id: row.get(7)?,
         item: row.get::<_, Option<String>>(8)?.and_then(|text| text.parse().ok()),
         path: row.get(9)?,
         actor: row.get(10)?,
-        outcome: row.get(11)?,
+        actor_id: row.get(15)?,
+        outcome,
         took_ms: row.get(12)?,
+        repeats: row.get(14)?,
+        raw: raw.filter(|raw| !raw.is_empty()),
     })
 }
 

@@ -79,10 +79,23 @@ impl Store {
         Ok(())
     }
 
-    /// A file arrived on disk.
+    /// The time of a file on disk begins at `at`.
     pub fn arrived(&mut self, node: NodeId, folder: FolderId, at: Wall) -> Result<()> {
-        let sql = "INSERT INTO arrival (node, folder, at) VALUES (?1, ?2, ?3) ON CONFLICT (node) DO UPDATE SET at = excluded.at";
+        let sql = "INSERT INTO arrival (node, folder, at) VALUES (?1, ?2, ?3)
+                   ON CONFLICT (node) DO UPDATE SET at = excluded.at";
         self.conn.prepare_cached(sql)?.execute(params![node.0, folder.0, at.0])?;
+        Ok(())
+    }
+
+    /// Whether the time of a file is counted.
+    pub fn has_arrived(&self, node: NodeId) -> Result<bool> {
+        Ok(self.conn.prepare_cached("SELECT 1 FROM arrival WHERE node = ?1")?.exists([node.0])?)
+    }
+
+    /// The clock went back: what seems to have arrived later than now arrived now.
+    pub fn clamp_arrivals(&mut self, folder: FolderId, now: Wall) -> Result<()> {
+        let sql = "UPDATE arrival SET at = ?2 WHERE folder = ?1 AND at > ?2";
+        self.conn.prepare_cached(sql)?.execute(params![folder.0, now.0])?;
         Ok(())
     }
 
@@ -107,14 +120,23 @@ impl Store {
         Ok(at.map(Wall))
     }
 
-    /// Notes the arrival of files that were on disk before `keep_for` was set, as of now and at most `limit` rows at a time; true if
-    /// there is more to do.
-    pub fn note_arrivals(&mut self, folder: FolderId, now: Wall, limit: u32) -> Result<bool> {
-        let sql =
-            "INSERT INTO arrival_walk (folder, at) VALUES (?1, 0) ON CONFLICT (folder) DO UPDATE SET folder = folder
-                   RETURNING at, done";
-        let (after, done): (i64, bool) =
-            self.conn.prepare_cached(sql)?.query_row([folder.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    /// Notes when the time began of files that were on disk before `keep_for` was set, or under another rule: with `from_change` when the
+    /// cloud last changed them, else now. At most `limit` rows at a time; true if there is more to do.
+    pub fn note_arrivals(&mut self, folder: FolderId, from_change: bool, now: Wall, limit: u32) -> Result<bool> {
+        let basis = if from_change { "change" } else { "arrival" };
+        let sql = "INSERT INTO arrival_walk (folder, at, basis) VALUES (?1, 0, ?2) ON CONFLICT (folder) DO UPDATE SET
+                       at = CASE basis WHEN excluded.basis THEN at ELSE 0 END,
+                       done = CASE basis WHEN excluded.basis THEN done ELSE 0 END
+                   RETURNING at, done, basis";
+        let (after, done, known): (i64, bool, String) = self
+            .conn
+            .prepare_cached(sql)?
+            .query_row(params![folder.0, basis], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        if known != basis {
+            self.conn.prepare_cached("DELETE FROM arrival WHERE folder = ?1")?.execute([folder.0])?;
+            let sql = "UPDATE arrival_walk SET basis = ?2 WHERE folder = ?1";
+            self.conn.prepare_cached(sql)?.execute(params![folder.0, basis])?;
+        }
         if done {
             return Ok(false);
         }
@@ -123,10 +145,11 @@ impl Store {
             self.conn.prepare_cached(sql)?.query_row(params![after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let last = last.unwrap_or(after);
         // What arrived while this went on has its own moment already, and that is no earlier than ours.
-        let sql = "INSERT INTO arrival (node, folder, at) SELECT node, folder, ?4 FROM item
+        let sql = "INSERT INTO arrival (node, folder, at)
+                   SELECT node, folder, CASE WHEN ?5 THEN min(coalesce(r_mtime, ?4), ?4) ELSE ?4 END FROM item
                    WHERE node > ?1 AND node <= ?2 AND folder = ?3 AND s = 1 AND s_version IS NOT NULL
                    ON CONFLICT (node) DO UPDATE SET at = max(at, excluded.at)";
-        self.conn.prepare_cached(sql)?.execute(params![after, last, folder.0, now.0])?;
+        self.conn.prepare_cached(sql)?.execute(params![after, last, folder.0, now.0, from_change])?;
         let more = looked == limit;
         let sql = "UPDATE arrival_walk SET at = ?2, done = ?3 WHERE folder = ?1";
         self.conn.prepare_cached(sql)?.execute(params![folder.0, last, !more])?;

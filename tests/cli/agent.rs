@@ -27,18 +27,17 @@ impl Reports for MadeUp {
     fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, ReportError> {
         let row = |id: i64, outcome: &str| EventRow {
             id: JournalId(id),
-            received: Wall(0),
-            at: None,
             account: "work".into(),
             folder: Some("inbox".into()),
             kind: "uploaded".into(),
+            event_type: "item.uploaded".into(),
             provider_kind: "ITEM_UPLOAD".into(),
             event_id: format!("e{id}"),
-            item: None,
             path: Some("evil\u{1b}[2J.txt".into()),
             actor: Some("Ann".into()),
             outcome: outcome.into(),
             took_ms: Some(12),
+            ..EventRow::default()
         };
         assert_eq!(query.folder.as_deref(), Some("inbox"));
         Ok(vec![row(1, "downloaded"), row(2, "failed")])
@@ -168,6 +167,7 @@ fn folder(name: &str, state: FolderState) -> FolderStatus {
 
 fn status(state: FolderState) -> Status {
     Status {
+        subscriptions: Vec::new(),
         schema: SCHEMA_VERSION,
         running: true,
         pid: Some(42),

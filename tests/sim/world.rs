@@ -270,6 +270,8 @@ impl World {
 
     fn settings(&self) -> FolderSettings {
         FolderSettings {
+            as_user: None,
+            keep_from: folder_sync_agent::settings::KeepFrom::Arrival,
             name: "f".into(),
             account: "a".into(),
             remote: RemotePlace::Id(watched().raw().to_owned()),
@@ -486,7 +488,10 @@ impl World {
             | Effect::Close(_)
             | Effect::SweepQuarantine(_)
             | Effect::DropQuarantined(_)
-            | Effect::SessionKept(_) => {}
+            | Effect::SessionKept(_)
+            | Effect::Subscribe(_)
+            | Effect::ActFor { .. }
+            | Effect::JournalGrew => {}
             Effect::Cancel(job) => {
                 self.cancelled.insert(job);
             }

@@ -46,6 +46,37 @@ fn local_copies_expire_and_the_cloud_keeps_its_own() {
 }
 
 #[test]
+fn the_time_may_be_counted_from_the_last_change() {
+    const DAY_MS: i64 = 24 * 3_600 * 1_000;
+    let bed = Bed::new();
+    bed.add_folder(&["--keep-for", "5d", "--keep-from", "change"]);
+    let cloud = bed.cloud();
+    let now = i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    cloud.write_at(&remote("old.txt"), b"old".to_vec(), Some(now - 10 * DAY_MS)).unwrap();
+    cloud.write_at(&remote("new.txt"), b"new".to_vec(), Some(now - DAY_MS)).unwrap();
+    bed.ok(&["run", "--once"]);
+    assert!(exists(&bed, "new.txt") && !exists(&bed, "old.txt"), "what is over before it is fetched is not fetched");
+    assert!(cloud.tree(REMOTE).unwrap().contains_key("old.txt"));
+    assert!(bed.ok(&["why", "inbox/old.txt"]).contains("kept off the disk"));
+    let plan: serde_json::Value = serde_json::from_str(&bed.ok(&["plan", "--json"])).unwrap();
+    let row = &plan["rows"][0];
+    assert_eq!((row["path"].as_str(), row["action"].as_str()), (Some("new.txt"), Some("expire")), "{plan}");
+    assert!(row["waits_for"].as_str().is_some_and(|moment| moment.contains(':')), "when it leaves: {plan}");
+    // A person brings it back, and its time begins anew.
+    bed.ok(&["restore", "inbox/old.txt"]);
+    bed.ok(&["run", "--once"]);
+    assert!(exists(&bed, "old.txt"));
+    bed.ok(&["run", "--once"]);
+    assert!(exists(&bed, "old.txt"), "also after a restart");
+    // Under the other rule everything that is here arrived now.
+    bed.ok(&["set-folder", "inbox", "keep_from=arrival", "keep_for=2d"]);
+    bed.ok(&["run", "--once"]);
+    assert!(exists(&bed, "old.txt") && exists(&bed, "new.txt"));
+    let wrong = bed.run(&["set-folder", "inbox", "keep_for="]);
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("keep_for"), "a rule without a time: {wrong:?}");
+}
+
+#[test]
 fn an_edited_file_that_expires_is_kept() {
     let bed = Bed::new();
     bed.add_folder(&[]);

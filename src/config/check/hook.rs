@@ -278,7 +278,7 @@ fn program(text: &str, is_first: bool) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn header(name: &str, text: &str) -> Result<(String, HeaderText), Wrong> {
+pub(super) fn header(name: &str, text: &str) -> Result<(String, HeaderText), Wrong> {
     let is_token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if !is_token {
         return Err(Wrong::new("this is no name of a header"));
@@ -297,7 +297,7 @@ fn header(name: &str, text: &str) -> Result<(String, HeaderText), Wrong> {
     Ok((name.to_owned(), HeaderText::Plain(text.to_owned())))
 }
 
-fn credential(text: &str) -> Result<String, Wrong> {
+pub(super) fn credential(text: &str) -> Result<String, Wrong> {
     match text.strip_prefix("credential:") {
         Some(name) => value::name(name),
         None => Err(Wrong::new("secrets are never kept in this file")

@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::engine::effect::Notice;
 use crate::engine::hooks::Story;
 use crate::engine::learn::{Learned, Source};
-use crate::events::{EventKind, RemoteEvent, Subject};
+use crate::events::{EventKind, RemoteEvent, Subject, taxonomy};
 use crate::hook::HookKind;
 use crate::id::{AccountId, FolderId, NodeId};
 use crate::report::EventCounts;
@@ -59,12 +59,15 @@ impl Engine {
         reading: Reading,
         counts: &mut EventCounts,
     ) -> Result<()> {
-        // Reading changes nothing, and our own downloads are among it: dropped before any row.
+        // Reading changes nothing. Our own downloads are dropped before any row.
         if event.kind == EventKind::Read {
-            if !reading.is_again() {
-                counts.own += 1;
+            let user = self.accounts.get(&id).and_then(|account| account.row.user_id.as_ref());
+            if event.actor.as_ref() == user {
+                counts.own += u64::from(!reading.is_again());
+                return Ok(());
             }
-            return Ok(());
+            counts.foreign += u64::from(!reading.is_again());
+            return self.journal_foreign(id, event, "ignored");
         }
         if event.subject == Subject::Unreadable {
             return self.take_unreadable(id, event, counts);
@@ -74,11 +77,14 @@ impl Engine {
             if !reading.is_again() {
                 counts.foreign += 1;
             }
+            let outcome = if event.subject == Subject::Nothing { "ignored" } else { "outside" };
+            self.journal_foreign(id, event, outcome)?;
             return self.note_foreign(id, event, reading);
         }
         if self.ctx.store.event_seen(id, &event.id)? {
             if !reading.is_again() {
                 counts.repeated += 1;
+                self.ctx.store.event_repeated(id, &event.id)?;
             }
             return Ok(());
         }
@@ -112,11 +118,11 @@ impl Engine {
     fn take_unreadable(&mut self, id: AccountId, event: &RemoteEvent, counts: &mut EventCounts) -> Result<()> {
         if self.ctx.store.event_seen(id, &event.id)? {
             counts.repeated += 1;
-            return Ok(());
+            return self.ctx.store.event_repeated(id, &event.id);
         }
         counts.relevant += 1;
         let folders = self.folders_of(id);
-        self.journal(id, folders.first().copied(), event, (None, None, None), "unplaced")?;
+        self.journal(id, folders.first().copied(), event, (None, None, None), "unplaced", false)?;
         for folder in folders {
             self.doubt(folder)?;
         }
@@ -160,6 +166,7 @@ impl Engine {
         event: &RemoteEvent,
         (node, item, path): (Option<NodeId>, Option<&str>, Option<&str>),
         outcome: &str,
+        own: bool,
     ) -> Result<Option<crate::id::JournalId>> {
         let who = self.who(account, event);
         let journal = self.ctx.store.add_event(&NewEvent {
@@ -172,12 +179,42 @@ impl Engine {
             provider_kind: &event.provider_kind,
             path: path.map(ToOwned::to_owned),
             actor: who.as_deref(),
+            actor_id: event.actor.as_deref(),
             at: event.at,
             received: self.ctx.now.wall,
             outcome,
+            own,
             raw: &event.raw,
         })?;
+        self.subscribers.grew(journal.is_some());
         Ok(journal)
+    }
+
+    /// Writes down an event that concerns no folder. Its text is kept only where our words do not say it, or somebody asks for it.
+    fn journal_foreign(&mut self, account: AccountId, event: &RemoteEvent, outcome: &str) -> Result<()> {
+        let Some(of) = self.accounts.get(&account) else { return Ok(()) };
+        let is_unknown = taxonomy::name(of.settings.provider, event.kind, &event.provider_kind) == taxonomy::UNKNOWN;
+        let keeps_raw = is_unknown || self.subscribers.wants_raw(&of.settings.name);
+        let who = self.who(account, event);
+        let added = self.ctx.store.add_foreign_event(&NewEvent {
+            account,
+            event_id: &event.id,
+            folder: None,
+            node: None,
+            item: event.subject.item().map(ToString::to_string),
+            kind: event.kind.word(),
+            provider_kind: &event.provider_kind,
+            path: event.subject.path(),
+            actor: who.as_deref(),
+            actor_id: event.actor.as_deref(),
+            at: event.at,
+            received: self.ctx.now.wall,
+            outcome,
+            own: false,
+            raw: if keeps_raw { &event.raw } else { "" },
+        })?;
+        self.subscribers.grew(added);
+        Ok(())
     }
 
     /// The folders that an event may concern, found without any call.
@@ -252,7 +289,8 @@ impl Engine {
             None => None,
         };
         let item = item.map(|item| item.to_string());
-        let journal = self.journal(id, Some(folder), event, (node, item.as_deref(), path.as_deref()), "pending")?;
+        let journal =
+            self.journal(id, Some(folder), event, (node, item.as_deref(), path.as_deref()), "pending", own)?;
         let user = self.accounts.get(&id).and_then(|account| account.row.user_id.as_ref());
         let ours = event.actor.is_some() && event.actor.as_ref() == user;
         if let Some(journal) = journal.filter(|_| ours) {

@@ -29,6 +29,8 @@ impl Engine {
     pub(in crate::engine) fn take_wishes(&mut self, wishes: Wishes) -> Result<()> {
         self.wish_accounts(wishes.accounts)?;
         self.wish_hooks(wishes.hooks)?;
+        let served = self.subscribers.wish(&mut self.ctx.store, wishes.subscriptions)?;
+        self.ctx.out.push(served);
         let known = self.ctx.store.folders()?;
         for row in &known {
             let wanted = row.name.as_ref().is_some_and(|name| wishes.folders.iter().any(|folder| folder.name == *name));

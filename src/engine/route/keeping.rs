@@ -68,7 +68,14 @@ impl Engine {
     /// Keeps an item that would be fetched, or left as it is, away from the disk if it is to be. Whether it is.
     pub(in crate::engine) fn keep_away(&mut self, item: &ItemRow, work: &WorkRow, plan: &Action) -> Result<bool> {
         match undo::verdict_on(&self.ctx, item, plan)? {
-            None => return Ok(false),
+            None => {
+                let settings = self.folders.get(&item.folder).map(|folder| &folder.settings);
+                if !matches!(plan, Action::Fetch { .. }) || !retention::expire_unfetched(&mut self.ctx, settings, item)?
+                {
+                    return Ok(false);
+                }
+                self.settle(item, work)?;
+            }
             Some(Verdict::Over) => {
                 self.ctx.store.unbury(item.node)?;
                 return Ok(false);
@@ -121,8 +128,13 @@ impl Engine {
 
     /// Finds files whose time on this disk is over.
     pub(in crate::engine) fn expire(&mut self) -> Result<()> {
+        let seen = self.accounts.values().filter_map(|account| account.row.polled_at).max();
+        let went_back = self.retention.look_at_clock(&self.ctx, seen);
         let ids: Vec<FolderId> = self.folders.keys().copied().collect();
         for id in ids {
+            if went_back {
+                self.ctx.store.clamp_arrivals(id, self.ctx.now.wall)?;
+            }
             let has_room = self.can_work(id) && !self.schedule.has_enough(Lane::Bulk);
             if let Some(folder) = self.folders.get(&id) {
                 self.retention.expire(&mut self.ctx, id, &folder.settings, has_room)?;
@@ -134,7 +146,7 @@ impl Engine {
     /// When the next file's time is over.
     pub(in crate::engine) fn next_expiry(&self) -> Option<Wall> {
         let works = self.folders.iter().filter(|(id, _)| self.can_work(**id));
-        works.filter_map(|(id, folder)| retention::next_expiry(&self.ctx, *id, &folder.settings)).min()
+        works.filter_map(|(id, folder)| self.retention.next_expiry(&self.ctx, *id, &folder.settings)).min()
     }
 }
 

@@ -17,9 +17,28 @@ use crate::store::folders::FolderRow;
 use crate::store::items::Presence;
 use crate::store::quarantine::State;
 use crate::store::work::{Ask, Lane};
+use crate::tree::Wall;
 
 /// Commands.
 impl Engine {
+    fn replay_subscription(&mut self, name: &str, after: Option<i64>, since_ms: Option<i64>) -> Result<Answer> {
+        let rows = self.ctx.store.reader();
+        let (oldest, newest) = (rows.oldest_event()?, rows.newest_event()?);
+        let wanted = match (after, since_ms) {
+            (Some(after), _) => after,
+            (None, Some(since)) => rows.event_before(Wall(since))?,
+            (None, None) => 0,
+        };
+        let cursor = wanted.clamp(oldest - 1, newest);
+        if !self.ctx.store.rewind_subscription(name, cursor)? {
+            let names = self.subscribers.names().join(", ");
+            return Ok(Answer::NotFound { message: format!("there is no subscription `{name}`; there are: {names}") });
+        }
+        self.ctx.out.push(Effect::JournalGrew);
+        let events = newest - cursor;
+        Ok(Answer::Ok { message: format!("subscription `{name}` goes back {events} entries of the journal") })
+    }
+
     pub(in crate::engine) fn command(&mut self, command: Command) -> Result<Answer> {
         match command {
             Command::Sync { folder, full } => self.on_folders(folder.as_deref(), |engine, id| engine.sync(id, full)),
@@ -55,6 +74,7 @@ impl Engine {
             Command::DeleteQuarantined { number } => self.decide_quarantine(number, Some(State::Deleted), None),
             Command::RescanQuarantined { number } => self.decide_quarantine(number, None, None),
             Command::Rescan { path } => self.examine_again(path.as_deref()),
+            Command::ReplaySubscription { name, after, since_ms } => self.replay_subscription(&name, after, since_ms),
             Command::ReplayHooks { run, hook } => self.replay(run, hook.as_deref()),
             Command::Restore { path } => {
                 let folders = self.folders.iter().map(|(id, folder)| Watched {

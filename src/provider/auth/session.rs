@@ -87,12 +87,14 @@ pub struct Session {
     translate: Translate,
     read_quota: Option<ReadQuota>,
     retry: RetryPolicy,
+    /// The user to act for, in place of the one that the credentials name.
+    as_user: Option<String>,
 }
 
 impl Session {
     /// A session that says refusals in the adapter's words.
     pub fn new(http: Arc<Http>, tokens: TokenSource, counter: Arc<CallCounter>, translate: Translate) -> Self {
-        Self { http, tokens, counter, translate, read_quota: None, retry: RetryPolicy::default() }
+        Self { http, tokens, counter, translate, read_quota: None, retry: RetryPolicy::default(), as_user: None }
     }
 
     /// Looks at every answer for what it says of the allowance.
@@ -100,6 +102,20 @@ impl Session {
     pub fn reading_quota(mut self, read_quota: ReadQuota) -> Self {
         self.read_quota = Some(read_quota);
         self
+    }
+
+    /// The same session, acting for another user of the enterprise.
+    #[must_use]
+    pub fn acting_for(&self, user: &str) -> Self {
+        Self {
+            http: Arc::clone(&self.http),
+            tokens: self.tokens.clone(),
+            counter: Arc::clone(&self.counter),
+            translate: self.translate,
+            read_quota: self.read_quota,
+            retry: self.retry,
+            as_user: Some(user.to_owned()),
+        }
     }
 
     /// The account's tokens.
@@ -186,7 +202,9 @@ impl Session {
     async fn send_within(&self, call: &Call, bearer: &Bearer, limit: Duration, shape: Shape<'_>) -> Result<Response> {
         let mut request =
             self.http.client()?.request(call.method.clone(), call.url.clone()).header(AUTHORIZATION, bearer.header());
-        if let Some(user) = bearer.as_user() {
+        if let Some(user) = &self.as_user {
+            request = request.header(AS_USER, user);
+        } else if let Some(user) = bearer.as_user() {
             request = request.header(AS_USER, user);
         }
         if let Some(range) = &call.range {

@@ -14,7 +14,9 @@ use crate::id::{Cursor, Etag, ItemId, ItemKind, PageToken, VersionId};
 use crate::provider::auth::{Call, Session};
 use crate::provider::http::feed::Span;
 use crate::provider::http::{self, CallKind};
-use crate::provider::{Identity, ListPage, ProviderError, ProviderErrorKind, RemoteVersion, Result, UploadTarget};
+use crate::provider::{
+    Identity, ListPage, ProviderError, ProviderErrorKind, RemoteVersion, Result, TimeSpan, UploadTarget,
+};
 use crate::settings::BoxStream;
 use crate::tree::{ItemState, RemoteItem, Wall};
 
@@ -31,6 +33,9 @@ const VERSION_FIELDS: &str = "id,sha1,size,modified_at,trashed_at";
 const LISTING_LIMIT: &str = "1000";
 /// The most that Box gives in one page of events.
 const EVENTS_LIMIT: &str = "500";
+
+/// The position before the oldest event that is kept.
+pub const OLDEST_POSITION: &str = "0";
 
 /// Where uploads go on Box's own hosts.
 const UPLOAD_ORIGIN: &str = "https://upload.box.com";
@@ -73,6 +78,12 @@ impl BoxApi {
         http::check_origin(&api)?;
         let (base, uploads) = (http::below(&api, "/2.0"), http::below(&uploads, "/api/2.0"));
         Ok(Self { session, base, uploads, stream })
+    }
+
+    /// The same requests for another user of the enterprise.
+    pub fn acting_for(&self, user: &str) -> Self {
+        let session = Arc::new(self.session.acting_for(user));
+        Self { session, base: self.base.clone(), uploads: self.uploads.clone(), stream: self.stream }
     }
 
     /// The session underneath.
@@ -256,6 +267,20 @@ impl BoxApi {
 
     pub async fn events(&self, cursor: &Cursor) -> Result<EventPage> {
         let text = self.session.text(&Call::get("events", CallKind::Events, self.events_url(cursor.as_str()))).await?;
+        translate::event_page(&text, cursor)
+    }
+
+    /// The events after a place that happened in a span, where the stream can choose by time.
+    pub async fn events_in(&self, cursor: &Cursor, span: &TimeSpan) -> Result<EventPage> {
+        let mut url = self.events_url(cursor.as_str());
+        if self.stream == BoxStream::AdminLogs {
+            for (key, moment) in [("created_after", span.since), ("created_before", span.until)] {
+                if let Some(text) = moment.and_then(time_text) {
+                    url.query_pairs_mut().append_pair(key, &text);
+                }
+            }
+        }
+        let text = self.session.text(&Call::get("events", CallKind::Events, url)).await?;
         translate::event_page(&text, cursor)
     }
 

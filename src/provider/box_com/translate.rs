@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::chunked::StoredPart;
 use super::wire;
-use crate::events::{EventKind, EventPage, RemoteEvent, Subject};
+use crate::events::{EventKind, EventPage, RemoteEvent, Subject, taxonomy};
 use crate::id::{ContentHash, Cursor, Etag, EventId, ItemId, ItemKind, PageToken, VersionId};
 use crate::provider::http::{Refusal, retry_after};
 use crate::provider::{Identity, ListPage, ProviderError, ProviderErrorKind, RemoteVersion, Result};
@@ -410,49 +410,10 @@ fn enterprise_subject(source: wire::Item<'_>, kind: EventKind) -> Option<Subject
 
 /// Our word for Box's. The set is open: what is not listed is `Other`, and its item is looked at like any other.
 pub fn event_kind(word: &str) -> EventKind {
-    match word {
-        "ITEM_CREATE" => EventKind::Created,
-        "ITEM_UPLOAD" | "ITEM_MODIFY" | "UPLOAD" | "EDIT" => EventKind::Uploaded,
-        "ITEM_COPY" | "COPY" => EventKind::Copied,
-        "ITEM_RENAME" | "RENAME" => EventKind::Renamed,
-        "ITEM_MOVE" | "MOVE" => EventKind::Moved,
-        "ITEM_TRASH" | "DELETE" => EventKind::Trashed,
-        "ITEM_UNDELETE_VIA_TRASH" | "UNDELETE" => EventKind::Restored,
-        "ITEM_MAKE_CURRENT_VERSION" | "FILE_VERSION_RESTORE" => EventKind::Promoted,
-        "LOCK_CREATE" | "LOCK_DESTROY" | "LOCK" | "UNLOCK" => EventKind::Lock,
-        "COMMENT_CREATE"
-        | "COMMENT_EDIT"
-        | "COMMENT_DELETE"
-        | "ANNOTATIONV2_CREATE"
-        | "ANNOTATIONV2_EDIT"
-        | "ANNOTATIONV2_DELETE" => EventKind::Comment,
-        "ITEM_DOWNLOAD"
-        | "ITEM_PREVIEW"
-        | "ITEM_OPEN"
-        | "DOWNLOAD"
-        | "PREVIEW"
-        | "CONTENT_ACCESS"
-        | "FILE_WATERMARKED_DOWNLOAD" => EventKind::Read,
-        "ITEM_SHARED"
-        | "ITEM_SHARED_CREATE"
-        | "ITEM_SHARED_UNSHARE"
-        | "ITEM_SHARED_UPDATE"
-        | "SHARE"
-        | "UNSHARE"
-        | "SHARE_EXPIRATION"
-        | "UPDATE_SHARE_EXPIRATION"
-        | "SHARED_LINK_SEND"
-        | "CHANGE_FOLDER_PERMISSION"
-        | "ADVANCED_FOLDER_SETTINGS_UPDATE"
-        | "GROUP_ADD_USER"
-        | "GROUP_REMOVE_USER"
-        | "GROUP_ADD_ITEM"
-        | "GROUP_REMOVE_ITEM"
-        | "ACCESS_GRANTED"
-        | "ACCESS_REVOKED"
-        | "UPDATE_COLLABORATION_EXPIRATION" => EventKind::Sharing,
-        _ if word.starts_with("COLLAB_") || word.starts_with("COLLABORATION_") => EventKind::Sharing,
-        _ => EventKind::Other,
+    match taxonomy::box_type(word) {
+        Some(known) => known.kind,
+        None if word.starts_with("COLLAB_") || word.starts_with("COLLABORATION_") => EventKind::Sharing,
+        None => EventKind::Other,
     }
 }
 

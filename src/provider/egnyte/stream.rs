@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::api::{Api, EventsVersion};
-use super::translate::{self, Ends};
+use super::translate::{self, EVENTS_COUNT, Ends};
 use crate::events::EventPage;
 use crate::id::Cursor;
 use crate::provider::{ProviderError, ProviderErrorKind, Result};
 use crate::settings::Suppress;
+use crate::tree::Wall;
 
 /// A place that did not move for so long is moved to the newest one if there is nothing in between. Busy domains keep events for days only.
 const ADVANCE_EVERY: Duration = Duration::from_hours(12);
@@ -88,6 +89,39 @@ impl EventStream {
         self.moved();
         let from = ends.oldest.max(ends.latest.saturating_sub(RESTART_EVENTS)).min(ends.latest);
         Ok(Cursor::new(from.to_string()))
+    }
+
+    /// The oldest place that the provider promises to take: that of the oldest event that is kept.
+    pub async fn oldest(&self, api: &Api) -> Result<Cursor> {
+        let ends = api.ends().await?;
+        Ok(Cursor::new(ends.oldest.min(ends.latest).to_string()))
+    }
+
+    /// A place before everything that happened since a moment: ids rise with time, so that halving finds it in a score of calls.
+    pub async fn at(&self, api: &Api, since: Wall) -> Result<Cursor> {
+        let ends = api.ends().await?;
+        let (mut before, mut behind) = (ends.oldest.min(ends.latest), ends.latest);
+        while behind - before > EVENTS_COUNT as u64 {
+            let middle = before + (behind - before) / 2;
+            let next = match self.list(api, middle).await? {
+                Some(text) => translate::event_page(&text, middle)?.events.into_iter().find_map(|event| event.at),
+                None => None,
+            };
+            // Nothing behind the middle, or something too new there: what is looked for begins before it.
+            if next.is_some_and(|at| at < since) {
+                before = middle;
+            } else {
+                behind = middle;
+            }
+        }
+        Ok(Cursor::new(before.to_string()))
+    }
+
+    /// How many pages there are at most from a place to the end.
+    pub async fn calls_to_read(&self, api: &Api, cursor: &Cursor) -> Result<u64> {
+        let ends = api.ends().await?;
+        let from = place(cursor)?.max(ends.oldest);
+        Ok(ends.latest.saturating_sub(from) / EVENTS_COUNT as u64 + 1)
     }
 
     /// Whether a place lies between the ends of the stream. One beyond the newest event is of another stream (the domain was restored or

@@ -7,9 +7,9 @@ use std::sync::{Arc, PoisonError};
 use axum::response::Response;
 use sha1::{Digest, Sha1};
 
-use super::Ask;
 use super::render::{self, Fields, View};
 use super::reply;
+use super::{Ask, enterprise};
 use crate::sandbox::content::hex;
 use crate::sandbox::counters::Oddity;
 use crate::sandbox::faults::Fault;
@@ -68,9 +68,40 @@ fn stream_of(name: Option<&str>) -> Option<Streams> {
     }
 }
 
+/// Whether a stream is the whole enterprise's, told in other words.
+fn is_enterprise(name: Option<&str>) -> bool {
+    matches!(name, Some("admin_logs" | "admin_logs_streaming"))
+}
+
+/// A span of time, in milliseconds since 1970; only the older of the enterprise streams can choose by it.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    after: i64,
+    before: i64,
+}
+
+impl Span {
+    fn of(ask: &Ask) -> Option<Self> {
+        let moment = |key: &str, open: i64| match ask.query.get(key) {
+            Some(text) => text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond),
+            None => Some(open),
+        };
+        let span = Self { after: moment("created_after", i64::MIN)?, before: moment("created_before", i64::MAX)? };
+        let can_choose = ask.query.get("stream_type") == Some("admin_logs");
+        Some(if can_choose { span } else { Self { after: i64::MIN, before: i64::MAX } })
+    }
+
+    fn holds(self, at: i64) -> bool {
+        (self.after..=self.before).contains(&at)
+    }
+}
+
 pub(super) fn page(ask: &Ask) -> Response {
     let Some(stream) = stream_of(ask.query.get("stream_type")) else {
         return reply::bad_request(ask, "stream_type is not one of the known streams");
+    };
+    let Some(span) = Span::of(ask) else {
+        return reply::bad_request(ask, "created_after and created_before are moments");
     };
     let position = read_position(ask.query.get("stream_position"));
     let limit = ask.query.number("limit").unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX) as usize;
@@ -96,8 +127,10 @@ pub(super) fn page(ask: &Ask) -> Response {
             Fault::RewindEvents { by } => start.saturating_sub(*by),
             _ => start,
         });
-        let (events, seen) = ask.shared.look(|model| read(model, start, stream, limit));
-        (events, position_of(seen).to_string())
+        let (events, seen) = ask.shared.look(|model| read(model, start, stream, limit, span));
+        // The older of the enterprise streams has no position to tell where there is nothing to tell.
+        let has_none = events.is_empty() && ask.query.get("stream_type") == Some("admin_logs");
+        (events, if has_none { "0".to_owned() } else { position_of(seen).to_string() })
     };
     let (events, next) = disturb(&ask.faults, events, next, &position_of(after).to_string());
     reply::json(200, written(ask, &events, &next))
@@ -126,7 +159,7 @@ fn disturb(faults: &[Fault], mut events: Vec<Arc<Event>>, mut next: String, aske
 }
 
 /// At most `limit` events of a stream after `after`, and the id of the last one looked at.
-fn read(model: &Model, after: u64, stream: Streams, limit: usize) -> (Vec<Arc<Event>>, u64) {
+fn read(model: &Model, after: u64, stream: Streams, limit: usize, span: Span) -> (Vec<Arc<Event>>, u64) {
     let mut found = Vec::new();
     let mut seen = after.min(model.newest_event()).max(model.oldest_event() - 1);
     for event in model.events_after(seen) {
@@ -134,7 +167,7 @@ fn read(model: &Model, after: u64, stream: Streams, limit: usize) -> (Vec<Arc<Ev
             break;
         }
         seen = event.id;
-        if event.kind.streams().shares(stream) {
+        if event.kind.streams().shares(stream) && span.holds(event.at) {
             found.push(event.clone());
         }
     }
@@ -148,7 +181,11 @@ fn written(ask: &Ask, events: &[Arc<Event>], next: &str) -> String {
         if place > 0 {
             out.push(',');
         }
-        write_event(&mut out, event, ask.shared.secret);
+        if is_enterprise(ask.query.get("stream_type")) {
+            enterprise::write_event(&mut out, event, ask.shared.secret);
+        } else {
+            write_event(&mut out, event, ask.shared.secret);
+        }
     }
     out.push_str("]}");
     out
