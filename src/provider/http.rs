@@ -301,6 +301,7 @@ pub fn below(base: &Url, path: &str) -> Url {
 /// Our words for a request that got no usable answer.
 pub fn transport_error(error: reqwest::Error) -> ProviderError {
     let error = error.without_url();
+    let unsent = error.is_connect();
     let (kind, message) = if error.is_builder() {
         (ProviderErrorKind::Local, "the request could not be made")
     } else if error.is_connect() {
@@ -317,7 +318,7 @@ pub fn transport_error(error: reqwest::Error) -> ProviderError {
         Some(cause) => format!("{message}: {cause}"),
         None => message.to_owned(),
     };
-    ProviderError::new(kind, message).with_detail(chain)
+    ProviderError::new(kind, message).with_detail(chain).with_unsent(unsent)
 }
 
 /// Why a connection failed, in words that mean something to whoever looks after the network.

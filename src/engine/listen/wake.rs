@@ -45,7 +45,7 @@ impl Account {
 
     /// Whether a long poll is to begin now.
     pub fn waits_now(&self, now: u64) -> bool {
-        self.can_wait() && now >= self.closed_until.max(self.next_wait)
+        self.can_wait() && self.reach.is_open(now) && now >= self.next_wait
     }
 
     /// A long poll begins; nothing if there is no place in the stream to wait at.

@@ -87,7 +87,7 @@ impl Engine {
             CallKind::Fetch | CallKind::Upload => self.jobs.slots().may_transfer(id, account.settings.transfers),
             CallKind::Question => self.jobs.slots().may_ask(id),
         };
-        if !room || now < account.closed_until || !account.usable() || account.queues.of(kind).len() == 0 {
+        if !room || !account.is_open(now) || account.queues.of(kind).len() == 0 {
             return None;
         }
         // Where only bulk work waits and the budget has nothing for it, nothing is taken out in vain.
