@@ -439,8 +439,9 @@ impl World {
                 modified: order.modified,
             };
             let count = |bytes| counter.reached(bytes);
+            let way = fetch::Way { pace: &bandwidth.down, streams: &bandwidth.streams };
             let earlier = parked.take(id, &order);
-            let fetched = fetch::fetch_on(&*provider, local, order, &bandwidth.down, count, cancel, earlier).await;
+            let fetched = fetch::fetch_on(&*provider, local, order, &way, count, cancel, earlier).await;
             transfers.end(job);
             let fetched = fetched.map_err(|Broken { why, piece }| {
                 match piece {

@@ -25,6 +25,7 @@ use crate::tree::Wall;
 
 mod again;
 mod cursor;
+mod lull;
 mod reach;
 mod wake;
 
@@ -32,6 +33,7 @@ mod wake;
 mod tests;
 
 use again::Again;
+use lull::Lull;
 use reach::Reach;
 
 /// A stream that was not read for this long may have lost events: 13 days, a day below the shortest retention that Box documents.
@@ -99,6 +101,8 @@ pub(in crate::engine) struct Account {
     last_news: u64,
     /// The second reading of the stream after activity.
     again: Again,
+    /// The pause while own writes are what the stream brings.
+    lull: Lull,
     /// Ids without a place that are to be looked at.
     pub strays: Strays,
 }
@@ -132,6 +136,7 @@ impl Account {
             news_for_us: false,
             last_news: 0,
             again: Again::default(),
+            lull: Lull::default(),
             strays: Strays::default(),
         }
     }
@@ -412,10 +417,11 @@ impl Account {
         }
         self.row.polled_at = Some(now.wall);
         self.add_counts(counts);
+        self.lull.heard(counts, now.mono);
         self.news_since_wake |= counts.relevant + counts.foreign + counts.stale + counts.own > 0;
         self.news_for_us |= counts.relevant + counts.own > 0;
         if !page.drained {
-            self.next_poll = 0;
+            self.next_poll = self.lull.until();
             return;
         }
         self.cursor_check.polled(page.is_empty);

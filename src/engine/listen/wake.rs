@@ -75,7 +75,7 @@ impl Account {
                 self.long_poll.told(now);
                 self.woken = true;
                 self.news_since_wake = false;
-                self.next_poll = 0;
+                self.next_poll = self.lull.until();
                 // Until the stream was read nothing new can be waited for.
                 self.next_wait = u64::MAX;
             }
