@@ -159,14 +159,15 @@ pub async fn fetch_on(
     mut earlier: Option<Piece>,
 ) -> Result<Staged, Broken> {
     let _stream = way.streams.enter();
-    // What does not fit costs no call; what came before has its room already.
+    // What does not fit costs no call; what came before has its room already, and a long one is measured with what is left of it.
+    let long = long::length_of(&order).filter(|_| earlier.is_none());
     let rest = order.size.unwrap_or(0).saturating_sub(earlier.as_ref().map_or(0, |piece| piece.got));
-    if let Err(error) = folder.check_room(rest) {
+    if let Err(error) = folder.check_room(if long.is_some() { 0 } else { rest }) {
         return Err(Broken { why: error.into(), piece: earlier });
     }
     let mut order = order;
     let (mut corrupt, mut asked) = (0, false);
-    if let Some(size) = long::length_of(&order).filter(|_| earlier.is_none()) {
+    if let Some(size) = long {
         let fetched = tokio::select! {
             fetched = long::fetch(provider, &folder, (&order, size), way, &progress) => fetched?,
             () = cancel.cancelled() => return Err(FetchError::Cancelled.into()),

@@ -41,6 +41,8 @@ const NOTE_MAX_BYTES: u64 = 64 * 1024;
 const SPANS_MAX: usize = 1_000;
 /// Files that are kept for later in one folder; the oldest go first.
 const KEPT_MAX: usize = 8;
+/// What the number of a file's blocks counts, in bytes.
+const BLOCK: u64 = 512;
 /// How long one is kept that nobody goes on with.
 const KEPT_FOR: Duration = Duration::from_hours(7 * 24);
 
@@ -101,6 +103,12 @@ impl Turns {
     }
 }
 
+impl Turns {
+    fn is_busy(&self, name: &Name) -> bool {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         let (names, changed) = &*self.0.0;
@@ -120,7 +128,9 @@ impl LocalFolder {
             Some(left) => left,
             None => (self.begin_parts(&name)?, Spans::default(), None),
         };
-        self.check_room(of.size.saturating_sub(there.bytes()))?;
+        // What was left has its room already, all of it.
+        let has = fs::fstat(&file).map_or(0, |stat| u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(BLOCK));
+        self.check_room(of.size.saturating_sub(has))?;
         let writer = RangedWriter {
             folder: self,
             order: order.clone(),
@@ -165,6 +175,7 @@ impl LocalFolder {
     /// A new file, in the place of whatever was left of another version.
     fn begin_parts(&self, name: &Name) -> Result<File, DiskError> {
         self.forget_parts(name);
+        self.trim_parts(KEPT_MAX - 1);
         disk::create_file(self.staging.as_fd(), name.as_os_str()).map_err(|why| self.refuse("stage", name, why))
     }
 
@@ -180,23 +191,37 @@ impl LocalFolder {
         }
     }
 
-    /// The names in the staging directory that downloads may go on with, and their notes. Called at start.
-    pub(super) fn resumable(&self) -> Result<Vec<Vec<u8>>, DiskError> {
+    /// Removes what nobody writes to, but for the newest few: what is kept for later must not be what fills the disk.
+    pub fn trim_parts(&self, keep: usize) {
+        // What cannot be listed is swept at the next start.
+        let Ok(found) = self.parts_by_age() else { return };
+        let idle = found.into_iter().filter(|(_, name)| !self.parts.is_busy(name));
+        for (_, name) in idle.skip(keep) {
+            self.forget_parts(&name);
+        }
+    }
+
+    /// Files that are staged in parts, the newest first.
+    fn parts_by_age(&self) -> Result<Vec<(i64, Name)>, DiskError> {
         let mut found = Vec::new();
         for entry in walk::names_in(self.staging.as_fd(), &"staging")? {
             let Ok(name) = Name::new(&entry) else { continue };
             let text = name.to_string();
-            if !text.starts_with(PREFIX) || text.ends_with(NOTE) || self.read_note(&name).is_none() {
+            if !text.starts_with(PREFIX) || text.contains('.') {
                 continue;
             }
             let seen = disk::look(self.staging.as_fd(), name.as_os_str()).ok().flatten();
-            if let Some(seen) = seen.filter(|seen| seen.is_file() && !is_old(seen.stamp.mtime_ns)) {
-                found.push((seen.stamp.mtime_ns, name));
-            }
+            found.extend(seen.filter(disk::Seen::is_file).map(|seen| (seen.stamp.mtime_ns, name)));
         }
         found.sort_by(|one, other| other.cmp(one));
-        let kept = found.into_iter().take(KEPT_MAX).map(|(_, name)| name);
-        Ok(kept.flat_map(|name| [name.as_os_str().as_bytes().to_vec(), format!("{name}{NOTE}").into_bytes()]).collect())
+        Ok(found)
+    }
+
+    /// The names in the staging directory that downloads may go on with, and their notes. Called at start.
+    pub(super) fn resumable(&self) -> Result<Vec<Vec<u8>>, DiskError> {
+        let found = self.parts_by_age()?.into_iter();
+        let kept = found.filter(|(at, name)| !is_old(*at) && self.read_note(name).is_some()).take(KEPT_MAX);
+        Ok(kept.map(|(_, name)| name).flat_map(|name| [name.as_os_str().as_bytes().to_vec(), format!("{name}{NOTE}").into_bytes()]).collect())
     }
 }
 
@@ -524,6 +549,26 @@ mod tests {
         }
         std::fs::remove_file(bed.folder.staged_path(&name_of(&format!("{name}{NOTE}")).unwrap())).unwrap();
         assert_eq!(bed.folder.sweep_staging(&std::collections::BTreeSet::new()).unwrap(), 1);
+    }
+
+    #[test]
+    fn few_are_kept_and_none_where_the_room_is_needed() {
+        let bed = Bed::new();
+        let (order, of) = bed.of("70");
+        let begin = |item: usize| {
+            let of = PartOf { item: item.to_string(), ..of.clone() };
+            let mut writer = bed.folder.stage_in_parts(&order, &of).unwrap();
+            bed.write(&mut writer, 0..100);
+            writer
+        };
+        let under_way = begin(0);
+        (1..=KEPT_MAX + 3).for_each(|item| drop(begin(item)));
+        let files = |bed: &Bed| bed.staging().iter().filter(|name| !name.contains('.')).count();
+        assert_eq!(files(&bed), KEPT_MAX + 1, "and the one under way");
+        bed.folder.trim_parts(0);
+        assert_eq!(files(&bed), 1);
+        under_way.abandon();
+        assert_eq!(bed.staging(), Vec::<String>::new());
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub const STREAMS_MAX: u32 = 8;
 /// The time over which bytes are counted before a decision.
 const WINDOW: Duration = Duration::from_millis(700);
 /// A download that is over sooner than this gains nothing.
-const WORTH: Duration = Duration::from_millis(1_500);
+const WORTH: Duration = Duration::from_secs(1);
 /// Twice the streams must bring so much more, in percent of what the half brought.
 const GAIN_PERCENT: u64 = 130;
 
@@ -104,7 +104,7 @@ impl Growth {
             self.settled = true;
             return fewer;
         }
-        let is_worth_it = left / rate.max(1) >= WORTH.as_secs().max(1) && streams < STREAMS_MAX;
+        let is_worth_it = Duration::from_secs_f64(left as f64 / rate as f64) >= WORTH && streams < STREAMS_MAX;
         if !is_worth_it {
             return streams;
         }
