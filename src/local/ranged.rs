@@ -221,7 +221,10 @@ impl LocalFolder {
     pub(super) fn resumable(&self) -> Result<Vec<Vec<u8>>, DiskError> {
         let found = self.parts_by_age()?.into_iter();
         let kept = found.filter(|(at, name)| !is_old(*at) && self.read_note(name).is_some()).take(KEPT_MAX);
-        Ok(kept.map(|(_, name)| name).flat_map(|name| [name.as_os_str().as_bytes().to_vec(), format!("{name}{NOTE}").into_bytes()]).collect())
+        Ok(kept
+            .map(|(_, name)| name)
+            .flat_map(|name| [name.as_os_str().as_bytes().to_vec(), format!("{name}{NOTE}").into_bytes()])
+            .collect())
     }
 }
 

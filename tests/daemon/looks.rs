@@ -185,6 +185,8 @@ fn a_folder_on_an_overlay_is_as_any_other() {
             println!("skipped: no right to mount an overlay here");
         }
     }
+}
+
 #[test]
 fn many_who_ask_at_the_same_time_all_learn_that_it_is_in_sync() {
     let bed = Bed::new();
