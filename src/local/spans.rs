@@ -20,7 +20,7 @@ impl Spans {
         let touched = &self.0[first..last];
         let start = touched.first().map_or(span.start, |there| there.start.min(span.start));
         let end = touched.last().map_or(span.end, |there| there.end.max(span.end));
-        self.0.splice(first..last, [start..end]);
+        self.0.splice(first..last, std::iter::once(start..end));
     }
 
     /// What is there, in order.

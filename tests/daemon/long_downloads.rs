@@ -13,7 +13,7 @@ fn killed_in_the_middle(bed: &Bed, remote: &str) {
     cloud.write(&format!("{remote}/disk.img"), Content::pattern(3, SIZE)).unwrap();
     bed.add_folder(&[]);
     let agent = bed.start();
-    until("some of it is noted as there", || bed.ours("staging").iter().any(|name| name.ends_with(".note")));
+    until("some of it is noted as there", || bed.ours("staging").iter().any(|name| name.contains(".note")));
     agent.kill();
     assert!(!bed.local().join("disk.img").exists());
     let before = cloud.count("content_bytes");

@@ -346,7 +346,7 @@ impl<P: Fn(u64) + Send + Sync> Long<'_, P> {
         self.tell(Part::Restart).await?;
         let mut books = self.books();
         let parts = self.provider.part_bytes();
-        books.plan = Plan::new([0..self.size].into(), parts);
+        books.plan = Plan::new(Spans::default().gaps(self.size), parts);
         (books.got, books.gives_parts) = (0, false);
         let first = books.plan.claim(1).unwrap_or_default();
         (claim.at, claim.end) = (first.start, first.end);

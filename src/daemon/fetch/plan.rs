@@ -70,10 +70,11 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::local::Spans;
 
     #[test]
     fn claims_follow_one_another_and_become_smaller() {
-        let mut plan = Plan::new([0..1_000].into(), 10..100);
+        let mut plan = Plan::new(Spans::default().gaps(1_000), 10..100);
         let mut claims = Vec::new();
         while let Some(claim) = plan.claim(4) {
             claims.push(claim);
@@ -86,7 +87,7 @@ mod tests {
 
     #[test]
     fn what_is_given_back_is_fetched_by_another() {
-        let mut plan = Plan::new([0..1_000].into(), 10..100);
+        let mut plan = Plan::new(Spans::default().gaps(1_000), 10..100);
         let (first, second, third) = (plan.claim(1).unwrap(), plan.claim(1).unwrap(), plan.claim(1).unwrap());
         plan.give_back(third);
         plan.give_back(first.start + 50..first.end);

@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn the_pause_grows_with_own_writes_and_ends_with_news_of_others() {
-        let counts = |own, relevant| EventCounts { own, relevant, ..EventCounts::default() };
+        let counts = |own, relevant| EventCounts { relevant, own, ..EventCounts::default() };
         let mut lull = Lull::default();
         let mut pause_after = |own, relevant| {
             lull.heard(counts(own, relevant), 10_000);
