@@ -349,7 +349,9 @@ impl Engine {
             (Job::Quarantine { folder, node, number, remote, seized }, Outcome::Quarantined(result)) => {
                 self.quarantine_done(folder, node, number, (&remote, seized), result)
             }
-            (Job::Dispose { folder, node }, Outcome::Disposed(result)) => self.disposed(folder, node, result),
+            (Job::Dispose { folder, node, number }, Outcome::Disposed(result)) => {
+                self.disposed(folder, node, number, result)
+            }
             (Job::Scan { folder, scan }, Outcome::Scanned(result)) => self.scanned(folder, scan, result),
             (Job::Read { node, .. }, Outcome::Hashed(result)) => self.was_read(node, result),
             (Job::Write { account, node, .. }, Outcome::Uploaded(result)) => self.uploaded(account, node, result),
@@ -413,6 +415,7 @@ impl Engine {
 
     /// All rows that are ready are looked at again: a folder can work that could not before.
     fn reload(&mut self) {
+        self.hooks.rounds.look();
         self.schedule.reload(Lane::News);
         self.schedule.reload(Lane::Bulk);
         self.questions.reload();

@@ -166,6 +166,8 @@ pub struct Outcome {
     pub took: Duration,
     /// Nobody could be asked: it is the scanner that failed, and not this file.
     pub is_down: bool,
+    /// Nobody was asked, or the answer is of no use, because of the file: it says nothing of the hook.
+    pub is_moot: bool,
     /// What the scanner says of itself and of its signatures.
     pub version: Option<String>,
 }
@@ -184,6 +186,7 @@ impl Outcome {
             headers: String::new(),
             took,
             is_down: false,
+            is_moot: false,
             version: None,
         }
     }
@@ -284,6 +287,17 @@ impl fmt::Display for QuarantineRemote {
             Self::Leave => f.write_str("leave"),
             Self::Trash => f.write_str("trash"),
             Self::Move(path) => write!(f, "move:{path}"),
+        }
+    }
+}
+
+impl QuarantineRemote {
+    /// Reads what [`fmt::Display`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "leave" => Some(Self::Leave),
+            "trash" => Some(Self::Trash),
+            _ => text.strip_prefix("move:").map(|path| Self::Move(path.to_owned())),
         }
     }
 }

@@ -28,6 +28,9 @@ pub use owner::Trust;
 /// How much of what a guest says is kept.
 pub const OUTPUT_KEPT_BYTES: usize = 16 * 1024;
 
+/// How long a scanner may take to show how large files it looks into.
+const REACH_LIMIT: Duration = Duration::from_secs(30);
+
 /// What one run needs besides the hook's own settings.
 #[derive(Debug, Clone)]
 pub struct Order {
@@ -39,24 +42,12 @@ pub struct Order {
     pub file: Option<PathBuf>,
 }
 
-/// Why hooks cannot be run.
-#[derive(Debug, thiserror::Error)]
-pub enum NoRunner {
-    /// The program cannot speak HTTP.
-    #[error("no HTTP client for hooks: {0}")]
-    Client(#[from] post::NoClient),
-    /// There is no thread.
-    #[error("no thread for hooks: {0}")]
-    Thread(#[from] std::io::Error),
-}
-
 /// Runs hooks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Runner {
     trust: Trust,
     credentials: credential::Drawer,
     client: post::Client,
-    launcher: launch::Launcher,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -67,18 +58,18 @@ struct Shared {
     clamds: HashMap<String, Arc<clamd::Client>>,
     icaps: HashMap<(String, Option<PathBuf>), Arc<icap::Client>>,
     workers: HashMap<String, Arc<worker::Pool>>,
+    launchers: HashMap<String, launch::Launcher>,
 }
 
 impl Runner {
     /// A runner that finds secrets in a directory, and starts programs of these owners only.
-    pub fn new(trust: Trust, credentials_dir: &Path) -> Result<Self, NoRunner> {
+    pub fn new(trust: Trust, credentials_dir: &Path) -> Result<Self, post::NoClient> {
         reach::adopt_orphans();
         crate::sys::keep_inherited_descriptors();
         Ok(Self {
             trust,
             credentials: credential::Drawer::new(credentials_dir.to_owned()),
             client: post::Client::new()?,
-            launcher: launch::Launcher::new()?,
             shared: Arc::default(),
         })
     }
@@ -91,10 +82,17 @@ impl Runner {
             return Outcome::failed("the hook is not run any more", Duration::ZERO);
         };
         match &hook.call {
-            Call::Exec { run, worker: false } => exec::run(run, hook.timeout, order, self.trust, &self.launcher).await,
-            Call::Exec { run, worker: true } => {
-                let pool = self.pool(hook, run);
-                pool.ask(hook.timeout, order, self.trust, &self.launcher).await
+            Call::Exec { run, worker } => {
+                let launcher = match self.launcher(hook) {
+                    Ok(launcher) => launcher,
+                    Err(error) => {
+                        return Outcome::down(format!("no thread to start programs: {error}"), Duration::ZERO);
+                    }
+                };
+                if !worker {
+                    return exec::run(run, hook.timeout, order, self.trust, &launcher).await;
+                }
+                self.pool(hook, run).ask(hook.timeout, order, self.trust, &launcher).await
             }
             Call::Scan(scanner) => self.scan(scanner, hook.timeout, order).await,
             Call::Http { url, expect_status, headers, sign, format, route } => {
@@ -117,6 +115,18 @@ impl Runner {
             Call::Scan(Scanner::Clamd(place)) => self.clamd(place).probe().await,
             Call::Scan(Scanner::Icap { url, ca_file }) => self.icap(url, ca_file.as_deref()).probe().await,
             Call::Exec { .. } | Call::Http { .. } => Outcome::ruled(Verdict::Allow, "", Duration::ZERO),
+        }
+    }
+
+    /// How large files the scanner behind a hook looks into, in a sentence, and whether that is as it should be; nothing where no scanner
+    /// is known to pass over some.
+    pub async fn reach(&self, hook: &HookSettings) -> Option<(String, bool)> {
+        let Call::Scan(Scanner::Clamd(place)) = &hook.call else { return None };
+        let client = self.clamd(place);
+        match timeout(REACH_LIMIT, client.looks_into()).await {
+            Ok(Ok(told)) => Some(told),
+            Ok(Err(why)) => Some((why, false)),
+            Err(_) => Some(("it does not say in time how large files it looks into".to_owned(), false)),
         }
     }
 
@@ -158,6 +168,17 @@ impl Runner {
         let key = (url.to_string(), ca_file.map(Path::to_owned));
         let new = || Arc::new(icap::Client::new(url.clone(), ca_file.map(Path::to_owned)));
         Arc::clone(shared.icaps.entry(key).or_insert_with(new))
+    }
+
+    /// The launcher of a hook: its programs may lie on a disk that does not answer.
+    fn launcher(&self, hook: &HookSettings) -> std::io::Result<launch::Launcher> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(launcher) = shared.launchers.get(&hook.name) {
+            return Ok(launcher.clone());
+        }
+        let launcher = launch::Launcher::new()?;
+        shared.launchers.insert(hook.name.clone(), launcher.clone());
+        Ok(launcher)
     }
 
     fn pool(&self, hook: &HookSettings, run: &[String]) -> Arc<worker::Pool> {

@@ -28,6 +28,7 @@ pub mod recall;
 pub mod scans;
 mod schema;
 pub mod sent;
+pub mod staged;
 pub mod strays;
 pub mod subscriptions;
 pub mod undo;

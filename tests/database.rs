@@ -11,9 +11,9 @@ use rusqlite::Connection;
 
 use crate::support::{Bed, PATIENCE, REMOTE, read_tree, until};
 
-/// The newest schema of a released version. Raised with each release, together with a fixture: `AGENT_WRITE_FIXTURE=1 cargo test --test all
+/// The schemas of released versions. With each release one is added, together with a fixture: `AGENT_WRITE_FIXTURE=1 cargo test --test all
 /// database::fixtures`.
-const RELEASED_SCHEMA: i64 = 10;
+const RELEASED_SCHEMAS: [i64; 3] = [10, 12, 13];
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
@@ -206,7 +206,7 @@ fn an_upgrade_makes_a_copy_first_and_goes_on_syncing() {
     let bed = synced();
     // A database of an older schema, as the migrations of that time made it.
     remove_database(&bed);
-    let older = RELEASED_SCHEMA - 1;
+    let older = RELEASED_SCHEMAS[0] - 1;
     let conn = Connection::open(database(&bed)).unwrap();
     for step in 1..=older {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/store/migrations/{step:04}.sql"));
@@ -215,6 +215,8 @@ fn an_upgrade_makes_a_copy_first_and_goes_on_syncing() {
     conn.pragma_update(None, "application_id", 0x4653_4167).unwrap();
     conn.pragma_update(None, "user_version", older).unwrap();
     drop(conn);
+    // Before it is upgraded nobody reads it as what it is not.
+    assert!(bed.ok(&["status"]).contains("no agent is running"));
     bed.ok(&["run", "--once"]);
     let copy = bed.home().join(format!("state.db.schema-{older}"));
     let conn = Connection::open(&copy).unwrap();
@@ -235,6 +237,10 @@ fn care_for_a_database_is_refused_while_an_agent_uses_it() {
         assert_eq!(bed.run(care).status.code(), Some(5), "{care:?}");
     }
     assert_eq!(agent.stop(), Some(0));
+    // Nobody can be asked: nothing is replaced unasked.
+    let ran = bed.run(&["db", "restore", copy.to_str().unwrap()]);
+    assert_eq!(ran.status.code(), Some(2), "{ran:?}");
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("--yes"), "{ran:?}");
     assert!(bed.ok(&["db", "compact"]).contains("it had"));
     fs::write(&copy, "no database").unwrap();
     let ran = bed.run(&["db", "restore", copy.to_str().unwrap(), "--yes"]);
@@ -273,7 +279,8 @@ fn fixtures_of_released_schemas_go_on_syncing() {
         bed.wait_equal(PATIENCE);
         assert_eq!(agent.stop(), Some(0));
     }
-    assert!(schemas.contains(&RELEASED_SCHEMA), "there is a fixture of schema {RELEASED_SCHEMA} among {schemas:?}");
+    schemas.sort_unstable();
+    assert_eq!(schemas, RELEASED_SCHEMAS, "one fixture of each");
 }
 
 fn hex(bytes: &[u8]) -> String {

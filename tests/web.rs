@@ -81,27 +81,27 @@ fn lively() -> (Bed, Running) {
     (bed, running)
 }
 
-fn link(bed: &Bed) -> String {
+pub fn link(bed: &Bed) -> String {
     bed.ok(&["web"]).lines().next().unwrap().to_owned()
 }
 
 /// The page as a program sees it that speaks for itself.
-struct Raw {
+pub struct Raw {
     address: String,
     cookie: String,
 }
 
 /// An answer's status, head and body.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
 }
 
 impl Raw {
     /// Comes in by a link.
-    fn enter(link: &str) -> Self {
+    pub fn enter(link: &str) -> Self {
         let rest = link.strip_prefix("http://").unwrap();
         let (address, path) = rest.split_once('/').unwrap();
         let mut raw = Self { address: address.to_owned(), cookie: String::new() };
@@ -139,17 +139,17 @@ impl Raw {
         Answer { status, head: head.to_owned(), body: body.to_owned() }
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[], "")
     }
 
     /// Sends a form as a browser does from one of our own pages.
-    fn form(&self, path: &str, body: &str) -> Answer {
+    pub fn form(&self, path: &str, body: &str) -> Answer {
         let origin = format!("http://{}", self.address);
         self.ask("POST", path, &[("origin", &origin)], body)
     }
 
-    fn csrf(&self) -> String {
+    pub fn csrf(&self) -> String {
         let page = self.get("/").body;
         page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
     }
@@ -383,6 +383,14 @@ fn other_machines_need_encryption_and_a_password() {
         let cookie = cookie.split(';').next().unwrap();
         let inside = http.get(&base).header("cookie", cookie).send().await.unwrap();
         assert!(inside.text().await.unwrap().contains("you may look and change"));
+        // Whoever guesses has to wait after some tries, also with the right one.
+        for _ in 0..5 {
+            assert_eq!(login("a wrong guess", base.clone()).await.unwrap().status(), 401);
+        }
+        let refused = login("correct horse battery", base.clone()).await.unwrap();
+        assert_eq!(refused.status(), 429);
+        assert!(refused.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 60);
+        assert!(refused.text().await.unwrap().contains("agent web"));
     });
     assert!(bed.ok(&["web"]).starts_with(&format!("https://sync.example:{port}/enter/")));
     // Off again while it runs.

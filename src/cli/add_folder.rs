@@ -170,6 +170,10 @@ pub async fn add_folder(args: AddFolderArgs, places: &Places, around: &Surroundi
         screen.line(format_args!(
             "Every file is scanned by {scanner} before anybody can see it; `agent hooks` shows how."
         ))?;
+        let config = Config::load(places)?;
+        if let Some(hook) = config.hooks.iter().rfind(|hook| hook.folder.as_deref() == Some(name.as_str())) {
+            hooks::tell_reach(&config, &hook.name, places, screen).await?;
+        }
     }
     if let Some(drop_in) = drop_in {
         open_to_service(&drop_in, screen)?;

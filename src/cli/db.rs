@@ -131,10 +131,11 @@ pub async fn db(args: &DbArgs, places: &Places, around: &Surroundings, screen: &
             })?;
             places.make_state_dirs()?;
             let _lock = stopped(places).await?;
-            if !yes
-                && terminal::can_ask()
-                && !terminal::confirm(&format!("Put {} in place of the database?", file.display()))?
-            {
+            if !yes && !terminal::can_ask() {
+                return Err(Failure::new(Exit::Usage, "replacing the database must be confirmed")
+                    .hint("say so with --yes; the database that is there is kept beside it"));
+            }
+            if !yes && !terminal::confirm(&format!("Put {} in place of the database?", file.display()))? {
                 screen.line("Nothing was changed.")?;
                 return Ok(Exit::Fine);
             }

@@ -14,7 +14,7 @@ use crate::config::reference::Kind as ValueKind;
 use crate::config::{Config, Places};
 use crate::hook::{Act, Call, Format, HookSettings, Scanner, When};
 use crate::report::Listing;
-use crate::runner::Trust;
+use crate::runner::{Runner, Trust};
 use crate::store::hooks::HookRecord;
 use crate::tree::Wall;
 
@@ -217,8 +217,19 @@ pub async fn add_hook(args: AddHookArgs, places: &Places, screen: &mut Screen) -
     }
     editor.save()?;
     screen.line(format_args!("Added hook `{}`. Try it: agent test-hook {0} FILE", args.name))?;
+    tell_reach(&config, &args.name, places, screen).await?;
     tell_agent(places, screen).await;
     Ok(Exit::Fine)
+}
+
+/// Says what a new hook's scanner does not look into, where it is one that is silent about that.
+pub async fn tell_reach(config: &Config, name: &str, places: &Places, screen: &mut Screen) -> Outcome<()> {
+    let Some(hook) = config.hook(name) else { return Ok(()) };
+    let Ok(runner) = Runner::new(Trust::of(places.is_system()), &places.credentials_dir()) else { return Ok(()) };
+    if let Some((text, false)) = runner.reach(hook).await {
+        screen.line(format_args!("Scanner `{}`: {text}.", hook.name))?;
+    }
+    Ok(())
 }
 
 /// The settings of the hook that `add-folder --scan` adds.

@@ -153,6 +153,11 @@ fn show(number: i64, json: bool, places: &Places, screen: &mut Screen) -> Outcom
     if let Some(reached) = &row.reached {
         screen.line(format_args!("  hooks that had been told of it: {}", harmless(reached)))?;
     }
+    if let Some(how) = &row.cloud_copy {
+        let text = harmless(how);
+        screen
+            .line(format_args!("  still to be done with the cloud's copy: {text} (tried again until it succeeds)"))?;
+    }
     if let Some(why) = &row.why {
         screen.line(format_args!("  reason given: {}", harmless(why)))?;
     }

@@ -31,7 +31,7 @@ const LOG_LINES: &str = "500";
 /// Digits of a hash that stand for a name: enough to tell names apart, too few to guess long ones by.
 const HASH_DIGITS: usize = 12;
 /// Keys whose values are names of people, files and places, wherever they stand.
-const NAMING: [&str; 24] = [
+const NAMING: [&str; 28] = [
     "account",
     "folder",
     "path",
@@ -56,6 +56,10 @@ const NAMING: [&str; 24] = [
     "match",
     "ca_file",
     "proxy",
+    "scan",
+    "scanner",
+    "calls",
+    "hook",
 ];
 /// Keys whose values are sentences, which may quote names.
 const TELLING: [&str; 7] = ["cause", "text", "next_step", "hint", "why", "waits_for", "failed"];
@@ -93,7 +97,9 @@ struct Part {
 pub async fn support(args: &SupportArgs, places: &Places, around: &Surroundings, screen: &mut Screen) -> Outcome {
     let mut parts = gather(places).await;
     if !args.names {
-        let veil = Veil::new(parts.iter().map(|part| &part.value));
+        let mut veil = Veil::new(parts.iter().map(|part| &part.value));
+        // A configuration that is refused is not among them, and its complaints quote it.
+        veil.knows(written(&fs::read_to_string(&places.config_file).unwrap_or_default()));
         for part in &mut parts {
             part.value = veil.over(std::mem::take(&mut part.value));
         }
@@ -196,6 +202,26 @@ async fn gather(places: &Places) -> Vec<Part> {
     ]
 }
 
+/// The names that a configuration file holds, read line by line: also one that is refused, or is no TOML at all.
+fn written(text: &str) -> BTreeSet<String> {
+    let (mut key, mut found) = (String::new(), BTreeSet::new());
+    for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+        let values = match line.split_once('=') {
+            Some((before, after)) if !before.contains(['"', '\'']) => {
+                before.trim().clone_into(&mut key);
+                after
+            }
+            _ => line,
+        };
+        for value in values.split(['"', '\'']).skip(1).step_by(2) {
+            if key == "name" || NAMING.contains(&key.as_str()) || value.contains(['/', '@']) {
+                found.extend(value.split('/').map(str::to_owned));
+            }
+        }
+    }
+    found
+}
+
 /// The last lines of the service's log, where there is one.
 fn log(places: &Places) -> Value {
     if !service::has_systemd() {
@@ -228,6 +254,8 @@ struct Veil {
     known: Vec<String>,
 }
 
+/// What begins an address says nothing of anybody.
+const SCHEMES: [&str; 6] = ["icap:", "icaps:", "clamd:", "http:", "https:", "clamd"];
 /// Shorter names are too often a part of something else.
 const KNOWN_FROM_BYTES: usize = 3;
 
@@ -237,9 +265,17 @@ impl Veil {
         for document in documents {
             collect(document, &mut known);
         }
-        let mut known: Vec<String> = known.into_iter().filter(|name| name.len() >= KNOWN_FROM_BYTES).collect();
-        known.sort_by_key(|name| std::cmp::Reverse(name.len()));
-        Self { salt: *uuid::Uuid::new_v4().as_bytes(), known }
+        let mut veil = Self { salt: *uuid::Uuid::new_v4().as_bytes(), known: Vec::new() };
+        veil.knows(known);
+        veil
+    }
+
+    /// These are names as well.
+    fn knows(&mut self, names: BTreeSet<String>) {
+        let named = |name: &String| name.len() >= KNOWN_FROM_BYTES && !SCHEMES.contains(&name.as_str());
+        self.known.extend(names.into_iter().filter(named));
+        self.known.sort_by_key(|name| std::cmp::Reverse(name.len()));
+        self.known.dedup();
     }
 
     /// A document with its names replaced. Paths keep their depth and their endings, which often explain what is wrong.
@@ -282,8 +318,8 @@ impl Veil {
     }
 
     fn name(&self, name: &str) -> String {
-        if name.is_empty() {
-            return String::new();
+        if name.is_empty() || SCHEMES.contains(&name) {
+            return name.to_owned();
         }
         let mut hasher = Sha256::new();
         hasher.update(self.salt);
@@ -403,6 +439,24 @@ mod tests {
             (Some("in_sync"), Some(7))
         );
         assert!(text.contains("agent problems"));
+        let scanners = json!({ "rows": [{ "hook": "scan-plans", "scanner": "icap://scanner.corp/avscan" }] });
+        let text = veil.over(scanners).to_string();
+        assert!(text.contains("icap://") && !text.contains("scanner.corp") && !text.contains("plans"), "{text}");
         assert_ne!(Veil::new([].into_iter()).path("Secret"), veil.path("Secret"), "the next file has others");
+    }
+
+    #[test]
+    fn what_a_refused_configuration_names_is_hidden_too() {
+        let config = "[[account]]\nname = \"acme-secret\"\nprovider = \"boxx\"\n[[folder]]\nremote = \"/Hidden Plans\"\nexclude = [\n\
+                      \"*.private\", # told\n]\n[[hook]]\nname = 'scan-plans'\nscan = \"icap://scanner.corp/x\"\nbroken";
+        let mut veil = Veil::new([].into_iter());
+        veil.knows(written(config));
+        let told = "3:12: account.acme-secret.provider: expected one of `box` (it says \"boxx\"); folder.Hidden Plans: *.private; \
+                    hook.scan-plans.scan: scanner.corp";
+        let text = veil.sentence(told);
+        for name in ["acme-secret", "Hidden Plans", "private", "scan-plans", "scanner.corp"] {
+            assert!(!text.contains(name), "{name} in {text}");
+        }
+        assert!(text.contains("expected one of") && text.contains("boxx"), "{text}");
     }
 }

@@ -424,6 +424,24 @@ impl Figures {
                     .map(|(state, count)| (vec![("hook", of.hook.as_str()), ("state", state)], count as f64))
             }),
         )];
+        families.push(
+            Family::gauge(
+                "scanner_signatures_timestamp",
+                "Of when the signatures of a scanner are, as it says itself",
+                self.status.scanners.iter().filter_map(|scanner| {
+                    Some((vec![("hook", scanner.hook.as_str())], seconds(scanner.signatures_at?)))
+                }),
+            )
+            .seconds(),
+        );
+        families.push(Family::gauge(
+            "scanner_down",
+            "Whether a scanner does not work, so that what it decides about waits",
+            self.status
+                .scanners
+                .iter()
+                .map(|scanner| (vec![("hook", scanner.hook.as_str())], truth(scanner.down_since.is_some()))),
+        ));
         if let Some(live) = &self.live {
             families.push(Family::counter(
                 "hook_runs",

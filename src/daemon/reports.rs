@@ -27,7 +27,7 @@ use crate::settings::{Mode, ProviderName};
 use crate::store::folders::{FolderRow, ScanStage};
 use crate::store::items::ItemRow;
 use crate::store::query::{Pending, Rows};
-use crate::store::{Reader, StoreError};
+use crate::store::{Reader, SCHEMA, StoreError};
 use crate::tree::Wall;
 
 mod figures;
@@ -56,7 +56,9 @@ pub struct Running {
 
 /// Reports without a running agent: from the database, or, before the first run, from the configuration.
 pub fn offline_reports(places: &Places, config: &Config) -> Result<Box<dyn Reports>> {
-    if !places.database().exists() {
+    // One that an agent is just making, or that an older one wrote, tells nothing yet.
+    let schema = || Reader::open(&places.database()).and_then(|reader| reader.rows().schema());
+    if !places.database().exists() || schema().is_ok_and(|schema| schema < SCHEMA) {
         return Ok(Box::new(Unstarted::new(config.clone())));
     }
     Ok(Box::new(Running { database: places.database(), reader: Mutex::new(None), places: places.clone(), alive: None }))

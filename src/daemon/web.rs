@@ -31,10 +31,12 @@ mod item;
 mod live;
 mod overview;
 mod page;
+mod patience;
 mod quarantine;
 mod routes;
 mod serve;
 mod session;
+mod tries;
 
 use guard::Site;
 use session::{Role, Sessions};

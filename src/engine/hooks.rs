@@ -31,16 +31,18 @@ use crate::store::quarantine::State;
 use crate::store::work::WorkRow;
 use crate::tree::Wall;
 
+mod disposal;
 mod line;
 mod outbox;
 mod quarantine;
 mod question;
 mod rounds;
 
+use disposal::Disposals;
 use line::Lines;
 use question::About;
 pub(super) use question::{Candidate, Matter};
-use rounds::{LOOKED_THROUGH, Rounds};
+use rounds::{DUE_PER_LOOK, Due, LOOKED_THROUGH, Place, Rounds};
 
 pub(super) use outbox::Story;
 
@@ -50,14 +52,14 @@ const STAGING: &str = "staging";
 const QUARANTINE_RECONSIDERED_EVERY: Duration = Duration::from_hours(24);
 /// How long an item waits for room.
 const ROOM_AWAITED: Duration = Duration::from_secs(5);
+/// The status change time of a staged file that was taken up after a restart: no file has it, so that its content is read again.
+const TAKEN_UP: i64 = i64::MIN;
 /// The code of an item whose version was rejected.
 pub(super) const QUARANTINED: &str = "quarantined";
 /// The code of an item that waits for a hook that does not work.
 pub(super) const SCANNER_DOWN: &str = "scanner_down";
 /// How long it waits if nothing tells that the hook works again.
 const SCANNER_AWAITED: Duration = Duration::from_mins(10);
-/// Files that a step has examined before their directories get other names.
-const DUE_PER_STEP: usize = 512;
 /// How long until a file is looked at again that something is being done with.
 const INSPECTED_AGAIN_MS: u64 = 200;
 
@@ -89,6 +91,7 @@ pub(super) struct Hooks {
     recent: VecDeque<(Wall, outbox::Telling)>,
     /// What happened where nothing could be written down.
     later: Vec<Story>,
+    disposals: Disposals,
     started: bool,
 }
 
@@ -181,6 +184,7 @@ impl Engine {
         self.ctx.store.wake_code(SCANNER_DOWN)?;
         if !std::mem::replace(&mut self.hooks.started, true) {
             self.ctx.store.forget_half_quarantined()?;
+            self.ctx.store.disposals_are_due()?;
             self.ctx.out.push(Effect::SweepQuarantine(self.ctx.store.quarantine_contents()?));
         }
         Ok(())
@@ -258,7 +262,7 @@ impl Engine {
                 size: content.size,
                 file: staged_path(&folder.settings.local, &staged.name),
                 place: place.clone(),
-                stamp: None,
+                stamp: Some(staged.stamp).filter(|stamp| stamp.ctime_ns == TAKEN_UP),
             })
         }) else {
             return Ok(false);
@@ -266,6 +270,9 @@ impl Engine {
         let is_allowed = self.passes(item, work, judges, &candidate)?;
         if is_allowed {
             self.hooks.lines.unkeep(item.folder, item.node);
+            if self.hooks.lines.unnoted(item.node) {
+                self.ctx.store.forget_staged(item.node)?;
+            }
         } else {
             self.hooks.lines.keep(item.folder, item.node);
         }
@@ -432,7 +439,36 @@ impl Engine {
     fn await_scanner(&mut self, work: &WorkRow, hook: &HookSettings) -> Result<()> {
         let cause = self.hooks.lines.down(&hook.name).map(|down| down.cause.clone()).unwrap_or_default();
         let text = format!("waits until hook `{}` works again: {cause}", hook.name);
+        let staged = self.folders.get(&work.folder).and_then(|folder| folder.staged.get(&work.node));
+        if let Some((staged, content)) = staged {
+            self.ctx.store.keep_staged(work.node, work.folder, staged, content)?;
+            self.hooks.lines.noted(work.node);
+        }
         self.put_off(work, SCANNER_AWAITED, SCANNER_DOWN, &text)
+    }
+
+    /// Takes up what waited for hooks when the folder was closed. Whether its content is what it was is found out before a hook is asked and
+    /// before it is published: nothing of it is known to have been flushed.
+    pub(super) fn take_up_staged(&mut self, id: FolderId) -> Result<()> {
+        for (node, mut staged, content) in self.ctx.store.staged_in(id)? {
+            let item = self.ctx.store.item(node)?;
+            let is_wanted = item.and_then(|item| item.remote.content).is_some_and(|of| of.version == content.version)
+                && self.ctx.store.work(node)?.is_some();
+            if !is_wanted {
+                self.ctx.store.forget_staged(node)?;
+                self.ctx.out.push(Effect::DropStaged(id, staged));
+                continue;
+            }
+            (staged.stamp.ctime_ns, staged.flushed) = (TAKEN_UP, false);
+            if let Some(folder) = self.folders.get_mut(&id)
+                && let std::collections::btree_map::Entry::Vacant(place) = folder.staged.entry(node)
+            {
+                place.insert((staged, content));
+                self.hooks.lines.keep(id, node);
+                self.hooks.lines.noted(node);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn account_part(&self, id: FolderId) -> Option<AccountPart> {
@@ -476,12 +512,10 @@ impl Engine {
 
     /// What a hook is to examine in a folder: what gets a name that it covers, and what it never saw.
     fn go_round(&mut self, id: FolderId, hook: &HookSettings) -> Result<()> {
-        for (node, name) in self.ctx.store.due_to_examine(id, DUE_PER_STEP)? {
-            let may_ask = self.hooks.rounds.has_room(&name) && !self.hooks.rounds.is_asked(&name, node);
-            if name == hook.name && may_ask && !self.inspect(id, node, hook, None)? {
-                self.ctx.store.not_to_examine(node, &name)?;
-            }
-        }
+        let from = self.hooks.rounds.place(&hook.name, id, Due::Wanted);
+        let due = self.ctx.store.due_to_examine(id, &hook.name, from.node, DUE_PER_LOOK)?;
+        let due = due.into_iter().map(|node| Place { node, ..Place::START }).collect();
+        self.examine_due(id, hook, Due::Wanted, &from, due)?;
         let basis = basis_digest(hook);
         let by = Examiner { hook: &hook.name, basis: &basis };
         let part = self.hooks.rounds.part(&hook.name, id);

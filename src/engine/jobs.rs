@@ -37,7 +37,7 @@ pub(in crate::engine) enum Job {
     Inspect { folder: FolderId, node: NodeId, hook: Box<HookSettings>, sha256: Sha256 },
     Probe { hook: Box<HookSettings> },
     Quarantine { folder: FolderId, node: NodeId, number: i64, remote: QuarantineRemote, seized: bool },
-    Dispose { folder: FolderId, node: NodeId },
+    Dispose { folder: FolderId, node: NodeId, number: i64 },
     Tell { delivery: i64, hook: Box<HookSettings> },
     Scan { folder: FolderId, scan: Scan },
     Read { folder: FolderId, node: NodeId },

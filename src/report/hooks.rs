@@ -124,4 +124,7 @@ pub struct QuarantineReport {
     /// The hooks that had been told of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reached: Option<String>,
+    /// What is still to be done with the cloud's copy: `trash`, or `move:` and where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_copy: Option<String>,
 }

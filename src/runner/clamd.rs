@@ -16,8 +16,11 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout};
 use tokio_util::either::Either;
 
+use self::sight::{Known, Seen, Sight};
 use crate::hook::scanner::{CLAMD_SOCKETS, Clamd};
 use crate::hook::{Outcome, Verdict};
+
+mod sight;
 
 /// How long a connection and its first answer may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -30,9 +33,8 @@ const KEPT_MOST: usize = 64;
 const CHUNK_BYTES: usize = 256 * 1024;
 /// The longest answer: a name of a signature and little else.
 const ANSWER_MAX_BYTES: usize = 16 * 1024;
-/// Larger files are sent, although a descriptor would do: of a file that is larger than clamd's `MaxFileSize` (25 MiB in older
-/// versions), clamd says that it is clean unless `AlertExceedsMax` is set, but a stream that is too long it refuses.
-const BY_DESCRIPTOR_MAX_BYTES: u64 = 25 << 20;
+/// Sizes that are tried when somebody asks how far a clamd looks.
+const TRIED_SIZES: [u64; 3] = [1 << 20, 25 << 20, 100 << 20];
 /// What clamd reports as found where it has found nothing but a limit or a lock.
 const NOT_A_VIRUS: [&str; 2] = ["Heuristics.Limits.Exceeded", "Heuristics.Encrypted"];
 
@@ -48,6 +50,9 @@ enum Broken {
     /// What came is no answer.
     #[error("{0}")]
     Babble(&'static str),
+    /// An error of its own.
+    #[error("clamd says: {0}")]
+    Said(String),
     /// The file.
     #[error("the file cannot be read: {0}")]
     File(io::Error),
@@ -61,6 +66,24 @@ enum Broken {
 pub struct Client {
     place: Clamd,
     resting: Mutex<Vec<Session>>,
+    sight: Mutex<Sight>,
+}
+
+/// What clamd is shown.
+#[derive(Debug, Clone, Copy)]
+enum Shown<'a> {
+    File(&'a Path),
+    /// A test file of this size.
+    Test(u64),
+}
+
+impl Shown<'_> {
+    async fn open(self) -> io::Result<File> {
+        match self {
+            Self::File(path) => File::open(path).await,
+            Self::Test(size) => sight::test_file(size),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -78,12 +101,29 @@ struct Session {
 impl Client {
     /// The clamd at this place; nobody is asked yet.
     pub fn new(place: Clamd) -> Self {
-        Self { place, resting: Mutex::default() }
+        Self { place, resting: Mutex::default(), sight: Mutex::default() }
     }
 
-    /// Asks about a file.
+    /// Asks about a file. What clamd calls clean is so only if it looks into files of that size.
     pub async fn scan(&self, file: &Path) -> Outcome {
         let start = Instant::now();
+        let asked = async {
+            let (answer, version, size) = self.ask(Shown::File(file)).await?;
+            let blind = if answer.verdict() == Verdict::Allow { self.overlooks(size).await? } else { None };
+            Ok((answer, version, blind))
+        };
+        match asked.await {
+            Ok((_, version, Some(why))) => {
+                Outcome { version: Some(version), ..Outcome::ruled(Verdict::Unscannable, why, start.elapsed()) }
+            }
+            Ok((answer, version, None)) => Outcome { version: Some(version), ..answer.outcome(start.elapsed()) },
+            Err(broken @ Broken::Down(_)) => Outcome::down(broken.to_string(), start.elapsed()),
+            Err(broken) => Outcome::failed(broken.to_string(), start.elapsed()),
+        }
+    }
+
+    /// Asks about what is shown: the answer, what clamd says of itself, and how much it was.
+    async fn ask(&self, shown: Shown<'_>) -> Result<(Answer, String, u64), Broken> {
         let mut used_again = true;
         loop {
             let session = match self.resting() {
@@ -93,6 +133,8 @@ impl Client {
                     self.connect().await
                 }
             };
+            let file = shown.open().await.map_err(Broken::File)?;
+            let size = file.metadata().await.map_err(Broken::File)?.len();
             let answered = match session {
                 Ok(mut session) => session.scan(file).await.map(|answer| (session, answer)),
                 Err(broken) => Err(broken),
@@ -103,14 +145,91 @@ impl Client {
                     if answer.in_turn {
                         self.rest(session);
                     }
-                    return Outcome { version: Some(version), ..answer.outcome(start.elapsed()) };
+                    return Ok((answer, version, size));
                 }
-                // It may have been closed while it rested.
-                Err(Broken::Closed | Broken::Io(_)) if used_again => used_again = false,
-                Err(broken @ Broken::Down(_)) => return Outcome::down(broken.to_string(), start.elapsed()),
-                Err(broken) => return Outcome::failed(broken.to_string(), start.elapsed()),
+                // It may have been closed while it rested, by a clamd that was started anew.
+                Err(Broken::Closed | Broken::Io(_)) if used_again => {
+                    used_again = false;
+                    *self.sight() = Sight::default();
+                }
+                Err(broken) => {
+                    *self.sight() = Sight::default();
+                    return Err(broken);
+                }
             }
         }
+    }
+
+    fn sight(&self) -> std::sync::MutexGuard<'_, Sight> {
+        self.sight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why it is not known that clamd looks into files of a size, if it is not.
+    async fn overlooks(&self, size: u64) -> Result<Option<String>, Broken> {
+        let known = self.sight().of(size);
+        match known {
+            Known::Looked => return Ok(None),
+            Known::Unknown => {}
+            Known::Untold => return Ok(Some(untold(size))),
+        }
+        for tried in [sight::rounded(size), size] {
+            // More than is needed costs nothing where it is handed over, and its time where it is sent.
+            let is_dear = matches!(self.place, Clamd::Tcp(..)) && tried > sight::BELIEVED_BYTES;
+            if (tried == size || !is_dear) && self.show(tried).await? == Seen::Found {
+                self.sight().reaches(tried);
+                return Ok(None);
+            }
+        }
+        if self.show(0).await? == Seen::Found {
+            return Ok(Some(format!(
+                "clamd does not look into files of {size} bytes (its MaxFileSize, MaxScanSize or StreamMaxLength)"
+            )));
+        }
+        self.sight().is_ignorant();
+        Ok((size > sight::BELIEVED_BYTES).then(|| untold(size)))
+    }
+
+    /// Shows it a test file of a size.
+    async fn show(&self, size: u64) -> Result<Seen, Broken> {
+        let (answer, ..) = self.ask(Shown::Test(size)).await?;
+        match answer.verdict() {
+            Verdict::Reject => Ok(Seen::Found),
+            Verdict::Unscannable => Ok(Seen::Refused),
+            Verdict::Allow => Ok(Seen::Overlooked),
+            Verdict::Error | Verdict::TimedOut => Err(Broken::Said(answer.text)),
+        }
+    }
+
+    /// How far it looks, in a sentence; and whether that is as it should be.
+    pub async fn looks_into(&self) -> Result<(String, bool), String> {
+        let said = |broken: Broken| broken.to_string();
+        if self.show(0).await.map_err(said)? != Seen::Found {
+            let text = "it does not find the EICAR test string: whether it looks into large files cannot be told";
+            return Ok((text.to_owned(), false));
+        }
+        let mut reaches = 0;
+        for size in TRIED_SIZES {
+            if matches!(self.place, Clamd::Tcp(..)) && size > sight::BELIEVED_BYTES {
+                break;
+            }
+            let seen = self.show(size).await.map_err(said)?;
+            let mib = |bytes: u64| bytes >> 20;
+            match seen {
+                Seen::Found => reaches = size,
+                Seen::Refused => {
+                    return Ok((format!("it refuses files of {} MiB (its own limits)", mib(size)), reaches > 0));
+                }
+                Seen::Overlooked => {
+                    let text = format!(
+                        "it calls files of {} MiB clean without a look: they are held as unscannable; raise MaxFileSize, MaxScanSize \
+                         and StreamMaxLength, and set AlertExceedsMax yes",
+                        mib(size)
+                    );
+                    return Ok((text, reaches > sight::BELIEVED_BYTES));
+                }
+            }
+        }
+        Ok((format!("it looks into files of {} MiB", reaches >> 20), true))
     }
 
     /// Asks how it is.
@@ -193,15 +312,13 @@ struct Answer {
 }
 
 impl Session {
-    async fn scan(&mut self, file: &Path) -> Result<Answer, Broken> {
+    async fn scan(&mut self, file: File) -> Result<Answer, Broken> {
         self.must_be_quiet()?;
         if self.version_at.elapsed() >= VERSION_EVERY {
             self.ask_version().await?;
         }
-        let file = File::open(file).await.map_err(Broken::File)?;
-        let length = file.metadata().await.map_err(Broken::File)?.len();
         self.asked += 1;
-        if length <= BY_DESCRIPTOR_MAX_BYTES && matches!(self.stream, Either::Left(_)) {
+        if matches!(self.stream, Either::Left(_)) {
             self.hand_over(&file).await?;
         } else if let Some(early) = self.send(file).await? {
             return Ok(early);
@@ -348,6 +465,12 @@ impl Answer {
         let reason = (verdict == Verdict::Error).then(|| format!("clamd says: {said}"));
         Outcome { reason, ..Outcome::ruled(verdict, said, took) }
     }
+}
+
+fn untold(size: u64) -> String {
+    format!(
+        "clamd does not know the EICAR test string, so that it cannot be told whether it looks into files of {size} bytes"
+    )
 }
 
 #[cfg(test)]

@@ -2,13 +2,12 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::fd::OwnedFd;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Signal, kill_process_group};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
@@ -16,7 +15,7 @@ use tokio::process::{Child, ChildStdin};
 use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
-use super::launch::Launcher;
+use super::launch::{Launcher, Program, Started};
 use super::reach::{self, Leader};
 use super::tail::Tail;
 use super::{OUTPUT_KEPT_BYTES, Order, Trust};
@@ -128,25 +127,9 @@ impl Guest {
         run: String,
         launcher: &Launcher,
     ) -> Result<Self, String> {
-        let Some((program, arguments)) = argv.split_first() else { return Err("there is no program".to_owned()) };
-        let checked = trust.check(Path::new(program))?;
         let (reader, writer) = io::pipe().map_err(|error| format!("no pipe for its output: {error}"))?;
-        let also = writer.try_clone().map_err(|error| format!("no pipe for its output: {error}"))?;
-        let mut command = std::process::Command::new(&checked);
-        command
-            .arg0(program)
-            .args(arguments)
-            .env_clear()
-            .envs(environment)
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(writer)
-            .stderr(also);
-        let started = launcher.start(command).await;
-        let mut child = started.map_err(|error| format!("{program} cannot be started: {error}"))?;
-        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).ok_or("it ended before it began")?;
-        let leader = Leader::new(pid);
+        let program = Program { argv: argv.to_vec(), environment, trust, output: Some(writer) };
+        let Started { mut child, pid, leader } = launcher.start(program).await?;
         let exit = sys::end_of(pid);
         let stdin = child.stdin.take();
         let output = pipe::Receiver::from_owned_fd(reader.into()).map_err(|error| format!("no pipe: {error}"))?;

@@ -8,22 +8,18 @@
 //! A worker that dies, closes its output, says what is no verdict, answers for another file or unasked is ended and replaced; the file in
 //! hand is asked about once more, and is an error then. One that takes too long is ended too, and the file has timed out.
 
-use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Signal, kill_process_group};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::launch::Launcher;
+use super::launch::{Launcher, Program, Started};
 use super::reach::{self, Leader};
 use super::tail::Tail;
 use super::{OUTPUT_KEPT_BYTES, Order, Trust, exec};
@@ -145,29 +141,14 @@ fn question(order: &Order, id: &str) -> Vec<u8> {
 
 impl Worker {
     async fn start(argv: &[String], trust: Trust, launcher: &Launcher) -> Result<Self, String> {
-        let Some((program, arguments)) = argv.split_first() else { return Err("there is no program".to_owned()) };
-        let checked = trust.check(Path::new(program))?;
         let run = Uuid::now_v7().to_string();
-        let environment: Vec<(&'static str, OsString)> = exec::base_environment(&run);
-        let mut command = std::process::Command::new(&checked);
-        command
-            .arg0(program)
-            .args(arguments)
-            .env_clear()
-            .envs(environment)
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let cannot = |error: io::Error| format!("{program} cannot be started: {error}");
-        let mut child = launcher.start(command).await.map_err(cannot)?;
-        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).ok_or("it ended before it began")?;
-        let leader = Leader::new(pid);
+        let environment = exec::base_environment(&run);
+        let program = Program { argv: argv.to_vec(), environment, trust, output: None };
+        let Started { mut child, leader, .. } = launcher.start(program).await?;
         let (Some(stdin), Some(stdout), Some(mut stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            return Err(format!("{program} has no pipes"));
+            return Err("the worker has no pipes".to_owned());
         };
         let complaints = Arc::new(Mutex::new(Tail::new(OUTPUT_KEPT_BYTES)));
         let heard = Arc::clone(&complaints);

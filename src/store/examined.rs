@@ -82,11 +82,12 @@ impl Store {
         Ok(())
     }
 
-    /// Items of a folder that are to be examined before their directories get other names, and by which hooks.
-    pub fn due_to_examine(&self, folder: FolderId, limit: usize) -> Result<Vec<(NodeId, String)>> {
-        let sql = "SELECT node, hook FROM examined WHERE folder = ?1 AND at = 0 LIMIT ?2";
+    /// Items of a folder after another one that a hook is to examine before their directories get other names.
+    pub fn due_to_examine(&self, folder: FolderId, hook: &str, after: NodeId, limit: usize) -> Result<Vec<NodeId>> {
+        let sql =
+            "SELECT node FROM examined WHERE folder = ?1 AND hook = ?2 AND at = 0 AND node > ?3 ORDER BY node LIMIT ?4";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement.query_map(params![folder.0, limit], |row| Ok((NodeId(row.get(0)?), row.get(1)?)))?;
+        let rows = statement.query_map(params![folder.0, hook, after.0, limit], |row| Ok(NodeId(row.get(0)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -160,28 +161,53 @@ impl Store {
         Ok(())
     }
 
-    /// Items that a hook allowed before a moment, or by other signatures than these, the oldest first.
+    /// Items of a folder that a hook allowed before a moment, the oldest first, after one of them.
     pub fn examined_before(
         &self,
+        folder: FolderId,
         hook: &str,
-        before: Option<Wall>,
-        signatures: Option<&str>,
+        before: Wall,
+        after: (Wall, NodeId),
         limit: usize,
-    ) -> Result<Vec<(NodeId, FolderId)>> {
-        let sql = "SELECT node, folder FROM examined WHERE hook = ?1 AND at > 0
-                   AND (at < ?2 OR ?3 IS NOT NULL AND signatures IS NOT NULL AND signatures <> ?3) ORDER BY at LIMIT ?4";
+    ) -> Result<Vec<(Wall, NodeId)>> {
+        let sql = "SELECT at, node FROM examined WHERE folder = ?1 AND hook = ?2 AND at > 0 AND at < ?3 AND (at, node) > (?4, ?5)
+                   ORDER BY at, node LIMIT ?6";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let before = before.map_or(i64::MIN, |before| before.0);
-        let rows = statement.query_map(params![hook, before, signatures, limit], |row| {
-            Ok((NodeId(row.get(0)?), FolderId(row.get(1)?)))
-        })?;
+        let ((at, node), read) =
+            (after, |row: &Row<'_>| -> rusqlite::Result<_> { Ok((Wall(row.get(0)?), NodeId(row.get(1)?))) });
+        let rows = statement.query_map(params![folder.0, hook, before.0, at.0, node.0, limit], read)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// When that was allowed which a hook allowed longest ago.
-    pub fn first_examined(&self, hook: &str) -> Result<Option<Wall>> {
-        let sql = "SELECT min(at) FROM examined WHERE hook = ?1 AND at > 0";
-        let at: Option<i64> = self.conn.prepare_cached(sql)?.query_row([hook], |row| row.get(0))?;
+    /// Items of a folder that a hook allowed by other signatures than these, after one of them.
+    pub fn examined_otherwise(
+        &self,
+        folder: FolderId,
+        hook: &str,
+        signatures: &str,
+        after: (&str, NodeId),
+        limit: usize,
+    ) -> Result<Vec<(String, NodeId)>> {
+        let mut found: Vec<(String, NodeId)> = Vec::new();
+        // Two ranges of an index, where one condition would have none.
+        for range in ["signatures < ?3", "signatures > ?3"] {
+            let sql = format!(
+                "SELECT signatures, node FROM examined WHERE folder = ?1 AND hook = ?2 AND at > 0 AND {range}
+                 AND (signatures, node) > (?4, ?5) ORDER BY signatures, node LIMIT ?6"
+            );
+            let mut statement = self.conn.prepare_cached(&sql)?;
+            let left = limit.saturating_sub(found.len());
+            let values = params![folder.0, hook, signatures, after.0, after.1.0, left];
+            let rows = statement.query_map(values, |row| Ok((row.get(0)?, NodeId(row.get(1)?))))?;
+            found.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+        }
+        Ok(found)
+    }
+
+    /// When that was allowed in a folder which a hook allowed longest ago.
+    pub fn first_examined(&self, folder: FolderId, hook: &str) -> Result<Option<Wall>> {
+        let sql = "SELECT min(at) FROM examined WHERE folder = ?1 AND hook = ?2 AND at > 0";
+        let at: Option<i64> = self.conn.prepare_cached(sql)?.query_row(params![folder.0, hook], |row| row.get(0))?;
         Ok(at.map(Wall))
     }
 
@@ -201,5 +227,31 @@ impl Store {
             self.conn.prepare_cached(&sql)?.execute([&known])?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::schema::open_in_memory;
+
+    /// What is due is found by an index: a folder with a million files that cannot be examined now costs nothing.
+    #[test]
+    fn what_is_due_is_found_by_an_index() {
+        let conn = open_in_memory().unwrap();
+        for condition in [
+            "at = 0 AND node > 5 ORDER BY node",
+            "at > 0 AND at < 9 AND (at, node) > (1, 2) ORDER BY at, node",
+            "at > 0 AND signatures < 'b' AND (signatures, node) > ('a', 2) ORDER BY signatures, node",
+            "at > 0 AND signatures > 'b' AND (signatures, node) > ('a', 2) ORDER BY signatures, node",
+        ] {
+            let sql =
+                format!("EXPLAIN QUERY PLAN SELECT node FROM examined WHERE folder = 1 AND hook = 'h' AND {condition}");
+            let mut statement = conn.prepare(&sql).unwrap();
+            let plan: Vec<String> =
+                statement.query_map([], |row| row.get("detail")).unwrap().collect::<rusqlite::Result<_>>().unwrap();
+            let searched =
+                plan.iter().any(|line| line.contains("SEARCH examined USING") && line.contains("folder=? AND hook=?"));
+            assert!(searched && !plan.iter().any(|line| line.contains("TEMP B-TREE")), "{condition}: {plan:?}");
+        }
     }
 }

@@ -125,6 +125,23 @@ pub struct History {
     pub told: Vec<String>,
 }
 
+/// What is to be done with the cloud's copy of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disposal {
+    /// The number in quarantine.
+    pub number: i64,
+    /// The folder.
+    pub folder: FolderId,
+    /// The item.
+    pub item: String,
+    /// The version.
+    pub version: VersionId,
+    /// What, as the configuration writes it.
+    pub how: String,
+    /// How often it was tried.
+    pub tries: u32,
+}
+
 const COLUMNS: &str = "quarantine, folder, item, version, path, sha256, size, hook, reason, state";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<QuarantineRow> {
@@ -151,7 +168,7 @@ impl Store {
                    ON CONFLICT (folder, item, version) DO UPDATE SET
                        path = excluded.path, sha256 = excluded.sha256, size = excluded.size, hook = excluded.hook,
                        verdict = excluded.verdict, reason = excluded.reason, at = excluded.at, state = 'moving',
-                       decided = NULL, why = NULL, expires = excluded.expires, since = excluded.since, actor = excluded.actor,
+                       decided = NULL, why = NULL, disposal = NULL, expires = excluded.expires, since = excluded.since, actor = excluded.actor,
                        reached = excluded.reached
                    RETURNING quarantine";
         let id = self.conn.prepare_cached(sql)?.query_row(
@@ -254,8 +271,60 @@ impl Store {
     /// A person lets a version go. Its content stays for a while, until the version is surely published.
     pub fn release_quarantined(&mut self, id: i64, why: &str, now: Wall) -> Result<()> {
         self.decide_quarantined(id, State::Released, Some(why), now)?;
-        let sql = "UPDATE quarantine SET expires = ?2 WHERE quarantine = ?1";
+        let sql = "UPDATE quarantine SET expires = ?2, disposal = NULL WHERE quarantine = ?1";
         self.conn.execute(sql, params![id, now.plus_ms(RELEASED_KEPT_MS).0])?;
+        Ok(())
+    }
+
+    /// Something is to be done with the cloud's copy of a version.
+    pub fn want_disposed(&mut self, id: i64, how: &str) -> Result<()> {
+        let sql = "UPDATE quarantine SET disposal = ?2, disposal_due = 0, disposal_tries = 0 WHERE quarantine = ?1";
+        self.conn.prepare_cached(sql)?.execute(params![id, how])?;
+        Ok(())
+    }
+
+    /// Nothing is to be done with the cloud's copy of a version any more.
+    pub fn disposed_of(&mut self, id: i64) -> Result<()> {
+        let sql = "UPDATE quarantine SET disposal = NULL WHERE quarantine = ?1";
+        self.conn.prepare_cached(sql)?.execute([id])?;
+        Ok(())
+    }
+
+    /// What is due of that.
+    pub fn due_disposals(&self, now: Wall, limit: usize) -> Result<Vec<Disposal>> {
+        let sql = "SELECT quarantine, folder, item, version, disposal, disposal_tries FROM quarantine
+                   WHERE disposal IS NOT NULL AND disposal_due <= ?1 ORDER BY disposal_due LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![now.0, limit], |row| {
+            Ok(Disposal {
+                number: row.get(0)?,
+                folder: FolderId(row.get(1)?),
+                item: row.get(2)?,
+                version: VersionId::new(row.get::<_, String>(3)?),
+                how: row.get(4)?,
+                tries: row.get(5)?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// When the next is due.
+    pub fn next_disposal(&self) -> Result<Option<Wall>> {
+        let sql = "SELECT min(disposal_due) FROM quarantine WHERE disposal IS NOT NULL";
+        let at: Option<i64> = self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        Ok(at.map(Wall))
+    }
+
+    /// It is being tried, or cannot be now: it is due again at a moment, whatever becomes of this try.
+    pub fn put_off_disposal(&mut self, id: i64, until: Wall, is_try: bool) -> Result<()> {
+        let sql = "UPDATE quarantine SET disposal_due = ?2, disposal_tries = disposal_tries + ?3 WHERE quarantine = ?1";
+        self.conn.prepare_cached(sql)?.execute(params![id, until.0, is_try])?;
+        Ok(())
+    }
+
+    /// What was being tried when the agent ended is due now.
+    pub fn disposals_are_due(&mut self) -> Result<()> {
+        self.conn.execute("UPDATE quarantine SET disposal_due = 0 WHERE disposal IS NOT NULL", [])?;
         Ok(())
     }
 
@@ -297,7 +366,7 @@ impl Rows<'_> {
     /// Rejected versions, the newest last; with `all` also those that somebody decided about.
     pub fn quarantine(self, id: Option<i64>, all: bool) -> Result<Vec<QuarantineReport>> {
         let sql = "SELECT quarantine, folder_name, path, item, version, sha256, size, hook, verdict, reason, at, state, decided, why, expires,
-                          since, actor, reached
+                          since, actor, reached, disposal
                    FROM quarantine WHERE (?1 IS NULL OR quarantine = ?1) AND (?2 OR state IN ('held', 'moving'))
                    ORDER BY quarantine LIMIT ?3";
         let mut statement = self.conn().prepare_cached(sql)?;
@@ -321,6 +390,7 @@ impl Rows<'_> {
                 since: row.get::<_, Option<i64>>(15)?.map(Wall),
                 actor: row.get(16)?,
                 reached: row.get(17)?,
+                cloud_copy: row.get(18)?,
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)

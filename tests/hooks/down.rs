@@ -37,6 +37,7 @@ fn what_waits_for_a_scanner_goes_on_by_itself_and_is_fetched_once() {
     until("everything fetched", || cloud.count("content") == FILES as u64 + 1);
     let status = bed.ok(&["status"]);
     assert!(status.contains("clamav") && status.contains("cannot be reached"), "{status}");
+    assert!(bed.ok(&["metrics"]).contains("folder_sync_scanner_down{hook=\"clamav\"} 1"));
     assert!(!bed.local().join("0000.bin").exists());
     let failed = rows(&bed, &["hook-runs", "--failed", "--json"]).len();
     assert!(failed < 80, "{failed} runs failed where one would have told");
@@ -45,6 +46,53 @@ fn what_waits_for_a_scanner_goes_on_by_itself_and_is_fetched_once() {
     bed.wait_in_sync(PATIENCE);
     assert!(!bed.is_degraded("scanner_down"));
     assert_eq!(cloud.count("content"), FILES as u64 + 1, "nothing was fetched twice");
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn what_waits_for_a_scanner_is_not_fetched_again_after_a_restart() {
+    if !is_installed() {
+        return;
+    }
+    let bed = Bed::new();
+    let cloud = bed.cloud();
+    let dir = tempfile::tempdir().unwrap();
+    let mut clamd = Clamd::start(dir.path(), &[]);
+    bed.add_folder(&[]);
+    bed.ok(&["add-hook", "clamav", "--scan", &format!("clamd:{}", clamd.socket().display())]);
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    clamd.kill();
+    cloud.reset_counters();
+    let names: Vec<String> = (0..20).map(|number| format!("{number:02}.bin")).collect();
+    for name in &names {
+        cloud.write(&remote(name), format!("content of {name}").into_bytes()).unwrap();
+    }
+    cloud.write(&remote("bad.com"), crate::support::clamd::eicar()).unwrap();
+    let waiting = || rows(&bed, &["problems", "--json"]).iter().filter(|row| row["code"] == "scanner_down").count();
+    until("everything waits", || waiting() == 21);
+    assert_eq!(cloud.count("content"), 21);
+    agent.kill();
+    // Somebody changes one of them meanwhile: that one is fetched again, and no other.
+    let staging = bed.local().join(crate::support::RESERVED).join("staging");
+    let victim = fs::read_dir(&staging)
+        .unwrap()
+        .flatten()
+        .find(|entry| fs::read_to_string(entry.path()).is_ok_and(|content| content == "content of 07.bin"));
+    fs::write(victim.unwrap().path(), "content of 7.bin!").unwrap();
+    let agent = bed.start();
+    until("the named state", || bed.is_degraded("scanner_down"));
+    clamd.again();
+    until("everything published", || names.iter().all(|name| bed.local().join(name).exists()));
+    until("the bad one in quarantine", || {
+        rows(&bed, &["quarantine", "list", "--json"]).iter().any(|row| row["state"] == "held")
+    });
+    for name in &names {
+        assert_eq!(fs::read_to_string(bed.local().join(name)).unwrap(), format!("content of {name}"));
+    }
+    assert_eq!(cloud.count("content"), 22, "what was staged before the crash is used");
+    assert!(!bed.local().join("bad.com").exists());
+    assert_eq!(bed.ours("staging"), Vec::<String>::new());
     assert_eq!(agent.stop(), Some(0));
 }
 

@@ -5,36 +5,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use folder_sync_agent::hook::{Call, HookSettings, Listen, Outcome, Scanner, Verdict, When};
-use folder_sync_agent::runner::{Runner, Trust};
+use folder_sync_agent::hook::{Call, HookSettings, Listen, Scanner, Verdict, When};
 
-use super::scanners::order;
+use super::scanners::{Bench, order, shipped};
 use crate::support::c_icap::{self, CIcap};
 use crate::support::clamd::{Clamd, SIGNATURE, eicar, is_installed};
-
-struct Bench {
-    dir: tempfile::TempDir,
-    runner: Runner,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let trust = Trust { user: Some(rustix::process::geteuid().as_raw()) };
-        let runner = Runner::new(trust, dir.path()).unwrap();
-        Self { dir, runner }
-    }
-
-    fn file(&self, content: &[u8]) -> PathBuf {
-        let path = self.dir.path().join("-a\nname 'of' $(hostile) \u{202e}intent");
-        std::fs::write(&path, content).unwrap();
-        path
-    }
-
-    async fn scan(&self, hook: &HookSettings, content: &[u8]) -> Outcome {
-        self.runner.run(hook, &order(self.file(content))).await
-    }
-}
 
 fn scanner(text: &str) -> HookSettings {
     let call = Call::Scan(Scanner::parse(text).unwrap());
@@ -46,7 +21,7 @@ fn scanner(text: &str) -> HookSettings {
 /// What every scanner must say, whatever the protocol.
 async fn says_what_is_infected(bench: &Bench, hook: &HookSettings) {
     for clean in [&b"nothing to see"[..], b"x"] {
-        let outcome = bench.scan(hook, clean).await;
+        let outcome = bench.ask(hook, clean).await;
         assert_eq!(outcome.verdict, Verdict::Allow, "{outcome:?}");
         assert!(outcome.version.is_some(), "{outcome:?}");
     }
@@ -54,14 +29,14 @@ async fn says_what_is_infected(bench: &Bench, hook: &HookSettings) {
     long.extend(eicar());
     for infected in [eicar(), long] {
         for _ in 0..2 {
-            let outcome = bench.scan(hook, &infected).await;
+            let outcome = bench.ask(hook, &infected).await;
             assert_eq!(outcome.verdict, Verdict::Reject, "{outcome:?}");
             // A server that has begun to give the file back can only break it off.
             let said = [SIGNATURE, "other content"].iter().any(|text| outcome.output.contains(text));
             assert!(said && (infected.len() > 100 || outcome.output.contains(SIGNATURE)), "{outcome:?}");
         }
     }
-    assert_eq!(bench.scan(hook, &vec![b'x'; 700_000]).await.verdict, Verdict::Allow);
+    assert_eq!(bench.ask(hook, &vec![b'x'; 700_000]).await.verdict, Verdict::Allow);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,10 +54,10 @@ async fn clamd_by_descriptor_and_by_stream() {
     let tcp = scanner(&format!("clamd://127.0.0.1:{port}"));
     for hook in [&unix, &tcp] {
         says_what_is_infected(&bench, hook).await;
-        assert_eq!(bench.scan(hook, b"").await.verdict, Verdict::Allow, "an empty file");
+        assert_eq!(bench.ask(hook, b"").await.verdict, Verdict::Allow, "an empty file");
         // More than clamd takes is neither clean nor a failure of clamd, also where it would be handed over.
         for length in [8 << 20, 26 << 20] {
-            let outcome = bench.scan(hook, &vec![0; length]).await;
+            let outcome = bench.ask(hook, &vec![0; length]).await;
             assert_eq!(outcome.verdict, Verdict::Unscannable, "{length}: {outcome:?}");
         }
         assert_eq!(bench.runner.probe(hook).await.verdict, Verdict::Allow);
@@ -95,14 +70,56 @@ async fn clamd_by_descriptor_and_by_stream() {
     assert!(outcomes.iter().all(|outcome| outcome.verdict == Verdict::Allow), "{outcomes:?}");
     // Sessions that rested while clamd was started anew are opened again.
     clamd.kill();
-    let outcome = bench.scan(&unix, b"nothing to see").await;
+    let outcome = bench.ask(&unix, b"nothing to see").await;
     assert!(outcome.is_down && outcome.verdict == Verdict::Error, "{outcome:?}");
     assert!(bench.runner.probe(&unix).await.is_down);
     clamd.again();
-    assert_eq!(bench.scan(&unix, b"nothing to see").await.verdict, Verdict::Allow);
+    assert_eq!(bench.ask(&unix, b"nothing to see").await.verdict, Verdict::Allow);
     let missing = bench.dir.path().join("missing");
     let outcome = bench.runner.run(&unix, &super::scanners::order(missing)).await;
     assert!(!outcome.is_down && outcome.verdict == Verdict::Error, "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_clamd_does_not_look_into_is_not_clean() {
+    if !is_installed() {
+        return;
+    }
+    // clamd's default is to be silent about its limits: it calls such a file clean.
+    for limits in [&["MaxFileSize 1M"][..], &["MaxScanSize 1M"]] {
+        let bench = Bench::new();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let tcp_socket = format!("TCPSocket {port}");
+        let options = [limits, &[tcp_socket.as_str(), "TCPAddr 127.0.0.1"]].concat();
+        let mut clamd = Clamd::silent_about_limits(bench.dir.path(), &options);
+        let unix = scanner(&format!("clamd:{}", clamd.socket().display()));
+        let tcp = scanner(&format!("clamd://127.0.0.1:{port}"));
+        let mut large = vec![0; 2 << 20];
+        large.extend(eicar());
+        for hook in [&unix, &tcp] {
+            let outcome = bench.ask(hook, &large).await;
+            assert_eq!(outcome.verdict, Verdict::Unscannable, "{limits:?}: {outcome:?}");
+            assert!(outcome.output.contains("does not look into files of 2097220 bytes"), "{outcome:?}");
+            assert_eq!(bench.ask(hook, &vec![b'x'; 900_000]).await.verdict, Verdict::Allow);
+            let (text, is_fine) = bench.runner.reach(hook).await.unwrap();
+            assert!(!is_fine && text.contains("25 MiB clean without a look"), "{text}");
+        }
+        // Other limits after another start are noticed.
+        clamd.kill();
+        clamd.options(&[]);
+        clamd.again();
+        let outcome = bench.ask(&unix, &vec![0; 2 << 20]).await;
+        assert_eq!(outcome.verdict, Verdict::Allow, "{outcome:?}");
+        assert_eq!(bench.ask(&unix, &large).await.verdict, Verdict::Reject);
+        assert_eq!(bench.runner.reach(&unix).await, Some(("it looks into files of 100 MiB".to_owned(), true)));
+        // The script sends what it is given, and then asks the same.
+        clamd.kill();
+        clamd.options(limits);
+        clamd.again();
+        let run = [shipped("clamd-scan"), "--socket".into(), clamd.socket().to_str().unwrap().into()];
+        let outcome = bench.scan(&run, &large).await;
+        assert_eq!(outcome.verdict, Verdict::Unscannable, "{outcome:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,10 +131,10 @@ async fn icap_by_a_real_server() {
     let clamd = Clamd::start(bench.dir.path(), &[]);
     let server = CIcap::start(bench.dir.path(), &clamd.socket());
     says_what_is_infected(&bench, &scanner(&server.url("avscan"))).await;
-    let echo = bench.scan(&scanner(&server.url("echo")), &eicar()).await;
+    let echo = bench.ask(&scanner(&server.url("echo")), &eicar()).await;
     assert_eq!(echo.verdict, Verdict::Allow, "{echo:?}");
     assert!(echo.version.unwrap().contains("Echo"));
-    let missing = bench.scan(&scanner(&server.url("nothing")), b"x").await;
+    let missing = bench.ask(&scanner(&server.url("nothing")), b"x").await;
     assert!(missing.is_down && missing.verdict == Verdict::Error, "{missing:?}");
     drop(server);
 }
@@ -193,8 +210,8 @@ async fn icap_over_tls() {
     let Scanner::Icap { url: parsed, .. } = Scanner::parse(&url).unwrap() else { panic!("no ICAP") };
     let mut trusting = scanner(&url);
     trusting.call = Call::Scan(Scanner::Icap { url: parsed, ca_file: Some(certificate.clone()) });
-    let outcome = bench.scan(&trusting, b"a secret that is clean").await;
-    let distrusting = bench.scan(&scanner(&url), b"a secret that is clean").await;
+    let outcome = bench.ask(&trusting, b"a secret that is clean").await;
+    let distrusting = bench.ask(&scanner(&url), b"a secret that is clean").await;
     relay.kill().unwrap();
     relay.wait().unwrap();
     assert_eq!(outcome.verdict, Verdict::Allow, "{outcome:?}");

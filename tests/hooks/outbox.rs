@@ -74,8 +74,9 @@ fn a_files_life_is_told_in_order() {
             "file.deleted dir/b.txt"
         ]
     );
+    // A program has noted what it was told before its run is written down.
+    until("the record of the last run", || rows(&bed, &["hook-runs", "note", "--json"]).len() == 6);
     let runs = rows(&bed, &["hook-runs", "note", "--json"]);
-    assert_eq!(runs.len(), 6);
     assert!(runs.iter().all(|run| run["effect"] == "delivered"), "{runs:#?}");
     assert_eq!(agent.stop(), Some(0));
 }

@@ -14,7 +14,7 @@ use folder_sync_agent::tree::Wall;
 
 use crate::support::clamd::{Clamd, SIGNATURE, eicar, is_installed};
 
-fn shipped(name: &str) -> String {
+pub fn shipped(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/hooks").join(name).to_str().unwrap().to_owned()
 }
 
@@ -46,27 +46,32 @@ pub fn order(file: PathBuf) -> Order {
     Order { document, path: Some("x".into()), file: Some(file) }
 }
 
-struct Bench {
-    dir: tempfile::TempDir,
-    runner: Runner,
+/// A runner, and a place for the file that it is asked about.
+pub struct Bench {
+    pub dir: tempfile::TempDir,
+    pub runner: Runner,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let trust = Trust { user: Some(rustix::process::geteuid().as_raw()) };
         let runner = Runner::new(trust, dir.path()).unwrap();
         Self { dir, runner }
     }
 
-    fn file(&self, content: &[u8]) -> PathBuf {
+    pub fn file(&self, content: &[u8]) -> PathBuf {
         let path = self.dir.path().join("-a\nname 'of' $(hostile) \u{202e}intent");
         fs::write(&path, content).unwrap();
         path
     }
 
-    async fn scan(&self, run: &[String], content: &[u8]) -> Outcome {
-        self.runner.run(&hook(run.to_vec()), &order(self.file(content))).await
+    pub async fn ask(&self, hook: &HookSettings, content: &[u8]) -> Outcome {
+        self.runner.run(hook, &order(self.file(content))).await
+    }
+
+    pub async fn scan(&self, run: &[String], content: &[u8]) -> Outcome {
+        self.ask(&hook(run.to_vec()), content).await
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::gate::{remote, rows, script};
 use crate::support::clamd::{Clamd, SIGNATURE, eicar, is_installed};
 use crate::support::{Bed, PATIENCE, until};
+use crate::web::{Raw, link};
 
 /// A bed and a clamd that it asks.
 struct Gated {
@@ -345,5 +346,40 @@ fn what_is_found_later_leaves_the_folder() {
     assert!(row["since"].is_i64(), "{row}");
     let shown = gated.bed.ok(&["quarantine", "show", &row["id"].to_string()]);
     assert!(shown.contains("in the folder since"), "{shown}");
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn what_was_rejected_is_not_put_back_by_the_page() {
+    let Some(gated) = Gated::new(&["--mode", "two-way"]) else { return };
+    let (bed, cloud) = (&gated.bed, gated.bed.cloud());
+    cloud.write(&remote("kept.txt"), eicar()).unwrap();
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    // Kept locally before there was a scanner.
+    cloud.write(&remote("kept.txt"), b"clean".to_vec()).unwrap();
+    until("the clean version", || fs::read(bed.local().join("kept.txt")).is_ok_and(|found| found == b"clean"));
+    gated.hook(&[]);
+    let path = bed.local().join("kept.txt");
+    let versions: Value = serde_json::from_str(&bed.ok(&["versions", path.to_str().unwrap(), "--json"])).unwrap();
+    let kept = versions["rows"].as_array().unwrap().iter().find_map(|row| row["kept"].as_i64()).unwrap();
+    let page = Raw::enter(&link(bed));
+    let folder = page.get("/folder?name=inbox").body;
+    let item =
+        folder.split("/item?").skip(1).find(|part| part.split("</a>").next().unwrap().contains("kept.txt")).unwrap();
+    let node = item.split("node=").nth(1).unwrap().split(['"', '&']).next().unwrap();
+    let put_back = |said: &str| {
+        let fields = format!("csrf={}&folder=inbox&node={node}&kept={kept}", page.csrf());
+        let answer = page.form("/item/restore", &fields);
+        assert_eq!(answer.status, 303, "{answer:?}");
+        let shown = page.get(answer.head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap()).body;
+        assert!(shown.contains(said), "{shown}");
+        assert_eq!(fs::read(&path).unwrap(), b"clean");
+    };
+    put_back("has it examined first");
+    cloud.write(&remote("other.txt"), eicar()).unwrap();
+    until("the same content in quarantine", || gated.held() == set(&["other.txt"]));
+    put_back("rejected this content");
+    gated.assert_clean();
     assert_eq!(agent.stop(), Some(0));
 }

@@ -101,13 +101,18 @@ fn renames_and_moves_fetch_nothing() {
     assert_eq!(deeds_without_downloads(&world), ["renamed A", "moved e/d2", "moved e/d2/c"]);
 }
 
+/// Renames in the cloud, each of what had a name at the beginning.
+fn rename_all(world: &mut World, renames: &[(&str, &str)]) {
+    let items: Vec<_> = renames.iter().map(|(at, _)| world.cloud.at(at)).collect();
+    for (item, (_, to)) in items.iter().zip(renames) {
+        world.cloud.rename(item, to);
+    }
+}
+
 #[test]
 fn two_files_change_names() {
     let mut world = world_with("a=1 b=2");
-    let (a, b) = (world.cloud.at("a"), world.cloud.at("b"));
-    world.cloud.rename(&a, "aside");
-    world.cloud.rename(&b, "a");
-    world.cloud.rename(&a, "b");
+    rename_all(&mut world, &[("a", "aside"), ("b", "a"), ("a", "b")]);
     ends_as(&mut world, "a=2 b=1");
     assert_eq!(world.tally.fetches, 2);
 }
@@ -115,12 +120,8 @@ fn two_files_change_names() {
 #[test]
 fn a_chain_of_renames_costs_one_rename_a_file() {
     let mut world = world_with("a=1 b=2 c=3");
-    let (a, b, c) = (world.cloud.at("a"), world.cloud.at("b"), world.cloud.at("c"));
     // The last of the chain is heard of first.
-    world.cloud.rename(&a, "aside");
-    world.cloud.rename(&c, "d");
-    world.cloud.rename(&b, "c");
-    world.cloud.rename(&a, "b");
+    rename_all(&mut world, &[("a", "aside"), ("c", "d"), ("b", "c"), ("a", "b")]);
     ends_as(&mut world, "b=1 c=2 d=3");
     assert_eq!(deeds_without_downloads(&world), ["renamed d", "renamed c", "renamed b"], "nobody steps out of sight");
 }
@@ -128,11 +129,7 @@ fn a_chain_of_renames_costs_one_rename_a_file() {
 #[test]
 fn three_folders_change_names_in_a_circle() {
     let mut world = world_with("a/ a/x=1 b/ b/x=2 c/ c/x=3");
-    let (a, b, c) = (world.cloud.at("a"), world.cloud.at("b"), world.cloud.at("c"));
-    world.cloud.rename(&a, "aside");
-    world.cloud.rename(&c, "a");
-    world.cloud.rename(&b, "c");
-    world.cloud.rename(&a, "b");
+    rename_all(&mut world, &[("a", "aside"), ("c", "a"), ("b", "c"), ("a", "b")]);
     ends_as(&mut world, "a/ a/x=3 b/ b/x=1 c/ c/x=2");
     assert_eq!(world.tally.fetches, 3);
 }

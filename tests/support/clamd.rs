@@ -44,6 +44,17 @@ impl Clamd {
         clamd
     }
 
+    /// Starts one that calls clean what is above its limits, as clamd does unless it is told otherwise.
+    pub fn silent_about_limits(dir: &Path, options: &[&str]) -> Self {
+        Self::start(dir, &[&["--silent-about-limits"], options].concat())
+    }
+
+    /// Other options, for the next start; whether it is silent about its limits stays.
+    pub fn options(&mut self, options: &[&str]) {
+        self.options.retain(|option| option.starts_with("--"));
+        self.options.extend(options.iter().map(ToString::to_string));
+    }
+
     /// One more signature, for the next start.
     pub fn knows_too(&self, signature: &str) {
         let path = self.dir.join("db/local.ndb");

@@ -44,5 +44,12 @@ pub async fn look(list: &mut Checklist, config: &Config, places: &Places) {
             Some(at) => list.fine(&name, format!("{version}; its signatures are of {}", age(at, now()))),
             None => list.fine(&name, version),
         }
+        match runner.reach(hook).await {
+            Some((text, true)) => list.fine(&name, text),
+            Some((text, false)) => {
+                list.warning(&name, text, "see clamd.conf; what it does not look into is not published");
+            }
+            None => {}
+        }
     }
 }

@@ -1,20 +1,23 @@
 //! Which address is which page, and the ways in and out.
 
-use std::time::Duration;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Form, Path, State};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, SET_COOKIE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, SET_COOKIE};
 use axum::middleware;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use maud::html;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use super::page::{self, Asked};
+use super::serve::Peer;
 use super::session::Role;
+use super::tries::Tries;
 use super::{App, accounts, assets, callbacks, decide, events, folder, guard, item, overview, quarantine};
 use crate::report::MetricsFormat;
 
@@ -23,7 +26,9 @@ const FORM_MAX_BYTES: usize = 64 << 10;
 /// The pause after a wrong password.
 const WRONG_PASSWORD_PAUSE: Duration = Duration::from_secs(1);
 /// Passwords are tried one after the other, so that guessing is slow however many guess.
-static TRIES: Semaphore = Semaphore::const_new(1);
+static TURNS: Semaphore = Semaphore::const_new(1);
+/// The wrong ones, by where they came from.
+static TRIES: LazyLock<Mutex<Tries>> = LazyLock::new(Mutex::default);
 
 /// All pages of a listener.
 pub fn router(app: App) -> Router {
@@ -94,12 +99,27 @@ struct Login {
     password: String,
 }
 
-async fn login(State(app): State<App>, Form(login): Form<Login>) -> Response {
+async fn login(
+    State(app): State<App>,
+    Extension(Peer(address)): Extension<Peer>,
+    Form(login): Form<Login>,
+) -> Response {
     let Some(hash) = app.password.clone() else { return page::outside(&app, false) };
+    let tries = || TRIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let wait = tries().wait(address, Instant::now());
+    if let Some(wait) = wait {
+        let text = "Too many wrong passwords came from there. Wait some minutes, or use a link: agent web.";
+        let body = html! { h1 { "Sign in" } p role="alert" { (text) } };
+        let refused = page::plain(StatusCode::TOO_MANY_REQUESTS, "Sign in", body);
+        return ([(RETRY_AFTER, (wait.as_secs() + 1).to_string())], refused).into_response();
+    }
     let fits = {
-        let Ok(_turn) = TRIES.acquire().await else { return page::outside(&app, false) };
+        let Ok(_turn) = TURNS.acquire().await else { return page::outside(&app, false) };
         let fits = tokio::task::spawn_blocking(move || hash.fits(&login.password)).await.unwrap_or(false);
-        if !fits {
+        if fits {
+            tries().was_right(address);
+        } else {
+            tries().was_wrong(address, Instant::now());
             tokio::time::sleep(WRONG_PASSWORD_PAUSE).await;
         }
         fits

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustls::pki_types::pem::PemObject;
@@ -16,10 +17,18 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::patience::Patient;
+
+/// Who is on the other side of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub std::net::IpAddr);
+
 /// Connections at one time. One more is closed at once, so that whoever opens thousands keeps nothing else from working.
 const CONNECTIONS_MOST: usize = 256;
 /// How long the head of a request may take, and a handshake.
 const ASK_LIMIT: Duration = Duration::from_secs(10);
+/// How long an answer may find nobody who takes it.
+const TAKE_LIMIT: Duration = Duration::from_secs(30);
 /// The pause after the system had no room for a connection.
 const ROOM_PAUSE: Duration = Duration::from_millis(200);
 
@@ -51,8 +60,8 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: axum
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => return,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, address)) => (Patient::new(stream, TAKE_LIMIT), Peer(address.ip())),
             Err(error) => {
                 tracing::debug!(%error, "a connection of the page was not accepted");
                 tokio::time::sleep(ROOM_PAUSE).await;
@@ -60,7 +69,7 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: axum
             }
         };
         let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
-        let (router, tls, stop) = (router.clone(), tls.clone(), stop.clone());
+        let (router, tls, stop) = (router.clone().layer(Extension(peer)), tls.clone(), stop.clone());
         tokio::spawn(async move {
             let _place = place;
             let served = async {

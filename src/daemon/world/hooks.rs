@@ -1,8 +1,11 @@
 //! Hooks in the world of production: runs, the way into quarantine, and the cloud's copy of what is rejected.
 
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
+
+use sha2::{Digest, Sha256 as Sha256Hasher};
 
 #[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
 use super::*;
@@ -133,19 +136,52 @@ impl World {
 
 /// Runs a hook over a file that is what it is expected to be, before and after.
 async fn run(runner: &Runner, settings: &HookSettings, order: &Order, stamp: Option<Stamp>) -> hook::Outcome {
-    let is_still = |file: &PathBuf| stamp.is_none_or(|stamp| is_content(file, &stamp));
-    let changed = || hook::Outcome::failed("the file was changed before or while it was examined", Duration::ZERO);
-    if !order.file.as_ref().is_none_or(is_still) {
-        return changed();
-    }
+    let is_asked = settings.when == hook::When::Before;
+    let Some((file, stamp)) = order.file.clone().zip(stamp).filter(|_| is_asked) else {
+        return runner.run(settings, order).await;
+    };
+    let changed = || hook::Outcome {
+        is_moot: true,
+        ..hook::Outcome::failed("the file was changed before or while it was examined", Duration::ZERO)
+    };
+    let sha256 = order.document.item.as_ref().and_then(|item| item.sha256.clone());
+    let looked = (file.clone(), sha256);
+    let recognised = tokio::task::spawn_blocking(move || recognised(&looked.0, &stamp, looked.1.as_deref()));
+    let Ok(Some(before)) = recognised.await else { return changed() };
     let outcome = runner.run(settings, order).await;
-    if order.file.as_ref().is_none_or(is_still) { outcome } else { changed() }
+    let after = tokio::task::spawn_blocking(move || stamp_of(&file)).await;
+    // All of the stamp: a content can be exchanged and the modification time put back, the status change time cannot.
+    if after.is_ok_and(|after| after == Some(before)) { outcome } else { changed() }
 }
 
-fn is_content(file: &Path, stamp: &Stamp) -> bool {
-    std::fs::symlink_metadata(file).is_ok_and(|seen| {
-        let mtime_ns = seen.mtime().saturating_mul(1_000_000_000).saturating_add(seen.mtime_nsec());
-        seen.is_file() && seen.ino() == stamp.ino && seen.len() == stamp.size && mtime_ns == stamp.mtime_ns
+/// The stamp of a file that has the content which is to be examined; nothing if it has another one, or may have.
+fn recognised(file: &Path, expected: &Stamp, sha256: Option<&str>) -> Option<Stamp> {
+    let stamp = stamp_of(file)?;
+    if stamp == *expected {
+        return Some(stamp);
+    }
+    // Permissions that were changed move the status change time too: then the content itself tells.
+    let mut content = std::fs::File::open(file).ok().filter(|_| stamp.same_content(expected))?;
+    let mut hasher = Sha256Hasher::new();
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        match content.read(&mut buffer).ok()? {
+            0 => break,
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+    (sha256 == Some(Sha256(hasher.finalize().into()).to_string().as_str())).then_some(stamp)
+}
+
+fn stamp_of(file: &Path) -> Option<Stamp> {
+    let seen = std::fs::symlink_metadata(file).ok().filter(std::fs::Metadata::is_file)?;
+    let ns = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
+    Some(Stamp {
+        dev: seen.dev(),
+        ino: seen.ino(),
+        size: seen.len(),
+        mtime_ns: ns(seen.mtime(), seen.mtime_nsec()),
+        ctime_ns: ns(seen.ctime(), seen.ctime_nsec()),
     })
 }
 
@@ -190,4 +226,37 @@ fn take(
         None => quarantine.note(number, sidecar).map_err(refused)?,
     }
     local.discard_staged(staged)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File, FileTimes, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_content_that_was_exchanged_is_not_recognised_by_its_times() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a");
+        fs::write(&file, "clean").unwrap();
+        let sha256 = Sha256(Sha256Hasher::digest("clean").into()).to_string();
+        let stamp = stamp_of(&file).unwrap();
+        assert_eq!(recognised(&file, &stamp, None), Some(stamp));
+
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        let now = stamp_of(&file).unwrap();
+        assert_ne!(now, stamp);
+        assert_eq!(recognised(&file, &stamp, Some(&sha256)), Some(now), "permissions are no content");
+        assert_eq!(recognised(&file, &stamp, None), None, "nothing tells");
+
+        let modified = fs::metadata(&file).unwrap().modified().unwrap();
+        fs::write(&file, "EICAR").unwrap();
+        File::options().write(true).open(&file).unwrap().set_times(FileTimes::new().set_modified(modified)).unwrap();
+        let swapped = stamp_of(&file).unwrap();
+        assert!(swapped.same_content(&stamp), "all that can be put back was put back");
+        assert_eq!(recognised(&file, &stamp, Some(&sha256)), None);
+        fs::remove_file(&file).unwrap();
+        assert_eq!(recognised(&file, &stamp, Some(&sha256)), None);
+    }
 }

@@ -318,6 +318,9 @@ impl Engine {
         {
             self.hooks.rounds.signatures_changed(&hook.name);
         }
+        if outcome.is_moot {
+            return Ok(());
+        }
         if matches!(outcome.verdict, Verdict::Error | Verdict::TimedOut) {
             let cause = outcome.reason.clone().or_else(|| said(outcome)).unwrap_or_else(|| outcome.verdict.to_string());
             let now = (self.ctx.now.mono, self.ctx.now.wall);
@@ -413,7 +416,7 @@ impl Engine {
         for hook in &judges {
             self.ctx.store.want_examined(item.node, item.folder, &hook.name)?;
         }
-        self.hooks.rounds.look();
+        self.hooks.rounds.look_from_the_start();
         self.ctx.more = true;
         let names: Vec<&str> = judges.iter().map(|hook| hook.name.as_str()).collect();
         Ok(Answer::Ok { message: format!("{path} is examined again by {}", names.join(", ")) })
@@ -428,6 +431,7 @@ impl Engine {
         self.try_hooks()?;
         self.release_waiting()?;
         self.examine()?;
+        self.dispose()?;
         let hooks: Vec<HookSettings> =
             self.hooks.selector.all().filter(|hook| hook.when == When::After).cloned().collect();
         for hook in hooks {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use super::disposal;
 use super::outbox::Story;
 use super::question::{Candidate, Matter, sidecar, told};
-use super::rounds::Reached;
+use super::rounds::{DUE_PER_LOOK, Due, Place, Reached};
 use super::{INSPECTED_AGAIN_MS, QUARANTINED, ROOM_AWAITED, basis_digest, content_id, verdict_key};
 use crate::deed::{Base, DiskError};
 use crate::engine::disk::Want;
-use crate::engine::effect::{Effect, Notice, Task};
+use crate::engine::effect::{Effect, Notice};
 use crate::engine::{Engine, Job, Phase, millis};
 use crate::hook::{self, HookKind, HookSettings, Policy, QuarantineRemote, Verdict, When};
 use crate::id::{FolderId, NodeId, Sha256};
@@ -25,8 +26,8 @@ use crate::tree::Wall;
 const LEFT_RESTS: Duration = Duration::from_mins(10);
 /// The same where it failed, or where the file is on its way out.
 const FAILED_RESTS: Duration = Duration::from_secs(30);
-/// Files that are due again and are looked through for some that can be examined now.
-const DUE_AGAIN_MOST: usize = 512;
+/// The same where the disk's content is not settled.
+const UNSETTLED_RESTS: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// A `before` hook has answered.
@@ -56,6 +57,12 @@ impl Engine {
             (Matter::Leaving, Some(edit)) => edit.digests.as_ref().map(|(sha256, _)| *sha256),
             (Matter::Leaving | Matter::Renamed, _) => Some(content_id(&item)),
         };
+        if outcome.is_moot && matter == Matter::Staged {
+            // It is gone, or no longer what was fetched.
+            self.drop_staged(id, node);
+            self.schedule.make_ready(node, Lane::News);
+            return Ok(());
+        }
         let is_current = current == Some(sha256);
         if !is_current {
             // Another version was staged meanwhile; it is asked about by itself.
@@ -153,32 +160,79 @@ impl Engine {
         })
     }
 
-    /// What a hook allowed too long ago, or by other signatures, is examined again.
+    /// What a hook allowed too long ago, or by other signatures, is examined again, in each folder by itself.
     pub(super) fn rescan(&mut self, hook: &HookSettings) -> Result<()> {
-        let before =
-            hook.rescan.every.map(|every| self.ctx.now.wall.plus_ms(-i64::try_from(millis(every)).unwrap_or(i64::MAX)));
+        let now = self.ctx.now;
+        let before = hook.rescan.every.map(|every| now.wall.plus_ms(-i64::try_from(millis(every)).unwrap_or(i64::MAX)));
         let is_stale = hook.rescan.on_signatures && self.hooks.rounds.is_stale(&hook.name);
         let version = self.hooks.lines.version(&hook.name).filter(|_| is_stale).map(str::to_owned);
-        if before.is_none() && version.is_none() {
-            return Ok(());
-        }
-        let due = self.ctx.store.examined_before(&hook.name, before, version.as_deref(), DUE_AGAIN_MOST)?;
-        if due.is_empty() {
-            self.hooks.rounds.is_fresh(&hook.name);
-            if let Some((first, every)) = self.ctx.store.first_examined(&hook.name)?.zip(hook.rescan.every) {
-                let wait = first.plus_ms(millis(every) as i64).since(self.ctx.now.wall).max(0) as u64;
-                self.hooks.lines.wake(self.ctx.now.mono.saturating_add(wait));
-            }
-        }
-        for (node, id) in due {
-            let asks = self.hooks.rounds.is_asked(&hook.name, node);
-            if asks || !self.hooks.rounds.has_room(&hook.name) || !self.can_work(id) {
+        let mut is_fresh = version.is_some();
+        for id in self.folders.keys().copied().collect::<Vec<_>>() {
+            if !self.can_work(id) {
+                is_fresh = false;
                 continue;
             }
-            if !self.inspect(id, node, hook, Some(self.ctx.now.wall))? {
-                self.ctx.store.drop_examined(node, &hook.name)?;
+            if let Some((before, every)) = before.zip(hook.rescan.every) {
+                let from = self.hooks.rounds.place(&hook.name, id, Due::Old);
+                let after = (from.at, from.node);
+                let due = self.ctx.store.examined_before(id, &hook.name, before, after, DUE_PER_LOOK)?;
+                if due.is_empty()
+                    && let Some(first) = self.ctx.store.first_examined(id, &hook.name)?
+                {
+                    let wait = first.plus_ms(i64::try_from(millis(every)).unwrap_or(i64::MAX)).since(now.wall);
+                    self.hooks.rounds.look_by(now.mono.saturating_add(wait.max(INSPECTED_AGAIN_MS as i64) as u64));
+                }
+                let due = due.into_iter().map(|(at, node)| Place { at, node, ..Place::START }).collect();
+                self.examine_due(id, hook, Due::Old, &from, due)?;
+            }
+            if let Some(version) = &version {
+                let from = self.hooks.rounds.place(&hook.name, id, Due::Otherwise);
+                let after = (from.signatures.as_str(), from.node);
+                let due = self.ctx.store.examined_otherwise(id, &hook.name, version, after, DUE_PER_LOOK)?;
+                is_fresh &= due.is_empty() && from == Place::START;
+                let due =
+                    due.into_iter().map(|(signatures, node)| Place { signatures, node, ..Place::START }).collect();
+                self.examine_due(id, hook, Due::Otherwise, &from, due)?;
             }
         }
+        if is_fresh {
+            self.hooks.rounds.is_fresh(&hook.name);
+        }
+        Ok(())
+    }
+
+    /// Examines what is due for a hook in a folder, as far as there is room; what it cannot be asked about now is passed over.
+    pub(super) fn examine_due(
+        &mut self,
+        id: FolderId,
+        hook: &HookSettings,
+        why: Due,
+        from: &Place,
+        due: Vec<Place>,
+    ) -> Result<()> {
+        let is_all = due.len() < DUE_PER_LOOK;
+        let since = (why != Due::Wanted).then_some(self.ctx.now.wall);
+        for place in due {
+            let node = place.node;
+            if !self.hooks.rounds.is_asked(&hook.name, node) {
+                if !self.hooks.rounds.has_room(&hook.name) {
+                    return Ok(());
+                }
+                match self.inspect(id, node, hook, since)? {
+                    true => {}
+                    false if why == Due::Wanted => self.ctx.store.not_to_examine(node, &hook.name)?,
+                    // The disk has something else there, or seems to: what comes of that is seen soon.
+                    false if self.ctx.store.item(node)?.is_some_and(|item| item.local.is_some()) => {
+                        self.hooks.rounds.rest(&hook.name, node, self.ctx.now.mono + millis(UNSETTLED_RESTS));
+                        self.hooks.rounds.look_by(self.ctx.now.mono + millis(UNSETTLED_RESTS));
+                    }
+                    false => self.ctx.store.drop_examined(node, &hook.name)?,
+                }
+            }
+            self.hooks.rounds.passed(&hook.name, id, why, place);
+        }
+        self.hooks.rounds.came_through(&hook.name, id, why, (is_all, from), self.ctx.now.mono);
+        self.ctx.more |= !is_all;
         Ok(())
     }
 
@@ -233,7 +287,10 @@ impl Engine {
             stamp: Some(synced.stamp),
         };
         let about = Job::Inspect { folder: id, node, hook: Box::new(hook.clone()), sha256 };
-        let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else { return Ok(true) };
+        let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else {
+            self.hooks.rounds.look_by(self.ctx.now.mono + INSPECTED_AGAIN_MS);
+            return Ok(true);
+        };
         self.hooks.rounds.ask(&hook.name, node);
         self.hooks.lines.begin(hook, self.ctx.now.mono);
         let order = candidate.order(hook, self.about(&item, 1, None));
@@ -479,7 +536,10 @@ impl Engine {
             let story = Story::of_item(kind, &item, row.path.clone()).with_message(message.clone());
             self.happened(story, work.as_ref())?;
         }
-        self.dispose(id, &item, remote)?;
+        if *remote != QuarantineRemote::Leave {
+            self.ctx.store.want_disposed(number, &remote.to_string())?;
+            self.hooks.disposals.are_wanted();
+        }
         if work.is_none() {
             self.ctx.store.mark(node, id, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
         }
@@ -488,25 +548,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Does with the cloud's copy what the hook's settings say.
-    fn dispose(&mut self, id: FolderId, item: &ItemRow, remote: &QuarantineRemote) -> Result<()> {
-        if *remote == QuarantineRemote::Leave {
-            return Ok(());
+    /// Does with the cloud's copies what hooks' settings say, as far as it is due.
+    pub(super) fn dispose(&mut self) -> Result<()> {
+        if self.hooks.disposals.is_due(self.ctx.now.wall) {
+            let open = self.folders.iter().filter(|(id, _)| self.can_work(**id));
+            let accounts = open.map(|(id, folder)| (*id, folder.account)).collect();
+            self.hooks.disposals.carry_on(&mut self.ctx, &mut self.jobs, &accounts)?;
         }
-        let Some(account) = self.folders.get(&id).map(|folder| folder.account) else { return Ok(()) };
-        let Some(job) = self.jobs.start(&mut self.ctx.store, Job::Dispose { folder: id, node: item.node })? else {
-            let path = self.ctx.shown_path(item)?;
-            let text = "the cloud's copy of a quarantined file stays: too much else is under way".to_owned();
-            self.ctx.notice(Notice::Problem { folder: id, path, code: "quarantine_remote".into(), text });
-            return Ok(());
-        };
-        let task = Task::Dispose {
-            item: item.id.clone(),
-            name: item.remote.name.clone(),
-            etag: item.remote.etag.clone(),
-            how: remote.clone(),
-        };
-        self.ctx.out.push(Effect::Cloud { job, account, task });
+        if let Some(at) = self.hooks.disposals.wake_at(self.ctx.now) {
+            self.hooks.lines.wake(at);
+        }
         Ok(())
     }
 
@@ -515,18 +566,12 @@ impl Engine {
         &mut self,
         id: FolderId,
         node: NodeId,
+        number: i64,
         result: std::result::Result<(), ProviderError>,
     ) -> Result<()> {
-        let Some(item) = self.ctx.store.item(node)? else { return Ok(()) };
-        if let Err(error) = result {
-            let path = self.ctx.shown_path(&item)?;
-            let text = format!("the cloud's copy of a quarantined file stays: {error}");
-            self.ctx.notice(Notice::Problem { folder: id, path, code: "quarantine_remote".into(), text });
-            return Ok(());
+        if disposal::ended(&mut self.ctx, (id, node), number, result)? {
+            self.reload();
         }
-        // What became of it is learnt like any other change.
-        self.ctx.store.mark(node, id, Lane::News, Ask::State, None, self.ctx.now.wall)?;
-        self.reload();
         Ok(())
     }
 

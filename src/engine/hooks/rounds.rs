@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::id::{FolderId, NodeId};
+use crate::tree::Wall;
 
 /// Files of the background that one hook is asked about at once.
 const ASKED_MOST: usize = 16;
@@ -16,6 +17,10 @@ pub(in crate::engine) const LOOKED_THROUGH: u32 = 500;
 const TRIED_MOST: u32 = 3;
 /// Files that are remembered because a hook did not allow them.
 const RESTING_MOST: usize = 10_000;
+/// Rows that one look takes of what is due for one hook in one folder.
+pub(in crate::engine) const DUE_PER_LOOK: usize = 64;
+/// How long until what was passed over is come back to.
+const PASSED_OVER_AGAIN_MS: u64 = 5_000;
 /// How long nothing is looked for where nothing was found, unless something happens.
 const LOOKED_EVERY: Duration = Duration::from_mins(1);
 
@@ -30,9 +35,35 @@ struct Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) struct Reached(pub Option<NodeId>);
 
+/// Why a file is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::engine) enum Due {
+    /// It gets another name, or somebody wants it.
+    Wanted,
+    /// It was allowed too long ago.
+    Old,
+    /// It was allowed by other signatures.
+    Otherwise,
+}
+
+/// A place in what is due for a hook in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) struct Place {
+    pub at: Wall,
+    pub signatures: String,
+    pub node: NodeId,
+}
+
+impl Place {
+    /// The place before everything.
+    pub const START: Self = Self { at: Wall(0), signatures: String::new(), node: NodeId(0) };
+}
+
 /// The rounds of all hooks.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Rounds {
+    /// Where the look through what is due goes on: what cannot be examined now is passed over, and keeps nothing behind it waiting.
+    places: BTreeMap<(String, FolderId, Due), Place>,
     parts: BTreeMap<(String, FolderId), Part>,
     /// Files that hooks are being asked about.
     asked: BTreeSet<(String, NodeId)>,
@@ -67,6 +98,34 @@ impl Rounds {
     /// Something happened: there may be something to examine.
     pub fn look(&mut self) {
         self.look_at = 0;
+    }
+
+    /// Something else is due: it may lie before the places that were reached.
+    pub fn look_from_the_start(&mut self) {
+        self.places.clear();
+        self.look();
+    }
+
+    /// Where the look through what is due for a hook in a folder goes on.
+    pub fn place(&self, hook: &str, folder: FolderId, due: Due) -> Place {
+        self.places.get(&(hook.to_owned(), folder, due)).cloned().unwrap_or(Place::START)
+    }
+
+    /// That look came past a file.
+    pub fn passed(&mut self, hook: &str, folder: FolderId, due: Due, place: Place) {
+        self.places.insert((hook.to_owned(), folder, due), place);
+    }
+
+    /// That look came to the end of what it had. `is_all`: there is no more, and it begins anew.
+    pub fn came_through(&mut self, hook: &str, folder: FolderId, due: Due, (is_all, from): (bool, &Place), now: u64) {
+        if !is_all {
+            self.look();
+            return;
+        }
+        self.places.remove(&(hook.to_owned(), folder, due));
+        if *from != Place::START {
+            self.look_by(now + PASSED_OVER_AGAIN_MS);
+        }
     }
 
     /// When it is looked next.

@@ -291,7 +291,7 @@ impl Engine {
         if !walk.found {
             return Ok(true);
         }
-        self.hooks.rounds.look();
+        self.hooks.rounds.look_from_the_start();
         self.ctx.more = true;
         self.put_off(work, EXAMINATION_AWAITED, "waits", "waits until what gets its name with it was examined")?;
         Ok(false)
@@ -306,7 +306,7 @@ impl Engine {
         let judges = self.judges(&item, None)?;
         for hook in self.not_satisfied(node, judges, content_id(&item))? {
             self.ctx.store.want_examined(node, item.folder, &hook.name)?;
-            self.hooks.rounds.look();
+            self.hooks.rounds.look_from_the_start();
             self.ctx.more = true;
         }
         Ok(())

@@ -228,13 +228,14 @@ impl Engine {
         Ok(())
     }
 
-    /// What deeds are to publish of which nobody knows whether they were done.
+    /// What deeds are to publish of which nobody knows whether they were done, and what waits for hooks.
     fn staged_before(&self, id: FolderId) -> Result<Vec<Name>> {
         let staged = self.ctx.store.intents(id)?.into_iter().filter_map(|intent| match intent.order.deed {
             Deed::Publish { staged, .. } => Some(staged.name),
             _ => None,
         });
-        Ok(staged.collect())
+        let waiting = self.ctx.store.staged_in(id)?.into_iter().map(|(_, staged, _)| staged.name);
+        Ok(staged.chain(waiting).collect())
     }
 
     pub(in crate::engine) fn opened(
@@ -253,6 +254,7 @@ impl Engine {
                 if was_closed {
                     self.recover_sent(id)?;
                     self.recover(id)?;
+                    self.take_up_staged(id)?;
                     self.reload();
                 }
             }
