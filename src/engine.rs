@@ -90,7 +90,8 @@ pub struct Engine {
     ctx: Ctx,
     accounts: BTreeMap<AccountId, Account>,
     folders: BTreeMap<FolderId, Folder>,
-    retired: Vec<FolderId>,
+    /// Folders whose rows are being dropped, and how far that is.
+    retired: BTreeMap<FolderId, NodeId>,
     /// What is under way, and what it takes up.
     jobs: Jobs,
     /// What is worked on, and what waits for what.
@@ -118,7 +119,7 @@ impl Engine {
             ctx: Ctx::new(store),
             accounts: BTreeMap::new(),
             folders: BTreeMap::new(),
-            retired: Vec::new(),
+            retired: BTreeMap::new(),
             jobs: Jobs::default(),
             schedule: Schedule::default(),
             host: conflict::shown_host(""),
@@ -350,7 +351,7 @@ impl Engine {
                 self.quarantine_done(folder, node, number, (&remote, seized), result)
             }
             (Job::Dispose { folder, node }, Outcome::Disposed(result)) => self.disposed(folder, node, result),
-            (Job::Scan { folder, scan }, Outcome::Scanned(result)) => self.scanned(folder, scan, result),
+            (Job::Scan { folder, scans }, Outcome::Scanned(results)) => self.scanned(folder, scans, results),
             (Job::Read { node, .. }, Outcome::Hashed(result)) => self.was_read(node, result),
             (Job::Write { account, node, .. }, Outcome::Uploaded(result)) => self.uploaded(account, node, result),
             (Job::Write { account, node, .. }, Outcome::FolderMade(result) | Outcome::Relocated(result)) => {

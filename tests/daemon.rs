@@ -8,6 +8,7 @@ mod modes;
 mod other_kinds;
 mod provider_trouble;
 mod refusals;
+mod restart;
 mod room;
 mod stories;
 mod two_way;

@@ -14,7 +14,7 @@ const APPLICATION_ID: i64 = 0x4653_4167;
 const SQLITE_FLOOR: i32 = 3_051_003;
 
 /// Every step from an empty database to the newest schema. Steps are only ever added.
-const MIGRATIONS: [&str; 13] = [
+const MIGRATIONS: [&str; 14] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -28,6 +28,7 @@ const MIGRATIONS: [&str; 13] = [
     include_str!("migrations/0011.sql"),
     include_str!("migrations/0012.sql"),
     include_str!("migrations/0013.sql"),
+    include_str!("migrations/0014.sql"),
 ];
 
 /// The schema that this program writes.
