@@ -221,7 +221,7 @@ fn room_for_synced(remote: &RemoteRow, content: &RemoteContent) -> ZeroBlob {
         _ => 0,
     };
     let bytes = SYNCED_BYTES + remote.name.len() + content.version.as_str().len() + hash;
-    ZeroBlob(i32::try_from(bytes).unwrap_or(0))
+    ZeroBlob(bytes as u64)
 }
 
 /// Our digest, the stamp and the numbers of what is agreed.

@@ -36,7 +36,7 @@ fn many_directories_are_one_step() {
     bed.wait_in_sync(PATIENCE);
     let commits = commits(&bed);
     assert!(commits < FOLDERS / 4, "{commits} transactions for {FOLDERS} directories in which nothing changed");
-    assert_eq!(bed.cloud().count("folder_items"), 0);
+    assert!(bed.cloud().count("folder_items") < 5, "nothing but what is verified from time to time is listed");
     assert_eq!(agent.stop(), Some(0));
 }
 
