@@ -84,6 +84,9 @@ const PRUNE_EVERY_MS: u64 = 600_000;
 /// How soon it is pruned again when there was more than one step may drop.
 const PRUNE_AGAIN_MS: u64 = 200;
 
+/// From how much on the wall clock counts as set back, in milliseconds: less is the drift that time servers correct.
+const CLOCK_WENT_BACK_MS: i64 = 60_000;
+
 /// The state machine.
 #[derive(Debug)]
 pub struct Engine {
@@ -293,8 +296,12 @@ impl Engine {
                 Ok(())
             }
             Input::Tick(now) => {
-                self.ctx.now = now;
-                Ok(())
+                let before = std::mem::replace(&mut self.ctx.now, now);
+                let expected = before.wall.plus_ms(now.mono.saturating_sub(before.mono) as i64);
+                if expected.since(now.wall) < CLOCK_WENT_BACK_MS {
+                    return Ok(());
+                }
+                self.ctx.store.clock_went_back(now.wall)
             }
             Input::Config(wishes) => self.take_wishes(*wishes),
             Input::Usage { account, calls, quota } => self.take_usage(account, calls, quota),

@@ -11,6 +11,7 @@ use crate::id::Generation;
 
 pub mod accounts;
 pub mod browse;
+mod clock;
 pub mod conflicts;
 pub mod examined;
 pub mod expected;

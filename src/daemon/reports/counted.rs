@@ -90,7 +90,7 @@ mod tests {
         set_work(&conn, 5_000);
         assert_eq!(now(), 5_000);
         // As if counting had taken long.
-        counted.locked().get_mut(&FolderId(1)).unwrap().took = Duration::from_secs(3_600);
+        counted.locked().get_mut(&FolderId(1)).unwrap().took = Duration::from_hours(1);
         set_work(&conn, 4_000);
         assert_eq!(now(), 5_000, "what was counted before");
         set_work(&conn, LITTLE - 1);
