@@ -84,13 +84,17 @@ const PRUNE_EVERY_MS: u64 = 600_000;
 /// How soon it is pruned again when there was more than one step may drop.
 const PRUNE_AGAIN_MS: u64 = 200;
 
+/// From how much on the wall clock counts as set back, in milliseconds: less is the drift that time servers correct.
+const CLOCK_WENT_BACK_MS: i64 = 60_000;
+
 /// The state machine.
 #[derive(Debug)]
 pub struct Engine {
     ctx: Ctx,
     accounts: BTreeMap<AccountId, Account>,
     folders: BTreeMap<FolderId, Folder>,
-    retired: Vec<FolderId>,
+    /// Folders whose rows are being dropped, and how far that is.
+    retired: BTreeMap<FolderId, NodeId>,
     /// What is under way, and what it takes up.
     jobs: Jobs,
     /// What is worked on, and what waits for what.
@@ -118,7 +122,7 @@ impl Engine {
             ctx: Ctx::new(store),
             accounts: BTreeMap::new(),
             folders: BTreeMap::new(),
-            retired: Vec::new(),
+            retired: BTreeMap::new(),
             jobs: Jobs::default(),
             schedule: Schedule::default(),
             host: conflict::shown_host(""),
@@ -292,8 +296,12 @@ impl Engine {
                 Ok(())
             }
             Input::Tick(now) => {
-                self.ctx.now = now;
-                Ok(())
+                let before = std::mem::replace(&mut self.ctx.now, now);
+                let expected = before.wall.plus_ms(now.mono.saturating_sub(before.mono) as i64);
+                if expected.since(now.wall) < CLOCK_WENT_BACK_MS {
+                    return Ok(());
+                }
+                self.ctx.store.clock_went_back(now.wall)
             }
             Input::Config(wishes) => self.take_wishes(*wishes),
             Input::Usage { account, calls, quota } => self.take_usage(account, calls, quota),
@@ -352,7 +360,7 @@ impl Engine {
             (Job::Dispose { folder, node, number }, Outcome::Disposed(result)) => {
                 self.disposed(folder, node, number, result)
             }
-            (Job::Scan { folder, scan }, Outcome::Scanned(result)) => self.scanned(folder, scan, result),
+            (Job::Scan { folder, scans }, Outcome::Scanned(results)) => self.scanned(folder, scans, results),
             (Job::Read { node, .. }, Outcome::Hashed(result)) => self.was_read(node, result),
             (Job::Write { account, node, .. }, Outcome::Uploaded(result)) => self.uploaded(account, node, result),
             (Job::Write { account, node, .. }, Outcome::FolderMade(result) | Outcome::Relocated(result)) => {

@@ -17,8 +17,10 @@ pub const SETTLE_MS: i64 = 2_000;
 const CLOCK_SKEW_MS: i64 = 60_000;
 /// The most directories that one hint names; more become [`Rescan::TooMuch`].
 pub const NEWS_DIRS_MAX: usize = 1_000;
-/// The most entries that one page of a scan holds, those that cannot be read included.
+/// The most entries that one page of a scan holds, those that cannot be read included; several small directories share a page.
 pub const SCAN_PAGE_ENTRIES: usize = 2_000;
+/// The most directories that are scanned by one order.
+pub const SCAN_DIRS_MOST: usize = 64;
 
 /// What a watcher noticed in one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]

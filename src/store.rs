@@ -11,6 +11,7 @@ use crate::id::Generation;
 
 pub mod accounts;
 pub mod browse;
+mod clock;
 pub mod conflicts;
 pub mod examined;
 pub mod expected;
@@ -22,6 +23,7 @@ pub mod intents;
 pub mod items;
 pub mod journal;
 pub mod paths;
+pub mod pending;
 pub mod quarantine;
 pub mod query;
 pub mod recall;
@@ -204,6 +206,9 @@ impl Store {
     }
 }
 
+/// How long emptying the log waits for those who read.
+const CHECKPOINT_PATIENCE: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// A reading connection of its own.
 #[derive(Debug)]
 pub struct Reader {
@@ -221,11 +226,14 @@ impl Reader {
         query::Rows::new(&self.conn)
     }
 
-    /// Moves committed pages from the log into the database file. `all` also empties the log, if nobody reads.
-    pub fn checkpoint(&self, all: bool) -> Result<()> {
+    /// Moves committed pages from the log into the database file. `all` also empties the log, if nobody reads or writes just then: says
+    /// whether what was wanted was done. SQLite does not take it for an error if not.
+    pub fn checkpoint(&self, all: bool) -> Result<bool> {
         let sql = if all { "PRAGMA wal_checkpoint(TRUNCATE)" } else { "PRAGMA wal_checkpoint(PASSIVE)" };
-        self.conn.query_row(sql, [], |_| Ok(()))?;
-        Ok(())
+        // Whoever empties the log keeps the writer out while it waits for readers.
+        self.conn.busy_timeout(CHECKPOINT_PATIENCE)?;
+        let is_busy: bool = self.conn.query_row(sql, [], |row| row.get(0))?;
+        Ok(!is_busy)
     }
 }
 

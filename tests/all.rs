@@ -10,6 +10,7 @@ mod fetch;
 mod hooks;
 mod local;
 mod metrics;
+mod plans;
 mod provider_contract;
 mod sandbox;
 mod sim;

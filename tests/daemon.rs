@@ -11,6 +11,7 @@ mod other_kinds;
 mod out_of_reach;
 mod provider_trouble;
 mod refusals;
+mod restart;
 mod room;
 mod stories;
 mod two_way;

@@ -142,6 +142,7 @@ const COMPONENTS: &[(&str, &[&str])] = &[
     ("engine/remote/rolling", &["ctx"]),
     ("engine/remote/strays", &[]),
     ("engine/local/scan", &[]),
+    ("engine/local/compare", &[]),
     ("engine/disk/batch", &[]),
     ("engine/disk/deeds", &["batch", "ctx", "sides"]),
     ("engine/jobs", &["hooks", "local", "remote", "slots"]),

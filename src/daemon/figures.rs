@@ -69,6 +69,8 @@ pub struct LiveFigures {
     pub hooks: BTreeMap<String, HookMeter>,
     /// Batches made durable.
     pub commits: u64,
+    /// The longest that one of them took.
+    pub longest_step: std::time::Duration,
     /// How often the engine was built anew because the database failed.
     pub store_failures: u64,
 }
@@ -474,6 +476,14 @@ impl Figures {
                 "Transactions of the engine since the agent started",
                 one(live.commits as f64),
             ));
+            families.push(
+                Family::gauge(
+                    "step_longest",
+                    "The longest that one step of the engine took since the agent started, its transaction included",
+                    one(live.longest_step.as_secs_f64()),
+                )
+                .seconds(),
+            );
             families.push(Family::counter(
                 "store_failures",
                 "Times that the engine was built anew because the database failed",

@@ -26,6 +26,7 @@ pub struct Meters(Arc<Inner>);
 struct Inner {
     started: Wall,
     commits: AtomicU64,
+    longest_step_us: AtomicU64,
     store_failures: AtomicU64,
     visible: Mutex<BTreeMap<FolderId, Histogram>>,
     hooks: Mutex<BTreeMap<String, HookMeter>>,
@@ -51,6 +52,7 @@ impl Default for Meters {
         Self(Arc::new(Inner {
             started: super::wall_now(),
             commits: AtomicU64::new(0),
+            longest_step_us: AtomicU64::new(0),
             store_failures: AtomicU64::new(0),
             visible: Mutex::default(),
             hooks: Mutex::default(),
@@ -64,9 +66,11 @@ impl Meters {
         self.0.started
     }
 
-    /// A batch of the engine is durable.
-    pub fn committed(&self) {
+    /// A batch of the engine is durable; deciding and committing it took this long.
+    pub fn committed(&self, took: Duration) {
         self.0.commits.fetch_add(1, Ordering::Relaxed);
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.0.longest_step_us.fetch_max(took, Ordering::Relaxed);
     }
 
     /// The database failed, and the engine is built anew.
@@ -102,6 +106,11 @@ impl Meters {
     /// Batches that were made durable.
     pub fn commits(&self) -> u64 {
         self.0.commits.load(Ordering::Relaxed)
+    }
+
+    /// The longest that one batch took, its commit included.
+    pub fn longest_step(&self) -> Duration {
+        Duration::from_micros(self.0.longest_step_us.load(Ordering::Relaxed))
     }
 
     /// How often the engine was built anew because the database failed.

@@ -26,10 +26,12 @@ use crate::report::{
 use crate::settings::{Mode, ProviderName};
 use crate::store::folders::{FolderRow, ScanStage};
 use crate::store::items::ItemRow;
-use crate::store::query::{Pending, Rows};
+use crate::store::pending::Pending;
+use crate::store::query::Rows;
 use crate::store::{Reader, SCHEMA, StoreError};
 use crate::tree::Wall;
 
+mod counted;
 mod figures;
 
 type Result<T> = std::result::Result<T, ReportError>;
@@ -50,6 +52,7 @@ pub struct Running {
     database: PathBuf,
     /// One reading connection, opened when it is first needed and again after an error.
     reader: Mutex<Option<Reader>>,
+    counted: counted::Counted,
     places: Places,
     alive: Option<Alive>,
 }
@@ -61,7 +64,13 @@ pub fn offline_reports(places: &Places, config: &Config) -> Result<Box<dyn Repor
     if !places.database().exists() || schema().is_ok_and(|schema| schema < SCHEMA) {
         return Ok(Box::new(Unstarted::new(config.clone())));
     }
-    Ok(Box::new(Running { database: places.database(), reader: Mutex::new(None), places: places.clone(), alive: None }))
+    Ok(Box::new(Running {
+        database: places.database(),
+        reader: Mutex::new(None),
+        counted: counted::Counted::default(),
+        places: places.clone(),
+        alive: None,
+    }))
 }
 
 fn failed(error: &StoreError) -> ReportError {
@@ -81,6 +90,7 @@ impl Running {
         Self {
             database: places.database(),
             reader: Mutex::new(None),
+            counted: counted::Counted::default(),
             places: places.clone(),
             alive: Some(Alive {
                 shared: Arc::clone(shared),
@@ -132,7 +142,7 @@ impl Running {
         health: Option<&Health>,
         looked: &Looked,
     ) -> Result<FolderStatus> {
-        let pending = self.read(|rows| rows.pending(row.folder))?;
+        let pending = self.read(|rows| self.counted.pending(rows, row.folder))?;
         let (mut state, mut degraded) = folder_state(row, &pending, health);
         if let Some(lost) = looked.lost.get(&row.folder) {
             // The engine may not have heard of it yet.

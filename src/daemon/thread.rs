@@ -98,8 +98,8 @@ impl Shared {
     }
 
     /// A batch is durable.
-    fn stepped(&self, health: Health) {
-        self.meters.committed();
+    fn stepped(&self, health: Health, took: Duration) {
+        self.meters.committed(took);
         *self.pulse.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let mut known = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != health {
@@ -223,14 +223,16 @@ impl Control {
         let mut batch = vec![Input::Start { seed, host: host_name() }, Input::Config(Box::new(self.wishes()))];
         loop {
             let now = Now { mono: started.elapsed().as_millis() as u64, wall: wall_now() };
+            let begun = Instant::now();
             let effects = match engine.step(std::iter::once(Input::Tick(now)).chain(batch.drain(..))) {
                 Ok(effects) => effects,
                 Err(error) => return End::Store(error),
             };
+            let took = begun.elapsed();
             for effect in effects {
                 self.world.carry_out(effect);
             }
-            self.shared.stepped(engine.health());
+            self.shared.stepped(engine.health(), took);
             self.shared.set_degraded("store", None);
             for heard in heard.drain(..) {
                 // Whoever asked may have gone away.

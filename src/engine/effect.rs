@@ -93,8 +93,8 @@ pub enum Task {
 /// A look at the local disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocalTask {
-    /// List one page of a directory.
-    Scan(ScanOrder),
+    /// List directories, in this order, until a page is full; at most [`crate::local_news::SCAN_DIRS_MOST`].
+    Scan(Vec<ScanOrder>),
     /// Digest a file.
     Hash(HashOrder),
 }

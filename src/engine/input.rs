@@ -93,8 +93,8 @@ pub enum Outcome {
     Disposed(Result<(), ProviderError>),
     /// A batch of deeds was carried out: a result for each order, in their order.
     Deeds(Vec<DeedResult>),
-    /// One page of a local directory.
-    Scanned(Result<DirScan, ScanFailure>),
+    /// One page of local directories, in the order in which they were asked for; those that it had no room for are left out at its end.
+    Scanned(Vec<Result<DirScan, ScanFailure>>),
     /// A local file was digested.
     Hashed(Result<HashedFile, LocalMiss>),
     /// A file was uploaded.

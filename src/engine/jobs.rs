@@ -39,7 +39,7 @@ pub(in crate::engine) enum Job {
     Quarantine { folder: FolderId, node: NodeId, number: i64, remote: QuarantineRemote, seized: bool },
     Dispose { folder: FolderId, node: NodeId, number: i64 },
     Tell { delivery: i64, hook: Box<HookSettings> },
-    Scan { folder: FolderId, scan: Scan },
+    Scan { folder: FolderId, scans: Vec<Scan> },
     Read { folder: FolderId, node: NodeId },
     Write { account: AccountId, folder: FolderId, node: NodeId, is_upload: bool },
 }
@@ -128,9 +128,9 @@ impl Jobs {
         self.jobs.values().any(|job| matches!(job, Job::Scan { folder, .. } if *folder == id))
     }
 
-    /// Whether a job is the scan of a directory.
+    /// Whether a job scans a directory.
     pub fn is_scan_of(&self, job: JobId, dir: NodeId) -> bool {
-        matches!(self.jobs.get(&job), Some(Job::Scan { scan, .. }) if scan.node() == dir)
+        matches!(self.jobs.get(&job), Some(Job::Scan { scans, .. }) if scans.iter().any(|scan| scan.node() == dir))
     }
 
     /// The deeds of a batch under way.
@@ -213,7 +213,7 @@ fn job_nodes(job: &Job) -> Vec<NodeId> {
         | Job::Ask { node, .. }
         | Job::Quarantine { node, .. }
         | Job::Write { node, .. } => vec![*node],
-        Job::Scan { scan, .. } => vec![scan.node()],
+        Job::Scan { scans, .. } => scans.iter().map(Scan::node).collect(),
         Job::Deeds { intents, .. } => intents.iter().map(|intent| intent.node).collect(),
         Job::Identify(_)
         | Job::TakeCursor(_)

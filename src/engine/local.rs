@@ -12,7 +12,9 @@ use super::{Engine, Job, millis};
 use crate::deed::{Base, DiskErrorKind, Place};
 use crate::events::interval::backoff;
 use crate::id::{FolderId, ItemKind, NodeId};
-use crate::local_news::{DirScan, EntryKind, LocalEntry, News, Rescan, SCAN_PAGE_ENTRIES, ScanFailure, ScanOrder};
+use crate::local_news::{
+    DirScan, EntryKind, LocalEntry, News, Rescan, SCAN_DIRS_MOST, SCAN_PAGE_ENTRIES, ScanFailure, ScanOrder,
+};
 use crate::path::{Name, RelPath};
 use crate::plan::Policy;
 use crate::report::{Degraded, UNWATCHED};
@@ -21,6 +23,7 @@ use crate::store::items::{ItemRow, LocalEdit, LocalRow, SeatRow, local_id};
 use crate::store::work::{Ask, Lane};
 use crate::tree::Stamp;
 
+mod compare;
 mod covered;
 mod gone;
 mod hollow;
@@ -31,6 +34,8 @@ pub(in crate::engine) use scan::Scan;
 
 /// How long a hint waits for others of the same directory.
 const HINTS_GATHERED: Duration = Duration::from_millis(300);
+/// How long the first scan of a folder waits for its watch to stand.
+const WATCH_HOPED_FOR: Duration = Duration::from_secs(30);
 /// How soon a directory that changed while it was read is read again.
 const UNSTEADY_AGAIN: Duration = Duration::from_secs(1);
 /// How often everything is scanned where not every directory can be watched.
@@ -123,10 +128,14 @@ impl Engine {
         if folder.row.root.is_none() || !folder.is_open() || std::mem::replace(&mut folder.watched, true) {
             return Ok(());
         }
-        // The watcher begins before the scan, so that nothing falls between them.
+        let root = folder.row.root;
         self.ctx.out.push(Effect::Watch(id, true));
-        self.ctx.store.scan_now(id, self.ctx.now.wall)?;
-        self.scan_all(id)
+        // The scan begins when the watch stands, which its first hint tells: nothing falls between them, and nothing is read twice. Until
+        // then it is wanted, and if no hint should come, it is made all the same.
+        let Some(root) = root else { return Ok(()) };
+        let now = self.ctx.now.wall;
+        self.ctx.store.scan_now(id, now)?;
+        self.ctx.store.want_scan(root, id, true, now.plus_ms(millis(WATCH_HOPED_FOR) as i64))
     }
 
     /// When a folder's next scan can begin, on the clock that never jumps.
@@ -175,45 +184,90 @@ impl Engine {
         if std::mem::take(&mut folder.scanned_last) && !folder.queue.is_empty() {
             return Ok(());
         }
-        while let Some(row) = self.ctx.store.next_scan(id, self.ctx.now.wall)? {
-            let attempts = self.ctx.store.scan_attempts(row.node)?;
-            self.ctx.store.scan_begun(row.node)?;
-            if let Some(Place { base: Base::Tree, path }) = self.ctx.place(row.node)? {
-                let scan = Scan { row, after: None, attempts, unsteady: false, holds: false };
-                return self.order_scan(id, path, scan);
-            }
-            self.ctx.store.scan_ended(row.node)?;
-        }
-        Ok(())
+        self.order_scans(id, Vec::new())
     }
 
-    fn order_scan(&mut self, id: FolderId, dir: RelPath, scan: Scan) -> Result<()> {
+    /// Orders scans of directories: those that go on, and those whose turn it is. None of them is below another one: what the scan of a
+    /// directory shows may be that the one below is elsewhere.
+    fn order_scans(&mut self, id: FolderId, going_on: Vec<Scan>) -> Result<()> {
+        let (mut orders, mut scans): (Vec<ScanOrder>, Vec<Scan>) = (Vec::new(), Vec::new());
+        for scan in going_on {
+            match self.ctx.place(scan.node())? {
+                Some(Place { base: Base::Tree, path }) => {
+                    orders.push(ScanOrder { dir: path, after: scan.after.clone() });
+                    scans.push(scan);
+                }
+                _ => self.ctx.store.scan_ended(scan.node())?,
+            }
+        }
+        while orders.len() < SCAN_DIRS_MOST
+            && let Some(row) = self.ctx.store.next_scan(id, self.ctx.now.wall)?
+        {
+            let place = self.ctx.place(row.node)?;
+            if let Some(Place { base: Base::Tree, path }) = &place
+                && orders.iter().any(|order| path.starts_with(&order.dir))
+            {
+                break;
+            }
+            let attempts = self.ctx.store.scan_attempts(row.node)?;
+            self.ctx.store.scan_begun(row.node)?;
+            match place {
+                Some(Place { base: Base::Tree, path }) => {
+                    orders.push(ScanOrder { dir: path, after: None });
+                    scans.push(Scan { row, after: None, attempts, unsteady: false, holds: false });
+                }
+                _ => self.ctx.store.scan_ended(row.node)?,
+            }
+        }
+        if orders.is_empty() {
+            return Ok(());
+        }
         // Like a folder's one batch of deeds it always has room.
-        let order = ScanOrder { dir, after: scan.after.clone() };
-        let job = self.jobs.start_on_disk(&mut self.ctx.store, Job::Scan { folder: id, scan })?;
+        let job = self.jobs.start_on_disk(&mut self.ctx.store, Job::Scan { folder: id, scans })?;
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.batch = Some(job);
         }
-        self.ctx.out.push(Effect::Local { job, folder: id, task: LocalTask::Scan(order) });
+        self.ctx.out.push(Effect::Local { job, folder: id, task: LocalTask::Scan(orders) });
         Ok(())
     }
 
-    /// Takes one page of a scan.
+    /// Takes one page of scans.
     pub(super) fn scanned(
         &mut self,
         id: FolderId,
-        mut scan: Scan,
-        result: std::result::Result<DirScan, ScanFailure>,
+        scans: Vec<Scan>,
+        results: Vec<std::result::Result<DirScan, ScanFailure>>,
     ) -> Result<()> {
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         folder.batch = None;
         folder.scanned_last = true;
-        let Some(item) = self.ctx.store.item(scan.row.node)? else { return Ok(()) };
+        let mut results = results.into_iter();
+        let mut going_on = Vec::new();
+        for scan in scans {
+            match results.next() {
+                Some(result) => going_on.extend(self.scanned_one(id, scan, result)?),
+                // The page had no room for it. What was found before it may have shown that it is no more.
+                None if self.ctx.store.item(scan.node())?.is_none() => {}
+                None => self.ctx.store.want_scan(scan.node(), id, scan.row.deep, self.ctx.now.wall)?,
+            }
+        }
+        if going_on.is_empty() { Ok(()) } else { self.order_scans(id, going_on) }
+    }
+
+    /// Takes what one scan found; the scan itself, if there is more to read.
+    fn scanned_one(
+        &mut self,
+        id: FolderId,
+        mut scan: Scan,
+        result: std::result::Result<DirScan, ScanFailure>,
+    ) -> Result<Option<Scan>> {
+        let Some(item) = self.ctx.store.item(scan.row.node)? else { return Ok(None) };
         let page = match result {
             Ok(page) => page,
             Err(ScanFailure::Missing | ScanFailure::NotAFolder) => {
                 self.ctx.store.scan_ended(item.node)?;
-                return self.rescan_around(&item);
+                self.rescan_around(&item)?;
+                return Ok(None);
             }
             Err(ScanFailure::Unreadable(error)) => {
                 let wait = backoff(scan.attempts + 3, None, self.ctx.chance.next());
@@ -225,7 +279,7 @@ impl Engine {
                 if root_is_lost {
                     self.root_failed(id, &error);
                 }
-                return Ok(());
+                return Ok(None);
             }
         };
         if page.next.is_none() {
@@ -240,17 +294,15 @@ impl Engine {
         self.take_page(&item, &scan, &page)?;
         if let Some(next) = page.next {
             scan.after = Some(next);
-            if let Some(Place { base: Base::Tree, path }) = self.ctx.place(item.node)? {
-                return self.order_scan(id, path, scan);
-            }
-            self.ctx.store.scan_ended(item.node)?;
-        } else if scan.unsteady {
+            return Ok(Some(scan));
+        }
+        if scan.unsteady {
             let due = self.ctx.now.wall.plus_ms(millis(UNSTEADY_AGAIN) as i64);
             self.ctx.store.want_scan(item.node, id, scan.row.deep, due)?;
         } else if scan.holds {
             self.drop_hollow(item)?;
         }
-        Ok(())
+        Ok(None)
     }
 
     fn take_page(&mut self, dir: &ItemRow, scan: &Scan, page: &DirScan) -> Result<()> {
@@ -258,13 +310,20 @@ impl Engine {
             Some(SeatRow::At { name, .. }) => Some(name),
             _ => None,
         };
-        let mut expected = self.ctx.store.seated_children(dir.node, scan.after.as_ref(), ROWS_PER_PAGE)?;
-        if expected.len() == ROWS_PER_PAGE as usize {
+        let found = compare::compare(&self.ctx.store, dir.node, scan.after.as_ref(), page, ROWS_PER_PAGE)?;
+        if found.is_cut {
             self.ctx.store.want_scan(dir.node, dir.folder, scan.row.deep, self.ctx.now.wall)?;
         }
-        if let Some(next) = &page.next {
-            expected.retain(|item| here(item).is_some_and(|name| name <= *next));
+        if scan.row.deep {
+            for folder in found.folders {
+                self.ctx.store.want_scan(folder, dir.folder, true, self.ctx.now.wall)?;
+            }
         }
+        let mut expected = Vec::with_capacity(found.items.len());
+        for node in found.items {
+            expected.extend(self.ctx.store.item(node)?);
+        }
+        let differing: Vec<&LocalEntry> = found.entries.into_iter().filter_map(|at| page.entries.get(at)).collect();
         if page.steady {
             let entries = page.entries.iter().map(|entry| &entry.name);
             let seen: BTreeSet<&Name> = entries.chain(page.unreadable.iter().map(|entry| &entry.name)).collect();
@@ -272,8 +331,8 @@ impl Engine {
                 self.missing(item)?;
             }
         }
-        self.changed_names(&expected, &page.entries)?;
-        for entry in &page.entries {
+        self.changed_names(&expected, &differing)?;
+        for entry in differing {
             self.entry(dir, entry, scan.row.deep)?;
         }
         self.mapped_names = None;
@@ -282,9 +341,9 @@ impl Engine {
 
     /// Items that changed names among themselves: each is first taken for missing and then found by its inode. A file whose inode has
     /// a new name is not meant: that is how editors keep a backup.
-    fn changed_names(&mut self, expected: &[ItemRow], entries: &[LocalEntry]) -> Result<()> {
-        let by_ino: BTreeMap<u64, &LocalEntry> = entries.iter().map(|entry| (entry.stamp.ino, entry)).collect();
-        let by_name: BTreeMap<&Name, &LocalEntry> = entries.iter().map(|entry| (&entry.name, entry)).collect();
+    fn changed_names(&mut self, expected: &[ItemRow], entries: &[&LocalEntry]) -> Result<()> {
+        let by_ino: BTreeMap<u64, &LocalEntry> = entries.iter().map(|entry| (entry.stamp.ino, *entry)).collect();
+        let by_name: BTreeMap<&Name, &LocalEntry> = entries.iter().map(|entry| (&entry.name, *entry)).collect();
         let known: BTreeSet<Name> = expected.iter().filter_map(|item| seat_of(item).map(|(_, name)| name)).collect();
         for item in expected.iter().filter(|item| !item.is_local_only()) {
             let (Some((_, name)), Some(stamp)) = (seat_of(item), item.disk_stamp()) else { continue };

@@ -14,8 +14,30 @@ use crate::local_news::{DirScan, EntryKind, LocalEntry, SCAN_PAGE_ENTRIES, ScanF
 use crate::path::Name;
 
 impl LocalFolder {
+    /// Lists directories one after the other until a page is full. What there was no room for is left out at the end; the last one that
+    /// is there may have more names than fitted.
+    pub fn scan_in_turn(&self, orders: &[ScanOrder]) -> Vec<Result<DirScan, ScanFailure>> {
+        let mut room = SCAN_PAGE_ENTRIES;
+        let mut scans = Vec::with_capacity(orders.len());
+        for order in orders {
+            let scan = self.scan_part(order, room);
+            if let Ok(scan) = &scan {
+                room = room.saturating_sub(scan.entries.len() + scan.unreadable.len());
+            }
+            scans.push(scan);
+            if room == 0 {
+                break;
+            }
+        }
+        scans
+    }
+
     /// Lists one page of a directory, ordered by the bytes of the names. Memory is bounded by the page, whatever the directory holds.
     pub fn scan(&self, order: &ScanOrder) -> Result<DirScan, ScanFailure> {
+        self.scan_part(order, SCAN_PAGE_ENTRIES)
+    }
+
+    fn scan_part(&self, order: &ScanOrder, room: usize) -> Result<DirScan, ScanFailure> {
         let dir = &order.dir;
         if dir.is_root() {
             self.check_root().map_err(ScanFailure::Unreadable)?;
@@ -32,7 +54,7 @@ impl LocalFolder {
             Err(why) => return Err(unreadable(why)),
         };
         let before = disk::look_at(&handle).map_err(unreadable)?.stamp;
-        let (names, more) = page(&handle, order.after.as_ref()).map_err(unreadable)?;
+        let (names, more) = page(&handle, order.after.as_ref(), room).map_err(unreadable)?;
         let next = if more { names.last().cloned() } else { None };
         let mut scan = DirScan { stamp: before, steady: false, entries: Vec::new(), unreadable: Vec::new(), next };
         for name in names {
@@ -80,8 +102,8 @@ fn kind_of(kind: Kind) -> EntryKind {
     }
 }
 
-/// The first names after `after`, and whether there are more.
-fn page(dir: &impl AsFd, after: Option<&Name>) -> rustix::io::Result<(Vec<Name>, bool)> {
+/// The first `room` names after `after`, and whether there are more.
+fn page(dir: &impl AsFd, after: Option<&Name>, room: usize) -> rustix::io::Result<(Vec<Name>, bool)> {
     let mut names = BinaryHeap::new();
     let mut more = false;
     let mut entries = Dir::read_from(dir)?;
@@ -92,7 +114,7 @@ fn page(dir: &impl AsFd, after: Option<&Name>) -> rustix::io::Result<(Vec<Name>,
             continue;
         }
         names.push(name);
-        if names.len() > SCAN_PAGE_ENTRIES {
+        if names.len() > room {
             names.pop();
             more = true;
         }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::Dir;
+use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 
 use super::LocalFolder;
@@ -64,6 +64,38 @@ impl LocalFolder {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Shows every directory below `start` to `visit`, before what is in it is read. Nothing else is looked at where the filesystem says in
+    /// the directory what an entry is. Places that something is mounted on are left out; one that cannot be opened is shown.
+    pub fn walk_folders(&self, start: &RelPath, visit: &mut dyn FnMut(&RelPath)) {
+        let mut todo = vec![start.clone()];
+        while let Some(here) = todo.pop() {
+            let opened = self.lookup.open(self.top.as_fd(), self.stamp.dev, here.names());
+            if matches!(opened, Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV)) {
+                continue;
+            }
+            if here != *start {
+                visit(&here);
+            }
+            let Ok(dir) = opened else { continue };
+            let Ok(mut entries) = Dir::read_from(&dir) else { continue };
+            while let Some(Ok(entry)) = entries.read() {
+                let kind = entry.file_type();
+                if !matches!(kind, FileType::Directory | FileType::Unknown) {
+                    continue;
+                }
+                // The only names that a disk can hold and `Name` refuses are the dots and our own.
+                let Ok(name) = Name::new(entry.file_name().to_bytes()) else { continue };
+                let is_folder = || {
+                    disk::look(dir.as_fd(), name.as_os_str())
+                        .is_ok_and(|seen| seen.is_some_and(|seen| seen.is_folder()))
+                };
+                if kind == FileType::Directory || is_folder() {
+                    todo.push(here.join(&name));
+                }
+            }
+        }
     }
 
     /// Whether the visible tree holds nothing at all.

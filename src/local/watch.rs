@@ -10,7 +10,6 @@ mod quiet;
 pub use limits::{NoWatch, room_for_a_watch};
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +23,7 @@ use notify::{Config, ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveM
 use self::barrier::Barriers;
 use self::mounts::Mounts;
 use self::quiet::Quieter;
-use super::{Found, Kind, LocalFolder};
+use super::LocalFolder;
 use crate::local_news::{News, Rescan};
 use crate::path::{Name, RESERVED_NAME, RelPath};
 
@@ -209,13 +208,10 @@ impl<'a> Watch<'a> {
         self.full = false;
         self.add_one(dir);
         let local = self.local;
-        let _ = local.walk(dir, &mut |seen| {
-            if let Found::Entry { path, kind: Kind::Folder, .. } = seen {
-                found(&path);
-                self.add_one(&path);
-            }
-            // A directory that cannot be read is a problem of the scan's to report.
-            ControlFlow::Continue(())
+        // A directory that cannot be read is a problem of the scan's to report.
+        local.walk_folders(dir, &mut |path| {
+            found(path);
+            self.add_one(path);
         });
     }
 

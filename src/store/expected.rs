@@ -55,7 +55,7 @@ impl Store {
 
     /// What is expected of the items of a watched folder.
     pub fn expectations(&self, folder: FolderId) -> Result<Vec<(NodeId, Expectation)>> {
-        let sql = "SELECT node, gone, parent, expected.name, version FROM expected JOIN item USING (node)
+        let sql = "SELECT node, gone, parent, expected.name, version FROM expected CROSS JOIN item USING (node)
                    WHERE item.folder = ?1 ORDER BY node";
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map([folder.0], |row| {
@@ -92,7 +92,7 @@ impl Store {
 
     /// The names that are expected in the remote folders of a watched folder.
     pub fn expected_names(&self, folder: FolderId) -> Result<Vec<(NodeId, String)>> {
-        let sql = "SELECT dir, expected_name.name FROM expected_name JOIN item ON item.node = dir
+        let sql = "SELECT dir, expected_name.name FROM expected_name CROSS JOIN item ON item.node = dir
                    WHERE item.folder = ?1 ORDER BY dir, expected_name.name";
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map([folder.0], |row| Ok((NodeId(row.get(0)?), row.get(1)?)))?;

@@ -54,8 +54,9 @@ impl Rows<'_> {
 
     /// Deliveries that are not told, by hook.
     pub fn untold_deliveries(self) -> Result<Vec<Deliveries>> {
-        let sql = "SELECT hook, count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 2)
-                   FROM delivery WHERE state <> 1 GROUP BY hook";
+        let sql = "SELECT hook, sum(waiting), sum(dead) FROM (
+                       SELECT hook, count(*) AS waiting, 0 AS dead FROM delivery WHERE state = 0 GROUP BY hook
+                       UNION ALL SELECT hook, 0, count(*) FROM delivery WHERE state = 2 GROUP BY hook) GROUP BY hook";
         let mut statement = self.conn().prepare_cached(sql)?;
         let read =
             |row: &rusqlite::Row<'_>| Ok(Deliveries { hook: row.get(0)?, waiting: row.get(1)?, dead: row.get(2)? });

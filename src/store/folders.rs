@@ -205,18 +205,20 @@ impl Store {
         Ok(())
     }
 
-    /// Drops at most `limit` rows of a retired folder; true when nothing of it is left.
-    pub fn drop_retired(&mut self, folder: FolderId, limit: u32) -> Result<bool> {
-        let dropped = self.conn.execute(
-            "DELETE FROM item WHERE node IN (SELECT node FROM item WHERE folder = ?1 LIMIT ?2)",
-            params![folder.0, limit],
-        )?;
-        if dropped > 0 {
-            return Ok(false);
+    /// Drops the rows of a retired folder among the `limit` items that follow `after`; how far that was, or nothing when nothing of the
+    /// folder is left. Other folders' items may lie between its own, so that what is looked at is counted, and not what is dropped.
+    pub fn drop_retired(&mut self, folder: FolderId, after: NodeId, limit: u32) -> Result<Option<NodeId>> {
+        let sql = "SELECT max(node) FROM (SELECT node FROM item WHERE node > ?1 ORDER BY node LIMIT ?2)";
+        let reached: Option<i64> =
+            self.conn.prepare_cached(sql)?.query_row(params![after.0, limit], |row| row.get(0))?;
+        if let Some(reached) = reached {
+            let sql = "DELETE FROM item WHERE node > ?1 AND node <= ?2 AND folder = ?3";
+            self.conn.prepare_cached(sql)?.execute(params![after.0, reached, folder.0])?;
+            return Ok(Some(NodeId(reached)));
         }
         self.conn.execute("DELETE FROM deletion WHERE folder = ?1", [folder.0])?;
         self.conn.execute("DELETE FROM folder WHERE folder = ?1", [folder.0])?;
-        Ok(true)
+        Ok(None)
     }
 
     /// Writes back where a folder stands.

@@ -397,8 +397,8 @@ impl Rows<'_> {
 
     /// Deliveries of a hook: to be told, dead.
     pub fn deliveries_of(self, hook: &str) -> Result<(u64, u64)> {
-        let sql =
-            "SELECT count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 2) FROM delivery WHERE hook = ?1";
+        let sql = "SELECT (SELECT count(*) FROM delivery WHERE hook = ?1 AND state = 0),
+                          (SELECT count(*) FROM delivery WHERE hook = ?1 AND state = 2)";
         Ok(self.conn().prepare_cached(sql)?.query_row([hook], |row| Ok((row.get(0)?, row.get(1)?)))?)
     }
 }

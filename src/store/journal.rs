@@ -167,7 +167,8 @@ impl Store {
         let dropped =
             self.conn.prepare_cached(sql)?.execute(params![before, EVENTS_KEPT, of_folders.unwrap_or(0_i64), limit])?;
         self.conn.execute(
-            "DELETE FROM action WHERE action IN (SELECT action FROM action WHERE at < ?1 ORDER BY at LIMIT ?2)",
+            "DELETE FROM action WHERE action IN (
+                 SELECT action FROM (SELECT action, at FROM action ORDER BY action LIMIT ?2) WHERE at < ?1)",
             params![now.0 - ACTIONS_KEPT_MS, limit],
         )?;
         Ok(dropped == limit as usize)

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::accounts::{self, AccountRow};
 use super::folders::{self, FolderRow};
-use super::items::{self, ItemRow, Presence, SeatRow};
+use super::items::{self, ItemRow, SeatRow};
 use super::{Result, StoreError};
 use crate::events::filter::{Disposition, Matcher};
 use crate::events::taxonomy;
@@ -21,25 +21,6 @@ const EVENTS_SHOWN: u32 = 100;
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'a> {
     pub(super) conn: &'a Connection,
-}
-
-/// What is left to do in a folder.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Pending {
-    /// Items that can be worked on now, folders to be listed, subtrees to be told.
-    pub now: u64,
-    /// Items that wait for their time.
-    pub waiting: u64,
-    /// Those of them that have a problem of their own.
-    pub problems: u64,
-    /// Those of them whose version is in quarantine.
-    pub quarantined: u64,
-    /// Items that wait for a person.
-    pub held: u64,
-    /// Holds.
-    pub holds: u64,
-    /// Bytes to fetch, as far as known.
-    pub bytes: u64,
 }
 
 /// One item's work, for `agent why`.
@@ -92,43 +73,6 @@ impl<'a> Rows<'a> {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// What is left to do in a folder.
-    pub fn pending(self, folder: FolderId) -> Result<Pending> {
-        let sql = "SELECT count(*) FILTER (WHERE w.state = 0),
-                          count(*) FILTER (WHERE w.state = 1),
-                          count(*) FILTER (WHERE w.state = 1 AND w.code IS NOT NULL AND w.code <> 'waits'),
-                          count(*) FILTER (WHERE w.state = 1 AND w.code = 'quarantined'),
-                          count(*) FILTER (WHERE w.state = 2),
-                          coalesce(sum(i.r_size) FILTER (WHERE w.state <> 2 AND i.r = 1 AND i.s_version IS NOT i.r_version), 0)
-                   FROM work w JOIN item i USING (node) WHERE w.folder = ?1";
-        let mut pending = self.conn.prepare_cached(sql)?.query_row([folder.0], |row| {
-            Ok(Pending {
-                now: row.get(0)?,
-                waiting: row.get(1)?,
-                problems: row.get(2)?,
-                quarantined: row.get(3)?,
-                held: row.get(4)?,
-                holds: 0,
-                bytes: row.get(5)?,
-            })
-        })?;
-        let more =
-            "SELECT (SELECT count(*) FROM listing WHERE folder = ?1) + (SELECT count(*) FROM sweep WHERE folder = ?1)
-                           + (SELECT count(*) FROM intent WHERE folder = ?1)
-                           + (SELECT count(*) FROM local_scan WHERE folder = ?1 AND attempts = 0)
-                           + (SELECT count(*) FROM vanished WHERE folder = ?1) + (SELECT count(*) FROM sent WHERE folder = ?1),
-                           (SELECT count(*) FROM hold WHERE folder = ?1),
-                           (SELECT count(*) FROM local_scan WHERE folder = ?1 AND attempts > 0)";
-        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-        let (now, holds, unread): (u64, u64, u64) = self.conn.prepare_cached(more)?.query_row([folder.0], read)?;
-        pending.now += now;
-        pending.holds = holds;
-        // A directory that cannot be read is a problem: what is in it is unknown.
-        pending.waiting += unread;
-        pending.problems += unread;
-        Ok(pending)
-    }
-
     /// The journal.
     pub fn events(self, query: &EventQuery) -> Result<Vec<EventRow>> {
         let newest_first = query.after.is_none();
@@ -160,16 +104,20 @@ impl<'a> Rows<'a> {
 
     /// What happened in watched folders lately, oldest first: what the stream told, and what was done here of its own accord.
     pub fn activity(self, folder: Option<&str>, since: Option<Wall>, limit: u32) -> Result<Vec<ActivityRow>> {
+        // Of each kind no more is read than may be shown.
         let sql = "SELECT * FROM (
                        SELECT coalesce(e.at, e.received) AS moment, e.actor AS actor, e.kind AS kind, e.provider_kind AS word,
                               coalesce(e.path, e.item, '') AS path, e.outcome AS became, f.name AS folder, a.name AS account,
                               a.provider AS provider, e.journal AS number
-                       FROM event e JOIN folder f ON f.folder = e.folder JOIN account a ON a.account = e.account
-                       WHERE f.name IS NOT NULL
-                       UNION ALL
+                       FROM event e CROSS JOIN folder f ON f.folder = e.folder CROSS JOIN account a ON a.account = e.account
+                       WHERE e.folder IS NOT NULL AND f.name IS NOT NULL AND (?1 IS NULL OR f.name = ?1)
+                         AND coalesce(e.at, e.received) >= ?2 ORDER BY e.journal DESC LIMIT ?3)
+                   UNION ALL SELECT * FROM (
                        SELECT c.at, NULL, NULL, NULL, c.path, c.what, f.name, NULL, NULL, c.action
-                       FROM action c JOIN folder f ON f.folder = c.folder WHERE c.journal IS NULL AND f.name IS NOT NULL)
-                   WHERE (?1 IS NULL OR folder = ?1) AND moment >= ?2 ORDER BY moment DESC, number DESC LIMIT ?3";
+                       FROM action c CROSS JOIN folder f ON f.folder = c.folder
+                       WHERE c.journal IS NULL AND f.name IS NOT NULL AND (?1 IS NULL OR f.name = ?1) AND c.at >= ?2
+                       ORDER BY c.action DESC LIMIT ?3)
+                   ORDER BY moment DESC, number DESC LIMIT ?3";
         let mut statement = self.conn.prepare_cached(sql)?;
         let since = since.map_or(i64::MIN, |since| since.0);
         let found = statement.query_map(params![folder, since, limit], |row| {
@@ -437,12 +385,6 @@ impl<'a> Rows<'a> {
         }
         names.reverse();
         Ok(Some(names.join("/")))
-    }
-
-    /// Every file and folder that both sides agree on, for comparisons: path on disk, kind, size.
-    pub fn agreed(self, folder: FolderId) -> Result<u64> {
-        let sql = "SELECT count(*) FROM item WHERE folder = ?1 AND s = 1 AND r = ?2";
-        Ok(self.conn.query_row(sql, [folder.0, Presence::Present.code()], |row| row.get(0))?)
     }
 
     /// The schema that the file has.

@@ -100,7 +100,9 @@ impl Rows<'_> {
 
     /// Everything that the cloud has in a folder, or the disk has in its directory, as far as the agent knows.
     pub fn children(self, parent: NodeId) -> Result<Vec<ItemRow>> {
-        let sql = "SELECT node FROM item WHERE r_parent = ?1 UNION SELECT node FROM item WHERE s = 1 AND s_parent = ?1";
+        let sql = "SELECT node FROM item WHERE r_parent = ?1
+                   UNION SELECT node FROM item WHERE s = 1 AND away = 0 AND s_parent = ?1
+                   UNION SELECT node FROM item WHERE s = 1 AND away = 1 AND s_parent = ?1";
         let mut statement = self.conn.prepare_cached(sql)?;
         let nodes = statement.query_map([parent.0], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
         let mut rows = Vec::with_capacity(nodes.len());

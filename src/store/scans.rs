@@ -19,7 +19,7 @@ pub struct ScanRow {
 
 /// The due time of a directory that is being scanned. Its row stays until the scan is taken, so that nobody who reads the database in
 /// between takes the directory for one that was looked at.
-const UNDER_WAY: i64 = i64::MAX;
+pub(super) const UNDER_WAY: i64 = i64::MAX;
 /// Failed scans of a directory after which nothing waits for the next one.
 const SCANS_HOPED_FOR: u32 = 3;
 /// How long the next one is waited for however many failed, in milliseconds: a hint of the watcher asks for one at once.

@@ -50,7 +50,7 @@ impl Store {
         let sql = format!(
             "{BELOW} SELECT count(*), count(*) FILTER (WHERE ({GOES}) IS NOT TRUE),
                  count(*) FILTER (WHERE i.id LIKE 'file:%' AND i.r = 1 AND coalesce(work.approved, 0) = 0)
-             FROM below JOIN item AS i USING (node) LEFT JOIN work USING (node)"
+             FROM below CROSS JOIN item AS i USING (node) LEFT JOIN work USING (node)"
         );
         let found = self.conn.prepare_cached(&sql)?.query_row(
             params![top.0, most as i64 + 1, hopes.parked_since.0, hopes.moved_since.0],
@@ -66,7 +66,7 @@ impl Store {
     pub fn doubtful_below(&self, top: NodeId, most: usize, hopes: Hopes, limit: usize) -> Result<Vec<ItemRow>> {
         let sql = format!(
             "SELECT {} FROM item WHERE node IN ({BELOW}
-                 SELECT node FROM below JOIN item AS i USING (node) LEFT JOIN work USING (node) WHERE ({GOES}) IS NOT TRUE)
+                 SELECT node FROM below CROSS JOIN item AS i USING (node) LEFT JOIN work USING (node) WHERE ({GOES}) IS NOT TRUE)
              ORDER BY node LIMIT ?5",
             items::COLUMNS
         );

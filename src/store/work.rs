@@ -235,7 +235,7 @@ impl Store {
     pub fn wake_for_room(&mut self, folder: FolderId, code: &str, lengths: RangeInclusive<u64>) -> Result<()> {
         let sql = "UPDATE work SET due = 0 WHERE state = 1 AND code = ?2 AND folder = ?1
                    AND node IN (SELECT item.node FROM item JOIN work USING (node)
-                                WHERE code = ?2 AND coalesce(r_size, 0) BETWEEN ?3 AND ?4)";
+                                WHERE state = 1 AND code = ?2 AND coalesce(r_size, 0) BETWEEN ?3 AND ?4)";
         let length = |length: u64| i64::try_from(length).unwrap_or(i64::MAX);
         let lengths = params![folder.0, code, length(*lengths.start()), length(*lengths.end())];
         self.conn.prepare_cached(sql)?.execute(lengths)?;

@@ -178,7 +178,8 @@ impl World {
         let folders = self.store().folders().unwrap();
         let Some(folder) = folders.iter().find(|folder| folder.folder == FOLDER) else { return false };
         let health = self.engine().health();
-        let pending = self.store().reader().pending(FOLDER).unwrap();
+        let rows = self.store().reader();
+        let pending = rows.pending_with(FOLDER, rows.work_counts(FOLDER).unwrap()).unwrap();
         folder_state(folder, &pending, Some(&health)).0 == FolderState::InSync
             && !health.accounts.values().any(|account| account.degraded.as_ref().is_some_and(Degraded::halts))
     }

@@ -350,6 +350,21 @@ impl Disk {
         found
     }
 
+    /// A page of directories, as one order finds them; those without room in it are left out.
+    pub fn scan_in_turn(&self, orders: &[ScanOrder], page: usize) -> Vec<Result<DirScan, ScanFailure>> {
+        let mut room = page;
+        let mut scans = Vec::new();
+        for order in orders {
+            let scan = self.scan(order, room);
+            room = room.saturating_sub(scan.as_ref().map_or(0, |scan| scan.entries.len()));
+            scans.push(scan);
+            if room == 0 {
+                break;
+            }
+        }
+        scans
+    }
+
     /// A page of a directory, as a scan finds it.
     pub fn scan(&self, order: &ScanOrder, page: usize) -> Result<DirScan, ScanFailure> {
         if self.away {

@@ -110,7 +110,8 @@ impl World {
             planned
                 .retain(|planned| by_design == 0 || !code(planned.item.node).is_some_and(|code| is_for_another(&code)));
             if !planned.is_empty() {
-                return Some(format!("planned: {planned:#?}"));
+                let work: Vec<_> = planned.iter().map(|planned| self.store().work(planned.item.node)).collect();
+                return Some(format!("planned: {planned:#?} {work:?}"));
             }
         }
         let work = self.work();

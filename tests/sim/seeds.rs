@@ -133,7 +133,8 @@ fn hidden_histories_end_well() {
 /// placed in a folder whose place another one had taken, deeds that expected a directory that another one had replaced, folders that
 /// came back to the cloud empty, files moved to where no scan had been yet, own uploads that went up again, a wait without an end, a
 /// moved directory that an upload folder removed, an id that was forgotten with the process, two looks at one item, a foreign move taken for
-/// our own, an event of before our place in the stream, and folders whose turn to be listed did not come after the clock went back.
+/// our own, an event of before our place in the stream, folders whose turn to be listed did not come after the clock went back, what was
+/// to wait for seconds and then waited for hours, and a directory that was to be scanned and was gone.
 #[test]
 fn histories_that_failed_once_end_well() {
     for seed in [
@@ -164,7 +165,8 @@ fn histories_that_failed_once_end_well() {
     for seed in [216, 586, 779] {
         live(seed, UNTOLD);
     }
-    for seed in [265, 353, 490] {
+    live(225, GARBLED);
+    for seed in [101, 265, 353, 490] {
         live(seed, HIDDEN);
     }
 }

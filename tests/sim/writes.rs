@@ -121,8 +121,12 @@ impl World {
         }
         let error = || disk_error(folder_sync_agent::deed::DiskErrorKind::Item, "made up");
         let outcome = match task {
-            LocalTask::Scan(_) if fails => Outcome::Scanned(Err(ScanFailure::Unreadable(error()))),
-            LocalTask::Scan(order) => Outcome::Scanned(self.disk.scan(order, self.swarm.scan_page.max(1) as usize)),
+            LocalTask::Scan(orders) if fails => {
+                Outcome::Scanned(orders.iter().map(|_| Err(ScanFailure::Unreadable(error()))).collect())
+            }
+            LocalTask::Scan(orders) => {
+                Outcome::Scanned(self.disk.scan_in_turn(orders, self.swarm.scan_page.max(1) as usize))
+            }
             LocalTask::Hash(_) if fails => Outcome::Hashed(Err(LocalMiss::Failed(error()))),
             LocalTask::Hash(order) => {
                 self.tally.hashes += 1;
@@ -130,7 +134,7 @@ impl World {
             }
         };
         let outcome = match outcome {
-            Outcome::Scanned(scan) => Outcome::Scanned(self.twist_scan(scan)),
+            Outcome::Scanned(scans) => Outcome::Scanned(scans.into_iter().map(|scan| self.twist_scan(scan)).collect()),
             outcome => outcome,
         };
         let late = self.chance.below(self.swarm.deeds_ms);

@@ -63,10 +63,31 @@ impl Bed {
         bed
     }
 
+    /// A bed that stays at this place when it is gone, and finds there what an earlier one left.
+    #[allow(dead_code, reason = "only a benchmark keeps one")]
+    pub fn kept_at(place: &Path, options: sandbox::Options) -> Self {
+        let (root, name) = (place.parent().unwrap(), place.file_name().unwrap());
+        std::fs::create_dir_all(root).unwrap();
+        let aside = place.with_extension("aside");
+        if place.exists() {
+            std::fs::rename(place, &aside).unwrap();
+        }
+        let mut dir = tempfile::Builder::new().prefix(name).rand_bytes(0).tempdir_in(root).unwrap();
+        dir.disable_cleanup(true);
+        if aside.exists() {
+            std::fs::remove_dir(place).unwrap();
+            std::fs::rename(&aside, place).unwrap();
+        }
+        Self::in_dir(dir, "box", REMOTE, options)
+    }
+
     fn of(provider: &'static str, remote: &'static str, options: sandbox::Options) -> Self {
+        Self::in_dir(tempfile::tempdir().unwrap(), provider, remote, options)
+    }
+
+    fn in_dir(dir: tempfile::TempDir, provider: &'static str, remote: &'static str, options: sandbox::Options) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let sandbox = runtime.block_on(sandbox::start(options)).unwrap();
-        let dir = tempfile::tempdir().unwrap();
         let bed = Self { _runtime: runtime, sandbox, dir, provider, remote };
         bed.cloud().mkdir_p(remote).unwrap();
         bed.login_with(ACCESS_TOKEN);

@@ -35,6 +35,7 @@ impl Running {
                 visible: named.collect(),
                 hooks: meters.hooks(),
                 commits: meters.commits(),
+                longest_step: meters.longest_step(),
                 store_failures: meters.store_failures(),
             }
         });

@@ -70,7 +70,7 @@ fn closed() -> DiskError {
 
 fn look(local: &LocalFolder, task: &LocalTask) -> Outcome {
     match task {
-        LocalTask::Scan(order) => Outcome::Scanned(local.scan(order)),
+        LocalTask::Scan(orders) => Outcome::Scanned(local.scan_in_turn(orders)),
         LocalTask::Hash(order) => {
             let now = Wall(jiff::Timestamp::now().as_millisecond());
             Outcome::Hashed(local.hash_file(order, now))
@@ -83,7 +83,9 @@ impl World {
     pub(super) fn local(&self, job: JobId, folder: FolderId, task: LocalTask) {
         let Some(local) = self.root(folder) else {
             let outcome = match task {
-                LocalTask::Scan(_) => Outcome::Scanned(Err(ScanFailure::Unreadable(closed()))),
+                LocalTask::Scan(orders) => {
+                    Outcome::Scanned(orders.iter().map(|_| Err(ScanFailure::Unreadable(closed()))).collect())
+                }
                 LocalTask::Hash(_) => Outcome::Hashed(Err(LocalMiss::Failed(closed()))),
             };
             self.post(job, outcome);

@@ -13,7 +13,7 @@ use crate::engine::remote::{REMOTE_GONE, RootAnswer, below, looked_at_every, may
 use crate::engine::{Engine, ROWS_PER_STEP};
 use crate::events::EventKind;
 use crate::events::budget::Share;
-use crate::id::{AccountId, FolderId, ItemId, JobId};
+use crate::id::{AccountId, FolderId, ItemId, JobId, NodeId};
 use crate::path::Name;
 use crate::plan::Policy;
 use crate::provider::{Cure, ProviderError, Resolved, TreeSize};
@@ -35,13 +35,11 @@ impl Engine {
         for row in &known {
             let wanted = row.name.as_ref().is_some_and(|name| wishes.folders.iter().any(|folder| folder.name == *name));
             if row.name.is_none() {
-                self.retired.push(row.folder);
+                self.retired.entry(row.folder).or_insert(NodeId(0));
             } else if !wanted {
                 self.retire(row.folder)?;
             }
         }
-        self.retired.sort_unstable();
-        self.retired.dedup();
         for settings in wishes.folders {
             self.wish_folder(settings)?;
         }
@@ -54,7 +52,7 @@ impl Engine {
     /// Takes a folder out of the books. Nothing on disk is touched.
     pub(in crate::engine) fn retire(&mut self, id: FolderId) -> Result<()> {
         self.ctx.store.retire_folder(id)?;
-        self.retired.push(id);
+        self.retired.entry(id).or_insert(NodeId(0));
         self.close(id);
         self.folders.remove(&id);
         Ok(())
@@ -182,9 +180,10 @@ impl Engine {
 
     /// Drops the rows of folders that left the configuration, a few thousand at a time.
     pub(in crate::engine) fn drop_retired(&mut self) -> Result<()> {
-        let Some(&id) = self.retired.first() else { return Ok(()) };
-        if self.ctx.store.drop_retired(id, ROWS_PER_STEP)? {
-            self.retired.remove(0);
+        let Some(mut first) = self.retired.first_entry() else { return Ok(()) };
+        match self.ctx.store.drop_retired(*first.key(), *first.get(), ROWS_PER_STEP)? {
+            Some(reached) => *first.get_mut() = reached,
+            None => drop(first.remove()),
         }
         self.ctx.more = true;
         Ok(())

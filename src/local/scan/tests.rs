@@ -150,3 +150,26 @@ fn fifty_thousand_files_are_scanned_without_reading_one() {
         .collect();
     assert_eq!(changed, ["file 77"]);
 }
+
+#[test]
+fn small_directories_share_a_page_and_a_large_one_is_cut_by_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    let local = open(root);
+    for (name, files) in [("a", SCAN_PAGE_ENTRIES - 500), ("b", 501), ("c", 1)] {
+        fs::create_dir(root.join(name)).unwrap();
+        for file in 0..files {
+            File::create(root.join(name).join(format!("{file:05}"))).unwrap();
+        }
+    }
+    let orders = ["none", "a", "b", "c"].map(order);
+    let scans = local.scan_in_turn(&orders);
+    let lengths: Vec<_> = scans.iter().map(|scan| scan.as_ref().map_or(0, |scan| scan.entries.len())).collect();
+    assert_eq!(lengths, [0, SCAN_PAGE_ENTRIES - 500, 500], "the last one had no room");
+    assert_eq!(scans[0], Err(ScanFailure::Missing));
+    assert_eq!(scans[1].as_ref().unwrap().next, None);
+    let next = scans[2].as_ref().unwrap().next.clone();
+    assert_eq!(next, Some(Name::new(b"00499").unwrap()));
+    let rest = local.scan_in_turn(&[ScanOrder { dir: rel("b"), after: next }, order("c")]);
+    assert_eq!(rest.iter().map(|scan| scan.as_ref().unwrap().entries.len()).collect::<Vec<_>>(), [1, 1]);
+}

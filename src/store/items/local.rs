@@ -1,8 +1,9 @@
 //! What the disk has of an item, where that differs from what both sides agreed on.
 
+use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{COLUMNS, ItemRow, Presence, RemoteRow, read_name};
+use super::{COLUMNS, ItemRow, Presence, RemoteRow, digest, read_name};
 use crate::id::{ContentHash, FolderId, ItemId, NodeId, Sha256};
 use crate::local_news::EntryKind;
 use crate::path::Name;
@@ -79,7 +80,7 @@ pub(super) fn read(row: &Row<'_>, state: i64) -> Result<LocalRow> {
     let edit = match read_stamp(row)? {
         Some(stamp) => {
             let sha256 = row.get::<_, Option<[u8; 32]>>(34)?.map(Sha256);
-            let hash = row.get::<_, Option<String>>(35)?.map(ContentHash::from);
+            let hash = digest::read(row.get_ref(35)?)?;
             Some(LocalEdit { stamp, digests: sha256.zip(hash) })
         }
         None => None,
@@ -131,7 +132,7 @@ impl Store {
         };
         let stamp = edit.map(|edit| edit.stamp).or(cover.map(|(_, stamp)| stamp));
         let digests = edit.and_then(|edit| edit.digests.as_ref());
-        let word = cover.and_then(|(by, _)| cover_word(by)).map(str::to_owned);
+        let word = cover.and_then(|(by, _)| cover_word(by)).map(|word| Value::Text(word.to_owned()));
         let sql = "UPDATE item SET l = ?2, away = ?3, l_parent = ?4, l_name = ?5, l_dev = ?6, l_ino = ?7, l_size = ?8, l_mtime = ?9,
                    l_ctime = ?10, l_sha256 = ?11, l_hash = ?12, l_at = ?13 WHERE node = ?1";
         self.conn.prepare_cached(sql)?.execute(params![
@@ -146,7 +147,7 @@ impl Store {
             stamp.map(|stamp| stamp.mtime_ns),
             stamp.map(|stamp| stamp.ctime_ns),
             digests.map(|(sha256, _)| sha256.0),
-            digests.map(|(_, hash)| hash.to_string()).or(word),
+            digests.map(|(_, hash)| digest::stored(hash)).or(word),
             at.map(|at| at.0),
         ])?;
         Ok(())
