@@ -6,6 +6,7 @@ mod local_changes;
 mod looks;
 mod modes;
 mod other_kinds;
+mod pace;
 mod provider_trouble;
 mod refusals;
 mod room;

@@ -212,6 +212,10 @@ fn shown_state(folder: &FolderStatus) -> String {
 
 /// How fast a folder's content moves, and how long it will take: `↓ 12.3 MiB/s, 4 min left`.
 pub fn speed(folder: &FolderStatus) -> Option<String> {
+    // The rate is one of the last seconds: when nothing is left to do, it says nothing any more.
+    if folder.pending == 0 && folder.transfers.is_empty() {
+        return None;
+    }
     let rate = |arrow: &str, rate: Option<u64>| rate.map(|rate| format!("{arrow} {}/s", size(rate)));
     let ways: Vec<String> =
         [rate("↓", folder.progress.down), rate("↑", folder.progress.up)].into_iter().flatten().collect();
