@@ -186,3 +186,22 @@ fn a_folder_on_an_overlay_is_as_any_other() {
         }
     }
 }
+
+#[test]
+fn many_who_ask_at_the_same_time_all_learn_that_it_is_in_sync() {
+    let bed = Bed::new();
+    bed.add_folder(&[]);
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..12 {
+                    let status = bed.status().unwrap();
+                    assert_eq!(status["folders"][0]["degraded"], serde_json::Value::Null, "{status:#}");
+                }
+            });
+        }
+    });
+    assert_eq!(agent.stop(), Some(0));
+}
