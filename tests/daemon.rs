@@ -9,6 +9,7 @@ mod many_small;
 mod modes;
 mod other_kinds;
 mod out_of_reach;
+mod pace;
 mod provider_trouble;
 mod refusals;
 mod restart;
