@@ -155,6 +155,9 @@ enum Command {
     Man(shell::ManArgs),
 }
 
+/// Columns of the help at most.
+const HELP_WIDTH: usize = 100;
+
 /// The commands as `agent --help` groups them. A test holds every command to exactly one group.
 const GROUPS: [(&str, &[&str]); 8] = [
     (
@@ -240,7 +243,7 @@ fn runtime(command: &Command) -> io::Result<tokio::runtime::Runtime> {
 fn command() -> clap::Command {
     let command = Cli::command();
     let groups = grouped(&command);
-    command.help_template(HELP_TEMPLATE).after_help(groups).max_term_width(100)
+    command.help_template(HELP_TEMPLATE).after_help(groups).max_term_width(HELP_WIDTH)
 }
 
 fn grouped(command: &clap::Command) -> String {
@@ -340,6 +343,18 @@ mod tests {
         assert_eq!(grouped.len(), known.len(), "a command is listed twice");
         for subcommand in command.get_subcommands() {
             assert!(subcommand.get_about().is_some(), "{} has no description", subcommand.get_name());
+        }
+    }
+
+    #[test]
+    fn examples_are_not_broken_by_the_width_of_the_help() {
+        let mut left = vec![Cli::command()];
+        while let Some(command) = left.pop() {
+            let after = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            for line in after.lines() {
+                assert!(line.chars().count() <= HELP_WIDTH, "{}: {line}", command.get_name());
+            }
+            left.extend(command.get_subcommands().cloned());
         }
     }
 }

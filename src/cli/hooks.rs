@@ -42,8 +42,10 @@ pub enum WhenArg {
 #[command(after_long_help = "Examples:
   agent add-hook scan --scan clamd
   agent add-hook dlp --scan icaps://dlp.example.com/respmod --folder inbox
-  agent add-hook rules --when before --on file.download --worker --run /usr/libexec/folder-sync-agent/hooks/yara-worker /etc/rules.yar
-  agent add-hook crm --when after --on file.created --on file.updated --match '*.pdf' --url https://crm.example.com/in --sign crm-key
+  agent add-hook rules --when before --on file.download --worker \\
+      --run /usr/libexec/folder-sync-agent/hooks/yara-worker /etc/rules.yar
+  agent add-hook crm --when after --on file.created --on file.updated --match '*.pdf' \\
+      --url https://crm.example.com/in --sign crm-key
   agent add-hook log --when after --on '*' --run /usr/bin/logger -t agent")]
 pub struct AddHookArgs {
     /// What to call the hook

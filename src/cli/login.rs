@@ -102,24 +102,28 @@ struct WayArgs {
 
 const WAYS_HEADING: &str = "Ways to sign in";
 const WAYS: &str = "\
-Box, in the browser (https://app.box.com/developers/console, Create Platform App, Custom App, User Authentication (OAuth 2.0)):
-  Configuration: add the redirect URI http://127.0.0.1:8765/callback, tick `Read all files and folders` (and `Write ...` for two-way
-  folders), save, and copy the client id and secret into a file of two lines.
+Box, in the browser. In https://app.box.com/developers/console: Create Platform App, Custom App,
+User Authentication (OAuth 2.0). Under Configuration add the redirect URI
+http://127.0.0.1:8765/callback, tick `Read all files and folders` (and `Write ...` for two-way
+folders), save, and copy the client id and secret into a file of two lines.
     agent login box --app-file app.txt
-    agent login box --app-file app.txt --port 8765          where Box insists on the port that is registered
-    agent login box --app-file app.txt --no-browser         on a server: paste the address that your browser ends at
-Box, as the app itself (Server Authentication, Client Credentials Grant or JWT; a Box administrator authorises the app in the Admin
-Console under Platform Apps):
+    agent login box --app-file app.txt --port 8765     where Box insists on the registered port
+    agent login box --app-file app.txt --no-browser    on a server: paste where your browser ends
+Box, as the app itself: Server Authentication (Client Credentials Grant, or JWT with the file of
+Generate a Public/Private Keypair). A Box administrator authorises the app in the Admin Console,
+Platform Apps.
     agent login box --ccg --subject enterprise:801346 --app-file app.txt
-    agent login box --ccg --subject user:4711 < /dev/null   with AGENT_CLIENT_ID and AGENT_CLIENT_SECRET set
-    agent login box --jwt 801346_abcd_config.json           the file from Configuration, Generate a Public/Private Keypair
+    agent login box --ccg --subject user:4711          AGENT_CLIENT_ID, AGENT_CLIENT_SECRET are set
+    agent login box --jwt 801346_abcd_config.json
     agent login box --jwt config.json --as-user 4711
 Box, with a token from elsewhere (the console's developer token lives for an hour):
     agent login box --token-stdin < token
     agent login box --account work --token-stdin < tokens.json
-Egnyte (https://developers.egnyte.com, an API key for your domain with the redirect URI http://127.0.0.1:8765/callback):
+Egnyte. At https://developers.egnyte.com: an API key for your domain, with the redirect URI
+http://127.0.0.1:8765/callback. With --username the key has to be registered as internal.
     agent login egnyte --domain acme.egnyte.com --app-file key.txt --port 8765
-    agent login egnyte --domain acme.egnyte.com --app-file key.txt --redirect-uri https://localhost/callback --no-browser
+    agent login egnyte --domain acme.egnyte.com --app-file key.txt --no-browser \\
+        --redirect-uri https://localhost/callback
     agent login egnyte --domain acme.egnyte.com --app-file key.txt --username jdoe
     agent login egnyte --domain acme.egnyte.com --token-stdin < token
 A test server:
@@ -132,7 +136,7 @@ A test server:
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   agent logout work
-  agent logout work --forget     # the account leaves the configuration too; the same is: agent remove-account work")]
+  agent logout work --forget     # also leaves the configuration, as by: agent remove-account work")]
 pub struct LogoutArgs {
     /// The account
     #[arg(value_name = "NAME")]

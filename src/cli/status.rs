@@ -60,7 +60,7 @@ pub async fn status(args: &StatusArgs, places: &Places, screen: &mut Screen) -> 
                 show(&status, screen)?;
             }
             if args.watch && !args.json {
-                for row in activity::recent(None, None, ACTIVITY_SHOWN, places).await? {
+                for row in activity::recent(args.name.as_deref(), None, ACTIVITY_SHOWN, places).await? {
                     let line = activity::line(&row, screen);
                     screen.line(format_args!("  {line}"))?;
                 }

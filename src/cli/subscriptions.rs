@@ -22,13 +22,14 @@ use crate::report::{Listing, SubscriptionState, SubscriptionStatus};
 #[command(group(ArgGroup::new("target").required(true).args(["url", "nats", "file", "socket"])))]
 #[command(after_long_help = "Examples:
   agent subscribe audit --file /var/log/agent-events.jsonl --rotate '64 MiB' --keep 10
-  agent subscribe crm --url https://crm.example.com/events --sign crm-key --type 'item.*' --folder inbox
+  agent subscribe crm --url https://crm.example.com/in --sign crm-key --type 'item.*' --folder inbox
   agent subscribe bus --nats nats://127.0.0.1:4222 --subject 'box.{account}.{type}' --from oldest
   agent subscribe local --socket /run/consumer.sock --raw
 
-A webhook gets {\"schema\":1,\"subscription\":…,\"delivery\":…,\"events\":[…]} and takes it with any 2xx. A socket gets one document a line, and
-answers each batch with a line that holds the id of its last document. Secrets are named, never written: the value of --sign NAME or
---credential NAME is in credentials/hooks/NAME of the state directory.")]
+A webhook gets {\"schema\":1,\"subscription\":…,\"delivery\":…,\"events\":[…]} and takes it with any
+2xx. A socket gets one document a line, and answers each batch with a line that holds the id of its
+last document. Secrets are named, never written: the value of --sign NAME or --credential NAME is in
+credentials/hooks/NAME of the state directory.")]
 pub struct SubscribeArgs {
     /// What to call it
     name: String,

@@ -81,6 +81,13 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Our clock went back: what was seen after `now` by it was seen at `instead`.
+    pub fn correct_observed(&mut self, folder: FolderId, now: Wall, instead: Wall) -> Result<()> {
+        let sql = "UPDATE observed INDEXED BY observed_age SET at = ?3 WHERE folder = ?1 AND at > ?2";
+        self.conn.prepare_cached(sql)?.execute([folder.0, now.0, instead.0])?;
+        Ok(())
+    }
+
     /// The remote folders of a watched one whose children were seen longest ago, and when; those that are about to be listed are left out.
     pub fn oldest_observed(&self, folder: FolderId, limit: u32) -> Result<Vec<(NodeId, Wall)>> {
         let sql = "SELECT node, at FROM observed INDEXED BY observed_age WHERE folder = ?1

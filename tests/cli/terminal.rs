@@ -8,7 +8,7 @@ use folder_sync_agent::sandbox::ACCESS_TOKEN;
 
 use super::PROGRAM;
 use crate::support::pty::Terminal;
-use crate::support::{Bed, REMOTE, until};
+use crate::support::{Bed, PATIENCE, REMOTE, until};
 
 /// A program at a terminal, with a home of its own.
 fn at_terminal(bed: &Bed, home: &str, arguments: &[&str]) -> Terminal {
@@ -92,6 +92,26 @@ fn a_failed_sign_in_leaves_the_account_as_it_was() {
         fs::read_dir(bed.home().join("credentials")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().starts_with(".login-")), "{left:?}");
     bed.ok(&["doctor"]);
+}
+
+#[test]
+fn a_watched_status_shows_what_happens_in_its_folder() {
+    let bed = Bed::new();
+    bed.add_folder(&[]);
+    bed.cloud().mkdir_p("/Projects/Other").unwrap();
+    bed.ok(&["add-folder", "/Projects/Other", bed.dir.path().join("other").to_str().unwrap(), "--account", "work"]);
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    let mut terminal = at_terminal(&bed, "home", &["status", "inbox", "--watch"]);
+    terminal.expect("in sync");
+    bed.cloud().write("/Projects/Other/elsewhere.txt", b"one".to_vec()).unwrap();
+    until("the other folder's file", || bed.dir.path().join("other/elsewhere.txt").exists());
+    bed.cloud().write(&format!("{REMOTE}/report.txt"), b"one".to_vec()).unwrap();
+    terminal.expect("Olu Other  item.uploaded  inbox: report.txt → downloaded");
+    terminal.interrupt();
+    let (status, shown) = terminal.end();
+    assert!(status.success() && !shown.contains("elsewhere.txt"), "{shown}");
+    assert_eq!(agent.stop(), Some(0));
 }
 
 #[test]

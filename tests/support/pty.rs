@@ -76,6 +76,12 @@ impl Terminal {
         writeln!(self.master, "{line}").unwrap();
     }
 
+    /// What Ctrl-C sends to the program: this is not its controlling terminal, which would do so itself.
+    pub fn interrupt(&self) {
+        let program = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(program, rustix::process::Signal::INT).unwrap();
+    }
+
     /// Waits for a question, and answers it.
     #[track_caller]
     pub fn answer(&mut self, question: &str, line: &str) {

@@ -83,6 +83,8 @@ impl Verification {
             return Ok(());
         }
         self.due = ctx.now.mono + millis(LOOKED_EVERY);
+        // By a clock that went back, what was seen before would be the newest for as long as it went back, and its turn would not come.
+        ctx.store.correct_observed(id, ctx.now.wall, ctx.now.wall.plus_ms(-HOUR_MS))?;
         let oldest = ctx.store.oldest_observed(id, SMALL as u32)?;
         let Some((dir, _)) = oldest.first().copied() else { return Ok(()) };
         let pace = Pace::of(ctx.store.count_observed(id)?, per_day);
