@@ -104,6 +104,8 @@ pub struct ListPage {
     pub items: Vec<RemoteItem>,
     /// Where the next page starts; nothing on the last.
     pub next: Option<PageToken>,
+    /// An entry could not be read: the page shows what is there, and says nothing of what is not.
+    pub unread: Option<ProviderError>,
 }
 
 /// The bytes of one version, from an offset on.

@@ -313,8 +313,8 @@ pub struct ProblemRow {
     pub text: String,
     /// What to do, or what the agent will do.
     pub next_step: String,
-    /// Since when.
-    pub since: Wall,
+    /// Since when, if that is known.
+    pub since: Option<Wall>,
     /// Attempts so far.
     pub attempts: u32,
     /// When it will be tried again.

@@ -193,7 +193,7 @@ pub async fn problems(args: &ProblemsArgs, places: &Places, screen: &mut Screen)
     }
     let now = now();
     let rows = rows.into_iter().map(|row| {
-        let since = age(row.since, now);
+        let since = row.since.map_or_else(|| "-".to_owned(), |since| age(since, now));
         let next = next(&row);
         [row.folder, row.path, row.text, since, next]
     });
@@ -207,7 +207,7 @@ fn next(problem: &ProblemRow) -> String {
             "{} (tried {}, again {})",
             problem.next_step,
             count(u64::from(problem.attempts), "time"),
-            age(moment, now())
+            age(moment.max(now()), now())
         ),
         None => problem.next_step.clone(),
     }

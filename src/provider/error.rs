@@ -48,7 +48,7 @@ pub enum Cure {
 }
 
 /// An error of one provider call.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderError {
     /// What happened.
     pub kind: ProviderErrorKind,
@@ -62,6 +62,13 @@ pub struct ProviderError {
     pub unsent: bool,
     /// What the call was about: `("operation", "events")`, `("item", "file:7")`, `("request_id", …)`.
     pub context: Vec<(&'static str, String)>,
+}
+
+/// An entry of a listing that cannot be read: the trouble of its folder, and not of the account.
+pub fn unread_entry(name: Option<&str>) -> ProviderError {
+    let what = "the cloud's listing of the folder holds an entry that cannot be read";
+    let message = name.map_or_else(|| what.to_owned(), |name| format!("{what}: `{name}`"));
+    ProviderError::new(ProviderErrorKind::Corrupt, message)
 }
 
 impl ProviderError {

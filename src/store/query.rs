@@ -263,7 +263,7 @@ impl<'a> Rows<'a> {
                 text: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
                 next_step: next_step(&code).to_owned(),
                 code,
-                since: Wall(row.get(4)?),
+                since: Some(Wall(row.get(4)?)),
                 attempts: row.get(5)?,
                 next_try: Some(Wall(row.get(6)?)),
             });
@@ -283,7 +283,7 @@ impl<'a> Rows<'a> {
                     code: code.into(),
                     text: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
                     next_step: next_step(code).to_owned(),
-                    since: Wall(row.get(4)?),
+                    since: None,
                     attempts: row.get(3)?,
                     next_try: Some(Wall(row.get(4)?)),
                 });

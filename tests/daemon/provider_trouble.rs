@@ -48,6 +48,32 @@ fn a_page_in_place_of_a_content_is_a_problem_and_no_file_at_egnyte() {
 }
 
 #[test]
+fn an_entry_that_cannot_be_read_is_its_folders_trouble_and_nobody_elses() {
+    let bed = Bed::new();
+    let cloud = bed.cloud();
+    let sub = cloud.mkdir_p(&format!("{REMOTE}/sub")).unwrap();
+    cloud.write(&format!("{REMOTE}/sub/a"), b"a".to_vec()).unwrap();
+    cloud.write(&format!("{REMOTE}/fine/b"), b"b".to_vec()).unwrap();
+    let body =
+        r#"{"entries":[null,{"type":"folder","id":"77","name":"seen"},{"type":"hub","id":"5"}],"next_marker":null}"#;
+    let answer = Answer { body: body.to_owned(), ..Answer::empty(200) }.with("content-type", "application/json");
+    cloud.faults().add(Rule::on("folder_items", Fault::Answer(answer)).id(&sub).always());
+    bed.add_folder(&[]);
+    let agent = bed.start();
+    until("what else is there", || bed.local().join("fine/b").exists() && bed.local().join("sub/seen").exists());
+    until("the problem", || {
+        let problems = bed.ok(&["problems"]);
+        problems.lines().any(|line| line.contains(" sub ") && line.contains("an entry that cannot be read"))
+    });
+    let status = bed.status().unwrap();
+    assert_eq!((&status["in_sync"], &status["accounts"][0]["degraded"]), (&false.into(), &serde_json::Value::Null));
+    cloud.faults().clear();
+    bed.wait_equal(PATIENCE);
+    bed.wait_in_sync(PATIENCE);
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
 fn a_new_version_with_the_bytes_that_are_there_is_not_fetched() {
     for (bed, remote, download) in
         [(Bed::new(), REMOTE, "content_redirect"), (Bed::egnyte(), EGNYTE_REMOTE, "egnyte_download")]

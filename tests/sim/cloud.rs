@@ -581,7 +581,7 @@ impl Cloud {
         rest.truncate(self.habits.list_page.max(1));
         let next = rest.last().filter(|_| more).map(|last| PageToken::new(last.to_string()));
         let items = rest.iter().filter_map(|id| self.describe(id, false)).collect();
-        Ok(ListPage { items, next })
+        Ok(ListPage { items, next, unread: None })
     }
 
     pub fn look(&self, id: &ItemId) -> ItemState {

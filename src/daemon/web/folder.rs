@@ -207,7 +207,7 @@ fn problem_row(problem: &ProblemRow, asked: &Asked) -> Markup {
             @if problem.code == "drift" { strong { "Drift: " } }
             (prose(&problem.text)) br; span class="next small" { "→ " (prose(&problem.next_step)) }
         }))
-        (cell("Since", when(problem.since, asked.now)))
+        (cell("Since", html! { @match problem.since { Some(at) => (when(at, asked.now)), None => "not known" } }))
         (cell("Next try", html! {
             @match problem.next_try { Some(at) => (when(at, asked.now)), None => "not known" }
             br; span class="small" { (count(u64::from(problem.attempts), "attempt")) }

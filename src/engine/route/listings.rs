@@ -169,6 +169,10 @@ impl Engine {
             // One of its own children said that the folder went away.
             return Ok(());
         }
+        if let Some(unread) = found.unread {
+            // What it shows is so; what it does not show may be the entry that nobody can read.
+            return self.listing_failed(account, id, node, &unread);
+        }
         self.questions.page_showed(node, found.items.iter().map(|item| &item.id));
         if let Some(next) = found.next {
             self.questions.read_on(listing, next);
@@ -335,8 +339,9 @@ impl Engine {
         match error.kind {
             ProviderErrorKind::NotFound => self.check_remote_root(id),
             ProviderErrorKind::Forbidden if root == Some(node) => self.check_remote_root(id),
-            // That folder is hidden from us: a problem of its own, and no sign that anything in it is gone.
-            ProviderErrorKind::Forbidden => Ok(()),
+            // That folder is hidden from us, or has an entry that cannot be read: a problem of its own, and no sign that anything in it
+            // is gone.
+            ProviderErrorKind::Forbidden | ProviderErrorKind::Corrupt => Ok(()),
             _ => {
                 self.account_failed(account, error);
                 Ok(())

@@ -8,6 +8,7 @@ use super::chunked::StoredPart;
 use super::wire;
 use crate::events::{EventKind, EventPage, RemoteEvent, Subject, taxonomy};
 use crate::id::{ContentHash, Cursor, Etag, EventId, ItemId, ItemKind, PageToken, VersionId};
+use crate::provider::error::unread_entry;
 use crate::provider::http::{Refusal, retry_after};
 use crate::provider::{Identity, ListPage, ProviderError, ProviderErrorKind, RemoteVersion, Result};
 use crate::tree::{Ancestor, ItemState, RemoteContent, RemoteItem, Wall};
@@ -96,23 +97,30 @@ fn live_item(kind: ItemKind, mut item: wire::Item<'_>, parent: Option<&ItemId>) 
     })
 }
 
-/// A page of a folder. One entry that cannot be read makes the page an error: a shorter page would look like deletions.
+/// A page of a folder. One entry that cannot be read spoils no other; but a shorter page would look like deletions, so it is told. What is
+/// neither file nor folder, or in the trash, is left out.
 pub fn list_page(text: &str, folder: &ItemId) -> Result<ListPage> {
     let page: wire::ItemPage<'_> = parse(text)?;
     let mut items = Vec::with_capacity(page.entries.len());
-    for wire::Object(entry) in page.entries {
-        let kind = match entry.kind.as_deref() {
-            Some("web_link") => continue,
-            word => item_kind(word).ok_or_else(|| malformed("a listing holds an entry of an unknown type"))?,
+    let mut unread = None;
+    for wire::Maybe(entry) in page.entries {
+        let name = entry.as_ref().and_then(|entry| entry.name.clone().or_else(|| Some(entry.id.as_ref()?.0.clone())));
+        let item = match entry {
+            Some(entry) if !is_active(&entry) => continue,
+            Some(entry) => match (item_kind(entry.kind.as_deref()), &entry.kind) {
+                (Some(kind), _) => live_item(kind, entry, Some(folder)),
+                (None, Some(_)) => continue,
+                (None, None) => None,
+            },
+            None => None,
         };
-        let name = entry.id.as_ref().map_or_else(|| "?".to_owned(), |id| id.0.clone());
-        items.push(
-            live_item(kind, entry, Some(folder))
-                .ok_or_else(|| malformed("a listing holds an incomplete entry").with("entry", name))?,
-        );
+        match item {
+            Some(item) => items.push(item),
+            None => unread = unread.or_else(|| Some(unread_entry(name.as_deref()))),
+        }
     }
     let next = page.next_marker.filter(|marker| !marker.is_empty()).map(PageToken::new);
-    Ok(ListPage { items, next })
+    Ok(ListPage { items, next, unread })
 }
 
 /// The older versions of a file. What was deleted among them cannot be fetched.
@@ -157,7 +165,7 @@ pub fn changed(text: &str, kind: ItemKind) -> Result<RemoteItem> {
 /// The file that an upload answers with.
 pub fn uploaded(text: &str) -> Result<RemoteItem> {
     let page: wire::ItemPage<'_> = parse(text)?;
-    let file = page.entries.into_iter().next().and_then(|wire::Object(file)| live_item(ItemKind::File, file, None));
+    let file = page.entries.into_iter().next().and_then(|wire::Maybe(file)| live_item(ItemKind::File, file?, None));
     file.ok_or_else(|| malformed("the answer to the upload does not tell of the file"))
 }
 

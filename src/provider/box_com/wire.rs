@@ -87,7 +87,8 @@ impl<'de, T: Lenient<'de>> Visitor<'de> for AnyForm<T> {
 }
 
 /// One value by itself, in whatever form it comes.
-struct Maybe<T>(Option<T>);
+#[derive(Debug)]
+pub struct Maybe<T>(pub Option<T>);
 
 impl<'de, T: Lenient<'de>> Deserialize<'de> for Maybe<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -278,11 +279,15 @@ pub struct Item<'a> {
     pub folder_id: Option<Text>,
 }
 
+fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Maybe<Item<'de>>>, D::Error> {
+    Vec::deserialize(deserializer)
+}
+
 /// A page of a folder.
 #[derive(Debug, Deserialize)]
 pub struct ItemPage<'a> {
-    #[serde(borrow)]
-    pub entries: Vec<Object<Item<'a>>>,
+    #[serde(borrow, deserialize_with = "entries")]
+    pub entries: Vec<Maybe<Item<'a>>>,
     #[serde(default)]
     pub next_marker: Option<String>,
 }

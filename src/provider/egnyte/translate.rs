@@ -10,6 +10,7 @@ use super::names;
 use super::wire::{EventPage as WirePage, Fields, Object};
 use crate::events::{EventKind, EventPage, RemoteEvent, Subject};
 use crate::id::{ContentHash, Cursor, EventId, ItemId, ItemKind, PageToken, VersionId};
+use crate::provider::error::unread_entry;
 use crate::provider::{Identity, ListPage, ProviderError, ProviderErrorKind, RemoteVersion, Result, TreeSize};
 use crate::tree::{RemoteContent, RemoteItem, Wall};
 
@@ -163,7 +164,7 @@ impl Place {
     }
 }
 
-/// A page of a folder. One entry that cannot be read makes the page an error: a shorter page would look like deletions.
+/// A page of a folder. One entry that cannot be read spoils no other; but a shorter page would look like deletions, so it is told.
 pub fn list_page(text: &str, folder: &ItemId, place: Option<&Place>) -> Result<ListPage> {
     let answer = object(text)?;
     if answer.text("folder_id").as_deref() != Some(folder.raw()) {
@@ -172,6 +173,8 @@ pub fn list_page(text: &str, folder: &ItemId, place: Option<&Place>) -> Result<L
     let (mut first, mut last) = (Vec::new(), Vec::new());
     let mut items: Vec<RemoteItem> = Vec::new();
     let mut met = HashSet::new();
+    let mut unread = None;
+    let mut strange = 0;
     for key in ["folders", "files"] {
         let entries = match answer.get(key) {
             Some(Value::Array(entries)) => entries.as_slice(),
@@ -180,11 +183,12 @@ pub fn list_page(text: &str, folder: &ItemId, place: Option<&Place>) -> Result<L
         };
         let begin = items.len();
         for entry in entries {
-            let described = entry.as_object().and_then(|entry| item(entry, Some(folder)));
-            let described = described.ok_or_else(|| {
+            let Some(described) = entry.as_object().and_then(|entry| item(entry, Some(folder))) else {
                 let name = entry.as_object().and_then(|entry| entry.text("name"));
-                malformed("a listing holds an incomplete entry").with("entry", name.unwrap_or_else(|| "?".to_owned()))
-            })?;
+                unread = unread.or_else(|| Some(unread_entry(name.as_deref())));
+                strange += 1;
+                continue;
+            };
             if met.insert(described.id.clone()) {
                 items.push(described);
             }
@@ -193,7 +197,7 @@ pub fn list_page(text: &str, folder: &ItemId, place: Option<&Place>) -> Result<L
         last.extend(items.last().map(|item| item.id.clone()));
     }
     last.dedup();
-    let count = items.len() as u64;
+    let count = items.len() as u64 + strange;
     let from = place.map_or(0, |place| place.offset);
     if let Some(place) = place {
         first.retain(|id| place.last.contains(id));
@@ -212,14 +216,14 @@ pub fn list_page(text: &str, folder: &ItemId, place: Option<&Place>) -> Result<L
         None => count == 0,
     };
     if is_last || (items.is_empty() && place.is_some() && total.is_none_or(|total| seen >= total)) {
-        return Ok(ListPage { items, next: None });
+        return Ok(ListPage { items, next: None, unread });
     }
     if items.is_empty() {
         return Err(malformed("a listing ends before all that it promised").with("promised", total.unwrap_or(0)));
     }
     let next = Place { offset: seen - 1, last };
     let next = serde_json::to_string(&next).map_err(|_| malformed("the place in a listing cannot be written"))?;
-    Ok(ListPage { items, next: Some(PageToken::new(next)) })
+    Ok(ListPage { items, next: Some(PageToken::new(next)), unread })
 }
 
 /// What a folder holds in all.

@@ -331,18 +331,34 @@ fn a_listing_is_whole_or_an_error() {
     assert_eq!(listed.next.unwrap().as_str(), "abc");
     for end in [json!(""), Value::Null] {
         let page = json!({"entries": [], "next_marker": end});
-        assert_eq!(list_page(&page.to_string(), &folder).unwrap(), ListPage { items: vec![], next: None });
+        assert_eq!(
+            list_page(&page.to_string(), &folder).unwrap(),
+            ListPage { items: vec![], next: None, unread: None }
+        );
     }
     assert!(list_page("{\"entries\":[]}", &folder).unwrap().next.is_none());
+    let other = json!({"type": "folder", "id": "8", "name": "other"});
+    for strange in [
+        without(full_file(), "id"),
+        without(full_file(), "name"),
+        without(full_file(), "type"),
+        without(full_file(), "file_version"),
+        json!(null),
+        json!("web_link"),
+        json!([]),
+        json!(["web_link"]),
+    ] {
+        let page = list_page(&json!({"entries": [strange, other]}).to_string(), &folder).unwrap();
+        assert_eq!(page.items.iter().map(|item| &*item.name).collect::<Vec<_>>(), ["other"], "{strange}");
+        assert_eq!(page.unread.map(|error| error.kind), Some(ProviderErrorKind::Corrupt), "{strange}");
+    }
+    let mut trashed = full_file();
+    trashed["item_status"] = json!("trashed");
+    for left_out in [trashed, json!({"type": "thing", "id": "1", "name": "n"}), json!({"type": "web_link"})] {
+        let page = list_page(&json!({"entries": [left_out, other]}).to_string(), &folder).unwrap();
+        assert_eq!((page.items.len(), page.unread.is_none()), (1, true), "{left_out}");
+    }
     for broken in [
-        json!({"entries": [without(full_file(), "id")]}),
-        json!({"entries": [without(full_file(), "name")]}),
-        json!({"entries": [without(full_file(), "type")]}),
-        json!({"entries": [without(full_file(), "file_version")]}),
-        json!({"entries": [{"type": "thing", "id": "1", "name": "n"}]}),
-        json!({"entries": [null]}),
-        json!({"entries": [[]]}),
-        json!({"entries": [["web_link"]]}),
         json!([[]]),
         json!({"entries": null}),
         json!({"entries": {}}),
@@ -363,7 +379,8 @@ fn a_deep_answer_breaks_nothing() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     let page = format!("{{\"entries\":[{{\"event_id\":\"1\",\"source\":{deep}}}],\"x\":{deep}}}");
     assert_eq!(event_page(&page, &Cursor::new("1")).unwrap().events[0].subject, Subject::Unreadable);
-    assert!(list_page(&format!("{{\"entries\":[{deep}]}}"), &ItemId::folder("0")).is_err());
+    let listed = list_page(&format!("{{\"entries\":[{deep}]}}"), &ItemId::folder("0"));
+    assert!(listed.is_ok_and(|page| page.items.is_empty() && page.unread.is_some()));
 }
 
 #[test]
@@ -518,8 +535,12 @@ proptest! {
         }
         let listing = json!({"entries": entries});
         if let Ok(listed) = list_page(&listing.to_string(), &folder) {
-            let links = entries.iter().filter(|entry| entry["type"] == "web_link").count();
-            prop_assert_eq!(listed.items.len() + links, entries.len());
+            let others = |entry: &&serde_json::Value| {
+                let is_gone = entry["item_status"].as_str().is_some_and(|status| status != "active");
+                is_gone || entry["type"].as_str().is_some_and(|word| !["file", "folder"].contains(&word))
+            };
+            let others = entries.iter().filter(others).count();
+            prop_assert!(listed.unread.is_some() || listed.items.len() + others == entries.len());
         }
     }
 
