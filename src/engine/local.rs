@@ -34,7 +34,7 @@ pub(in crate::engine) use scan::Scan;
 
 /// How long a hint waits for others of the same directory.
 const HINTS_GATHERED: Duration = Duration::from_millis(300);
-/// How long the first scan of a folder waits for its watch to stand.
+/// How long the first scan of a folder in which nothing is to be done waits for its watch to stand.
 const WATCH_HOPED_FOR: Duration = Duration::from_secs(30);
 /// How soon a directory that changed while it was read is read again.
 const UNSTEADY_AGAIN: Duration = Duration::from_secs(1);
@@ -128,14 +128,18 @@ impl Engine {
         if folder.row.root.is_none() || !folder.is_open() || std::mem::replace(&mut folder.watched, true) {
             return Ok(());
         }
+        let is_settled = folder.row.verified_at.is_some() && folder.row.unverified.is_none();
         let root = folder.row.root;
+        // The watcher begins before the scan, so that nothing falls between them.
         self.ctx.out.push(Effect::Watch(id, true));
-        // The scan begins when the watch stands, which its first hint tells: nothing falls between them, and nothing is read twice. Until
-        // then it is wanted, and if no hint should come, it is made all the same.
-        let Some(root) = root else { return Ok(()) };
         let now = self.ctx.now.wall;
         self.ctx.store.scan_now(id, now)?;
-        self.ctx.store.want_scan(root, id, true, now.plus_ms(millis(WATCH_HOPED_FOR) as i64))
+        let Some(root) = root else { return Ok(()) };
+        // Where nothing is to be done, the scan waits until the watch stands, which its first hint tells, and nothing is read twice; if no
+        // hint should come, it is made all the same. Where there is work, it must know what the disk has as soon as it can.
+        let waits = is_settled && !self.ctx.store.busy(id)?;
+        let due = if waits { now.plus_ms(millis(WATCH_HOPED_FOR) as i64) } else { now };
+        self.ctx.store.want_scan(root, id, true, due)
     }
 
     /// When a folder's next scan can begin, on the clock that never jumps.
