@@ -210,8 +210,12 @@ fn shown_state(folder: &FolderStatus) -> String {
     }
 }
 
-/// How fast a folder's content moves, and how long it will take: `↓ 12.3 MiB/s, 4 min left`.
+/// How fast a folder's content moves, and how long it will take: `↓ 12.3 MiB/s, 4 min left`. Nothing once nothing is to move: a mean of the
+/// last seconds outlives what it was of.
 pub fn speed(folder: &FolderStatus) -> Option<String> {
+    if folder.transfers.is_empty() && (folder.pending == 0 || folder.state == FolderState::Halted) {
+        return None;
+    }
     let rate = |arrow: &str, rate: Option<u64>| rate.map(|rate| format!("{arrow} {}/s", size(rate)));
     let ways: Vec<String> =
         [rate("↓", folder.progress.down), rate("↑", folder.progress.up)].into_iter().flatten().collect();

@@ -221,8 +221,9 @@ impl Wish {
             }
             // What is not watched was scanned when the waiting began.
             if !matches!(folder.state, FolderState::InSync | FolderState::Unwatched) {
-                let at_work = speed(folder).map(|speed| format!(": {speed}")).unwrap_or_default();
-                return Look::NotYet(format!("folder `{}` is {}{at_work}", folder.name, folder.state.words()));
+                let why = folder.degraded.as_ref().map(|degraded| degraded.cause.clone()).or_else(|| speed(folder));
+                let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+                return Look::NotYet(format!("folder `{}` is {}{why}", folder.name, folder.state.words()));
             }
             if let Some(since) = self.verified_since
                 && folder.verified.is_none_or(|verified| verified < since)
@@ -331,6 +332,22 @@ mod tests {
         for state in [FolderState::Problems, FolderState::Unverified, FolderState::Paused, FolderState::Halted] {
             assert!(matches!(all().judge(&status(vec![folder("a", state)]), &[]), Look::NotYet(_)), "{state:?}");
         }
+    }
+
+    #[test]
+    fn what_keeps_a_folder_from_its_work_is_told_and_not_how_fast_it_was() {
+        let mut halted = folder("a", FolderState::Halted);
+        halted.progress.down = Some(28);
+        let (name, cause, next_step) = ("root_lost".into(), "cannot find the folder".into(), String::new());
+        halted.degraded = Some(Degraded { name, cause, next_step });
+        let why = "folder `a` is halted: cannot find the folder";
+        assert_eq!(all().judge(&status(vec![halted]), &[]), Look::NotYet(why.into()));
+        let mut at_work = folder("a", FolderState::Syncing);
+        (at_work.progress.down, at_work.pending) = (Some(28), 1);
+        let why = "folder `a` is syncing: ↓ 28 B/s";
+        assert_eq!(all().judge(&status(vec![at_work.clone()]), &[]), Look::NotYet(why.into()));
+        at_work.pending = 0;
+        assert_eq!(speed(&at_work), None, "nothing moves any more");
     }
 
     #[test]

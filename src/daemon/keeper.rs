@@ -120,7 +120,10 @@ fn line(status: &Status) -> String {
         return "nothing configured".into();
     }
     if status.in_sync {
-        return format!("in sync: {} folders", status.folders.len());
+        return match status.folders.as_slice() {
+            [folder] => format!("in sync: {}", folder.name),
+            folders => format!("in sync: {} folders", folders.len()),
+        };
     }
     if let Some(degraded) = status.degraded.first() {
         return format!("degraded: {}", degraded.name);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::mpsc::{SyncSender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::world::{Message, OpenFolders};
@@ -43,13 +43,38 @@ pub struct Looking {
     pub folders: OpenFolders,
     pub watches: Watches,
     pub inputs: SyncSender<Message>,
-    /// Folders whose roots are being looked at, by threads that nobody waits for any more.
-    pub stuck: Arc<Mutex<BTreeSet<FolderId>>>,
+    roots: Arc<Roots>,
+}
+
+/// The folders whose roots are being looked at: one thread for each at a time, as a disk that does not answer keeps its thread for ever.
+#[derive(Debug, Default)]
+struct Roots {
+    under_way: Mutex<BTreeSet<FolderId>>,
+    ended: Condvar,
+}
+
+impl Roots {
+    fn locked(&self) -> MutexGuard<'_, BTreeSet<FolderId>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a look at a root once nobody else looks at it. False if somebody still does at the deadline.
+    fn begin(&self, id: FolderId, deadline: Instant) -> bool {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let waited = self.ended.wait_timeout_while(self.locked(), patience, |under_way| under_way.contains(&id));
+        let (mut under_way, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        under_way.insert(id)
+    }
+
+    fn end(&self, id: FolderId) {
+        self.locked().remove(&id);
+        self.ended.notify_all();
+    }
 }
 
 impl Looking {
     pub fn new(folders: OpenFolders, watches: Watches, inputs: SyncSender<Message>) -> Self {
-        Self { folders, watches, inputs, stuck: Arc::default() }
+        Self { folders, watches, inputs, roots: Arc::default() }
     }
 
     /// Sees to it that everything that was written into the folders until now counts in what the database says from now on.
@@ -103,29 +128,24 @@ impl Looking {
         let mut lost = BTreeMap::new();
         let (found, results) = channel();
         let mut awaited = BTreeMap::new();
-        let locked = || self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        let deadline = Instant::now() + ROOT_PATIENCE;
         for (id, local) in self.folders.all() {
-            if !locked().insert(id) {
-                lost.insert(id, silent(&local));
-                continue;
-            }
-            let (found, stuck, looks) = (found.clone(), Arc::clone(&self.stuck), Arc::clone(&local));
+            let (found, roots, looks) = (found.clone(), Arc::clone(&self.roots), Arc::clone(&local));
             let look = move || {
-                let result = looks.check_root();
-                stuck.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-                // Nobody may wait for it any more.
-                let _ = found.send((id, result));
+                // Several may ask at the same time how the agent is: a look of somebody else is no sign of a disk that does not answer.
+                if roots.begin(id, deadline) {
+                    let result = looks.check_root();
+                    roots.end(id);
+                    // Nobody may wait for it any more.
+                    let _ = found.send((id, result));
+                }
             };
             match std::thread::Builder::new().name("root".into()).spawn(look) {
                 Ok(_) => drop(awaited.insert(id, local)),
-                Err(why) => {
-                    locked().remove(&id);
-                    tracing::debug!(%why, "a root is not looked at");
-                }
+                Err(why) => tracing::debug!(%why, "a root is not looked at"),
             }
         }
         drop(found);
-        let deadline = Instant::now() + ROOT_PATIENCE;
         while let Ok((id, result)) = results.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             awaited.remove(&id);
             if let Err(why) = result {
@@ -134,5 +154,27 @@ impl Looking {
         }
         lost.extend(awaited.into_iter().map(|(id, local)| (id, silent(&local))));
         lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn somebody_elses_look_at_a_root_is_waited_for_and_one_that_hangs_is_told() {
+        let (roots, id) = (Arc::new(Roots::default()), FolderId(1));
+        let soon = || Instant::now() + Duration::from_millis(20);
+        assert!(roots.begin(id, soon()));
+        assert!(!roots.begin(id, soon()), "the disk does not answer");
+        assert!(roots.begin(FolderId(2), soon()), "another folder's does");
+        let (other, (ready, begun)) = (Arc::clone(&roots), channel());
+        let looker = std::thread::spawn(move || {
+            ready.send(()).unwrap();
+            other.begin(id, Instant::now() + Duration::from_secs(60))
+        });
+        begun.recv().unwrap();
+        roots.end(id);
+        assert!(looker.join().unwrap(), "it was under way, and ended");
     }
 }

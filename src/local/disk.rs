@@ -108,9 +108,34 @@ pub(crate) fn look(dir: BorrowedFd<'_>, name: &OsStr) -> Result<Option<Seen>> {
 /// Whether something is mounted at `name`, be it a part of the same filesystem. Kernels that cannot tell find only other filesystems, by
 /// their device numbers.
 pub(crate) fn is_mount_point(dir: BorrowedFd<'_>, name: &OsStr) -> bool {
-    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-    fs::statx(dir, name, flags, fs::StatxFlags::TYPE)
-        .is_ok_and(|seen| seen.stx_attributes.contains(fs::StatxAttributes::MOUNT_ROOT))
+    mount_root(dir, name, AtFlags::empty()) == Some(true)
+}
+
+/// Whether what was seen at `name`, below a root on the device `dev`, is mounted there, or in a part of the filesystem that renames do not
+/// reach.
+///
+/// A file's device number proves nothing: an overlay of two filesystems, as below a container, gives its directories one number and its
+/// files another. A directory's other number is a mount, or a subvolume.
+pub(crate) fn is_elsewhere(dir: BorrowedFd<'_>, name: &OsStr, seen: &Seen, dev: u64) -> bool {
+    let differs = seen.stamp.dev != dev;
+    if seen.is_folder() {
+        differs || is_mount_point(dir, name)
+    } else {
+        differs && mount_root(dir, name, AtFlags::empty()).unwrap_or(true)
+    }
+}
+
+/// Whether an open file, below a root on the device `dev`, is mounted where it was opened.
+pub(crate) fn is_mounted_file(file: impl AsFd, seen: &Seen, dev: u64) -> bool {
+    seen.stamp.dev != dev && mount_root(file.as_fd(), OsStr::new(""), AtFlags::EMPTY_PATH).unwrap_or(true)
+}
+
+/// What the kernel says of something being mounted at a place; nothing if it cannot tell.
+fn mount_root(dir: BorrowedFd<'_>, name: &OsStr, more: AtFlags) -> Option<bool> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | more;
+    let seen = fs::statx(dir, name, flags, fs::StatxFlags::TYPE).ok()?;
+    let tells = seen.stx_attributes_mask.contains(fs::StatxAttributes::MOUNT_ROOT);
+    tells.then(|| seen.stx_attributes.contains(fs::StatxAttributes::MOUNT_ROOT))
 }
 
 /// Opens what is at `name` for reading: never through a link, never waiting for the other end of a pipe.

@@ -63,7 +63,7 @@ impl LocalFolder {
             Err(why) => return Err(failed(why)),
         };
         let seen = disk::look_at(&file).map_err(failed)?;
-        if !seen.is_file() || seen.stamp.dev != self.stamp.dev {
+        if !seen.is_file() || disk::is_mounted_file(&file, &seen, self.stamp.dev) {
             return Err(LocalMiss::NotAFile);
         }
         Ok((file, seen.stamp))

@@ -38,9 +38,7 @@ impl LocalFolder {
         for name in names {
             match disk::look(handle.as_fd(), name.as_os_str()) {
                 Ok(Some(seen)) => scan.entries.push(LocalEntry {
-                    kind: if seen.stamp.dev != self.stamp.dev
-                        || seen.is_folder() && disk::is_mount_point(handle.as_fd(), name.as_os_str())
-                    {
+                    kind: if disk::is_elsewhere(handle.as_fd(), name.as_os_str(), &seen, self.stamp.dev) {
                         EntryKind::Mount
                     } else {
                         kind_of(seen.kind)

@@ -72,7 +72,8 @@ impl Survey {
             // The only names that a disk can hold and `Name` refuses are the dots and our own.
             let Ok(name) = Name::new(entry?.file_name().to_bytes()) else { continue };
             if let Some(seen) = disk::look(dir.as_fd(), name.as_os_str())? {
-                let kind = if seen.stamp.dev == self.dev { seen.kind } else { Kind::Special };
+                let elsewhere = disk::is_elsewhere(dir.as_fd(), name.as_os_str(), &seen, self.dev);
+                let kind = if elsewhere { Kind::Special } else { seen.kind };
                 found.push(Entry { name, kind, stamp: seen.stamp });
             }
         }

@@ -104,7 +104,7 @@ impl LocalFolder {
                     continue;
                 }
             };
-            let elsewhere = seen.stamp.dev != self.stamp.dev;
+            let elsewhere = disk::is_elsewhere(dir.as_fd(), name.as_os_str(), &seen, self.stamp.dev);
             let kind = if elsewhere { Kind::Special } else { seen.kind };
             let found = Found::Entry { path: path.join(&name), kind, stamp: seen.stamp };
             if visit(found).is_break() {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{Bed, PATIENCE, REMOTE, until};
@@ -132,5 +133,75 @@ fn a_root_whose_disk_is_unmounted_is_never_said_to_be_in_sync() {
     assert_eq!(status["folders"][0]["degraded"]["name"], "root_lost");
     assert_eq!(bed.run(&["wait", "--timeout", "1s"]).status.code(), Some(3));
     assert_eq!(cloud.count("file_delete"), 0);
+    assert_eq!(agent.stop(), Some(0));
+}
+
+/// Unmounts what a test mounted, however the test ends.
+struct Unmounts(PathBuf);
+
+impl Drop for Unmounts {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).output();
+    }
+}
+
+/// An overlay of two filesystems gives directories and files different device numbers, as below many a container.
+#[test]
+fn a_folder_on_an_overlay_is_as_any_other() {
+    for mode in ["mirror", "two-way"] {
+        let bed = Bed::new();
+        let (lower, upper) = (bed.dir.path().join("lower"), bed.dir.path().join("upper"));
+        for dir in [&lower, &upper, &bed.local()] {
+            fs::create_dir(dir).unwrap();
+        }
+        let mount = |args: &[&str], at: &Path| {
+            let output = Command::new("mount").args(args).arg(at).output();
+            output.is_ok_and(|output| output.status.success())
+        };
+        let layers =
+            format!("lowerdir={0},upperdir={1}/up,workdir={1}/work,xino=off", lower.display(), upper.display());
+        let _unmounts = (Unmounts(upper.clone()), Unmounts(bed.local()));
+        let made = mount(&["-t", "tmpfs", "tmpfs"], &upper)
+            && fs::create_dir(upper.join("up")).is_ok()
+            && fs::create_dir(upper.join("work")).is_ok()
+            && mount(&["-t", "overlay", "overlay", "-o", &layers], &bed.local());
+        if made {
+            bed.add_folder(&["--mode", mode]);
+            let cloud = bed.cloud();
+            cloud.write(&remote("d/a"), b"a".to_vec()).unwrap();
+            let agent = bed.start();
+            bed.wait_equal(PATIENCE);
+            bed.wait_in_sync(PATIENCE);
+            fs::write(bed.local().join("d/a"), b"edited").unwrap();
+            let wanted: &[u8] = if mode == "mirror" { b"a" } else { b"edited" };
+            until("the edit's answer", || {
+                fs::read(bed.local().join("d/a")).unwrap() == wanted && cloud.read(&remote("d/a")).unwrap() == wanted
+            });
+            bed.wait_in_sync(PATIENCE);
+            assert_eq!(bed.status().unwrap()["problems"], 0, "{mode}: {}", bed.ok(&["problems"]));
+            assert!(bed.difference().is_empty(), "{mode}: {:?}", bed.difference());
+            assert_eq!(agent.stop(), Some(0));
+        } else {
+            println!("skipped: no right to mount an overlay here");
+        }
+    }
+}
+
+#[test]
+fn many_who_ask_at_the_same_time_all_learn_that_it_is_in_sync() {
+    let bed = Bed::new();
+    bed.add_folder(&[]);
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..12 {
+                    let status = bed.status().unwrap();
+                    assert_eq!(status["folders"][0]["degraded"], serde_json::Value::Null, "{status:#}");
+                }
+            });
+        }
+    });
     assert_eq!(agent.stop(), Some(0));
 }
