@@ -171,7 +171,7 @@ mod tests {
         let (other, (ready, begun)) = (Arc::clone(&roots), channel());
         let looker = std::thread::spawn(move || {
             ready.send(()).unwrap();
-            other.begin(id, Instant::now() + Duration::from_secs(60))
+            other.begin(id, Instant::now() + Duration::from_mins(1))
         });
         begun.recv().unwrap();
         roots.end(id);
