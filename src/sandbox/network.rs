@@ -32,6 +32,8 @@ const PIECES_SPARE: u64 = 16;
 const PIECES_MOST: u64 = 512;
 /// Pauses shorter than this are made up for later: timers are not finer.
 const TIMER: Duration = Duration::from_millis(1);
+/// How much of a pause that lasted too long is made up for.
+const MADE_UP: Duration = Duration::from_millis(20);
 
 /// The network in force, and the connections that came about.
 #[derive(Debug, Default)]
@@ -101,11 +103,12 @@ where
         let mut bytes = vec![0; PIECE_BYTES];
         let Some(length) = from.read(&mut bytes).await.ok().filter(|length| *length > 0) else { break };
         bytes.truncate(length);
-        free = free.max(Instant::now());
+        let now = Instant::now();
+        free = free.max(now.checked_sub(MADE_UP).unwrap_or(now));
         if let Some(micros) = (length as u64 * 1_000_000).checked_div(network.bytes_per_second) {
             free += Duration::from_micros(micros);
         }
-        if pieces.send((free + way, bytes)).await.is_err() {
+        if pieces.send((free.max(now) + way, bytes)).await.is_err() {
             break;
         }
         if free > Instant::now() + TIMER {

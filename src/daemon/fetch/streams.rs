@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(grown(20 * MB, 1_000 * MB, 5_000 * MB, 16), [2, 4, 8, 8, 8, 8], "each connection is slow");
         assert_eq!(grown(500 * MB, 500 * MB, 9_000 * MB, 16), [2, 1, 1, 1, 1, 1], "the second brings nothing");
         assert_eq!(grown(20 * MB, 80 * MB, 5_000 * MB, 16), [2, 4, 8, 4, 4, 4], "eight bring no more than four");
-        assert_eq!(grown(20 * MB, 80 * MB, 40 * MB, 16), [1, 1, 1, 1, 1, 1], "it is over soon");
+        assert_eq!(grown(20 * MB, 80 * MB, 30 * MB, 16), [1, 1, 1, 1, 1, 1], "it is over soon");
         assert_eq!(grown(20 * MB, 1_000 * MB, 5_000 * MB, 1), [1, 1, 1, 1, 1, 1], "there is no room");
     }
 
