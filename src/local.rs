@@ -2,7 +2,8 @@
 //! handles and single names, never destroys a byte that it did not write, and reports only what is durable.
 //!
 //! - [`LocalFolder::open`] proves that the root is the directory that we know (`root`).
-//! - [`LocalFolder::stage`] writes a file out of sight and checks it (`stage`, `hash`).
+//! - [`LocalFolder::stage`] writes a file out of sight and checks it (`stage`, `hash`); [`LocalFolder::stage_in_parts`] does so in any order
+//!   and over restarts (`ranged`, `spans`).
 //! - [`LocalFolder::execute`] carries out [deeds](crate::deed), each of which may be carried out again (`deeds`, `publish`).
 //! - [`LocalFolder::walk`] looks at the visible tree (`walk`), [`LocalFolder::scan`] at one directory of it (`scan`).
 //! - [`LocalFolder::open_file`] reads a file for the way up (`read`); [`watch()`] tells where something changed (`watch`).
@@ -16,11 +17,13 @@ mod fault;
 pub mod hash;
 mod lookup;
 mod publish;
+mod ranged;
 mod read;
 pub mod recall;
 mod refusal;
 mod root;
 mod scan;
+mod spans;
 mod stage;
 pub mod survey;
 mod sweep;
@@ -41,8 +44,10 @@ use crate::deed::{DiskError, DiskErrorKind};
 use crate::tree::Stamp;
 
 pub use disk::Kind;
+pub use ranged::{PartOf, RangedWriter};
 pub use read::OpenFile;
 pub use root::{MARK_NAME, resolve_root};
+pub use spans::Spans;
 pub use stage::{SMALL_MAX_BYTES, StageError, StageOrder, StagedWriter};
 pub use sweep::SweptParked;
 pub use walk::Found;
@@ -94,6 +99,8 @@ pub struct LocalFolder {
     disk: DiskTraits,
     /// Batches are carried out one after another.
     turn: Mutex<()>,
+    /// Who writes to which file that is staged in parts.
+    parts: ranged::Turns,
     digested: Arc<hash::DigestCount>,
 }
 

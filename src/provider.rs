@@ -10,6 +10,7 @@
 //! - A write is sent once. Where its outcome is not known (no answer, 5xx) the adapter looks whether it happened before it sends it again
 //!   or gives up; what it cannot find out is [`ProviderErrorKind::OutcomeUnknown`], and the engine looks later.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -117,6 +118,8 @@ pub struct Content {
     pub hash: Option<ContentHash>,
     /// When the version was last modified, if the answer says.
     pub modified: Option<Wall>,
+    /// What the server that has the bytes calls them: another name means other bytes.
+    pub tag: Option<String>,
     /// The bytes. An error of the stream is a [`ProviderError`] like any other.
     pub stream: BoxStream<'static, Result<Bytes>>,
 }
@@ -227,6 +230,17 @@ pub trait Provider: Send + Sync {
 
     /// The bytes of exactly this version from `offset` on. Never sends the bearer to another origin.
     async fn content(&self, file: &ItemId, version: &VersionId, offset: u64) -> Result<Content>;
+
+    /// The bytes of exactly this version in `span`, and perhaps what follows; nothing if the server does not give parts of it.
+    async fn part(&self, file: &ItemId, version: &VersionId, span: Range<u64>) -> Result<Option<Content>> {
+        let content = self.content(file, version, span.start).await?;
+        Ok(Some(content).filter(|content| content.offset == span.start))
+    }
+
+    /// The smallest and the largest part of a long content that is worth a call of its own, in bytes.
+    fn part_bytes(&self) -> Range<u64> {
+        (8 << 20)..(64 << 20)
+    }
 
     /// The older contents of a file that can still be fetched, newest first; none if the provider does not tell.
     async fn versions(&self, _file: &ItemId) -> Result<Vec<RemoteVersion>> {

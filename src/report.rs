@@ -134,7 +134,7 @@ pub struct Budget {
     pub shares: Option<BudgetShares>,
     /// When the day's count starts again.
     pub resets_at: Option<Wall>,
-    /// No calls before this moment (the provider asked us to wait).
+    /// The provider asked for no calls before this moment.
     pub closed_until: Option<Wall>,
     /// A sentence for a first sync that the budget makes long.
     pub forecast: Option<String>,

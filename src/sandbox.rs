@@ -14,6 +14,7 @@ mod egnyte;
 mod faults;
 mod meddle;
 mod model;
+mod network;
 mod serve;
 mod shared;
 mod spoil;
@@ -38,6 +39,7 @@ pub use content::{Content, Spill};
 pub use egnyte::{Quota, ThrottleForm};
 pub use faults::{Answer, Chaos, Fault, Rule};
 pub use model::{Refusal, User};
+pub use network::Network;
 pub use tokens::{ACCESS_TOKEN, OTHER_ACCESS_TOKEN, PASSWORD, TokenPair};
 
 use shared::Shared;
@@ -55,6 +57,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// Everything that looks random follows from this.
     pub seed: u64,
+    /// How the network to its clients is.
+    pub network: Network,
     /// The origin that links in answers name, where it differs from the listening address.
     pub public_url: Option<String>,
     /// How many calls a user may make in a minute; none means as many as they like.
@@ -95,6 +99,7 @@ impl Default for Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data: None,
             seed: 1,
+            network: Network::default(),
             public_url: None,
             calls_per_minute: None,
             realtime_hold: Duration::from_mins(5),
@@ -137,7 +142,7 @@ pub async fn start(options: Options) -> io::Result<Sandbox> {
         .merge(egnyte::router(shared.clone()))
         .merge(box_com::router(shared.clone()))
         .into_make_service_with_connect_info::<Scissors>();
-    let server = axum::serve(Gate(listener), service).with_graceful_shutdown(async move {
+    let server = axum::serve(Gate(listener, shared.clone()), service).with_graceful_shutdown(async move {
         // An error means that nobody is left who could say so.
         let _ = closing.wait_for(|closing| *closing).await;
     });

@@ -3,9 +3,12 @@
 mod crash;
 mod egnyte;
 mod local_changes;
+mod long_downloads;
 mod looks;
+mod many_small;
 mod modes;
 mod other_kinds;
+mod out_of_reach;
 mod provider_trouble;
 mod refusals;
 mod room;

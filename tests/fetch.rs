@@ -1,5 +1,7 @@
 //! Fetching from a cloud that cuts, stalls, lies and repeats itself.
 
+mod long;
+
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -176,6 +178,7 @@ impl Provider for Cloud {
             total: Some(total),
             hash: self.told.clone(),
             modified: Some(Wall(1_600_000_000_123)),
+            tag: None,
             stream: stream::iter(items).boxed(),
         };
         Ok(match answer {
@@ -207,14 +210,14 @@ impl Provider for Cloud {
             Answer::Stall(after) => {
                 let items = chunks(&rest.slice(..after.min(rest.len())));
                 let stream = stream::iter(items).chain(stream::pending()).boxed();
-                Content { offset, total: Some(total), hash: None, modified: None, stream }
+                Content { offset, total: Some(total), hash: None, modified: None, tag: None, stream }
             }
             Answer::Trickle => {
                 let stream = stream::unfold(rest, |mut rest| async move {
                     tokio::time::sleep(Duration::from_secs(30)).await;
                     (!rest.is_empty()).then(|| (Ok(rest.split_to(1)), rest))
                 });
-                Content { offset, total: Some(total), hash: None, modified: None, stream: stream.boxed() }
+                Content { offset, total: Some(total), hash: None, modified: None, tag: None, stream: stream.boxed() }
             }
             Answer::Refuse(kind, wait) => return Err(failed(kind).with_retry_after(wait)),
         })

@@ -8,6 +8,7 @@ mod egnyte_only;
 mod events;
 mod faults;
 mod items;
+mod parts;
 mod writes;
 
 /// Makes a test of each function, for each face.
@@ -44,6 +45,8 @@ contract! {
         events::waiting_ends_without_news,
         content::the_bytes_are_those_of_the_version,
         content::a_part_is_a_part,
+        parts::a_part_holds_what_was_asked_for,
+        parts::a_long_content_comes_over_several_streams,
         content::older_versions_are_listed_and_can_be_fetched,
         content::what_is_gone_is_not_found,
         content::an_answer_that_is_not_the_version_is_never_staged,

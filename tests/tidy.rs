@@ -154,6 +154,8 @@ const COMPONENTS: &[(&str, &[&str])] = &[
     ("engine/listen", &["budget", "ctx", "effect", "health", "input", "jobs", "queues", "remote"]),
     ("engine/listen/again", &["ctx"]),
     ("engine/listen/cursor", &["Account", "ctx"]),
+    ("engine/listen/lull", &["ctx"]),
+    ("engine/listen/reach", &["ctx"]),
     ("engine/listen/wake", &["Account", "bounds", "ctx", "effect", "input"]),
 ];
 /// Files that hold all components at once and pass on what they return: the engine and its router.

@@ -68,7 +68,8 @@ pub struct DemoArgs {
     large: u64,
 }
 
-fn bytes(text: &str) -> Result<u64, String> {
+/// Reads a size as people write it.
+pub fn bytes(text: &str) -> Result<u64, String> {
     text.parse::<bytesize::ByteSize>()
         .map(|size| size.as_u64())
         .map_err(|_| "expected a size such as \"300 MB\"".to_owned())

@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
+use super::demo::bytes;
 use super::failure::{Exit, Failure, Outcome};
 use super::render::Screen;
-use crate::sandbox::{self, Options};
+use super::wait::time;
+use crate::sandbox::{self, Network, Options};
 
 /// Run the sandbox cloud on its own
 ///
@@ -16,7 +19,8 @@ use crate::sandbox::{self, Options};
 /// Nothing is kept when it ends.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Example:
-  agent sandbox --listen 127.0.0.1:8080")]
+  agent sandbox --listen 127.0.0.1:8080
+  agent sandbox --latency 40ms --bandwidth \"20 MB\"")]
 pub struct SandboxArgs {
     /// Where to listen; a loopback address
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
@@ -24,12 +28,22 @@ pub struct SandboxArgs {
     /// Where large files are kept [default: a temporary directory]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// How long a request takes there and back on a network as slow as this [default: no longer than it must]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    latency: Option<Duration>,
+    /// What each connection carries in a second [default: as much as this machine can]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    bandwidth: Option<u64>,
 }
 
 /// Runs `agent sandbox`.
 pub async fn sandbox(args: &SandboxArgs, screen: &mut Screen) -> Outcome {
     let failed = |error| Failure::error(format!("cannot run the sandbox on {}", args.listen)).because(error);
-    let options = Options { listen: args.listen, data: args.data.clone(), ..Options::default() };
+    let network = Network {
+        latency_ms: args.latency.map_or(0, |latency| latency.as_millis() as u64),
+        bytes_per_second: args.bandwidth.unwrap_or(0),
+    };
+    let options = Options { listen: args.listen, data: args.data.clone(), network, ..Options::default() };
     let sandbox = sandbox::start(options).await.map_err(failed)?;
     screen.line(sandbox.banner())?;
     screen.flush()?;

@@ -222,7 +222,8 @@ fn account() -> Vec<Key> {
             own limits are obeyed anyway."),
         account.key("calls_per_minute", Kind::Number, "calls_per_minute = 600", "The most API calls a minute."),
         account.key("transfers", Kind::Number, "transfers = 4", format!("How many files are transferred at one time, from 1 to \
-            {MAX_TRANSFERS}."))
+            {MAX_TRANSFERS}. Of files up to 256 KiB, which wait for answers more than they carry, two are fetched for one; a download of 32 MiB \
+            or more may use what the others leave for further connections, where that is faster."))
             .default(DEFAULT_TRANSFERS.to_string()),
         account.key("bandwidth_down", Kind::Size, "bandwidth_down = \"08:00 2 MB, 19:00 off\"", RATE),
         account.key("bandwidth_up", Kind::Size, "bandwidth_up = \"500 kB\"", "Likewise, to the cloud."),

@@ -1,10 +1,11 @@
-//! One allowance of bytes per second for each direction of an account, shared by all its transfers.
+//! What all transfers of an account share: bytes per second for each direction, and how many streams they may have.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::fetch::streams::Streams;
 use crate::settings::{AccountSettings, Minute, Rates};
 
 /// How much of a pause may be made up for by sending faster afterwards.
@@ -17,18 +18,22 @@ pub struct Bandwidth {
     pub down: Pace,
     /// For uploads.
     pub up: Pace,
+    /// For long downloads that gain by more than one stream.
+    pub streams: Streams,
 }
 
 impl Bandwidth {
     /// What the settings allow.
     pub fn of(settings: &AccountSettings) -> Self {
-        Self { down: Pace::new(settings.bandwidth_down.clone()), up: Pace::new(settings.bandwidth_up.clone()) }
+        let [down, up] = [&settings.bandwidth_down, &settings.bandwidth_up].map(|rates| Pace::new(rates.clone()));
+        Self { down, up, streams: Streams::new(settings.transfers) }
     }
 
     /// What they allow from now on, also to what is under way.
     pub fn follow(&self, settings: &AccountSettings) {
         self.down.follow(settings.bandwidth_down.clone());
         self.up.follow(settings.bandwidth_up.clone());
+        self.streams.follow(settings.transfers);
     }
 }
 

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::bandwidth::Pace;
@@ -22,27 +21,18 @@ use crate::provider::{Content, Provider, ProviderError, ProviderErrorKind};
 use crate::tree::Wall;
 
 mod known;
+mod long;
+mod patience;
+mod plan;
+pub mod streams;
+
+use patience::{PROGRESS_MIN_BYTES, Patience, WINDOW, Watchdog};
+use streams::Streams;
 
 use known::{HEAD_BYTES, OtherLength, Told, what_came};
 
-/// How often in a row an answer may end early without getting further.
-const CUTS_MAX: u32 = 4;
-/// What counts as getting further, in bytes.
-const PROGRESS_MIN_BYTES: u64 = 1024 * 1024;
 /// How often a whole content may be wrong.
 const CORRUPT_MAX: u32 = 3;
-/// How often we wait for a content that is not ready.
-const WAITS_MAX: u32 = 5;
-/// The longest that we wait here; longer waits are the engine's.
-const WAIT_MAX: Duration = Duration::from_secs(15);
-/// How long we wait if the provider does not say.
-const WAIT_DEFAULT: Duration = Duration::from_secs(2);
-/// The first pause after a cut; it doubles.
-const CUT_PAUSE: Duration = Duration::from_millis(200);
-/// The watchdog: at least [`WINDOW_MIN_BYTES`] in every such span of waiting for the network.
-const WINDOW: Duration = Duration::from_mins(1);
-/// What a span must bring.
-const WINDOW_MIN_BYTES: u64 = 1024;
 /// The longest wait for an answer to begin, the adapter's own retries included.
 const OPEN_MAX: Duration = Duration::from_mins(3);
 /// How much is handed to the disk at a time, in bytes.
@@ -126,6 +116,15 @@ impl<E: Into<FetchError>> From<E> for Broken {
     }
 }
 
+/// What a transfer shares with the others of its account.
+#[derive(Debug, Clone, Copy)]
+pub struct Way<'a> {
+    /// The bytes per second.
+    pub pace: &'a Pace,
+    /// The streams under way.
+    pub streams: &'a Streams,
+}
+
 /// Fetches a version into the staging directory. `progress` hears how many bytes are there, from 0 again after a restart.
 ///
 /// If the future is dropped, what was staged stays until the next sweep; a fetch that failed leaves nothing.
@@ -137,7 +136,8 @@ pub async fn fetch(
     progress: impl Fn(u64) + Send + Sync,
     cancel: CancellationToken,
 ) -> Result<Staged, FetchError> {
-    match fetch_on(provider, folder, order, pace, progress, cancel, None).await {
+    let way = Way { pace, streams: &Streams::new(1) };
+    match fetch_on(provider, folder, order, &way, progress, cancel, None).await {
         Ok(staged) => Ok(staged),
         Err(Broken { why, piece }) => {
             if let Some(piece) = piece {
@@ -153,20 +153,34 @@ pub async fn fetch_on(
     provider: &dyn Provider,
     folder: Arc<LocalFolder>,
     order: FetchOrder,
-    pace: &Pace,
+    way: &Way<'_>,
     progress: impl Fn(u64) + Send + Sync,
     cancel: CancellationToken,
     mut earlier: Option<Piece>,
 ) -> Result<Staged, Broken> {
-    // What does not fit costs no call; what came before has its room already.
+    let _stream = way.streams.enter();
+    // What does not fit costs no call; what came before has its room already, and a long one is measured with what is left of it.
+    let long = long::length_of(&order).filter(|_| earlier.is_none());
     let rest = order.size.unwrap_or(0).saturating_sub(earlier.as_ref().map_or(0, |piece| piece.got));
-    if let Err(error) = folder.check_room(rest) {
+    if let Err(error) = folder.check_room(if long.is_some() { 0 } else { rest }) {
         return Err(Broken { why: error.into(), piece: earlier });
     }
     let mut order = order;
     let (mut corrupt, mut asked) = (0, false);
+    if let Some(size) = long {
+        let fetched = tokio::select! {
+            fetched = long::fetch(provider, &folder, (&order, size), way, &progress) => fetched?,
+            () = cancel.cancelled() => return Err(FetchError::Cancelled.into()),
+        };
+        match fetched {
+            Ok(staged) => return Ok(staged),
+            // Whatever it was that came, one stream from the beginning to the end finds out.
+            Err(wrong) => tracing::debug!(item = %order.item, "fetching again: {wrong}"),
+        }
+        corrupt += 1;
+    }
     loop {
-        let mut fetch = Fetch::new(provider, order, pace, &progress);
+        let mut fetch = Fetch::new(provider, order, way.pace, &progress);
         let kept = earlier.take().map(|piece| fetch.take_up(piece));
         let begun = tokio::select! {
             begun = fetch.begin(&mut asked) => begun,
@@ -261,20 +275,19 @@ struct Fetch<'a, P> {
     got: u64,
     /// The beginning of what came.
     head: Vec<u8>,
-    furthest: u64,
-    cuts: u32,
-    waits: u32,
+    patience: Patience,
 }
 
 impl<'a, P: Fn(u64) + Send + Sync> Fetch<'a, P> {
     fn new(provider: &'a dyn Provider, order: FetchOrder, pace: &'a Pace, progress: &'a P) -> Self {
-        Self { provider, order, pace, progress, got: 0, head: Vec::new(), furthest: 0, cuts: 0, waits: 0 }
+        Self { provider, order, pace, progress, got: 0, head: Vec::new(), patience: Patience::default() }
     }
 
     /// Goes on where another fetch broke off.
     fn take_up(&mut self, piece: Piece) -> Sink {
         (self.order, self.head) = (FetchOrder { job: self.order.job, ..piece.order }, piece.head);
-        (self.got, self.furthest) = (piece.got, piece.got);
+        self.got = piece.got;
+        self.patience = Patience::from(piece.got);
         (self.progress)(piece.got);
         piece.sink
     }
@@ -405,35 +418,10 @@ impl<'a, P: Fn(u64) + Send + Sync> Fetch<'a, P> {
 
     /// Waits before the next try, if there is to be one.
     async fn pause_after(&mut self, why: ProviderError, at_opening: bool) -> Result<(), FetchError> {
-        let pause = match why.kind {
-            ProviderErrorKind::NotReady => self.wait_for(&why),
-            // The adapter has tried to open several times; with nothing in hand the engine may as well decide.
-            _ if at_opening && self.got == 0 => None,
-            ProviderErrorKind::RateLimited => self.wait_for(&why),
-            ProviderErrorKind::Unavailable | ProviderErrorKind::Network | ProviderErrorKind::Malformed => {
-                self.wait_after_cut()
-            }
-            _ => None,
-        };
-        let Some(pause) = pause else { return Err(why.into()) };
+        let Some(pause) = self.patience.pause_after(&why, self.got, at_opening) else { return Err(why.into()) };
         tracing::debug!(item = %self.order.item, got = self.got, ?pause, "download interrupted: {why}");
         tokio::time::sleep(pause).await;
         Ok(())
-    }
-
-    fn wait_for(&mut self, why: &ProviderError) -> Option<Duration> {
-        self.waits += 1;
-        let wait = why.retry_after.unwrap_or(WAIT_DEFAULT);
-        (self.waits <= WAITS_MAX && wait <= WAIT_MAX).then_some(wait)
-    }
-
-    fn wait_after_cut(&mut self) -> Option<Duration> {
-        if self.got >= self.furthest + PROGRESS_MIN_BYTES {
-            self.cuts = 0;
-        }
-        self.furthest = self.furthest.max(self.got);
-        self.cuts += 1;
-        (self.cuts <= CUTS_MAX).then(|| CUT_PAUSE * 2_u32.pow(self.cuts - 1))
     }
 
     fn error(&self, kind: ProviderErrorKind, message: &str) -> ProviderError {
@@ -442,37 +430,6 @@ impl<'a, P: Fn(u64) + Send + Sync> Fetch<'a, P> {
             .with("item", &self.order.item)
             .with("version", &self.order.version)
             .with("received", self.got)
-    }
-}
-
-/// Notices a download that lives but does not move. Time that we spend on our own disk does not count.
-struct Watchdog {
-    waited: Duration,
-    bytes: u64,
-}
-
-impl Watchdog {
-    fn new() -> Self {
-        Self { waited: Duration::ZERO, bytes: 0 }
-    }
-
-    /// Waits for the next bytes; nothing if the span is over without enough of them.
-    async fn watch<T>(&mut self, next: impl Future<Output = T>) -> Option<T> {
-        tokio::pin!(next);
-        loop {
-            let begun = Instant::now();
-            let result = tokio::time::timeout(WINDOW.saturating_sub(self.waited), &mut next).await;
-            self.waited += begun.elapsed();
-            match result {
-                Ok(next) => return Some(next),
-                Err(_) if self.bytes < WINDOW_MIN_BYTES => return None,
-                Err(_) => *self = Self::new(),
-            }
-        }
-    }
-
-    fn count(&mut self, bytes: u64) {
-        self.bytes += bytes;
     }
 }
 

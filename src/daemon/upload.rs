@@ -18,6 +18,8 @@ use crate::local_news::{LocalMiss, UploadFailure, UploadFile, Uploaded};
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, UploadBody, UploadOrder};
 use crate::tree::Wall;
 
+/// Up to this length a file is read whole when it is opened, in the same turn on a thread that may block.
+const AT_ONCE_MAX_BYTES: u64 = 256 * 1024;
 /// From this length on it is asked first whether an upload would be taken: a refusal is cheaper than the bytes.
 const PREFLIGHT_MIN_BYTES: u64 = 1024 * 1024;
 
@@ -67,15 +69,18 @@ async fn run(job: JobId, order: UploadFile, with: Upload<'_>) -> Result<Box<Uplo
             Some(known) => known,
             None => file.digest(kind)?,
         };
-        Ok((Arc::new(file), digests))
+        // What cannot be read now is read later, and says why.
+        let size = file.stamp().size;
+        let whole = (size <= AT_ONCE_MAX_BYTES).then(|| file.read(0, size as usize).ok()).flatten();
+        Ok((Arc::new(file), digests, whole))
     });
-    let (file, (sha256, hash)) = opened.await.map_err(UploadFailure::Local)?;
+    let (file, (sha256, hash), whole) = opened.await.map_err(UploadFailure::Local)?;
     let stamp = file.stamp();
     if stamp.size >= PREFLIGHT_MIN_BYTES && session.is_none() {
         with.provider.preflight(&target, stamp.size).await.map_err(UploadFailure::Provider)?;
     }
     let order = provider_order(&file, target, session, sha256, hash);
-    let body = Body { job, file: Arc::clone(&file), with: &with };
+    let body = Body { job, file: Arc::clone(&file), whole, with: &with };
     let answer = with.provider.upload(&order, &body).await;
     let checked = Arc::clone(&file);
     let still = blocking(move || checked.check()).await;
@@ -117,12 +122,20 @@ async fn blocking<T: Send + 'static>(
 struct Body<'a> {
     job: JobId,
     file: Arc<OpenFile>,
+    /// All of a small one.
+    whole: Option<Bytes>,
     with: &'a Upload<'a>,
 }
 
 #[async_trait]
 impl UploadBody for Body<'_> {
     async fn read(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        let end = usize::try_from(offset).ok().and_then(|from| Some((from, from.checked_add(len)?)));
+        if let (Some(whole), Some((from, to))) = (&self.whole, end)
+            && to <= whole.len()
+        {
+            return Ok(whole.slice(from..to));
+        }
         let file = Arc::clone(&self.file);
         tokio::task::spawn_blocking(move || file.read(offset, len)).await.map_err(io::Error::other)?
     }

@@ -439,14 +439,19 @@ impl World {
                 modified: order.modified,
             };
             let count = |bytes| counter.reached(bytes);
+            let way = fetch::Way { pace: &bandwidth.down, streams: &bandwidth.streams };
             let earlier = parked.take(id, &order);
-            let fetched = fetch::fetch_on(&*provider, local, order, &bandwidth.down, count, cancel, earlier).await;
+            let trims = Arc::clone(&local);
+            let fetched = fetch::fetch_on(&*provider, local, order, &way, count, cancel, earlier).await;
             transfers.end(job);
             let fetched = fetched.map_err(|Broken { why, piece }| {
                 match piece {
                     Some(piece) => parked.put(id, piece),
                     // What is kept for later must not be what fills the disk.
-                    None if matches!(why, FetchError::Disk(_)) => parked.clear(),
+                    None if matches!(why, FetchError::Disk(_)) => {
+                        parked.clear();
+                        trims.trim_parts(0);
+                    }
                     None => {}
                 }
                 failure(why)

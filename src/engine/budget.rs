@@ -69,6 +69,12 @@ impl CallBudget {
         self.ledger.spend(limits, share, 1, now)
     }
 
+    /// A call that was counted when it began did not get as far as the provider.
+    pub fn was_not_sent(&mut self) {
+        self.begun = self.begun.saturating_sub(1);
+        self.ledger.unspend(1);
+    }
+
     /// The world's own count of requests, and what the provider's answers say of the quota: one question may have cost several requests.
     /// What is to be durable.
     pub fn take_usage(

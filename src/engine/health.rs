@@ -17,7 +17,7 @@ pub struct AccountHealth {
     pub long_poll: bool,
     /// When the stream is read next.
     pub next_poll: Option<Wall>,
-    /// No calls before this moment.
+    /// The provider asked for no calls before this moment.
     pub closed_until: Option<Wall>,
     /// Its budget.
     pub budget: Budget,

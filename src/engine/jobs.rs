@@ -150,7 +150,7 @@ fn job_slot(job: &Job) -> Option<Slot> {
         }
         Job::Write { account, is_upload: false, .. } => Some(Slot::Question(*account)),
         Job::Write { account, is_upload: true, .. } => Some(Slot::Upload(*account)),
-        Job::Fetch { account, folder, .. } => Some(Slot::Fetch(*account, *folder)),
+        Job::Fetch { account, folder, content, .. } => Some(Slot::Fetch(*account, *folder, content.size)),
         Job::Read { folder, .. } => Some(Slot::Read(*folder)),
         // An account's question about itself and a folder's one batch are one at a time; hooks have their own slots.
         Job::Identify(_)

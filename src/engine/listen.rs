@@ -25,12 +25,16 @@ use crate::tree::Wall;
 
 mod again;
 mod cursor;
+mod lull;
+mod reach;
 mod wake;
 
 #[cfg(test)]
 mod tests;
 
 use again::Again;
+use lull::Lull;
+use reach::Reach;
 
 /// A stream that was not read for this long may have lost events: 13 days, a day below the shortest retention that Box documents.
 const PLACE_KEPT_MS: i64 = 13 * 24 * 3_600 * 1_000;
@@ -44,10 +48,15 @@ const ALERT_FLOOR: Duration = Duration::from_secs(30);
 const SPURIOUS_WAKE_PAUSE: Duration = Duration::from_secs(1);
 /// How often a used up quota is tried again where neither the provider nor the day says when it is renewed.
 const QUOTA_RETRIED_EVERY: Duration = Duration::from_hours(1);
+/// The longest pause for another reason that a provider is granted.
+const ASKED_MOST: Duration = Duration::from_mins(15);
 /// The longest wait for a quota; a provider that asks for more is asked again.
 const QUOTA_WAIT_MOST: Duration = Duration::from_hours(24);
-/// Failures in a row before an account counts as offline.
-const FAILURES_UNTIL_OFFLINE: u32 = 3;
+/// After so many failures the pauses of an outage grow no more: without a connection a try costs nobody anything, and a server that is back
+/// is noticed within seconds.
+const UNREACHED_COUNTED: u32 = 4;
+/// The same where a server answers that it fails, or nonsense: half a minute to a minute.
+const FAILING_COUNTED: u32 = 7;
 
 /// How far an account is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +76,7 @@ pub(in crate::engine) struct Account {
     pub capabilities: Capabilities,
     pub row: AccountRow,
     pub degraded: Option<Degraded>,
-    /// No calls before this moment.
-    pub closed_until: u64,
+    reach: Reach,
     /// Items that wait for a fetch or a look.
     pub queues: CallQueues,
     stage: Stage,
@@ -84,7 +92,6 @@ pub(in crate::engine) struct Account {
     cursor_check: cursor::Check,
     pub drained: u64,
     interval: Interval,
-    failures: u32,
     /// Since when the stream is known to be read to its end, counted in polls: see the settling of full comparisons.
     pub polls_begun: u64,
     pub budget: CallBudget,
@@ -94,6 +101,8 @@ pub(in crate::engine) struct Account {
     last_news: u64,
     /// The second reading of the stream after activity.
     again: Again,
+    /// The pause while own writes are what the stream brings.
+    lull: Lull,
     /// Ids without a place that are to be looked at.
     pub strays: Strays,
 }
@@ -109,7 +118,7 @@ impl Account {
             capabilities,
             row,
             degraded: None,
-            closed_until: 0,
+            reach: Reach::default(),
             queues: CallQueues::default(),
             stage: Stage::New,
             job: None,
@@ -122,12 +131,12 @@ impl Account {
             cursor_check,
             drained: 0,
             interval: Interval::new(bounds),
-            failures: 0,
             polls_begun: 0,
             budget,
             news_for_us: false,
             last_news: 0,
             again: Again::default(),
+            lull: Lull::default(),
             strays: Strays::default(),
         }
     }
@@ -150,20 +159,22 @@ impl Account {
         if self.stage == Stage::Stuck {
             return None;
         }
-        let waits = (self.can_wait() && self.next_wait < u64::MAX).then(|| self.next_wait.max(self.closed_until));
-        let opens = (self.closed_until > now).then_some(self.closed_until);
+        let opens = self.reach.opens_at();
+        let waits = opens.filter(|_| self.can_wait() && self.next_wait < u64::MAX).map(|at| self.next_wait.max(at));
+        let opens = opens.filter(|at| *at > now);
         let refused = self.budget.refused_until(now);
         let gives_up = self.waiting.and(self.long_poll.given_up_at());
         // A second reading waits like anything else while the budget refuses a call.
-        let open = self.closed_until.max(refused.unwrap_or(0));
-        let again = self.again.due().filter(|_| self.job.is_none()).map(|at| at.max(open));
+        let open = self.reach.opens_at().map(|at| at.max(refused.unwrap_or(0)));
+        let again = self.again.due().filter(|_| self.job.is_none()).zip(open).map(|(due, open)| due.max(open));
         self.asks_at(now).into_iter().chain(waits).chain(opens).chain(refused).chain(again).chain(gives_up).min()
     }
 
     /// When the next question about the account or its stream is asked; nothing while one is.
     pub fn asks_at(&self, now: u64) -> Option<u64> {
-        let at_once = self.stage == Stage::New || self.row.cursor.is_none() || self.checks_cursor_at(now);
-        let at = if at_once { self.closed_until } else { self.next_poll.max(self.closed_until) };
+        let is_new = self.stage == Stage::New || self.row.cursor.is_none();
+        let at_once = is_new || self.reach.is_out() || self.checks_cursor_at(now);
+        let at = if at_once { self.reach.asks_at() } else { self.next_poll.max(self.reach.asks_at()) };
         // What is due and was refused for want of budget is asked for when that may have changed.
         let at = match self.budget.refused_until(now) {
             Some(refused) if at <= now => refused,
@@ -212,8 +223,7 @@ impl Account {
     pub fn sign_in_changed(&mut self) {
         self.stage = Stage::New;
         self.degraded = None;
-        self.closed_until = 0;
-        self.failures = 0;
+        self.reach.forget();
     }
 
     /// Forgets the questions about the account and its stream that are under way: they were asked with former credentials or settings.
@@ -223,17 +233,18 @@ impl Account {
 
     /// When one more question can be asked; nothing if that depends on something else than time.
     pub fn open_at(&self, now: u64) -> Option<u64> {
-        self.usable().then_some(self.closed_until.max(self.budget.refused_until(now).unwrap_or(0)))
+        let open = self.reach.opens_at().filter(|_| self.usable())?;
+        Some(open.max(self.budget.refused_until(now).unwrap_or(0)))
     }
 
     /// Whether calls for its folders may begin now, its budget and slots aside.
     pub fn is_open(&self, now: u64) -> bool {
-        self.usable() && now >= self.closed_until
+        self.usable() && self.reach.is_open(now)
     }
 
     /// The next question about the account or its stream, if one is due and none is under way.
     pub fn next_question(&mut self, id: AccountId, now: Now) -> Option<(Job, Task)> {
-        if self.job.is_some() || now.mono < self.closed_until || self.stage == Stage::Stuck {
+        if self.job.is_some() || now.mono < self.reach.asks_at() || self.stage == Stage::Stuck {
             return None;
         }
         if self.stage == Stage::New {
@@ -250,7 +261,7 @@ impl Account {
         if self.checks_cursor_at(now.mono) {
             return Some((Job::CheckCursor(id), Task::CheckCursor(cursor)));
         }
-        if now.mono >= self.next_poll {
+        if now.mono >= self.next_poll || self.reach.is_out() {
             return Some((Job::Poll(id), Task::Poll(cursor)));
         }
         self.again.position(now.mono).map(|cursor| (Job::PollAgain(id), Task::Poll(cursor)))
@@ -259,6 +270,7 @@ impl Account {
     /// A question about the account or its stream is under way.
     pub fn asks(&mut self, job: JobId, is_poll: bool, again: Option<Cursor>) {
         self.job = Some(job);
+        self.reach.asks();
         self.polls_begun += u64::from(is_poll);
         if let Some(from) = again {
             self.again.begin(from);
@@ -272,78 +284,82 @@ impl Account {
 
     /// What an error of one of its calls means for it; what people are told, if it needs them now and did not before.
     pub fn failed(&mut self, error: &ProviderError, now: u64, chance: u64) -> Option<String> {
-        let mut news = None;
         let name = self.settings.name.clone();
-        match error.kind {
+        if error.unsent {
+            // No provider counts a call that never reached it.
+            self.budget.was_not_sent();
+        }
+        if let Some(wait) = error.retry_after.filter(|_| error.kind == ProviderErrorKind::Unavailable) {
+            self.reach.pause(now, wait.min(ASKED_MOST));
+        }
+        let (counted, next_step) = match error.kind {
             ProviderErrorKind::SignInNeeded => {
-                if self.stage != Stage::Stuck {
-                    news = Some(format!("account `{name}` needs a sign-in: {error}"));
-                }
+                let is_news = self.stage != Stage::Stuck;
                 self.stage = Stage::Stuck;
                 self.degraded = Some(Degraded {
                     name: "sign_in_needed".into(),
                     cause: error.to_string(),
                     next_step: format!("run `agent login {} --account {name}`", self.settings.provider.word()),
                 });
+                return is_news.then(|| format!("account `{name}` needs a sign-in: {error}"));
             }
             ProviderErrorKind::QuotaExhausted => {
                 self.budget.used_up(self.limits());
-                let wait = error.retry_after.unwrap_or(QUOTA_RETRIED_EVERY).min(QUOTA_WAIT_MOST);
-                self.closed_until = self.closed_until.max(now + millis(wait));
+                self.reach.pause(now, error.retry_after.unwrap_or(QUOTA_RETRIED_EVERY).min(QUOTA_WAIT_MOST));
+                return None;
             }
             ProviderErrorKind::RateLimited => {
-                self.failures += 1;
-                let wait = backoff(self.failures, error.retry_after, chance);
-                self.closed_until = self.closed_until.max(now + millis(wait));
-            }
-            ProviderErrorKind::Network
-            | ProviderErrorKind::Unavailable
-            | ProviderErrorKind::Malformed
-            | ProviderErrorKind::OutcomeUnknown => {
-                self.failures += 1;
-                let wait = backoff(self.failures, error.retry_after, chance);
-                self.closed_until = self.closed_until.max(now + millis(wait));
-                if self.failures >= FAILURES_UNTIL_OFFLINE {
-                    self.degraded = Some(Degraded {
-                        name: "offline".into(),
-                        cause: error.to_string(),
-                        next_step: format!("the agent tries again by itself, next in {} s", wait.as_secs().max(1)),
-                    });
-                }
+                self.reach.refused(now, error.retry_after, chance);
+                return None;
             }
             ProviderErrorKind::Local => {
-                self.closed_until = now + millis(Duration::from_mins(1));
-                self.degraded = Some(Degraded {
-                    name: "local".into(),
-                    cause: error.to_string(),
-                    next_step: "run `agent doctor`; the agent tries again every minute".into(),
-                });
+                if self.reach.lost(now, |_| Duration::from_mins(1)) {
+                    self.degraded = Some(Degraded {
+                        name: "local".into(),
+                        cause: error.to_string(),
+                        next_step: "run `agent doctor`; the agent tries again every minute".into(),
+                    });
+                }
+                return None;
             }
             ProviderErrorKind::Forbidden => {
-                self.closed_until = now + millis(Duration::from_mins(5));
-                self.degraded = Some(Degraded {
-                    name: "forbidden".into(),
-                    cause: error.to_string(),
-                    next_step: "give the account's app the right to read; the agent tries again every five minutes"
-                        .into(),
-                });
+                if self.reach.lost(now, |_| Duration::from_mins(5)) {
+                    self.degraded = Some(Degraded {
+                        name: "forbidden".into(),
+                        cause: error.to_string(),
+                        next_step: "give the account's app the right to read; the agent tries again every five minutes"
+                            .into(),
+                    });
+                }
+                return None;
+            }
+            ProviderErrorKind::Network => {
+                (UNREACHED_COUNTED, Some("the agent tries again by itself every few seconds"))
+            }
+            ProviderErrorKind::Unavailable | ProviderErrorKind::Malformed | ProviderErrorKind::OutcomeUnknown => {
+                (FAILING_COUNTED, Some("the agent tries again by itself, every minute at the latest"))
             }
             ProviderErrorKind::NotFound
             | ProviderErrorKind::CursorLost
             | ProviderErrorKind::Conflict
             | ProviderErrorKind::NotReady
             | ProviderErrorKind::Corrupt
-            | ProviderErrorKind::Refused => {
-                self.failures += 1;
-                self.closed_until = now + millis(backoff(self.failures, error.retry_after, chance));
-            }
+            | ProviderErrorKind::Refused => (u32::MAX, None),
+        };
+        let is_news = self.reach.lost(now, |failures| backoff(failures.min(counted), None, chance));
+        if let Some(next_step) = next_step.filter(|_| is_news && self.reach.is_told()) {
+            let (cause, next_step) = (error.to_string(), next_step.to_owned());
+            self.degraded = Some(Degraded { name: "offline".into(), cause, next_step });
         }
-        news
+        None
     }
 
     /// A call went well.
     pub fn worked(&mut self) {
-        self.failures = 0;
+        if self.reach.worked() && self.next_wait < u64::MAX {
+            // The long poll failed for the same reason, and is not to wait for its own time.
+            self.next_wait = 0;
+        }
         if self.stage == Stage::Known {
             self.degraded = None;
         }
@@ -401,10 +417,11 @@ impl Account {
         }
         self.row.polled_at = Some(now.wall);
         self.add_counts(counts);
+        self.lull.heard(counts, now.mono);
         self.news_since_wake |= counts.relevant + counts.foreign + counts.stale + counts.own > 0;
         self.news_for_us |= counts.relevant + counts.own > 0;
         if !page.drained {
-            self.next_poll = 0;
+            self.next_poll = self.lull.until();
             return;
         }
         self.cursor_check.polled(page.is_empty);
@@ -468,7 +485,7 @@ impl Account {
             caught_up: self.drained > 0 && self.strays.is_empty(),
             long_poll: self.is_waiting() && self.long_poll.works(),
             next_poll: self.asks_at(now.mono).filter(|_| self.usable()).map(wall),
-            closed_until: (self.closed_until > now.mono).then(|| wall(self.closed_until)),
+            closed_until: self.reach.asked_until(now.mono).map(wall),
             budget: self.budget.report(self.limits(), self.rest(), now.wall),
         }
     }

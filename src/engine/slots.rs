@@ -6,6 +6,12 @@ use crate::id::{AccountId, FolderId, JobId};
 
 /// Questions and changes under way at once, per account.
 const QUESTIONS_MOST: usize = 6;
+/// Up to this length a download waits for answers more than it carries: two of them go for one, in bytes.
+const SHORT_BYTES: u64 = 256 * 1024;
+/// What a transfer takes of twice the number of transfers.
+const WHOLE: usize = 2;
+/// What a short one takes.
+const HALF: usize = 1;
 /// Files that are read at once, per folder.
 const READS_AT_ONCE: usize = 2;
 
@@ -14,8 +20,8 @@ const READS_AT_ONCE: usize = 2;
 pub(in crate::engine) enum Slot {
     /// A look, a page of a listing, or a change without content.
     Question(AccountId),
-    /// A download, which needs room in the folder's staging directory as well.
-    Fetch(AccountId, FolderId),
+    /// A download of so many bytes, which needs room in the folder's staging directory as well.
+    Fetch(AccountId, FolderId, u64),
     /// An upload.
     Upload(AccountId),
     /// A local file is read.
@@ -26,6 +32,8 @@ pub(in crate::engine) enum Slot {
 struct Calls {
     questions: usize,
     transfers: usize,
+    /// What they take of twice their number.
+    halves: usize,
 }
 
 #[derive(Debug, Default)]
@@ -47,21 +55,21 @@ impl Slots {
     pub fn take(&mut self, job: JobId, slot: Slot) {
         self.release(job);
         self.taken.insert(job, slot);
-        self.count(slot, |count| *count += 1);
+        self.count(slot, |count, by| *count += by);
     }
 
     /// A job is over, or given up; what it had taken is free.
     pub fn release(&mut self, job: JobId) {
         if let Some(slot) = self.taken.remove(&job) {
             // It was counted when it was taken, and is in `taken` once.
-            self.count(slot, |count| *count -= 1);
+            self.count(slot, |count, by| *count -= by);
         }
     }
 
     /// An account is no more: its calls were given up, and may never be answered.
     pub fn forget(&mut self, account: AccountId) {
         let is_theirs = |slot: &Slot| match slot {
-            Slot::Question(of) | Slot::Upload(of) | Slot::Fetch(of, _) => *of == account,
+            Slot::Question(of) | Slot::Upload(of) | Slot::Fetch(of, _, _) => *of == account,
             Slot::Read(_) => false,
         };
         let theirs: Vec<JobId> = self.taken.iter().filter(|(_, slot)| is_theirs(slot)).map(|(job, _)| *job).collect();
@@ -70,15 +78,21 @@ impl Slots {
         }
     }
 
-    fn count(&mut self, slot: Slot, change: impl Fn(&mut usize)) {
+    fn count(&mut self, slot: Slot, change: impl Fn(&mut usize, usize)) {
         match slot {
-            Slot::Question(account) => change(&mut self.accounts.entry(account).or_default().questions),
-            Slot::Upload(account) => change(&mut self.accounts.entry(account).or_default().transfers),
-            Slot::Fetch(account, folder) => {
-                change(&mut self.accounts.entry(account).or_default().transfers);
-                change(&mut self.folders.entry(folder).or_default().fetched);
+            Slot::Question(account) => change(&mut self.accounts.entry(account).or_default().questions, 1),
+            Slot::Upload(account) => {
+                let calls = self.accounts.entry(account).or_default();
+                change(&mut calls.transfers, 1);
+                change(&mut calls.halves, WHOLE);
             }
-            Slot::Read(folder) => change(&mut self.folders.entry(folder).or_default().read),
+            Slot::Fetch(account, folder, bytes) => {
+                let calls = self.accounts.entry(account).or_default();
+                change(&mut calls.transfers, 1);
+                change(&mut calls.halves, halves(bytes));
+                change(&mut self.folders.entry(folder).or_default().fetched, 1);
+            }
+            Slot::Read(folder) => change(&mut self.folders.entry(folder).or_default().read, 1),
         }
     }
 
@@ -89,7 +103,16 @@ impl Slots {
 
     /// Whether an account has a free slot for a transfer, of so many.
     pub fn may_transfer(&self, account: AccountId, most: u32) -> bool {
-        self.accounts.get(&account).map_or(0, |calls| calls.transfers) < most as usize
+        self.has_room(account, most, WHOLE)
+    }
+
+    /// Whether it has one for a download of so many bytes.
+    pub fn may_fetch(&self, account: AccountId, most: u32, bytes: u64) -> bool {
+        self.has_room(account, most, halves(bytes))
+    }
+
+    fn has_room(&self, account: AccountId, most: u32, needed: usize) -> bool {
+        self.accounts.get(&account).map_or(0, |calls| calls.halves) + needed <= most as usize * WHOLE
     }
 
     /// Calls of an account under way that take a slot.
@@ -106,6 +129,10 @@ impl Slots {
     pub fn may_read(&self, folder: FolderId) -> bool {
         self.folders.get(&folder).is_none_or(|files| files.read < READS_AT_ONCE)
     }
+}
+
+fn halves(bytes: u64) -> usize {
+    if bytes <= SHORT_BYTES { HALF } else { WHOLE }
 }
 
 #[cfg(test)]
@@ -132,7 +159,8 @@ mod tests {
         let table = [
             (Slot::Question(ACCOUNT), QUESTIONS_MOST, (QUESTIONS_MOST, 0, false, true, true)),
             (Slot::Upload(ACCOUNT), 2, (2, 0, true, false, true)),
-            (Slot::Fetch(ACCOUNT, FOLDER), 2, (2, 2, true, false, true)),
+            (Slot::Fetch(ACCOUNT, FOLDER, 1 << 20), 2, (2, 2, true, false, true)),
+            (Slot::Fetch(ACCOUNT, FOLDER, 9), 4, (4, 4, true, false, true)),
             (Slot::Read(FOLDER), READS_AT_ONCE, (0, 0, true, true, false)),
         ];
         for (slot, most, full) in table {
@@ -154,7 +182,7 @@ mod tests {
     #[test]
     fn an_account_that_comes_back_begins_with_free_slots() {
         let mut slots = Slots::default();
-        slots.take(JobId(1), Slot::Fetch(ACCOUNT, FOLDER));
+        slots.take(JobId(1), Slot::Fetch(ACCOUNT, FOLDER, 9));
         slots.take(JobId(2), Slot::Question(ACCOUNT));
         slots.take(JobId(3), Slot::Read(FOLDER));
         slots.take(JobId(4), Slot::Question(AccountId(9)));

@@ -195,6 +195,11 @@ impl Ledger {
         Some(self.reserved)
     }
 
+    /// Calls that were spent were not made. What is durable stays reserved.
+    pub fn unspend(&mut self, calls: u64) {
+        self.spent = self.spent.saturating_sub(calls);
+    }
+
     /// The provider's own count of the day's calls. More than ours is believed at once: others spend too. Less is believed but for
     /// what may be under way.
     pub fn provider_counts(&mut self, used: u64, under_way: u64) {

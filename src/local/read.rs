@@ -106,7 +106,9 @@ impl OpenFile {
     pub fn digest(&self, kind: HashKind) -> Result<(crate::id::Sha256, crate::id::ContentHash), LocalMiss> {
         let failed = |why: &io::Error| LocalMiss::Failed(refused("read", &self.path, errno(why)));
         let mut maker = Maker::new(kind);
-        let mut buffer = vec![0; READ_BYTES];
+        // A small file is read at once, and its end is seen behind it.
+        let room = usize::try_from(self.stamp.size).unwrap_or(READ_BYTES).saturating_add(1);
+        let mut buffer = vec![0; room.min(READ_BYTES)];
         let mut offset = 0;
         loop {
             match self.file.read_at(&mut buffer, offset) {

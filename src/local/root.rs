@@ -76,6 +76,7 @@ impl LocalFolder {
             versions,
             disk,
             turn: Mutex::new(()),
+            parts: super::ranged::Turns::default(),
             digested: Arc::default(),
         })
     }

@@ -91,7 +91,7 @@ impl LocalFolder {
             order: order.clone(),
             name,
             file,
-            hashing: Hashing::Here(Digests::new(order.hash.as_ref())),
+            hashing: Hashing::new(order.hash.as_ref()),
             written: 0,
             started: 0,
             kept: false,
@@ -200,7 +200,7 @@ impl StagedWriter<'_> {
     pub fn restart(&mut self) -> Result<(), DiskError> {
         let emptied = fs::ftruncate(&self.file, 0).and_then(|()| fs::seek(&self.file, fs::SeekFrom::Start(0)));
         emptied.map_err(|why| self.folder.refuse("empty", &self.name, why))?;
-        self.hashing = Hashing::Here(Digests::new(self.order.hash.as_ref()));
+        self.hashing = Hashing::new(self.order.hash.as_ref());
         self.written = 0;
         self.started = 0;
         match self.order.size.filter(|size| *size > SMALL_MAX_BYTES) {
@@ -273,13 +273,19 @@ impl Drop for StagedWriter<'_> {
 }
 
 /// Where the digests are computed: here, or for long files on a thread beside the one that writes.
-enum Hashing {
+pub(super) enum Hashing {
     Here(Digests),
     Beside { parts: mpsc::SyncSender<Vec<Bytes>>, thread: JoinHandle<Digests> },
 }
 
 impl Hashing {
-    fn update(&mut self, content: &[Bytes]) {
+    /// Begins with nothing.
+    pub fn new(want: Option<&ContentHash>) -> Self {
+        Self::Here(Digests::new(want))
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, content: &[Bytes]) {
         match self {
             Self::Here(digests) => {
                 for bytes in content {
@@ -292,7 +298,7 @@ impl Hashing {
     }
 
     /// Moves the work to a thread of its own, if it is not there yet.
-    fn go_beside(&mut self) {
+    pub fn go_beside(&mut self) {
         let Self::Here(digests) = self else { return };
         let mut digests = std::mem::replace(digests, Digests::new(None));
         let (parts, waiting) = mpsc::sync_channel::<Vec<Bytes>>(HASH_WAITING_MAX);
@@ -307,7 +313,8 @@ impl Hashing {
         *self = Self::Beside { parts, thread };
     }
 
-    fn finish(self) -> Option<Digest> {
+    /// The digests; nothing if the thread has ended.
+    pub fn finish(self) -> Option<Digest> {
         match self {
             Self::Here(digests) => Some(digests.finish()),
             Self::Beside { parts, thread } => {

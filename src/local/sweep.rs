@@ -24,13 +24,14 @@ pub struct SweptParked {
 }
 
 impl LocalFolder {
-    /// Removes everything in the staging directory that is not in `keep`; says how many. Called at start, when nothing is
+    /// Removes everything in the staging directory that is not in `keep` and that no download can go on with; says how many. Called at start, when nothing is
     /// being staged and no deed is being carried out.
     pub fn sweep_staging(&self, keep: &BTreeSet<Name>) -> Result<u64, DiskError> {
         let mut removed = 0;
+        let resumable = self.resumable()?;
         for entry in walk::names_in(self.staging.as_fd(), &"staging")? {
             let name = OsStr::from_bytes(&entry);
-            if Name::new(&entry).is_ok_and(|name| keep.contains(&name)) {
+            if resumable.contains(&entry) || Name::new(&entry).is_ok_and(|name| keep.contains(&name)) {
                 continue;
             }
             match disk::remove_file(self.staging.as_fd(), name) {

@@ -4,6 +4,7 @@
 //! - `upload`, `chunked`, `change`: what is written, each looked for before it is sent again.
 //! - `realtime`: the long poll. `resolve`: a path walked name by name.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::auth::{Session, TokenSource, token_url};
-use super::http::{CallCounter, Http, HttpOptions, check_origin, content_of};
+use super::http::{CallCounter, Http, HttpOptions, check_origin, content_of, part_of, range_header};
 use super::{
     Capabilities, Content, Expected, HashKind, Identity, ListPage, Preflight, Provider, ProviderError,
     ProviderErrorKind, RemoteVersion, Resolved, Result, TimeSpan, UploadBody, UploadOrder, UploadTarget, Wake,
@@ -159,14 +160,23 @@ impl Provider for BoxCom {
         if file.kind() != ItemKind::File {
             return Err(not_a("file", file));
         }
-        let response = self.api.content(file, version, offset).await?;
+        let range = (offset > 0).then(|| format!("bytes={offset}-"));
+        let response = self.api.content(file, version, range).await?;
         if let Some(content) = content_of(response, offset)? {
             return Ok(content);
         }
-        let response = self.api.content(file, version, 0).await?;
+        let response = self.api.content(file, version, None).await?;
         content_of(response, 0)?.ok_or_else(|| {
             ProviderError::new(ProviderErrorKind::Malformed, "the content has no beginning").with("item", file)
         })
+    }
+
+    async fn part(&self, file: &ItemId, version: &VersionId, span: Range<u64>) -> Result<Option<Content>> {
+        if file.kind() != ItemKind::File {
+            return Err(not_a("file", file));
+        }
+        let response = self.api.content(file, version, Some(range_header(&span))).await?;
+        part_of(response, &span)
     }
 
     async fn versions(&self, file: &ItemId) -> Result<Vec<RemoteVersion>> {

@@ -4,6 +4,7 @@
 //! - `stream`: the event list and its cursor. `resolve`: paths. `names`: what may be a name.
 //! - `change`: folders, moves, deletions. `upload`, `chunked`: contents.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -181,6 +182,18 @@ impl Provider for Egnyte {
             return Err(not_a("file", file));
         }
         self.api.content(file, version, offset).await
+    }
+
+    async fn part(&self, file: &ItemId, version: &VersionId, span: Range<u64>) -> Result<Option<Content>> {
+        if file.kind() != ItemKind::File {
+            return Err(not_a("file", file));
+        }
+        self.api.part(file, version, &span).await
+    }
+
+    /// Calls are few.
+    fn part_bytes(&self) -> Range<u64> {
+        (32 << 20)..(256 << 20)
     }
 
     async fn versions(&self, file: &ItemId) -> Result<Vec<RemoteVersion>> {

@@ -58,6 +58,8 @@ pub struct ProviderError {
     pub detail: Option<String>,
     /// How long the provider asked us to wait.
     pub retry_after: Option<Duration>,
+    /// No connection came about: nothing of the request left this machine.
+    pub unsent: bool,
     /// What the call was about: `("operation", "events")`, `("item", "file:7")`, `("request_id", …)`.
     pub context: Vec<(&'static str, String)>,
 }
@@ -72,7 +74,7 @@ pub fn unread_entry(name: Option<&str>) -> ProviderError {
 impl ProviderError {
     /// An error with a message and nothing else.
     pub fn new(kind: ProviderErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), detail: None, retry_after: None, context: Vec::new() }
+        Self { kind, message: message.into(), detail: None, retry_after: None, unsent: false, context: Vec::new() }
     }
 
     /// Adds what the provider itself said.
@@ -86,6 +88,13 @@ impl ProviderError {
     #[must_use]
     pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
+        self
+    }
+
+    /// Says that nothing of the request left this machine.
+    #[must_use]
+    pub fn with_unsent(mut self, unsent: bool) -> Self {
+        self.unsent = unsent;
         self
     }
 

@@ -24,7 +24,7 @@ pub mod retry;
 
 pub use body::{MAX_JSON_BYTES, patient_stream, read_capped, read_text};
 pub use calls::{CallCounter, CallCounts, CallKind, Quota};
-pub use range::content_of;
+pub use range::{content_of, part_of, range_header};
 pub use retry::{MAX_RETRY_AFTER, RetryPolicy, retry_after, retrying};
 
 /// How long a connection may take to come about.
@@ -36,7 +36,7 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 pub const EVENTS_ANSWER_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long an unused connection is kept.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// Idle connections kept for each host, beyond one for each transfer.
+/// Idle connections kept for each host, beyond those of the transfers.
 const POOL_SPARE_CONNECTIONS: usize = 8;
 /// Idle connections kept for each host at most.
 const POOL_MAX_CONNECTIONS: usize = 256;
@@ -218,7 +218,8 @@ impl Http {
 }
 
 fn base_builder(options: &HttpOptions) -> reqwest::ClientBuilder {
-    let idle = usize::try_from(options.transfers).unwrap_or(POOL_MAX_CONNECTIONS);
+    // Short downloads go two for one.
+    let idle = usize::try_from(options.transfers).unwrap_or(POOL_MAX_CONNECTIONS).saturating_mul(2);
     Client::builder()
         .user_agent(concat!("folder-sync-agent/", env!("CARGO_PKG_VERSION")))
         .retry(reqwest::retry::never())
@@ -301,6 +302,7 @@ pub fn below(base: &Url, path: &str) -> Url {
 /// Our words for a request that got no usable answer.
 pub fn transport_error(error: reqwest::Error) -> ProviderError {
     let error = error.without_url();
+    let unsent = error.is_connect();
     let (kind, message) = if error.is_builder() {
         (ProviderErrorKind::Local, "the request could not be made")
     } else if error.is_connect() {
@@ -317,7 +319,7 @@ pub fn transport_error(error: reqwest::Error) -> ProviderError {
         Some(cause) => format!("{message}: {cause}"),
         None => message.to_owned(),
     };
-    ProviderError::new(kind, message).with_detail(chain)
+    ProviderError::new(kind, message).with_detail(chain).with_unsent(unsent)
 }
 
 /// Why a connection failed, in words that mean something to whoever looks after the network.

@@ -19,6 +19,7 @@ use super::content::Content;
 use super::egnyte::Quota;
 use super::faults::{Chaos, Rule};
 use super::model::User;
+use super::network::Network;
 use super::shared::Shared;
 
 /// The most changes that one call of `busy` makes.
@@ -32,6 +33,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
         .route("/sandbox/v1/counters", get(counters).delete(reset_counters))
         .route("/sandbox/v1/faults", get(pending_faults).post(add_fault).delete(clear_faults))
         .route("/sandbox/v1/chaos", post(set_chaos))
+        .route("/sandbox/v1/network", post(set_network))
         .route("/sandbox/v1/busy", post(busy))
         .route("/sandbox/v1/history", get(history))
         .with_state(Cloud::new(shared.clone()))
@@ -209,7 +211,8 @@ async fn act(State(cloud): State<Cloud>, Json(act): Json<Act>) -> Response {
 }
 
 async fn counters(State(cloud): State<Cloud>) -> Response {
-    Json(json!({ "counters": cloud.counters(), "api_calls": cloud.api_calls() })).into_response()
+    let (counters, calls, connections) = (cloud.counters(), cloud.api_calls(), cloud.connections());
+    Json(json!({ "counters": counters, "api_calls": calls, "connections": connections })).into_response()
 }
 
 async fn reset_counters(State(cloud): State<Cloud>) -> Response {
@@ -233,6 +236,11 @@ async fn clear_faults(State(cloud): State<Cloud>) -> Response {
 
 async fn set_chaos(State(cloud): State<Cloud>, Json(chaos): Json<Chaos>) -> Response {
     cloud.faults().chaos(chaos);
+    Json(json!({})).into_response()
+}
+
+async fn set_network(State(cloud): State<Cloud>, Json(network): Json<Network>) -> Response {
+    cloud.set_network(network);
     Json(json!({})).into_response()
 }
 

@@ -7,6 +7,7 @@ use super::apps::App;
 use super::content::{Content, Stored};
 use super::faults::{Chaos, Fault, Rule, Script};
 use super::model::{ContentTimes, Deed, Event, EventKind, Item, Kind, Model, ROOT, Refusal, Snap, Through, User, What};
+use super::network::Network;
 use super::shared::{Shared, now_ms};
 use super::tokens::TokenPair;
 
@@ -319,9 +320,20 @@ impl Cloud {
         self.shared.counters.api_calls()
     }
 
+    /// Connections that clients made.
+    pub fn connections(&self) -> u64 {
+        self.shared.lines.accepted()
+    }
+
+    /// Connections made from now on lead over this network.
+    pub fn set_network(&self, network: Network) {
+        self.shared.lines.set(network);
+    }
+
     /// Every counter back to 0.
     pub fn reset_counters(&self) {
         self.shared.counters.reset();
+        self.shared.lines.reset();
     }
 
     /// The script of faults.

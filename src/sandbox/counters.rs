@@ -183,7 +183,7 @@ impl Counters {
         self.oddities[oddity as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Content was asked for: this many bytes of it, should they all arrive.
+    /// So many bytes of content go out.
     pub fn serve(&self, bytes: u64) {
         self.content_bytes.fetch_add(bytes, Ordering::Relaxed);
     }

@@ -6,10 +6,11 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use axum::http::{HeaderMap, HeaderValue, Response as HttpResponse, StatusCode};
 use axum::response::Response;
-use futures_util::stream;
+use futures_util::{TryStreamExt, stream};
 
 use super::content::{CHUNK_BYTES, Stored};
 use super::faults::Fault;
+use super::shared::Shared;
 
 /// The content or the wanted part of it, and whether that begins at the beginning.
 pub(crate) fn serve(asked: &HeaderMap, faults: &[Fault], stored: &Arc<Stored>) -> (Response, bool) {
@@ -71,6 +72,20 @@ fn read_range(range: &str, len: u64) -> Wanted {
         (Err(_), Ok(tail)) if first.is_empty() => part(len.saturating_sub(tail), len),
         _ => Wanted::Whole,
     }
+}
+
+/// Counts what of a content is really taken: all of a short one, and of a long one each piece as it goes.
+pub(crate) fn counted(response: Response, shared: &Arc<Shared>) -> Response {
+    let promised = length(&response);
+    if promised <= CHUNK_BYTES as u64 {
+        shared.counters.serve(promised);
+        return response;
+    }
+    let shared = shared.clone();
+    response.map(|body| {
+        let count = move |piece: &Bytes| shared.counters.serve(piece.len() as u64);
+        Body::from_stream(body.into_data_stream().inspect_ok(count))
+    })
 }
 
 /// How much content an answer promises.

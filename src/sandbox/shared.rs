@@ -12,6 +12,7 @@ use super::counters::{Call, Counters, Oddity};
 use super::egnyte::EgnyteState;
 use super::faults::{Fault, Script};
 use super::model::{Deed, Model, Streams, Through, User};
+use super::network::Lines;
 use super::tokens::Tokens;
 use super::{Options, content};
 
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub counters: Counters,
     pub box_com: BoxState,
     pub egnyte: EgnyteState,
+    pub lines: Lines,
     /// Signs download links.
     pub secret: u64,
     /// The ids of the newest events, for those who wait.
@@ -64,6 +66,7 @@ impl Shared {
             counters: Counters::new(),
             box_com: BoxState::default(),
             egnyte: EgnyteState::new(&options),
+            lines: Lines::new(options.network),
             secret: content::next_random(&mut random),
             newest_any: watch::Sender::new(0),
             newest_change: watch::Sender::new(0),

@@ -1,4 +1,4 @@
-//! Connections that the sandbox can cut while an answer is due.
+//! Connections that the sandbox can cut while an answer is due, and that may lead over a slow network.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,16 +9,40 @@ use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::shared::Shared;
+
 /// Accepts connections that can be cut.
-pub(crate) struct Gate(pub TcpListener);
+pub(crate) struct Gate(pub TcpListener, pub Arc<Shared>);
 
 /// One connection.
 pub(crate) struct Line {
-    stream: TcpStream,
+    stream: Stream,
     scissors: Scissors,
+}
+
+/// The near end of a connection: the socket, or where the slow network ends.
+enum Stream {
+    Plain(TcpStream),
+    Slow(DuplexStream),
+}
+
+/// Calls the same method of whatever the stream is.
+macro_rules! with {
+    ($line:expr, $stream:ident => $call:expr) => {
+        match &mut $line.stream {
+            Stream::Plain($stream) => {
+                let $stream = Pin::new($stream);
+                $call
+            }
+            Stream::Slow($stream) => {
+                let $stream = Pin::new($stream);
+                $call
+            }
+        }
+    };
 }
 
 /// Cuts the connection that a request came on: nothing more is written to it.
@@ -43,6 +67,10 @@ impl Listener for Gate {
         let (stream, address) = Listener::accept(&mut self.0).await;
         // Small answers must not wait for more to send; where this fails they are merely slower.
         let _ = stream.set_nodelay(true);
+        let stream = match self.1.lines.accept(stream) {
+            Ok(stream) => Stream::Plain(stream),
+            Err(far) => Stream::Slow(far),
+        };
         (Line { stream, scissors: Scissors::default() }, address)
     }
 
@@ -63,14 +91,14 @@ impl AsyncRead for Line {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        with!(self, stream => stream.poll_read(context, buffer))
     }
 }
 
 impl AsyncWrite for Line {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.scissors.check()?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        with!(self, stream => stream.poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
@@ -79,18 +107,18 @@ impl AsyncWrite for Line {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.scissors.check()?;
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        with!(self, stream => stream.poll_write_vectored(context, parts))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        matches!(&self.stream, Stream::Plain(stream) if stream.is_write_vectored())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        with!(self, stream => stream.poll_flush(context))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        with!(self, stream => stream.poll_shutdown(context))
     }
 }

@@ -197,6 +197,7 @@ impl Provider for Memory {
             total: Some(LARGE_BYTES),
             hash: None,
             modified: None,
+            tag: None,
             stream: stream::iter(parts).boxed(),
         })
     }

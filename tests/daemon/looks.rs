@@ -136,25 +136,6 @@ fn a_root_whose_disk_is_unmounted_is_never_said_to_be_in_sync() {
     assert_eq!(agent.stop(), Some(0));
 }
 
-#[test]
-fn many_who_ask_at_the_same_time_all_learn_that_it_is_in_sync() {
-    let bed = Bed::new();
-    bed.add_folder(&[]);
-    let agent = bed.start();
-    bed.wait_in_sync(PATIENCE);
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                for _ in 0..12 {
-                    let status = bed.status().unwrap();
-                    assert_eq!(status["folders"][0]["degraded"], serde_json::Value::Null, "{status:#}");
-                }
-            });
-        }
-    });
-    assert_eq!(agent.stop(), Some(0));
-}
-
 /// Unmounts what a test mounted, however the test ends.
 struct Unmounts(PathBuf);
 
@@ -204,4 +185,23 @@ fn a_folder_on_an_overlay_is_as_any_other() {
             println!("skipped: no right to mount an overlay here");
         }
     }
+}
+
+#[test]
+fn many_who_ask_at_the_same_time_all_learn_that_it_is_in_sync() {
+    let bed = Bed::new();
+    bed.add_folder(&[]);
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..12 {
+                    let status = bed.status().unwrap();
+                    assert_eq!(status["folders"][0]["degraded"], serde_json::Value::Null, "{status:#}");
+                }
+            });
+        }
+    });
+    assert_eq!(agent.stop(), Some(0));
 }

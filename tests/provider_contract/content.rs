@@ -85,20 +85,24 @@ pub async fn what_is_gone_is_not_found<F: Face>(bed: Bed<F>) {
 }
 
 /// Where a fetch stages.
-struct Disk {
+pub struct Disk {
     folder: Arc<LocalFolder>,
     dir: tempfile::TempDir,
 }
 
 impl Disk {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let options = LocalOptions { file_mode: 0o640, dir_mode: 0o750, min_free: 0, create: true };
         let root = dir.path().canonicalize().unwrap().join("root");
         Self { folder: Arc::new(LocalFolder::open(&root, "uid", options).unwrap()), dir }
     }
 
-    fn staged(&self) -> usize {
+    pub fn folder(&self) -> Arc<LocalFolder> {
+        Arc::clone(&self.folder)
+    }
+
+    pub fn staged(&self) -> usize {
         std::fs::read_dir(self.dir.path().join("root/.folder-sync-agent/staging")).unwrap().count()
     }
 

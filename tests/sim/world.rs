@@ -399,15 +399,15 @@ impl World {
                 // The answer to a poll that it took back tells it nothing.
                 Input::Done { job, outcome: Outcome::Polled(_) | Outcome::CursorTaken(_) }
                     if self.cancelled.contains(job) => {}
-                Input::Done { outcome: Outcome::Polled(Ok(page)), .. } => {
+                Input::Done { job, outcome: Outcome::Polled(Ok(page)) } => {
                     told.news = true;
                     self.delivered.insert(page.next.clone());
-                    // What is read a second time is read from an older place.
-                    self.read_to = self
-                        .read_to
-                        .take()
-                        .filter(|to| number_of(to) >= number_of(&page.next))
-                        .or(Some(page.next.clone()));
+                    // What is read a second time is read from an older place. Where that goes beyond the first reading, what is new there
+                    // is the first reading's to take.
+                    let is_again = self.asked_from.get(job).map(number_of) < self.read_to.as_ref().map(number_of);
+                    if !is_again {
+                        self.read_to = Some(page.next.clone());
+                    }
                 }
                 Input::Done { outcome: Outcome::CursorTaken(Ok(cursor)), .. } => {
                     told.news = true;

@@ -5,6 +5,7 @@ pub mod c_icap;
 pub mod clamd;
 pub mod edits;
 pub mod pty;
+pub mod relay;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

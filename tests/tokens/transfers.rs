@@ -10,8 +10,8 @@ use crate::support::{Bed, EGNYTE_REMOTE, PATIENCE, REMOTE, sha1_of, until};
 
 const LARGE_BYTES: u64 = 200 << 20;
 const HALF_BYTES: u64 = LARGE_BYTES / 2;
-/// What may arrive twice: the piece that was on its way when the connection broke.
-const SLACK_BYTES: u64 = 16 << 20;
+/// What may come twice: what was on its way when a connection broke, or a stream was given up.
+const SLACK_BYTES: u64 = 48 << 20;
 
 /// The download breaks in its middle, and the token with it.
 fn breaks_midway(cloud: &Cloud, request: &str, body: &str, fault: Fault) {
@@ -27,8 +27,8 @@ fn signed_in(bed: &Bed) -> TokenPair {
 }
 
 fn went_on_from_the_middle(cloud: &Cloud) {
-    let asked_for = cloud.count("content_bytes");
-    assert!(asked_for <= LARGE_BYTES + HALF_BYTES + SLACK_BYTES, "{asked_for} bytes were asked for");
+    let sent = cloud.count("content_bytes");
+    assert!(sent <= LARGE_BYTES + SLACK_BYTES, "{sent} bytes were sent");
 }
 
 #[test]

@@ -137,6 +137,7 @@ impl World {
                 progress: &progress,
                 cancel,
             };
+            let _stream = bandwidth.streams.enter();
             let outcome = upload(job, order, with).await;
             transfers.end(job);
             post(&inputs, job, Outcome::Uploaded(outcome));

@@ -45,7 +45,7 @@ impl Account {
 
     /// Whether a long poll is to begin now.
     pub fn waits_now(&self, now: u64) -> bool {
-        self.can_wait() && now >= self.closed_until.max(self.next_wait)
+        self.can_wait() && self.reach.is_open(now) && now >= self.next_wait
     }
 
     /// A long poll begins; nothing if there is no place in the stream to wait at.
@@ -75,7 +75,7 @@ impl Account {
                 self.long_poll.told(now);
                 self.woken = true;
                 self.news_since_wake = false;
-                self.next_poll = 0;
+                self.next_poll = self.lull.until();
                 // Until the stream was read nothing new can be waited for.
                 self.next_wait = u64::MAX;
             }

@@ -55,6 +55,10 @@ impl Engine {
             } else if !self.release_call(id, node)? {
                 put_back.push(next);
                 refused += 1;
+                // Short downloads behind a long one that waits for room would keep the room from it.
+                if kind == CallKind::Fetch && !self.has_room_for_any(id) {
+                    break;
+                }
             }
             if refused > REFUSED_MOST || put_back.len() > STAGED_MOST {
                 break;
@@ -72,6 +76,12 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether a download of any length finds room.
+    fn has_room_for_any(&self, id: AccountId) -> bool {
+        let most = self.accounts.get(&id).map_or(0, |account| account.settings.transfers);
+        self.jobs.slots().may_transfer(id, most)
+    }
+
     fn is_staging_full(&self, folder: FolderId) -> bool {
         let fetching = self.jobs.slots().fetching(folder);
         // What waits for hooks does not wait for the disk, and has a limit of its own.
@@ -84,10 +94,12 @@ impl Engine {
         let now = self.ctx.now.mono;
         let account = self.accounts.get_mut(&id)?;
         let room = match kind {
-            CallKind::Fetch | CallKind::Upload => self.jobs.slots().may_transfer(id, account.settings.transfers),
+            CallKind::Upload => self.jobs.slots().may_transfer(id, account.settings.transfers),
+            // The next one may be short.
+            CallKind::Fetch => self.jobs.slots().may_fetch(id, account.settings.transfers, 0),
             CallKind::Question => self.jobs.slots().may_ask(id),
         };
-        if !room || now < account.closed_until || !account.usable() || account.queues.of(kind).len() == 0 {
+        if !room || !account.is_open(now) || account.queues.of(kind).len() == 0 {
             return None;
         }
         // Where only bulk work waits and the budget has nothing for it, nothing is taken out in vain.
@@ -140,7 +152,9 @@ impl Engine {
             self.schedule.make_ready(node, work.lane);
             return Ok(true);
         };
-        if !self.jobs.slots().may_transfer(id, account.settings.transfers) || self.is_staging_full(work.folder) {
+        // A content of unknown length may be a long one.
+        let (most, bytes) = (account.settings.transfers, content.size.unwrap_or(u64::MAX));
+        if !self.jobs.slots().may_fetch(id, most, bytes) || self.is_staging_full(work.folder) {
             return Ok(false);
         }
         let share = self.share_of(work.folder, work.lane);

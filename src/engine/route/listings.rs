@@ -326,6 +326,8 @@ impl Engine {
         self.questions.drop_listing(node);
         let root = self.folders.get(&id).and_then(|folder| folder.row.root);
         let attempts = self.ctx.store.listing_attempts(node)? + 1;
+        // Where nothing can be reached the account waits, and the listing's own pause is not to outlast that.
+        let attempts = if error.kind == ProviderErrorKind::Network { 1 } else { attempts };
         let wait = backoff(attempts, error.retry_after, self.ctx.chance.next());
         let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
         self.ctx.store.put_off_listing(node, due, &error.to_string())?;

@@ -217,9 +217,11 @@ impl Session {
             request = request.json(body);
         }
         request = shape(request);
-        self.counter.count(call.kind);
+        let mut counted = Counted { counter: &self.counter, kind: Some(call.kind) };
         let began = tokio::time::Instant::now();
         let sent = self.http.send(request, limit).await;
+        counted.kind.take_if(|_| sent.as_ref().is_err_and(|error| error.unsent));
+        drop(counted);
         self.counter.answered(call.kind, sent.as_ref().ok().map(|response| response.status().as_u16()));
         match &sent {
             Ok(response) => {
@@ -258,6 +260,20 @@ impl Session {
         let body = http::body::read_beginning(response).await;
         let refusal = Refusal { operation: call.operation, status, headers: &headers, body: &body };
         name(call, (self.translate)(&refusal))
+    }
+}
+
+/// Counts a request when it is answered or given up, unless it never left.
+struct Counted<'a> {
+    counter: &'a CallCounter,
+    kind: Option<CallKind>,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if let Some(kind) = self.kind {
+            self.counter.count(kind);
+        }
     }
 }
 

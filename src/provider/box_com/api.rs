@@ -306,13 +306,13 @@ impl BoxApi {
         translate::parse(&self.session.text(&call).await?)
     }
 
-    /// The answer that holds the bytes of one version from `offset` on, after all redirects.
-    pub async fn content(&self, file: &ItemId, version: &VersionId, offset: u64) -> Result<Response> {
+    /// The answer that holds the bytes of one version, or those of a range, after all redirects.
+    pub async fn content(&self, file: &ItemId, version: &VersionId, range: Option<String>) -> Result<Response> {
         let mut url = self.url(&["files", file.raw(), "content"]);
         url.query_pairs_mut().append_pair("version", version.as_str());
         let mut call = Call::get("content", CallKind::Content, url).about(file);
         call = call.header("accept-encoding", Some(http::AS_IT_IS));
-        call.range = (offset > 0).then(|| format!("bytes={offset}-"));
+        call.range = range;
         let call = &call;
         self.session.retrying(call.operation, || self.content_once(call)).await
     }

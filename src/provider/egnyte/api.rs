@@ -1,5 +1,6 @@
 //! Egnyte's requests that change nothing: one function for each, nothing but addresses, parameters and answers.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use reqwest::Response;
@@ -11,7 +12,7 @@ use super::wire::{Fields, Object};
 use super::{names, translate::EVENTS_COUNT};
 use crate::id::{ContentHash, ItemId, ItemKind, PageToken, VersionId};
 use crate::provider::auth::{Call, Session};
-use crate::provider::http::{self, CallKind, content_of, read_text};
+use crate::provider::http::{self, CallKind, content_of, part_of, range_header, read_text};
 use crate::provider::{Content, Identity, ListPage, ProviderError, ProviderErrorKind, Result, TreeSize};
 use crate::settings::Suppress;
 use crate::tree::{RemoteItem, Wall};
@@ -161,17 +162,30 @@ impl Api {
     }
 
     async fn content_from(&self, file: &ItemId, version: &VersionId, offset: u64) -> Result<Option<Content>> {
+        let response = self.answer(file, version, (offset > 0).then(|| format!("bytes={offset}-"))).await?;
+        let (hash, modified) = described(response.headers(), version)?;
+        let content = content_of(response, offset)?;
+        Ok(content.map(|content| Content { hash, modified, ..content }))
+    }
+
+    /// The bytes of one part; nothing if the server does not give it.
+    pub async fn part(&self, file: &ItemId, version: &VersionId, span: &Range<u64>) -> Result<Option<Content>> {
+        let response = self.answer(file, version, Some(range_header(span))).await?;
+        let (hash, modified) = described(response.headers(), version)?;
+        let content = part_of(response, span)?;
+        Ok(content.map(|content| Content { hash, modified, ..content }))
+    }
+
+    /// The answer that holds the bytes of one version, or those of a range.
+    async fn answer(&self, file: &ItemId, version: &VersionId, range: Option<String>) -> Result<Response> {
         let mut url = self.at_id("fs-content", file);
         // Without the version, a resumed download could splice two of them.
         url.query_pairs_mut().append_pair("entry_id", version.as_str());
         let mut call = Call::get("content", CallKind::Content, url).about(file);
         call = call.header("accept-encoding", Some(http::AS_IT_IS));
-        call.range = (offset > 0).then(|| format!("bytes={offset}-"));
+        call.range = range;
         let call = &call;
-        let response = self.session.retrying(call.operation, || self.content_once(call)).await?;
-        let (hash, modified) = described(response.headers(), version)?;
-        let content = content_of(response, offset)?;
-        Ok(content.map(|content| Content { hash, modified, ..content }))
+        self.session.retrying(call.operation, || self.content_once(call)).await
     }
 
     async fn content_once(&self, call: &Call) -> Result<Response> {

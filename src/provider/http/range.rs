@@ -1,8 +1,10 @@
 //! What an answer to a request for a part really holds.
 
+use std::ops::Range;
+
 use futures_util::stream::{self, StreamExt};
 use reqwest::Response;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, TRANSFER_ENCODING};
 
 use super::patient_stream;
 use crate::provider::{Content, ProviderError, ProviderErrorKind, Result};
@@ -18,12 +20,10 @@ pub fn content_of(response: Response, asked: u64) -> Result<Option<Content>> {
     let length = response.content_length();
     let (range, whole) = content_range(response.headers());
     match (status, range) {
-        (200, _) => {
-            Ok(Some(Content { offset: 0, total: length, hash: None, modified: None, stream: patient_stream(response) }))
-        }
+        (200, _) => Ok(Some(bytes_of(response, 0, length))),
         (206, Some(first)) if first == asked => {
             let total = whole.or_else(|| length.map(|length| asked + length));
-            Ok(Some(Content { offset: asked, total, hash: None, modified: None, stream: patient_stream(response) }))
+            Ok(Some(bytes_of(response, asked, total)))
         }
         // All of it is there already.
         (416, _) if whole == Some(asked) => Ok(Some(Content {
@@ -31,12 +31,33 @@ pub fn content_of(response: Response, asked: u64) -> Result<Option<Content>> {
             total: whole,
             hash: None,
             modified: None,
+            tag: None,
             stream: stream::empty().boxed(),
         })),
         (416, _) if asked > 0 => Ok(None),
         _ => Err(ProviderError::new(ProviderErrorKind::Malformed, "the server sent another part than was asked for")
             .with_detail(format!("status {status}, asked from {asked}, got from {range:?}"))),
     }
+}
+
+/// The bytes of an answer to a request for one part; nothing if the answer is anything else than that part.
+pub fn part_of(response: Response, asked: &Range<u64>) -> Result<Option<Content>> {
+    refuse_encoded(response.headers())?;
+    let (first, whole) = content_range(response.headers());
+    if response.status().as_u16() != 206 || first != Some(asked.start) {
+        return Ok(None);
+    }
+    Ok(Some(bytes_of(response, asked.start, whole)))
+}
+
+fn bytes_of(response: Response, offset: u64, total: Option<u64>) -> Content {
+    let tag = response.headers().get(ETAG).map(|tag| String::from_utf8_lossy(tag.as_bytes()).into_owned());
+    Content { offset, total, hash: None, modified: None, tag, stream: patient_stream(response) }
+}
+
+/// The value of a Range header.
+pub fn range_header(span: &Range<u64>) -> String {
+    format!("bytes={}-{}", span.start, span.end.saturating_sub(1))
 }
 
 fn refuse_encoded(headers: &HeaderMap) -> Result<()> {

@@ -11,7 +11,7 @@ use super::Ask;
 use super::reply::{self, Conflict};
 use crate::sandbox::faults::Fault;
 use crate::sandbox::model::{Item, Kind, Refusal, User, Version};
-use crate::sandbox::serve::{length, serve};
+use crate::sandbox::serve::{counted, serve};
 use crate::sandbox::shared::{Shared, now_ms};
 
 /// Points to where the content of a version can be had for a while.
@@ -87,7 +87,7 @@ pub(super) fn download(ask: &Ask) -> Response {
         Err(refusal) => return reply::refusal(ask, &refusal, Conflict::Untold),
     };
     let (response, starts) = serve(&ask.headers, &ask.faults, &stored);
-    ask.shared.counters.serve(length(&response));
+    let response = counted(response, &ask.shared);
     if starts && ask.shared.options.download_events {
         // The item may have gone in the meantime; then there is nothing to tell.
         let _ = ask.shared.change(user, |model, deed| model.downloaded(deed, file));

@@ -12,7 +12,7 @@ use super::{Ask, ids, reply};
 use crate::sandbox::content::Stored;
 use crate::sandbox::faults::Fault;
 use crate::sandbox::model::{Kind, Refusal};
-use crate::sandbox::serve::{length, serve};
+use crate::sandbox::serve::{counted, serve};
 
 pub(super) fn download(ask: &Ask) -> Response {
     let wanted = ask.query.get("entry_id").map(|entry| ids::read_entry(entry).unwrap_or(u64::MAX));
@@ -31,8 +31,8 @@ pub(super) fn download(ask: &Ask) -> Response {
         Ok(found) => found,
         Err(refused) => return refused,
     };
-    let (mut response, _) = serve(&ask.headers, &ask.faults, &stored);
-    ask.shared.counters.serve(length(&response));
+    let (response, _) = serve(&ask.headers, &ask.faults, &stored);
+    let mut response = counted(response, &ask.shared);
     if response.status().is_success() {
         label(&mut response, version, &stored, modified_at);
     }
