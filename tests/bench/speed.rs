@@ -18,19 +18,23 @@ mod limits;
 mod row;
 #[path = "speed/scale.rs"]
 mod scale;
+#[path = "speed/transfers.rs"]
+mod transfers;
 
 use std::fmt::Write as _;
 
 use row::{Arguments, Measure, Row, median};
 
 /// The rows, by subject.
-const GROUPS: &[&[Row]] = &[disk::ROWS, scale::ROWS];
+const GROUPS: &[&[Row]] = &[disk::ROWS, scale::ROWS, transfers::ROWS];
 
 fn main() {
     let arguments = Arguments::read();
     let rows: Vec<&Row> = GROUPS.iter().copied().flatten().collect();
     if arguments.lists {
-        rows.iter().for_each(|row| println!("{:<24} {}", row.name, row.what));
+        for row in rows {
+            println!("{:<24} {}", row.name, row.what);
+        }
         return;
     }
     let unknown = arguments.rows.iter().find(|name| *name != "all" && !rows.iter().any(|row| row.name == **name));

@@ -18,7 +18,7 @@ pub const ROWS: &[Row] = &[
 
 /// Bytes of a small file.
 const SMALL: u64 = 4_096;
-const LONG: Duration = Duration::from_mins(60);
+const LONG: Duration = Duration::from_hours(1);
 /// Restarts that are measured over one mirror.
 const RESTARTS: usize = 5;
 

@@ -1,5 +1,6 @@
 //! The rows of the network: a large file and many small ones over a slow network, and the first upload.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ pub const ROWS: &[Row] = &[
     Row { name: "upload", what: "first upload of small files, two-way (--files)", measure: first_upload },
 ];
 
-const LONG: Duration = Duration::from_mins(60);
+const LONG: Duration = Duration::from_hours(1);
 const MIB: u64 = 1 << 20;
 const LATENCY_MS: u64 = 40;
 const TRANSFERS: u64 = 16;
@@ -37,15 +38,12 @@ fn bed(network: Network) -> Bed {
 fn curled(bed: &Bed, paths: &[String], to: &Path, connections: u64) -> Duration {
     std::fs::create_dir_all(to).unwrap();
     let tree = bed.cloud().tree("/").unwrap();
-    let orders: String = paths
-        .iter()
-        .enumerate()
-        .map(|(number, path)| {
-            let id = &tree[path.trim_start_matches('/')].id;
-            let out = to.join(number.to_string());
-            format!("url = \"{}/2.0/files/{id}/content\"\noutput = \"{}\"\n", bed.sandbox.url(), out.display())
-        })
-        .collect();
+    let mut orders = String::new();
+    for (number, path) in paths.iter().enumerate() {
+        let id = &tree[path.trim_start_matches('/')].id;
+        let (url, out) = (bed.sandbox.url(), to.join(number.to_string()));
+        let _ = writeln!(orders, "url = \"{url}/2.0/files/{id}/content\"\noutput = \"{}\"", out.display());
+    }
     let list = to.join("curl.list");
     std::fs::write(&list, orders).unwrap();
     let begun = Instant::now();
