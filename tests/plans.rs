@@ -106,6 +106,7 @@ const ALLOWED: &[(&str, &str, &str, &str)] = &[
 /// What stands for a name in braces that is not a constant of the store, in statements with this part: each value is tried.
 const VALUES: &[(&str, &str, &str, &[&str])] = &[
     ("examined", "table", "", &["examined", "examining"]),
+    ("examined", "range", "", &["signatures < ?3", "signatures > ?3"]),
     ("folders", "table", "", &["observed", "above", "local_scan", "vanished", "sent", "echo", "conflict"]),
     ("query", "table", "", &["listing", "local_scan"]),
     ("query", "order", "", &["ASC", "DESC"]),

@@ -52,11 +52,13 @@ fn an_entry_that_cannot_be_read_is_its_folders_trouble_and_nobody_elses() {
     let bed = Bed::new();
     let cloud = bed.cloud();
     let sub = cloud.mkdir_p(&format!("{REMOTE}/sub")).unwrap();
+    let seen = cloud.mkdir_p(&format!("{REMOTE}/sub/seen")).unwrap();
     cloud.write(&format!("{REMOTE}/sub/a"), b"a".to_vec()).unwrap();
     cloud.write(&format!("{REMOTE}/fine/b"), b"b".to_vec()).unwrap();
-    let body =
-        r#"{"entries":[null,{"type":"folder","id":"77","name":"seen"},{"type":"hub","id":"5"}],"next_marker":null}"#;
-    let answer = Answer { body: body.to_owned(), ..Answer::empty(200) }.with("content-type", "application/json");
+    let body = format!(
+        r#"{{"entries":[null,{{"type":"folder","id":"{seen}","name":"seen"}},{{"type":"hub","id":"5"}}],"next_marker":null}}"#
+    );
+    let answer = Answer { body, ..Answer::empty(200) }.with("content-type", "application/json");
     cloud.faults().add(Rule::on("folder_items", Fault::Answer(answer)).id(&sub).always());
     bed.add_folder(&[]);
     let agent = bed.start();

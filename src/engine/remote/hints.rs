@@ -129,6 +129,10 @@ fn of_known(facts: &Facts<'_>, known: &ItemRow) -> (Vec<Mark>, Option<&'static s
         },
     };
     let says_something = expected.gone || expected.place.is_some() || expected.version.is_some();
+    // A place that we cannot name is not the one that we know, whatever the version says.
+    let leads_beyond = matches!(facts.to, Some(Location::Beyond { .. }))
+        && !matches!(facts.kind, EventKind::Uploaded | EventKind::Promoted);
+    let says_something = says_something && !leads_beyond;
     let is_kept_out = facts.to == Some(Location::FilteredOut) && known.remote.presence != Presence::Present;
     if !facts.is_open && (is_kept_out || says_something && expected.is_met_by(Some(&known.remote))) {
         return (Vec::new(), Some("no change"));
@@ -309,6 +313,8 @@ mod tests {
             (K::Moved, None, Some(Location::Outside), "?10 gone"),
             (K::Moved, None, Some(Location::FilteredOut), "?10"),
             (K::Moved, None, Some(beyond()), "?10 [20>new]"),
+            (K::Moved, Some(&v1), Some(beyond()), "?10 [20>new]"),
+            (K::Uploaded, Some(&v1), Some(beyond()), ""),
             (K::Trashed, None, Some(at("a")), "?10 gone"),
             (K::Other, None, None, "?10"),
             (K::Sharing, None, None, "?10"),

@@ -70,10 +70,17 @@ impl Strays {
         let answer = match result {
             Ok(ItemState::Active(found)) => StrayAnswer::Found(found),
             Ok(ItemState::Trashed | ItemState::NotFound) => StrayAnswer::Unseen,
-            Err(error) if matches!(error.kind, ProviderErrorKind::NotFound | ProviderErrorKind::Forbidden) => {
+            // A refusal that says when to come back is a pause that was asked for, and says nothing of the item.
+            Err(error)
+                if matches!(error.kind, ProviderErrorKind::NotFound | ProviderErrorKind::Forbidden)
+                    && error.retry_after.is_none() =>
+            {
                 StrayAnswer::Unseen
             }
-            Err(error) => {
+            Err(mut error) => {
+                if error.kind == ProviderErrorKind::Forbidden {
+                    error.kind = ProviderErrorKind::RateLimited;
+                }
                 // An event that came meanwhile has put it into line already.
                 if let Some(item) = item.as_ref().filter(|item| !self.waiting.contains(item)) {
                     self.waiting.push_front(item.clone());

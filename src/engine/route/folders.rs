@@ -400,8 +400,8 @@ impl Engine {
             return Ok(true);
         }
         self.check_remote_root(id)?;
-        if kind == EventKind::Sharing {
-            // What could not be seen for a while was not told either.
+        if matches!(kind, EventKind::Sharing | EventKind::Restored) {
+            // What could not be seen for a while was not told either; and what was looked at meanwhile was said to be in the trash.
             self.doubt(id)?;
         }
         Ok(true)
