@@ -301,6 +301,7 @@ impl Engine {
                 if expected.since(now.wall) < CLOCK_WENT_BACK_MS {
                     return Ok(());
                 }
+                self.hooks.disposals.are_wanted();
                 self.ctx.store.clock_went_back(now.wall)
             }
             Input::Config(wishes) => self.take_wishes(*wishes),

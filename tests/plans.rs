@@ -44,6 +44,13 @@ const ALLOWED: &[(&str, &str, &str, &str)] = &[
     ("clock", "work", "WHERE state = 1", "an index of nothing but what waits; when the clock was set back"),
     ("clock", "listing", "WHERE due > 1", "an index of nothing but what waits; when the clock was set back"),
     ("clock", "local_scan", "WHERE due > ?1", "what is to be scanned; when the clock was set back"),
+    ("clock", "delivery", "WHERE state = 0", "an index of nothing but what is to be told; when the clock was set back"),
+    (
+        "clock",
+        "quarantine",
+        "disposal IS NOT NULL",
+        "an index of nothing but what is to be done; when the clock was set back",
+    ),
     (
         "conflicts",
         "conflict",

@@ -91,7 +91,7 @@ pub(super) struct Hooks {
     recent: VecDeque<(Wall, outbox::Telling)>,
     /// What happened where nothing could be written down.
     later: Vec<Story>,
-    disposals: Disposals,
+    pub disposals: Disposals,
     started: bool,
 }
 

@@ -12,6 +12,34 @@ impl Store {
         self.conn.execute("UPDATE listing SET due = 1 WHERE due > 1", [])?;
         let sql = "UPDATE local_scan SET due = ?1 WHERE due > ?1 AND due < ?2";
         self.conn.execute(sql, [now.0, UNDER_WAY])?;
+        self.conn.execute("UPDATE delivery SET due = ?1 WHERE state = 0 AND due > ?1", [now.0])?;
+        self.conn.execute("UPDATE quarantine SET disposal_due = 0 WHERE disposal IS NOT NULL", [])?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waited_for_a_moment_does_not_wait_for_hours() {
+        let mut store = Store::in_memory().unwrap();
+        store
+            .conn
+            .execute_batch(
+                "INSERT INTO delivery (key, hook, chain, event, document, depth, at, due) VALUES ('k', 'h', 'c', 'e', '{}', 0, 0, 9000);
+                 INSERT INTO account (account, name, provider) VALUES (1, 'a', 'box');
+                 INSERT INTO folder (folder, name, account, mark, remote, local, filters) VALUES (1, 'f', 1, 'm', '/', x'2f', '');
+                 INSERT INTO quarantine (folder, folder_name, item, version, path, sha256, size, hook, verdict, reason, at, state,
+                                         disposal, disposal_due)
+                     VALUES (1, 'f', 'file:7', 'v', 'p', x'00', 1, 'h', 'reject', '', 0, 'held', 'trash', 9000);",
+            )
+            .unwrap();
+        assert!(store.due_deliveries("h", Wall(100), 9).unwrap().is_empty());
+        assert!(store.due_disposals(Wall(100), 9).unwrap().is_empty());
+        store.clock_went_back(Wall(100)).unwrap();
+        assert_eq!(store.due_deliveries("h", Wall(100), 9).unwrap().len(), 1);
+        assert_eq!(store.due_disposals(Wall(100), 9).unwrap().len(), 1);
     }
 }
