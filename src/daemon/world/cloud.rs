@@ -1,8 +1,13 @@
 //! Questions to clouds, in the name of whoever they are asked for; and whom the journal is passed on to.
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use std::sync::Arc;
+
+use super::{World, ask, failed, post, unwanted};
+use crate::daemon::subscribe::Subscriptions;
+use crate::engine::Task;
 use crate::events::subscription::SubscriptionSettings;
+use crate::id::{AccountId, JobId};
+use crate::provider::{ProviderError, ProviderErrorKind};
 
 impl World {
     /// Has subscriptions served.

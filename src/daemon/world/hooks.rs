@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256 as Sha256Hasher};
 
-#[allow(clippy::wildcard_imports, reason = "a second file of its parent, with the same words")]
-use super::*;
+use super::{World, post};
 use crate::config::Places;
-use crate::deed::Staged;
+use crate::deed::{DiskError, DiskErrorKind, Staged};
+use crate::engine::Outcome;
 use crate::engine::effect::HookOrder;
 use crate::hook::{self, HookSettings, QuarantineRemote};
-use crate::id::{Etag, ItemId, Sha256};
+use crate::id::{Etag, FolderId, ItemId, JobId, Sha256};
+use crate::local::LocalFolder;
 use crate::path::RelPath;
-use crate::provider::{Expected, Resolved};
+use crate::provider::{Expected, Provider, ProviderError, ProviderErrorKind, Resolved, Result as ProviderResult};
 use crate::quarantine::{Quarantine, Taken};
 use crate::runner::{Order, Runner, Trust};
 use crate::settings::RemotePlace;
