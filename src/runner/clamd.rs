@@ -185,7 +185,7 @@ impl Client {
                 "clamd does not look into files of {size} bytes (its MaxFileSize, MaxScanSize or StreamMaxLength)"
             )));
         }
-        self.sight().is_ignorant();
+        self.sight().lacks_signature();
         Ok((size > sight::BELIEVED_BYTES).then(|| untold(size)))
     }
 

@@ -178,7 +178,7 @@ fn histories_that_failed_once_end_well() {
 const OPEN: &[(&str, u64, &str)] = &[(
     "garbled",
     76,
-    "a person approves the removal of a folder that left, and a file of it had moved elsewhere by an event that could not be read",
+    "a look finds that a folder left; a person approves before the stream is read that tells of a file that had left it earlier",
 )];
 
 fn histories(kind: Kind) {

@@ -15,8 +15,8 @@ const ADDRESSES_MOST: usize = 1_024;
 #[derive(Debug, Default)]
 pub struct Tries(HashMap<IpAddr, Vec<Instant>>);
 
-/// One household has a whole network of the newer addresses.
-fn household(address: IpAddr) -> IpAddr {
+/// What counts as one address: a provider gives one customer a whole /64 of IPv6 addresses.
+fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
@@ -29,7 +29,7 @@ fn household(address: IpAddr) -> IpAddr {
 impl Tries {
     /// How long an address has to wait until it may try again, if it has to.
     pub fn wait(&mut self, address: IpAddr, now: Instant) -> Option<Duration> {
-        let wrong = self.0.get_mut(&household(address))?;
+        let wrong = self.0.get_mut(&network(address))?;
         wrong.retain(|at| now.duration_since(*at) < WITHIN);
         let first = wrong.first().filter(|_| wrong.len() >= WRONG_MOST)?;
         Some(WITHIN.saturating_sub(now.duration_since(*first)))
@@ -37,7 +37,7 @@ impl Tries {
 
     /// It gave a wrong one.
     pub fn was_wrong(&mut self, address: IpAddr, now: Instant) {
-        let address = household(address);
+        let address = network(address);
         if self.0.len() >= ADDRESSES_MOST
             && !self.0.contains_key(&address)
             && let Some(oldest) = self.0.iter().min_by_key(|(_, wrong)| wrong.last().copied()).map(|(key, _)| *key)
@@ -49,7 +49,7 @@ impl Tries {
 
     /// It gave the right one.
     pub fn was_right(&mut self, address: IpAddr) {
-        self.0.remove(&household(address));
+        self.0.remove(&network(address));
     }
 }
 

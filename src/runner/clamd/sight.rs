@@ -36,8 +36,8 @@ pub enum Seen {
 pub struct Sight {
     /// It looks into files up to this size.
     reaches: u64,
-    /// It does not know the test string.
-    is_ignorant: bool,
+    /// Its database has no signature of the test string, so that nothing is found out by it.
+    lacks_signature: bool,
     until: Option<Instant>,
 }
 
@@ -56,7 +56,7 @@ impl Sight {
     /// What is known of files of a size.
     pub fn of(&self, size: u64) -> Known {
         let holds = self.until.is_some_and(|until| Instant::now() < until);
-        match (holds, self.is_ignorant) {
+        match (holds, self.lacks_signature) {
             _ if size <= ALWAYS_BYTES => Known::Looked,
             (true, true) if size <= BELIEVED_BYTES => Known::Looked,
             (true, true) => Known::Untold,
@@ -69,12 +69,12 @@ impl Sight {
     pub fn reaches(&mut self, size: u64) {
         let holds = self.until.is_some_and(|until| Instant::now() < until);
         let reaches = if holds { self.reaches.max(size) } else { size };
-        *self = Self { reaches, is_ignorant: false, until: Some(Instant::now() + HOLDS) };
+        *self = Self { reaches, lacks_signature: false, until: Some(Instant::now() + HOLDS) };
     }
 
     /// It does not find the test string in any file.
-    pub fn is_ignorant(&mut self) {
-        *self = Self { reaches: 0, is_ignorant: true, until: Some(Instant::now() + HOLDS) };
+    pub fn lacks_signature(&mut self) {
+        *self = Self { reaches: 0, lacks_signature: true, until: Some(Instant::now() + HOLDS) };
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
         sight.reaches(4 << 20);
         sight.reaches(1 << 20);
         assert_eq!((sight.of(4 << 20), sight.of((4 << 20) + 1)), (Known::Looked, Known::Unknown));
-        sight.is_ignorant();
+        sight.lacks_signature();
         assert_eq!((sight.of(BELIEVED_BYTES), sight.of(BELIEVED_BYTES + 1)), (Known::Looked, Known::Untold));
         sight.until = Some(Instant::now());
         assert_eq!(sight.of(1 << 20), Known::Unknown);
