@@ -108,6 +108,8 @@ pub struct Cloud {
     /// The farthest position that was given.
     given: u64,
     pub habits: Habits,
+    /// Whose entry in a listing cannot be read.
+    pub unread: Option<ItemId>,
     /// Former states, with the moment up to which each was so, the newest last.
     former: VecDeque<(u64, Tree)>,
     next_id: u64,
@@ -172,6 +174,7 @@ impl Cloud {
             late: Vec::new(),
             given: 0,
             habits: Habits { list_page: 1_000, event_page: 100, ..Habits::default() },
+            unread: None,
             former: VecDeque::new(),
             next_id: 1,
             next_event: 1,
@@ -580,8 +583,10 @@ impl Cloud {
         let more = rest.len() > self.habits.list_page.max(1);
         rest.truncate(self.habits.list_page.max(1));
         let next = rest.last().filter(|_| more).map(|last| PageToken::new(last.to_string()));
-        let items = rest.iter().filter_map(|id| self.describe(id, false)).collect();
-        Ok(ListPage { items, next, unread: None })
+        let unread = self.unread.as_ref().filter(|unread| rest.contains(unread));
+        let items = rest.iter().filter(|id| Some(*id) != unread).filter_map(|id| self.describe(id, false)).collect();
+        let unread = unread.map(|_| ProviderError::new(ProviderErrorKind::Corrupt, "an entry that cannot be read"));
+        Ok(ListPage { items, next, unread })
     }
 
     pub fn look(&self, id: &ItemId) -> ItemState {

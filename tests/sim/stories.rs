@@ -181,6 +181,24 @@ fn a_copied_folder_brings_what_no_event_mentions() {
 }
 
 #[test]
+fn an_entry_that_cannot_be_read_hides_no_later_page() {
+    let mut swarm = Swarm::calm();
+    swarm.habits.list_page = 2;
+    let mut world = World::new(1, swarm);
+    world.misfortune = false;
+    put(&mut world, "d/ d/a=1 d/b=2 d/c=3 d/e=4");
+    world.cloud.unread = Some(world.cloud.at("d/a"));
+    world.start();
+    for _ in 0..200 {
+        assert!(world.step());
+    }
+    assert_eq!(tree(&world), "d/ d/b=2 d/c=3 d/e=4");
+    assert!(world.unrest().is_some(), "it is not in sync");
+    world.cloud.unread = None;
+    ends_as(&mut world, "d/ d/a=1 d/b=2 d/c=3 d/e=4");
+}
+
+#[test]
 fn trashed_and_restored_before_we_look_is_no_change() {
     let mut world = world_with("d/ d/a=1");
     let d = world.cloud.at("d");

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::id::{FolderId, Generation, ItemId, NodeId, PageToken, VersionId};
+use crate::provider::ProviderError;
 use crate::store::expected::Expectation;
 use crate::store::work::Lane;
 use crate::tree::Wall;
@@ -47,6 +48,8 @@ struct Listed {
     /// When its first page was asked for.
     asked: Option<(Generation, Wall)>,
     shown: Shown,
+    /// An entry of one of its pages could not be read.
+    unread: Option<ProviderError>,
     /// It came to its end, and how far what it showed has been taken.
     taken: Option<Taken>,
 }
@@ -301,7 +304,7 @@ impl Questions {
         self.begun += 1;
         let number = self.begun;
         let shown = Shown { ids: Some(BTreeSet::new()), count: 0 };
-        self.listed.insert(node, Listed { folder, number, lane, asked: None, shown, taken: None });
+        self.listed.insert(node, Listed { folder, number, lane, asked: None, shown, unread: None, taken: None });
         let listing = Listing { node, folder, number, lane, page: None };
         match lane {
             Lane::News => self.listings.push_front(listing),
@@ -367,6 +370,18 @@ impl Questions {
             shown.extend(ids.cloned());
         }
         listed.shown.ids.take_if(|shown| shown.len() > SHOWN_MOST);
+    }
+
+    /// A page of a listing held an entry that could not be read.
+    pub fn note_unread(&mut self, node: NodeId, error: ProviderError) {
+        if let Some(listed) = self.listed.get_mut(&node) {
+            listed.unread.get_or_insert(error);
+        }
+    }
+
+    /// Why a listing that was read to its end is not whole.
+    pub fn take_unread(&mut self, node: NodeId) -> Option<ProviderError> {
+        self.listed.get_mut(&node)?.unread.take()
     }
 
     /// The next page of a listing is to be asked for.

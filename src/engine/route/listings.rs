@@ -170,13 +170,16 @@ impl Engine {
             return Ok(());
         }
         if let Some(unread) = found.unread {
-            // What it shows is so; what it does not show may be the entry that nobody can read.
-            return self.listing_failed(account, id, node, &unread);
+            self.questions.note_unread(node, unread);
         }
         self.questions.page_showed(node, found.items.iter().map(|item| &item.id));
         if let Some(next) = found.next {
             self.questions.read_on(listing, next);
             return Ok(());
+        }
+        if let Some(unread) = self.questions.take_unread(node) {
+            // What its pages show is so; what they do not show may be the entry that cannot be read.
+            return self.listing_failed(account, id, node, &unread);
         }
         self.questions.end(listing);
         self.take_listings()?;
