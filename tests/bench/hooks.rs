@@ -66,11 +66,8 @@ struct Set {
 }
 
 /// What is measured unless the command line names one set.
-const SETS: [Set; 3] = [
-    Set { files: 1_000, bytes: 4 << 10 },
-    Set { files: 1_000, bytes: 64 << 10 },
-    Set { files: 100, bytes: 1 << 20 },
-];
+const SETS: [Set; 3] =
+    [Set { files: 1_000, bytes: 4 << 10 }, Set { files: 1_000, bytes: 64 << 10 }, Set { files: 100, bytes: 1 << 20 }];
 
 /// What was measured of one mirror or one run by hand, several times.
 struct Rounds {
@@ -156,7 +153,9 @@ fn goal(with: &Rounds, without: &Rounds, other: &Rounds, wanted: f64) {
     let share = rate / other.rate();
     let word = if share >= wanted { "met" } else { "MISSED" };
     let (what, of, whole) = (&with.what, &other.what, other.rate());
-    println!("goal {word}: {what}: {rate:.0} files/s beside the mirror's own work, {share:.2} of {whole:.0}, {of} (goal {wanted})");
+    println!(
+        "goal {word}: {what}: {rate:.0} files/s beside the mirror's own work, {share:.2} of {whole:.0}, {of} (goal {wanted})"
+    );
 }
 
 /// Runs a scanner by hand over a directory of the same files.
@@ -244,7 +243,8 @@ fn main() {
             let pid: u32 = fs::read_to_string(dir.path().join("clamd.pid")).unwrap().trim().parse().unwrap();
             let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/hooks/clamd-scan");
             let (program, socket) = (shipped.to_str().unwrap(), clamd.socket());
-            let run = ["--when", "before", "--on", "file.download", "--run", program, "--socket", socket.to_str().unwrap()];
+            let run =
+                ["--when", "before", "--on", "file.download", "--run", program, "--socket", socket.to_str().unwrap()];
             let mut slow = Rounds::of("agent, clamd-scan for each file", set);
             mirror(&mut slow, &mut used, &run, Some(argument("--concurrency", 4)), Some(pid));
             slow.report();

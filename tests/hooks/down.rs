@@ -139,7 +139,8 @@ fn what_is_being_examined_at_a_kill_is_not_fetched_again() {
     assert_eq!(cloud.count("content"), ASKED as u64 + 1, "only what was written to is fetched again");
     fs::write(&gate, "").unwrap();
     let agent = bed.start();
-    let published = |name: &String| fs::read_to_string(bed.local().join(name)).ok() == Some(format!("content of {name}"));
+    let published =
+        |name: &String| fs::read_to_string(bed.local().join(name)).ok() == Some(format!("content of {name}"));
     until("everything that is allowed", || names.iter().filter(|name| published(name)).count() == ASKED - 1);
     until("the bad one in quarantine", || {
         rows(&bed, &["quarantine", "list", "--json"]).iter().any(|row| row["state"] == "held")

@@ -132,7 +132,8 @@ async fn no_limit_is_too_small_to_be_noticed() {
     let tcp_socket = format!("TCPSocket {port}");
     let mut clamd =
         Clamd::silent_about_limits(bench.dir.path(), &["MaxFileSize 10K", &tcp_socket, "TCPAddr 127.0.0.1"]);
-    let hooks = [scanner(&format!("clamd:{}", clamd.socket().display())), scanner(&format!("clamd://127.0.0.1:{port}"))];
+    let hooks =
+        [scanner(&format!("clamd:{}", clamd.socket().display())), scanner(&format!("clamd://127.0.0.1:{port}"))];
     let run = [shipped("clamd-scan"), "--socket".into(), clamd.socket().to_str().unwrap().into()];
     let large = [eicar(), vec![b'x'; 20_000]].concat();
     for hook in &hooks {
