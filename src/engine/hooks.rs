@@ -109,12 +109,6 @@ impl Hooks {
         self.passed.remove(&node);
     }
 
-    /// A staged file is no more: published, dropped, or lost.
-    pub fn staged_gone(&mut self, folder: FolderId, node: NodeId) {
-        self.lines.unkeep(folder, node);
-        self.notes.gone(node);
-    }
-
     /// All work is given up, and begun anew from the database.
     pub fn forget_work(&mut self) {
         self.lines.forget_waiting();

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Hooks;
 use crate::engine::folders::Folder;
 use crate::id::{FolderId, NodeId};
 use crate::store::{Result, Store};
@@ -54,6 +55,14 @@ impl Notes {
             }
         }
         Ok(())
+    }
+}
+
+impl Hooks {
+    /// A staged file is no more: published, dropped, or lost.
+    pub fn staged_gone(&mut self, folder: FolderId, node: NodeId) {
+        self.lines.unkeep(folder, node);
+        self.notes.gone(node);
     }
 }
 
