@@ -178,7 +178,11 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
         tracing::warn!("the control thread did not end in time; the next start goes on where it was");
     }
     keeping.abort();
-    drop(watching);
+    if let Some(watching) = watching
+        && let Err(error) = watching.await
+    {
+        tracing::debug!(%error, "a task ended early");
+    }
     for task in [
         serving.await.map(drop),
         checkpoints.await,

@@ -8,7 +8,7 @@ use super::items::{self, ItemRow, SeatRow};
 use super::{Result, StoreError};
 use crate::events::filter::{Disposition, Matcher};
 use crate::events::taxonomy;
-use crate::id::{FolderId, HoldId, ItemId, JournalId, NodeId};
+use crate::id::{EventId, FolderId, HoldId, ItemId, JournalId, NodeId};
 use crate::report::{ActivityRow, EventQuery, EventRow, HoldRow, MAX_ROWS, ProblemRow, SCHEMA_VERSION};
 use crate::tree::Wall;
 
@@ -167,12 +167,13 @@ impl<'a> Rows<'a> {
     }
 
     /// What became of an event, if the agent received it.
-    pub fn event_named(self, account: &str, event_id: &str) -> Result<Option<EventRow>> {
+    pub fn event_named(self, account: &str, event_id: &EventId, at: Option<Wall>) -> Result<Option<EventRow>> {
         let sql = format!(
             "SELECT {EVENT_COLUMNS}, NULL FROM event e JOIN account a USING (account) LEFT JOIN folder f ON f.folder = e.folder
-             WHERE a.name = ?1 AND e.event_id = ?2"
+             WHERE a.name = ?1 AND ifnull(e.at, 0) = ?2 AND e.event_id = ?3"
         );
-        Ok(self.conn.prepare_cached(&sql)?.query_row([account, event_id], read_event).optional()?)
+        let at = at.map_or(0, |at| at.0);
+        Ok(self.conn.prepare_cached(&sql)?.query_row(params![account, at, event_id.as_str()], read_event).optional()?)
     }
 
     /// The entry of the journal that was written last; 0 if there is none.

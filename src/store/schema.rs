@@ -108,9 +108,10 @@ pub fn version_of(conn: &Connection) -> Result<i64, StoreError> {
 }
 
 pub fn check_version(conn: &Connection) -> Result<i64, StoreError> {
-    let application: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version = version_of(conn)?;
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    // The last, as it is written with the first table: one that is being made meanwhile is no other program's.
+    let application: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     if application != APPLICATION_ID && (tables > 0 || version != 0) {
         return Err(StoreError::NotOurs);
     }
