@@ -105,6 +105,8 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub struct Store {
     conn: Connection,
     jobs: Block,
+    /// Changed rows of the connection when the batch began.
+    changes_before: u64,
     next_pos: i64,
 }
 
@@ -143,7 +145,7 @@ impl Store {
             let sql = format!("SELECT coalesce(max({column}), 0) FROM {table}");
             newest = newest.max(conn.query_row(&sql, [], |row| row.get(0))?);
         }
-        Ok(Self { conn, jobs: Block { next: 0, end: 0 }, next_pos: newest + 1 })
+        Ok(Self { conn, jobs: Block { next: 0, end: 0 }, next_pos: newest + 1, changes_before: 0 })
     }
 
     /// The same database as a new process would find it: what was counted in memory is read anew.
@@ -159,8 +161,14 @@ impl Store {
 
     /// Opens the transaction of a batch.
     pub fn begin(&mut self) -> Result<()> {
+        self.changes_before = self.conn.total_changes();
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         Ok(())
+    }
+
+    /// Whether the batch has written anything yet: more costs no flush of its own then.
+    pub fn has_written(&self) -> bool {
+        self.conn.total_changes() != self.changes_before
     }
 
     /// Makes the batch durable. After an error nothing of the batch may be believed: the engine is built anew.

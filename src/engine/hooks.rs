@@ -119,7 +119,7 @@ impl Hooks {
     /// When there is something to begin.
     pub fn wake_at(&self) -> Option<u64> {
         let decides = self.selector.all().any(|hook| hook.when == When::Before);
-        self.lines.wake_at().into_iter().chain(decides.then(|| self.rounds.look_at())).min()
+        self.lines.wake_at().into_iter().chain(decides.then(|| self.rounds.look_at())).chain(self.notes.due()).min()
     }
 
     /// How the scanners are that are asked in their own protocol.

@@ -124,7 +124,12 @@ fn what_is_being_examined_at_a_kill_is_not_fetched_again() {
         cloud.write(&remote(name), content.into_bytes()).unwrap();
     }
     let asked = || fs::read_to_string(&log).unwrap_or_default().lines().count();
-    until("every file is being examined", || asked() == ASKED);
+    // That they wait is written down a moment after they are handed out.
+    let noted = || -> usize {
+        let conn = rusqlite::Connection::open(bed.home().join("state.db")).unwrap();
+        conn.query_row("SELECT count(*) FROM staged", [], |row| row.get(0)).unwrap()
+    };
+    until("every file is being examined", || asked() == ASKED && noted() == ASKED);
     agent.kill();
     // Once more, with the agent killed before anything of it is decided anew; and somebody writes into one file meanwhile.
     let staging = bed.local().join(crate::support::RESERVED).join("staging");
@@ -134,7 +139,7 @@ fn what_is_being_examined_at_a_kill_is_not_fetched_again() {
         .find(|entry| fs::read_to_string(entry.path()).is_ok_and(|content| content == "content of 07.txt"));
     fs::write(victim.unwrap().path(), "content of 7.txt!").unwrap();
     let agent = bed.start();
-    until("every file is being examined again", || asked() == 2 * ASKED);
+    until("every file is being examined again", || asked() == 2 * ASKED && noted() == ASKED);
     agent.kill();
     assert_eq!(cloud.count("content"), ASKED as u64 + 1, "only what was written to is fetched again");
     fs::write(&gate, "").unwrap();

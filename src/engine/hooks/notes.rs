@@ -1,5 +1,6 @@
-//! Which staged files the database knows of: every one that waited for a hook at the end of a step is found again after a crash, until it is
-//! published or dropped.
+//! Which staged files the database knows of: every one that waits for a hook is found again after a crash, until it is published or dropped.
+//!
+//! It is written down with the next step that writes anyway, or by itself a moment later: most verdicts come before that, and cost nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +9,17 @@ use crate::engine::folders::Folder;
 use crate::id::{FolderId, NodeId};
 use crate::store::{Result, Store};
 
-/// What the database knows of staged files, and what it is to know at the end of the step.
+/// How long it may stay in memory only that a file waits.
+const WRITTEN_WITHIN_MS: u64 = 20;
+
+/// What the database knows of staged files, and what it is to know soon.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Notes {
     known: BTreeSet<NodeId>,
     wanted: BTreeMap<NodeId, FolderId>,
     unwanted: BTreeSet<NodeId>,
+    /// When it is written down at the latest.
+    due: Option<u64>,
 }
 
 impl Notes {
@@ -41,8 +47,22 @@ impl Notes {
         }
     }
 
-    /// Writes down what changed, in the transaction of the step.
-    pub fn write(&mut self, store: &mut Store, folders: &BTreeMap<FolderId, Folder>) -> Result<()> {
+    /// When something is to be written down.
+    pub fn due(&self) -> Option<u64> {
+        self.due
+    }
+
+    /// Writes down what changed, in the transaction of the step, if that writes anyway or it is time to.
+    pub fn write(&mut self, store: &mut Store, folders: &BTreeMap<FolderId, Folder>, now: u64) -> Result<()> {
+        if self.wanted.is_empty() && self.unwanted.is_empty() {
+            self.due = None;
+            return Ok(());
+        }
+        let due = *self.due.get_or_insert(now + WRITTEN_WITHIN_MS);
+        if now < due && !store.has_written() {
+            return Ok(());
+        }
+        self.due = None;
         for node in std::mem::take(&mut self.unwanted) {
             store.forget_staged(node)?;
             self.known.remove(&node);
