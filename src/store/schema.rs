@@ -14,7 +14,7 @@ const APPLICATION_ID: i64 = 0x4653_4167;
 const SQLITE_FLOOR: i32 = 3_051_003;
 
 /// Every step from an empty database to the newest schema. Steps are only ever added.
-const MIGRATIONS: [&str; 14] = [
+const MIGRATIONS: [&str; 15] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -29,6 +29,7 @@ const MIGRATIONS: [&str; 14] = [
     include_str!("migrations/0012.sql"),
     include_str!("migrations/0013.sql"),
     include_str!("migrations/0014.sql"),
+    include_str!("migrations/0016.sql"),
 ];
 
 /// The schema that this program writes.

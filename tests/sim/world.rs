@@ -502,7 +502,9 @@ impl World {
             }
             Effect::Cloud { job, task, .. } => {
                 self.begin(job);
-                if let Task::Fetch(_, order) = &task {
+                if let Task::Fetch(_, order) = &task
+                    && order.held.is_none()
+                {
                     self.tally.fetches += 1;
                     let key = (order.item.to_string(), order.version.to_string());
                     *self.fetched.entry(key).or_default() += 1;
