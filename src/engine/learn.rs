@@ -180,7 +180,12 @@ impl Engine {
             self.order_by_age(node, folder, item, source)?;
             return Ok(Learned::Marked);
         };
-        self.learn_again(&known, row, source)
+        let node = known.node;
+        let learned = self.learn_again(&known, row, source)?;
+        if source != Source::Own && self.ctx.store.sent_left(folder)? {
+            self.found_unsure(node, item)?;
+        }
+        Ok(learned)
     }
 
     /// Notes when an item was observed, for answers to questions that were asked before.

@@ -37,8 +37,6 @@ const WAIT_AGAIN: Duration = Duration::from_secs(5);
 const PREVIEWED_AGAIN: Duration = Duration::from_mins(10);
 /// Time until what a comparison may yet find elsewhere is looked at again.
 const COMPARISON_AWAITED: Duration = Duration::from_mins(1);
-/// Time until what went with a folder is looked at again, while the stream is read that may tell that it did not.
-const STREAM_AWAITED: Duration = Duration::from_secs(3);
 /// The code of what waits for another item, and has not failed.
 const WAITS: &str = "waits";
 /// The code of an item that waits for a folder which has a problem.
@@ -451,7 +449,8 @@ impl Engine {
                 self.wait_quietly(work, COMPARISON_AWAITED)
             }
             ItemKind::File if !work.approved && self.went_with_folder(item)? && self.reads_on(item.folder) => {
-                self.wait_quietly(work, STREAM_AWAITED)
+                self.await_sweep(item);
+                Ok(())
             }
             ItemKind::File => {
                 if work.approved || !self.hold_removal(item)? {
@@ -493,7 +492,6 @@ impl Engine {
         if account.polls_begun == after {
             // One was under way when the folder was found to be gone, and its end set the interval anew.
             account.poll_now();
-            self.ctx.more = true;
         }
         true
     }
@@ -573,7 +571,7 @@ impl Engine {
         let waiting: Vec<FolderId> =
             self.folders.iter().filter(|(_, folder)| !folder.after_sweep.is_empty()).map(|(id, _)| *id).collect();
         for id in waiting {
-            if self.ctx.store.sweep_left(id)? {
+            if self.ctx.store.sweep_left(id)? || self.reads_on(id) {
                 continue;
             }
             let Some(folder) = self.folders.get_mut(&id) else { continue };

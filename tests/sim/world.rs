@@ -147,6 +147,8 @@ pub struct World {
     pub judging: bool,
     /// The long poll does not work.
     pub long_poll: Option<BrokenPoll>,
+    /// So many of the next writes happen, and their answers are lost.
+    pub unheard: u64,
     /// So many of the next downloads bring something else.
     pub wrong_bodies: u64,
     /// What mutants remember: the newest event, what was looked at, and a count.
@@ -208,6 +210,7 @@ impl World {
             unjudged: false,
             judging: true,
             long_poll: None,
+            unheard: 0,
             wrong_bodies: 0,
             newest_told: None,
             looked: BTreeMap::new(),
@@ -506,6 +509,19 @@ impl World {
                     && order.held.is_none()
                 {
                     self.tally.fetches += 1;
+                    let number: u64 = order.version.as_str().trim_start_matches('v').parse().unwrap_or(0);
+                    if self.cloud.own_versions.contains(&number)
+                        && let Some(content) = self.cloud.fetch(&order.item, &order.version)
+                        && self.disk.tree().values().any(|there| *there == Some(content))
+                    {
+                        self.tally.hit("OWN fetched while on disk");
+                        assert!(
+                            std::env::var_os("SIM_OWN").is_none(),
+                            "OWN: {} {} is fetched",
+                            order.path,
+                            order.version
+                        );
+                    }
                     let key = (order.item.to_string(), order.version.to_string());
                     *self.fetched.entry(key).or_default() += 1;
                 }
