@@ -353,6 +353,9 @@ impl Engine {
                 self.mark_look(known.node, folder, source)?;
             }
             Source::Look { .. } | Source::Listing(..) | Source::Own => {
+                if source != Source::Own {
+                    self.found_folder_gone(known);
+                }
                 self.ctx.store.set_sequence(known.node, item.sequence)?;
                 self.gone(known, Presence::Absent, source)?;
             }

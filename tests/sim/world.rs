@@ -509,19 +509,6 @@ impl World {
                     && order.held.is_none()
                 {
                     self.tally.fetches += 1;
-                    let number: u64 = order.version.as_str().trim_start_matches('v').parse().unwrap_or(0);
-                    if self.cloud.own_versions.contains(&number)
-                        && let Some(content) = self.cloud.fetch(&order.item, &order.version)
-                        && self.disk.tree().values().any(|there| *there == Some(content))
-                    {
-                        self.tally.hit("OWN fetched while on disk");
-                        assert!(
-                            std::env::var_os("SIM_OWN").is_none(),
-                            "OWN: {} {} is fetched",
-                            order.path,
-                            order.version
-                        );
-                    }
                     let key = (order.item.to_string(), order.version.to_string());
                     *self.fetched.entry(key).or_default() += 1;
                 }
