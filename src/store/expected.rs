@@ -42,6 +42,7 @@ impl Expectation {
     }
 
     /// What is expected after another event, the last one to say anything of each part.
+    #[must_use]
     pub fn after(self, before: Option<&Self>) -> Self {
         match before {
             Some(before) if self == Self::of_nothing() && before.told == Told::There => {

@@ -41,6 +41,8 @@ mod tests {
     use crate::id::{ContentHash, ItemId, VersionId};
     use crate::local::LocalOptions;
 
+    const OF_ABC: &str = "a9993e364706816aba3e25717850c26c9cd0d89d";
+
     #[test]
     fn only_exactly_the_ordered_content_is_taken() {
         let dir = tempfile::tempdir().unwrap();
@@ -56,7 +58,6 @@ mod tests {
             held: Some(JobId(7)),
             path: "a".into(),
         };
-        const OF_ABC: &str = "a9993e364706816aba3e25717850c26c9cd0d89d";
         let take = |order| stage(JobId(9), JobId(7), order, &local);
         assert!(matches!(take(order(3, OF_ABC)), Err(FetchFailure::NotHeld(JobId(7)))), "it is not there");
         std::fs::write(&kept, "abc").unwrap();
