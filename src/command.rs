@@ -99,6 +99,15 @@ pub enum Command {
         /// The absolute local path.
         path: String,
     },
+    /// Note who is behind a number in an account's events.
+    NamePerson {
+        /// The account.
+        account: String,
+        /// The provider's id; an empty one stands for everybody, whom the account may not ask about.
+        user_id: String,
+        /// The name; nothing if the provider does not tell.
+        name: Option<String>,
+    },
     /// Let the mode that the configuration gives a folder take effect, where that waits for a person.
     AcceptMode {
         /// The folder.

@@ -27,6 +27,7 @@ pub mod lock;
 mod looking;
 pub mod meters;
 mod parked;
+mod people;
 pub mod preview;
 mod recall;
 mod reports;
@@ -126,7 +127,7 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     .counting(shared.meters().clone());
     let handle = tokio::runtime::Handle::current();
     world.serve_by(subscribe::Subscriptions::new(handle, places, inputs.clone()));
-    let folders = world.open_folders();
+    let (folders, people) = (world.open_folders(), world.people());
     let looking = looking::Looking::new(folders.clone(), world.watches(), inputs.clone());
     let control = Control {
         store,
@@ -143,7 +144,7 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
     // Whatever ends first ends everything: a signal, the caller, or the control thread.
     let stop = options.stop.child_token();
     let reports: Arc<dyn Reports> =
-        Arc::new(reports::Running::new(places, &shared, &transfers, &options.counters, folders, looking));
+        Arc::new(reports::Running::new(places, &shared, &transfers, &options.counters, folders, looking, people));
     let (orders, ordered) = mpsc::channel(COMMANDS_WAITING);
     let socket = control::ControlSocket::bind(&places.socket)
         .await
@@ -177,7 +178,11 @@ pub async fn run(places: &Places, config: Config, options: RunOptions) -> Result
         tracing::warn!("the control thread did not end in time; the next start goes on where it was");
     }
     keeping.abort();
-    drop(watching);
+    if let Some(watching) = watching
+        && let Err(error) = watching.await
+    {
+        tracing::debug!(%error, "a task ended early");
+    }
     for task in [
         serving.await.map(drop),
         checkpoints.await,

@@ -397,6 +397,7 @@ impl Engine {
         self.release_reads()?;
         self.tell()?;
         self.flush_batches()?;
+        self.hooks.notes.write(&mut self.ctx.store, &self.folders)?;
         if self.ctx.now.mono >= self.prune_at {
             self.prune_at = self.ctx.now.mono + PRUNE_EVERY_MS;
             if self.ctx.store.prune_journal(self.ctx.now.wall, ROWS_PER_STEP)? {

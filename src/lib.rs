@@ -59,8 +59,8 @@
 //! ```
 //!
 //! Durable, in the database: the three trees, marks and the generation, the cursor, work rows with their reasons, intents and sent writes
-//! (before their effects), holds, hook deliveries, the journal. In memory only, and asked again after a restart: the schedule, slots,
-//! questions under way, what is staged and was not to be published yet.
+//! (before their effects), staged files that wait for hooks, holds, hook deliveries, the journal. In memory only, and asked again after a
+//! restart: the schedule, slots, questions under way.
 //!
 //! # Invariants: what is deliberately absent
 //!

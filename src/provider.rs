@@ -171,6 +171,11 @@ pub trait Provider: Send + Sync {
     /// Who we are. Costs one call.
     async fn whoami(&self) -> Result<Identity>;
 
+    /// The name behind a user's id, where events carry nothing else and the provider tells; nothing if it knows no such user. Costs one call.
+    async fn person(&self, _user_id: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// Finds a folder by path or id; walks a path name by name where the provider has no lookup by path.
     async fn resolve(&self, place: &RemotePlace) -> Result<Resolved>;
 

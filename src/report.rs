@@ -2,18 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::Command;
 use crate::id::{ContentHash, HoldId, ItemId, JobId, VersionId};
 use crate::tree::{Stamp, Wall};
 
 mod events;
 mod figures;
 mod hooks;
+mod left_out;
 mod state;
 mod why;
 
-pub use events::{ActivityRow, EventQuery, EventRow, GapRow, SubscriptionState, SubscriptionStatus};
+pub use events::{ActivityRow, EventQuery, EventRow, GapRow, Nameless, SubscriptionState, SubscriptionStatus};
 pub use figures::MetricsFormat;
 pub use hooks::{HookRunQuery, HookRunRow, QuarantineReport, ScannerStatus};
+pub use left_out::LeftOut;
 pub use state::FolderState;
 pub use why::{Why, WhyFacts, WhyKept, WhySide};
 
@@ -202,6 +205,9 @@ pub struct FolderStatus {
     /// Local files that were read for their digests since the agent opened the folder. Those whose stamps are known are not.
     #[serde(default)]
     pub digested: Digested,
+    /// What its directories hold that is never sent.
+    #[serde(default)]
+    pub left_out: LeftOut,
     /// How fast its content moves.
     #[serde(default)]
     pub progress: Progress,
@@ -482,6 +488,14 @@ pub trait Reports: Send + Sync {
     fn scan_unwatched(&self) {}
     /// `agent events`.
     fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, ReportError>;
+    /// People among the newest events of whom nothing but a number is known, and whom the provider may be asked about.
+    fn nameless(&self) -> Result<Vec<Nameless>, ReportError> {
+        Ok(Vec::new())
+    }
+    /// Asks the provider about one of them; the command that writes its answer down, if it gave one.
+    fn ask_name(&self, _of: &Nameless) -> Option<Command> {
+        None
+    }
     /// `agent plan`, of one folder or all.
     fn plan(&self, folder: Option<&str>) -> Result<Vec<PlanRow>, ReportError>;
     /// `agent held`.

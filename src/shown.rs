@@ -19,6 +19,16 @@ pub fn harmless(text: &str) -> String {
     shown
 }
 
+/// Whether somebody is told by nothing but the provider's number.
+pub fn is_number(person: &str) -> bool {
+    !person.is_empty() && person.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A person as people read it: by name, or by the number that is all that the provider told.
+pub fn person(person: &str) -> String {
+    if is_number(person) { format!("user {person}") } else { harmless(person) }
+}
+
 /// Control characters, what reverses or hides text, and what some terminals take for a line's end.
 fn is_harmful(c: char) -> bool {
     c.is_control()

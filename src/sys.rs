@@ -53,12 +53,16 @@ pub fn limit_started(pid: u32, limits: ChildLimits) {
     let _ = prlimit(Some(pid), Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
+/// A descriptor that a task waits for.
+pub fn awaited(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an owned descriptor stays open, and the same, until its owner is dropped.
+    unsafe { AsyncFd::register(fd) }.map_err(io::Error::from)
+}
+
 /// Something that becomes readable when a process has ended, and leaves its exit status where it is; nothing where the
 /// system has no such thing.
 pub fn end_of(pid: Pid) -> Option<AsyncFd<OwnedFd>> {
-    let fd = pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?;
-    // SAFETY: an `OwnedFd` names the same open description from here to its end, and nobody else closes it.
-    unsafe { AsyncFd::register(fd) }.ok()
+    awaited(pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?).ok()
 }
 
 /// Keeps descriptors from children that were left open by whoever started us; all that we open ourselves are kept from

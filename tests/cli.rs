@@ -9,9 +9,12 @@ use tokio::process::Command;
 
 mod agent;
 mod demo;
+mod errors;
 mod first_days;
 mod folders;
+mod left_out;
 mod packages;
+mod people;
 mod service;
 mod setup;
 mod sign_in;

@@ -144,6 +144,7 @@ fn figures_say_what_happened_and_every_shipped_expression_knows_their_names() {
         "folder_sync_folder_degraded",
         "folder_sync_account_sign_in_end_timestamp_seconds",
         "folder_sync_hook_deliveries",
+        "folder_sync_scanner_signatures_timestamp_seconds",
     ] {
         known.insert(trouble.to_owned());
     }
@@ -161,6 +162,51 @@ fn figures_say_what_happened_and_every_shipped_expression_knows_their_names() {
     assert_eq!(value(&offline, "folder_sync_running", &[]), Some(0.0));
     assert_eq!(value(&offline, "folder_sync_folder_files", folder), Some(1.0), "{offline}");
     assert_eq!(value(&offline, "folder_sync_store_commits_total", &[]), None, "nobody counts where nobody runs");
+}
+
+/// A scanner that speaks clamd's protocol just so far as to say its version.
+fn stand_in_for_clamd(socket: &std::path::Path, version: &'static str) {
+    let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let (mut asked, mut byte, mut number) = (Vec::new(), [0], 0);
+                while std::io::Read::read(&mut stream, &mut byte).is_ok_and(|read| read == 1) {
+                    asked.push(byte[0]);
+                    if asked.ends_with(b"zVERSION\0") {
+                        number += 1;
+                        let answer = format!("{number}: {version}\0");
+                        let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+                        asked.clear();
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn the_age_of_a_scanners_signatures_is_a_figure_and_so_is_what_is_left_out() {
+    let bed = Bed::new();
+    bed.add_folder(&["--mode", "two-way"]);
+    let socket = bed.dir.path().join("clamd.ctl");
+    stand_in_for_clamd(&socket, "ClamAV 1.4.3/27821/Fri Nov 27 09:31:00 2026");
+    let scan = format!("clamd:{}", socket.display());
+    bed.ok(&["add-hook", "av", "--when", "before", "--on", "file.download", "--scan", &scan]);
+    fs::create_dir_all(bed.local()).unwrap();
+    std::os::unix::fs::symlink("nowhere", bed.local().join("link")).unwrap();
+    let running = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    let told = || value(&bed.ok(&["metrics"]), "folder_sync_scanner_signatures_timestamp_seconds", &["hook=\"av\""]);
+    until("the scanner is asked", || told().is_some());
+    assert_eq!(told(), Some(1_795_771_860.0), "27 November 2026, 09:31 UTC");
+    let document = bed.ok(&["metrics"]);
+    for (kind, expected) in [("link", 1.0), ("special", 0.0), ("mount", 0.0)] {
+        let labels = ["folder=\"inbox\"", &format!("kind=\"{kind}\"")];
+        assert_eq!(value(&document, "folder_sync_folder_left_out", &labels), Some(expected), "{document}");
+    }
+    assert!(value(&document, "folder_sync_store_wal_size_bytes", &[]).is_some(), "{document}");
+    running.stop();
 }
 
 #[test]
@@ -194,7 +240,7 @@ fn alerts_and_dashboard_are_what_prometheus_understands() {
     // Each alert names a command of ours.
     let alerts_count = alerts.matches("- alert: ").count();
     let commands: Vec<&str> = alerts.lines().filter_map(|line| line.trim().strip_prefix("command: ")).collect();
-    assert_eq!((alerts_count, commands.len()), (21, 21));
+    assert_eq!((alerts_count, commands.len()), (22, 22));
     let bed = Bed::new();
     for command in commands {
         for part in command.split(" && ") {

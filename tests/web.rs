@@ -457,6 +457,7 @@ fn every_screen_in_a_real_browser() {
             "/",
             "/folder?name=inbox",
             "/folder/problems?name=both",
+            "/folder/search?name=inbox&text=report",
             "/events",
             "/callbacks",
             "/callbacks/new",
@@ -538,6 +539,15 @@ async fn acts(bed: &Bed, browser: &Browser, base: &str) {
     browser.shows("live").await;
     bed.cloud().write(&format!("{REMOTE}/news of the day.txt"), "new").unwrap();
     browser.shows("news of the day.txt").await;
+    // A name is found wherever it lies, and leads to what is known of it.
+    browser.open(&format!("{base}/folder?name=inbox")).await;
+    browser.shows("Name holds").await;
+    browser.fill("#text", "REPORT 035").await;
+    browser.press("form[action='/folder/search'] button").await;
+    let found = browser.shows("Search in inbox").await;
+    assert!(found.contains("Contracts/report 035.pdf") && !found.contains("report 036"), "{found}");
+    browser.press("main table a").await;
+    browser.shows("Versions").await;
     // Quarantine: a release needs a reason.
     browser.open(&format!("{base}/quarantine")).await;
     browser.shows("virus.exe").await;

@@ -11,9 +11,11 @@ use super::events::time;
 use super::failure::{Exit, Failure, Outcome};
 use super::render::{Screen, Tone, harmless, moment, now};
 use crate::config::{Config, Places};
+use crate::events::filter::Disposition;
 use crate::events::taxonomy;
 use crate::provider::TimeSpan;
 use crate::report::{ActivityRow, EventQuery, EventRow, Listing, MAX_ROWS};
+use crate::shown::{is_number, person};
 use crate::tree::Wall;
 
 /// Rows shown if nobody says how many.
@@ -22,6 +24,8 @@ const DEFAULT_ROWS: u32 = 30;
 const DEFAULT_SPAN_MS: i64 = 24 * 3_600 * 1_000;
 /// Pages read of a provider's stream at most.
 const PAGES_MOST: u32 = 1_000;
+/// People whose names are asked for.
+const PEOPLE_MOST: usize = 10;
 /// How often new activity is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -114,7 +118,7 @@ fn print(row: &ActivityRow, json: bool, screen: &mut Screen) -> io::Result<()> {
 /// One row as people read it.
 pub fn line(row: &ActivityRow, screen: &Screen) -> String {
     let time = screen.tint(Tone::Quiet, moment(row.at));
-    let who = row.person.as_deref().map_or_else(|| "this computer".to_owned(), harmless);
+    let who = row.person.as_deref().map_or_else(|| "this computer".to_owned(), person);
     let of = row.folder.as_deref().map(|folder| format!("{folder}: ")).unwrap_or_default();
     let tone = match row.became.as_str() {
         "failed" => Tone::Bad,
@@ -133,7 +137,10 @@ pub async fn recent(
     places: &Places,
 ) -> Outcome<Vec<ActivityRow>> {
     if let Ok(Some(reader)) = agent::database(places) {
-        return Ok(reader.rows().activity(folder, since.map(Wall), limit.min(MAX_ROWS))?);
+        let read = || reader.rows().activity(folder, since.map(Wall), limit.min(MAX_ROWS));
+        let rows = read()?;
+        let has_numbers = rows.iter().any(|row| row.person.as_deref().is_some_and(is_number));
+        return Ok(if has_numbers && agent::name_people(places).await { read()? } else { rows });
     }
     let query = EventQuery {
         since_ms: since,
@@ -151,7 +158,7 @@ fn of_event(row: EventRow) -> ActivityRow {
         person: row.actor,
         action: if row.event_type == taxonomy::UNKNOWN { row.provider_kind } else { row.event_type },
         path: row.path.or_else(|| row.item.map(|item| item.to_string())).unwrap_or_default(),
-        became: row.outcome,
+        became: if row.disposition == Disposition::Own { "own".to_owned() } else { row.outcome },
         folder: row.folder,
         account: Some(row.account),
     }
@@ -205,5 +212,17 @@ async fn of_remote(args: &ActivityArgs, path: &str, places: &Places) -> Outcome<
         }
     }
     let cut = rows.len().saturating_sub(args.limit as usize);
-    Ok(rows.split_off(cut))
+    let mut rows = rows.split_off(cut);
+    let mut numbers: Vec<String> =
+        rows.iter().filter_map(|row| row.person.clone()).filter(|who| is_number(who)).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    for number in numbers.into_iter().take(PEOPLE_MOST) {
+        // A provider that does not tell who it is has told what happened all the same.
+        let Ok(Some(name)) = provider.person(&number).await else { break };
+        for row in rows.iter_mut().filter(|row| row.person.as_deref() == Some(&number)) {
+            row.person = Some(name.clone());
+        }
+    }
+    Ok(rows)
 }

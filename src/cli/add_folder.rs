@@ -46,7 +46,7 @@ impl ModeArg {
     }
 }
 
-/// Mirror a remote folder to a local directory
+/// Mirror a remote folder to a local directory, or keep both in step
 ///
 /// The remote folder is looked up, the directory is made, and the pair is written to the configuration file. A running
 /// agent starts at once. Files that are there already are compared by their hash and not downloaded again if they are
@@ -103,11 +103,13 @@ pub async fn add_folder(args: AddFolderArgs, places: &Places, around: &Surroundi
     let account = cloud::account(&config, args.account.as_deref())?;
     let place = parse_remote(&args.remote).map_err(|wrong| {
         let failure = Failure::new(Exit::Usage, format!("`{}`: {}", args.remote, wrong.problem));
-        wrong.hint.into_iter().fold(failure, Failure::hint)
+        let hint = wrong.hint.unwrap_or_else(|| "give a path such as /Projects/Inbox, or id:123456".to_owned());
+        failure.hint(hint)
     })?;
     let local = absolute(&args.local, &around.current_dir);
-    let text =
-        local.to_str().ok_or_else(|| Failure::error("the local path is not valid UTF-8").because(local.display()))?;
+    let text = local.to_str().ok_or_else(|| {
+        Failure::error("the local path is not valid UTF-8").because(local.display()).hint("rename the directory")
+    })?;
 
     let (item, holds) = resolve(account, args.as_user.as_deref(), &place, places).await?;
     let name = match &args.name {
@@ -235,9 +237,10 @@ async fn resolve(
 ) -> Outcome<(RemoteItem, Option<TreeSize>)> {
     let mut provider = cloud::connect(account, places.credentials_dir())?;
     if let Some(user) = as_user {
-        provider = provider
-            .acting_for(user)
-            .ok_or_else(|| Failure::error(format!("account `{}` cannot act for other users", account.name)))?;
+        provider = provider.acting_for(user).ok_or_else(|| {
+            Failure::error(format!("account `{}` cannot act for other users", account.name))
+                .hint("leave out --as-user; at Box an app that may act for users can")
+        })?;
     }
     match provider.resolve(place).await? {
         Resolved::Folder(item) => {
@@ -255,8 +258,12 @@ async fn resolve(
 fn missing(place: &RemotePlace, exists: &str, instead: &[String]) -> Failure {
     let failure = Failure::error(format!("there is no remote folder {place}"));
     match (place, instead) {
-        (RemotePlace::Id(_), _) => failure.because("the account sees no folder with this id"),
-        (RemotePlace::Path(_), []) => failure.because(format!("only {exists} exists, and it has no folders")),
+        (RemotePlace::Id(_), _) => failure
+            .because("the account sees no folder with this id")
+            .hint("look at its address in the browser, and whether it is shared with this account"),
+        (RemotePlace::Path(_), []) => failure
+            .because(format!("only {exists} exists, and it has no folders"))
+            .hint("make the folder in the cloud, or have it shared with this account"),
         (RemotePlace::Path(_), instead) => failure
             .because(format!("only {exists} exists"))
             .hint(format!("the folders there are {}", some_of(instead, INSTEAD_SHOWN))),
@@ -297,7 +304,8 @@ impl Found {
     fn look(local: &Path, places: &Places) -> Outcome<Self> {
         let shown = local.display();
         match fs::metadata(local) {
-            Ok(metadata) if !metadata.is_dir() => Err(Failure::error(format!("{shown} is not a directory"))),
+            Ok(metadata) if !metadata.is_dir() => Err(Failure::error(format!("{shown} is not a directory"))
+                .hint("name a directory, or a path where there is nothing yet")),
             Ok(metadata) => {
                 let unreadable = |error| Failure::error(format!("cannot read {shown}")).because(error);
                 let mut entries = Vec::new();
@@ -316,7 +324,8 @@ impl Found {
                 if let Some(parent) = parent {
                     let failed = |error| Failure::error(format!("cannot look at {}", parent.display())).because(error);
                     if !fs::metadata(parent).map_err(failed)?.is_dir() {
-                        return Err(Failure::error(format!("{} is not a directory", parent.display())));
+                        return Err(Failure::error(format!("{} is not a directory", parent.display()))
+                            .hint("name a place that lies in a directory"));
                     }
                     rustix::fs::access(parent, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).map_err(
                         |error| {
@@ -354,6 +363,11 @@ fn writable(local: &Path, metadata: &fs::Metadata, places: &Places) -> Outcome<(
         .map_err(|error| Failure::error(format!("the directory {shown} cannot be written to")).because(error))
 }
 
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
+}
+
 fn describe(
     found: &Found,
     folder: &FolderSettings,
@@ -365,16 +379,21 @@ fn describe(
 ) -> io::Result<()> {
     let remote = harmless(&folder.remote.to_string());
     let local = harmless(&folder.local.display().to_string());
-    let verb = if dry_run { "Would mirror" } else { "Mirror" };
+    let (verb, way, others) = match folder.mode {
+        Mode::Mirror => ("mirror", "to", "others stay as they are"),
+        Mode::TwoWay => ("keep in step", "with", "others are sent to the cloud, or kept twice where both sides differ"),
+        Mode::Upload => ("upload to", "from", "others are sent to the cloud"),
+    };
+    let verb = if dry_run { format!("Would {verb}") } else { capital(verb) };
     screen.line(format_args!("{verb} {remote} ({}, account `{}`)", account.provider.word(), account.name))?;
     let state = match found {
         Found::Nothing => "will be made".to_owned(),
         Found::Directory { entries } if entries.is_empty() => "is empty".to_owned(),
         Found::Directory { entries } => {
-            format!("has {} already; equal files are adopted, others stay as they are", entries.len())
+            format!("has {} already; equal files are adopted, {others}", entries.len())
         }
     };
-    screen.line(format_args!("    to {local} ({state})"))?;
+    screen.line(format_args!("    {way} {local} ({state})"))?;
     if let Some(keep) = folder.keep_for {
         let keep = span(keep);
         let after = folder.keep_from.after();

@@ -11,6 +11,7 @@ use crate::report::{
 use crate::store::{Reader, SCHEMA};
 
 use super::failure::{Exit, Failure, Outcome};
+use crate::shown::is_number;
 
 /// Whoever answers.
 pub enum Agent {
@@ -50,7 +51,14 @@ impl Agent {
     /// `agent events`.
     pub async fn events(&self, query: &EventQuery) -> Outcome<Vec<EventRow>> {
         match self {
-            Self::Running(client) => Ok(client.events(query).await?),
+            Self::Running(client) => {
+                let rows = client.events(query).await?;
+                if !rows.iter().any(|row| row.actor.as_deref().is_some_and(is_number)) {
+                    return Ok(rows);
+                }
+                client.name_people().await?;
+                Ok(client.events(query).await?)
+            }
             Self::Offline(reports) => Ok(reports.events(query)?),
         }
     }
@@ -119,6 +127,14 @@ pub fn closed(error: &std::io::Error) -> Failure {
         .hint("run the command with sudo, or as the agent's user")
 }
 
+/// Has a running agent name people who are only numbers so far; whether there is one.
+pub async fn name_people(places: &Places) -> bool {
+    match ControlClient::find(&places.socket).await {
+        Ok(Some(client)) => client.name_people().await.is_ok(),
+        _ => false,
+    }
+}
+
 /// The database for reading; nothing before the agent's first run, or before its first run after an upgrade.
 pub fn database(places: &Places) -> Outcome<Option<Reader>> {
     if !places.database().try_exists().map_err(|error| closed(&error))? {
@@ -141,7 +157,11 @@ pub async fn command(places: &Places, command: Command) -> Outcome<String> {
 pub fn accepted(answer: Answer) -> Outcome<String> {
     match answer {
         Answer::Ok { message } => Ok(message),
-        Answer::NotFound { message } | Answer::Refused { message } => Err(Failure::error(message)),
+        // What there is instead is named.
+        Answer::NotFound { message } if message.contains("; there ") => Err(Failure::error(message).told()),
+        Answer::NotFound { message } => Err(Failure::error(message)
+            .hint("`agent folders`, `accounts`, `held` and `quarantine list` show what there is")),
+        Answer::Refused { message } => Err(Failure::error(message).hint("see how things are: agent status")),
         Answer::Busy => Err(Failure::new(Exit::Temporary, "the agent is busy").hint("try again")),
     }
 }

@@ -181,7 +181,11 @@ fn check(database: &Path, json: bool, screen: &mut Screen) -> Outcome {
 }
 
 fn restore(file: &Path, database: &Path, places: &Places) -> Outcome<String> {
-    let failed = |error: &dyn std::fmt::Display| Failure::error("the copy was not put in place").because(error);
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::error("the copy was not put in place")
+            .because(error)
+            .hint("the database is as it was; see to the disk, and give the command again")
+    };
     let new = places.state_dir.join("state.db.restored");
     database::write_copy(file, &new).map_err(|error| failed(&error))?;
     // All that may fail for want of room or rights comes before the database that is there is moved.

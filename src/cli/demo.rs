@@ -119,7 +119,8 @@ impl Running {
     /// Waits for the agent's own end.
     async fn end(self) -> Outcome<()> {
         let limit = tokio::time::timeout(PATIENCE, self.ended).await;
-        let ended = limit.map_err(|_| Failure::error("the agent did not end"))?;
+        let ended = limit
+            .map_err(|_| Failure::error("the agent did not end").hint("that should not happen: please report it"))?;
         ended.map_err(|error| Failure::error("the agent broke").because(error))??;
         Ok(())
     }

@@ -16,6 +16,7 @@ use crate::events::filter::{Disposition, Matcher};
 use crate::events::taxonomy::{self, TypePattern};
 use crate::id::JournalId;
 use crate::report::{EventQuery, EventRow, MAX_ROWS};
+use crate::shown::person;
 
 mod kept;
 mod types;
@@ -304,7 +305,9 @@ fn show(row: &EventRow, screen: &mut Screen) -> io::Result<()> {
         Disposition::Applied => Tone::Good,
         _ => Tone::Quiet,
     };
-    let outcome = screen.tint(tone, harmless(&row.outcome));
+    // Of our own deeds there is nothing to do, whatever the stream's order made of them.
+    let became = if row.disposition == Disposition::Own { "own" } else { &row.outcome };
+    let outcome = screen.tint(tone, harmless(became));
     // What was only read now is told by when it happened.
     let when = if row.id.0 == 0 { row.at.unwrap_or(row.received) } else { row.received };
     let time = screen.tint(Tone::Quiet, moment(when));
@@ -380,10 +383,9 @@ impl Follower {
 
 pub use kept::{CursorArgs, cursor};
 
-/// Who did it. Egnyte's events name people by a number alone.
+/// Who did it.
 fn by(actor: &str) -> String {
-    let is_number = !actor.is_empty() && actor.bytes().all(|byte| byte.is_ascii_digit());
-    format!(" by {}{}", if is_number { "user " } else { "" }, harmless(actor))
+    format!(" by {}", person(actor))
 }
 
 #[cfg(test)]

@@ -7,9 +7,11 @@ use clap::Args;
 use super::agent::{self, Agent};
 use super::failure::{Exit, Outcome};
 use super::render::{Screen, Tone, age, count, harmless, moment, now, size};
+use super::setup::quoted;
 use crate::config::{Config, Places, Surroundings};
 use crate::report::{Listing, MAX_ROWS, PlanRow, ProblemRow, Why};
 use crate::settings::Mode;
+use crate::shown::person;
 
 /// Files that are shown of those that leave the disk when their time is over.
 const LEAVING_SHOWN: u32 = 1_000;
@@ -169,7 +171,8 @@ fn explain(why: &Why, screen: &mut Screen) -> std::io::Result<()> {
         screen.line(format_args!("  {:<9} {end}", "keep_for"))?;
     }
     for event in &why.events {
-        let what = format!("{} {} → {}", moment(event.received), event.kind, event.outcome);
+        let who = event.actor.as_deref().map(|actor| format!(" by {}", person(actor))).unwrap_or_default();
+        let what = format!("{} {}{who} → {}", moment(event.received), event.kind, event.outcome);
         screen.line(format_args!("  {:<9} {}", "event", harmless(&what)))?;
     }
     for version in &why.versions {
@@ -183,7 +186,8 @@ fn explain(why: &Why, screen: &mut Screen) -> std::io::Result<()> {
 
 /// Runs `agent problems`.
 pub async fn problems(args: &ProblemsArgs, places: &Places, screen: &mut Screen) -> Outcome {
-    let rows = Agent::find(places).await?.problems(args.name.as_deref()).await?;
+    let agent = Agent::find(places).await?;
+    let rows = agent.problems(args.name.as_deref()).await?;
     if args.json {
         screen.json(&Listing::new(rows))?;
         return Ok(Exit::Fine);
@@ -198,6 +202,16 @@ pub async fn problems(args: &ProblemsArgs, places: &Places, screen: &mut Screen)
         [row.folder, row.path, row.text, since, next]
     });
     screen.table(["FOLDER", "PATH", "PROBLEM", "SINCE", "NEXT STEP"], rows)?;
+    let folders = agent.status().await?.folders;
+    for folder in folders.iter().filter(|folder| args.name.as_ref().is_none_or(|name| *name == folder.name)) {
+        let Some(words) = folder.left_out.words() else { continue };
+        let name = harmless(&folder.name);
+        screen.line(format_args!("{name}: {}; only files and directories are sent", harmless(&words)))?;
+        for example in folder.left_out.examples.iter().take(5) {
+            let path = Path::new(&folder.local).join(example);
+            screen.line(format_args!("  agent why {}", quoted(&path.to_string_lossy())))?;
+        }
+    }
     Ok(Exit::Fine)
 }
 

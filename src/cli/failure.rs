@@ -1,9 +1,10 @@
 //! What a command ends with: one list of exit codes, and errors as what, cause and next step.
 
 use std::fmt;
+use std::io;
 use std::process::ExitCode;
 
-use crate::config::edit::EditError;
+use crate::config::edit::{EditError, Kind};
 use crate::config::places::PlacesError;
 use crate::config::{Complaint, ConfigError};
 use crate::daemon::RunError;
@@ -54,13 +55,15 @@ pub struct Failure {
     pub causes: Vec<String>,
     /// What to do next.
     pub hint: Option<String>,
+    /// The sentences themselves say what to do.
+    told: bool,
     broken_pipe: bool,
 }
 
 impl Failure {
     /// Something that did not work.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), causes: Vec::new(), hint: None, broken_pipe: false }
+        Self { exit, what: what.into(), causes: Vec::new(), hint: None, told: false, broken_pipe: false }
     }
 
     /// A plain error.
@@ -80,6 +83,31 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Says that the sentences themselves name the next step.
+    #[must_use]
+    pub fn told(mut self) -> Self {
+        self.told = true;
+        self
+    }
+
+    /// What to do next, unless the sentences before say it: what was said where the error was made, else what the system's reason asks for, else where to look further.
+    pub fn next_step(&self) -> Option<String> {
+        if self.hint.is_some() || self.told {
+            return self.hint.clone();
+        }
+        let reason = self.causes.iter().chain([&self.what]).find_map(|cause| system_reason(cause));
+        let elsewhere = match self.exit {
+            Exit::Usage => "the command's own help shows how: agent COMMAND --help",
+            Exit::Temporary => "try again in a moment",
+            Exit::Config => "see what is wrong with the configuration: agent config check",
+            Exit::NoAgent => "start the agent: agent run",
+            Exit::SignInNeeded => "sign in: agent login PROVIDER --account NAME",
+            Exit::PersonNeeded => "see what waits for you: agent held",
+            Exit::Fine | Exit::Error | Exit::Pending => "have everything checked that the agent needs: agent doctor",
+        };
+        Some(reason.and_then(for_reason).unwrap_or(elsewhere).to_owned())
     }
 
     fn of(exit: Exit, error: &dyn std::error::Error) -> Self {
@@ -104,6 +132,31 @@ impl Failure {
     pub fn is_broken_pipe(&self) -> bool {
         self.broken_pipe
     }
+}
+
+/// The kind of the system's error that a text ends with: the library writes its number behind it.
+fn system_reason(text: &str) -> Option<io::ErrorKind> {
+    let number = text.rsplit_once("(os error ")?.1.strip_suffix(')')?.parse().ok()?;
+    Some(io::Error::from_raw_os_error(number).kind())
+}
+
+/// What helps against a reason of the system.
+fn for_reason(reason: io::ErrorKind) -> Option<&'static str> {
+    Some(match reason {
+        io::ErrorKind::PermissionDenied => "run the command with sudo, or as the user whom the file belongs to",
+        io::ErrorKind::NotFound => "look whether the path is right, and everything above it is there",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room on the disk, and give the command again"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "have the disk mounted for writing, or choose another place",
+        io::ErrorKind::AlreadyExists => "choose another name, or remove what is there",
+        io::ErrorKind::IsADirectory => "name a file, not a directory",
+        io::ErrorKind::NotADirectory => "name a directory, and look whether everything above it is one",
+        io::ErrorKind::AddrInUse => "something else uses that port: choose another one",
+        io::ErrorKind::AddrNotAvailable => "choose an address of this machine",
+        io::ErrorKind::InvalidFilename => "choose a shorter name",
+        _ => return None,
+    })
 }
 
 impl fmt::Display for Failure {
@@ -139,7 +192,7 @@ impl From<ConfigError> for Failure {
 
 impl From<crate::store::StoreError> for Failure {
     fn from(error: crate::store::StoreError) -> Self {
-        Self::error("the database cannot be read").because(error)
+        Self::error("the database cannot be read").because(error).hint("see what is wrong with it: agent db check")
     }
 }
 
@@ -153,10 +206,26 @@ impl From<EditError> for Failure {
                     (complaint.line, complaint.column) = (None, None);
                 }
                 let what = "this would make the configuration wrong; nothing was changed".to_owned();
-                Self { exit: Exit::Error, ..Self::complaints(what, &complaints) }
+                let failure = Self { exit: Exit::Error, ..Self::complaints(what, &complaints) };
+                match complaints.iter().find(|complaint| complaint.hint.is_none()) {
+                    None => failure.told(),
+                    // `folder.inbox.local` is explained as `folder.local`.
+                    Some(Complaint { key, .. }) => match (key.split('.').next(), key.rsplit('.').next()) {
+                        (Some(table), Some(key)) if !key.is_empty() && table != key => {
+                            failure.hint(format!("what it takes: agent config reference {table}.{key}"))
+                        }
+                        _ => failure.hint("what each key takes: agent config reference"),
+                    },
+                }
             }
-            EditError::NotFound { ref known, .. } if known.is_empty() => {
-                Self::of(Exit::Error, &error).hint("the configuration has none yet")
+            EditError::NotFound { kind, ref known, .. } if known.is_empty() => {
+                let add = match kind {
+                    Kind::Account => "there is none; sign in first: agent login box, or agent login egnyte",
+                    Kind::Folder => "there is none; add one: agent add-folder /REMOTE/FOLDER LOCAL",
+                    Kind::Hook => "there is none; add one, as `agent add-hook --help` shows",
+                    Kind::Subscription => "there is none; add one, as `agent subscribe --help` shows",
+                };
+                Self::of(Exit::Error, &error).hint(add)
             }
             EditError::NotFound { ref known, .. } => {
                 let hint = format!("there is {}", known.join(", "));
@@ -173,7 +242,10 @@ impl From<ClientError> for Failure {
             ClientError::Forbidden(_) => Self::of(Exit::Error, &error)
                 .hint("run the command with sudo, or join the group folder-sync-agent to look at the service's state"),
             ClientError::NotOwner(_) => Self::of(Exit::Error, &error).hint("run the command with sudo"),
-            ClientError::NotFound(_) | ClientError::Socket { .. } => Self::of(Exit::Error, &error),
+            ClientError::NotFound(_) => {
+                Self::of(Exit::Error, &error).hint("`agent folders` lists what is watched, and where")
+            }
+            ClientError::Socket { .. } => Self::of(Exit::Error, &error),
             ClientError::Failed(_) | ClientError::Gone(_) => Self::of(Exit::Temporary, &error).hint("try again"),
         }
     }
@@ -185,7 +257,9 @@ impl From<RunError> for Failure {
             RunError::Locked(_) => {
                 Self::of(Exit::Temporary, &error).hint("stop the other agent, or use it: agent status")
             }
-            RunError::State(_) => Self::of(Exit::Config, &error),
+            RunError::State(_) => {
+                Self::of(Exit::Config, &error).hint("more of the database: agent db check, agent db --help")
+            }
             RunError::Failed(_) => Self::of(Exit::Error, &error),
         }
     }
@@ -193,7 +267,11 @@ impl From<RunError> for Failure {
 
 impl From<ReportError> for Failure {
     fn from(error: ReportError) -> Self {
-        Self::of(Exit::Error, &error)
+        let failure = Self::of(Exit::Error, &error);
+        match error {
+            ReportError::NotFound(_) => failure.hint("`agent folders` lists what is watched, and where"),
+            ReportError::Failed(_) => failure.hint("see what is wrong with the database: agent db check"),
+        }
     }
 }
 
@@ -211,7 +289,53 @@ impl From<ProviderError> for Failure {
                 Some(wait) => failure.hint(format!("try again in {} seconds", wait.as_secs().max(1))),
                 None => failure.hint("try again later"),
             },
-            _ => failure,
+            _ => match error.kind {
+                ProviderErrorKind::Forbidden => failure.hint(
+                    "ask whoever owns it in the cloud for the right, or sign in with an app that has the scope for it",
+                ),
+                ProviderErrorKind::NotFound => {
+                    failure.hint("look in the cloud whether it is there, and shared with this account")
+                }
+                _ => failure,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_step_follows_from_the_reason() {
+        let of = |kind: rustix::io::Errno| {
+            Failure::error("cannot write x").because(io::Error::from(kind)).next_step().unwrap_or_default()
+        };
+        assert!(of(rustix::io::Errno::ACCESS).contains("sudo"));
+        assert!(of(rustix::io::Errno::NOSPC).contains("make room"));
+        assert!(of(rustix::io::Errno::ROFS).contains("mounted"));
+        assert!(of(rustix::io::Errno::NOENT).contains("path"));
+        assert!(of(rustix::io::Errno::PROTO).contains("agent doctor"), "one that says nothing");
+        let said = Failure::error("x").because(io::Error::from(rustix::io::Errno::ACCESS)).hint("do this").next_step();
+        assert_eq!(said.as_deref(), Some("do this"), "what was said where it happened counts first");
+        assert_eq!(Failure::error("x; do this").told().next_step(), None);
+    }
+
+    #[test]
+    fn every_end_has_a_next_step() {
+        let exits = [
+            Exit::Error,
+            Exit::Usage,
+            Exit::Pending,
+            Exit::PersonNeeded,
+            Exit::Temporary,
+            Exit::NoAgent,
+            Exit::SignInNeeded,
+            Exit::Config,
+        ];
+        for exit in exits {
+            let step = Failure::new(exit, "x").next_step().unwrap_or_default();
+            assert!(step.contains("agent ") || exit == Exit::Temporary, "{exit:?}");
         }
     }
 }

@@ -119,7 +119,7 @@ pub async fn set_folder(args: SetFolderArgs, places: &Places, screen: &mut Scree
     for (key, _) in &args.settings {
         if keys.contains(&key.as_str()) {
             if !is_kind("folder", key, ValueKind::List) {
-                return Err(Failure::new(Exit::Usage, format!("`{key}` is given twice")));
+                return Err(Failure::new(Exit::Usage, format!("`{key}` is given twice")).hint("give it once"));
             }
             continue;
         }
@@ -214,14 +214,14 @@ pub(super) fn setting(table: &str, key: &str, values: Vec<String>) -> Outcome<Se
     match values.as_slice() {
         [] => Ok(Setting::Default),
         _ if is_kind(table, key, ValueKind::List) => Ok(Setting::List(values)),
-        [value] if is_kind(table, key, ValueKind::Flag) => value
-            .parse()
-            .map(Setting::Flag)
-            .map_err(|_| Failure::new(Exit::Usage, format!("`{key}` is true or false, not `{value}`"))),
-        [value] if is_kind(table, key, ValueKind::Number) => value
-            .parse()
-            .map(Setting::Number)
-            .map_err(|_| Failure::new(Exit::Usage, format!("`{key}` takes a number, not `{value}`"))),
+        [value] if is_kind(table, key, ValueKind::Flag) => value.parse().map(Setting::Flag).map_err(|_| {
+            Failure::new(Exit::Usage, format!("`{key}` is true or false, not `{value}`"))
+                .hint(format!("{key}=true, or {key}=false"))
+        }),
+        [value] if is_kind(table, key, ValueKind::Number) => value.parse().map(Setting::Number).map_err(|_| {
+            Failure::new(Exit::Usage, format!("`{key}` takes a number, not `{value}`"))
+                .hint(format!("what it means: agent config reference {table}.{key}"))
+        }),
         values => Ok(Setting::Text(values.join(""))),
     }
 }

@@ -124,8 +124,11 @@ pub async fn test_hook(args: TestHookArgs, places: &Places, around: &Surrounding
     let config = Config::load(places)?;
     let Some(hook) = config.hook(&args.name) else {
         let names: Vec<&str> = config.hooks.iter().map(|hook| hook.name.as_str()).collect();
-        let there =
-            if names.is_empty() { "there are none".to_owned() } else { format!("there are: {}", names.join(", ")) };
+        let there = if names.is_empty() {
+            "there are none; `agent add-hook --help` shows how to add one".to_owned()
+        } else {
+            format!("there are: {}", names.join(", "))
+        };
         return Err(Failure::error(format!("there is no hook named `{}`", args.name)).hint(there));
     };
     let file = around.current_dir.join(&args.file);

@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use super::agent;
 use super::failure::{Exit, Failure, Outcome};
 use super::folders::{is_kind, key_and_value, setting, tell_agent};
-use super::render::{Screen, Tone, age, now};
+use super::render::{Screen, Tone, age, count, now};
 use crate::config::edit::{Editor, Kind, Setting};
 use crate::config::reference::Kind as ValueKind;
 use crate::config::{Config, Places};
@@ -363,7 +363,8 @@ pub fn hooks(args: &HooksArgs, places: &Places, screen: &mut Screen) -> Outcome 
             (Some(at), Some(verdict)) => format!("{verdict}, {}", age(at, now())),
             _ => "never".to_owned(),
         };
-        let mut day = format!("{} run, {} failed, {} rejected", row.runs_24h, row.failures_24h, row.rejected_24h);
+        let mut day =
+            format!("{}, {} failed, {} rejected", count(row.runs_24h, "run"), row.failures_24h, row.rejected_24h);
         if row.failures_in_a_row > 1 {
             let _ = write!(day, "; the last {} failed", row.failures_in_a_row);
         }
@@ -386,7 +387,7 @@ pub async fn set_hook(args: SetHookArgs, places: &Places, screen: &mut Screen) -
     for (key, _) in &args.settings {
         if keys.contains(&key.as_str()) {
             if !is_kind("hook", key, ValueKind::List) {
-                return Err(Failure::new(Exit::Usage, format!("`{key}` is given twice")));
+                return Err(Failure::new(Exit::Usage, format!("`{key}` is given twice")).hint("give it once"));
             }
             continue;
         }

@@ -224,7 +224,11 @@ impl LoginArgs {
     }
 
     fn subject(&self) -> Outcome<Option<Subject>> {
-        let wrong = || Failure::new(Exit::Usage, "--subject must be enterprise:ID or user:ID");
+        let wrong = || {
+            Failure::new(Exit::Usage, "--subject must be enterprise:ID or user:ID").hint(
+                "the ids are in the app's settings and in the admin console; an example: --subject enterprise:801346",
+            )
+        };
         self.subject.as_deref().map(|text| Subject::parse(text).ok_or_else(wrong)).transpose()
     }
 }
@@ -293,7 +297,8 @@ async fn obtain(
 fn by_jwt(args: &LoginArgs, file: &Path) -> Outcome<Credentials> {
     let text = app::read_secret(file)?;
     let Some(algorithm) = Algorithm::parse(&args.jwt_algorithm) else {
-        return Err(Failure::new(Exit::Usage, "--jwt-algorithm must be RS256, RS384 or RS512"));
+        return Err(Failure::new(Exit::Usage, "--jwt-algorithm must be RS256, RS384 or RS512")
+            .hint("leave it out: RS256 is what Box expects"));
     };
     let next =
         "download it again: Configuration, Generate a Public/Private Keypair; what was signed in before stays so";

@@ -10,6 +10,7 @@ use crate::command::Command;
 use crate::config::{Places, Surroundings};
 use crate::quarantine::Quarantine;
 use crate::report::{Listing, QuarantineReport};
+use crate::shown::person;
 
 /// Look at rejected files, and decide about them
 ///
@@ -148,7 +149,7 @@ fn show(number: i64, json: bool, places: &Places, screen: &mut Screen) -> Outcom
         screen.line(format_args!("  in the folder since {}, and found there later", moment(since)))?;
     }
     if let Some(actor) = &row.actor {
-        screen.line(format_args!("  brought by {}", harmless(actor)))?;
+        screen.line(format_args!("  brought by {}", person(actor)))?;
     }
     if let Some(reached) = &row.reached {
         screen.line(format_args!("  hooks that had been told of it: {}", harmless(reached)))?;

@@ -150,8 +150,8 @@ impl Screen {
         for cause in &failure.causes {
             self.remark(Tone::Quiet, "cause", &harmless(cause));
         }
-        if let Some(hint) = &failure.hint {
-            self.remark(Tone::Strong, "hint", &harmless(hint));
+        if let Some(step) = failure.next_step() {
+            self.remark(Tone::Strong, "hint", &harmless(&step));
         }
     }
 }

@@ -155,14 +155,17 @@ fn elsewhere(to: &Path, path: &Path, may_replace: bool) -> Outcome<Way> {
     let name = path.file_name().unwrap_or_default();
     let target = if to.is_dir() { to.join(name) } else { to.to_owned() };
     if target.iter().any(|step| step == RESERVED_NAME) {
-        return Err(Failure::error(format!("{} is in a directory of the agent's own", target.display())));
+        return Err(Failure::error(format!("{} is in a directory of the agent's own", target.display()))
+            .hint("choose a place outside it"));
     }
     let (Some(root), Some(name)) = (target.parent(), target.file_name()) else {
-        return Err(Failure::error(format!("{} is no place for a file", target.display())));
+        return Err(Failure::error(format!("{} is no place for a file", target.display()))
+            .hint("give the path of a file that is to be written"));
     };
     let below = relative(Path::new(name))?;
     if !root.is_dir() {
-        return Err(Failure::error(format!("there is no directory {}", root.display())));
+        return Err(Failure::error(format!("there is no directory {}", root.display()))
+            .hint("make it first, or choose another place"));
     }
     if target.symlink_metadata().is_ok() && !may_replace {
         return Err(Failure::error(format!("{} is there already", target.display())).hint("--yes replaces it"));
@@ -173,9 +176,10 @@ fn elsewhere(to: &Path, path: &Path, may_replace: bool) -> Outcome<Way> {
 
 /// The way back to the file's own place.
 fn in_place(report: &Versions, config: &Config, path: &Path) -> Outcome<Way> {
-    let folder = config
-        .folder(&report.folder)
-        .ok_or_else(|| Failure::error(format!("the configuration has no folder `{}` any more", report.folder)))?;
+    let folder = config.folder(&report.folder).ok_or_else(|| {
+        Failure::error(format!("the configuration has no folder `{}` any more", report.folder))
+            .hint("add it again, or write the file elsewhere with --to PATH")
+    })?;
     let root = PathBuf::from(&report.local);
     let below = relative(path.strip_prefix(&root).unwrap_or(path))?;
     let dress = Dress::Folder(folder.file_mode);
@@ -200,9 +204,11 @@ fn in_place(report: &Versions, config: &Config, path: &Path) -> Outcome<Way> {
 fn relative(path: &Path) -> Outcome<RelPath> {
     use std::os::unix::ffi::OsStrExt;
     let names: Result<Vec<Name>, _> = path.iter().map(|name| Name::new(name.as_bytes())).collect();
-    names
-        .map(RelPath::from_names)
-        .map_err(|error| Failure::error(format!("{} is no place for a file", path.display())).because(error))
+    names.map(RelPath::from_names).map_err(|error| {
+        Failure::error(format!("{} is no place for a file", path.display()))
+            .because(error)
+            .hint("choose another place with --to PATH")
+    })
 }
 
 /// The version that is meant: the named one, else the newest in the version store.
@@ -244,14 +250,18 @@ fn kept(report: &Versions, job: JobId) -> Outcome<File> {
 /// Fetches a version from the cloud into a directory that goes away with the command.
 async fn fetched(row: &VersionRow, report: &Versions, config: &Config, places: &Places) -> Outcome<(File, TempDir)> {
     let Some(version) = row.version.clone() else {
-        return Err(Failure::error(format!("version {} is nowhere to be had", row.id)));
+        return Err(Failure::error(format!("version {} is nowhere to be had", row.id))
+            .hint("`agent versions PATH --remote` lists what is; choose one with --version"));
     };
     let account = cloud::account(config, Some(&report.account))?;
     let provider = cloud::connect(account, places.credentials_dir())?;
     let scratch = TempDir::with_prefix_in("restore-", &places.state_dir)?;
     let options = LocalOptions { file_mode: 0o600, dir_mode: 0o700, min_free: 0, create: true };
-    let folder = LocalFolder::open(&scratch.path().join("content"), "restore", options)
-        .map_err(|error| Failure::error("there is no room to fetch it").because(error))?;
+    let folder = LocalFolder::open(&scratch.path().join("content"), "restore", options).map_err(|error| {
+        Failure::error("there is no room to fetch it")
+            .because(error)
+            .hint("make room on the disk of the state directory")
+    })?;
     let folder = Arc::new(folder);
     let order = FetchOrder {
         job: JobId(0),
@@ -266,7 +276,9 @@ async fn fetched(row: &VersionRow, report: &Versions, config: &Config, places: &
     provider.settle().await;
     let staged = fetched.map_err(|error| match error {
         FetchError::Provider(error) => Failure::from(error),
-        other => Failure::error("the version could not be fetched").because(other),
+        other => Failure::error("the version could not be fetched")
+            .because(other)
+            .hint("give the command again; another version may do: agent versions PATH --remote"),
     })?;
     let file =
         folder.open_staged(&staged).map_err(|error| Failure::error("what was fetched is lost").because(error))?;

@@ -163,6 +163,9 @@ fn show(status: &Status, screen: &mut Screen) -> io::Result<()> {
         if let Some(degraded) = &folder.degraded {
             show_degraded(&folder.name, degraded, screen)?;
         }
+        if let Some(words) = folder.left_out.words() {
+            screen.line(format_args!("  {}: {} (agent why PATH)", harmless(&folder.name), harmless(&words)))?;
+        }
         if let Some(speed) = speed(folder) {
             screen.line(format_args!("  {}: {speed}", harmless(&folder.name)))?;
         }
@@ -213,7 +216,9 @@ fn shown_state(folder: &FolderStatus) -> String {
 /// How fast a folder's content moves, and how long it will take: `↓ 12.3 MiB/s, 4 min left`. Nothing once nothing is to move: a mean of the
 /// last seconds outlives what it was of.
 pub fn speed(folder: &FolderStatus) -> Option<String> {
-    if folder.transfers.is_empty() && (folder.pending == 0 || folder.state == FolderState::Halted) {
+    let stands =
+        matches!(folder.state, FolderState::Halted | FolderState::Paused | FolderState::Problems | FolderState::Held);
+    if folder.transfers.is_empty() && (folder.pending == 0 || stands) {
         return None;
     }
     let rate = |arrow: &str, rate: Option<u64>| rate.map(|rate| format!("{arrow} {}/s", size(rate)));

@@ -34,7 +34,8 @@ pub fn secret_from_stdin(question: &str) -> Outcome<SecretString> {
     let failed = |error: io::Error| Failure::error("cannot read standard input").because(error);
     let read = io::stdin().lock().take(INPUT_MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
     if read as u64 > INPUT_MAX_BYTES {
-        return Err(Failure::error("what arrived on standard input is too long to be a token"));
+        return Err(Failure::error("what arrived on standard input is too long to be a token")
+            .hint("give nothing but the token, or the JSON with it: agent login --help shows its fields"));
     }
     Ok(SecretString::from(text.trim()))
 }

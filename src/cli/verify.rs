@@ -127,11 +127,12 @@ pub async fn verify(args: &VerifyArgs, places: &Places, screen: &mut Screen) -> 
 fn failure(error: VerifyError, folder: &str) -> Failure {
     match error {
         VerifyError::Provider(error) => error.into(),
-        VerifyError::Disk(why) => {
-            Failure::error(format!("folder `{folder}` cannot be read, so nothing is said of it")).because(why)
-        }
+        VerifyError::Disk(why) => Failure::error(format!("folder `{folder}` cannot be read, so nothing is said of it"))
+            .because(why)
+            .hint("see to the disk, and verify again; what was looked at is kept"),
         VerifyError::NotReady(_) => Failure::error(error.to_string()).hint("let the agent run first: agent run"),
-        VerifyError::Store(_) | VerifyError::Place(_) => Failure::error(error.to_string()),
+        VerifyError::Store(_) => Failure::error(error.to_string()).hint("see what is wrong with it: agent db check"),
+        VerifyError::Place(_) => Failure::error(error.to_string()).hint("begin anew: agent verify --anew"),
     }
 }
 

@@ -247,7 +247,7 @@ impl Wish {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{AccountStatus, Budget, Degraded, Digested, EventCounts, Progress};
+    use crate::report::{AccountStatus, Budget, Degraded, Digested, EventCounts, LeftOut, Progress};
 
     fn folder(name: &str, state: FolderState) -> FolderStatus {
         FolderStatus {
@@ -269,6 +269,7 @@ mod tests {
             verified: Some(Wall(50)),
             oldest_seen: Some(Wall(40)),
             digested: Digested::default(),
+            left_out: LeftOut::default(),
             progress: Progress::default(),
             transfers: vec![],
         }

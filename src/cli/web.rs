@@ -73,7 +73,8 @@ fn hash_password(screen: &mut Screen) -> Outcome {
             Failure::error("this password is too short").hint("12 characters at least; a sentence is easy to keep")
         );
     }
-    let hash = PasswordHash::of(password).ok_or_else(|| Failure::error("this system has no randomness"))?;
+    let hash = PasswordHash::of(password)
+        .ok_or_else(|| Failure::error("this system has no randomness").hint("look at /dev/urandom"))?;
     screen.line(hash.text())?;
     Ok(Exit::Fine)
 }

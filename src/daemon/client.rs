@@ -13,7 +13,8 @@ use super::control::ErrorBody;
 use super::socket::Way;
 use crate::command::{Answer, Command};
 use crate::report::{
-    ConflictRow, EventQuery, EventRow, HoldRow, Listing, MetricsFormat, PlanRow, ProblemRow, Status, Versions, Why,
+    ConflictRow, EventQuery, EventRow, HoldRow, Listing, MetricsFormat, Nameless, PlanRow, ProblemRow, Status,
+    Versions, Why,
 };
 
 /// How long one answer may take. The agent itself gives up earlier.
@@ -97,6 +98,11 @@ impl ControlClient {
     /// `agent events`.
     pub async fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, ClientError> {
         self.rows("events", query).await
+    }
+
+    /// Has people named of whom nothing but a number is known; those that are left.
+    pub async fn name_people(&self) -> Result<Vec<Nameless>, ClientError> {
+        self.rows("people", &()).await
     }
 
     /// `agent plan`.

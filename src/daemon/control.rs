@@ -155,6 +155,7 @@ pub async fn serve(
         .route("/v1/status", get(status))
         .route("/v1/look", get(look))
         .route("/v1/events", get(events))
+        .route("/v1/people", get(people))
         .route("/v1/plan", get(plan))
         .route("/v1/held", get(held))
         .route("/v1/conflicts", get(conflicts))
@@ -234,6 +235,12 @@ async fn look(State(control): State<Control>) -> Response {
 async fn events(State(control): State<Control>, Query(mut query): Query<EventQuery>) -> Response {
     query.limit = Some(query.limit.unwrap_or(MAX_ROWS).min(MAX_ROWS));
     control.report(move |reports| reports.events(&query).map(Listing::new)).await
+}
+
+/// Has people named who are only numbers so far.
+async fn people(State(control): State<Control>) -> Response {
+    super::people::name_all(&control.reports, &control.orders).await;
+    control.report(|reports| reports.nameless().map(Listing::new)).await
 }
 
 async fn plan(State(control): State<Control>, Query(of): Query<OfFolder>) -> Response {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::reports::plan_row;
 use crate::engine::reconcile::name_on_disk;
 use crate::path::LocalName;
-use crate::report::{SCHEMA_VERSION, Why, WhyFacts, WhyKept, WhySide};
+use crate::report::{EventRow, SCHEMA_VERSION, Why, WhyFacts, WhyKept, WhySide};
 use crate::store::StoreError;
 use crate::store::folders::FolderRow;
 use crate::store::items::{ItemRow, Presence};
@@ -40,9 +40,9 @@ pub fn why(
         None => None,
     };
     let Some(item) = item else {
-        let plan = match (&excluded_by, folder.root) {
-            (Some(pattern), _) => format!("nothing: the pattern `{pattern}` keeps it out"),
-            (None, None) => "nothing yet: the remote folder was not found so far".into(),
+        let (state, plan) = match (&excluded_by, folder.root) {
+            (Some(pattern), _) => ("left_out", format!("nothing: the pattern `{pattern}` keeps it out")),
+            (None, None) => ("unknown", "nothing yet: the remote folder was not found so far".into()),
             (None, Some(_)) => on_disk_only(folder, below),
         };
         return Ok(Why {
@@ -59,7 +59,7 @@ pub fn why(
             events: Vec::new(),
             versions: Vec::new(),
             hooks: Vec::new(),
-            facts: WhyFacts { action: "nothing".into(), state: "unknown".into(), ..WhyFacts::default() },
+            facts: WhyFacts { action: "nothing".into(), state: state.into(), ..WhyFacts::default() },
         });
     };
     let policy = folder.policy.unwrap_or_default();
@@ -87,6 +87,8 @@ pub fn why(
     let shown = rows.path(item.node)?;
     let problem = rows.problems(Some(folder.folder))?.into_iter().find(|problem| problem.path == shown);
     let mapped = match name_on_disk(&item) {
+        // What only the disk has has no name in the cloud yet.
+        _ if item.is_local_only() => None,
         LocalName::Same(_) => None,
         LocalName::Mapped(_, why) => Some(format!("the disk cannot hold `{}`: {why}", item.remote.name)),
     };
@@ -119,7 +121,7 @@ pub fn why(
         problem,
         mapped,
         excluded_by,
-        events: rows.events_of(item.node, WHY_EVENTS)?,
+        events: events(rows, folder, &item, &shown)?,
         versions,
         hooks: rows.hook_words(&name, &shown)?,
         item: Some(item.id),
@@ -127,23 +129,39 @@ pub fn why(
     })
 }
 
-/// What is to be said of something that the database does not know: the disk may.
-fn on_disk_only(folder: &FolderRow, below: &Path) -> String {
+/// The newest events on an item. A provider that names places tells of something new before anybody knows which item it is.
+fn events(
+    rows: Rows<'_>,
+    folder: &FolderRow,
+    item: &ItemRow,
+    path: &str,
+) -> std::result::Result<Vec<EventRow>, StoreError> {
+    let mut events = rows.events_of(item.node, WHY_EVENTS)?;
+    events.extend(rows.events_at(folder.folder, path, WHY_EVENTS)?);
+    events.sort_by_key(|event| std::cmp::Reverse(event.id.0));
+    events.truncate(WHY_EVENTS as usize);
+    Ok(events)
+}
+
+/// The state of something that the database does not know, and what is to be said of it: the disk may know.
+fn on_disk_only(folder: &FolderRow, below: &Path) -> (&'static str, String) {
     let sends = folder.policy.unwrap_or_default().sends();
     let Ok(seen) = folder.local.join(below).symlink_metadata() else {
-        return "nothing: neither the cloud nor the disk has anything there, as far as the agent knows".into();
+        let plan = "nothing: neither the cloud nor the disk has anything there, as far as the agent knows";
+        return ("unknown", plan.into());
     };
     let kind = seen.file_type();
-    if kind.is_symlink() {
-        "nothing: it is a symbolic link, and links are neither followed nor sent".into()
+    let (state, plan) = if kind.is_symlink() {
+        ("left_out", "nothing: it is a symbolic link, and links are neither followed nor sent")
     } else if !kind.is_file() && !kind.is_dir() {
-        "nothing: it is a pipe, a socket or a device, and only files and directories are sent".into()
+        ("left_out", "nothing: it is a pipe, a socket or a device, and only files and directories are sent")
     } else if sends {
-        "it is new on disk and was not looked at yet; a file is sent once nothing has changed in it for two seconds"
-            .into()
+        let plan = "it is new on disk and was not looked at yet; a file is sent once nothing has changed in it for two seconds";
+        ("unknown", plan)
     } else {
-        "nothing: the cloud has no such item, and in a mirror what is only on disk is yours".into()
-    }
+        ("unknown", "nothing: the cloud has no such item, and in a mirror what is only on disk is yours")
+    };
+    (state, plan.to_owned())
 }
 
 fn remote_words(item: &ItemRow, path: &str) -> Option<String> {

@@ -16,7 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::meters::HookMeter;
 use crate::provider::http::CallKind;
-use crate::report::{AccountStatus, FolderState, FolderStatus, MetricsFormat, SIGN_IN_WARNING_MS, Status};
+use crate::report::{AccountStatus, FolderState, FolderStatus, LeftOut, MetricsFormat, SIGN_IN_WARNING_MS, Status};
 use crate::store::figures::Deliveries;
 use crate::tree::Wall;
 
@@ -407,6 +407,15 @@ impl Figures {
                 "folder_conflicts",
                 "Conflicts that nobody decided",
                 self.folders(|_, more| Some(more.conflicts as f64)),
+            ),
+            Family::gauge(
+                "folder_left_out",
+                "Entries of local directories that are never sent, by kind",
+                self.status.folders.iter().flat_map(|folder| {
+                    let LeftOut { links, special, mounts, .. } = folder.left_out;
+                    [("link", links), ("special", special), ("mount", mounts)]
+                        .map(|(kind, count)| (vec![("folder", folder.name.as_str()), ("kind", kind)], count as f64))
+                }),
             ),
             Family::gauge("folder_held", "Holds that wait for a person", self.folders(|folder, _| Some(folder.held as f64))),
             Family::gauge(

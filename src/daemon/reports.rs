@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::explain::why;
 use super::looking::{Looked, Looking};
+use super::people::People;
 use super::recall;
 use super::thread::Shared;
 use super::transfers::Transfers;
 use super::unstarted::Unstarted;
+use super::wall_now;
 use super::world::{Counters, OpenFolders};
+use crate::command::Command;
 use crate::config::{Config, Places};
 use crate::engine::filter::Filter;
 use crate::engine::folders::root_trouble;
@@ -20,8 +23,9 @@ use crate::id::{ItemKind, NodeId};
 use crate::plan::{Action, Policy};
 use crate::provider::auth::known_end;
 use crate::report::{
-    AccountStatus, ConflictRow, Degraded, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, MetricsFormat,
-    PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, UNWATCHED, Versions, Why,
+    AccountStatus, ConflictRow, Degraded, EventQuery, EventRow, FolderState, FolderStatus, HoldRow, LeftOut,
+    MetricsFormat, Nameless, PlanRow, ProblemRow, ReportError, Reports, SCHEMA_VERSION, Status, UNWATCHED, Versions,
+    Why,
 };
 use crate::settings::{Mode, ProviderName};
 use crate::store::folders::{FolderRow, ScanStage};
@@ -34,6 +38,9 @@ use crate::tree::Wall;
 mod counted;
 mod figures;
 
+/// People are asked about only where a day's budget leaves as many calls as this free.
+const CALLS_TO_SPARE: u64 = 50;
+
 type Result<T> = std::result::Result<T, ReportError>;
 
 /// What only a running agent knows.
@@ -44,6 +51,7 @@ struct Alive {
     counters: Counters,
     folders: OpenFolders,
     looking: Looking,
+    people: People,
 }
 
 /// Reads reports from a database.
@@ -86,6 +94,7 @@ impl Running {
         counters: &Counters,
         folders: OpenFolders,
         looking: Looking,
+        people: People,
     ) -> Self {
         Self {
             database: places.database(),
@@ -98,6 +107,7 @@ impl Running {
                 counters: counters.clone(),
                 folders,
                 looking,
+                people,
             }),
         }
     }
@@ -122,8 +132,11 @@ impl Running {
         let folders = self.read(|rows| rows.folders())?;
         let names: Vec<String> = folders.iter().filter_map(|folder| folder.name.clone()).collect();
         folders.into_iter().find(|folder| folder.name.as_deref() == Some(name)).ok_or_else(|| {
-            let there =
-                if names.is_empty() { "there are none".into() } else { format!("there are: {}", names.join(", ")) };
+            let there = if names.is_empty() {
+                "there are none: `agent add-folder` adds one".into()
+            } else {
+                format!("there are: {}", names.join(", "))
+            };
             ReportError::NotFound(format!("there is no folder named `{name}`; {there}"))
         })
     }
@@ -174,6 +187,11 @@ impl Running {
             verified: row.verified_at,
             oldest_seen: self.read(|rows| rows.oldest_seen(row.folder))?,
             digested,
+            left_out: if row.policy.unwrap_or_default().sends() {
+                self.read(|rows| rows.left_out(row.folder))?
+            } else {
+                LeftOut::default()
+            },
             progress: progress.unwrap_or_default(),
             transfers,
         })
@@ -362,6 +380,30 @@ impl Reports for Running {
             self.folder(name)?;
         }
         self.read(|rows| rows.events(query))
+    }
+
+    fn nameless(&self) -> Result<Vec<Nameless>> {
+        let Some(alive) = self.alive.as_ref().filter(|alive| alive.people.may_ask()) else { return Ok(Vec::new()) };
+        let mut nameless = self.read(|rows| rows.nameless(wall_now()))?;
+        if nameless.is_empty() {
+            return Ok(nameless);
+        }
+        let health = alive.shared.health();
+        let accounts = self.read(|rows| rows.accounts())?;
+        nameless.retain(|of| {
+            let account = accounts.iter().find(|account| account.name == of.account);
+            let health = account.and_then(|account| health.accounts.get(&account.account));
+            health.is_some_and(|health| {
+                health.closed_until.is_none_or(|until| until <= wall_now())
+                    && health.degraded.is_none()
+                    && health.budget.shares.is_none_or(|shares| shares.free >= CALLS_TO_SPARE)
+            })
+        });
+        Ok(nameless)
+    }
+
+    fn ask_name(&self, of: &Nameless) -> Option<Command> {
+        self.alive.as_ref()?.people.ask(of)
     }
 
     fn plan(&self, folder: Option<&str>) -> Result<Vec<PlanRow>> {

@@ -7,8 +7,8 @@ use super::figures::Figures;
 use crate::config::Config;
 use crate::report::{
     AccountStatus, Budget, ConflictRow, Digested, EventCounts, EventQuery, EventRow, FolderState, FolderStatus,
-    HoldRow, MetricsFormat, PlanRow, ProblemRow, Progress, ReportError, Reports, SCHEMA_VERSION, Status, Versions, Why,
-    WhyFacts,
+    HoldRow, LeftOut, MetricsFormat, PlanRow, ProblemRow, Progress, ReportError, Reports, SCHEMA_VERSION, Status,
+    Versions, Why, WhyFacts,
 };
 
 /// See the module.
@@ -70,6 +70,7 @@ impl Reports for Unstarted {
                 verified: None,
                 oldest_seen: None,
                 digested: Digested::default(),
+                left_out: LeftOut::default(),
                 progress: Progress::default(),
                 transfers: Vec::new(),
             })

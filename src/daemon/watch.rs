@@ -1,12 +1,17 @@
 //! Notices that the configuration file changed, and hands the new one on if it is valid.
 
+use std::ffi::OsStr;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use notify::{RecursiveMode, Watcher};
-use tokio::sync::Notify;
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use tokio::io::unix::AsyncFd;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -14,53 +19,86 @@ use super::thread::Shared;
 use super::world::Message;
 use crate::config::{Config, Places, ignore_file};
 use crate::report::Degraded;
+use crate::sys;
 
 /// An editor writes in several steps: the file is read when it was quiet for this long.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// Watches the directory of the configuration file until the returned value goes away.
+/// What may mean another configuration. That something is being written is none of it, only that it was: the database may lie in the same
+/// directory, and each of its writes would wake us.
+const CHANGES: WatchFlags = WatchFlags::CLOSE_WRITE
+    .union(WatchFlags::CREATE)
+    .union(WatchFlags::DELETE)
+    .union(WatchFlags::MOVE)
+    .union(WatchFlags::ATTRIB)
+    .union(WatchFlags::ONLYDIR);
+/// Room for some events with names of any length.
+const EVENTS_BYTES: usize = 16 * 1024;
+
+/// Watches the directory of the configuration file until the agent stops.
 pub fn config(
     places: Places,
     inputs: SyncSender<Message>,
     shared: Arc<Shared>,
     stop: CancellationToken,
-) -> Option<notify::RecommendedWatcher> {
-    let changed = Arc::new(Notify::new());
-    let tell = Arc::clone(&changed);
+) -> Option<JoinHandle<()>> {
     let file = places.config_file.file_name()?.to_owned();
-    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let ours = |path: &Path| path.file_name() == Some(&file);
-        match event {
-            Ok(event) if event.kind.is_access() || !event.paths.iter().any(|path| ours(path)) => {}
-            // Also on errors: reading once too often costs nothing.
-            Ok(_) | Err(_) => tell.notify_one(),
-        }
-    });
-    let watched = watcher.and_then(|mut watcher| {
-        watcher.watch(places.config_dir(), RecursiveMode::NonRecursive)?;
-        Ok(watcher)
-    });
-    let watcher = match watched {
-        Ok(watcher) => watcher,
+    let events = match watch(places.config_dir()) {
+        Ok(events) => events,
         Err(error) => {
             tracing::warn!(%error, "changes of the configuration are not noticed by themselves; commands still tell of them");
             return None;
         }
     };
-    tokio::spawn(async move {
+    Some(tokio::spawn(async move {
         loop {
             tokio::select! {
-                () = changed.notified() => {}
+                () = changed(&events, &file) => {}
                 () = stop.cancelled() => return,
             }
-            while tokio::time::timeout(QUIET, changed.notified()).await.is_ok() {}
+            while tokio::time::timeout(QUIET, changed(&events, &file)).await.is_ok() {}
             let (places, shared, inputs) = (places.clone(), Arc::clone(&shared), inputs.clone());
             if let Err(error) = tokio::task::spawn_blocking(move || reload(&places, &shared, &inputs)).await {
                 tracing::warn!(%error, "the configuration was not read");
             }
         }
-    });
-    Some(watcher)
+    }))
+}
+
+/// The events of a directory.
+fn watch(dir: &Path) -> io::Result<AsyncFd<OwnedFd>> {
+    let events = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+    inotify::add_watch(&events, dir, CHANGES)?;
+    sys::awaited(events)
+}
+
+/// Waits until something happened to a file of the directory, or may have.
+async fn changed(events: &AsyncFd<OwnedFd>, file: &OsStr) {
+    loop {
+        // Nothing is ever seen of a source that fails, and reading the configuration again and again would not mend it.
+        let Ok(mut ready) = events.readable().await else { return std::future::pending().await };
+        let mut is_ours = false;
+        let read = ready.try_io(|events| {
+            let mut space = [MaybeUninit::uninit(); EVENTS_BYTES];
+            let mut reader = inotify::Reader::new(events.get_ref(), &mut space);
+            loop {
+                let event = reader.next()?;
+                let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
+                // Also when events were lost: reading once too often costs nothing.
+                is_ours |= name == Some(file) || event.events().contains(ReadFlags::QUEUE_OVERFLOW);
+                if is_ours && reader.is_buffer_empty() {
+                    return Ok(());
+                }
+            }
+        });
+        if is_ours {
+            return;
+        }
+        if let Ok(Err(error)) = read {
+            tracing::warn!(%error, "changes of the configuration are not noticed by themselves any more");
+            return std::future::pending().await;
+        }
+    }
 }
 
 /// How often the folders' own ignore files are looked at: one call to the system for each folder, on any filesystem.
@@ -123,5 +161,51 @@ pub fn reload(places: &Places, shared: &Shared, inputs: &SyncSender<Message>) ->
             );
             Err(cause)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::Write;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_is_done_to_the_file_is_a_change() {
+        const SOON: Duration = Duration::from_secs(10);
+        const NOT: Duration = Duration::from_millis(50);
+        let dir = tempfile::tempdir().unwrap();
+        let (file, other) = (dir.path().join("config.toml"), dir.path().join("state.db"));
+        fs::write(&file, "").unwrap();
+        let events = watch(dir.path()).unwrap();
+        let name = file.file_name().unwrap();
+        let mut database = File::create(&other).unwrap();
+        for _ in 0..1_000 {
+            database.write_all(b"page").unwrap();
+        }
+        assert!(timeout(NOT, changed(&events, name)).await.is_err(), "the database is none of it");
+
+        fs::write(&file, "in place").unwrap();
+        timeout(SOON, changed(&events, name)).await.unwrap();
+        fs::write(dir.path().join("new"), "by a rename").unwrap();
+        fs::rename(dir.path().join("new"), &file).unwrap();
+        timeout(SOON, changed(&events, name)).await.unwrap();
+        fs::remove_file(&file).unwrap();
+        timeout(SOON, changed(&events, name)).await.unwrap();
+        std::os::unix::fs::symlink(&other, &file).unwrap();
+        timeout(SOON, changed(&events, name)).await.unwrap();
+        assert!(timeout(NOT, changed(&events, name)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn one_write_of_the_database_wakes_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut database = File::create(dir.path().join("state.db-wal")).unwrap();
+        let events = watch(dir.path()).unwrap();
+        database.write_all(b"page").unwrap();
+        assert!(timeout(Duration::from_millis(50), events.readable()).await.is_err());
     }
 }

@@ -34,6 +34,7 @@ mod page;
 mod patience;
 mod quarantine;
 mod routes;
+mod search;
 mod serve;
 mod session;
 mod tries;
@@ -102,6 +103,12 @@ pub struct App {
 }
 
 impl Web {
+    /// Has people named who are only numbers so far; the page shows the names when they are there.
+    fn name_people(&self) {
+        let (reports, orders) = (Arc::clone(&self.0.reports), self.0.orders.clone());
+        tokio::spawn(async move { super::people::name_all(&reports, &orders).await });
+    }
+
     /// The page of an agent with these reports; nothing is served yet.
     pub fn new(
         places: Places,

@@ -24,6 +24,7 @@ use super::fetch::{self, Broken, FetchError};
 use super::looking::Watches;
 use super::meters::Meters;
 use super::parked::Parked;
+use super::people::People;
 use super::subscribe::Subscriptions;
 use super::transfers::{Transfers, Way};
 use crate::command::Answer;
@@ -140,6 +141,7 @@ pub struct World {
     answers: HashMap<u64, oneshot::Sender<Answer>>,
     subscriptions: Option<Subscriptions>,
     /// Whom jobs that are about to begin are done for.
+    people: People,
     acting: HashMap<JobId, String>,
     tickets: u64,
     tasks: TaskTracker,
@@ -194,6 +196,7 @@ impl World {
             jobs: HashMap::new(),
             answers: HashMap::new(),
             subscriptions: None,
+            people: People::default(),
             acting: HashMap::new(),
             tickets: 0,
             tasks: TaskTracker::new(),
@@ -210,6 +213,11 @@ impl World {
     /// The roots that it has opened.
     pub fn open_folders(&self) -> OpenFolders {
         self.folders.clone()
+    }
+
+    /// Who can be asked about people.
+    pub fn people(&self) -> People {
+        self.people.clone()
     }
 
     /// The watches over them.
@@ -285,6 +293,7 @@ impl World {
         }
         let counter = self.counters.of(&settings.name);
         let provider = make_provider(&settings, self.credentials.clone(), Arc::clone(&counter));
+        self.people.use_provider(&settings.name, provider.as_ref().ok().cloned());
         let cancel = self.everything.child_token();
         let bandwidth = Arc::new(Bandwidth::of(&settings));
         let account = Account { settings, provider, bandwidth, counter, cancel };
@@ -299,6 +308,7 @@ impl World {
             Effect::UseAccount(id, settings) => self.use_account(id, *settings),
             Effect::DropAccount(id) => {
                 if let Some(old) = self.accounts.remove(&id) {
+                    self.people.use_provider(&old.settings.name, None);
                     old.cancel.cancel();
                 }
             }

@@ -355,7 +355,7 @@ impl Engine {
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.staged.remove(&node);
         }
-        self.hooks.lines.unkeep(id, node);
+        self.hooks.staged_gone(id, node);
     }
 
     /// Writes the synced tree, and keeps the folder's counts true.

@@ -206,7 +206,7 @@ impl Folder {
         }
     }
 
-    /// What is under way in it is given up; what was fetched is fetched again.
+    /// What is under way in it is given up; what was fetched and does not wait for hooks is fetched again.
     pub fn close(&mut self) {
         self.staged.clear();
         self.batch = None;

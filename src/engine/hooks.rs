@@ -33,6 +33,7 @@ use crate::tree::Wall;
 
 mod disposal;
 mod line;
+mod notes;
 mod outbox;
 mod quarantine;
 mod question;
@@ -40,6 +41,7 @@ mod rounds;
 
 use disposal::Disposals;
 use line::Lines;
+use notes::Notes;
 use question::About;
 pub(super) use question::{Candidate, Matter};
 use rounds::{DUE_PER_LOOK, Due, LOOKED_THROUGH, Place, Rounds};
@@ -82,6 +84,7 @@ pub(super) struct Walk {
 pub(super) struct Hooks {
     pub selector: Selector,
     pub lines: Lines,
+    pub notes: Notes,
     pub rounds: Rounds,
     passed: BTreeMap<NodeId, Passed>,
     pub walks: BTreeMap<NodeId, Walk>,
@@ -270,11 +273,9 @@ impl Engine {
         let is_allowed = self.passes(item, work, judges, &candidate)?;
         if is_allowed {
             self.hooks.lines.unkeep(item.folder, item.node);
-            if self.hooks.lines.unnoted(item.node) {
-                self.ctx.store.forget_staged(item.node)?;
-            }
         } else {
             self.hooks.lines.keep(item.folder, item.node);
+            self.hooks.notes.waits(item.node, item.folder);
         }
         Ok(is_allowed)
     }
@@ -439,11 +440,6 @@ impl Engine {
     fn await_scanner(&mut self, work: &WorkRow, hook: &HookSettings) -> Result<()> {
         let cause = self.hooks.lines.down(&hook.name).map(|down| down.cause.clone()).unwrap_or_default();
         let text = format!("waits until hook `{}` works again: {cause}", hook.name);
-        let staged = self.folders.get(&work.folder).and_then(|folder| folder.staged.get(&work.node));
-        if let Some((staged, content)) = staged {
-            self.ctx.store.keep_staged(work.node, work.folder, staged, content)?;
-            self.hooks.lines.noted(work.node);
-        }
         self.put_off(work, SCANNER_AWAITED, SCANNER_DOWN, &text)
     }
 
@@ -459,13 +455,13 @@ impl Engine {
                 self.ctx.out.push(Effect::DropStaged(id, staged));
                 continue;
             }
+            self.hooks.notes.is_known(node);
             (staged.stamp.ctime_ns, staged.flushed) = (TAKEN_UP, false);
             if let Some(folder) = self.folders.get_mut(&id)
                 && let std::collections::btree_map::Entry::Vacant(place) = folder.staged.entry(node)
             {
                 place.insert((staged, content));
                 self.hooks.lines.keep(id, node);
-                self.hooks.lines.noted(node);
             }
         }
         Ok(())

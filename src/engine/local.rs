@@ -27,6 +27,7 @@ mod compare;
 mod covered;
 mod gone;
 mod hollow;
+mod left_out;
 mod moved;
 mod scan;
 
@@ -336,9 +337,14 @@ impl Engine {
             }
         }
         self.changed_names(&expected, &differing)?;
+        let mut odd = Vec::new();
         for entry in differing {
+            if covered::kind_of(entry.kind).is_none() && self.wanted_here(dir, entry, ItemKind::File)? {
+                odd.push(entry);
+            }
             self.entry(dir, entry, scan.row.deep)?;
         }
+        left_out::note(&mut self.ctx.store, dir, &odd, scan.after.is_none())?;
         self.mapped_names = None;
         Ok(())
     }

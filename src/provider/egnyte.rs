@@ -110,6 +110,14 @@ impl Provider for Egnyte {
         self.api.me().await
     }
 
+    async fn person(&self, user_id: &str) -> Result<Option<String>> {
+        match self.api.person(user_id).await {
+            Ok(name) => Ok(name),
+            Err(error) if error.kind == ProviderErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn resolve(&self, place: &RemotePlace) -> Result<Resolved> {
         match place {
             RemotePlace::Path(path) => resolve::path(&self.api, path).await,

@@ -104,6 +104,15 @@ mod raw_json {
     }
 }
 
+/// A person of whom nothing but a number is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nameless {
+    /// The account.
+    pub account: String,
+    /// The provider's id of the person.
+    pub user_id: String,
+}
+
 /// One line of `agent activity`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActivityRow {

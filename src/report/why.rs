@@ -51,7 +51,7 @@ pub struct WhyFacts {
     pub disk: Option<WhySide>,
     /// What the agent means to do, in the words of `agent plan`.
     pub action: String,
-    /// `done`, `ready`, `waiting`, `held`, `away` (kept off the disk), or `unknown`.
+    /// `done`, `ready`, `waiting`, `held`, `away` (kept off the disk), `left_out` (neither followed nor sent), or `unknown`.
     pub state: String,
     /// When the local copy is deleted because of `keep_for`; the cloud keeps its own.
     pub deleted_here: Option<Wall>,

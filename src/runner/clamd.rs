@@ -2,6 +2,7 @@
 //!
 //! What is not the one answer to the one question of a session is an error, never a verdict; the session is given up then.
 
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
@@ -10,9 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest, split};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 use tokio_util::either::Either;
 
@@ -67,6 +68,8 @@ pub struct Client {
     place: Clamd,
     resting: Mutex<Vec<Session>>,
     sight: Mutex<Sight>,
+    /// Held by who finds out how large files it looks into.
+    looking: tokio::sync::Mutex<()>,
 }
 
 /// What clamd is shown.
@@ -78,10 +81,16 @@ enum Shown<'a> {
 }
 
 impl Shown<'_> {
-    async fn open(self) -> io::Result<File> {
+    /// The file and its size, by one way to the threads that may wait for a disk.
+    async fn open(self) -> io::Result<(File, u64)> {
+        let sized = |file: File| file.metadata().map(|found| (file, found.len()));
         match self {
-            Self::File(path) => File::open(path).await,
-            Self::Test(size) => sight::test_file(size),
+            Self::File(path) => {
+                let path = path.to_owned();
+                let opened = spawn_blocking(move || File::open(path).and_then(sized));
+                opened.await.map_err(|_| io::Error::other("it was given up"))?
+            }
+            Self::Test(size) => sight::test_file(size).and_then(sized),
         }
     }
 }
@@ -101,7 +110,7 @@ struct Session {
 impl Client {
     /// The clamd at this place; nobody is asked yet.
     pub fn new(place: Clamd) -> Self {
-        Self { place, resting: Mutex::default(), sight: Mutex::default() }
+        Self { place, resting: Mutex::default(), sight: Mutex::default(), looking: tokio::sync::Mutex::default() }
     }
 
     /// Asks about a file. What clamd calls clean is so only if it looks into files of that size.
@@ -133,8 +142,7 @@ impl Client {
                     self.connect().await
                 }
             };
-            let file = shown.open().await.map_err(Broken::File)?;
-            let size = file.metadata().await.map_err(Broken::File)?.len();
+            let (file, size) = shown.open().await.map_err(Broken::File)?;
             let answered = match session {
                 Ok(mut session) => session.scan(file).await.map(|answer| (session, answer)),
                 Err(broken) => Err(broken),
@@ -166,19 +174,33 @@ impl Client {
 
     /// Why it is not known that clamd looks into files of a size, if it is not.
     async fn overlooks(&self, size: u64) -> Result<Option<String>, Broken> {
-        let known = self.sight().of(size);
+        match self.sight().of(size) {
+            Known::Looked => return Ok(None),
+            Known::Unknown => {}
+            Known::Untold => return Ok(Some(untold(size))),
+        }
+        // One finds it out for all who want to know.
+        let _looking = self.looking.lock().await;
+        let (known, to_try) = {
+            let sight = self.sight();
+            (sight.of(size), sight.to_try(size))
+        };
         match known {
             Known::Looked => return Ok(None),
             Known::Unknown => {}
             Known::Untold => return Ok(Some(untold(size))),
         }
-        for tried in [sight::rounded(size), size] {
+        for tried in to_try {
             // More than is needed costs nothing where it is handed over, and its time where it is sent.
             let is_dear = matches!(self.place, Clamd::Tcp(..)) && tried > sight::BELIEVED_BYTES;
-            if (tried == size || !is_dear) && self.show(tried).await? == Seen::Found {
+            if tried != size && is_dear {
+                continue;
+            }
+            if self.show(tried).await? == Seen::Found {
                 self.sight().reaches(tried);
                 return Ok(None);
             }
+            self.sight().passes_over(tried);
         }
         if self.show(0).await? == Seen::Found {
             return Ok(Some(format!(
@@ -353,23 +375,27 @@ impl Session {
         Ok(())
     }
 
-    /// Gives the open file itself to clamd.
+    /// Gives the open file itself to clamd, in one message with the command: the byte behind it is what a descriptor comes with.
     async fn hand_over(&mut self, file: &File) -> Result<(), Broken> {
+        const COMMAND: &[u8] = b"zFILDES\0\0";
         let Either::Left(stream) = &mut self.stream else { return Err(Broken::Babble("no descriptor can be sent")) };
-        stream.write_all(b"zFILDES\0").await.map_err(Broken::Io)?;
         let descriptors = [file.as_fd()];
         let send = || {
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
             let mut ancillary = SendAncillaryBuffer::new(&mut space);
             ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-            let one = [io::IoSlice::new(b"\0")];
-            Ok(sendmsg(&*stream, &one, &mut ancillary, SendFlags::NOSIGNAL)?)
+            Ok(sendmsg(&*stream, &[io::IoSlice::new(COMMAND)], &mut ancillary, SendFlags::NOSIGNAL)?)
         };
-        stream.async_io(Interest::WRITABLE, send).await.map(drop).map_err(Broken::Io)
+        match stream.async_io(Interest::WRITABLE, send).await {
+            Ok(sent) if sent == COMMAND.len() => Ok(()),
+            Ok(_) => Err(Broken::Babble("a part of the command could be sent")),
+            Err(error) => Err(Broken::Io(error)),
+        }
     }
 
     /// Sends the content. clamd may have enough before its end; what it says then is the answer, unless it calls the file clean.
-    async fn send(&mut self, mut file: File) -> Result<Option<Answer>, Broken> {
+    async fn send(&mut self, file: File) -> Result<Option<Answer>, Broken> {
+        let mut file = tokio::fs::File::from_std(file);
         let mut chunk = b"zINSTREAM\0".to_vec();
         let mut buffer = vec![0; CHUNK_BYTES];
         loop {

@@ -92,6 +92,7 @@ calls! {
     EgnyteToken = "egnyte_token", false;
     EgnyteRevoke = "egnyte_revoke", false;
     EgnyteUserinfo = "egnyte_userinfo", false;
+    EgnyteUser = "egnyte_user", false;
     EgnyteCursor = "egnyte_cursor", false;
     EgnyteEvents = "egnyte_events", false;
     /// Metadata with the contents of a folder.

@@ -179,6 +179,7 @@ async fn act(ask: &Ask, request: Request) -> Response {
         (Call::EgnyteToken, _) => oauth::token(ask, request.into_body()).await,
         (Call::EgnyteRevoke, _) => oauth::revoke(ask, request.into_body()).await,
         (Call::EgnyteUserinfo, _) => oauth::userinfo(ask),
+        (Call::EgnyteUser, Target::User(id)) => oauth::user(*id),
         (Call::EgnyteCursor, _) => events::cursor(ask),
         (Call::EgnyteEvents, _) => events::page(ask),
         (Call::EgnyteList | Call::EgnyteStat, _) => listing::get(ask),

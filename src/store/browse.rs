@@ -4,8 +4,9 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::Result;
 use super::items::{self, Presence};
-use super::query::Rows;
+use super::query::{EVENT_COLUMNS, Rows, read_event};
 use crate::id::{FolderId, HoldId, JournalId, NodeId};
+use crate::report::EventRow;
 use crate::tree::Wall;
 
 /// One entry of a directory.
@@ -66,7 +67,22 @@ const CHILDREN: &str = "SELECT node FROM item WHERE r_parent = ?1 AND r <> 0
                         UNION SELECT node FROM item WHERE s = 1 AND away = 0 AND s_parent = ?1
                         UNION SELECT node FROM item WHERE l_parent = ?1";
 
+/// Entries of the journal, from the newest on, among which an event is looked for by its path alone.
+const EVENTS_LOOKED_THROUGH: u32 = 5_000;
+
 impl Rows<'_> {
+    /// The newest events at a path of a folder that name no item, newest first.
+    pub fn events_at(self, folder: FolderId, path: &str, limit: u32) -> Result<Vec<EventRow>> {
+        let sql = format!(
+            "SELECT {EVENT_COLUMNS}, NULL FROM (SELECT * FROM event ORDER BY journal DESC LIMIT ?4) e
+             JOIN account a USING (account) LEFT JOIN folder f ON f.folder = e.folder
+             WHERE e.folder = ?1 AND e.path = ?2 AND e.node IS NULL ORDER BY e.journal DESC LIMIT ?3"
+        );
+        let mut statement = self.conn().prepare_cached(&sql)?;
+        let rows = statement.query_map(params![folder.0, path, limit, EVENTS_LOOKED_THROUGH], read_event)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// A page of a directory's entries, directories first.
     pub fn entries(self, directory: NodeId, skip: u64, limit: u32) -> Result<Vec<Entry>> {
         let sql = format!(
@@ -80,6 +96,25 @@ impl Rows<'_> {
             entries.extend(self.entry(row)?);
         }
         Ok(entries)
+    }
+
+    /// Entries of a folder whose names hold a text, in whatever letters where they are ASCII, at most `limit`; with their paths.
+    pub fn named(self, folder: FolderId, text: &str, limit: u32) -> Result<Vec<(Entry, String)>> {
+        let sql = "SELECT i.node, w.state, w.code, w.text FROM item i LEFT JOIN work w USING (node)
+                   WHERE i.folder = ?1 AND (i.r_parent IS NOT NULL OR i.s_parent IS NOT NULL OR i.l_parent IS NOT NULL)
+                     AND (instr(lower(coalesce(i.r_name, '')), ?2) > 0
+                          OR instr(lower(CAST(coalesce(i.l_name, i.s_name, x'') AS TEXT)), ?2) > 0)
+                   ORDER BY i.node LIMIT ?3";
+        let mut statement = self.conn().prepare_cached(sql)?;
+        let mut rows = statement.query(params![folder.0, text.to_ascii_lowercase(), limit])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            if let Some(entry) = self.entry(row)? {
+                let path = self.path(entry.node)?;
+                found.push((entry, path));
+            }
+        }
+        Ok(found)
     }
 
     fn entry(self, row: &Row<'_>) -> Result<Option<Entry>> {

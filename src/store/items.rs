@@ -254,6 +254,17 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The watched folders of any account that know an item, or that lie below it, in no order.
+    pub fn folders_naming(&self, id: &ItemId, found: &mut Vec<FolderId>) -> Result<()> {
+        let sql = "SELECT folder FROM item WHERE id = ?1 UNION ALL SELECT folder FROM above WHERE id = ?1";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query([id.to_string()])?;
+        while let Some(row) = rows.next()? {
+            found.push(FolderId(row.get(0)?));
+        }
+        Ok(())
+    }
+
     /// Makes an item's row with what the cloud has.
     pub fn add_item(&mut self, folder: FolderId, id: &ItemId, remote: &RemoteRow) -> Result<NodeId> {
         let sql = "INSERT INTO item (folder, id, r, r_parent, r_name, r_version, r_hash, r_size, r_mtime, r_etag, r_seq, seen,

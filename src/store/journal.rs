@@ -88,15 +88,21 @@ impl Store {
 
     /// Whether an event was applied before. One that concerned no folder when it came is no such event: it may concern one now.
     pub fn event_seen(&self, account: AccountId, event_id: &EventId) -> Result<bool> {
-        let sql =
-            "SELECT 1 FROM event WHERE account = ?1 AND event_id = ?2 AND (folder IS NOT NULL OR outcome = 'unplaced')";
+        let sql = "SELECT 1 FROM event WHERE account = ?1 AND event_id = ?2 AND folder IS NOT NULL";
         Ok(self.conn.prepare_cached(sql)?.exists(params![account.0, event_id.as_str()])?)
     }
 
-    /// An event that is in the journal was told again.
+    /// An event that was applied was told again.
     pub fn event_repeated(&mut self, account: AccountId, event_id: &EventId) -> Result<()> {
-        let sql = "UPDATE event SET repeats = repeats + 1 WHERE account = ?1 AND event_id = ?2";
+        let sql = "UPDATE event SET repeats = repeats + 1 WHERE account = ?1 AND event_id = ?2 AND folder IS NOT NULL";
         self.conn.prepare_cached(sql)?.execute(params![account.0, event_id.as_str()])?;
+        Ok(())
+    }
+
+    /// An event that is in the journal as concerning no folder was told again.
+    pub fn foreign_event_repeated(&mut self, account: AccountId, event_id: &EventId, at: Option<Wall>) -> Result<()> {
+        let sql = "UPDATE event SET repeats = repeats + 1 WHERE account = ?1 AND ifnull(at, 0) = ?2 AND event_id = ?3";
+        self.conn.prepare_cached(sql)?.execute(params![account.0, at.map_or(0, |at| at.0), event_id.as_str()])?;
         Ok(())
     }
 
@@ -105,7 +111,7 @@ impl Store {
         let sql = "INSERT INTO event (account, event_id, folder, node, item, kind, provider_kind, path, actor, actor_id, at, received,
                                       outcome, own, raw)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
-                   ON CONFLICT (account, event_id) DO UPDATE SET folder = excluded.folder, node = excluded.node, item = excluded.item,
+                   ON CONFLICT (account, ifnull(at, 0), event_id) DO UPDATE SET folder = excluded.folder, node = excluded.node, item = excluded.item,
                        path = excluded.path, outcome = excluded.outcome, own = excluded.own, took = NULL, raw = excluded.raw
                        WHERE event.folder IS NULL AND excluded.folder IS NOT NULL
                    RETURNING journal";
@@ -231,6 +237,22 @@ mod tests {
         assert_eq!(store.add_event(&folder).unwrap(), None);
         store.event_repeated(account, &id).unwrap();
         assert_eq!(store.reader().events_behind(0, false, 10).unwrap()[0].repeats, 1);
+    }
+
+    #[test]
+    fn an_event_is_its_name_and_its_time_and_one_that_was_applied_its_name() {
+        let (mut store, account) = store();
+        let id = EventId::new("e1");
+        let at = |at: i64, folder| NewEvent { at: Some(Wall(at)), ..event(account, &id, folder, 1) };
+        assert!(store.add_foreign_event(&at(1, None)).unwrap());
+        assert!(!store.add_foreign_event(&at(1, None)).unwrap(), "told again");
+        store.foreign_event_repeated(account, &id, Some(Wall(1))).unwrap();
+        assert_eq!(store.reader().events_behind(0, false, 10).unwrap()[0].repeats, 1);
+        assert!(store.add_foreign_event(&at(2, None)).unwrap(), "another event of that name");
+        assert!(!store.event_seen(account, &id).unwrap());
+        assert_eq!(store.add_event(&at(2, Some(FolderId(7)))).unwrap(), Some(JournalId(2)), "the entry of that time");
+        assert!(store.event_seen(account, &id).unwrap(), "whatever time it is told with");
+        assert!(!store.event_seen(AccountId(9), &id).unwrap());
     }
 
     #[test]

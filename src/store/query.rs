@@ -8,10 +8,13 @@ use super::items::{self, ItemRow, SeatRow};
 use super::{Result, StoreError};
 use crate::events::filter::{Disposition, Matcher};
 use crate::events::taxonomy;
-use crate::id::{FolderId, HoldId, ItemId, JournalId, NodeId};
+use crate::id::{EventId, FolderId, HoldId, ItemId, JournalId, NodeId};
 use crate::report::{ActivityRow, EventQuery, EventRow, HoldRow, MAX_ROWS, ProblemRow, SCHEMA_VERSION};
 use crate::tree::Wall;
 
+/// Who did it, of `event e`: by name, where the provider told no more than a number and the name became known.
+const ACTOR: &str =
+    "coalesce((SELECT p.name FROM person p WHERE p.account = e.account AND p.user_id = e.actor), e.actor)";
 /// Paths named as examples of a hold.
 const EXAMPLES: u32 = 20;
 /// Events shown by `agent events` if nobody says how many.
@@ -105,9 +108,11 @@ impl<'a> Rows<'a> {
     /// What happened in watched folders lately, oldest first: what the stream told, and what was done here of its own accord.
     pub fn activity(self, folder: Option<&str>, since: Option<Wall>, limit: u32) -> Result<Vec<ActivityRow>> {
         // Of each kind no more is read than may be shown.
-        let sql = "SELECT * FROM (
-                       SELECT coalesce(e.at, e.received) AS moment, e.actor AS actor, e.kind AS kind, e.provider_kind AS word,
-                              coalesce(e.path, e.item, '') AS path, e.outcome AS became, f.name AS folder, a.name AS account,
+        let sql = format!(
+            "SELECT * FROM (
+                       SELECT coalesce(e.at, e.received) AS moment, {ACTOR} AS actor, e.kind AS kind, e.provider_kind AS word,
+                              coalesce(e.path, e.item, '') AS path,
+                              CASE WHEN e.own <> 0 THEN 'own' ELSE e.outcome END AS became, f.name AS folder, a.name AS account,
                               a.provider AS provider, e.journal AS number
                        FROM event e CROSS JOIN folder f ON f.folder = e.folder CROSS JOIN account a ON a.account = e.account
                        WHERE e.folder IS NOT NULL AND f.name IS NOT NULL AND (?1 IS NULL OR f.name = ?1)
@@ -117,8 +122,9 @@ impl<'a> Rows<'a> {
                        FROM action c CROSS JOIN folder f ON f.folder = c.folder
                        WHERE c.journal IS NULL AND f.name IS NOT NULL AND (?1 IS NULL OR f.name = ?1) AND c.at >= ?2
                        ORDER BY c.action DESC LIMIT ?3)
-                   ORDER BY moment DESC, number DESC LIMIT ?3";
-        let mut statement = self.conn.prepare_cached(sql)?;
+                   ORDER BY moment DESC, number DESC LIMIT ?3"
+        );
+        let mut statement = self.conn.prepare_cached(&sql)?;
         let since = since.map_or(i64::MIN, |since| since.0);
         let found = statement.query_map(params![folder, since, limit], |row| {
             let (kind, word): (Option<String>, Option<String>) = (row.get(2)?, row.get(3)?);
@@ -161,12 +167,13 @@ impl<'a> Rows<'a> {
     }
 
     /// What became of an event, if the agent received it.
-    pub fn event_named(self, account: &str, event_id: &str) -> Result<Option<EventRow>> {
+    pub fn event_named(self, account: &str, event_id: &EventId, at: Option<Wall>) -> Result<Option<EventRow>> {
         let sql = format!(
             "SELECT {EVENT_COLUMNS}, NULL FROM event e JOIN account a USING (account) LEFT JOIN folder f ON f.folder = e.folder
-             WHERE a.name = ?1 AND e.event_id = ?2"
+             WHERE a.name = ?1 AND ifnull(e.at, 0) = ?2 AND e.event_id = ?3"
         );
-        Ok(self.conn.prepare_cached(&sql)?.query_row([account, event_id], read_event).optional()?)
+        let at = at.map_or(0, |at| at.0);
+        Ok(self.conn.prepare_cached(&sql)?.query_row(params![account, at, event_id.as_str()], read_event).optional()?)
     }
 
     /// The entry of the journal that was written last; 0 if there is none.
@@ -395,7 +402,8 @@ impl<'a> Rows<'a> {
 
 /// The columns of an event, in the order of [`read_event`]; its text follows, or null.
 pub(super) const EVENT_COLUMNS: &str =
-    "e.journal, e.received, e.at, a.name, f.name, e.kind, e.provider_kind, e.event_id, e.item, e.path, e.actor,
+    "e.journal, e.received, e.at, a.name, f.name, e.kind, e.provider_kind, e.event_id, e.item, e.path,
+     coalesce((SELECT p.name FROM person p WHERE p.account = e.account AND p.user_id = e.actor), e.actor),
      e.outcome, e.took, e.own, e.repeats, e.actor_id, a.provider";
 
 pub(super) fn read_event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
@@ -437,7 +445,7 @@ fn next_step(code: &str) -> &'static str {
         "drift" => "take your edit elsewhere, or set `on_drift = \"restore\"`",
         "hidden" => "if you should still see it, ask its owner; `agent sync --full` compares everything",
         "forbidden" => "ask the item's owner for the right to download it",
-        "refused" => "see the cause; a new version of the item will be tried",
+        "refused" => "see the cause, and rename or change the item; the agent tries again by itself",
         "quarantined" => "see `agent quarantine list`; release it, or let a clean version arrive",
         "hook_rejected" | "hook_error" | "hook_timeout" | "hook_unscannable" => {
             "see `agent hook-runs --failed`; the agent asks the hook again by itself"

@@ -1,4 +1,4 @@
-//! Staged files that wait for a hook which does not work: they are found again after a restart.
+//! Staged files that wait for a hook: they are found again after a restart.
 
 use rusqlite::params;
 

@@ -7,8 +7,8 @@ use folder_sync_agent::daemon::control::{self, ControlSocket, Order};
 use folder_sync_agent::id::{HoldId, JournalId};
 use folder_sync_agent::report::{
     AccountStatus, Budget, ConflictRow, Degraded, Digested, EventCounts, EventQuery, EventRow, FolderState,
-    FolderStatus, HoldRow, MetricsFormat, PlanRow, ProblemRow, Progress, ReportError, Reports, SCHEMA_VERSION, Status,
-    Transfer, Versions, Why,
+    FolderStatus, HoldRow, LeftOut, MetricsFormat, PlanRow, ProblemRow, Progress, ReportError, Reports, SCHEMA_VERSION,
+    Status, Transfer, Versions, Why,
 };
 use folder_sync_agent::tree::Wall;
 use tokio::sync::mpsc;
@@ -160,6 +160,7 @@ fn folder(name: &str, state: FolderState) -> FolderStatus {
         verified: None,
         oldest_seen: None,
         digested: Digested::default(),
+        left_out: LeftOut::default(),
         progress: Progress::default(),
         transfers: vec![Transfer { path: "big\u{202e}.bin".into(), done: 1 << 19, total: Some(1 << 20), up: false }],
     }
@@ -333,7 +334,10 @@ async fn listings_are_for_people_and_for_programs() {
             "{command}"
         );
     }
-    insta::assert_snapshot!(bed.run(&["why", "x"]).await.failed(1), @"error: $DIR/x lies in no watched folder");
+    insta::assert_snapshot!(bed.run(&["why", "x"]).await.failed(1), @r"
+    error: $DIR/x lies in no watched folder
+    hint: `agent folders` lists what is watched, and where
+    ");
     insta::assert_snapshot!(bed.run(&["accounts"]).await.fine(), @r#"
     ACCOUNT  PROVIDER  SIGNED IN        LAST POLL  CALLS TODAY
     work     box       ann@example.com  never      7 of 50,000 calls

@@ -59,6 +59,7 @@ async fn a_place_that_is_not_there_is_answered_with_what_is() {
     insta::assert_snapshot!(bed.run(&["add-folder", "id:999", "a"]).await.failed(1), @r#"
     error: there is no remote folder id:999
     cause: the account sees no folder with this id
+    hint: look at its address in the browser, and whether it is shared with this account
     "#);
     insta::assert_snapshot!(bed.run(&["add-folder", "Projects", "a"]).await.failed(2), @r#"
     error: `Projects`: a remote path begins with `/`
@@ -102,20 +103,26 @@ async fn directories_that_cannot_be_are_refused() {
     insta::assert_snapshot!(bed.run(&["add-folder", "/Projects", "inbox"]).await.failed(1), @r#"
     error: this would make the configuration wrong; nothing was changed
     cause: folder.Projects.local: the directory is that of folder "Inbox", $DIR/inbox (it says "$DIR/inbox")
+    hint: what it takes: agent config reference folder.local
     "#);
     insta::assert_snapshot!(bed.run(&["add-folder", "/Projects", "inbox/../inbox/deep"]).await.failed(1), @r#"
     error: this would make the configuration wrong; nothing was changed
     cause: folder.Projects.local: the directory lies in that of folder "Inbox", $DIR/inbox (it says "$DIR/inbox/deep")
+    hint: what it takes: agent config reference folder.local
     "#);
     insta::assert_snapshot!(bed.run(&["add-folder", "/Projects", "home/files"]).await.failed(1), @r#"
     error: this would make the configuration wrong; nothing was changed
     cause: folder.Projects.local: the directory lies in that of the agent's state, $DIR/home (it says "$DIR/home/files"); choose a directory of its own for the folder
     "#);
     fs::write(bed.path("file"), "").unwrap();
-    insta::assert_snapshot!(bed.run(&["add-folder", "/Projects", "file"]).await.failed(1), @"error: $DIR/file is not a directory");
+    insta::assert_snapshot!(bed.run(&["add-folder", "/Projects", "file"]).await.failed(1), @r"
+    error: $DIR/file is not a directory
+    hint: name a directory, or a path where there is nothing yet
+    ");
     insta::assert_snapshot!(bed.run(&["add-folder", "/Projects", "file/deep"]).await.failed(1), @r#"
     error: cannot look at $DIR/file/deep
     cause: Not a directory (os error 20)
+    hint: name a directory, and look whether everything above it is one
     "#);
 }
 

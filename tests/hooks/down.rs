@@ -97,6 +97,61 @@ fn what_waits_for_a_scanner_is_not_fetched_again_after_a_restart() {
 }
 
 #[test]
+fn what_is_being_examined_at_a_kill_is_not_fetched_again() {
+    const ASKED: usize = 12;
+    let bed = Bed::new();
+    let cloud = bed.cloud();
+    bed.add_folder(&[]);
+    let (gate, log) = (bed.dir.path().join("gate"), bed.dir.path().join("log"));
+    let judge = script(
+        &bed,
+        "judge",
+        &format!(
+            "echo \"$AGENT_PATH\" >> {log}\nwhile [ ! -e {gate} ]; do sleep 0.1; done\n\
+             grep -q bad $AGENT_FILE && exit 1\nexit 0",
+            log = log.display(),
+            gate = gate.display()
+        ),
+    );
+    bed.ok(&["add-hook", "judge", "--when", "before", "--on", "file.download", "--run", &judge]);
+    bed.ok(&["set-hook", "judge", &format!("concurrency={ASKED}")]);
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    cloud.reset_counters();
+    let names: Vec<String> = (0..ASKED).map(|number| format!("{number:02}.txt")).collect();
+    for name in &names {
+        let content = if name == "03.txt" { "bad".to_owned() } else { format!("content of {name}") };
+        cloud.write(&remote(name), content.into_bytes()).unwrap();
+    }
+    let asked = || fs::read_to_string(&log).unwrap_or_default().lines().count();
+    until("every file is being examined", || asked() == ASKED);
+    agent.kill();
+    // Once more, with the agent killed before anything of it is decided anew; and somebody writes into one file meanwhile.
+    let staging = bed.local().join(crate::support::RESERVED).join("staging");
+    let victim = fs::read_dir(&staging)
+        .unwrap()
+        .flatten()
+        .find(|entry| fs::read_to_string(entry.path()).is_ok_and(|content| content == "content of 07.txt"));
+    fs::write(victim.unwrap().path(), "content of 7.txt!").unwrap();
+    let agent = bed.start();
+    until("every file is being examined again", || asked() == 2 * ASKED);
+    agent.kill();
+    assert_eq!(cloud.count("content"), ASKED as u64 + 1, "only what was written to is fetched again");
+    fs::write(&gate, "").unwrap();
+    let agent = bed.start();
+    let published =
+        |name: &String| fs::read_to_string(bed.local().join(name)).ok() == Some(format!("content of {name}"));
+    until("everything that is allowed", || names.iter().filter(|name| published(name)).count() == ASKED - 1);
+    until("the bad one in quarantine", || {
+        rows(&bed, &["quarantine", "list", "--json"]).iter().any(|row| row["state"] == "held")
+    });
+    assert!(!bed.local().join("03.txt").exists());
+    assert_eq!(cloud.count("content"), ASKED as u64 + 1, "nothing more was fetched");
+    until("nothing is left in staging", || bed.ours("staging").is_empty());
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
 fn a_program_that_fails_is_tried_with_one_file_at_a_time() {
     let bed = Bed::new();
     let cloud = bed.cloud();

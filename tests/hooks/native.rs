@@ -123,6 +123,38 @@ async fn what_clamd_does_not_look_into_is_not_clean() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_limit_is_too_small_to_be_noticed() {
+    if !is_installed() {
+        return;
+    }
+    let bench = Bench::new();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let tcp_socket = format!("TCPSocket {port}");
+    let mut clamd =
+        Clamd::silent_about_limits(bench.dir.path(), &["MaxFileSize 10K", &tcp_socket, "TCPAddr 127.0.0.1"]);
+    let hooks =
+        [scanner(&format!("clamd:{}", clamd.socket().display())), scanner(&format!("clamd://127.0.0.1:{port}"))];
+    let run = [shipped("clamd-scan"), "--socket".into(), clamd.socket().to_str().unwrap().into()];
+    let large = [eicar(), vec![b'x'; 20_000]].concat();
+    for hook in &hooks {
+        let outcome = bench.ask(hook, &large).await;
+        assert_eq!(outcome.verdict, Verdict::Unscannable, "{outcome:?}");
+        assert_eq!(bench.ask(hook, &[b'x'; 5_000]).await.verdict, Verdict::Allow);
+        assert_eq!(bench.ask(hook, &eicar()).await.verdict, Verdict::Reject);
+    }
+    assert_eq!(bench.scan(&run, &large).await.verdict, Verdict::Unscannable);
+    assert_eq!(bench.scan(&run, &[b'x'; 5_000]).await.verdict, Verdict::Allow);
+    // Bytes that come over TCP have a limit of their own, of which clamd is not silent.
+    clamd.kill();
+    clamd.options(&["StreamMaxLength 10K", &tcp_socket, "TCPAddr 127.0.0.1"]);
+    clamd.again();
+    for (hook, verdict) in hooks.iter().zip([Verdict::Reject, Verdict::Unscannable]) {
+        assert_eq!(bench.ask(hook, &large).await.verdict, verdict);
+    }
+    assert_eq!(bench.scan(&run, &large).await.verdict, Verdict::Unscannable);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn icap_by_a_real_server() {
     if !is_installed() || !c_icap::is_installed() {
         return;

@@ -228,7 +228,7 @@ pub async fn show(args: &EventsArgs, places: &Places, screen: &mut Screen) -> Ou
         for event in &page.0 {
             let told_before = !reading.ids.insert(event.id.as_str());
             let known = match &journal {
-                Some(reader) => reader.rows().event_named(&settings.name, event.id.as_str())?,
+                Some(reader) => reader.rows().event_named(&settings.name, &event.id, event.at)?,
                 None => None,
             };
             let row = row_of(&settings, event, told_before, known, args.raw);

@@ -107,7 +107,9 @@ fn from_environment() -> Outcome<Option<App>> {
     let secret = Zeroizing::new(read(SECRET_VARIABLE).unwrap_or_default());
     let text = Zeroizing::new(format!("{}\n{}", id.trim(), secret.trim()));
     let app = auth::parse_app(&text).map_err(|error| {
-        Failure::error(format!("no app can be read from {ID_VARIABLE} and {SECRET_VARIABLE}")).because(error)
+        Failure::error(format!("no app can be read from {ID_VARIABLE} and {SECRET_VARIABLE}"))
+            .because(error)
+            .hint(format!("set both: {ID_VARIABLE} and {SECRET_VARIABLE}"))
     })?;
     Ok(Some(app.0))
 }
@@ -135,7 +137,8 @@ fn read_credential(name: &str) -> Outcome<SecretString> {
         ));
     };
     if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
-        return Err(Failure::new(Exit::Usage, format!("`{name}` is no name of a credential")));
+        return Err(Failure::new(Exit::Usage, format!("`{name}` is no name of a credential"))
+            .hint("give the name alone, as it stands in LoadCredential=NAME:/path"));
     }
     read_secret(&PathBuf::from(dir).join(name))
 }
@@ -147,7 +150,8 @@ pub fn read_secret(path: &Path) -> Outcome<SecretString> {
     let file = File::open(path).map_err(failed)?;
     let read = file.take(SECRET_MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
     if read as u64 > SECRET_MAX_BYTES {
-        return Err(Failure::error(format!("{} is too long to be right", path.display())));
+        return Err(Failure::error(format!("{} is too long to be right", path.display()))
+            .hint("name the file that holds nothing but the secret"));
     }
     Ok(SecretString::from(text.as_str()))
 }

@@ -52,11 +52,14 @@ pub async fn sign_in(
     screen: &mut Screen,
 ) -> Outcome<(Credentials, Option<Visit>)> {
     let mut loopback = listen(args).await?;
-    let redirect = match (&loopback, &args.redirect_uri) {
-        (Some(loopback), _) => loopback.redirect_uri().to_owned(),
-        (None, Some(uri)) => uri.clone(),
-        (None, None) => return Err(Failure::error("there is nowhere to send the browser back to")),
-    };
+    let redirect =
+        match (&loopback, &args.redirect_uri) {
+            (Some(loopback), _) => loopback.redirect_uri().to_owned(),
+            (None, Some(uri)) => uri.clone(),
+            (None, None) => return Err(Failure::error("there is nowhere to send the browser back to").hint(
+                "give the address that is registered with the app: --redirect-uri, or --port for the loopback address",
+            )),
+        };
     let attempt = Attempt::new(account, &app.client_id, &redirect)?;
     let opened = !args.no_browser && loopback.is_some() && open(attempt.authorize_url());
     let pastes = !stdin_used_up && (args.no_browser || terminal::can_ask());
@@ -87,6 +90,7 @@ async fn listen(args: &BrowserArgs) -> Outcome<Option<Loopback>> {
         Some(text) => {
             let wrong = || {
                 Failure::new(Exit::Usage, "--redirect-uri must be a whole address, as it is registered with the app")
+                    .hint("an example: --redirect-uri https://localhost/callback")
             };
             let uri = Url::parse(text).ok().filter(Url::has_host).ok_or_else(wrong)?;
             if uri.scheme() != "http" || !is_here(&uri) {

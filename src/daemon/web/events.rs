@@ -7,9 +7,10 @@ use serde::Deserialize;
 
 use super::live::{self, Look};
 use super::page::{Asked, ROWS, Tone, at, cell, name, row, state, table, when};
+use crate::events::filter::Disposition;
 use crate::id::JournalId;
 use crate::report::{EventQuery, EventRow, ReportError};
-use crate::shown::harmless;
+use crate::shown::{harmless, person};
 use crate::store::browse::JournalFilter;
 use crate::tree::Wall;
 
@@ -43,6 +44,7 @@ impl Wanted {
 
 /// The page.
 pub async fn page(asked: Asked, Query(wanted): Query<Wanted>) -> Response {
+    asked.app.web.name_people();
     let made = asked.clone();
     let body = asked.app.web.report(move |web| {
         let folders = web.status()?.folders.iter().map(|folder| folder.name.clone()).collect::<Vec<_>>();
@@ -123,12 +125,17 @@ fn event_row(event: &EventRow, now: Wall) -> Markup {
             @match &event.path { Some(path) => (name(path)), None => "not known" }
             @if let Some(folder) = &event.folder { br; span class="small" { "in " (name(folder)) } }
         }))
-        (cell("Who", html! { @match &event.actor { Some(actor) => (name(actor)), None => "not told" } }))
+        (cell("Who", html! { @match &event.actor { Some(actor) => (name(&person(actor))), None => "not told" } }))
         (cell("What became of it", html! {
-            (state(tone(&event.outcome), harmless(&event.outcome)))
+            (state(tone(&event.outcome), became(event)))
             @if let Some(took) = event.took_ms { span class="small" { " after " (crate::shown::span(std::time::Duration::from_millis(took))) } }
         }))
     })
+}
+
+/// Of our own deeds there is nothing to do, whatever the stream's order made of them.
+fn became(event: &EventRow) -> String {
+    if event.disposition == Disposition::Own { "own".to_owned() } else { harmless(&event.outcome) }
 }
 
 fn tone(outcome: &str) -> Tone {

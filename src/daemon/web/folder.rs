@@ -85,6 +85,7 @@ fn part(folder: &FolderStatus, asked: &Asked) -> Markup {
             dt { "Mode" } dd { (folder.mode) }
             dt { "Content" } dd { (count(folder.files, "file")) ", " (count(folder.folders, "folder")) ", " (size(folder.bytes)) }
             dt { "To do" } dd { (progress(folder)) }
+            @if let Some(words) = folder.left_out.words() { dt { "Never sent" } dd { (harmless(&words)) } }
             dt { "Problems" }
             dd { @if folder.problems == 0 { "none" } @else { a href=(problems) { (count(folder.problems, "problem")) } } }
             dt { "All of it seen since" }
@@ -128,6 +129,7 @@ fn tree(web: &Inner, wanted: &Wanted) -> Result<Markup, ReportError> {
     Ok(html! {
         section aria-labelledby="tree" {
             h2 id="tree" { "What is in it" }
+            (super::search::form(&wanted.name, ""))
             @if way.len() > 1 { nav aria-label="Where you are" class="way" {
                 ol {
                     @for (index, (step, step_name)) in way.iter().enumerate() {
@@ -161,7 +163,7 @@ fn entry_row(entry: &Entry, folder: &str, inside: &str) -> Markup {
     })
 }
 
-fn entry_state(of: &EntryState) -> Markup {
+pub fn entry_state(of: &EntryState) -> Markup {
     match of {
         EntryState::InSync => state(Tone::Good, "in sync"),
         EntryState::Pending => state(Tone::Busy, "to do"),

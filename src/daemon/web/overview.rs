@@ -222,12 +222,15 @@ pub fn progress(folder: &FolderStatus) -> Markup {
             br; progress max=(all) value=(done) aria-label={ "Progress of folder " (folder.name) } { (size(done)) " of " (size(all)) }
         }
         @let pace = folder.progress;
-        @if pace.down.is_some() || pace.up.is_some() {
-            p class="small" {
-                @if let Some(down) = pace.down { (size(down)) "/s from the cloud " }
-                @if let Some(up) = pace.up { (size(up)) "/s to the cloud " }
-                @if let Some(left) = pace.seconds_left { "about " (span(Duration::from_secs(left))) " left" }
-            }
+        // A mean of the last seconds outlives what it was of.
+        @let moves = !folder.transfers.is_empty() || folder.state == FolderState::Syncing || folder.state == FolderState::Listing;
+        @if moves && (pace.down.is_some() || pace.up.is_some()) {
+            @let parts = [
+                pace.down.map(|down| format!("{}/s from the cloud", size(down))),
+                pace.up.map(|up| format!("{}/s to the cloud", size(up))),
+                pace.seconds_left.map(|left| format!("about {} left", span(Duration::from_secs(left)))),
+            ];
+            p class="small" { (parts.into_iter().flatten().collect::<Vec<_>>().join(", ")) }
         }
         @for transfer in folder.transfers.iter().take(TRANSFERS_SHOWN) {
             p class="small" {

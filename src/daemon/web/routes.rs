@@ -18,7 +18,7 @@ use super::page::{self, Asked};
 use super::serve::Peer;
 use super::session::Role;
 use super::tries::Tries;
-use super::{App, accounts, assets, callbacks, decide, events, folder, guard, item, overview, quarantine};
+use super::{App, accounts, assets, callbacks, decide, events, folder, guard, item, overview, quarantine, search};
 use crate::report::MetricsFormat;
 
 /// The largest form.
@@ -40,6 +40,7 @@ pub fn router(app: App) -> Router {
         .route("/resume", post(overview::resume))
         .route("/folder", get(folder::page))
         .route("/live/folder", get(folder::live))
+        .route("/folder/search", get(search::page))
         .route("/folder/problems", get(folder::problems))
         .route("/folder/retry", post(folder::retry))
         .route("/item", get(item::page))

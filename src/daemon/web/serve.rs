@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tower::Service as _;
 
 use super::patience::Patient;
 
@@ -69,14 +71,14 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: axum
             }
         };
         let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
-        let (router, tls, stop) = (router.clone().layer(Extension(peer)), tls.clone(), stop.clone());
+        let (router, tls, stop) = (router.clone(), tls.clone(), stop.clone());
         tokio::spawn(async move {
             let _place = place;
             let served = async {
                 match tls {
-                    None => answer(stream, router).await,
+                    None => answer(stream, peer, router).await,
                     Some(tls) => match tokio::time::timeout(ASK_LIMIT, tls.accept(stream)).await {
-                        Ok(Ok(stream)) => answer(stream, router).await,
+                        Ok(Ok(stream)) => answer(stream, peer, router).await,
                         Ok(Err(error)) => tracing::debug!(%error, "no handshake"),
                         Err(_) => tracing::debug!("a handshake took too long"),
                     },
@@ -90,11 +92,15 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: axum
     }
 }
 
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: axum::Router) {
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer, router: axum::Router) {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.clone().call(request)
+    });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(ASK_LIMIT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
         tracing::trace!(%error, "a connection of the page broke off");

@@ -13,8 +13,10 @@ use super::Message;
 use crate::engine::{Input, JOBS_MOST, Outcome};
 use crate::id::JobId;
 
-/// How long a verdict waits for others, while others are to come.
-const GATHERED_FOR: Duration = Duration::from_millis(4);
+/// How long a verdict waits for others, while others are to come. Every transaction writes the same pages of the database once more.
+const GATHERED_FOR: Duration = Duration::from_millis(12);
+/// Verdicts that wait for no more: half of what the engine asks ahead, so that a scanner always has something to do.
+const TOGETHER_ENOUGH: usize = 32;
 /// Verdicts that are sent at once.
 const TOGETHER_MOST: usize = 128;
 
@@ -68,7 +70,7 @@ async fn gather(mut verdicts: mpsc::Receiver<Input>, inputs: SyncSender<Message>
             match verdicts.try_recv() {
                 Ok(next) => together.push(next),
                 // One that comes alone is not held back.
-                Err(_) if awaited.load(Ordering::Relaxed) == 0 => break,
+                Err(_) if together.len() >= TOGETHER_ENOUGH || awaited.load(Ordering::Relaxed) == 0 => break,
                 Err(_) => match timeout_at(until, verdicts.recv()).await {
                     Ok(Some(next)) => together.push(next),
                     Ok(None) | Err(_) => break,

@@ -68,8 +68,6 @@ pub(in crate::engine) struct Lines {
     all: BTreeMap<String, Line>,
     /// Items whose staged content waits for hooks.
     kept: BTreeMap<FolderId, BTreeSet<NodeId>>,
-    /// Those of which the database knows.
-    noted: BTreeSet<NodeId>,
     /// When something may begin that may not begin now.
     wake_at: Option<u64>,
 }
@@ -238,16 +236,6 @@ impl Lines {
     /// A staged content waits for hooks.
     pub fn keep(&mut self, folder: FolderId, node: NodeId) {
         self.kept.entry(folder).or_default().insert(node);
-    }
-
-    /// The database knows of a staged content.
-    pub fn noted(&mut self, node: NodeId) {
-        self.noted.insert(node);
-    }
-
-    /// It is to know of it no more. True if it did.
-    pub fn unnoted(&mut self, node: NodeId) -> bool {
-        self.noted.remove(&node)
     }
 
     /// It does not wait any more.

@@ -500,7 +500,7 @@ impl Engine {
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.staged.remove(&node);
             }
-            self.hooks.lines.unkeep(id, node);
+            self.hooks.staged_gone(id, node);
         }
         self.hooks.passed.remove(&node);
         if let Err(error) = result {

@@ -399,7 +399,7 @@ impl Engine {
     }
 
     pub(in crate::engine) fn drop_staged(&mut self, id: FolderId, node: NodeId) {
-        self.hooks.lines.unkeep(id, node);
+        self.hooks.staged_gone(id, node);
         let dropped = self.folders.get_mut(&id).and_then(|folder| folder.staged.remove(&node));
         if let Some((staged, _)) = dropped {
             self.ctx.out.push(Effect::DropStaged(id, staged));

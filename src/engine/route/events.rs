@@ -67,7 +67,7 @@ impl Engine {
                 return Ok(());
             }
             counts.foreign += u64::from(!reading.is_again());
-            return self.journal_foreign(id, event, "ignored");
+            return self.journal_foreign(id, event, "ignored", reading);
         }
         if event.subject == Subject::Unreadable {
             return self.take_unreadable(id, event, counts);
@@ -78,7 +78,7 @@ impl Engine {
                 counts.foreign += 1;
             }
             let outcome = if event.subject == Subject::Nothing { "ignored" } else { "outside" };
-            self.journal_foreign(id, event, outcome)?;
+            self.journal_foreign(id, event, outcome, reading)?;
             return self.note_foreign(id, event, reading);
         }
         if self.ctx.store.event_seen(id, &event.id)? {
@@ -120,9 +120,13 @@ impl Engine {
             counts.repeated += 1;
             return self.ctx.store.event_repeated(id, &event.id);
         }
-        counts.relevant += 1;
         let folders = self.folders_of(id);
-        self.journal(id, folders.first().copied(), event, (None, None, None), "unplaced", false)?;
+        let journal = self.journal(id, folders.first().copied(), event, (None, None, None), "unplaced", false)?;
+        if journal.is_none() {
+            counts.repeated += 1;
+            return Ok(());
+        }
+        counts.relevant += 1;
         for folder in folders {
             self.doubt(folder)?;
         }
@@ -191,7 +195,13 @@ impl Engine {
     }
 
     /// Writes down an event that concerns no folder. Its text is kept only where our words do not say it, or somebody asks for it.
-    fn journal_foreign(&mut self, account: AccountId, event: &RemoteEvent, outcome: &str) -> Result<()> {
+    fn journal_foreign(
+        &mut self,
+        account: AccountId,
+        event: &RemoteEvent,
+        outcome: &str,
+        reading: Reading,
+    ) -> Result<()> {
         let Some(of) = self.accounts.get(&account) else { return Ok(()) };
         let is_unknown = taxonomy::name(of.settings.provider, event.kind, &event.provider_kind) == taxonomy::UNKNOWN;
         let keeps_raw = is_unknown || self.subscribers.wants_raw(&of.settings.name);
@@ -214,6 +224,9 @@ impl Engine {
             raw: if keeps_raw { &event.raw } else { "" },
         })?;
         self.subscribers.grew(added);
+        if !added && !reading.is_again() {
+            self.ctx.store.foreign_event_repeated(account, &event.id, event.at)?;
+        }
         Ok(())
     }
 
@@ -226,8 +239,9 @@ impl Engine {
             Subject::Path { path, from, .. } => return Ok(self.folders_by_path(id, [Some(path), from.as_deref()])),
             Subject::Nothing | Subject::Unreadable => return Ok(Vec::new()),
         };
-        let mut concerned = self.ctx.store.folders_knowing(id, item)?;
-        concerned.extend(self.ctx.store.folders_below(id, item)?);
+        let mut concerned = Vec::new();
+        self.ctx.store.folders_naming(item, &mut concerned)?;
+        concerned.retain(|folder| self.folders.get(folder).is_some_and(|known| known.account == id));
         if let Subject::Id { path, from, parent, .. } = subject {
             concerned.extend(self.folders_by_path(id, [path.as_deref(), from.as_deref()]));
             if let Some(parent) = parent {

@@ -32,7 +32,12 @@ impl Engine {
         let cursor = wanted.clamp(oldest - 1, newest);
         if !self.ctx.store.rewind_subscription(name, cursor)? {
             let names = self.subscribers.names().join(", ");
-            return Ok(Answer::NotFound { message: format!("there is no subscription `{name}`; there are: {names}") });
+            let there = if names.is_empty() {
+                "there are none: `agent subscribe` adds one".to_owned()
+            } else {
+                format!("there are: {names}")
+            };
+            return Ok(Answer::NotFound { message: format!("there is no subscription `{name}`; {there}") });
         }
         self.ctx.out.push(Effect::JournalGrew);
         let events = newest - cursor;
@@ -65,6 +70,16 @@ impl Engine {
                 let found = self.accounts.iter().find(|(_, known)| known.settings.name == account).map(|(id, _)| *id);
                 match found {
                     Some(id) => self.replace_identity(id, &Identity { user_id, name: login.clone(), login }),
+                    None => Ok(Answer::NotFound { message: format!("there is no account `{account}`") }),
+                }
+            }
+            Command::NamePerson { account, user_id, name } => {
+                let found = self.accounts.iter().find(|(_, known)| known.settings.name == account).map(|(id, _)| *id);
+                match found {
+                    Some(id) => {
+                        self.ctx.store.set_person(id, &user_id, name.as_deref(), self.ctx.now.wall)?;
+                        Ok(Answer::Ok { message: "the name is noted".to_owned() })
+                    }
                     None => Ok(Answer::NotFound { message: format!("there is no account `{account}`") }),
                 }
             }

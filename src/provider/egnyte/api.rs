@@ -70,6 +70,13 @@ impl Api {
         translate::identity(&self.session.text(&call).await?)
     }
 
+    /// Who has a user's id. Not every token may ask.
+    pub async fn person(&self, user_id: &str) -> Result<Option<String>> {
+        let url = self.url(&format!("/pubapi/v2/users/{}", names::encoded_segment(user_id)));
+        let call = Call::get("person", CallKind::Metadata, url).about(user_id);
+        translate::person(&self.session.text(&call).await?)
+    }
+
     /// What is said of one item, without what it holds.
     pub async fn look(&self, id: &ItemId) -> Result<Object> {
         self.describe(self.at_id("fs", id), id).await

@@ -91,16 +91,29 @@ impl EventStream {
         Ok(Cursor::new(from.to_string()))
     }
 
-    /// The oldest place that the provider promises to take: that of the oldest event that is kept.
+    /// The oldest place that the provider takes. It promises to take that of the oldest event that is kept, behind which that event is not
+    /// told; where it takes the place before, nothing that is kept is left out.
     pub async fn oldest(&self, api: &Api) -> Result<Cursor> {
         let ends = api.ends().await?;
-        Ok(Cursor::new(ends.oldest.min(ends.latest).to_string()))
+        Ok(Cursor::new(self.before_all(api, ends).await?.to_string()))
+    }
+
+    async fn before_all(&self, api: &Api, ends: Ends) -> Result<u64> {
+        let oldest = ends.oldest.min(ends.latest);
+        let before = oldest.saturating_sub(1);
+        match self.list(api, before).await {
+            Ok(_) => Ok(before),
+            Err(error) if matches!(error.kind, ProviderErrorKind::CursorLost | ProviderErrorKind::Refused) => {
+                Ok(oldest)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// A place before everything that happened since a moment: ids rise with time, so that halving finds it in a score of calls.
     pub async fn at(&self, api: &Api, since: Wall) -> Result<Cursor> {
         let ends = api.ends().await?;
-        let (mut before, mut behind) = (ends.oldest.min(ends.latest), ends.latest);
+        let (mut before, mut behind) = (self.before_all(api, ends).await?, ends.latest);
         while behind - before > EVENTS_COUNT as u64 {
             let middle = before + (behind - before) / 2;
             let next = match self.list(api, middle).await? {

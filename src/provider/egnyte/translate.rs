@@ -44,6 +44,16 @@ pub fn identity(text: &str) -> Result<Identity> {
     Ok(Identity { user_id, login, name: names.join(" ") })
 }
 
+/// The name of a user: as people call them, else as they sign in.
+pub fn person(text: &str) -> Result<Option<String>> {
+    let user = object(text)?;
+    let name = user.object("name");
+    let part = |key: &str| name.as_ref().and_then(|name| name.text(key)).filter(|part| !part.trim().is_empty());
+    let parts: Vec<String> = ["givenName", "familyName"].into_iter().filter_map(part).collect();
+    let full = (!parts.is_empty()).then(|| parts.join(" "));
+    Ok(full.or_else(|| part("formatted")).or_else(|| user.text("userName")).or_else(|| user.text("email")))
+}
+
 /// The digest of a content. A form that we do not know means that it cannot be verified, never that it differs.
 pub fn hash(text: &str) -> ContentHash {
     let text = text.trim().to_ascii_lowercase();

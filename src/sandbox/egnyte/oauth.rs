@@ -106,6 +106,28 @@ pub(super) async fn revoke(ask: &Ask, body: Body) -> Response {
     reply::empty(200)
 }
 
+/// One of the users of the domain.
+pub(super) fn user(id: u64) -> Response {
+    let Some(user) = [User::Agent, User::Other].into_iter().find(|user| user.id() == id) else {
+        return reply::error_message(404, "User not found");
+    };
+    let (first, last) = user.name().split_once(' ').unwrap_or((user.name(), ""));
+    reply::json(
+        200,
+        &json!({
+            "id": user.id(),
+            "userName": username(user),
+            "externalId": null,
+            "email": user.login(),
+            "name": {"formatted": user.name(), "givenName": first, "familyName": last},
+            "active": true,
+            "locked": false,
+            "authType": "egnyte",
+            "userType": "power",
+        }),
+    )
+}
+
 pub(super) fn userinfo(ask: &Ask) -> Response {
     let user = ask.user;
     let (first, last) = user.name().split_once(' ').unwrap_or((user.name(), ""));

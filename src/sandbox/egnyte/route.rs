@@ -22,6 +22,7 @@ pub(super) enum Target {
     Path(Vec<String>),
     Folder(u64),
     File(u64),
+    User(u64),
     /// The path is not text, or holds what no path can.
     Malformed,
 }
@@ -40,6 +41,9 @@ pub(super) fn find(method: &Method, uri: &Uri, body: Option<&[u8]>) -> Route {
         ("POST", ["puboauth", "token"]) => route(Call::EgnyteToken),
         ("POST", ["pubapi", "v1", "tokens", "revoke"]) => route(Call::EgnyteRevoke),
         ("GET", ["pubapi", "v1", "userinfo"]) => route(Call::EgnyteUserinfo),
+        ("GET", ["pubapi", "v2", "users", id]) => {
+            Route { call: Call::EgnyteUser, target: Target::User(id.parse().unwrap_or(0)) }
+        }
         ("GET", ["pubapi", "v1" | "v2", "events", "cursor"]) => route(Call::EgnyteCursor),
         ("GET", ["pubapi", "v1" | "v2", "events"]) => route(Call::EgnyteEvents),
         ("GET", ["pubapi", "v1" | "v2", "fs", "trash"]) => route(Call::EgnyteTrashList),

@@ -83,7 +83,7 @@ pub(super) fn find(ask: &Ask, model: &Model) -> Result<u64, Response> {
         },
         Target::Folder(id) => by_id(ask, model, Kind::Folder, *id),
         Target::File(id) => by_id(ask, model, Kind::File, *id),
-        Target::Nothing | Target::Malformed => Err(missing()),
+        Target::Nothing | Target::User(_) | Target::Malformed => Err(missing()),
     }
 }
 
@@ -151,7 +151,7 @@ pub(super) fn names_of(shared: &Shared, target: &Target) -> Vec<String> {
             let asked = format!("/{}", path.join("/"));
             known.into_iter().flatten().chain([asked]).collect()
         }
-        Target::Nothing | Target::Malformed => Vec::new(),
+        Target::Nothing | Target::User(_) | Target::Malformed => Vec::new(),
     })
 }
 
