@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 mod cloud;
+mod held;
 mod hooks;
 mod upward;
 mod verdicts;
@@ -437,6 +438,9 @@ impl World {
             self.post(job, Outcome::Fetched(Err(FetchFailure::Disk(error))));
             return;
         };
+        if let Some(held) = order.held {
+            return self.stage_held(job, held, order, local);
+        }
         let counter = self.transfers.begin(job, id, Way::Down, order.path.clone(), order.size);
         let (inputs, transfers, parked) = (self.inputs.clone(), self.transfers.clone(), Arc::clone(&self.parked));
         let work = async move {

@@ -78,6 +78,9 @@ pub(in crate::engine) struct Folder {
     pub sized: bool,
     /// The poll that must have been drained before absences are believed.
     settle_after: Option<u64>,
+    /// A remote folder was found to be gone of which the stream had not told: the poll that must have been drained before what it held is
+    /// believed to be gone as well.
+    found_gone_after: Option<u64>,
     touched: bool,
     /// The watched folder's own place in the cloud.
     pub remote: RootState,
@@ -123,6 +126,7 @@ impl Folder {
             resolve_failures: 0,
             sized: false,
             settle_after: None,
+            found_gone_after: None,
             touched: false,
             remote: RootState::default(),
             watches_top: false,
@@ -390,6 +394,19 @@ impl Folder {
             return true;
         }
         false
+    }
+
+    /// A remote folder was found to be gone, ahead of the stream; so many polls were begun.
+    pub fn found_gone(&mut self, polls_begun: u64) {
+        self.found_gone_after = Some(polls_begun);
+    }
+
+    /// The poll after which the stream must have been read to its end, if a remote folder was found to be gone ahead of it and so many
+    /// polls were drained.
+    ///
+    /// Example: `mv d/a e; rm -r d`. A look at `d` finds it in the trash before the first event is read: `a` did not go with it.
+    pub fn ahead_of_stream(&self, drained: u64) -> Option<u64> {
+        self.found_gone_after.filter(|after| drained <= *after)
     }
 
     /// Whether absences are looked for.

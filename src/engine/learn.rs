@@ -180,7 +180,12 @@ impl Engine {
             self.order_by_age(node, folder, item, source)?;
             return Ok(Learned::Marked);
         };
-        self.learn_again(&known, row, source)
+        let node = known.node;
+        let learned = self.learn_again(&known, row, source)?;
+        if source != Source::Own && self.ctx.store.sent_left(folder)? {
+            self.found_unsure(node, item)?;
+        }
+        Ok(learned)
     }
 
     /// Notes when an item was observed, for answers to questions that were asked before.
@@ -348,6 +353,9 @@ impl Engine {
                 self.mark_look(known.node, folder, source)?;
             }
             Source::Look { .. } | Source::Listing(..) | Source::Own => {
+                if source != Source::Own {
+                    self.found_folder_gone(known);
+                }
                 self.ctx.store.set_sequence(known.node, item.sequence)?;
                 self.gone(known, Presence::Absent, source)?;
             }

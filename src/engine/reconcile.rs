@@ -16,6 +16,7 @@ use crate::path::Name;
 use crate::plan::order::Way;
 use crate::plan::{Action, Policy};
 use crate::store::Result;
+use crate::store::expected::Told;
 use crate::store::folders::ScanStage;
 use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::{Ask, Lane, WorkRow, WorkState};
@@ -42,8 +43,10 @@ const WAITS: &str = "waits";
 const ABOVE: &str = "above";
 /// A problem: the cloud does not show an item, and nothing says that it is gone.
 const HIDDEN: &str = "hidden";
-/// How long an item rests that the cloud hides from us.
+/// The longest time for which an item rests that the cloud hides from us.
 const HIDDEN_RETRIED_EVERY: Duration = Duration::from_mins(10);
+/// The shortest.
+const HIDDEN_RETRIED_FIRST: Duration = Duration::from_mins(1);
 /// A problem: a local folder has the name of an item.
 pub(super) const LOCAL_IN_THE_WAY: &str = "local_in_the_way";
 /// A problem: somebody edited a file, and edits are kept.
@@ -445,6 +448,10 @@ impl Engine {
             ItemKind::File if !work.approved && self.may_be_elsewhere(item)? => {
                 self.wait_quietly(work, COMPARISON_AWAITED)
             }
+            ItemKind::File if !work.approved && self.went_with_folder(item)? && self.reads_on(item.folder) => {
+                self.await_sweep(item);
+                Ok(())
+            }
             ItemKind::File => {
                 if work.approved || !self.hold_removal(item)? {
                     self.want(item, work, Want::RemoveFile)?;
@@ -468,8 +475,37 @@ impl Engine {
             let looks = matches!(folder.row.scan_stage, Some(ScanStage::Listing | ScanStage::Settling));
             looks && folder.row.unverified.is_some()
         });
-        let Some(above) = item.remote.parent.filter(|_| compares) else { return Ok(false) };
+        Ok(compares && self.went_with_folder(item)?)
+    }
+
+    /// Whether the folder that held an item is gone.
+    fn went_with_folder(&self, item: &ItemRow) -> Result<bool> {
+        let Some(above) = item.remote.parent else { return Ok(false) };
         Ok(self.ctx.store.item(above)?.is_some_and(|above| above.remote.presence == Presence::Absent))
+    }
+
+    /// Has the stream read to its end, if something went ahead of it. Whether it is to be read still.
+    fn reads_on(&mut self, id: FolderId) -> bool {
+        let Some(folder) = self.folders.get(&id) else { return false };
+        let Some(account) = self.accounts.get_mut(&folder.account) else { return false };
+        let Some(after) = folder.ahead_of_stream(account.drained) else { return false };
+        if account.polls_begun == after {
+            // One was under way when the folder was found to be gone, and its end set the interval anew.
+            account.poll_now();
+        }
+        true
+    }
+
+    /// A remote folder is found to be gone. If no event had told that, the stream is read on before what it held is believed to be gone.
+    pub(super) fn found_folder_gone(&mut self, item: &ItemRow) {
+        let was_told = self.questions.expected(item.node).is_some_and(|expected| expected.told == Told::Gone);
+        if was_told || !item.id.is_folder() || item.remote.presence != Presence::Present {
+            return;
+        }
+        let Some(folder) = self.folders.get_mut(&item.folder) else { return };
+        let polls_begun = self.accounts.get(&folder.account).map_or(0, |account| account.polls_begun);
+        folder.found_gone(polls_begun);
+        self.poll_for(item.folder);
     }
 
     /// Whether a file was edited before it was put out of sight. The planner does not see that edit there.
@@ -535,7 +571,7 @@ impl Engine {
         let waiting: Vec<FolderId> =
             self.folders.iter().filter(|(_, folder)| !folder.after_sweep.is_empty()).map(|(id, _)| *id).collect();
         for id in waiting {
-            if self.ctx.store.sweep_left(id)? {
+            if self.ctx.store.sweep_left(id)? || self.reads_on(id) {
                 continue;
             }
             let Some(folder) = self.folders.get_mut(&id) else { continue };

@@ -17,7 +17,7 @@ use super::learn::Source;
 use crate::events::{EventKind, Subject};
 use crate::id::{AccountId, FolderId, NodeId};
 use crate::store::Result;
-use crate::store::expected::Expectation;
+use crate::store::expected::{Expectation, Told};
 use crate::store::items::{ItemRow, Presence, RemoteRow};
 use crate::store::work::{Ask, Lane};
 
@@ -164,7 +164,7 @@ impl Engine {
         match mark {
             Mark::Node(node, expected) => {
                 let parent = expected.place.as_ref().map(|(parent, _)| *parent);
-                let is_gone = expected.gone;
+                let is_gone = expected.told == Told::Gone;
                 self.expect(node, expected)?;
                 self.mark_look(node, folder, source)?;
                 let known = self.ctx.store.item(node)?;
@@ -174,7 +174,7 @@ impl Engine {
                 }
                 Ok(false)
             }
-            Mark::New { id, parent, name, version } => {
+            Mark::New { id, parent, name, version, told } => {
                 let at = self.ctx.store.generation();
                 let is_sent = self.ctx.store.sent_left(folder)?;
                 self.questions.note_unknown(&id, version.as_ref(), at, is_sent);
@@ -184,7 +184,7 @@ impl Engine {
                 }
                 if !self.events_carry_items(folder) && self.list_if_small(parent, folder)? {
                     // Streams that name the item by its id alone do not say what it is called.
-                    if !name.is_empty() {
+                    if !name.is_empty() && told == Told::There {
                         self.expect_name(parent, &name)?;
                     }
                     return Ok(true);
@@ -199,7 +199,7 @@ impl Engine {
                     seen: 0,
                 };
                 let node = self.ctx.store.add_item(folder, &id, &row)?;
-                self.expect(node, Expectation { version, ..Expectation::default() })?;
+                self.expect(node, Expectation { version, told, place: None })?;
                 self.mark_look(node, folder, source)?;
                 Ok(false)
             }
@@ -211,7 +211,9 @@ impl Engine {
                 Ok(false)
             }
             Mark::Below(dir, name) => {
-                self.expect_name(dir, &name)?;
+                if let Some(name) = name {
+                    self.expect_name(dir, &name)?;
+                }
                 self.ctx.store.want_listing_below(dir, folder)?;
                 Ok(false)
             }
@@ -232,6 +234,7 @@ impl Engine {
 
     /// What an event makes us expect of an item, as durable as the mark that it leaves.
     pub(super) fn expect(&mut self, node: NodeId, expected: Expectation) -> Result<()> {
+        let expected = expected.after(self.questions.expected(node));
         if self.questions.expect(node, expected.clone()) { self.ctx.store.expect(node, &expected) } else { Ok(()) }
     }
 

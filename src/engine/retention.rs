@@ -150,6 +150,7 @@ impl Retention {
             path: &path,
             reason,
             version: ours.map(|content| &content.version),
+            hash: ours.and_then(|content| content.hash.as_ref()),
             sha256: ours.and_then(|content| content.sha256),
             size: displaced.size,
             at: ctx.now.wall,

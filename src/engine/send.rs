@@ -401,7 +401,8 @@ impl Engine {
                 let target = UploadTarget::Version { file: item.id.clone(), expected };
                 self.upload_of(item, target, session)?.map(|(file, sha256)| {
                     let stamp = file.stamp;
-                    (Write::Update { after, sha256, stamp }, Task::Upload(item.folder, Box::new(file)))
+                    let hash = file.digests.as_ref().map(|(_, hash)| hash.clone());
+                    (Write::Update { after, sha256, hash, stamp }, Task::Upload(item.folder, Box::new(file)))
                 })
             }
             Action::MakeRemote { parent, name } => above(self, *parent)?.map(|above| {

@@ -6,12 +6,24 @@ use super::items::{Presence, RemoteRow};
 use super::{Result, Store};
 use crate::id::{FolderId, NodeId, VersionId};
 
+/// What an event says of whether its item is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Told {
+    /// It is in the watched folder.
+    #[default]
+    There,
+    /// It is in the trash, gone, or out of the watched folder.
+    Gone,
+    /// Either may be so. Example: rights on it changed, and it may have gone out of sight.
+    Nothing,
+}
+
 /// What an event makes us expect of an item. An answer that shows nothing new although the expectation is not met may be older than the
 /// event's effect (clouds show changes late in listings): it is asked for again a few times.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Expectation {
-    /// It is in the trash, gone, or out of the watched folder.
-    pub gone: bool,
+    /// Whether it is there.
+    pub told: Told,
     /// It is in this folder, under this name.
     pub place: Option<(NodeId, String)>,
     /// It has this version.
@@ -21,13 +33,32 @@ pub struct Expectation {
 impl Expectation {
     /// That it is gone.
     pub fn of_gone() -> Self {
-        Self { gone: true, ..Self::default() }
+        Self { told: Told::Gone, ..Self::default() }
+    }
+
+    /// That its state is to be asked for, whatever it is.
+    pub fn of_nothing() -> Self {
+        Self { told: Told::Nothing, ..Self::default() }
+    }
+
+    /// What is expected after another event, the last one to say anything of each part.
+    #[must_use]
+    pub fn after(self, before: Option<&Self>) -> Self {
+        match before {
+            Some(before) if self == Self::of_nothing() && before.told == Told::There => {
+                Self { told: Told::Nothing, ..before.clone() }
+            }
+            Some(before) if self == Self::of_nothing() => before.clone(),
+            _ => self,
+        }
     }
 
     /// Whether what was observed is what the event said.
     pub fn is_met_by(&self, remote: Option<&RemoteRow>) -> bool {
-        let Some(remote) = remote.filter(|remote| remote.presence == Presence::Present) else { return self.gone };
-        if self.gone {
+        let Some(remote) = remote.filter(|remote| remote.presence == Presence::Present) else {
+            return self.told != Told::There;
+        };
+        if self.told == Told::Gone {
             return false;
         }
         // To the letter: a change of case alone is a change.
@@ -43,7 +74,7 @@ impl Store {
         let (parent, name) = expected.place.as_ref().map(|(parent, name)| (parent.0, name)).unzip();
         let sql = "INSERT OR REPLACE INTO expected (node, gone, parent, name, version) VALUES (?1, ?2, ?3, ?4, ?5)";
         let version = expected.version.as_ref().map(VersionId::as_str);
-        self.conn.prepare_cached(sql)?.execute(params![node.0, expected.gone, parent, name, version])?;
+        self.conn.prepare_cached(sql)?.execute(params![node.0, expected.told as i64, parent, name, version])?;
         Ok(())
     }
 
@@ -61,7 +92,11 @@ impl Store {
         let rows = statement.query_map([folder.0], |row| {
             let (parent, name): (Option<i64>, Option<String>) = (row.get(2)?, row.get(3)?);
             let expected = Expectation {
-                gone: row.get(1)?,
+                told: match row.get(1)? {
+                    0 => Told::There,
+                    1 => Told::Gone,
+                    _ => Told::Nothing,
+                },
                 place: parent.map(NodeId).zip(name),
                 version: row.get::<_, Option<String>>(4)?.map(VersionId::new),
             };
@@ -134,8 +169,9 @@ mod tests {
         };
         assert_eq!(store.add_folder(&new).unwrap().folder, FOLDER);
         let (dir, other) = (item(&mut store, "1"), item(&mut store, "2"));
-        let gone = Expectation { gone: true, ..Expectation::default() };
-        let moved = Expectation { gone: false, place: Some((dir, "n".into())), version: Some(VersionId::new("v")) };
+        let gone = Expectation::of_gone();
+        let moved =
+            Expectation { told: Told::Nothing, place: Some((dir, "n".into())), version: Some(VersionId::new("v")) };
         store.expect(other, &gone).unwrap();
         store.expect(other, &moved).unwrap();
         store.expect(dir, &gone).unwrap();

@@ -31,6 +31,9 @@ pub enum Write {
         after: Option<VersionId>,
         /// Our digest of what is sent.
         sha256: Sha256,
+        /// The digest that the cloud will report: what was sent is recognised by it if no answer comes.
+        #[serde(default)]
+        hash: Option<ContentHash>,
         /// The stamp of what is sent.
         stamp: Stamp,
     },

@@ -1,9 +1,9 @@
 //! What lies in the version stores of the folders.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::{Result, Store};
-use crate::id::{FolderId, ItemId, JobId, Sha256, VersionId};
+use crate::id::{ContentHash, FolderId, ItemId, JobId, Sha256, VersionId};
 use crate::tree::Wall;
 
 /// Why content left the visible tree.
@@ -45,6 +45,8 @@ pub struct Kept<'a> {
     pub reason: Reason,
     /// The provider's version, unless it was edited.
     pub version: Option<&'a VersionId>,
+    /// The provider's digest, if known.
+    pub hash: Option<&'a ContentHash>,
     /// Our digest, if known.
     pub sha256: Option<Sha256>,
     /// Bytes.
@@ -56,8 +58,8 @@ pub struct Kept<'a> {
 impl Store {
     /// Writes down what went to the version store.
     pub fn keep_version(&mut self, kept: &Kept<'_>) -> Result<()> {
-        let sql = "INSERT INTO version (job, folder, id, path, reason, version, sha256, size, at)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (job) DO NOTHING";
+        let sql = "INSERT INTO version (job, folder, id, path, reason, version, sha256, size, at, hash)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (job) DO NOTHING";
         self.conn.prepare_cached(sql)?.execute(params![
             kept.job.0,
             kept.folder.0,
@@ -68,7 +70,25 @@ impl Store {
             kept.sha256.map(|hash| hash.0),
             kept.size as i64,
             kept.at.0,
+            kept.hash.map(ToString::to_string),
         ])?;
+        Ok(())
+    }
+
+    /// A content of a folder's version store that has the provider's digest and this length; the one that came last.
+    pub fn held_content(&self, folder: FolderId, hash: &ContentHash, size: u64) -> Result<Option<JobId>> {
+        let sql = "SELECT job FROM version WHERE folder = ?1 AND hash = ?2 AND dropped IS NULL AND size = ?3
+                   ORDER BY job DESC LIMIT 1";
+        let job = self
+            .conn
+            .prepare_cached(sql)?
+            .query_row(params![folder.0, hash.to_string(), size as i64], |row| row.get(0));
+        Ok(job.optional()?.map(JobId))
+    }
+
+    /// A kept content turned out not to be what it was taken for: it is not looked for again by a digest.
+    pub fn doubt_held(&mut self, job: JobId) -> Result<()> {
+        self.conn.prepare_cached("UPDATE version SET hash = NULL WHERE job = ?1")?.execute([job.0])?;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use folder_sync_agent::events::EventPage;
 use folder_sync_agent::id::{Cursor, ItemId, JobId, PageToken};
 use folder_sync_agent::provider::{Identity, ListPage, ProviderError, ProviderErrorKind, Wake};
 
-use super::cloud::{HALF, size_of};
+use super::cloud::{HALF, hash_of, size_of};
 use super::disk::disk_error;
 use super::mutants::Mutant;
 use super::world::{Happening, World};
@@ -93,6 +93,7 @@ impl World {
                     None => Ok(self.cloud.look(&item)),
                 })
             }
+            Task::Fetch(_, order) if order.held.is_some() => Outcome::Fetched(self.stage_held(&order)),
             Task::Fetch(_, order) => {
                 let missing = || ProviderError::new(ProviderErrorKind::NotFound, "no such version");
                 let result = match error {
@@ -126,6 +127,25 @@ impl World {
         let outcome = self.twist_answer(item.as_ref(), outcome);
         let late = self.chance.below(self.swarm.call_ms);
         self.schedule(late, Happening::Deliver { job, outcome });
+    }
+
+    /// The worker copies what the version store holds, if that is what was ordered.
+    fn stage_held(&mut self, order: &FetchOrder) -> Result<Staged, FetchFailure> {
+        if self.disk.away {
+            return Err(FetchFailure::Disk(disk_error(DiskErrorKind::RootLost, "the root is away")));
+        }
+        let held = order.held.unwrap();
+        let kept = self.disk.versions.get(&held).and_then(|ino| self.disk.content(*ino));
+        let is_it = |content: &u64| Some(hash_of(*content)) == order.hash && Some(size_of(*content)) == order.size;
+        let Some(content) = kept.filter(is_it) else {
+            self.tally.hit("version store: not held");
+            return Err(FetchFailure::NotHeld(held));
+        };
+        if self.disk.room.is_some_and(|room| size_of(content) > room) {
+            return Err(FetchFailure::Disk(disk_error(DiskErrorKind::Full, "no space left on device")));
+        }
+        self.tally.hit("version store: taken");
+        Ok(self.disk.stage(order, content))
     }
 
     fn list(&mut self, folder: &ItemId, page: Option<&PageToken>) -> Result<ListPage, ProviderError> {

@@ -148,10 +148,10 @@ fn cost(world: &mut World, what: impl FnOnce(&mut World)) -> (u64, u64, u64) {
     (now.fetches - before.fetches, now.lists - before.lists, now.looks - before.looks)
 }
 
-/// The calls are those that are expected, and at most those that verify the tree of two folders in an hour beside them.
+/// The calls are those that are expected, and at most those that verify the tree of two folders in an hour beside them, once of it hurried.
 fn costs(found: (u64, u64, u64), expected: (u64, u64, u64), what: &str) {
     let is_within = |found: u64, expected: u64, more: u64| (expected..=expected + more).contains(&found);
-    let fits = found.0 == expected.0 && is_within(found.1, expected.1, 3) && is_within(found.2, expected.2, 2);
+    let fits = found.0 == expected.0 && is_within(found.1, expected.1, 5) && is_within(found.2, expected.2, 2);
     assert!(fits, "{what}: {found:?}, expected {expected:?}");
 }
 

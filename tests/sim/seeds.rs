@@ -168,18 +168,16 @@ fn histories_that_failed_once_end_well() {
     for seed in [216, 586, 779] {
         live(seed, UNTOLD);
     }
-    live(225, GARBLED);
+    for seed in [76, 225] {
+        live(seed, GARBLED);
+    }
     for seed in [101, 236, 265, 353, 490] {
         live(seed, HIDDEN);
     }
 }
 
 /// Histories that are known to end badly and are passed over, until they are mended: their kind, their seed, and what happens.
-const OPEN: &[(&str, u64, &str)] = &[(
-    "garbled",
-    76,
-    "a look finds that a folder left; a person approves before the stream is read that tells of a file that had left it earlier",
-)];
+const OPEN: &[(&str, u64, &str)] = &[];
 
 fn histories(kind: Kind) {
     if let Some(seed) = number("SIM_SEED") {

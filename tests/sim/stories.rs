@@ -173,6 +173,37 @@ fn a_folder_moves_out_and_in_again() {
 }
 
 #[test]
+fn what_comes_back_from_the_trash_is_taken_from_the_version_store() {
+    for paths in [false, true] {
+        let mut swarm = Swarm::calm();
+        swarm.habits.paths = paths;
+        let mut world = world_like(swarm, "a=1 d/ d/b=2 d/c=3");
+        let (a, d) = (world.cloud.at("a"), world.cloud.at("d"));
+        world.cloud.trash(&a);
+        world.cloud.trash(&d);
+        ends_as(&mut world, "");
+        world.cloud.restore(&a, &watched(), "a");
+        world.cloud.restore(&d, &watched(), "d");
+        ends_as(&mut world, "a=1 d/ d/b=2 d/c=3");
+        assert_eq!(world.tally.fetches, 3, "nothing is downloaded again");
+        // The same bytes under another item.
+        world.cloud.trash(&a);
+        ends_as(&mut world, "d/ d/b=2 d/c=3");
+        put(&mut world, "new=1");
+        ends_as(&mut world, "d/ d/b=2 d/c=3 new=1");
+        assert_eq!(world.tally.fetches, 3, "nor what was sent anew");
+        // What is kept is no longer what it was.
+        let b = world.cloud.at("d/b");
+        world.cloud.trash(&b);
+        ends_as(&mut world, "d/ d/c=3 new=1");
+        world.disk.versions.clear();
+        world.cloud.restore(&b, &world.cloud.at("d"), "b");
+        ends_as(&mut world, "d/ d/b=2 d/c=3 new=1");
+        assert_eq!(world.tally.fetches, 4, "it is downloaded where the version store does not have it");
+    }
+}
+
+#[test]
 fn a_copied_folder_brings_what_no_event_mentions() {
     let mut world = world_with("d/ d/a=1 d/e/ d/e/b=2");
     let d = world.cloud.at("d");

@@ -73,6 +73,26 @@ fn edited_on_both_sides_both_are_kept_and_the_cloud_keeps_the_name() {
 }
 
 #[test]
+fn a_version_of_ours_whose_answer_was_lost_is_recognised_though_the_file_was_edited_again() {
+    for paths in [false, true] {
+        let mut swarm = calm(Mode::TwoWay);
+        swarm.habits.paths = paths;
+        let mut world = world_like(swarm, "a=1");
+        let fetched = world.tally.fetches;
+        world.unheard = 1;
+        world.disk.write("a", 205);
+        while world.unheard > 0 {
+            assert!(world.step());
+        }
+        world.disk.write("a", 206);
+        ends_as(&mut world, "a=206");
+        assert_eq!(world.cloud.thing(&world.cloud.at("a")).content, 206);
+        assert_eq!(world.tally.fetches, fetched, "our own version is not downloaded");
+        assert!(world.store().conflicts(FOLDER).unwrap().is_empty());
+    }
+}
+
+#[test]
 fn equal_content_is_no_conflict() {
     let mut world = both("a=1");
     let a = world.cloud.at("a");

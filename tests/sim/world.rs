@@ -147,6 +147,8 @@ pub struct World {
     pub judging: bool,
     /// The long poll does not work.
     pub long_poll: Option<BrokenPoll>,
+    /// So many of the next writes happen, and their answers are lost.
+    pub unheard: u64,
     /// So many of the next downloads bring something else.
     pub wrong_bodies: u64,
     /// What mutants remember: the newest event, what was looked at, and a count.
@@ -208,6 +210,7 @@ impl World {
             unjudged: false,
             judging: true,
             long_poll: None,
+            unheard: 0,
             wrong_bodies: 0,
             newest_told: None,
             looked: BTreeMap::new(),
@@ -502,7 +505,9 @@ impl World {
             }
             Effect::Cloud { job, task, .. } => {
                 self.begin(job);
-                if let Task::Fetch(_, order) = &task {
+                if let Task::Fetch(_, order) = &task
+                    && order.held.is_none()
+                {
                     self.tally.fetches += 1;
                     let key = (order.item.to_string(), order.version.to_string());
                     *self.fetched.entry(key).or_default() += 1;

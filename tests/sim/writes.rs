@@ -147,6 +147,11 @@ impl World {
         if let Some(error) = error {
             return failed(&task, error);
         }
+        if self.unheard > 0 {
+            self.unheard -= 1;
+            self.write_late(&task);
+            return failed(&task, refuse(ProviderErrorKind::OutcomeUnknown));
+        }
         if self.misfortune && self.chance.one_in(self.swarm.answers_lost) {
             match self.chance.below(3) {
                 0 => {

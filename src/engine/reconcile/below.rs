@@ -10,6 +10,7 @@ use crate::path::{Name, RelPath};
 use crate::plan::Action;
 use crate::settings::Mode;
 use crate::store::Result;
+use crate::store::expected::Told;
 use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::{Ask, Lane, WorkRow, WorkState};
 
@@ -93,7 +94,7 @@ impl Engine {
     ///
     /// Example: `rm -r a` tells of `a`, `a/1` and `a/2`; one look at `a` answers for all three. One that was told to have moved is looked at.
     pub(in crate::engine) fn goes_with_gone_folder(&mut self, item: &ItemRow) -> Result<bool> {
-        if !self.questions.expected(item.node).is_some_and(|expected| expected.gone) {
+        if !self.questions.expected(item.node).is_some_and(|expected| expected.told == Told::Gone) {
             return Ok(false);
         }
         let mut at = item.remote.parent;
@@ -109,13 +110,13 @@ impl Engine {
 
     /// Waits for a folder above an item that an event said is gone, if that one is asked about or its descendants are being told.
     pub(in crate::engine) fn await_gone_folder(&mut self, work: &WorkRow, item: &ItemRow) -> Result<bool> {
-        if !self.questions.expected(item.node).is_some_and(|expected| expected.gone) {
+        if !self.questions.expected(item.node).is_some_and(|expected| expected.told == Told::Gone) {
             return Ok(false);
         }
         let mut at = item.remote.parent;
         for _ in 0..ABOVE_MOST {
             let Some(above) = at.map(|node| self.ctx.store.item(node)).transpose()?.flatten() else { return Ok(false) };
-            let is_asked = self.questions.expected(above.node).is_some_and(|expected| expected.gone)
+            let is_asked = self.questions.expected(above.node).is_some_and(|expected| expected.told == Told::Gone)
                 && self
                     .ctx
                     .store

@@ -1,6 +1,6 @@
 //! Calls for single items: looks and fetches, handed out as there is room, and what came of them.
 
-use super::{HIDDEN, HIDDEN_RETRIED_EVERY, REFUSED_MOST, STAGED_MOST};
+use super::{HIDDEN, HIDDEN_RETRIED_EVERY, HIDDEN_RETRIED_FIRST, REFUSED_MOST, STAGED_MOST};
 use crate::deed::{DiskErrorKind, Staged};
 use crate::engine::effect::{Effect, Task};
 use crate::engine::input::{FetchFailure, FetchOrder};
@@ -8,13 +8,14 @@ use crate::engine::learn::{Learned, Source};
 use crate::engine::queues::{CallKind, Waiting};
 use crate::engine::{Engine, Job, Phase};
 use crate::events::budget::Share;
-use crate::id::{AccountId, FolderId, Generation, NodeId};
+use crate::id::{AccountId, ContentHash, FolderId, Generation, JobId, NodeId};
 use crate::plan::Action;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
+use crate::store::expected::Told;
 use crate::store::items::{ItemRow, Presence};
 use crate::store::work::{Lane, WorkRow, WorkState};
-use crate::tree::{ItemState, RemoteItem, SyncedContent};
+use crate::tree::{ItemState, RemoteContent, RemoteItem, SyncedContent};
 
 impl Engine {
     pub(in crate::engine) fn await_call(&mut self, work: &WorkRow, item: &ItemRow, kind: CallKind) {
@@ -157,8 +158,9 @@ impl Engine {
         if !self.jobs.slots().may_fetch(id, most, bytes) || self.is_staging_full(work.folder) {
             return Ok(false);
         }
+        let held = self.held_content(work.folder, &content)?;
         let share = self.share_of(work.folder, work.lane);
-        if !self.may_call(id, share) {
+        if held.is_none() && !self.may_call(id, share) {
             return Ok(false);
         }
         let synced = SyncedContent {
@@ -169,10 +171,13 @@ impl Engine {
         };
         let about = Job::Fetch { account: id, folder: work.folder, node, content: synced };
         let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else { return Ok(false) };
-        self.spend_call(id, share)?;
+        if held.is_none() {
+            self.spend_call(id, share)?;
+        }
         self.schedule.set_phase(node, Phase::Busy);
         let order = FetchOrder {
             path: self.ctx.shown_path(&item)?,
+            held,
             item: item.id,
             version: content.version,
             size: content.size,
@@ -181,6 +186,16 @@ impl Engine {
         };
         self.ctx.out.push(Effect::Cloud { job, account: id, task: Task::Fetch(work.folder, Box::new(order)) });
         Ok(true)
+    }
+
+    /// Where the version store has a content with exactly the provider's digest and length, it is taken from there: what went to the
+    /// trash in the cloud and came back is not downloaded. It is verified as it is staged, and passes what any content passes.
+    fn held_content(&self, folder: FolderId, content: &RemoteContent) -> Result<Option<JobId>> {
+        let Some((hash, size)) = content.hash.as_ref().zip(content.size) else { return Ok(None) };
+        if matches!(hash, ContentHash::Unknown(_)) {
+            return Ok(None);
+        }
+        self.ctx.store.held_content(folder, hash, size)
     }
 
     pub(in crate::engine) fn looked(
@@ -226,7 +241,7 @@ impl Engine {
                 let Some(parent) = item.remote.parent else { return Ok(()) };
                 if self.ctx.store.listing_attempts(parent)? > 0 {
                     let text = "the cloud no longer shows the item, and does not let us list its folder";
-                    return self.item_failed(node, HIDDEN, text, Some(HIDDEN_RETRIED_EVERY));
+                    return self.item_failed(node, HIDDEN, text, Some(hidden_for(work.attempts)));
                 }
                 self.mark_children(parent, item.folder)?;
             }
@@ -241,7 +256,7 @@ impl Engine {
         let source = Source::Look { journal: work.journal, asked };
         let was_hidden = self.questions.is_missing(was.node)
             || work.problem.as_ref().is_some_and(|(code, _)| [HIDDEN, "forbidden"].contains(&&**code));
-        let was_away = self.questions.expected(was.node).is_some_and(|expected| expected.gone);
+        let was_away = self.questions.expected(was.node).is_some_and(|expected| expected.told == Told::Gone);
         let learned = self.learn(was.folder, found, source)?;
         if learned == Learned::Overtaken {
             return Ok(());
@@ -269,6 +284,7 @@ impl Engine {
 
     /// A look, or a look and a listing, showed that an item is gone.
     fn found_gone(&mut self, item: &ItemRow, work: &WorkRow, asked: Generation) -> Result<()> {
+        self.found_folder_gone(item);
         self.gone(item, Presence::Absent, Source::Look { journal: work.journal, asked })?;
         let is_met = self.questions.expected(item.node).is_none_or(|expected| expected.is_met_by(None));
         if is_met || !self.ask_again(item.node)? {
@@ -323,6 +339,13 @@ impl Engine {
             Err(failure) => failure,
         };
         match failure {
+            FetchFailure::NotHeld(job) => {
+                self.ctx.store.doubt_held(job)?;
+                let lane = self.ctx.store.work(node)?.map_or(Lane::News, |work| work.lane);
+                self.schedule.unqueue(node);
+                self.schedule.make_ready(node, lane);
+                Ok(())
+            }
             FetchFailure::Provider(error) => self.call_failed(account, node, &error),
             FetchFailure::Disk(error) => {
                 if matches!(error.kind, DiskErrorKind::RootLost | DiskErrorKind::NotWritable) {
@@ -381,5 +404,22 @@ impl Engine {
         if let Some((staged, _)) = dropped {
             self.ctx.out.push(Effect::DropStaged(id, staged));
         }
+    }
+}
+
+/// How long an item rests that the cloud hides from us, having been asked about so often: a right that is given back soon is soon noticed.
+fn hidden_for(attempts: u32) -> std::time::Duration {
+    (HIDDEN_RETRIED_FIRST * (1 << (attempts / 2).min(8))).min(HIDDEN_RETRIED_EVERY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hidden_for;
+
+    #[test]
+    fn what_is_hidden_is_asked_about_soon_and_then_less_and_less_often() {
+        let minutes: Vec<u64> = (0..8).map(|attempts| hidden_for(attempts).as_secs() / 60).collect();
+        assert_eq!(minutes, [1, 1, 2, 2, 4, 4, 8, 8]);
+        assert_eq!(hidden_for(u32::MAX).as_secs(), 600);
     }
 }

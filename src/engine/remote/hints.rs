@@ -6,7 +6,7 @@
 
 use crate::events::EventKind;
 use crate::id::{ItemId, NodeId, VersionId};
-use crate::store::expected::Expectation;
+use crate::store::expected::{Expectation, Told};
 use crate::store::items::{ItemRow, Presence};
 
 /// Where a path leads, by the tree as last observed.
@@ -49,11 +49,11 @@ pub(in crate::engine) enum Mark {
     /// The state of an item that we know.
     Node(NodeId, Expectation),
     /// The state of an item that we do not know; the event puts it into this folder.
-    New { id: ItemId, parent: NodeId, name: String, version: Option<VersionId> },
+    New { id: ItemId, parent: NodeId, name: String, version: Option<VersionId>, told: Told },
     /// The children of a folder, and the name that one of them is expected to have.
     Children(NodeId, Option<String>),
-    /// The children of a folder, one of which is expected to have this name and to hold what the event is about.
-    Below(NodeId, String),
+    /// The children of a folder, one of which holds what the event is about, and the name that it is expected to have.
+    Below(NodeId, Option<String>),
     /// The children of a folder and of all folders below: what happened in it was not told while it was hidden.
     Subtree(NodeId),
     /// An item that we do not know, and that a listing which is under way may yet bring in as it was before.
@@ -96,11 +96,31 @@ pub(in crate::engine) fn marks(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static
     }
 }
 
+/// What an event of a kind says of whether its item is there, if it does not say that it is gone.
+fn told(kind: EventKind) -> Told {
+    match kind {
+        EventKind::Created
+        | EventKind::Uploaded
+        | EventKind::Copied
+        | EventKind::Renamed
+        | EventKind::Moved
+        | EventKind::Restored
+        | EventKind::Promoted => Told::There,
+        EventKind::Trashed => Told::Gone,
+        EventKind::Lock | EventKind::Sharing | EventKind::Comment | EventKind::Read | EventKind::Other => Told::Nothing,
+    }
+}
+
+/// A name in a folder, if an event of a kind says that there is something of that name.
+fn expected_name(kind: EventKind, name: &str) -> Option<String> {
+    (told(kind) == Told::There).then(|| name.to_owned())
+}
+
 fn of_known(facts: &Facts<'_>, known: &ItemRow) -> (Vec<Mark>, Option<&'static str>) {
     let node = known.node;
     if facts.kind == EventKind::Sharing {
         // Whoever lost a right and got it back has missed what was told meanwhile.
-        let mut marks = vec![Mark::Node(node, Expectation::default())];
+        let mut marks = vec![Mark::Node(node, Expectation::of_nothing())];
         if known.id.is_folder() {
             marks.push(Mark::Subtree(node));
         }
@@ -116,9 +136,10 @@ fn of_known(facts: &Facts<'_>, known: &ItemRow) -> (Vec<Mark>, Option<&'static s
     }
     let expected = match &facts.to {
         Some(Location::Outside) => Expectation::of_gone(),
-        Some(Location::FilteredOut) => Expectation::default(),
+        Some(Location::FilteredOut) => Expectation::of_nothing(),
         to => Expectation {
-            gone: false,
+            // A move to a place that is not told may lead to where we see nothing.
+            told: if facts.kind == EventKind::Moved && to.is_none() { Told::Nothing } else { told(facts.kind) },
             // A file that was only written to is where it was: its path may be one of before a folder on the way was renamed.
             place: to
                 .as_ref()
@@ -128,7 +149,7 @@ fn of_known(facts: &Facts<'_>, known: &ItemRow) -> (Vec<Mark>, Option<&'static s
             version: facts.version.cloned(),
         },
     };
-    let says_something = expected.gone || expected.place.is_some() || expected.version.is_some();
+    let says_something = expected.told == Told::Gone || expected.place.is_some() || expected.version.is_some();
     // A place that we cannot name is not the one that we know, whatever the version says.
     let leads_beyond = matches!(facts.to, Some(Location::Beyond { .. }))
         && !matches!(facts.kind, EventKind::Uploaded | EventKind::Promoted);
@@ -139,7 +160,7 @@ fn of_known(facts: &Facts<'_>, known: &ItemRow) -> (Vec<Mark>, Option<&'static s
     }
     let mut marks = vec![Mark::Node(node, expected)];
     if let Some(Location::Beyond { nearest, name }) = &facts.to {
-        marks.push(Mark::Below(*nearest, name.clone()));
+        marks.push(Mark::Below(*nearest, expected_name(facts.kind, name)));
     }
     (marks, None)
 }
@@ -154,19 +175,25 @@ fn of_unknown(facts: &Facts<'_>, id: &ItemId) -> (Vec<Mark>, Option<&'static str
     }
     if let Some(parent) = facts.parent {
         let version = facts.version.cloned();
-        return (vec![Mark::New { id: id.clone(), parent, name: String::new(), version }], None);
+        return (
+            vec![Mark::New { id: id.clone(), parent, name: String::new(), version, told: told(facts.kind) }],
+            None,
+        );
     }
     match &facts.to {
         Some(Location::Outside) => (vec![heard], Some("outside")),
         Some(Location::FilteredOut) => (vec![heard], Some("filtered out")),
-        Some(Location::Beyond { nearest, name }) => (vec![heard, Mark::Below(*nearest, name.clone())], Some("listed")),
+        Some(Location::Beyond { nearest, name }) => {
+            (vec![heard, Mark::Below(*nearest, expected_name(facts.kind, name))], Some("listed"))
+        }
         Some(to) => match to.place() {
             Some((parent, name)) if id.is_folder() => {
-                (vec![heard, Mark::Children(parent, Some(name.to_owned()))], Some("listed"))
+                (vec![heard, Mark::Children(parent, expected_name(facts.kind, name))], Some("listed"))
             }
             Some((parent, name)) => {
                 let version = facts.version.cloned();
-                (vec![Mark::New { id: id.clone(), parent, name: name.to_owned(), version }], None)
+                let told = told(facts.kind);
+                (vec![Mark::New { id: id.clone(), parent, name: name.to_owned(), version, told }], None)
             }
             None => (vec![heard], Some("unknown item")),
         },
@@ -199,10 +226,9 @@ fn of_path(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
         None | Some(Location::Outside) if marks.is_empty() => return (marks, Some("outside")),
         Some(Location::FilteredOut) if marks.is_empty() => return (marks, Some("filtered out")),
         None | Some(Location::Outside | Location::FilteredOut) => {}
-        Some(Location::Beyond { nearest, name }) => marks.push(Mark::Below(*nearest, name.clone())),
+        Some(Location::Beyond { nearest, name }) => marks.push(Mark::Below(*nearest, expected_name(facts.kind, name))),
         Some(Location::Name { parent, name }) => {
-            let expected = Some(name.clone()).filter(|_| facts.kind != EventKind::Trashed);
-            marks.push(Mark::Children(*parent, expected));
+            marks.push(Mark::Children(*parent, expected_name(facts.kind, name)));
         }
         Some(Location::Folder { node, parent, ambiguous, .. }) => {
             // A folder that went and one that followed it have the same path until both were observed.
@@ -213,7 +239,7 @@ fn of_path(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
                     marks.extend(of_parent.filter(|_| *ambiguous));
                 }
                 EventKind::Sharing => {
-                    marks.push(Mark::Node(*node, Expectation::default()));
+                    marks.push(Mark::Node(*node, Expectation::of_nothing()));
                     marks.push(Mark::Subtree(*node));
                 }
                 EventKind::Created => marks.extend(of_parent),
@@ -271,16 +297,23 @@ mod tests {
         Location::Beyond { nearest: DIR, name: "new".into() }
     }
 
-    /// What an event leads to, as text: `?10` a look, `+1/a` a look at something new, `[20]` a listing, `[20 a]` one in which a name is
+    /// What an event leads to, as text: `?10` a look, `?10 there` one that is expected to find it, `+1/a` a look at something new, `[20]` a listing, `[20 a]` one in which a name is
     /// expected, `[20>new]` one below which the event is, `[20]*` with all below, `~` remembered.
     fn of(facts: &Facts<'_>) -> String {
         let (marks, _) = marks(facts);
         let text = marks.iter().map(|mark| match mark {
-            Mark::Node(node, expected) => format!("?{node}{}", if expected.gone { " gone" } else { "" }),
+            Mark::Node(node, expected) => format!(
+                "?{node}{}",
+                match expected.told {
+                    Told::There => " there",
+                    Told::Gone => " gone",
+                    Told::Nothing => "",
+                }
+            ),
             Mark::New { parent, name, .. } => format!("+{parent}/{name}"),
             Mark::Children(node, None) => format!("[{node}]"),
             Mark::Children(node, Some(name)) => format!("[{node} {name}]"),
-            Mark::Below(node, name) => format!("[{node}>{name}]"),
+            Mark::Below(node, name) => format!("[{node}>{}]", name.as_deref().unwrap_or_default()),
             Mark::Subtree(node) => format!("[{node}]*"),
             Mark::Unknown(_) => "~".into(),
         });
@@ -305,18 +338,19 @@ mod tests {
         };
         for (kind, version, to, expected) in [
             (K::Uploaded, Some(&v1), Some(at("a")), ""),
-            (K::Uploaded, Some(&v2), Some(at("a")), "?10"),
+            (K::Uploaded, Some(&v2), Some(at("a")), "?10 there"),
             (K::Uploaded, Some(&v1), Some(at("former name")), ""),
             (K::Renamed, Some(&v1), Some(at("a")), ""),
-            (K::Renamed, Some(&v1), Some(at("A")), "?10"),
-            (K::Restored, Some(&v2), Some(at("a")), "?10"),
+            (K::Renamed, Some(&v1), Some(at("A")), "?10 there"),
+            (K::Restored, Some(&v2), Some(at("a")), "?10 there"),
             (K::Moved, None, Some(Location::Outside), "?10 gone"),
             (K::Moved, None, Some(Location::FilteredOut), "?10"),
-            (K::Moved, None, Some(beyond()), "?10 [20>new]"),
-            (K::Moved, Some(&v1), Some(beyond()), "?10 [20>new]"),
+            (K::Moved, None, Some(beyond()), "?10 there [20>new]"),
+            (K::Moved, Some(&v1), Some(beyond()), "?10 there [20>new]"),
             (K::Uploaded, Some(&v1), Some(beyond()), ""),
             (K::Trashed, None, Some(at("a")), "?10 gone"),
             (K::Other, None, None, "?10"),
+            (K::Moved, None, None, "?10"),
             (K::Sharing, None, None, "?10"),
             (K::Comment, Some(&v2), Some(at("b")), ""),
             (K::Lock, Some(&v2), Some(at("b")), ""),
@@ -325,7 +359,7 @@ mod tests {
             assert_eq!(of(&facts), expected, "{facts:?}");
         }
         let open = Facts { is_open: true, ..facts(K::Uploaded, Some(&v1), Some(at("a"))) };
-        assert_eq!(of(&open), "?10", "a question that is under way may bring an older answer");
+        assert_eq!(of(&open), "?10 there", "a question that is under way may bring an older answer");
     }
 
     #[test]
@@ -375,11 +409,13 @@ mod tests {
             (K::Trashed, None, Some(folder(DIR, false)), "?20 gone"),
             (K::Trashed, None, Some(folder(DIR, true)), "?20 gone [1]"),
             (K::Trashed, None, Some(at("former name")), "[1]"),
-            (K::Moved, Some(folder(DIR, false)), Some(at("e")), "?20 [1 e]"),
+            (K::Moved, Some(folder(DIR, false)), Some(at("e")), "?20 there [1 e]"),
             (K::Moved, Some(folder(DIR, false)), Some(Location::Outside), "?20 gone"),
             (K::Moved, Some(Location::Outside), Some(at("e")), "[1 e]"),
             (K::Sharing, None, Some(folder(DIR, false)), "?20 [20]*"),
-            (K::Sharing, None, Some(at("d")), "[1 d]"),
+            (K::Sharing, None, Some(at("d")), "[1]"),
+            (K::Sharing, None, Some(beyond()), "[20>]"),
+            (K::Trashed, None, Some(beyond()), "[20>]"),
             (K::Created, None, Some(Location::Outside), ""),
             (K::Created, None, Some(Location::FilteredOut), ""),
         ] {

@@ -232,6 +232,11 @@ impl Questions {
         self.names.get_mut(&dir).map(|(names, _)| names)
     }
 
+    /// A name was seen in a folder. False if it was not expected there.
+    pub fn saw_name(&mut self, dir: NodeId, name: &str) -> bool {
+        self.names.get_mut(&dir).is_some_and(|(names, _)| names.remove(name))
+    }
+
     /// A listing did not show all names that were expected: when to list again, if it is worth it.
     pub fn list_again_after(&mut self, dir: NodeId) -> Option<Duration> {
         let (names, times) = self.names.get_mut(&dir)?;

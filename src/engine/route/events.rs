@@ -330,6 +330,9 @@ impl Engine {
         let row = self.accounts.get(&id).map(|account| &account.row);
         let late = event.at.is_some_and(|at| row.is_none_or(|row| is_late(at, row.newest_event, row.taken_at)));
         let source = Source::Event { journal, late };
+        if let Some(folder) = self.folders.get_mut(&folder).filter(|_| !own) {
+            folder.verification.heard(self.ctx.now.mono);
+        }
         if let Some(node) = node.filter(|_| event.kind == EventKind::Trashed) {
             self.told_trashed(node)?;
         }

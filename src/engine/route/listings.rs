@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crate::engine::effect::{Effect, Task};
 use crate::engine::jobs::Job;
-use crate::engine::learn::Source;
+use crate::engine::learn::{Learned, Source};
 use crate::engine::remote::{Complete, Listing, Taken};
 use crate::engine::{Engine, ROWS_PER_STEP, millis};
 use crate::events::interval::backoff;
@@ -163,7 +163,11 @@ impl Engine {
         self.account_worked(account);
         let Some(asked) = self.questions.asked(listing) else { return Ok(()) };
         for item in &found.items {
-            self.learn(id, item, Source::Listing(listing.lane, asked))?;
+            let learned = self.learn(id, item, Source::Listing(listing.lane, asked))?;
+            if learned == Learned::FilteredOut && self.questions.saw_name(node, &item.name) {
+                // There is no row that could show it.
+                self.ctx.store.forget_name(node, &item.name)?;
+            }
         }
         if !self.questions.is_wanted(listing) {
             // One of its own children said that the folder went away.
@@ -285,6 +289,7 @@ impl Engine {
             let mark = work.as_ref().and_then(|work| work.mark);
             if self.questions.note_unlisted(node, asked, mark) {
                 self.found_trashed(&item)?;
+                self.found_folder_gone(&item);
                 self.gone(&item, Presence::Absent, Source::Listing(lane, asked))?;
                 self.ctx.store.looked(node, asked)?;
                 self.wake_item(node)?;

@@ -22,12 +22,12 @@ impl Engine {
                 self.list_anew(*parent, sent.folder)?;
                 self.ctx.store.mark(node, sent.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
             }
-            Write::Update { .. } | Write::Relocate { .. } => {
+            Write::Relocate { .. } => {
                 self.ctx.store.drop_sent(node)?;
                 self.ctx.store.mark(node, sent.folder, Lane::News, Ask::State, None, self.ctx.now.wall)?;
             }
-            Write::Trash => {
-                // It is remembered until the look, so that what it deleted counts.
+            Write::Update { .. } | Write::Trash => {
+                // It is remembered until the look, so that a version of ours is recognised, and what was deleted counts.
                 self.ctx.store.set_unsure(node)?;
                 self.ctx.store.mark(node, sent.folder, Lane::News, Ask::State, None, self.ctx.now.wall)?;
             }
@@ -88,7 +88,7 @@ impl Engine {
         }
         self.ctx.store.drop_sent(node)?;
         let content = match &sent.write {
-            Write::Upload { sha256, stamp, .. } => Some((*sha256, *stamp)),
+            Write::Upload { sha256, stamp, .. } | Write::Update { sha256, stamp, .. } => Some((*sha256, *stamp)),
             _ => None,
         };
         self.done_as_sent(&item, &sent, made, content)
@@ -225,7 +225,7 @@ fn is_made_by(write: &Write, parent: NodeId, name: &Name) -> bool {
 fn is_of_write(write: &Write, item: &RemoteItem) -> bool {
     match write {
         Write::MakeFolder { .. } => item.id.is_folder(),
-        Write::Upload { hash: Some(ours), .. } => {
+        Write::Upload { hash: Some(ours), .. } | Write::Update { hash: Some(ours), .. } => {
             let theirs = item.content.as_ref().and_then(|content| content.hash.as_ref());
             theirs.is_some_and(|theirs| theirs.same_content(ours) == Some(true))
         }

@@ -9,6 +9,10 @@ rows! {
     what_was_hidden_is_not_in_sync_until_all_of_it_was_listed: ["law 1", "law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
     /// Row 18.
     what_is_out_of_sight_is_never_called_in_sync: ["law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// An event of rights tells neither that something is there nor that it is gone: whatever a look shows is the answer.
+    what_goes_out_of_sight_is_settled_at_once: ["law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// A name that is kept out is not waited for.
+    a_new_name_that_is_kept_out_is_settled_at_once: ["law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
     /// Row 6.
     a_trashed_parent_of_the_watched_folder_is_noticed: ["law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
     /// Row 6.
@@ -71,6 +75,59 @@ mod play {
         let d = world.cloud.at("d");
         world.cloud.hide(&d);
         stays_honest(&mut world, 2 * HOUR_MS);
+    }
+
+    /// What an event asks for is answered within this time.
+    const ANSWERED_WITHIN_MS: u64 = 3_000;
+
+    /// Lives on for longer than the longest pause between two polls: what is heard meanwhile is settled at once.
+    fn settles(world: &mut World) {
+        let end = world.now + 6 * MINUTE_MS;
+        notice(world, 6 * MINUTE_MS);
+        let mut since = None;
+        while world.now < end {
+            assert!(world.step(), "V2: nothing will ever happen again");
+            if world.says_in_sync() {
+                since = None;
+                continue;
+            }
+            let took = world.now - *since.get_or_insert(world.now);
+            assert!(took <= ANSWERED_WITHIN_MS, "law 10: not settled after {took} ms: {:?}", world.unrest());
+        }
+        world.rest();
+        world.check();
+    }
+
+    pub fn what_goes_out_of_sight_is_settled_at_once(case: Case) {
+        for at in ["d", "d/b", "d/e"] {
+            let mut world = case.world(TREE);
+            let item = world.cloud.at(at);
+            world.cloud.hide(&item);
+            settles(&mut world);
+            // The rights on it change, and the agent sees nothing of it.
+            world.cloud.hide(&item);
+            settles(&mut world);
+            world.cloud.show(&item);
+            settles(&mut world);
+            assert_eq!(tree(&world), TREE);
+        }
+    }
+
+    pub fn a_new_name_that_is_kept_out_is_settled_at_once(case: Case) {
+        let mut world = World::new(1, Swarm { exclude: true, ..case.swarm() });
+        world.misfortune = false;
+        put(&mut world, TREE);
+        world.start();
+        world.rest();
+        put(&mut world, "d/x/ d/x/a=4 x1=5");
+        settles(&mut world);
+        let (x, x1, c) = (world.cloud.at("d/x"), world.cloud.at("x1"), world.cloud.at("d/e/c"));
+        world.cloud.rename(&x, "x2");
+        world.cloud.edit(&x1, 6);
+        world.cloud.rename(&c, "x3");
+        settles(&mut world);
+        world.cloud.edit(&c, 7);
+        settles(&mut world);
     }
 
     /// A world at rest whose watched folder lies in another one.
