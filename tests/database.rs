@@ -13,7 +13,7 @@ use crate::support::{Bed, PATIENCE, REMOTE, read_tree, until};
 
 /// The schemas of released versions. With each release one is added, together with a fixture: `AGENT_WRITE_FIXTURE=1 cargo test --test all
 /// database::fixtures`.
-const RELEASED_SCHEMAS: [i64; 5] = [10, 12, 13, 14, 15];
+const RELEASED_SCHEMAS: [i64; 5] = [10, 12, 13, 14, 16];
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
