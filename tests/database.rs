@@ -94,6 +94,23 @@ fn a_lost_database_is_rebuilt_without_a_transfer() {
 }
 
 #[test]
+fn a_lost_database_of_many_files_is_rebuilt_without_a_transfer() {
+    // More than is looked at on disk by the time at which the cloud has told all.
+    let bed = Bed::new();
+    let dir = format!("{REMOTE}/many");
+    bed.cloud().mkdir_p(&dir).unwrap();
+    for number in 0..1_000 {
+        bed.cloud().write(&format!("{dir}/{number}.txt"), format!("content {number}").into_bytes()).unwrap();
+    }
+    bed.add_folder(&["--mode", "two-way"]);
+    bed.ok(&["run", "--once"]);
+    let before = world(&bed);
+    remove_database(&bed);
+    bed.ok(&["run", "--once"]);
+    assert_eq!(world(&bed).transfers, before.transfers);
+}
+
+#[test]
 fn a_damaged_database_is_set_aside_and_rebuilt() {
     for damage in [damage_header as fn(&Path), damage_pages] {
         let bed = synced();
