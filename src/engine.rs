@@ -65,6 +65,7 @@ mod send;
 mod sides;
 mod slots;
 mod subscribers;
+mod told;
 mod undo;
 
 use ctx::{Chance, Ctx, ROWS_PER_STEP, millis};
@@ -113,6 +114,7 @@ pub struct Engine {
     prune_at: u64,
     retention: retention::Retention,
     subscribers: Subscribers,
+    told: told::Told,
 }
 
 impl Engine {
@@ -135,6 +137,7 @@ impl Engine {
             prune_at: 0,
             retention: retention::Retention::default(),
             subscribers: Subscribers::default(),
+            told: told::Told::default(),
         }
     }
 

@@ -130,6 +130,7 @@ const COMPONENTS: &[(&str, &[&str])] = &[
     ("engine/ctx", &["effect", "input", "paths"]),
     ("engine/filter", &[]),
     ("engine/subscribers", &["effect", "input"]),
+    ("engine/told", &[]),
     ("engine/sides", &[]),
     ("engine/slots", &[]),
     ("engine/queues", &[]),

@@ -99,33 +99,48 @@ impl Store {
         Ok(())
     }
 
-    /// An event that is in the journal as concerning no folder was told again.
-    pub fn foreign_event_repeated(&mut self, account: AccountId, event_id: &EventId, at: Option<Wall>) -> Result<()> {
-        let sql = "UPDATE event SET repeats = repeats + 1 WHERE account = ?1 AND ifnull(at, 0) = ?2 AND event_id = ?3";
-        self.conn.prepare_cached(sql)?.execute(params![account.0, at.map_or(0, |at| at.0), event_id.as_str()])?;
+    /// An entry of the journal was told again.
+    pub fn entry_repeated(&mut self, journal: JournalId) -> Result<()> {
+        self.conn.prepare_cached("UPDATE event SET repeats = repeats + 1 WHERE journal = ?1")?.execute([journal.0])?;
         Ok(())
     }
 
-    /// Writes an event down; nothing if it was seen before. One that is there as concerning no folder becomes one that concerns a folder.
-    pub fn add_event(&mut self, event: &NewEvent<'_>) -> Result<Option<JournalId>> {
+    /// Writes an event down that concerns a folder; nothing if it was applied before. `known` is where it was written down as concerning
+    /// none, if it was: that becomes its entry.
+    pub fn add_event(&mut self, event: &NewEvent<'_>, known: Option<JournalId>) -> Result<Option<JournalId>> {
+        if let Some(journal) = known {
+            let sql = "UPDATE event SET folder = ?3, node = ?4, item = ?5, path = ?6, outcome = ?7, own = ?8, took = NULL, raw = ?9
+                       WHERE journal = ?1 AND event_id = ?2 AND folder IS NULL";
+            let changed = self.conn.prepare_cached(sql)?.execute(params![
+                journal.0,
+                event.event_id.as_str(),
+                event.folder.map(|folder| folder.0),
+                event.node.map(|node| node.0),
+                event.item,
+                event.path,
+                event.outcome,
+                event.own,
+                event.raw
+            ])?;
+            if changed > 0 {
+                return Ok(Some(journal));
+            }
+        }
         let sql = "INSERT INTO event (account, event_id, folder, node, item, kind, provider_kind, path, actor, actor_id, at, received,
                                       outcome, own, raw)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
-                   ON CONFLICT (account, ifnull(at, 0), event_id) DO UPDATE SET folder = excluded.folder, node = excluded.node, item = excluded.item,
-                       path = excluded.path, outcome = excluded.outcome, own = excluded.own, took = NULL, raw = excluded.raw
-                       WHERE event.folder IS NULL AND excluded.folder IS NOT NULL
-                   RETURNING journal";
+                   ON CONFLICT (account, event_id) WHERE folder IS NOT NULL DO NOTHING RETURNING journal";
         let mut statement = self.conn.prepare_cached(sql)?;
         let added = statement.query_row(params_of!(event), |row| row.get(0).map(JournalId)).optional()?;
         Ok(added)
     }
 
-    /// Writes an event down that concerns no folder; whether it is new.
-    pub fn add_foreign_event(&mut self, event: &NewEvent<'_>) -> Result<bool> {
+    /// Writes an event down that concerns no folder.
+    pub fn add_foreign_event(&mut self, event: &NewEvent<'_>) -> Result<JournalId> {
         let sql = "INSERT INTO event (account, event_id, folder, node, item, kind, provider_kind, path, actor, actor_id, at, received,
                                       outcome, own, raw, took)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 0) ON CONFLICT DO NOTHING";
-        Ok(self.conn.prepare_cached(sql)?.execute(params_of!(event))? > 0)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 0)";
+        Ok(JournalId(self.conn.prepare_cached(sql)?.insert(params_of!(event))?))
     }
 
     /// Writes down what became of an event. An outcome is written once.
@@ -214,7 +229,7 @@ mod tests {
     fn add(store: &mut Store, account: AccountId, ids: std::ops::Range<u32>, received: i64) {
         for id in ids {
             let id = EventId::new(format!("e{id}"));
-            assert!(store.add_foreign_event(&event(account, &id, None, received)).unwrap());
+            store.add_foreign_event(&event(account, &id, None, received)).unwrap();
         }
     }
 
@@ -228,31 +243,26 @@ mod tests {
     fn an_event_of_no_folder_may_concern_one_later_and_then_counts_as_seen() {
         let (mut store, account) = store();
         let id = EventId::new("e1");
-        assert!(store.add_foreign_event(&event(account, &id, None, 1)).unwrap());
-        assert!(!store.add_foreign_event(&event(account, &id, None, 2)).unwrap(), "once");
+        let entry = store.add_foreign_event(&event(account, &id, None, 1)).unwrap();
+        store.entry_repeated(entry).unwrap();
         assert!(!store.event_seen(account, &id).unwrap());
+        assert_eq!(store.reader().foreign_events(10).unwrap(), [(entry, account, id.clone())]);
         let folder = event(account, &id, Some(FolderId(7)), 3);
-        assert_eq!(store.add_event(&folder).unwrap(), Some(JournalId(1)), "the same entry");
+        assert_eq!(store.add_event(&folder, Some(entry)).unwrap(), Some(entry), "the same entry");
         assert!(store.event_seen(account, &id).unwrap());
-        assert_eq!(store.add_event(&folder).unwrap(), None);
+        assert_eq!(store.add_event(&folder, Some(entry)).unwrap(), None);
+        assert_eq!(store.add_event(&folder, None).unwrap(), None);
         store.event_repeated(account, &id).unwrap();
-        assert_eq!(store.reader().events_behind(0, false, 10).unwrap()[0].repeats, 1);
-    }
-
-    #[test]
-    fn an_event_is_its_name_and_its_time_and_one_that_was_applied_its_name() {
-        let (mut store, account) = store();
-        let id = EventId::new("e1");
-        let at = |at: i64, folder| NewEvent { at: Some(Wall(at)), ..event(account, &id, folder, 1) };
-        assert!(store.add_foreign_event(&at(1, None)).unwrap());
-        assert!(!store.add_foreign_event(&at(1, None)).unwrap(), "told again");
-        store.foreign_event_repeated(account, &id, Some(Wall(1))).unwrap();
-        assert_eq!(store.reader().events_behind(0, false, 10).unwrap()[0].repeats, 1);
-        assert!(store.add_foreign_event(&at(2, None)).unwrap(), "another event of that name");
-        assert!(!store.event_seen(account, &id).unwrap());
-        assert_eq!(store.add_event(&at(2, Some(FolderId(7)))).unwrap(), Some(JournalId(2)), "the entry of that time");
-        assert!(store.event_seen(account, &id).unwrap(), "whatever time it is told with");
+        assert_eq!(store.reader().events_behind(0, false, 10).unwrap()[0].repeats, 2);
         assert!(!store.event_seen(AccountId(9), &id).unwrap());
+        assert!(store.reader().foreign_events(10).unwrap().is_empty());
+        let other = EventId::new("e2");
+        let other = event(account, &other, Some(FolderId(7)), 3);
+        assert_eq!(
+            store.add_event(&other, Some(entry)).unwrap(),
+            Some(JournalId(2)),
+            "an entry of another event is left alone"
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::items::{self, ItemRow, SeatRow};
 use super::{Result, StoreError};
 use crate::events::filter::{Disposition, Matcher};
 use crate::events::taxonomy;
-use crate::id::{EventId, FolderId, HoldId, ItemId, JournalId, NodeId};
+use crate::id::{AccountId, EventId, FolderId, HoldId, ItemId, JournalId, NodeId};
 use crate::report::{ActivityRow, EventQuery, EventRow, HoldRow, MAX_ROWS, ProblemRow, SCHEMA_VERSION};
 use crate::tree::Wall;
 
@@ -166,14 +166,35 @@ impl<'a> Rows<'a> {
         Ok(rows)
     }
 
-    /// What became of an event, if the agent received it.
-    pub fn event_named(self, account: &str, event_id: &EventId, at: Option<Wall>) -> Result<Option<EventRow>> {
+    /// An entry of the journal.
+    pub fn event_of(self, journal: JournalId) -> Result<Option<EventRow>> {
         let sql = format!(
             "SELECT {EVENT_COLUMNS}, NULL FROM event e JOIN account a USING (account) LEFT JOIN folder f ON f.folder = e.folder
-             WHERE a.name = ?1 AND ifnull(e.at, 0) = ?2 AND e.event_id = ?3"
+             WHERE e.journal = ?1"
         );
-        let at = at.map_or(0, |at| at.0);
-        Ok(self.conn.prepare_cached(&sql)?.query_row(params![account, at, event_id.as_str()], read_event).optional()?)
+        Ok(self.conn.prepare_cached(&sql)?.query_row([journal.0], read_event).optional()?)
+    }
+
+    /// The names of an account's events behind an entry, oldest first.
+    pub fn event_names(self, account: &str, after: JournalId) -> Result<Vec<(EventId, JournalId)>> {
+        let sql = "SELECT e.event_id, e.journal FROM event e JOIN account a USING (account)
+                   WHERE e.journal > ?2 AND a.name = ?1 ORDER BY e.journal";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![account, after.0], |row| {
+            Ok((EventId::new(row.get::<_, String>(0)?), JournalId(row.get(1)?)))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Those of the last so many entries that concern no folder, oldest first.
+    pub fn foreign_events(self, entries: u32) -> Result<Vec<(JournalId, AccountId, EventId)>> {
+        let sql = "SELECT journal, account, event_id FROM event
+                   WHERE journal > (SELECT max(journal) FROM event) - ?1 AND folder IS NULL ORDER BY journal";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([entries], |row| {
+            Ok((JournalId(row.get(0)?), AccountId(row.get(1)?), EventId::new(row.get::<_, String>(2)?)))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// The entry of the journal that was written last; 0 if there is none.

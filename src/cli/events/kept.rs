@@ -1,6 +1,6 @@
 //! What a provider still keeps of a stream, read for one command: no folder is touched, and the agent's own place stays where it is.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +15,11 @@ use super::{EventsArgs, Lines, time};
 use crate::config::{Config, Places};
 use crate::events::filter::{Disposition, Matcher};
 use crate::events::{RemoteEvent, taxonomy};
-use crate::id::{Cursor, JournalId};
+use crate::id::{Cursor, EventId, JournalId};
 use crate::provider::{Provider, ProviderError, ProviderErrorKind, TimeSpan};
 use crate::report::{EventRow, Listing};
 use crate::settings::{AccountSettings, BoxStream, ProviderName};
+use crate::store::Reader;
 use crate::tree::Wall;
 
 /// Events in one page of each provider, for the forecast.
@@ -208,7 +209,7 @@ pub async fn show(args: &EventsArgs, places: &Places, screen: &mut Screen) -> Ou
     // What the provider says of the time counts, and not when we read it.
     (filter.since, filter.until, filter.account) = (None, None, None);
     let matcher = Matcher::new(filter);
-    let journal = agent::database(places)?;
+    let mut journal = Journal { reader: agent::database(places)?, last: JournalId(0), entries: HashMap::new() };
     let mut reading = Reading {
         settings: &settings,
         provider,
@@ -225,12 +226,10 @@ pub async fn show(args: &EventsArgs, places: &Places, screen: &mut Screen) -> Ou
             page = reading.page() => page?,
             _ = tokio::signal::ctrl_c() => break,
         };
+        journal.catch_up(&settings.name)?;
         for event in &page.0 {
             let told_before = !reading.ids.insert(event.id.as_str());
-            let known = match &journal {
-                Some(reader) => reader.rows().event_named(&settings.name, &event.id, event.at)?,
-                None => None,
-            };
+            let known = journal.entry(&event.id)?;
             let row = row_of(&settings, event, told_before, known, args.raw);
             if reading.is_in_span(event.at) && matcher.wants(&row) {
                 out.row(&row, screen)?;
@@ -252,6 +251,33 @@ pub async fn show(args: &EventsArgs, places: &Places, screen: &mut Screen) -> Ou
     let done = format!("{}; the next place is {}", reading.progress(), reading.place.as_str());
     screen.remark(Tone::Quiet, "note", &done);
     Ok(Exit::Fine)
+}
+
+/// What the agent knows of the account's events, by their names.
+struct Journal {
+    reader: Option<Reader>,
+    last: JournalId,
+    entries: HashMap<EventId, JournalId>,
+}
+
+impl Journal {
+    /// Takes in what was written down meanwhile.
+    fn catch_up(&mut self, account: &str) -> Outcome<()> {
+        let Some(reader) = &self.reader else { return Ok(()) };
+        for (event, journal) in reader.rows().event_names(account, self.last)? {
+            self.last = journal;
+            self.entries.insert(event, journal);
+        }
+        Ok(())
+    }
+
+    /// What became of an event, if the agent received it.
+    fn entry(&self, event: &EventId) -> Outcome<Option<EventRow>> {
+        match (&self.reader, self.entries.get(event)) {
+            (Some(reader), Some(journal)) => Ok(reader.rows().event_of(*journal)?),
+            _ => Ok(None),
+        }
+    }
 }
 
 /// One reading of a stream.

@@ -70,7 +70,7 @@ impl Engine {
             return self.journal_foreign(id, event, "ignored", reading);
         }
         if event.subject == Subject::Unreadable {
-            return self.take_unreadable(id, event, counts);
+            return self.take_unreadable(id, event, reading, counts);
         }
         let folders = self.folders_concerned(id, event)?;
         if folders.is_empty() {
@@ -115,18 +115,24 @@ impl Engine {
 
     /// An event that cannot be understood may be about anything: every folder of the account is compared, not more often than every few
     /// minutes, and is being verified until that ended.
-    fn take_unreadable(&mut self, id: AccountId, event: &RemoteEvent, counts: &mut EventCounts) -> Result<()> {
+    fn take_unreadable(
+        &mut self,
+        id: AccountId,
+        event: &RemoteEvent,
+        reading: Reading,
+        counts: &mut EventCounts,
+    ) -> Result<()> {
         if self.ctx.store.event_seen(id, &event.id)? {
             counts.repeated += 1;
             return self.ctx.store.event_repeated(id, &event.id);
         }
         let folders = self.folders_of(id);
-        let journal = self.journal(id, folders.first().copied(), event, (None, None, None), "unplaced", false)?;
-        if journal.is_none() {
-            counts.repeated += 1;
-            return Ok(());
-        }
+        let Some(first) = folders.first() else {
+            counts.foreign += u64::from(!reading.is_again());
+            return self.journal_foreign(id, event, "unplaced", reading);
+        };
         counts.relevant += 1;
+        self.journal(id, *first, event, (None, None, None), "unplaced", false)?;
         for folder in folders {
             self.doubt(folder)?;
         }
@@ -166,17 +172,18 @@ impl Engine {
     fn journal(
         &mut self,
         account: AccountId,
-        folder: Option<FolderId>,
+        folder: FolderId,
         event: &RemoteEvent,
         (node, item, path): (Option<NodeId>, Option<&str>, Option<&str>),
         outcome: &str,
         own: bool,
     ) -> Result<Option<crate::id::JournalId>> {
         let who = self.who(account, event);
-        let journal = self.ctx.store.add_event(&NewEvent {
+        let known = self.told.entry(&self.ctx.store, account, &event.id)?;
+        let new = NewEvent {
             account,
             event_id: &event.id,
-            folder,
+            folder: Some(folder),
             node,
             item: item.map(ToOwned::to_owned),
             kind: event.kind.word(),
@@ -189,7 +196,8 @@ impl Engine {
             outcome,
             own,
             raw: &event.raw,
-        })?;
+        };
+        let journal = self.ctx.store.add_event(&new, known)?;
         self.subscribers.grew(journal.is_some());
         Ok(journal)
     }
@@ -203,10 +211,13 @@ impl Engine {
         reading: Reading,
     ) -> Result<()> {
         let Some(of) = self.accounts.get(&account) else { return Ok(()) };
+        if let Some(known) = self.told.entry(&self.ctx.store, account, &event.id)? {
+            return if reading.is_again() { Ok(()) } else { self.ctx.store.entry_repeated(known) };
+        }
         let is_unknown = taxonomy::name(of.settings.provider, event.kind, &event.provider_kind) == taxonomy::UNKNOWN;
         let keeps_raw = is_unknown || self.subscribers.wants_raw(&of.settings.name);
         let who = self.who(account, event);
-        let added = self.ctx.store.add_foreign_event(&NewEvent {
+        let journal = self.ctx.store.add_foreign_event(&NewEvent {
             account,
             event_id: &event.id,
             folder: None,
@@ -223,10 +234,8 @@ impl Engine {
             own: false,
             raw: if keeps_raw { &event.raw } else { "" },
         })?;
-        self.subscribers.grew(added);
-        if !added && !reading.is_again() {
-            self.ctx.store.foreign_event_repeated(account, &event.id, event.at)?;
-        }
+        self.told.note(account, &event.id, journal);
+        self.subscribers.grew(true);
         Ok(())
     }
 
@@ -303,8 +312,7 @@ impl Engine {
             None => None,
         };
         let item = item.map(|item| item.to_string());
-        let journal =
-            self.journal(id, Some(folder), event, (node, item.as_deref(), path.as_deref()), "pending", own)?;
+        let journal = self.journal(id, folder, event, (node, item.as_deref(), path.as_deref()), "pending", own)?;
         let user = self.accounts.get(&id).and_then(|account| account.row.user_id.as_ref());
         let ours = event.actor.is_some() && event.actor.as_ref() == user;
         if let Some(journal) = journal.filter(|_| ours) {

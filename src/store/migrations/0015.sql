@@ -1,5 +1,5 @@
 -- An event is written down behind those that were written before, whatever its name is: names are random, and an index in their order
--- touched a page of its own for almost every event of other people's folders. Times rise, so that the index by time and name grows at its end.
+-- touched a page of its own for almost every event of other people's folders. Those that were told lately are remembered.
 DROP INDEX event_node;
 DROP INDEX event_folder;
 DROP INDEX event_received;
@@ -27,10 +27,8 @@ CREATE TABLE event (
 INSERT INTO event SELECT journal, account, event_id, folder, node, item, kind, provider_kind, path, actor, at, received, outcome, took, raw,
                          own, repeats, actor_id FROM event_before;
 DROP TABLE event_before;
--- Told again, an event has the name and the time that it had.
-CREATE UNIQUE INDEX event_identity ON event (account, ifnull(at, 0), event_id);
--- What concerned a folder is not applied twice, whatever time it is told with.
-CREATE INDEX event_applied ON event (account, event_id) WHERE folder IS NOT NULL;
+-- What concerned a folder is not applied twice.
+CREATE UNIQUE INDEX event_applied ON event (account, event_id) WHERE folder IS NOT NULL;
 CREATE INDEX event_node ON event (node) WHERE node IS NOT NULL;
 CREATE INDEX event_folder ON event (journal) WHERE folder IS NOT NULL;
 CREATE INDEX event_received ON event (received);
