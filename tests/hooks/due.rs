@@ -63,6 +63,32 @@ fn what_was_allowed_a_week_ago_is_examined_again_and_nothing_sooner() {
 }
 
 #[test]
+fn nothing_is_examined_again_while_the_account_is_to_be_quiet() {
+    let bed = Bed::new();
+    let cloud = bed.cloud();
+    bed.add_folder(&[]);
+    add_judge(&bed, "/bin/true", &["--rescan", "7d"]);
+    cloud.write(&remote("a.txt"), b"content".to_vec()).unwrap();
+    let agent = bed.start();
+    until("the file", || bed.local().join("a.txt").exists());
+    assert_eq!(agent.stop(), Some(0));
+    let file = bed.home().join("config.toml");
+    let loud = std::fs::read_to_string(&file).unwrap();
+    let quiet = loud.replace("provider = \"box\"\n", "provider = \"box\"\nquiet = \"00:00-12:00, 12:00-00:00\"\n");
+    assert_ne!(quiet, loud);
+    std::fs::write(&file, quiet).unwrap();
+    examined_earlier_by(&bed, 8 * DAY_MS);
+    let agent = bed.start();
+    // What is new is examined, and the look for what is due comes before it.
+    cloud.write(&remote("b.txt"), b"another".to_vec()).unwrap();
+    until("the new file", || bed.local().join("b.txt").exists());
+    assert_eq!((runs_for(&bed, "b.txt"), runs_for(&bed, "a.txt")), (1, 1), "all day is to be quiet");
+    std::fs::write(&file, loud).unwrap();
+    until("the second run", || runs_for(&bed, "a.txt") == 2);
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
 fn a_paused_folder_keeps_no_other_from_being_examined_again() {
     const MANY: usize = 520;
     let bed = Bed::new();

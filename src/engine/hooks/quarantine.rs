@@ -160,7 +160,8 @@ impl Engine {
         })
     }
 
-    /// What a hook allowed too long ago, or by other signatures, is examined again, in each folder by itself.
+    /// What a hook allowed too long ago, or by other signatures, is examined again, in each folder by itself, and not while its account is to
+    /// be quiet.
     pub(super) fn rescan(&mut self, hook: &HookSettings) -> Result<()> {
         let now = self.ctx.now;
         let before = hook.rescan.every.map(|every| now.wall.plus_ms(-i64::try_from(millis(every)).unwrap_or(i64::MAX)));
@@ -170,6 +171,11 @@ impl Engine {
         for id in self.folders.keys().copied().collect::<Vec<_>>() {
             if !self.can_work(id) {
                 is_fresh = false;
+                continue;
+            }
+            if let Some(left) = self.quiet_for(id) {
+                is_fresh = false;
+                self.hooks.rounds.look_by(now.mono.saturating_add(left));
                 continue;
             }
             if let Some((before, every)) = before.zip(hook.rescan.every) {
