@@ -54,6 +54,7 @@ pub mod listen;
 mod local;
 mod paths;
 mod queues;
+mod recent;
 pub mod reconcile;
 mod remote;
 mod resolve;
@@ -65,7 +66,6 @@ mod send;
 mod sides;
 mod slots;
 mod subscribers;
-mod told;
 mod undo;
 
 use ctx::{Chance, Ctx, ROWS_PER_STEP, millis};
@@ -114,7 +114,7 @@ pub struct Engine {
     prune_at: u64,
     retention: retention::Retention,
     subscribers: Subscribers,
-    told: told::Told,
+    recent: recent::RecentForeign,
 }
 
 impl Engine {
@@ -137,7 +137,7 @@ impl Engine {
             prune_at: 0,
             retention: retention::Retention::default(),
             subscribers: Subscribers::default(),
-            told: told::Told::default(),
+            recent: recent::RecentForeign::default(),
         }
     }
 

@@ -130,7 +130,7 @@ const COMPONENTS: &[(&str, &[&str])] = &[
     ("engine/ctx", &["effect", "input", "paths"]),
     ("engine/filter", &[]),
     ("engine/subscribers", &["effect", "input"]),
-    ("engine/told", &[]),
+    ("engine/recent", &[]),
     ("engine/sides", &[]),
     ("engine/slots", &[]),
     ("engine/queues", &[]),

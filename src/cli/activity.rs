@@ -219,7 +219,12 @@ async fn of_remote(args: &ActivityArgs, path: &str, places: &Places) -> Outcome<
     numbers.dedup();
     for number in numbers.into_iter().take(PEOPLE_MOST) {
         // A provider that does not tell who it is has told what happened all the same.
-        let Ok(Some(name)) = provider.person(&number).await else { break };
+        let name = match provider.person(&number).await {
+            Ok(Some(name)) => name,
+            // It knows this one no more.
+            Ok(None) => continue,
+            Err(_) => break,
+        };
         for row in rows.iter_mut().filter(|row| row.person.as_deref() == Some(&number)) {
             row.person = Some(name.clone());
         }

@@ -157,10 +157,8 @@ pub async fn command(places: &Places, command: Command) -> Outcome<String> {
 pub fn accepted(answer: Answer) -> Outcome<String> {
     match answer {
         Answer::Ok { message } => Ok(message),
-        // What there is instead is named.
-        Answer::NotFound { message } if message.contains("; there ") => Err(Failure::error(message).told()),
         Answer::NotFound { message } => Err(Failure::error(message)
-            .hint("`agent folders`, `accounts`, `held` and `quarantine list` show what there is")),
+            .hint("`agent folders`, `accounts`, `subscriptions`, `held` and `quarantine list` show what there is")),
         Answer::Refused { message } => Err(Failure::error(message).hint("see how things are: agent status")),
         Answer::Busy => Err(Failure::new(Exit::Temporary, "the agent is busy").hint("try again")),
     }

@@ -56,14 +56,14 @@ pub struct Failure {
     /// What to do next.
     pub hint: Option<String>,
     /// The sentences themselves say what to do.
-    told: bool,
+    names_step: bool,
     broken_pipe: bool,
 }
 
 impl Failure {
     /// Something that did not work.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), causes: Vec::new(), hint: None, told: false, broken_pipe: false }
+        Self { exit, what: what.into(), causes: Vec::new(), hint: None, names_step: false, broken_pipe: false }
     }
 
     /// A plain error.
@@ -87,14 +87,15 @@ impl Failure {
 
     /// Says that the sentences themselves name the next step.
     #[must_use]
-    pub fn told(mut self) -> Self {
-        self.told = true;
+    pub fn naming_step(mut self) -> Self {
+        self.names_step = true;
         self
     }
 
-    /// What to do next, unless the sentences before say it: what was said where the error was made, else what the system's reason asks for, else where to look further.
+    /// What to do next, unless the sentences before say it: what was said where the error was made, else what the system's reason asks for,
+    /// else where to look further.
     pub fn next_step(&self) -> Option<String> {
-        if self.hint.is_some() || self.told {
+        if self.hint.is_some() || self.names_step {
             return self.hint.clone();
         }
         let reason = self.causes.iter().chain([&self.what]).find_map(|cause| system_reason(cause));
@@ -208,7 +209,7 @@ impl From<EditError> for Failure {
                 let what = "this would make the configuration wrong; nothing was changed".to_owned();
                 let failure = Self { exit: Exit::Error, ..Self::complaints(what, &complaints) };
                 match complaints.iter().find(|complaint| complaint.hint.is_none()) {
-                    None => failure.told(),
+                    None => failure.naming_step(),
                     // `folder.inbox.local` is explained as `folder.local`.
                     Some(Complaint { key, .. }) => match (key.split('.').next(), key.rsplit('.').next()) {
                         (Some(table), Some(key)) if !key.is_empty() && table != key => {
@@ -318,7 +319,7 @@ mod tests {
         assert!(of(rustix::io::Errno::PROTO).contains("agent doctor"), "one that says nothing");
         let said = Failure::error("x").because(io::Error::from(rustix::io::Errno::ACCESS)).hint("do this").next_step();
         assert_eq!(said.as_deref(), Some("do this"), "what was said where it happened counts first");
-        assert_eq!(Failure::error("x; do this").told().next_step(), None);
+        assert_eq!(Failure::error("x; do this").naming_step().next_step(), None);
     }
 
     #[test]

@@ -297,8 +297,8 @@ mod tests {
         Location::Beyond { nearest: DIR, name: "new".into() }
     }
 
-    /// What an event leads to, as text: `?10` a look, `?10 there` one that is expected to find it, `+1/a` a look at something new, `[20]` a listing, `[20 a]` one in which a name is
-    /// expected, `[20>new]` one below which the event is, `[20]*` with all below, `~` remembered.
+    /// What an event leads to, as text: `?10` a look, `?10 there` one that is expected to find it, `+1/a` a look at something new, `[20]` a
+    /// listing, `[20 a]` one in which a name is expected, `[20>new]` one below which the event is, `[20]*` with all below, `~` remembered.
     fn of(facts: &Facts<'_>) -> String {
         let (marks, _) = marks(facts);
         let text = marks.iter().map(|mark| match mark {

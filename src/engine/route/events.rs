@@ -179,7 +179,7 @@ impl Engine {
         own: bool,
     ) -> Result<Option<crate::id::JournalId>> {
         let who = self.who(account, event);
-        let known = self.told.entry(&self.ctx.store, account, &event.id)?;
+        let known = self.recent.entry(&self.ctx.store, account, &event.id)?;
         let new = NewEvent {
             account,
             event_id: &event.id,
@@ -211,7 +211,7 @@ impl Engine {
         reading: Reading,
     ) -> Result<()> {
         let Some(of) = self.accounts.get(&account) else { return Ok(()) };
-        if let Some(known) = self.told.entry(&self.ctx.store, account, &event.id)? {
+        if let Some(known) = self.recent.entry(&self.ctx.store, account, &event.id)? {
             return if reading.is_again() { Ok(()) } else { self.ctx.store.entry_repeated(known) };
         }
         let is_unknown = taxonomy::name(of.settings.provider, event.kind, &event.provider_kind) == taxonomy::UNKNOWN;
@@ -234,7 +234,7 @@ impl Engine {
             own: false,
             raw: if keeps_raw { &event.raw } else { "" },
         })?;
-        self.told.note(account, &event.id, journal);
+        self.recent.note(account, &event.id, journal);
         self.subscribers.grew(true);
         Ok(())
     }

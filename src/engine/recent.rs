@@ -1,7 +1,10 @@
-//! Events of no folder that were told lately, so that none of them is written down twice.
+//! The newest foreign events (those that concern no folder), so that none of them is written into the journal twice.
 //!
-//! They are remembered and not looked up: their names are random, so that an index by name would touch a page of its own for almost every
-//! event of other people's folders. What is told again comes soon: a page once more, or the second reading of the last minutes.
+//! They are remembered and not looked up: event ids are random, so that an index by id would touch a page of its own for almost every one of
+//! them. A repeated event comes soon: an overlapping page, or the second reading of the last minutes.
+//!
+//! Example: a page ends with `e7`, and the second reading half a minute later begins with it. `e7` is known, and no row is added. After a
+//! restart the newest rows of the journal are read first, once.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,19 +12,19 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crate::id::{AccountId, EventId, JournalId};
 use crate::store::{Result, Store};
 
-/// Events that are remembered: eight times what a second reading reads.
+/// Events that are remembered, of all accounts together: eight times what a second reading reads (four pages of 500).
 const REMEMBERED: usize = 16_384;
 
-/// Where the journal has the events of no folder that came last.
+/// The journal's rows of the newest foreign events.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct RecentForeign {
     entries: HashMap<u64, JournalId>,
     order: VecDeque<u64>,
     is_loaded: bool,
 }
 
-impl Told {
-    /// The entry of an event that was told before as one of no folder.
+impl RecentForeign {
+    /// The journal's row of an event that was foreign when it came before.
     pub fn entry(&mut self, store: &Store, account: AccountId, event: &EventId) -> Result<Option<JournalId>> {
         if !std::mem::replace(&mut self.is_loaded, true) {
             for (journal, of, id) in store.reader().foreign_events(REMEMBERED as u32)? {
@@ -31,7 +34,7 @@ impl Told {
         Ok(self.entries.get(&key(account, event)).copied())
     }
 
-    /// An event of no folder was written down.
+    /// A foreign event was written into the journal.
     pub fn note(&mut self, account: AccountId, event: &EventId, journal: JournalId) {
         let key = key(account, event);
         if self.entries.insert(key, journal).is_none() {
@@ -59,14 +62,14 @@ mod tests {
     fn the_newest_are_remembered() {
         let store = Store::in_memory().unwrap();
         let (ours, theirs) = (AccountId(1), AccountId(2));
-        let mut told = Told::default();
+        let mut recent = RecentForeign::default();
         let id = |number: usize| EventId::new(number.to_string());
         for number in 0..=REMEMBERED {
-            told.note(ours, &id(number), JournalId(number as i64));
+            recent.note(ours, &id(number), JournalId(number as i64));
         }
-        assert_eq!(told.entry(&store, ours, &id(0)).unwrap(), None, "there is room for so many");
-        assert_eq!(told.entry(&store, ours, &id(1)).unwrap(), Some(JournalId(1)));
-        assert_eq!(told.entry(&store, theirs, &id(1)).unwrap(), None);
-        assert_eq!((told.entries.len(), told.order.len()), (REMEMBERED, REMEMBERED));
+        assert_eq!(recent.entry(&store, ours, &id(0)).unwrap(), None, "there is room for so many");
+        assert_eq!(recent.entry(&store, ours, &id(1)).unwrap(), Some(JournalId(1)));
+        assert_eq!(recent.entry(&store, theirs, &id(1)).unwrap(), None);
+        assert_eq!((recent.entries.len(), recent.order.len()), (REMEMBERED, REMEMBERED));
     }
 }
