@@ -80,7 +80,8 @@ async fn every_error_names_the_next_step() {
         let ran = bed.run(&words).await;
         assert_ne!(ran.code, 0, "`agent {command}` should fail: {ran:#?}");
         let (error, hint) = read(&ran, command);
-        if !hint.contains(step) {
+        // What there is instead may stand in the sentence before.
+        if hint.is_empty() || !format!("{error}\n{hint}").contains(step) {
             wrong.push(format!("`agent {command}` names {step:?} nowhere in: {hint} (error: {error})"));
         }
         if error.contains("os error") && !ran.err.contains("cause:") {
