@@ -293,7 +293,10 @@ async fn orders_reach_the_agent_and_answers_come_back() {
     let (bed, running) = bed(FolderState::InSync).await;
     assert_eq!(bed.run(&["sync", "inbox", "--full"]).await.fine(), "begun\n");
     assert_eq!(bed.run(&["approve", "3"]).await.fine(), "approved\n");
-    insta::assert_snapshot!(bed.run(&["approve", "4"]).await.failed(1), @"error: there is no such hold; there is 3");
+    insta::assert_snapshot!(bed.run(&["approve", "4"]).await.failed(1), @r#"
+    error: there is no such hold; there is 3
+    hint: `agent folders`, `accounts`, `subscriptions`, `held` and `quarantine list` show what there is
+    "#);
     insta::assert_snapshot!(bed.run(&["pause"]).await.failed(5), @r#"
     error: the agent is busy
     hint: try again
