@@ -1,5 +1,6 @@
 //! A scanner that is down stops publishing and nothing else: a named state at once, and everything goes on when it is back.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Instant;
 
@@ -125,21 +126,30 @@ fn what_is_being_examined_at_a_kill_is_not_fetched_again() {
     }
     let asked = || fs::read_to_string(&log).unwrap_or_default().lines().count();
     // That they wait is written down a moment after they are handed out.
-    let noted = || -> usize {
+    let notes = || -> BTreeMap<i64, String> {
         let conn = rusqlite::Connection::open(bed.home().join("state.db")).unwrap();
-        conn.query_row("SELECT count(*) FROM staged", [], |row| row.get(0)).unwrap()
+        let mut rows = conn.prepare("SELECT node, staged FROM staged").unwrap();
+        rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
     };
-    until("every file is being examined", || asked() == ASKED && noted() == ASKED);
+    until("every file is being examined", || asked() == ASKED && notes().len() == ASKED);
     agent.kill();
+    let before = notes();
     // Once more, with the agent killed before anything of it is decided anew; and somebody writes into one file meanwhile.
     let staging = bed.local().join(crate::support::RESERVED).join("staging");
     let victim = fs::read_dir(&staging)
         .unwrap()
         .flatten()
         .find(|entry| fs::read_to_string(entry.path()).is_ok_and(|content| content == "content of 07.txt"));
-    fs::write(victim.unwrap().path(), "content of 7.txt!").unwrap();
+    let victim = victim.unwrap();
+    fs::write(victim.path(), "content of 7.txt!").unwrap();
+    let victim = victim.file_name().into_string().unwrap();
+    let (&victim, stale) = before.iter().find(|(_, staged)| staged.contains(&victim)).expect("it was noted");
     let agent = bed.start();
-    until("every file is being examined again", || asked() == 2 * ASKED && noted() == ASKED);
+    // The note of the file that was written to may be the old one until its new copy waits.
+    until("every file is being examined again", || {
+        let now = notes();
+        asked() == 2 * ASKED && now.len() == ASKED && now[&victim] != *stale
+    });
     agent.kill();
     assert_eq!(cloud.count("content"), ASKED as u64 + 1, "only what was written to is fetched again");
     fs::write(&gate, "").unwrap();
