@@ -71,6 +71,28 @@ pub enum Expect {
     Ours(Stamp),
 }
 
+/// Everything below a directory as one value: as many entries, with these inodes, whatever their names and places. An edit in place is not
+/// seen by it; anything that came, went or was replaced is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Holding {
+    /// Files and directories.
+    pub entries: u64,
+    /// The sum of a digest of each inode and its kind.
+    sum: u64,
+}
+
+impl Holding {
+    /// One more entry.
+    pub fn add(&mut self, ino: u64, is_folder: bool) {
+        self.entries += 1;
+        // The finish of SplitMix64: sums of its results do not cancel out by chance.
+        let mut z = ino.rotate_left(1) ^ u64::from(is_folder);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        self.sum = self.sum.wrapping_add(z ^ (z >> 31));
+    }
+}
+
 /// What becomes of a local edit that stands where a deed wants to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -108,8 +130,11 @@ pub enum Deed {
         to: Place,
         /// What we put there.
         expect: Stamp,
-        /// A new modification time for files (a rename in the cloud keeps it; usually nothing).
+        /// It is a directory.
         is_folder: bool,
+        /// What the directory may hold: with anything else in it, it stays where it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holds: Option<Holding>,
     },
     /// Take a file out of the tree and into `.folder-sync-agent/versions/JOB`.
     RemoveFile {
@@ -205,7 +230,8 @@ pub enum DeedResult {
         /// The stamp of the edit.
         stamp: Stamp,
     },
-    /// `RemoveFolder`: the directory still holds this many entries that are not ours to remove.
+    /// `RemoveFolder`: the directory still holds this many entries that are not ours to remove. `Relocate`: it does not hold just what it
+    /// may hold.
     NotEmpty {
         /// How many.
         entries: u64,

@@ -15,6 +15,7 @@ mod deeds;
 pub(crate) mod disk;
 mod fault;
 pub mod hash;
+mod holding;
 mod lookup;
 mod publish;
 mod ranged;

@@ -35,6 +35,7 @@ pub mod sent;
 pub mod staged;
 pub mod strays;
 pub mod subscriptions;
+pub mod trees;
 pub mod undo;
 pub mod upkeep;
 pub mod verifying;

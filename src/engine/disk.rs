@@ -226,6 +226,10 @@ impl Engine {
                 self.drop_staged(id, node);
                 return self.item_failed(node, LOCAL_IN_THE_WAY, text, None);
             }
+            // Something else is in it than it was to take along.
+            DeedResult::NotEmpty { .. } if matches!(intent.order.deed, Deed::Relocate { .. }) => {
+                self.trees.goes_in_parts(node);
+            }
             DeedResult::Edited { .. } if self.spare_edited(&item)? => {}
             DeedResult::Edited { .. } => return self.drifted(id, node),
             DeedResult::NotEmpty { .. }

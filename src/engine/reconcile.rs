@@ -438,6 +438,9 @@ impl Engine {
     }
 
     fn remove(&mut self, item: &ItemRow, work: &WorkRow, kind: ItemKind) -> Result<()> {
+        if kind == ItemKind::Folder && self.hide_tree(item, work)? {
+            return Ok(());
+        }
         if self.ctx.store.sweep_left(item.folder)? {
             // Until everything below is told we do not know how much goes.
             self.await_sweep(item);
@@ -453,7 +456,7 @@ impl Engine {
                 Ok(())
             }
             ItemKind::File => {
-                if work.approved || !self.hold_removal(item)? {
+                if work.approved || self.is_hidden(item)? || !self.hold_removal(item)? {
                     self.want(item, work, Want::RemoveFile)?;
                 }
                 Ok(())
@@ -485,7 +488,7 @@ impl Engine {
     }
 
     /// Has the stream read to its end, if something went ahead of it. Whether it is to be read still.
-    fn reads_on(&mut self, id: FolderId) -> bool {
+    pub(super) fn reads_on(&mut self, id: FolderId) -> bool {
         let Some(folder) = self.folders.get(&id) else { return false };
         let Some(account) = self.accounts.get_mut(&folder.account) else { return false };
         let Some(after) = folder.ahead_of_stream(account.drained) else { return false };

@@ -135,7 +135,7 @@ impl<'a> Batch<'a> {
         })
     }
 
-    fn look_up(&self, (tree, path): &Key) -> rustix::io::Result<OwnedFd> {
+    pub(super) fn look_up(&self, (tree, path): &Key) -> rustix::io::Result<OwnedFd> {
         let top = match tree {
             Tree::Visible => &self.folder.top,
             Tree::Parked => &self.folder.parked,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use folder_sync_agent::deed::{
-    Base, Deed, DeedOrder, DeedResult, DiskError, DiskErrorKind, Displaced, Expect, OnEdit, Place, Staged,
+    Base, Deed, DeedOrder, DeedResult, DiskError, DiskErrorKind, Displaced, Expect, Holding, OnEdit, Place, Staged,
 };
 use folder_sync_agent::engine::input::{FetchOrder, OpenOrder, RootFacts};
 use folder_sync_agent::id::{JobId, Sha256};

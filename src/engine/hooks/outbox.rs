@@ -274,7 +274,7 @@ impl Engine {
             | Deed::Adopt { at, .. }
             | Deed::Relocate { to: at, .. } => at,
         };
-        let place = place.path.clone();
+        let place = self.ctx.in_sight(item, place)?;
         // The row as the deed has just left it.
         let item = self.ctx.store.item(item.node)?.unwrap_or_else(|| item.clone());
         let story = Story::of_item(kind, &item, path.to_owned()).placed(place, from);

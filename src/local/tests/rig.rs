@@ -280,5 +280,5 @@ pub fn remove(path: &str, expect: Stamp, on_edit: OnEdit) -> Deed {
 }
 
 pub fn relocate(from: Place, to: Place, expect: Stamp, is_folder: bool) -> Deed {
-    Deed::Relocate { from, to, expect, is_folder }
+    Deed::Relocate { from, to, expect, is_folder, holds: None }
 }
