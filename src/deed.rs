@@ -103,6 +103,26 @@ pub enum OnEdit {
     Keep,
 }
 
+/// Files of one directory that go into the version store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeepIn {
+    /// The directory.
+    pub at: Place,
+    /// The files.
+    pub files: Vec<Keep>,
+}
+
+/// A file that goes into the version store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// Its name in its directory.
+    pub name: Name,
+    /// What we put there.
+    pub expect: Stamp,
+    /// The number under which it is kept.
+    pub job: JobId,
+}
+
 /// One thing to be done on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Deed {
@@ -150,6 +170,12 @@ pub enum Deed {
         /// Where it is.
         at: Place,
     },
+    /// Take files of directories that are out of sight into `.folder-sync-agent/versions/`, edited or not. One that is not there, or cannot
+    /// be taken, holds up no other.
+    KeepFiles {
+        /// The directories, with the files of each.
+        dirs: Vec<KeepIn>,
+    },
     /// See whether the file at a place already has the content that would be fetched.
     Adopt {
         /// Where it is.
@@ -171,6 +197,7 @@ impl Deed {
                 old.follow(from, to);
                 new.follow(from, to);
             }
+            Self::KeepFiles { dirs } => dirs.iter_mut().for_each(|dir| dir.at.follow(from, to)),
             Self::MakeFolder { at }
             | Self::Publish { at, .. }
             | Self::RemoveFile { at, .. }
@@ -207,6 +234,11 @@ pub enum DeedResult {
         stamp: Option<Stamp>,
         /// What went to the version store under the job's number.
         displaced: Option<Displaced>,
+    },
+    /// `KeepFiles`: what went to the version store of each file; nothing if it did not.
+    Kept {
+        /// In the order of the files.
+        files: Vec<Option<Displaced>>,
     },
     /// `Adopt`: the content is equal.
     Adopted {

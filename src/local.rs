@@ -16,6 +16,7 @@ pub(crate) mod disk;
 mod fault;
 pub mod hash;
 mod holding;
+mod keep;
 mod lookup;
 mod publish;
 mod ranged;

@@ -69,7 +69,7 @@ impl Paths {
         let Base::Parked(_) = place.base else { return Ok(place.path.clone()) };
         let top = match item.disk_seat() {
             Some(SeatRow::At { parent, .. }) => {
-                store.parked_above(parent)?.map(|top| store.item(top)).transpose()?.flatten()
+                store.parked_above(parent)?.map(|(top, _)| store.item(top)).transpose()?.flatten()
             }
             Some(SeatRow::Parked(_)) => Some(item.clone()),
             Some(SeatRow::Root) | None => None,

@@ -532,8 +532,8 @@ impl Engine {
     pub(super) fn sweep(&mut self) -> Result<()> {
         // Only in folders whose counts we keep: one that is not configured now goes on when it is.
         let mut next = None;
-        for id in self.folders.keys() {
-            next = self.ctx.store.next_sweep(*id)?;
+        for id in self.folders.keys().copied().collect::<Vec<_>>() {
+            next = self.next_sweep(id)?;
             if next.is_some() {
                 break;
             }

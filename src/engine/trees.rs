@@ -77,6 +77,16 @@ impl Trees {
         Ok(Progress::Whole(below))
     }
 
+    /// Whether a directory was looked through, or is.
+    pub fn knows(&self, dir: NodeId) -> bool {
+        self.trees.contains_key(&dir)
+    }
+
+    /// Whether nothing in a directory that was looked through kept it from going whole.
+    pub fn may_be_whole(&self, dir: NodeId) -> bool {
+        self.trees.get(&dir).is_some_and(|tree| !matches!(tree, Tree::InParts))
+    }
+
     /// What is in a directory goes one by one.
     pub fn goes_in_parts(&mut self, dir: NodeId) {
         self.trees.insert(dir, Tree::InParts);

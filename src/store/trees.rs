@@ -70,13 +70,15 @@ impl Store {
         Ok(Counted::Whole)
     }
 
-    /// The directory out of sight under whose roof an item is, be it the item itself; nothing if it is in sight.
-    pub fn parked_above(&self, node: NodeId) -> Result<Option<NodeId>> {
-        let sql = "WITH RECURSIVE up (node, s, parent) AS (
-                       SELECT node, s, s_parent FROM item WHERE node = ?1
-                       UNION ALL SELECT item.node, item.s, item.s_parent FROM up JOIN item ON item.node = up.parent AND up.s = 1)
-                   SELECT node FROM up WHERE s = 2 LIMIT 1";
-        let found = self.conn.prepare_cached(sql)?.query_row([node.0], |row| row.get(0)).optional()?;
-        Ok(found.map(NodeId))
+    /// The directory out of sight under whose roof a directory is, be it the directory itself, and whether the cloud has none of those
+    /// between them; nothing if it is in sight.
+    pub fn parked_above(&self, node: NodeId) -> Result<Option<(NodeId, bool)>> {
+        let sql = "WITH RECURSIVE up (node, s, parent, r) AS (
+                       SELECT node, s, s_parent, r FROM item WHERE node = ?1
+                       UNION ALL SELECT item.node, item.s, item.s_parent, max(item.r, up.r)
+                       FROM up JOIN item ON item.node = up.parent AND up.s = 1)
+                   SELECT node, r = 0 FROM up WHERE s = 2 LIMIT 1";
+        let found = self.conn.prepare_cached(sql)?.query_row([node.0], |row| Ok((NodeId(row.get(0)?), row.get(1)?)));
+        Ok(found.optional()?)
     }
 }

@@ -43,7 +43,8 @@ const ENTERPRISE: Kind = Kind { name: "enterprise", draw: Swarm::draw_enterprise
 const GARBLED: Kind = Kind { name: "garbled", draw: Swarm::draw_garbled };
 const UNTOLD: Kind = Kind { name: "untold", draw: Swarm::draw_untold };
 const HIDDEN: Kind = Kind { name: "hidden", draw: Swarm::draw_hidden };
-const KINDS: [Kind; 9] = [MIRROR, PASSING, TWO_WAY, UPLOAD, DISORDER, ENTERPRISE, GARBLED, UNTOLD, HIDDEN];
+const TREES: Kind = Kind { name: "trees", draw: Swarm::draw_trees };
+const KINDS: [Kind; 10] = [MIRROR, PASSING, TWO_WAY, UPLOAD, DISORDER, ENTERPRISE, GARBLED, UNTOLD, HIDDEN, TREES];
 /// One history in so many is lived through twice, and must be the same.
 const TWICE: u64 = 100;
 
@@ -127,6 +128,11 @@ fn untold_histories_end_well() {
 #[test]
 fn hidden_histories_end_well() {
     histories(HIDDEN);
+}
+
+#[test]
+fn histories_of_whole_trees_end_well() {
+    histories(TREES);
 }
 
 /// Each showed a defect once: a deed repeated by an old path, a folder left out of sight, late news of what was gone, a file

@@ -88,7 +88,11 @@ impl Building {
 
     /// Puts a deed into it.
     pub fn add(&mut self, intent: IntentRow, target: Option<(NodeId, Name)>, is_folder: bool) {
-        self.closed |= is_folder && matches!(intent.order.deed, Deed::Relocate { .. });
+        self.closed |= match intent.order.deed {
+            Deed::Relocate { .. } => is_folder,
+            Deed::KeepFiles { .. } => true,
+            _ => false,
+        };
         self.taken.extend(target);
         self.intents.push(intent);
     }

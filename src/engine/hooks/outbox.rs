@@ -273,6 +273,8 @@ impl Engine {
             | Deed::RemoveFolder { at }
             | Deed::Adopt { at, .. }
             | Deed::Relocate { to: at, .. } => at,
+            // Each file is told of by itself.
+            Deed::KeepFiles { .. } => return Ok(()),
         };
         let place = self.ctx.in_sight(item, place)?;
         // The row as the deed has just left it.

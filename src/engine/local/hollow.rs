@@ -67,7 +67,7 @@ impl Engine {
             NewSeat::At { parent, .. } | NewSeat::Parted { parent, .. } | NewSeat::Aside { parent, .. } => {
                 *parent == dir.node
             }
-            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged => false,
+            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged | NewSeat::AllNowhere { .. } => false,
         };
         under_way.iter().chain(folder.building.intents()).find(comes).map(|intent| intent.node)
     }

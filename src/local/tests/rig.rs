@@ -68,6 +68,11 @@ pub fn brief(result: &DeedResult) -> String {
             "done, an edit displaced".to_owned()
         }
         DeedResult::Done { displaced: Some(_), .. } => "done, displaced".to_owned(),
+        DeedResult::Kept { files } => {
+            let kept = files.iter().flatten().count();
+            let edited = files.iter().flatten().filter(|file| file.edited).count();
+            format!("{kept} of {} kept, {edited} edited", files.len())
+        }
         DeedResult::Adopted { .. } => "adopted".to_owned(),
         DeedResult::Missing => "missing".to_owned(),
         DeedResult::Different => "different".to_owned(),

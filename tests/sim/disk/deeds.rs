@@ -16,6 +16,17 @@ impl Disk {
             }
             Deed::RemoveFile { at, expect, on_edit } => self.remove_file(order.job, at, expect, *on_edit),
             Deed::RemoveFolder { at } => self.remove_folder(at),
+            Deed::KeepFiles { dirs } => {
+                let files = dirs.iter().flat_map(|dir| dir.files.iter().map(|file| (dir.at.join(&file.name), file)));
+                let files: Vec<(Place, Keep)> = files.map(|(at, file)| (at, file.clone())).collect();
+                let kept = files.iter().map(|(at, file)| {
+                    match self.remove_file(file.job, at, &file.expect, OnEdit::Displace) {
+                        DeedResult::Done { displaced, .. } => displaced,
+                        _ => None,
+                    }
+                });
+                DeedResult::Kept { files: kept.collect() }
+            }
             Deed::Adopt { at, size, hash, .. } => self.adopt(at, *size, content_of(hash)),
         }
     }
