@@ -3,6 +3,7 @@
 use folder_sync_agent::engine::Task;
 use folder_sync_agent::id::{ItemId, JobId};
 use folder_sync_agent::settings::Mode;
+use folder_sync_agent::store::intents::{IntentRow, NewSeat};
 use folder_sync_agent::store::items::SeatRow;
 
 use super::disk::sha256_of;
@@ -95,7 +96,11 @@ impl World {
             let Some(row) = self.store().item_by_id(FOLDER, id).unwrap() else { continue };
             let Some(synced) = row.synced.filter(|synced| matches!(synced.seat, SeatRow::At { .. })) else { continue };
             let Some(content) = synced.content else { continue };
-            if intents.iter().any(|intent| intent.node == row.node) {
+            let is_about = |intent: &IntentRow| match &intent.seat {
+                NewSeat::AllNowhere { nodes } => nodes.contains(&row.node),
+                _ => intent.node == row.node,
+            };
+            if intents.iter().any(is_about) {
                 continue;
             }
             let there = self.disk.content(synced.stamp.ino).filter(|_| self.disk.has_inode(synced.stamp.ino));

@@ -16,6 +16,8 @@ pub const ROWS: &[Row] = &[
 ];
 
 const LONG: Duration = Duration::from_hours(1);
+/// Since when what was mirrored is left alone before anything is done to it.
+const SETTLED: Duration = Duration::from_secs(3);
 /// Bytes of a file.
 const BYTES: u64 = 64;
 
@@ -35,6 +37,8 @@ fn mirrored(files: u64, folders: u64) -> (Bed, Running) {
     bed.ok(&["set-folder", "inbox", "max_delete=off"]);
     let agent = bed.start();
     bed.wait_in_sync(LONG);
+    // What was written a moment ago is looked at once more when its directory moves.
+    std::thread::park_timeout(SETTLED);
     (bed, agent)
 }
 
