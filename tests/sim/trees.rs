@@ -41,6 +41,24 @@ fn a_trashed_folder_goes_out_of_sight_by_one_rename() {
 }
 
 #[test]
+fn many_files_are_settled_by_few_deeds() {
+    let (folders, files) = (10, 60);
+    let mut paths = vec!["d/".to_owned()];
+    for folder in 0..folders {
+        paths.push(format!("d/{folder}/"));
+        paths.extend((0..files).map(|file| format!("d/{folder}/f{file}={}", 1 + folder * files + file)));
+    }
+    let mut world = world_with(&paths.join(" "));
+    let (d, deeds, steps) = (world.cloud.at("d"), world.tally.deeds, world.tally.steps);
+    world.cloud.trash(&d);
+    ends_as(&mut world, "");
+    assert_eq!(world.disk.kept().len() as u64, folders * files);
+    let (deeds, steps) = (world.tally.deeds - deeds, world.tally.steps - steps);
+    assert_eq!(deeds, 1 + 3 + folders + 1, "out of sight, 256 files, as many again and the rest, and each directory");
+    assert!(steps < 60, "no step for each of them: {steps}");
+}
+
+#[test]
 fn what_left_it_before_comes_where_it_went() {
     let mut world = world_with(TREE);
     let (d, b) = (world.cloud.at("d"), world.cloud.at("d/e/b"));

@@ -18,7 +18,7 @@ use crate::store::work::{Ask, Lane, WorkRow, WorkState};
 /// Folders that are passed over in one step, as they may yet go out of sight.
 const PASSED_OVER_MOST: usize = 16;
 /// Files that go into the version store by one deed.
-const KEPT_AT_ONCE: usize = 500;
+const KEPT_AT_ONCE: usize = 256;
 
 impl Engine {
     /// Takes a directory that is gone from the cloud out of sight with all that is in it, if the disk has nothing else there than what was

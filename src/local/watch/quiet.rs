@@ -11,7 +11,7 @@ const QUIET_MS: u64 = 300;
 /// The longest that a directory waits to be told, however busy it is.
 const WAIT_MAX_MS: u64 = 2_000;
 /// How long a directory that was told is remembered: whoever was told may look it up by the name that it had.
-const TOLD_KEPT_MS: u64 = 5_000;
+const TOLD_KEPT_MS: u64 = 3_000;
 /// The pause before a hint that found no room is offered again.
 const AGAIN_MS: u64 = 1_000;
 
