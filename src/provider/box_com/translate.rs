@@ -227,25 +227,18 @@ fn is_active(item: &wire::Item<'_>) -> bool {
 /// one spoils nothing.
 pub fn event_page(text: String, asked: &Cursor) -> Result<EventPage> {
     let page = PageText::new(text, entries_of);
-    let (events, facts) = match parse::<wire::EventPage<'_, wire::Maybe<wire::Event<'_>>>>(page.as_str()) {
-        Ok(wire::EventPage { entries, next_stream_position, chunk_size }) => {
-            let entries = entries.into_iter().enumerate();
-            (
-                entries.map(|(index, event)| self::event(event.0, &page, index)).collect(),
-                (next_stream_position, chunk_size),
-            )
-        }
-        Err(_) => {
-            let each = parse::<wire::EventPage<'_, &RawValue>>(page.as_str())?;
-            let entries = each.entries.iter().enumerate();
-            let events: Vec<_> = entries
-                .map(|(index, raw)| {
-                    let read = serde_json::from_str::<wire::Maybe<wire::Event<'_>>>(raw.get());
-                    event(read.ok().and_then(|read| read.0), &page, index)
-                })
-                .collect();
-            (events, (each.next_stream_position, each.chunk_size))
-        }
+    let in_one_pass = parse::<wire::EventPage<'_, wire::Maybe<wire::Event<'_>>>>(page.as_str());
+    let (events, facts) = if let Ok(wire::EventPage { entries, next_stream_position, chunk_size }) = in_one_pass {
+        let entries = entries.into_iter().enumerate();
+        let events: Vec<_> = entries.map(|(index, event)| self::event(event.0, &page, index)).collect();
+        (events, (next_stream_position, chunk_size))
+    } else {
+        let each = parse::<wire::EventPage<'_, &RawValue>>(page.as_str())?;
+        let read = each.entries.iter().enumerate().map(|(index, raw)| {
+            let read = serde_json::from_str::<wire::Maybe<wire::Event<'_>>>(raw.get());
+            event(read.ok().and_then(|read| read.0), &page, index)
+        });
+        (read.collect(), (each.next_stream_position, each.chunk_size))
     };
     let next = facts.0.and_then(position).unwrap_or_else(|| asked.clone());
     let drained = events.is_empty() || facts.1 == Some(0) || next == *asked;
