@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
@@ -14,9 +13,6 @@ use super::refusal::refused;
 use crate::deed::DiskError;
 use crate::path::{Name, RelPath};
 use crate::tree::Stamp;
-
-/// How much before a directory's status change time its rename may have been, in nanoseconds.
-const RENAME_SLACK_NS: i64 = 2_000_000_000;
 
 /// One thing found by a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,45 +96,6 @@ impl LocalFolder {
                 }
             }
         }
-    }
-
-    /// From when on everything that happened in a directory may have happened after its rename, in nanoseconds; nothing where that cannot
-    /// be told.
-    ///
-    /// A rename moves the status change time of the directory itself. Something else may have moved it again since: a little earlier is the
-    /// safe side, as a rename is looked at right after it was made.
-    pub fn moved_since(&self, dir: &RelPath) -> Option<i64> {
-        let (parent, name) = dir.split_last()?;
-        let parent = self.lookup.open(self.top.as_fd(), self.stamp.dev, parent.names()).ok()?;
-        let seen = disk::look(parent.as_fd(), name.as_os_str()).ok()??;
-        Some(seen.stamp.ctime_ns - RENAME_SLACK_NS)
-    }
-
-    /// Whether something in a directory may have happened since a moment: to its entries, or to a file among them. `is_top`: the directory
-    /// itself was renamed then. What cannot be read may be anything.
-    pub fn is_changed(&self, dir: &RelPath, since: i64, is_top: bool) -> bool {
-        self.find_changed(dir, since, is_top).unwrap_or(true)
-    }
-
-    fn find_changed(&self, dir: &RelPath, since: i64, is_top: bool) -> rustix::io::Result<bool> {
-        let fd = self.lookup.open(self.top.as_fd(), self.stamp.dev, dir.names())?;
-        let stamp = disk::look_at(&fd)?.stamp;
-        if stamp.mtime_ns >= since || !is_top && stamp.ctime_ns >= since {
-            return Ok(true);
-        }
-        let mut entries = Dir::read_from(&fd)?;
-        while let Some(entry) = entries.read() {
-            let entry = entry?;
-            if entry.file_type() == FileType::Directory {
-                // One that is below is looked at by itself.
-                continue;
-            }
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if disk::look(fd.as_fd(), name)?.is_none_or(|seen| seen.stamp.ctime_ns >= since) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Whether the visible tree holds nothing at all.

@@ -167,8 +167,6 @@ struct Watch<'a> {
     trouble: Option<String>,
     /// Directories that we may not read. What is in them is a problem of the scan's to report.
     refused: BTreeSet<RelPath>,
-    /// The directory or file that left its place last, and by which rename: if its new place is told next, it only moved.
-    left: Option<(usize, RelPath)>,
     /// The system takes no more watches; asking again for each directory would only cost time.
     full: bool,
 }
@@ -188,7 +186,6 @@ impl<'a> Watch<'a> {
             watched: 0,
             trouble: None,
             refused: BTreeSet::new(),
-            left: None,
             full: false,
         };
         Ok((watch, events))
@@ -263,7 +260,6 @@ impl<'a> Watch<'a> {
                 return;
             }
         };
-        let left = self.left.take();
         for path in &event.paths {
             if let Some(passed) = self.barriers.noticed(self.local.root(), path) {
                 self.passed.push(passed);
@@ -275,44 +271,13 @@ impl<'a> Watch<'a> {
             // permissions it may be one that can no longer be read.
             let is_changed = matches!(event.kind, EventKind::Modify(ModifyKind::Metadata(_)));
             if (may_be_new_folder(event.kind) || is_changed) && self.is_folder(&path) {
-                let came = left.as_ref().filter(|(rename, _)| {
-                    event.kind == EventKind::Modify(ModifyKind::Name(RenameMode::To))
-                        && event.tracker() == Some(*rename)
-                });
-                if let Some((_, from)) = came {
-                    self.follow(from, &path, quieter, now);
-                } else {
-                    quieter.note(path.clone(), now);
-                }
-                if came.is_none() && (!is_changed || self.refused.contains(&path)) {
+                quieter.note(path.clone(), now);
+                if !is_changed || self.refused.contains(&path) {
                     self.add(&path, &mut |inner| quieter.note(inner.clone(), now));
                 }
             }
             quieter.note(path.split_last().map_or_else(RelPath::root, |(parent, _)| parent), now);
-            if event.kind == EventKind::Modify(ModifyKind::Name(RenameMode::From)) {
-                self.left = event.tracker().map(|rename| (rename, path));
-            }
         }
-    }
-
-    /// A watched directory has another place. What happened in it before was noticed, and what happens once it is watched there will be:
-    /// told are those below it in which something changed in between, which took it to be watched again.
-    fn follow(&mut self, from: &RelPath, to: &RelPath, quieter: &mut Quieter, now: u64) {
-        quieter.moved(from, to, now);
-        self.full = false;
-        self.add_one(to);
-        let local = self.local;
-        let since = local.moved_since(to);
-        let may_differ = |path: &RelPath, is_top| since.is_none_or(|since| local.is_changed(path, since, is_top));
-        if may_differ(to, true) {
-            quieter.note(to.clone(), now);
-        }
-        local.walk_folders(to, &mut |path| {
-            self.add_one(path);
-            if may_differ(path, false) {
-                quieter.note(path.clone(), now);
-            }
-        });
     }
 
     /// Something was mounted over a directory, or is no longer: the one above tells what is there now.

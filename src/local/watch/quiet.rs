@@ -1,7 +1,7 @@
 //! Many notifications into few hints: directories gather until it is quiet, and never for longer than a bound. Pure; times are milliseconds
 //! of any clock that does not jump.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use crate::local_news::{NEWS_DIRS_MAX, News, Rescan};
 use crate::path::RelPath;
@@ -10,8 +10,6 @@ use crate::path::RelPath;
 const QUIET_MS: u64 = 300;
 /// The longest that a directory waits to be told, however busy it is.
 const WAIT_MAX_MS: u64 = 2_000;
-/// How long a directory that was told is remembered: whoever was told may look it up by the name that it had.
-const TOLD_KEPT_MS: u64 = 3_000;
 /// The pause before a hint that found no room is offered again.
 const AGAIN_MS: u64 = 1_000;
 
@@ -19,8 +17,6 @@ const AGAIN_MS: u64 = 1_000;
 #[derive(Debug, Default)]
 pub struct Quieter {
     dirs: BTreeSet<RelPath>,
-    /// What was told lately, and when.
-    told: VecDeque<(u64, RelPath)>,
     rescan: Option<Rescan>,
     /// When the first and the last notification came.
     since: Option<(u64, u64)>,
@@ -38,17 +34,6 @@ impl Quieter {
         self.dirs.insert(dir);
         if self.dirs.len() > NEWS_DIRS_MAX {
             self.rescan(Rescan::TooMuch, now);
-        }
-    }
-
-    /// A directory has another place: what was noticed below it just before is told by that.
-    pub fn moved(&mut self, from: &RelPath, to: &RelPath, now: u64) {
-        let lately = self.told.iter().filter(|(at, _)| now.saturating_sub(*at) < TOLD_KEPT_MS).map(|(_, dir)| dir);
-        let below = self.dirs.iter().chain(lately).filter(|dir| dir.starts_with(from));
-        let follow =
-            |dir: &RelPath| dir.names()[from.names().len()..].iter().fold(to.clone(), |dir, name| dir.join(name));
-        for dir in below.map(follow).collect::<BTreeSet<_>>() {
-            self.note(dir, now);
         }
     }
 
@@ -102,12 +87,6 @@ impl Quieter {
         }
         self.since = None;
         let dirs = std::mem::take(&mut self.dirs);
-        while self.told.len() > NEWS_DIRS_MAX
-            || self.told.front().is_some_and(|(at, _)| now.saturating_sub(*at) >= TOLD_KEPT_MS)
-        {
-            self.told.pop_front();
-        }
-        self.told.extend(dirs.iter().map(|dir| (now, dir.clone())));
         match self.rescan.take() {
             Some(reason) => Some(News::Rescan(reason)),
             None => Some(News::Dirs(dirs.into_iter().collect())),
@@ -161,21 +140,6 @@ mod tests {
         quieter.note(dir("a"), 5_000);
         assert_eq!(quieter.take(5_000 + QUIET_MS), Some(News::Rescan(unwatched)));
         assert_eq!(quieter.take(99_999), None);
-    }
-
-    #[test]
-    fn what_was_noticed_below_a_directory_that_moves_is_told_by_its_new_place() {
-        let mut quieter = Quieter::default();
-        let (a, b) = (dir("a"), dir("b"));
-        let in_a = a.join(&Name::new(b"x").unwrap());
-        quieter.note(in_a.clone(), 0);
-        assert_eq!(quieter.take(QUIET_MS), Some(News::Dirs(vec![in_a])));
-        quieter.note(a.clone(), 1_000);
-        quieter.moved(&a, &b, 1_000);
-        let in_b = b.join(&Name::new(b"x").unwrap());
-        assert_eq!(quieter.take(1_000 + QUIET_MS), Some(News::Dirs(vec![a.clone(), b.clone(), in_b])));
-        quieter.moved(&b, &a, 1_000 + QUIET_MS + TOLD_KEPT_MS);
-        assert!(quieter.is_empty(), "whoever was told has looked it up by now");
     }
 
     #[test]

@@ -87,30 +87,6 @@ fn directories_that_come_are_watched_with_all_that_they_hold() {
 }
 
 #[test]
-fn a_directory_that_only_moves_is_named_by_what_holds_it() {
-    let bed = Bed::new();
-    fs::create_dir(bed.dir.path().join("a/b/c")).unwrap();
-    bed.write("a/b/c/file");
-    bed.names(&["a/b", "a/b/c"]);
-    // What was changed right before a rename cannot be told from what was changed right after it, nor whether whoever was told has
-    // looked it up by its former place.
-    let changed = fs::metadata(bed.dir.path().join("a/b/c/file")).unwrap().modified().unwrap();
-    while changed.elapsed().unwrap_or_default() < Duration::from_millis(3_200) {
-        std::thread::park_timeout(Duration::from_millis(50));
-    }
-    fs::rename(bed.dir.path().join("a/b"), bed.dir.path().join("b")).unwrap();
-    let named = bed.names(&["", "a"]);
-    assert!(named.iter().all(|dir| !dir.starts_with(&rel("b"))), "{named:?}");
-    bed.write("b/c/file");
-    let named = bed.names(&["b/c"]);
-    assert!(!named.contains(&rel("b")), "{named:?}");
-    // What is written while it moves is told.
-    bed.write("b/c/file");
-    fs::rename(bed.dir.path().join("b"), bed.dir.path().join("a/b")).unwrap();
-    bed.names(&["", "a", "a/b/c"]);
-}
-
-#[test]
 fn our_own_directory_and_what_is_behind_links_is_not_watched() {
     let bed = Bed::new();
     let outside = tempfile::tempdir().unwrap();
