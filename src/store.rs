@@ -143,7 +143,7 @@ impl Store {
             ("mark", "stray"),
         ] {
             let sql = format!("SELECT coalesce(max({column}), 0) FROM {table}");
-            newest = newest.max(conn.query_row(&sql, [], |row| row.get(0))?);
+            newest = newest.max(conn.prepare_cached(&sql)?.query_row([], |row| row.get(0))?);
         }
         Ok(Self { conn, jobs: Block { next: 0, end: 0 }, next_pos: newest + 1, changes_before: 0 })
     }

@@ -25,6 +25,7 @@ mod from_disk;
 mod laws;
 mod life;
 mod many;
+mod mass;
 mod mutants;
 mod one_way;
 mod rest;

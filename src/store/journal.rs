@@ -150,6 +150,13 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a change of an item was told that happened after this moment, by the provider's clock.
+    pub fn told_later(&self, node: NodeId, at: Wall) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM event WHERE node = ?1 AND at > ?2
+                       AND kind NOT IN ('read', 'comment', 'lock', 'other'))";
+        Ok(self.conn.prepare_cached(sql)?.query_row([node.0, at.0], |row| row.get(0))?)
+    }
+
     /// Writes down what was done on disk.
     pub fn add_action(
         &mut self,
@@ -187,11 +194,9 @@ impl Store {
         let before = now.0 - EVENTS_KEPT_MS;
         let dropped =
             self.conn.prepare_cached(sql)?.execute(params![before, EVENTS_KEPT, of_folders.unwrap_or(0_i64), limit])?;
-        self.conn.execute(
-            "DELETE FROM action WHERE action IN (
-                 SELECT action FROM (SELECT action, at FROM action ORDER BY action LIMIT ?2) WHERE at < ?1)",
-            params![now.0 - ACTIONS_KEPT_MS, limit],
-        )?;
+        let sql = "DELETE FROM action WHERE action IN (
+                       SELECT action FROM (SELECT action, at FROM action ORDER BY action LIMIT ?2) WHERE at < ?1)";
+        self.conn.prepare_cached(sql)?.execute(params![now.0 - ACTIONS_KEPT_MS, limit])?;
         Ok(dropped == limit as usize)
     }
 }

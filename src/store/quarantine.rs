@@ -255,7 +255,7 @@ impl Store {
 
     /// Forgets what never arrived in quarantine: it is fetched and examined anew.
     pub fn forget_half_quarantined(&mut self) -> Result<()> {
-        self.conn.execute("DELETE FROM quarantine WHERE state = 'moving'", [])?;
+        self.conn.prepare_cached("DELETE FROM quarantine WHERE state = 'moving'")?.execute([])?;
         Ok(())
     }
 
@@ -324,7 +324,7 @@ impl Store {
 
     /// What was being tried when the agent ended is due now.
     pub fn disposals_are_due(&mut self) -> Result<()> {
-        self.conn.execute("UPDATE quarantine SET disposal_due = 0 WHERE disposal IS NOT NULL", [])?;
+        self.conn.prepare_cached("UPDATE quarantine SET disposal_due = 0 WHERE disposal IS NOT NULL")?.execute([])?;
         Ok(())
     }
 

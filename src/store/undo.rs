@@ -190,6 +190,14 @@ impl Store {
         Ok(())
     }
 
+    /// Whether the cloud had a version of a file, and another one was seen in its place at this moment or later.
+    pub fn was_replaced_since(&self, folder: FolderId, id: &ItemId, version: &VersionId, since: Wall) -> Result<bool> {
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM seen_version WHERE folder = ?1 AND id = ?2 AND version = ?3 AND at >= ?4)";
+        let values = params![folder.0, id.to_string(), version.as_str(), since.0];
+        Ok(self.conn.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
+    }
+
     /// Forgets former versions that are too old, or whose folder is gone, at most `limit` of them.
     pub fn prune_seen_versions(&mut self, now: Wall, limit: u32) -> Result<()> {
         let sql = "DELETE FROM seen_version WHERE (folder, id, version) IN

@@ -10,8 +10,7 @@
 //! | `SIM_GO_ON=1` | a failing one does not end the run; all are named at its end |
 //! | `SIM_MUTANT=HalfTold` | breaks this law only |
 //!
-//! A million of them, with a release build: `SIM_SEEDS=112000 SIM_GO_ON=1 cargo test --release --test all -- histories_end_well
-//! in_disorder_end_well --nocapture --test-threads 1`.
+//! A million of them, of all kinds: see `mass`.
 
 use std::time::Duration;
 
@@ -28,8 +27,8 @@ const HISTORIES: u64 = 250;
 
 /// A kind of history.
 #[derive(Debug, Clone, Copy)]
-struct Kind {
-    name: &'static str,
+pub struct Kind {
+    pub name: &'static str,
     /// What draws its misfortunes.
     draw: fn(&mut Chance) -> Swarm,
 }
@@ -43,13 +42,28 @@ const ENTERPRISE: Kind = Kind { name: "enterprise", draw: Swarm::draw_enterprise
 const GARBLED: Kind = Kind { name: "garbled", draw: Swarm::draw_garbled };
 const UNTOLD: Kind = Kind { name: "untold", draw: Swarm::draw_untold };
 const HIDDEN: Kind = Kind { name: "hidden", draw: Swarm::draw_hidden };
-const KINDS: [Kind; 9] = [MIRROR, PASSING, TWO_WAY, UPLOAD, DISORDER, ENTERPRISE, GARBLED, UNTOLD, HIDDEN];
+pub const KINDS: [Kind; 9] = [MIRROR, PASSING, TWO_WAY, UPLOAD, DISORDER, ENTERPRISE, GARBLED, UNTOLD, HIDDEN];
 /// One history in so many is lived through twice, and must be the same.
 const TWICE: u64 = 100;
 
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+/// What a seed draws: who decides, and what the stream tells.
+pub fn sort_of(seed: u64, kind: Kind) -> String {
+    let swarm = swarm_of(seed, kind);
+    let stream = match (swarm.habits.paths, swarm.habits.ids) {
+        (true, _) => "stream of paths",
+        (_, true) => "stream of ids",
+        _ => "stream of items",
+    };
+    format!("{}: {:?}, {stream}", kind.name, swarm.mode)
+}
+
+fn swarm_of(seed: u64, kind: Kind) -> Swarm {
+    (kind.draw)(&mut Chance::new(seed ^ 0x5eed))
 }
 
 /// A history from its first moment to its last check.
@@ -58,8 +72,7 @@ fn live_as(seed: u64, kind: Kind, arrange: impl FnOnce(&mut World)) -> Tally {
 }
 
 fn live_with(seed: u64, kind: Kind, befall: impl FnOnce(&mut Swarm), arrange: impl FnOnce(&mut World)) -> Tally {
-    let mut chance = Chance::new(seed ^ 0x5eed);
-    let mut swarm = (kind.draw)(&mut chance);
+    let mut swarm = swarm_of(seed, kind);
     befall(&mut swarm);
     let mut world = World::new(seed, swarm);
     arrange(&mut world);
@@ -74,7 +87,7 @@ fn live_with(seed: u64, kind: Kind, befall: impl FnOnce(&mut Swarm), arrange: im
     world.end()
 }
 
-fn live(seed: u64, kind: Kind) -> Tally {
+pub fn live(seed: u64, kind: Kind) -> Tally {
     if !seed.is_multiple_of(TWICE) {
         return live_as(seed, kind, |_| {});
     }

@@ -73,6 +73,8 @@ pub(in crate::engine) struct Facts<'a> {
     pub is_open: bool,
     /// The version that the event names.
     pub version: Option<&'a VersionId>,
+    /// Something later is known of the item: the event says nothing of how it is now, which one look shows.
+    pub is_former: bool,
     /// The known folder that the event names by id as the item's parent.
     pub parent: Option<NodeId>,
     /// Where the event's path leads, if it has one.
@@ -131,10 +133,12 @@ fn of_known(facts: &Facts<'_>, known: &ItemRow) -> (Vec<Mark>, Option<&'static s
         return if agrees {
             (Vec::new(), Some("no change"))
         } else {
-            (vec![Mark::Node(node, Expectation::of_gone())], None)
+            let expected = if facts.is_former { Expectation::of_nothing() } else { Expectation::of_gone() };
+            (vec![Mark::Node(node, expected)], None)
         };
     }
     let expected = match &facts.to {
+        _ if facts.is_former => Expectation::of_nothing(),
         Some(Location::Outside) => Expectation::of_gone(),
         Some(Location::FilteredOut) => Expectation::of_nothing(),
         to => Expectation {
@@ -331,6 +335,7 @@ mod tests {
             known: Some(&known),
             is_open: false,
             version,
+            is_former: false,
             parent: None,
             to,
             from: None,
@@ -372,12 +377,41 @@ mod tests {
             known: Some(&known),
             is_open: false,
             version: None,
+            is_former: false,
             parent: None,
             to: None,
             from: None,
             top: None,
         };
         assert_eq!(of(&facts), "?20 [20]*");
+    }
+
+    #[test]
+    fn an_event_of_before_is_a_look_that_expects_nothing() {
+        let id = ItemId::file("f");
+        let known = row(&id, FILE, "a", Some("v2"));
+        let (v1, v2) = (VersionId::new("v1"), VersionId::new("v2"));
+        for (kind, version, to, expected) in [
+            (K::Restored, Some(&v1), Some(at("a")), "?10"),
+            (K::Uploaded, Some(&v1), Some(at("a")), "?10"),
+            (K::Moved, Some(&v2), Some(at("b")), "?10"),
+            (K::Moved, Some(&v2), Some(beyond()), "?10 [20>new]"),
+            (K::Trashed, None, Some(at("a")), "?10"),
+        ] {
+            let facts = Facts {
+                kind,
+                id: Some(&id),
+                known: Some(&known),
+                is_open: false,
+                version,
+                is_former: true,
+                parent: None,
+                to,
+                from: None,
+                top: None,
+            };
+            assert_eq!(of(&facts), expected, "{kind:?}");
+        }
     }
 
     #[test]
@@ -393,8 +427,18 @@ mod tests {
             (ItemId::folder("d"), K::Sharing, None, None, Some(ROOT), "~ [1]"),
             (ItemId::folder("d"), K::Sharing, None, None, None, "~"),
         ] {
-            let facts =
-                Facts { kind, id: Some(&id), known: None, is_open: true, version: None, parent, to, from: None, top };
+            let facts = Facts {
+                kind,
+                id: Some(&id),
+                known: None,
+                is_open: true,
+                version: None,
+                is_former: false,
+                parent,
+                to,
+                from: None,
+                top,
+            };
             assert_eq!(of(&facts), expected, "{facts:?}");
         }
     }
@@ -419,8 +463,18 @@ mod tests {
             (K::Created, None, Some(Location::Outside), ""),
             (K::Created, None, Some(Location::FilteredOut), ""),
         ] {
-            let facts =
-                Facts { kind, id: None, known: None, is_open: true, version: None, parent: None, to, from, top: None };
+            let facts = Facts {
+                kind,
+                id: None,
+                known: None,
+                is_open: true,
+                version: None,
+                is_former: false,
+                parent: None,
+                to,
+                from,
+                top: None,
+            };
             assert_eq!(of(&facts), expected, "{facts:?}");
         }
     }
