@@ -556,6 +556,17 @@ impl Engine {
                     (Presence::Present, Presence::Absent | Presence::FilteredOut) => {
                         self.gone(&child, presence, Source::Listing(Lane::Bulk, asked))?;
                     }
+                    // It went with its folder, and that is back: whether it is gone is not known any more.
+                    (Presence::Absent, Presence::Present) => {
+                        self.ctx.store.mark(
+                            child.node,
+                            child.folder,
+                            Lane::Bulk,
+                            Ask::State,
+                            None,
+                            self.ctx.now.wall,
+                        )?;
+                    }
                     _ => {}
                 }
             }

@@ -405,6 +405,12 @@ impl Store {
         rows.map(|row| row?).collect()
     }
 
+    /// Whether something is gone from the cloud that was last in this folder.
+    pub fn has_absent_children(&self, parent: NodeId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM item WHERE r_parent = ?1 AND r = 0)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([parent.0], |row| row.get(0))?)
+    }
+
     /// Items present in the cloud's tree that comparison `scan` did not meet, after `after`, in node order, looking at no more than
     /// `limit` rows: the items, and the last row looked at (nothing when the end is reached).
     pub fn unseen(
