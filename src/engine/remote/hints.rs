@@ -211,10 +211,12 @@ fn of_unknown(facts: &Facts<'_>, id: &ItemId) -> (Vec<Mark>, Option<&'static str
 /// An event that names no more than a path, which covers everything below it.
 fn of_path(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
     let mut marks = Vec::new();
-    if matches!(facts.kind, EventKind::Moved | EventKind::Renamed)
+    // What has two places is a move by whatever word.
+    if matches!(facts.kind, EventKind::Moved | EventKind::Renamed | EventKind::Other)
         && let Some(Location::Folder { node, parent, ambiguous, .. }) = &facts.from
     {
         let expected = match &facts.to {
+            _ if facts.kind == EventKind::Other => Expectation::of_nothing(),
             Some(Location::Outside) => Expectation::of_gone(),
             to => Expectation {
                 place: to.as_ref().and_then(Location::place).map(|(parent, name)| (parent, name.to_owned())),
@@ -456,6 +458,9 @@ mod tests {
             (K::Moved, Some(folder(DIR, false)), Some(at("e")), "?20 there [1 e]"),
             (K::Moved, Some(folder(DIR, false)), Some(Location::Outside), "?20 gone"),
             (K::Moved, Some(Location::Outside), Some(at("e")), "[1 e]"),
+            (K::Other, Some(folder(DIR, false)), Some(Location::Outside), "?20"),
+            (K::Other, Some(folder(DIR, false)), Some(at("e")), "?20 [1]"),
+            (K::Copied, Some(folder(DIR, false)), Some(Location::Outside), ""),
             (K::Sharing, None, Some(folder(DIR, false)), "?20 [20]*"),
             (K::Sharing, None, Some(at("d")), "[1]"),
             (K::Sharing, None, Some(beyond()), "[20>]"),
