@@ -11,6 +11,9 @@ pub mod interval;
 pub mod long_poll;
 pub mod subscription;
 pub mod taxonomy;
+mod text;
+
+pub use text::{EventText, PageText};
 
 /// What an event says happened, in the words of hooks and of `agent events`.
 ///
@@ -123,9 +126,11 @@ impl Subject {
     pub fn path(&self) -> Option<String> {
         match self {
             Self::Item(item) => {
-                let mut path = String::new();
                 // The first one is the top, which no path names.
-                for folder in item.ancestors.iter().flatten().skip(1) {
+                let above = || item.ancestors.iter().flatten().skip(1);
+                let length = above().map(|folder| folder.name.len() + 1).sum::<usize>() + item.name.len() + 1;
+                let mut path = String::with_capacity(length);
+                for folder in above() {
                     path.push('/');
                     path.push_str(&folder.name);
                 }
@@ -160,7 +165,7 @@ pub struct RemoteEvent {
     /// When it happened, by the provider's clock.
     pub at: Option<Wall>,
     /// The event as it came, for the journal.
-    pub raw: String,
+    pub raw: EventText,
 }
 
 /// One page of an account's stream.

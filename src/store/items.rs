@@ -236,7 +236,7 @@ pub(super) fn load(conn: &rusqlite::Connection, node: NodeId) -> Result<Option<I
 impl Store {
     /// One item.
     pub fn item(&self, node: NodeId) -> Result<Option<ItemRow>> {
-        load(&self.conn, node)
+        self.lately.item(node, || load(&self.conn, node))
     }
 
     /// One item of a folder, by its id.

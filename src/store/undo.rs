@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::lately::Sparse;
 use super::{Result, Store};
 use crate::id::{ContentHash, FolderId, ItemId, NodeId, VersionId};
 use crate::tree::{RemoteContent, Wall};
@@ -61,6 +62,9 @@ pub(super) fn tombstone(conn: &rusqlite::Connection, node: NodeId) -> Result<Opt
 impl Store {
     /// The tombstone of an item.
     pub fn tombstone(&self, node: NodeId) -> Result<Option<Tombstone>> {
+        if !self.lately.has_rows(&self.conn, Sparse::Tombstone)? {
+            return Ok(None);
+        }
         tombstone(&self.conn, node)
     }
 

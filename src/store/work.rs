@@ -133,8 +133,10 @@ impl Store {
 
     /// The work of an item.
     pub fn work(&self, node: NodeId) -> Result<Option<WorkRow>> {
-        let sql = format!("SELECT {COLUMNS} FROM work WHERE node = ?1");
-        Ok(self.conn.prepare_cached(&sql)?.query_row([node.0], read).optional()?)
+        self.lately.work(node, || {
+            let sql = format!("SELECT {COLUMNS} FROM work WHERE node = ?1");
+            Ok(self.conn.prepare_cached(&sql)?.query_row([node.0], read).optional()?)
+        })
     }
 
     /// A question that was asked at a generation is answered: an older mark on the item is gone, a newer one stays.

@@ -87,7 +87,7 @@ async fn a_forgotten_place_is_lost_and_the_restart_tells_what_is_left() {
     let (events, _) = bed.drain(&restart).await;
     let told: Vec<&RemoteEvent> = events.iter().filter(|event| event.kind == EventKind::Uploaded).collect();
     assert_eq!(told.len(), 1, "{events:?}");
-    assert!(told[0].raw.contains("left.txt"));
+    assert!(told[0].raw.as_str().contains("left.txt"));
 }
 
 #[tokio::test]

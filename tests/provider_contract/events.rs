@@ -31,7 +31,7 @@ pub async fn every_change_is_found_after_the_cursor<F: Face>(bed: Bed<F>) {
     for kind in [EventKind::Renamed, EventKind::Moved, EventKind::Trashed] {
         assert!(kinds.contains(&kind), "{kinds:?}");
     }
-    assert!(events.iter().all(|event| event.raw.contains(event.id.as_str())));
+    assert!(events.iter().all(|event| event.raw.as_str().contains(event.id.as_str())));
     assert!(events.iter().all(|event| event.actor.is_some() && event.at.is_some()));
     if bed.provider.capabilities().events_carry_items {
         let states: Vec<(&str, Option<u64>)> = events

@@ -365,7 +365,7 @@ fn row_of(
     known: Option<EventRow>,
     with_raw: bool,
 ) -> EventRow {
-    let raw = with_raw.then(|| event.raw.clone());
+    let raw = with_raw.then(|| event.raw.as_str().to_owned());
     if let Some(row) = known {
         let disposition = if told_before { Disposition::Duplicate } else { row.disposition };
         return EventRow { disposition, raw, ..row };

@@ -71,7 +71,7 @@ fn foreign(number: u64) -> RemoteEvent {
         actor: None,
         actor_name: None,
         at: None,
-        raw: String::new(),
+        raw: String::new().into(),
     }
 }
 

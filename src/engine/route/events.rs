@@ -195,7 +195,7 @@ impl Engine {
             received: self.ctx.now.wall,
             outcome,
             own,
-            raw: &event.raw,
+            raw: event.raw.as_str(),
         };
         let journal = self.ctx.store.add_event(&new, known)?;
         self.subscribers.grew(journal.is_some());
@@ -232,7 +232,7 @@ impl Engine {
             received: self.ctx.now.wall,
             outcome,
             own: false,
-            raw: if keeps_raw { &event.raw } else { "" },
+            raw: if keeps_raw { event.raw.as_str() } else { "" },
         })?;
         self.recent.note(account, &event.id, journal);
         self.subscribers.grew(true);

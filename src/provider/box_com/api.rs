@@ -267,7 +267,7 @@ impl BoxApi {
 
     pub async fn events(&self, cursor: &Cursor) -> Result<EventPage> {
         let text = self.session.text(&Call::get("events", CallKind::Events, self.events_url(cursor.as_str()))).await?;
-        translate::event_page(&text, cursor)
+        translate::event_page(text, cursor)
     }
 
     /// The events after a place that happened in a span, where the stream can choose by time.
@@ -281,7 +281,7 @@ impl BoxApi {
             }
         }
         let text = self.session.text(&Call::get("events", CallKind::Events, url)).await?;
-        translate::event_page(&text, cursor)
+        translate::event_page(text, cursor)
     }
 
     pub async fn newest_position(&self) -> Result<Cursor> {

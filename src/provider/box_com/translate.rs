@@ -1,12 +1,16 @@
 //! Box's words into ours: items, events, positions and refusals. Pure, and the only place that knows both.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use reqwest::header::HeaderMap;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::chunked::StoredPart;
 use super::wire;
-use crate::events::{EventKind, EventPage, RemoteEvent, Subject, taxonomy};
+use crate::events::{EventKind, EventPage, EventText, PageText, RemoteEvent, Subject, taxonomy};
 use crate::id::{ContentHash, Cursor, Etag, EventId, ItemId, ItemKind, PageToken, VersionId};
 use crate::provider::error::unread_entry;
 use crate::provider::http::{Refusal, retry_after};
@@ -218,17 +222,42 @@ fn is_active(item: &wire::Item<'_>) -> bool {
 }
 
 /// A page of the stream. `asked` is the cursor that it was asked for with.
-pub fn event_page(text: &str, asked: &Cursor) -> Result<EventPage> {
-    let page: wire::EventPage<'_> = parse(text)?;
-    let events: Vec<RemoteEvent> = page.entries.iter().map(|raw| event(raw)).collect();
-    let next = page.next_stream_position.and_then(position).unwrap_or_else(|| asked.clone());
-    let drained = events.is_empty() || page.chunk_size == Some(0) || next == *asked;
+///
+/// All of it is read in one pass. Where that fails, for one event has a field twice or nests too deeply, each is read by itself, so that an odd
+/// one spoils nothing.
+pub fn event_page(text: String, asked: &Cursor) -> Result<EventPage> {
+    let page = PageText::new(text, entries_of);
+    let in_one_pass = parse::<wire::EventPage<'_, wire::Maybe<wire::Event<'_>>>>(page.as_str());
+    let (events, facts) = if let Ok(wire::EventPage { entries, next_stream_position, chunk_size }) = in_one_pass {
+        let entries = entries.into_iter().enumerate();
+        let events: Vec<_> = entries.map(|(index, event)| self::event(event.0, &page, index)).collect();
+        (events, (next_stream_position, chunk_size))
+    } else {
+        let each = parse::<wire::EventPage<'_, &RawValue>>(page.as_str())?;
+        let read = each.entries.iter().enumerate().map(|(index, raw)| {
+            let read = serde_json::from_str::<wire::Maybe<wire::Event<'_>>>(raw.get());
+            event(read.ok().and_then(|read| read.0), &page, index)
+        });
+        (read.collect(), (each.next_stream_position, each.chunk_size))
+    };
+    let next = facts.0.and_then(position).unwrap_or_else(|| asked.clone());
+    let drained = events.is_empty() || facts.1 == Some(0) || next == *asked;
     Ok(EventPage { events, next, drained })
+}
+
+/// Where the events of a page begin and end.
+fn entries_of(text: &str) -> Vec<Range<usize>> {
+    let Ok(page) = parse::<wire::EventPage<'_, &RawValue>>(text) else { return Vec::new() };
+    let place = |raw: &&RawValue| {
+        let begin = raw.get().as_ptr().addr() - text.as_ptr().addr();
+        begin..begin + raw.get().len()
+    };
+    page.entries.iter().map(place).collect()
 }
 
 /// The newest position, from a page that was asked for nothing else.
 pub fn newest_position(text: &str) -> Result<Cursor> {
-    let page: wire::EventPage<'_> = parse(text)?;
+    let page: wire::EventPage<'_, IgnoredAny> = parse(text)?;
     page.next_stream_position
         .and_then(position)
         .ok_or_else(|| malformed("the newest position of the stream is missing"))
@@ -268,18 +297,18 @@ fn whole_number(token: &str) -> Option<String> {
 }
 
 /// One event. Whatever it is, something comes of it: an unreadable one keeps its text.
-fn event(raw: &RawValue) -> RemoteEvent {
-    let text = raw.get();
-    let Ok(event) = serde_json::from_str::<wire::Event<'_>>(text) else {
+fn event(event: Option<wire::Event<'_>>, page: &Arc<PageText>, index: usize) -> RemoteEvent {
+    let raw = EventText::in_page(page, index);
+    let Some(event) = event else {
         return RemoteEvent {
-            id: made_up_id(text),
+            id: made_up_id(raw.as_str()),
             kind: EventKind::Other,
             provider_kind: String::new(),
             subject: Subject::Unreadable,
             actor: None,
             actor_name: None,
             at: None,
-            raw: text.to_owned(),
+            raw,
         };
     };
     let provider_kind = event.kind.map_or_else(String::new, |kind| kind.0.into_owned());
@@ -293,7 +322,7 @@ fn event(raw: &RawValue) -> RemoteEvent {
     RemoteEvent {
         id: match event.id {
             Some(id) if !id.0.is_empty() => EventId::new(id.0),
-            _ => made_up_id(text),
+            _ => made_up_id(raw.as_str()),
         },
         kind,
         subject: if is_harmless {
@@ -305,7 +334,7 @@ fn event(raw: &RawValue) -> RemoteEvent {
         actor,
         actor_name,
         at: wall(event.created_at.as_deref()),
-        raw: text.to_owned(),
+        raw,
     }
 }
 

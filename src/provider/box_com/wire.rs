@@ -179,7 +179,17 @@ macro_rules! lenient_objects {
     )*};
 }
 
-lenient_objects!(User, Mini<'de>, FileVersion, PathCollection<'de>, Item<'de>, ErrorContext, SessionEndpoints, Part);
+lenient_objects!(
+    User,
+    Mini<'de>,
+    FileVersion,
+    PathCollection<'de>,
+    Item<'de>,
+    Event<'de>,
+    ErrorContext,
+    SessionEndpoints,
+    Part
+);
 
 /// What must be an object: a list in its place is no list of its fields.
 #[derive(Debug)]
@@ -314,11 +324,10 @@ pub struct VersionPage<'a> {
     pub entries: Vec<Object<Version<'a>>>,
 }
 
-/// A page of events; each is read by itself, so that an odd one spoils nothing.
+/// A page of events, each of the form `E`.
 #[derive(Debug, Deserialize)]
-pub struct EventPage<'a> {
-    #[serde(borrow)]
-    pub entries: Vec<&'a RawValue>,
+pub struct EventPage<'a, E> {
+    pub entries: Vec<E>,
     #[serde(borrow, default)]
     pub next_stream_position: Option<&'a RawValue>,
     #[serde(default)]

@@ -299,7 +299,7 @@ fn event(text: &str) -> RemoteEvent {
         actor: event.text("actor"),
         actor_name: None,
         at: event.text("timestamp").and_then(|text| moment(&text)),
-        raw: text.to_owned(),
+        raw: text.to_owned().into(),
     }
 }
 

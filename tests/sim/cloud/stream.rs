@@ -72,7 +72,7 @@ impl Cloud {
             actor: None,
             actor_name: None,
             at: Some(Wall(self.last_at)),
-            raw: id.to_string(),
+            raw: id.to_string().into(),
         };
         self.append(event);
     }

@@ -36,7 +36,7 @@ fn without(mut value: Value, key: &str) -> Value {
 
 fn one(event: &Value) -> RemoteEvent {
     let page = json!({"chunk_size": 1, "entries": [event], "next_stream_position": 30_401_068_076_164_269_u64});
-    let mut page = event_page(&page.to_string(), &Cursor::new("1")).unwrap();
+    let mut page = event_page(page.to_string(), &Cursor::new("1")).unwrap();
     assert_eq!(page.events.len(), 1);
     page.events.remove(0)
 }
@@ -57,7 +57,7 @@ fn an_event_brings_the_whole_item() {
     assert_eq!((event.kind, event.provider_kind.as_str()), (EventKind::Uploaded, "ITEM_UPLOAD"));
     assert_eq!((event.actor.as_deref(), event.actor_name.as_deref()), (Some("17738362"), Some("Aaron L")));
     assert_eq!(event.at, Some(Wall(1_787_332_520_000)));
-    assert!(event.raw.contains("session_id"));
+    assert!(event.raw.as_str().contains("session_id"));
     let Subject::Item(item) = event.subject else { panic!("{:?}", event.subject) };
     assert_eq!(
         item,
@@ -252,7 +252,7 @@ fn one_unreadable_event_spoils_nothing() {
     let good = event_of("ITEM_CREATE", &full_file()).to_string();
     let odd = ["7", "null", "[]", "\"x\"", "{\"event_id\":\"1\",\"event_id\":\"2\"}", "{\"event_type\":1e400}", "{}"];
     let page = format!("{{\"entries\":[{},{good}],\"next_stream_position\":\"9\",\"chunk_size\":8}}", odd.join(","));
-    let page = event_page(&page, &Cursor::new("1")).unwrap();
+    let page = event_page(page.clone(), &Cursor::new("1")).unwrap();
     assert_eq!(page.events.len(), odd.len() + 1);
     for (event, text) in page.events.iter().zip(odd) {
         assert_eq!((event.kind, &event.subject, event.raw.as_str()), (EventKind::Other, &Subject::Unreadable, text));
@@ -270,7 +270,7 @@ fn one_unreadable_event_spoils_nothing() {
 fn a_position_is_text_and_never_a_double() {
     let next = |token: &str| {
         let page = format!("{{\"entries\":[],\"chunk_size\":0,\"next_stream_position\":{token}}}");
-        event_page(&page, &Cursor::new("old")).unwrap().next
+        event_page(page.clone(), &Cursor::new("old")).unwrap().next
     };
     for (token, expected) in [
         ("30401068076164269", "30401068076164269"),
@@ -300,14 +300,14 @@ fn a_position_is_text_and_never_a_double() {
         let page = format!("{{\"entries\":[],\"next_stream_position\":{token}}}");
         assert_eq!(newest_position(&page).is_ok(), expected != "old", "{token}");
     }
-    assert_eq!(event_page("{\"entries\":[]}", &Cursor::new("old")).unwrap().next.as_str(), "old");
+    assert_eq!(event_page("{\"entries\":[]}".to_owned(), &Cursor::new("old")).unwrap().next.as_str(), "old");
 }
 
 #[test]
 fn the_end_of_the_stream_is_known_by_its_signs() {
     let event = event_of("ITEM_CREATE", &full_file()).to_string();
     let drained = |entries: &str, rest: &str| {
-        event_page(&format!("{{\"entries\":[{entries}]{rest}}}"), &Cursor::new("5")).unwrap().drained
+        event_page(format!("{{\"entries\":[{entries}]{rest}}}"), &Cursor::new("5")).unwrap().drained
     };
     assert!(drained("", ",\"next_stream_position\":6"), "an empty page");
     assert!(drained(&event, ",\"next_stream_position\":5"), "a place that does not move");
@@ -375,10 +375,36 @@ fn a_listing_is_whole_or_an_error() {
 }
 
 #[test]
+fn an_event_that_cannot_be_read_spoils_no_other_and_each_keeps_its_text() {
+    let good = |id: &str| {
+        event_of("ITEM_UPLOAD", &full_file()).to_string().replace("f82c3ba03e41f7e8a7608363cc6c0390183c3f83", id)
+    };
+    let twice = r#"{"event_id":"b","event_id":"b2","event_type":"ITEM_UPLOAD","session":"ü"}"#;
+    for (odd, is_read_alone) in [
+        (twice, true),
+        (r#"{"event_id":"b","created_by":{"name":"\ud800"}}"#, true),
+        (r#"["b","ITEM_UPLOAD"]"#, false),
+        ("null", false),
+        ("17", false),
+    ] {
+        let page = format!(r#"{{"next_stream_position":"7","entries":[{}, {odd} ,{}]}}"#, good("a"), good("c"));
+        let read = event_page(page.clone(), &Cursor::new("1")).unwrap();
+        assert_eq!(parse::<wire::EventPage<'_, wire::Maybe<wire::Event<'_>>>>(&page).is_err(), is_read_alone, "{odd}");
+        assert_eq!(read.next.as_str(), "7", "{odd}");
+        let texts: Vec<&str> = read.events.iter().map(|event| event.raw.as_str()).collect();
+        assert_eq!(texts, [good("a").as_str(), odd, good("c").as_str()]);
+        assert_eq!((read.events[0].id.as_str(), read.events[2].id.as_str()), ("a", "c"));
+        assert!(matches!(read.events[2].subject, Subject::Item(_)), "{odd}");
+        assert_eq!(read.events[1].subject, Subject::Unreadable, "{odd}");
+        assert!(read.events[1].id.as_str().starts_with("sha256:"), "{odd}");
+    }
+}
+
+#[test]
 fn a_deep_answer_breaks_nothing() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     let page = format!("{{\"entries\":[{{\"event_id\":\"1\",\"source\":{deep}}}],\"x\":{deep}}}");
-    assert_eq!(event_page(&page, &Cursor::new("1")).unwrap().events[0].subject, Subject::Unreadable);
+    assert_eq!(event_page(page.clone(), &Cursor::new("1")).unwrap().events[0].subject, Subject::Unreadable);
     let listed = list_page(&format!("{{\"entries\":[{deep}]}}"), &ItemId::folder("0"));
     assert!(listed.is_ok_and(|page| page.items.is_empty() && page.unread.is_some()));
 }
@@ -519,11 +545,11 @@ proptest! {
         let _ = list_page(&text, &folder);
         let _ = item_state(&text, ItemKind::File);
         let _ = item_state(&text, ItemKind::Folder);
-        let _ = event_page(&text, &Cursor::new("1"));
+        let _ = event_page(text.clone(), &Cursor::new("1"));
         let _ = newest_position(&text);
         let _ = refusal(&Refusal { operation: "item", status: 404, headers: &HeaderMap::new(), body: text.as_bytes() });
         let page = json!({"entries": entries, "next_stream_position": rest});
-        let read = event_page(&page.to_string(), &Cursor::new("1")).unwrap();
+        let read = event_page(page.to_string(), &Cursor::new("1")).unwrap();
         prop_assert_eq!(read.events.len(), entries.len());
         prop_assert!(!read.next.as_str().trim().is_empty());
         for event in &read.events {
@@ -546,7 +572,7 @@ proptest! {
 
     #[test]
     fn no_text_panics(text in ".{0,200}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = event_page(&text, &Cursor::new("1"));
+        let _ = event_page(text.clone(), &Cursor::new("1"));
         let _ = list_page(&text, &ItemId::folder("1"));
         let _ = whole_number(&text);
         let _ = refusal(&Refusal { operation: "x", status: 999, headers: &HeaderMap::new(), body: &bytes });
