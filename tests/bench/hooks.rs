@@ -149,8 +149,12 @@ fn mirror(rounds: &mut Rounds, used: &mut Used, hook: &[&str], concurrency: Opti
 /// A goal, and whether it is met: the rate of the hook itself, with the mirror's own work counted out, against another rate.
 fn goal(with: &Rounds, without: &Rounds, other: &Rounds, wanted: f64) {
     // What is no more than the rounds differ among themselves is noise, and no rate.
-    let noise =
-        without.took.iter().max().zip(without.took.iter().min()).map_or(Duration::ZERO, |(most, least)| *most - *least);
+    let noise = without
+        .took
+        .iter()
+        .max()
+        .zip(without.took.iter().min())
+        .map_or(Duration::ZERO, |(most, least)| most.saturating_sub(*least));
     let alone = with.took().saturating_sub(without.took());
     if alone < noise / 2 {
         println!(

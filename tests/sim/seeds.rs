@@ -191,7 +191,11 @@ fn histories_that_failed_once_end_well() {
 }
 
 /// Histories that are known to end badly and are passed over, until they are mended: their kind, their seed, and what happens.
-const OPEN: &[(&str, u64, &str)] = &[];
+const OPEN: &[(&str, u64, &str)] = &[(
+    "disorder",
+    3_361,
+    "a new file is told by a path above which a folder was renamed meanwhile: it is found by the verification, within the hour",
+)];
 
 fn histories(kind: Kind) {
     if let Some(seed) = number("SIM_SEED") {
