@@ -20,13 +20,15 @@ mod row;
 mod scale;
 #[path = "speed/transfers.rs"]
 mod transfers;
+#[path = "speed/trees.rs"]
+mod trees;
 
 use std::fmt::Write as _;
 
 use row::{Arguments, Measure, Row, median};
 
 /// The rows, by subject.
-const GROUPS: &[&[Row]] = &[disk::ROWS, scale::ROWS, transfers::ROWS];
+const GROUPS: &[&[Row]] = &[disk::ROWS, scale::ROWS, transfers::ROWS, trees::ROWS];
 
 fn main() {
     let arguments = Arguments::read();
