@@ -168,7 +168,7 @@ impl World {
         let wanted: BTreeMap<String, (ItemId, Option<Content>)> = self
             .wanted()
             .into_iter()
-            .filter(|(_, id)| !self.is_blocked(blocked, id) && !(may_stay_away && self.stays_away(id)))
+            .filter(|(_, id)| !(self.is_blocked(blocked, id) || may_stay_away && self.stays_away(id)))
             .map(|(path, id)| {
                 let content = (!id.is_folder()).then(|| self.cloud.thing(&id).content);
                 (path, (id, content))
