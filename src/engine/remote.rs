@@ -236,6 +236,12 @@ impl Engine {
                 self.ctx.store.want_listing_below(dir, folder)?;
                 Ok(false)
             }
+            Mark::Left(dir, name) => {
+                if self.questions.saw_name(dir, &name) {
+                    self.ctx.store.forget_name(dir, &name)?;
+                }
+                Ok(false)
+            }
             Mark::Subtree(dir) => {
                 self.ctx.store.want_listing(dir, folder)?;
                 self.ctx.store.want_sweep(dir, folder, Presence::Present)?;

@@ -139,3 +139,19 @@ fn what_is_told_late_of_before_is_settled_by_one_look() {
         }
     }
 }
+
+/// A file comes into a new folder, which is renamed before anybody hears of either: its first name is not waited for.
+#[test]
+fn a_new_folder_that_is_renamed_at_once_is_not_waited_for_by_its_first_name() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let mut world = by_path(mode, "a=1");
+        let first = world.cloud.add_folder(&watched(), "first");
+        world.cloud.add_file(&first, "b", 2);
+        world.cloud.rename(&first, "second");
+        let told = world.now;
+        world.schedule(0, Happening::Late);
+        ends_as(&mut world, "a=1 second/ second/b=2");
+        let took = world.now - told;
+        assert!(took < 2_500, "{mode:?}: in sync after {took} ms");
+    }
+}

@@ -54,6 +54,8 @@ pub(in crate::engine) enum Mark {
     Children(NodeId, Option<String>),
     /// The children of a folder, one of which holds what the event is about, and the name that it is expected to have.
     Below(NodeId, Option<String>),
+    /// A name in a folder that is not to be expected any more: what had it left.
+    Left(NodeId, String),
     /// The children of a folder and of all folders below: what happened in it was not told while it was hidden.
     Subtree(NodeId),
     /// An item that we do not know, and that a listing which is under way may yet bring in as it was before.
@@ -208,8 +210,28 @@ fn of_unknown(facts: &Facts<'_>, id: &ItemId) -> (Vec<Mark>, Option<&'static str
     }
 }
 
+/// The name that an event says was left, if nothing that we know has it.
+///
+/// Example: a file is put into a new folder, and the folder is renamed before we hear of either: no listing will show its first name.
+fn left(facts: &Facts<'_>) -> Option<Mark> {
+    let place = match facts.kind {
+        EventKind::Moved | EventKind::Renamed => facts.from.as_ref(),
+        EventKind::Trashed => facts.to.as_ref(),
+        _ => None,
+    };
+    match place? {
+        Location::Name { parent, name } => Some(Mark::Left(*parent, name.clone())),
+        _ => None,
+    }
+}
+
 /// An event that names no more than a path, which covers everything below it.
 fn of_path(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
+    let (marks, outcome) = of_place(facts);
+    (left(facts).into_iter().chain(marks).collect(), outcome)
+}
+
+fn of_place(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
     let mut marks = Vec::new();
     // What has two places is a move by whatever word.
     if matches!(facts.kind, EventKind::Moved | EventKind::Renamed | EventKind::Other)
@@ -321,6 +343,7 @@ mod tests {
             Mark::Children(node, Some(name)) => format!("[{node} {name}]"),
             Mark::Below(node, name) => format!("[{node}>{}]", name.as_deref().unwrap_or_default()),
             Mark::Subtree(node) => format!("[{node}]*"),
+            Mark::Left(node, name) => format!("-{node}/{name}"),
             Mark::Unknown(_) => "~".into(),
         });
         text.collect::<Vec<_>>().join(" ")
@@ -454,7 +477,8 @@ mod tests {
             (K::Created, None, Some(beyond()), "[20>new]"),
             (K::Trashed, None, Some(folder(DIR, false)), "?20 gone"),
             (K::Trashed, None, Some(folder(DIR, true)), "?20 gone [1]"),
-            (K::Trashed, None, Some(at("former name")), "[1]"),
+            (K::Trashed, None, Some(at("former name")), "-1/former name [1]"),
+            (K::Renamed, Some(at("first name")), Some(at("e")), "-1/first name [1 e]"),
             (K::Moved, Some(folder(DIR, false)), Some(at("e")), "?20 there [1 e]"),
             (K::Moved, Some(folder(DIR, false)), Some(Location::Outside), "?20 gone"),
             (K::Moved, Some(Location::Outside), Some(at("e")), "[1 e]"),
