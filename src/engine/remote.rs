@@ -229,9 +229,12 @@ impl Engine {
                 self.ctx.store.want_listing_now(dir, folder)?;
                 Ok(false)
             }
-            Mark::Below(dir, name) => {
+            Mark::Below(dir, name, id) => {
                 if let Some(name) = name {
                     self.expect_name(dir, &name)?;
+                    if let Some(id) = id {
+                        self.questions.note_told_below(dir, &name, &id);
+                    }
                 }
                 self.ctx.store.want_listing_below(dir, folder)?;
                 Ok(false)

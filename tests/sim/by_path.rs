@@ -155,3 +155,22 @@ fn a_new_folder_that_is_renamed_at_once_is_not_waited_for_by_its_first_name() {
         assert!(took < 2_500, "{mode:?}: in sync after {took} ms");
     }
 }
+
+/// A new file is told late, and by its path of before the folder above was renamed: no listing shows a folder of that name, and the file is
+/// looked at by its id.
+#[test]
+fn a_new_file_that_is_told_by_a_path_of_before_is_found_by_its_id() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let mut world = by_path(mode, "d/ d/a=1");
+        let d = world.cloud.at("d");
+        world.cloud.add_file(&d, "new", 2);
+        let late = world.cloud.take_back();
+        world.cloud.rename(&d, "e");
+        world.rest();
+        let looks = world.tally.looks;
+        world.cloud.tell_late(late);
+        world.schedule(0, Happening::Late);
+        ends_as(&mut world, "e/ e/a=1 e/new=2");
+        assert!(world.tally.looks <= looks + 2, "{mode:?}: {} looks", world.tally.looks - looks);
+    }
+}

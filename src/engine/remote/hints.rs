@@ -52,8 +52,9 @@ pub(in crate::engine) enum Mark {
     New { id: ItemId, parent: NodeId, name: String, version: Option<VersionId>, told: Told },
     /// The children of a folder, and the name that one of them is expected to have.
     Children(NodeId, Option<String>),
-    /// The children of a folder, one of which holds what the event is about, and the name that it is expected to have.
-    Below(NodeId, Option<String>),
+    /// The children of a folder, one of which holds what the event is about, the name that it is expected to have, and the item that the event
+    /// is about if we do not know it.
+    Below(NodeId, Option<String>, Option<ItemId>),
     /// A name in a folder that is not to be expected any more: what had it left.
     Left(NodeId, String),
     /// The children of a folder and of all folders below: what happened in it was not told while it was hidden.
@@ -166,7 +167,7 @@ fn of_known(facts: &Facts<'_>, known: &ItemRow) -> (Vec<Mark>, Option<&'static s
     }
     let mut marks = vec![Mark::Node(node, expected)];
     if let Some(Location::Beyond { nearest, name }) = &facts.to {
-        marks.push(Mark::Below(*nearest, expected_name(facts.kind, name)));
+        marks.push(Mark::Below(*nearest, expected_name(facts.kind, name), None));
     }
     (marks, None)
 }
@@ -190,7 +191,7 @@ fn of_unknown(facts: &Facts<'_>, id: &ItemId) -> (Vec<Mark>, Option<&'static str
         Some(Location::Outside) => (vec![heard], Some("outside")),
         Some(Location::FilteredOut) => (vec![heard], Some("filtered out")),
         Some(Location::Beyond { nearest, name }) => {
-            (vec![heard, Mark::Below(*nearest, expected_name(facts.kind, name))], Some("listed"))
+            (vec![heard, Mark::Below(*nearest, expected_name(facts.kind, name), Some(id.clone()))], Some("listed"))
         }
         Some(to) => match to.place() {
             Some((parent, name)) if id.is_folder() => {
@@ -254,7 +255,9 @@ fn of_place(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
         None | Some(Location::Outside) if marks.is_empty() => return (marks, Some("outside")),
         Some(Location::FilteredOut) if marks.is_empty() => return (marks, Some("filtered out")),
         None | Some(Location::Outside | Location::FilteredOut) => {}
-        Some(Location::Beyond { nearest, name }) => marks.push(Mark::Below(*nearest, expected_name(facts.kind, name))),
+        Some(Location::Beyond { nearest, name }) => {
+            marks.push(Mark::Below(*nearest, expected_name(facts.kind, name), None))
+        }
         Some(Location::Name { parent, name }) => {
             marks.push(Mark::Children(*parent, expected_name(facts.kind, name)));
         }
@@ -326,7 +329,8 @@ mod tests {
     }
 
     /// What an event leads to, as text: `?10` a look, `?10 there` one that is expected to find it, `+1/a` a look at something new, `[20]` a
-    /// listing, `[20 a]` one in which a name is expected, `[20>new]` one below which the event is, `[20]*` with all below, `~` remembered.
+    /// listing, `[20 a]` one in which a name is expected, `[20>new]` one below which the event is (`[20>new file:f]` of an unknown item), `[20]*`
+    /// with all below, `~` remembered.
     fn of(facts: &Facts<'_>) -> String {
         let (marks, _) = marks(facts);
         let text = marks.iter().map(|mark| match mark {
@@ -341,7 +345,10 @@ mod tests {
             Mark::New { parent, name, .. } => format!("+{parent}/{name}"),
             Mark::Children(node, None) => format!("[{node}]"),
             Mark::Children(node, Some(name)) => format!("[{node} {name}]"),
-            Mark::Below(node, name) => format!("[{node}>{}]", name.as_deref().unwrap_or_default()),
+            Mark::Below(node, name, id) => {
+                let id = id.as_ref().map_or_else(String::new, |id| format!(" {id}"));
+                format!("[{node}>{}{id}]", name.as_deref().unwrap_or_default())
+            }
             Mark::Subtree(node) => format!("[{node}]*"),
             Mark::Left(node, name) => format!("-{node}/{name}"),
             Mark::Unknown(_) => "~".into(),
@@ -445,7 +452,7 @@ mod tests {
             (ItemId::file("f"), K::Uploaded, None, Some(at("a")), None, "+1/a"),
             (ItemId::file("f"), K::Uploaded, Some(DIR), None, None, "+20/"),
             (ItemId::folder("d"), K::Created, None, Some(at("d")), None, "~ [1 d]"),
-            (ItemId::file("f"), K::Uploaded, None, Some(beyond()), None, "~ [20>new]"),
+            (ItemId::file("f"), K::Uploaded, None, Some(beyond()), None, "~ [20>new file:f]"),
             (ItemId::file("f"), K::Uploaded, None, Some(Location::Outside), None, "~"),
             (ItemId::file("f"), K::Trashed, None, Some(at("a")), None, "~"),
             (ItemId::folder("d"), K::Trashed, None, Some(folder(DIR, false)), None, "?20 gone ~"),
