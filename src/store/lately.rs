@@ -207,6 +207,19 @@ mod tests {
     }
 
     #[test]
+    fn no_more_rows_than_so_many_are_kept() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        let lately = Lately::of(&mut conn).unwrap();
+        for node in 0..3 * KEPT_MOST {
+            assert!(lately.item(NodeId(node as i64), || Ok(None)).unwrap().is_none());
+            assert!(lately.kept().items.contains_key(&NodeId(node as i64)), "it is not read again");
+            assert!(lately.kept().items.len() <= KEPT_MOST);
+        }
+        lately.forget();
+        assert!(lately.kept().items.is_empty());
+    }
+
+    #[test]
     fn no_statement_changes_what_is_kept_without_being_told_of() {
         let mut files = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store"))];
         let mut seen = 0;

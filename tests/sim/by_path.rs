@@ -5,7 +5,7 @@ use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::folders::ScanStage;
 
 use super::cloud::{Habits, elsewhere, watched};
-use super::stories::{ends_as, world_like};
+use super::stories::{ends_as, tree, world_like};
 use super::swarm::Swarm;
 use super::world::{Happening, World};
 
@@ -156,21 +156,26 @@ fn a_new_folder_that_is_renamed_at_once_is_not_waited_for_by_its_first_name() {
     }
 }
 
-/// A new file is told late, and by its path of before the folder above was renamed: no listing shows a folder of that name, and the file is
+/// A new file is told late, and by its path of before a folder above was renamed: no listing shows a folder of that name, and the file is
 /// looked at by its id.
 #[test]
 fn a_new_file_that_is_told_by_a_path_of_before_is_found_by_its_id() {
     for mode in [Mode::Mirror, Mode::TwoWay] {
-        let mut world = by_path(mode, "d/ d/a=1");
-        let d = world.cloud.at("d");
-        world.cloud.add_file(&d, "new", 2);
+        let mut world = by_path(mode, "d/ d/s/ d/s/a=1");
+        let (d, s) = (world.cloud.at("d"), world.cloud.at("d/s"));
+        world.cloud.add_file(&s, "new", 2);
         let late = world.cloud.take_back();
         world.cloud.rename(&d, "e");
+        // Nobody can know of the file yet: what is in the renamed folder is listed, and what is in a folder of that is not.
+        world.cloud.untold = Some(world.now);
         world.rest();
+        assert_eq!(tree(&world), "e/ e/s/ e/s/a=1");
         let looks = world.tally.looks;
+        world.cloud.untold = None;
         world.cloud.tell_late(late);
         world.schedule(0, Happening::Late);
-        ends_as(&mut world, "e/ e/a=1 e/new=2");
+        ends_as(&mut world, "e/ e/s/ e/s/a=1 e/s/new=2");
+        assert!(world.tally.looks > looks, "{mode:?}: nothing but a look shows it");
         assert!(world.tally.looks <= looks + 2, "{mode:?}: {} looks", world.tally.looks - looks);
     }
 }
