@@ -256,7 +256,7 @@ fn of_place(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
         Some(Location::FilteredOut) if marks.is_empty() => return (marks, Some("filtered out")),
         None | Some(Location::Outside | Location::FilteredOut) => {}
         Some(Location::Beyond { nearest, name }) => {
-            marks.push(Mark::Below(*nearest, expected_name(facts.kind, name), None))
+            marks.push(Mark::Below(*nearest, expected_name(facts.kind, name), None));
         }
         Some(Location::Name { parent, name }) => {
             marks.push(Mark::Children(*parent, expected_name(facts.kind, name)));
