@@ -22,6 +22,7 @@ pub mod hooks;
 pub mod intents;
 pub mod items;
 pub mod journal;
+mod lately;
 pub mod left_out;
 pub mod paths;
 pub mod pending;
@@ -105,6 +106,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 #[derive(Debug)]
 pub struct Store {
     conn: Connection,
+    lately: lately::Lately,
     jobs: Block,
     /// Changed rows of the connection when the batch began.
     changes_before: u64,
@@ -132,7 +134,7 @@ impl Store {
         Self::new(schema::open_in_memory()?)
     }
 
-    fn new(conn: Connection) -> Result<Self> {
+    fn new(mut conn: Connection) -> Result<Self> {
         let mut newest = 0_i64;
         for (column, table) in [
             ("pos", "work"),
@@ -144,9 +146,10 @@ impl Store {
             ("mark", "stray"),
         ] {
             let sql = format!("SELECT coalesce(max({column}), 0) FROM {table}");
-            newest = newest.max(conn.query_row(&sql, [], |row| row.get(0))?);
+            newest = newest.max(conn.prepare_cached(&sql)?.query_row([], |row| row.get(0))?);
         }
-        Ok(Self { conn, jobs: Block { next: 0, end: 0 }, next_pos: newest + 1, changes_before: 0 })
+        let lately = lately::Lately::of(&mut conn)?;
+        Ok(Self { conn, lately, jobs: Block { next: 0, end: 0 }, next_pos: newest + 1, changes_before: 0 })
     }
 
     /// The same database as a new process would find it: what was counted in memory is read anew.
@@ -182,6 +185,7 @@ impl Store {
     pub fn rollback(&mut self) -> Result<()> {
         // The numbers taken inside the batch are no longer counted as used in the database.
         self.jobs = Block { next: 0, end: 0 };
+        self.lately.forget();
         self.conn.execute_batch("ROLLBACK")?;
         Ok(())
     }

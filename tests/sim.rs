@@ -3,7 +3,8 @@
 //!
 //! A failing seed prints itself. `SIM_SEED=1234` runs that one alone with its whole story on the standard error output;
 //! `SIM_SEEDS=100000` and `SIM_SECONDS=120` make the run of each kind longer (whichever ends first), `SIM_FROM=1000000` starts
-//! elsewhere, and `SIM_GO_ON=1` lists all failing seeds instead of stopping at the first. A usual run takes two minutes in all.
+//! elsewhere, and `SIM_GO_ON=1` lists all failing seeds instead of stopping at the first. A usual run takes two minutes in all. `SIM_WATCH=file:23`
+//! shows in the story of one seed what the rows say of an item, whenever that changes. Very many of all kinds: `mass`.
 //!
 //! There are nine kinds of histories (`seeds`): of mirrors, of mirrors whose copies pass away, of two-way folders, and of upload folders;
 //! and, for mirrors and two-way folders, of streams of paths in `disorder`, of streams of ids (`enterprise`), of events that cannot be
@@ -25,6 +26,7 @@ mod from_disk;
 mod laws;
 mod life;
 mod many;
+mod mass;
 mod mutants;
 mod one_way;
 mod rest;

@@ -1,6 +1,8 @@
 //! Which items a folder wants: gitignore patterns over paths in the cloud.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -10,8 +12,8 @@ use crate::settings::{DEFAULT_IGNORE, FolderSettings, Mode};
 /// The patterns of one folder.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
-    exclude: Option<Gitignore>,
-    include: Option<Gitignore>,
+    exclude: Option<Arc<Gitignore>>,
+    include: Option<Arc<Gitignore>>,
     text: String,
 }
 
@@ -65,15 +67,29 @@ fn besides(settings: &FolderSettings) -> Vec<String> {
     defaults.chain(settings.ignore.from_tree.iter().cloned()).collect()
 }
 
-fn compile(patterns: &[String]) -> Option<Gitignore> {
+/// Lists of patterns that are kept compiled.
+const COMPILED_MOST: usize = 64;
+
+/// The patterns of a list, compiled once for all folders that have the same, as most have: it takes longer than a step of the engine.
+fn compile(patterns: &[String]) -> Option<Arc<Gitignore>> {
+    static COMPILED: Mutex<BTreeMap<Vec<String>, Arc<Gitignore>>> = Mutex::new(BTreeMap::new());
     if patterns.is_empty() {
         return None;
+    }
+    let mut known = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(compiled) = known.get(patterns) {
+        return Some(Arc::clone(compiled));
     }
     let mut builder = GitignoreBuilder::new("");
     for pattern in patterns {
         let _ = builder.add_line(None, pattern);
     }
-    builder.build().ok()
+    let compiled = Arc::new(builder.build().ok()?);
+    if known.len() >= COMPILED_MOST {
+        known.clear();
+    }
+    known.insert(patterns.to_vec(), Arc::clone(&compiled));
+    Some(compiled)
 }
 
 #[cfg(test)]

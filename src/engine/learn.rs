@@ -276,6 +276,12 @@ impl Engine {
             self.count_presence(known, Presence::Present);
             self.ctx.store.leave_holds(known.node)?;
             self.ctx.store.swept(known.node)?;
+            // Example: `d` moves out of `p`, and `p` goes to the trash. A look at `p` is answered before one at `d`: what `d` holds went with
+            // both, and is not to be removed before the listing of `d` shows it again.
+            if is_folder && self.ctx.store.has_absent_children(known.node)? {
+                self.ctx.store.want_sweep(known.node, known.folder, Presence::Present)?;
+                self.ctx.more = true;
+            }
         }
         // A folder that we made is empty. Events may have named what is in another one by a path that led to no place.
         let is_made = source == Source::Own && returned && known.is_local_only();

@@ -49,6 +49,10 @@ impl Paths {
                     at = parent;
                 }
             }
+            // Scans of different moments may show two directories in one another: until both are scanned again, neither has a place.
+            if names.len() > DEEPEST_PATH {
+                return Ok(None);
+            }
         };
         for name in names.iter().rev() {
             place = place.join(name);

@@ -1,15 +1,12 @@
 //! Dirty items to decisions: loads what is ready, plans each item, and asks for the calls and deeds that the plan needs.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::disk::Want;
 use super::effect::Notice;
-use super::learn::Source;
-use super::paths::DEEPEST_PATH;
 use super::queues::CallKind;
 use super::undo;
-use super::{Engine, ITEMS_PER_STEP, Note, Phase, ROWS_PER_STEP, millis};
+use super::{Engine, ITEMS_PER_STEP, Note, Phase, millis};
 use crate::events::interval::backoff;
 use crate::id::{FolderId, ItemKind, NodeId};
 use crate::path::Name;
@@ -526,74 +523,5 @@ impl Engine {
             self.ctx.store.set_local(item.node, None)?;
         }
         self.ctx.store.mark(item.node, item.folder, Lane::Bulk, Ask::Nothing, None, self.ctx.now.wall)
-    }
-
-    /// Tells the descendants of folders what became of them, a few thousand rows at a time.
-    pub(super) fn sweep(&mut self) -> Result<()> {
-        // Only in folders whose counts we keep: one that is not configured now goes on when it is.
-        let mut next = None;
-        for id in self.folders.keys().copied().collect::<Vec<_>>() {
-            next = self.next_sweep(id)?;
-            if next.is_some() {
-                break;
-            }
-        }
-        if let Some((node, presence)) = next {
-            let after = self.sweep_at.filter(|(at, _)| *at == node).map_or(NodeId(0), |(_, after)| after);
-            let children = self.ctx.store.remote_children(node, after, ROWS_PER_STEP)?;
-            let full = children.len() == ROWS_PER_STEP as usize;
-            self.sweep_at = children.last().map(|last| (node, last.node));
-            let asked = self.ctx.store.generation();
-            let above = if presence == Presence::Present { self.remote_above(node)? } else { BTreeSet::new() };
-            for child in children {
-                match (child.remote.presence, presence) {
-                    // It was away, and nobody told what became of what it holds.
-                    (Presence::Present, Presence::Present) if child.id.is_folder() => {
-                        // Descriptions of different moments can put folders into one another: each is told once.
-                        if above.contains(&child.node) && self.ctx.store.listing_wanted(child.node)? {
-                            continue;
-                        }
-                        self.ctx.store.want_listing(child.node, child.folder)?;
-                        self.ctx.store.want_sweep(child.node, child.folder, presence)?;
-                    }
-                    (Presence::Present, Presence::Absent | Presence::FilteredOut) => {
-                        self.gone(&child, presence, Source::Listing(Lane::Bulk, asked))?;
-                    }
-                    _ => {}
-                }
-            }
-            if !full {
-                self.sweep_at = None;
-                self.ctx.store.swept(node)?;
-                // The next sweep of the same folder begins at its first child again.
-                self.sweep_at = None;
-            }
-            self.ctx.more = true;
-        }
-        // A folder that came back takes its sweep with it, so those that wait are not only looked for after one ended.
-        let waiting: Vec<FolderId> =
-            self.folders.iter().filter(|(_, folder)| !folder.after_sweep.is_empty()).map(|(id, _)| *id).collect();
-        for id in waiting {
-            if self.ctx.store.sweep_left(id)? || self.reads_on(id) {
-                continue;
-            }
-            let Some(folder) = self.folders.get_mut(&id) else { continue };
-            for node in std::mem::take(&mut folder.after_sweep) {
-                if self.schedule.phase(node) == Some(Phase::AwaitSweep) {
-                    self.schedule.make_ready(node, Lane::News);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// An item and the folders above it in the cloud's tree.
-    fn remote_above(&self, node: NodeId) -> Result<BTreeSet<NodeId>> {
-        let (mut above, mut at) = (BTreeSet::new(), Some(node));
-        while let Some(step) = at.filter(|step| above.len() < DEEPEST_PATH && !above.contains(step)) {
-            above.insert(step);
-            at = self.ctx.store.item(step)?.and_then(|row| row.remote.parent);
-        }
-        Ok(above)
     }
 }

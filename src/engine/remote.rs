@@ -14,12 +14,13 @@ pub(in crate::engine) use strays::{StrayAnswer, Strays};
 
 use super::Engine;
 use super::learn::Source;
-use crate::events::{EventKind, Subject};
-use crate::id::{AccountId, FolderId, NodeId};
+use crate::events::{EventKind, RemoteEvent, Subject};
+use crate::id::{AccountId, FolderId, NodeId, VersionId};
 use crate::store::Result;
 use crate::store::expected::{Expectation, Told};
 use crate::store::items::{ItemRow, Presence, RemoteRow};
 use crate::store::work::{Ask, Lane};
+use crate::tree::Wall;
 
 /// Children of a folder whose listing is one call: where events carry no items, it answers for all of them together.
 const LISTED_AT_ONCE: u32 = 200;
@@ -83,10 +84,10 @@ impl Engine {
     pub(super) fn take_hint(
         &mut self,
         folder: FolderId,
-        kind: EventKind,
-        subject: &Subject,
+        event: &RemoteEvent,
         source: Source,
     ) -> Result<Option<&'static str>> {
+        let subject = &event.subject;
         let (id, version, parent, path, from) = match subject {
             Subject::Item(item) => (
                 Some(&item.id),
@@ -102,7 +103,7 @@ impl Engine {
             Subject::Path { path, from, .. } => (None, None, None, Some(path.as_str()), from.as_deref()),
             Subject::Nothing | Subject::Unreadable => return Ok(None),
         };
-        let kind = if matches!(subject, Subject::Gone(_)) { EventKind::Trashed } else { kind };
+        let kind = if matches!(subject, Subject::Gone(_)) { EventKind::Trashed } else { event.kind };
         if self.concerns_root(folder, kind, id, [path, from])? {
             return Ok(Some("watched folder"));
         }
@@ -128,12 +129,17 @@ impl Engine {
             }
             None => true,
         };
+        let is_former = match (&known, event.at) {
+            (Some(known), Some(at)) => self.is_former(known, version, at)?,
+            _ => false,
+        };
         let facts = Facts {
             kind,
             id,
             known: known.as_ref(),
             is_open,
             version,
+            is_former,
             parent: parent.map(|row| row.node),
             to,
             from,
@@ -146,6 +152,19 @@ impl Engine {
             }
         }
         Ok(outcome)
+    }
+
+    /// Whether something later than an event was told of its item, or another version was seen in place of the one that it names.
+    ///
+    /// Example: two versions are uploaded, and the event of the first comes after that of the second.
+    fn is_former(&self, known: &ItemRow, version: Option<&VersionId>, at: Wall) -> Result<bool> {
+        let has = known.remote.content.as_ref().map(|content| &content.version);
+        if let Some(version) = version.filter(|version| has.is_some_and(|has| has != *version))
+            && self.ctx.store.was_replaced_since(known.folder, &known.id, version, at)?
+        {
+            return Ok(true);
+        }
+        self.ctx.store.told_later(known.node, at)
     }
 
     /// The root of a folder that watches the top of its account.
@@ -210,11 +229,20 @@ impl Engine {
                 self.ctx.store.want_listing_now(dir, folder)?;
                 Ok(false)
             }
-            Mark::Below(dir, name) => {
+            Mark::Below(dir, name, id) => {
                 if let Some(name) = name {
                     self.expect_name(dir, &name)?;
+                    if let Some(id) = id {
+                        self.questions.note_told_below(dir, &name, &id);
+                    }
                 }
                 self.ctx.store.want_listing_below(dir, folder)?;
+                Ok(false)
+            }
+            Mark::Left(dir, name) => {
+                if self.questions.saw_name(dir, &name) {
+                    self.ctx.store.forget_name(dir, &name)?;
+                }
                 Ok(false)
             }
             Mark::Subtree(dir) => {

@@ -72,8 +72,8 @@ impl Store {
         if let Some(found) = self.conn.prepare_cached(&sql)?.query_row([name], read).optional()? {
             return Ok(found);
         }
-        self.conn.execute("INSERT INTO account (name, provider) VALUES (?1, ?2)", [name, provider])?;
-        Ok(self.conn.query_row(&sql, [name], read)?)
+        self.conn.prepare_cached("INSERT INTO account (name, provider) VALUES (?1, ?2)")?.execute([name, provider])?;
+        Ok(self.conn.prepare_cached(&sql)?.query_row([name], read)?)
     }
 
     /// Records whose account it is.
@@ -109,7 +109,9 @@ impl Store {
 
     /// Forgets the place in the stream.
     pub fn drop_cursor(&mut self, account: AccountId) -> Result<()> {
-        self.conn.execute("UPDATE account SET cursor = NULL, polled_at = NULL WHERE account = ?1", [account.0])?;
+        self.conn
+            .prepare_cached("UPDATE account SET cursor = NULL, polled_at = NULL WHERE account = ?1")?
+            .execute([account.0])?;
         Ok(())
     }
 

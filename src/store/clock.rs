@@ -8,12 +8,12 @@ impl Store {
     /// The clock went back: what was to wait for seconds would wait for as long as it went back. It is looked at now, and waits again if it
     /// must.
     pub fn clock_went_back(&mut self, now: Wall) -> Result<()> {
-        self.conn.execute("UPDATE work SET due = 0 WHERE state = 1", [])?;
-        self.conn.execute("UPDATE listing SET due = 1 WHERE due > 1", [])?;
+        self.conn.prepare_cached("UPDATE work SET due = 0 WHERE state = 1")?.execute([])?;
+        self.conn.prepare_cached("UPDATE listing SET due = 1 WHERE due > 1")?.execute([])?;
         let sql = "UPDATE local_scan SET due = ?1 WHERE due > ?1 AND due < ?2";
-        self.conn.execute(sql, [now.0, UNDER_WAY])?;
-        self.conn.execute("UPDATE delivery SET due = ?1 WHERE state = 0 AND due > ?1", [now.0])?;
-        self.conn.execute("UPDATE quarantine SET disposal_due = 0 WHERE disposal IS NOT NULL", [])?;
+        self.conn.prepare_cached(sql)?.execute([now.0, UNDER_WAY])?;
+        self.conn.prepare_cached("UPDATE delivery SET due = ?1 WHERE state = 0 AND due > ?1")?.execute([now.0])?;
+        self.conn.prepare_cached("UPDATE quarantine SET disposal_due = 0 WHERE disposal IS NOT NULL")?.execute([])?;
         Ok(())
     }
 }

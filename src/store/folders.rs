@@ -183,12 +183,12 @@ impl Store {
 
     /// Makes a folder's row.
     pub fn add_folder(&mut self, new: &NewFolder<'_>) -> Result<FolderRow> {
-        self.conn.execute(
-            "INSERT INTO folder (name, account, mark, remote, local, filters) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![new.name, new.account.0, new.mark, new.remote, new.local.as_os_str().as_bytes(), new.filters],
-        )?;
+        let sql = "INSERT INTO folder (name, account, mark, remote, local, filters) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let local = new.local.as_os_str().as_bytes();
+        let values = params![new.name, new.account.0, new.mark, new.remote, local, new.filters];
+        self.conn.prepare_cached(sql)?.execute(values)?;
         let sql = format!("SELECT {COLUMNS} FROM folder WHERE folder = ?1");
-        Ok(self.conn.query_row(&sql, [self.conn.last_insert_rowid()], read)?)
+        Ok(self.conn.prepare_cached(&sql)?.query_row([self.conn.last_insert_rowid()], read)?)
     }
 
     /// Takes the name off a folder that left the configuration: its rows are dropped piece by piece.

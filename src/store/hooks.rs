@@ -184,7 +184,7 @@ impl Store {
         let known = serde_json::to_string(hooks).unwrap_or_default();
         let sql = "UPDATE delivery SET state = 2, why = 'the hook was removed'
                    WHERE state = 0 AND hook NOT IN (SELECT value FROM json_each(?1))";
-        self.conn.execute(sql, [known])?;
+        self.conn.prepare_cached(sql)?.execute([known])?;
         Ok(())
     }
 
@@ -284,8 +284,10 @@ impl Store {
         for sql in sqls {
             self.conn.prepare_cached(sql)?.execute(params![old, limit])?;
         }
-        self.conn.execute("DELETE FROM own_event WHERE journal < (SELECT min(journal) FROM event)", [])?;
-        self.conn.execute("DELETE FROM verdict WHERE at < ?1", [now.plus_ms(-VERDICTS_KEPT_MS).0])?;
+        self.conn
+            .prepare_cached("DELETE FROM own_event WHERE journal < (SELECT min(journal) FROM event)")?
+            .execute([])?;
+        self.conn.prepare_cached("DELETE FROM verdict WHERE at < ?1")?.execute([now.plus_ms(-VERDICTS_KEPT_MS).0])?;
         Ok(())
     }
 }

@@ -236,7 +236,7 @@ pub(super) fn load(conn: &rusqlite::Connection, node: NodeId) -> Result<Option<I
 impl Store {
     /// One item.
     pub fn item(&self, node: NodeId) -> Result<Option<ItemRow>> {
-        load(&self.conn, node)
+        self.lately.item(node, || load(&self.conn, node))
     }
 
     /// One item of a folder, by its id.
@@ -403,6 +403,12 @@ impl Store {
         let mut statement = self.conn.prepare_cached(&sql)?;
         let rows = statement.query_map(params![parent.0, after.0, limit], read)?;
         rows.map(|row| row?).collect()
+    }
+
+    /// Whether something is gone from the cloud that was last in this folder.
+    pub fn has_absent_children(&self, parent: NodeId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM item WHERE r_parent = ?1 AND r = 0)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([parent.0], |row| row.get(0))?)
     }
 
     /// Items present in the cloud's tree that comparison `scan` did not meet, after `after`, in node order, looking at no more than

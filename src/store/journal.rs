@@ -10,6 +10,8 @@ use crate::tree::Wall;
 const EVENTS_KEPT_MS: i64 = 30 * 24 * 3_600 * 1_000;
 /// How many events are kept: of those that concern a folder, and of those that do not.
 const EVENTS_KEPT: i64 = 100_000;
+/// Events of one item among which a later one is looked for.
+const TOLD_LATELY: i64 = 64;
 /// How long actions are kept.
 const ACTIONS_KEPT_MS: i64 = 90 * 24 * 3_600 * 1_000;
 
@@ -150,6 +152,15 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a change of an item was told lately that happened after this moment, by the provider's clock.
+    pub fn told_later(&self, node: NodeId, at: Wall) -> Result<bool> {
+        // A file that is written to all day has thousands of events, and what is late is late by a few of them.
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM (SELECT at, kind FROM event WHERE node = ?1 ORDER BY journal DESC LIMIT ?3)
+                       WHERE at > ?2 AND kind NOT IN ('read', 'comment', 'lock', 'other'))";
+        Ok(self.conn.prepare_cached(sql)?.query_row([node.0, at.0, TOLD_LATELY], |row| row.get(0))?)
+    }
+
     /// Writes down what was done on disk.
     pub fn add_action(
         &mut self,
@@ -187,11 +198,9 @@ impl Store {
         let before = now.0 - EVENTS_KEPT_MS;
         let dropped =
             self.conn.prepare_cached(sql)?.execute(params![before, EVENTS_KEPT, of_folders.unwrap_or(0_i64), limit])?;
-        self.conn.execute(
-            "DELETE FROM action WHERE action IN (
-                 SELECT action FROM (SELECT action, at FROM action ORDER BY action LIMIT ?2) WHERE at < ?1)",
-            params![now.0 - ACTIONS_KEPT_MS, limit],
-        )?;
+        let sql = "DELETE FROM action WHERE action IN (
+                       SELECT action FROM (SELECT action, at FROM action ORDER BY action LIMIT ?2) WHERE at < ?1)";
+        self.conn.prepare_cached(sql)?.execute(params![now.0 - ACTIONS_KEPT_MS, limit])?;
         Ok(dropped == limit as usize)
     }
 }
@@ -263,6 +272,26 @@ mod tests {
             Some(JournalId(2)),
             "an entry of another event is left alone"
         );
+    }
+
+    #[test]
+    fn a_later_change_is_looked_for_among_the_newest_events_of_an_item() {
+        let (mut store, account) = store();
+        let node = NodeId(5);
+        let mut tell = |number: i64, kind: &'static str, at: i64| {
+            let id = EventId::new(format!("e{number}"));
+            let new =
+                NewEvent { node: Some(node), kind, at: Some(Wall(at)), ..event(account, &id, Some(FolderId(7)), 1) };
+            assert!(store.add_event(&new, None).unwrap().is_some());
+            [50, 100, 200].map(|at| store.told_later(node, Wall(at)).unwrap())
+        };
+        assert_eq!(tell(0, "uploaded", 100), [true, false, false]);
+        assert_eq!(tell(1, "read", 300), [true, false, false], "reading changes nothing");
+        for number in 2..TOLD_LATELY {
+            assert_eq!(tell(number, "uploaded", 10), [true, false, false]);
+        }
+        assert_eq!(tell(TOLD_LATELY, "uploaded", 10), [false; 3], "no more of them are gone through");
+        assert!(!store.told_later(NodeId(6), Wall(0)).unwrap());
     }
 
     #[test]

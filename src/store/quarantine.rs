@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::hooks::sha256;
+use super::lately::Sparse;
 use super::query::Rows;
 use super::{Result, Store};
 use crate::id::{FolderId, ItemId, Sha256, VersionId};
@@ -207,6 +208,9 @@ impl Store {
         item: &ItemId,
         version: &VersionId,
     ) -> Result<Option<QuarantineRow>> {
+        if !self.lately.has_rows(&self.conn, Sparse::Quarantine)? {
+            return Ok(None);
+        }
         let sql = format!("SELECT {COLUMNS} FROM quarantine WHERE folder = ?1 AND item = ?2 AND version = ?3");
         let params = params![folder.0, item.to_string(), version.as_str()];
         Ok(self.conn.prepare_cached(&sql)?.query_row(params, read).optional()?)
@@ -255,7 +259,7 @@ impl Store {
 
     /// Forgets what never arrived in quarantine: it is fetched and examined anew.
     pub fn forget_half_quarantined(&mut self) -> Result<()> {
-        self.conn.execute("DELETE FROM quarantine WHERE state = 'moving'", [])?;
+        self.conn.prepare_cached("DELETE FROM quarantine WHERE state = 'moving'")?.execute([])?;
         Ok(())
     }
 
@@ -324,7 +328,7 @@ impl Store {
 
     /// What was being tried when the agent ended is due now.
     pub fn disposals_are_due(&mut self) -> Result<()> {
-        self.conn.execute("UPDATE quarantine SET disposal_due = 0 WHERE disposal IS NOT NULL", [])?;
+        self.conn.prepare_cached("UPDATE quarantine SET disposal_due = 0 WHERE disposal IS NOT NULL")?.execute([])?;
         Ok(())
     }
 

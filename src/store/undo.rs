@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::lately::Sparse;
 use super::{Result, Store};
 use crate::id::{ContentHash, FolderId, ItemId, NodeId, VersionId};
 use crate::tree::{RemoteContent, Wall};
@@ -61,6 +62,9 @@ pub(super) fn tombstone(conn: &rusqlite::Connection, node: NodeId) -> Result<Opt
 impl Store {
     /// The tombstone of an item.
     pub fn tombstone(&self, node: NodeId) -> Result<Option<Tombstone>> {
+        if !self.lately.has_rows(&self.conn, Sparse::Tombstone)? {
+            return Ok(None);
+        }
         tombstone(&self.conn, node)
     }
 
@@ -188,6 +192,14 @@ impl Store {
                    (SELECT version FROM seen_version WHERE folder = ?1 AND id = ?2 ORDER BY at DESC LIMIT -1 OFFSET ?3)";
         self.conn.prepare_cached(sql)?.execute(params![folder.0, id, SEEN_KEPT_PER_ITEM])?;
         Ok(())
+    }
+
+    /// Whether the cloud had a version of a file, and another one was seen in its place at this moment or later.
+    pub fn was_replaced_since(&self, folder: FolderId, id: &ItemId, version: &VersionId, since: Wall) -> Result<bool> {
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM seen_version WHERE folder = ?1 AND id = ?2 AND version = ?3 AND at >= ?4)";
+        let values = params![folder.0, id.to_string(), version.as_str(), since.0];
+        Ok(self.conn.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
     }
 
     /// Forgets former versions that are too old, or whose folder is gone, at most `limit` of them.

@@ -133,8 +133,10 @@ impl Store {
 
     /// The work of an item.
     pub fn work(&self, node: NodeId) -> Result<Option<WorkRow>> {
-        let sql = format!("SELECT {COLUMNS} FROM work WHERE node = ?1");
-        Ok(self.conn.prepare_cached(&sql)?.query_row([node.0], read).optional()?)
+        self.lately.work(node, || {
+            let sql = format!("SELECT {COLUMNS} FROM work WHERE node = ?1");
+            Ok(self.conn.prepare_cached(&sql)?.query_row([node.0], read).optional()?)
+        })
     }
 
     /// A question that was asked at a generation is answered: an older mark on the item is gone, a newer one stays.
@@ -227,7 +229,7 @@ impl Store {
     /// Makes all waiting work of a folder (or of all) due now.
     pub fn wake_all(&mut self, folder: Option<FolderId>) -> Result<()> {
         let sql = "UPDATE work SET due = 0 WHERE state = 1 AND (?1 IS NULL OR folder = ?1)";
-        self.conn.execute(sql, [folder.map(|folder| folder.0)])?;
+        self.conn.prepare_cached(sql)?.execute([folder.map(|folder| folder.0)])?;
         Ok(())
     }
 
@@ -252,7 +254,7 @@ impl Store {
 
     /// Makes work due that was put off for one reason.
     pub fn wake_code(&mut self, code: &str) -> Result<()> {
-        self.conn.execute("UPDATE work SET due = 0 WHERE state = 1 AND code = ?1", [code])?;
+        self.conn.prepare_cached("UPDATE work SET due = 0 WHERE state = 1 AND code = ?1")?.execute([code])?;
         Ok(())
     }
 

@@ -148,7 +148,22 @@ fn mirror(rounds: &mut Rounds, used: &mut Used, hook: &[&str], concurrency: Opti
 
 /// A goal, and whether it is met: the rate of the hook itself, with the mirror's own work counted out, against another rate.
 fn goal(with: &Rounds, without: &Rounds, other: &Rounds, wanted: f64) {
-    let alone = with.took().saturating_sub(without.took()).as_secs_f64().max(0.001);
+    // What is no more than the rounds differ among themselves is noise, and no rate.
+    let noise = without
+        .took
+        .iter()
+        .max()
+        .zip(without.took.iter().min())
+        .map_or(Duration::ZERO, |(most, least)| most.saturating_sub(*least));
+    let alone = with.took().saturating_sub(without.took());
+    if alone < noise / 2 {
+        println!(
+            "goal not measured: {}: the mirror's own rounds differ by {noise:.2?}, and the hook adds {alone:.2?}",
+            with.what
+        );
+        return;
+    }
+    let alone = alone.as_secs_f64();
     let rate = with.set.files as f64 / alone;
     let share = rate / other.rate();
     let word = if share >= wanted { "met" } else { "MISSED" };

@@ -5,9 +5,9 @@ use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::folders::ScanStage;
 
 use super::cloud::{Habits, elsewhere, watched};
-use super::stories::{ends_as, world_like};
+use super::stories::{ends_as, tree, world_like};
 use super::swarm::Swarm;
-use super::world::World;
+use super::world::{Happening, World};
 
 fn by_path(mode: Mode, paths: &str) -> World {
     let habits = Habits { paths: true, list_page: 100, event_page: 100, ..Habits::default() };
@@ -84,4 +84,98 @@ fn a_file_that_went_into_a_folder_that_we_trashed_meanwhile_is_gone() {
     world.cloud.shift(&a, &d, "a");
     world.cloud.trash(&d);
     ends_as(&mut world, "e/");
+}
+
+/// What a late event says is of before: one look shows how the item is, and nothing is waited for.
+#[test]
+fn what_is_told_late_of_before_is_settled_by_one_look() {
+    type Change = fn(&mut World);
+    let edited_twice: [Change; 2] = [
+        |world| {
+            let a = world.cloud.at("a");
+            world.cloud.edit(&a, 5);
+        },
+        |world| {
+            let a = world.cloud.at("a");
+            world.cloud.edit(&a, 6);
+        },
+    ];
+    let moved_twice: [Change; 2] = [
+        |world| {
+            let (a, d) = (world.cloud.at("a"), world.cloud.at("d"));
+            world.cloud.shift(&a, &d, "a");
+        },
+        |world| {
+            let a = world.cloud.at("d/a");
+            world.cloud.shift(&a, &watched(), "e");
+        },
+    ];
+    let restored_and_edited: [Change; 2] = [
+        |world| {
+            let a = world.cloud.at("a");
+            world.cloud.trash(&a);
+            world.cloud.restore(&a, &watched(), "a");
+        },
+        |world| {
+            let a = world.cloud.at("a");
+            world.cloud.edit(&a, 5);
+        },
+    ];
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        for [first, second] in [edited_twice, moved_twice, restored_and_edited] {
+            let mut world = by_path(mode, "a=1 d/");
+            first(&mut world);
+            let late = world.cloud.take_back();
+            second(&mut world);
+            world.rest();
+            let (told, looks) = (world.now, world.tally.looks);
+            world.cloud.tell_late(late);
+            world.schedule(0, Happening::Late);
+            assert!(!world.at_rest(), "it is still to be read");
+            world.rest();
+            let took = world.now - told;
+            assert!(took < 2_000, "{mode:?}: in sync after {took} ms");
+            assert!(world.tally.looks <= looks + 1, "{mode:?}: {} looks", world.tally.looks - looks);
+        }
+    }
+}
+
+/// A file comes into a new folder, which is renamed before anybody hears of either: its first name is not waited for.
+#[test]
+fn a_new_folder_that_is_renamed_at_once_is_not_waited_for_by_its_first_name() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let mut world = by_path(mode, "a=1");
+        let first = world.cloud.add_folder(&watched(), "first");
+        world.cloud.add_file(&first, "b", 2);
+        world.cloud.rename(&first, "second");
+        let told = world.now;
+        world.schedule(0, Happening::Late);
+        ends_as(&mut world, "a=1 second/ second/b=2");
+        let took = world.now - told;
+        assert!(took < 2_500, "{mode:?}: in sync after {took} ms");
+    }
+}
+
+/// A new file is told late, and by its path of before a folder above was renamed: no listing shows a folder of that name, and the file is
+/// looked at by its id.
+#[test]
+fn a_new_file_that_is_told_by_a_path_of_before_is_found_by_its_id() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let mut world = by_path(mode, "d/ d/s/ d/s/a=1");
+        let (d, s) = (world.cloud.at("d"), world.cloud.at("d/s"));
+        world.cloud.add_file(&s, "new", 2);
+        let late = world.cloud.take_back();
+        world.cloud.rename(&d, "e");
+        // Nobody can know of the file yet: what is in the renamed folder is listed, and what is in a folder of that is not.
+        world.cloud.untold = Some(world.now);
+        world.rest();
+        assert_eq!(tree(&world), "e/ e/s/ e/s/a=1");
+        let looks = world.tally.looks;
+        world.cloud.untold = None;
+        world.cloud.tell_late(late);
+        world.schedule(0, Happening::Late);
+        ends_as(&mut world, "e/ e/s/ e/s/a=1 e/s/new=2");
+        assert!(world.tally.looks > looks, "{mode:?}: nothing but a look shows it");
+        assert!(world.tally.looks <= looks + 2, "{mode:?}: {} looks", world.tally.looks - looks);
+    }
 }

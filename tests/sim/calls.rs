@@ -13,7 +13,7 @@ use folder_sync_agent::provider::{Identity, ListPage, ProviderError, ProviderErr
 use super::cloud::{HALF, hash_of, size_of};
 use super::disk::disk_error;
 use super::mutants::Mutant;
-use super::world::{Happening, World};
+use super::world::{FOLDER, Happening, World};
 
 /// What is wrong with a long poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,12 @@ impl World {
         }
         let failed = self.misfortune && self.chance.one_in(self.swarm.call_errors);
         let error = failed.then(|| self.call_error());
+        if let (Task::Look(item), Some(ProviderErrorKind::NotFound)) = (&task, error.as_ref().map(|error| error.kind))
+            && self.store().item_by_id(FOLDER, item).unwrap().is_none()
+        {
+            // Nothing but this answer tells of an item that no row knows, and it is not true.
+            self.cloud.note_untold(self.now);
+        }
         let item = match &task {
             Task::Look(item) | Task::List { item, .. } | Task::Trash { item, .. } => Some(item.clone()),
             Task::Fetch(_, order) => Some(order.item.clone()),

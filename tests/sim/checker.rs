@@ -20,6 +20,7 @@
 //! | 12 a write is repeated only after a look | every write: what the cloud has of ours is not sent again |
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use folder_sync_agent::command::Command;
 use folder_sync_agent::daemon::folder_state;
@@ -35,6 +36,20 @@ use super::rest::{is_by_design, is_for_another};
 use super::rows::SEEN_WHOLE_WITHIN_MS;
 use super::swarm::Swarm;
 use super::world::{FOLDER, Happening, World};
+
+/// What differs between the trees, and both of them.
+struct Difference {
+    what: String,
+    wanted: BTreeMap<String, (ItemId, Option<Content>)>,
+    disk: BTreeMap<String, Option<Content>>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, wanted, disk } = self;
+        write!(f, "{what}\ncloud {wanted:#?}\ndisk {disk:#?}")
+    }
+}
 
 impl World {
     /// Brings the world to rest and checks everything.
@@ -98,6 +113,9 @@ impl World {
     /// Items that wait for a person by design, with everything below them.
     fn blocked(&self) -> BTreeSet<ItemId> {
         let mut blocked = BTreeSet::new();
+        if self.store().reader().planned(FOLDER).unwrap().is_empty() {
+            return blocked;
+        }
         for id in &self.cloud.all_ids {
             let Some(item) = self.store().item_by_id(FOLDER, id).unwrap() else { continue };
             let problem = self.store().work(item.node).unwrap().and_then(|work| work.problem);
@@ -140,37 +158,38 @@ impl World {
 
     /// Law 1, V2: the disk has what the cloud has.
     fn check_trees(&self, blocked: &BTreeSet<ItemId>) {
-        if let Some(difference) = self.difference(blocked) {
+        if let Some(difference) = self.difference(blocked, true) {
             panic!("law 1, V2: {difference}");
         }
     }
 
-    /// The first difference between the trees that is not as it should be.
-    fn difference(&self, blocked: &BTreeSet<ItemId>) -> Option<String> {
+    /// The first difference between the trees that is not as it should be. What `may_stay_away` is no difference where it does.
+    fn difference(&self, blocked: &BTreeSet<ItemId>, may_stay_away: bool) -> Option<Difference> {
         let wanted: BTreeMap<String, (ItemId, Option<Content>)> = self
             .wanted()
             .into_iter()
-            .filter(|(_, id)| !self.is_blocked(blocked, id) && !self.stays_away(id))
+            .filter(|(_, id)| !(self.is_blocked(blocked, id) || may_stay_away && self.stays_away(id)))
             .map(|(path, id)| {
                 let content = (!id.is_folder()).then(|| self.cloud.thing(&id).content);
                 (path, (id, content))
             })
             .collect();
         let disk = self.disk.tree();
-        let both = || format!("cloud {wanted:#?}\ndisk {disk:#?}");
         for (path, (id, content)) in &wanted {
             if self.disk.meddled && id.is_folder() && self.is_mirror() {
                 continue;
             }
             let there = disk.get(path);
             if there != Some(content) {
-                return Some(format!("`{path}` ({id}) is {there:?} on disk and not {content:?}\n{}", both()));
+                let what = format!("`{path}` ({id}) is {there:?} on disk and not {content:?}");
+                return Some(Difference { what, wanted, disk });
             }
         }
         let is_more =
             |path: &&String| !self.may_have_more() && !wanted.contains_key(*path) && disk[*path] != Some(SPECIAL);
         let more = disk.keys().find(is_more);
-        more.map(|path| format!("`{path}` is on disk and not in the cloud\n{}", both()))
+        let what = more.map(|path| format!("`{path}` is on disk and not in the cloud"))?;
+        Some(Difference { what, wanted, disk })
     }
 
     /// What `agent status` says of the folder.
@@ -186,9 +205,11 @@ impl World {
 
     /// Law 10: where everything was told and the engine says "in sync", the trees are equal.
     pub fn check_honest(&self) {
+        // Where nothing is ever given up, nothing may stay away. The trees are compared first: they are equal most of the time.
+        let may_stay_away = self.swarm.keep_for_ms.is_some() || self.swarm.accept_deletions;
         if self.is_all_heard()
+            && let Some(difference) = self.difference(&BTreeSet::new(), may_stay_away)
             && self.says_in_sync()
-            && let Some(difference) = self.difference(&BTreeSet::new())
         {
             panic!("law 10, V18: \"in sync\" is said, and {difference}");
         }

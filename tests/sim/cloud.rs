@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use folder_sync_agent::events::{EventKind, EventPage, RemoteEvent, Subject};
 use folder_sync_agent::id::{ContentHash, Cursor, EventId, ItemId, PageToken, Sha256, VersionId};
-use folder_sync_agent::path::local_name;
+use folder_sync_agent::path::{Name, local_name};
 use folder_sync_agent::provider::{ListPage, ProviderError, ProviderErrorKind, Resolved};
 use folder_sync_agent::settings::RemotePlace;
 use folder_sync_agent::tree::{Ancestor, ItemState, RemoteContent, RemoteItem, Wall};
@@ -146,6 +146,9 @@ pub struct Cloud {
 
 /// What an item is to be called on disk.
 pub fn name_on_disk(id: &ItemId, name: &str) -> String {
+    if Name::new(name.as_bytes()).is_ok() {
+        return name.to_owned();
+    }
     let digest: [u8; 32] = sha2::Sha256::digest(id.to_string().as_bytes()).into();
     local_name(name, &Sha256(digest).to_string()).name().to_text()
 }

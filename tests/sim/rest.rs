@@ -58,6 +58,10 @@ impl World {
             problem.is_some_and(|(code, _)| is_for_another(&code))
         };
         let planned = self.store().reader().planned(FOLDER).unwrap();
+        if planned.is_empty() {
+            // There is no work at all.
+            return false;
+        }
         let item = |id| self.store().item_by_id(FOLDER, id).unwrap();
         planned.iter().any(|planned| waits(planned.item.node))
             || self.cloud.all_ids.iter().filter_map(item).any(|item| waits(item.node))
@@ -130,6 +134,9 @@ impl World {
         let mut left = Vec::new();
         // What only the disk has may wait for a person, too.
         let planned = self.store().reader().planned(FOLDER).unwrap();
+        if planned.is_empty() {
+            return left;
+        }
         let problem = |node| self.store().work(node).unwrap().and_then(|work| work.problem);
         let waits = |node| problem(node).is_some_and(|(code, _)| is_by_design(&code));
         let mut by_design = planned.iter().filter(|planned| waits(planned.item.node)).count();

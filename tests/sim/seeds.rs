@@ -10,8 +10,7 @@
 //! | `SIM_GO_ON=1` | a failing one does not end the run; all are named at its end |
 //! | `SIM_MUTANT=HalfTold` | breaks this law only |
 //!
-//! A million of them, with a release build: `SIM_SEEDS=112000 SIM_GO_ON=1 cargo test --release --test all -- histories_end_well
-//! in_disorder_end_well --nocapture --test-threads 1`.
+//! A million of them, of all kinds: see `mass`.
 
 use std::time::Duration;
 
@@ -28,8 +27,8 @@ const HISTORIES: u64 = 250;
 
 /// A kind of history.
 #[derive(Debug, Clone, Copy)]
-struct Kind {
-    name: &'static str,
+pub struct Kind {
+    pub name: &'static str,
     /// What draws its misfortunes.
     draw: fn(&mut Chance) -> Swarm,
 }
@@ -44,13 +43,28 @@ const GARBLED: Kind = Kind { name: "garbled", draw: Swarm::draw_garbled };
 const UNTOLD: Kind = Kind { name: "untold", draw: Swarm::draw_untold };
 const HIDDEN: Kind = Kind { name: "hidden", draw: Swarm::draw_hidden };
 const TREES: Kind = Kind { name: "trees", draw: Swarm::draw_trees };
-const KINDS: [Kind; 10] = [MIRROR, PASSING, TWO_WAY, UPLOAD, DISORDER, ENTERPRISE, GARBLED, UNTOLD, HIDDEN, TREES];
+pub const KINDS: [Kind; 10] = [MIRROR, PASSING, TWO_WAY, UPLOAD, DISORDER, ENTERPRISE, GARBLED, UNTOLD, HIDDEN, TREES];
 /// One history in so many is lived through twice, and must be the same.
 const TWICE: u64 = 100;
 
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+/// What a seed draws: who decides, and what the stream tells.
+pub fn sort_of(seed: u64, kind: Kind) -> String {
+    let swarm = swarm_of(seed, kind);
+    let stream = match (swarm.habits.paths, swarm.habits.ids) {
+        (true, _) => "stream of paths",
+        (_, true) => "stream of ids",
+        _ => "stream of items",
+    };
+    format!("{}: {:?}, {stream}", kind.name, swarm.mode)
+}
+
+fn swarm_of(seed: u64, kind: Kind) -> Swarm {
+    (kind.draw)(&mut Chance::new(seed ^ 0x5eed))
 }
 
 /// A history from its first moment to its last check.
@@ -59,8 +73,7 @@ fn live_as(seed: u64, kind: Kind, arrange: impl FnOnce(&mut World)) -> Tally {
 }
 
 fn live_with(seed: u64, kind: Kind, befall: impl FnOnce(&mut Swarm), arrange: impl FnOnce(&mut World)) -> Tally {
-    let mut chance = Chance::new(seed ^ 0x5eed);
-    let mut swarm = (kind.draw)(&mut chance);
+    let mut swarm = swarm_of(seed, kind);
     befall(&mut swarm);
     let mut world = World::new(seed, swarm);
     arrange(&mut world);
@@ -75,7 +88,7 @@ fn live_with(seed: u64, kind: Kind, befall: impl FnOnce(&mut Swarm), arrange: im
     world.end()
 }
 
-fn live(seed: u64, kind: Kind) -> Tally {
+pub fn live(seed: u64, kind: Kind) -> Tally {
     if !seed.is_multiple_of(TWICE) {
         return live_as(seed, kind, |_| {});
     }
@@ -141,7 +154,8 @@ fn histories_of_whole_trees_end_well() {
 /// moved directory that an upload folder removed, an id that was forgotten with the process, two looks at one item, a foreign move taken for
 /// our own, an event of before our place in the stream, folders whose turn to be listed did not come after the clock went back, what was
 /// to wait for seconds and then waited for hours, a directory that was to be scanned and was gone, a stray that was refused for a moment, what
-/// was looked at while a folder above the watched one was in the trash, and a move to a place that we cannot name.
+/// was looked at while a folder above the watched one was in the trash, a move to a place that we cannot name,
+/// what went with a folder that had left another one before, and a move out of the folder by a word that we do not know.
 #[test]
 fn histories_that_failed_once_end_well() {
     for seed in [
@@ -152,7 +166,7 @@ fn histories_that_failed_once_end_well() {
     }
     for seed in [
         10, 224, 235, 377, 2_563, 3_108, 5_092, 5_136, 5_187, 5_449, 5_524, 5_695, 5_881, 6_960, 7_626, 9_824, 11_006,
-        15_854, 16_074, 16_936, 18_652, 20_082, 31_790, 60_362, 60_445, 81_028,
+        15_854, 16_074, 16_936, 18_652, 20_082, 31_790, 60_362, 60_445, 81_028, 3_079,
     ] {
         live(seed, TWO_WAY);
     }
@@ -161,20 +175,20 @@ fn histories_that_failed_once_end_well() {
     }
     for seed in [
         11, 93, 307, 384, 502, 688, 719, 987, 992, 1_099, 1_138, 1_276, 1_338, 1_388, 1_803, 1_810, 4_835, 5_657,
-        5_951, 6_584, 7_398, 8_852, 10_055, 20_750, 21_924, 22_256, 28_464,
+        5_951, 6_584, 7_398, 8_852, 10_055, 20_750, 21_924, 22_256, 28_464, 1_698,
     ] {
         live(seed, UPLOAD);
     }
-    for seed in [188, 491, 602] {
+    for seed in [188, 491, 602, 3_361] {
         live(seed, DISORDER);
     }
-    for seed in [65, 141] {
+    for seed in [65, 141, 1_652, 2_640] {
         live(seed, ENTERPRISE);
     }
     for seed in [216, 586, 779] {
         live(seed, UNTOLD);
     }
-    for seed in [76, 225] {
+    for seed in [76, 225, 1_395] {
         live(seed, GARBLED);
     }
     for seed in [101, 236, 265, 353, 490] {

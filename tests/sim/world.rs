@@ -129,6 +129,11 @@ pub struct World {
     pub replacing: BTreeSet<JobId>,
     pub removed: BTreeSet<JobId>,
     pub trashed: u64,
+    /// The files that went to the cloud's trash with an item, as far as the agent did not hear of it, and the jobs that ask for it.
+    pub trashed_unheard: BTreeMap<ItemId, u64>,
+    trash_jobs: BTreeMap<JobId, ItemId>,
+    /// What the rows last said of the item that a replay watches.
+    watched_row: String,
     /// A person approved something.
     pub approved: bool,
     /// Cursors that the engine was told of.
@@ -201,6 +206,9 @@ impl World {
             replacing: BTreeSet::new(),
             removed: BTreeSet::new(),
             trashed: 0,
+            trashed_unheard: BTreeMap::new(),
+            trash_jobs: BTreeMap::new(),
+            watched_row: String::new(),
             approved: false,
             delivered: BTreeSet::new(),
             cancelled: BTreeSet::new(),
@@ -376,6 +384,7 @@ impl World {
         }
         if self.aloud {
             self.check_kept_counts();
+            self.say_watched();
         }
         if self.mutant == Some(Mutant::HoldIgnored)
             && let Some(hold) = self.open_hold()
@@ -394,6 +403,18 @@ impl World {
         true
     }
 
+    /// What the rows say of the item that `SIM_WATCH=file:23` names, whenever that changes.
+    fn say_watched(&mut self) {
+        let Some(id) = std::env::var("SIM_WATCH").ok().and_then(|id| id.parse::<ItemId>().ok()) else { return };
+        let row = self.store().item_by_id(FOLDER, &id).unwrap();
+        let work = row.as_ref().map(|row| self.store().work(row.node).unwrap());
+        let seen = format!("{row:?} {work:?}");
+        if seen != self.watched_row {
+            self.say(|| format!("  = {seen}"));
+            self.watched_row = seen;
+        }
+    }
+
     /// Remembers what the engine is told.
     fn note_inputs(&mut self, inputs: &[Input]) -> Told {
         let mut told = Told::default();
@@ -410,6 +431,11 @@ impl World {
                     let is_again = self.asked_from.get(job).map(number_of) < self.read_to.as_ref().map(number_of);
                     if !is_again {
                         self.read_to = Some(page.next.clone());
+                    }
+                }
+                Input::Done { job, outcome: Outcome::Trashed(Ok(())) } => {
+                    if let Some(item) = self.trash_jobs.remove(job) {
+                        self.trashed_unheard.remove(&item);
                     }
                 }
                 Input::Done { outcome: Outcome::CursorTaken(Ok(cursor)), .. } => {
@@ -514,6 +540,9 @@ impl World {
                 }
                 if let Task::Poll(cursor) | Task::CheckCursor(cursor) = &task {
                     self.asked_from.insert(job, cursor.clone());
+                }
+                if let Task::Trash { item, .. } = &task {
+                    self.trash_jobs.insert(job, item.clone());
                 }
                 self.check_task(&task);
                 let late = self.chance.below(self.swarm.call_ms);

@@ -205,7 +205,10 @@ impl World {
                 let was_live = self.cloud.is_live(item);
                 let result = self.cloud.discard(item, expected);
                 if result.is_ok() && was_live {
-                    self.trashed += files;
+                    // Of one that somebody brought back after a deletion that nobody heard of, the agent knows of one deletion.
+                    let unheard = self.trashed_unheard.entry(item.clone()).or_default();
+                    self.trashed += files.saturating_sub(*unheard);
+                    *unheard = files.max(*unheard);
                 }
                 Outcome::Trashed(result)
             }

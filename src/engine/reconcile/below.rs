@@ -1,11 +1,14 @@
 //! What is in a folder that goes: what the stream says of it, who has to leave it first, and who is not there with it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::engine::hooks::{Candidate, Matter, Walk, basis_digest, content_id};
-use crate::engine::{Engine, ITEMS_PER_STEP, ROWS_PER_STEP};
+use crate::engine::learn::Source;
+use crate::engine::paths::DEEPEST_PATH;
+use crate::engine::{Engine, ITEMS_PER_STEP, Phase, ROWS_PER_STEP};
 use crate::hook::{HookSettings, When};
-use crate::id::{NodeId, Sha256};
+use crate::id::{FolderId, NodeId, Sha256};
 use crate::path::{Name, RelPath};
 use crate::plan::Action;
 use crate::settings::Mode;
@@ -153,6 +156,89 @@ impl Engine {
         self.schedule.unqueue(item.node);
         self.schedule.make_ready(item.node, Lane::Bulk);
         Ok(false)
+    }
+}
+
+/// What becomes of what was in a folder that went, or is back.
+impl Engine {
+    /// Tells the descendants of folders what became of them, a few thousand rows at a time.
+    pub(in crate::engine) fn sweep(&mut self) -> Result<()> {
+        // Only in folders whose counts we keep: one that is not configured now goes on when it is.
+        let mut next = None;
+        for id in self.folders.keys().copied().collect::<Vec<_>>() {
+            next = self.next_sweep(id)?;
+            if next.is_some() {
+                break;
+            }
+        }
+        if let Some((node, presence)) = next {
+            let after = self.sweep_at.filter(|(at, _)| *at == node).map_or(NodeId(0), |(_, after)| after);
+            let children = self.ctx.store.remote_children(node, after, ROWS_PER_STEP)?;
+            let full = children.len() == ROWS_PER_STEP as usize;
+            self.sweep_at = children.last().map(|last| (node, last.node));
+            let asked = self.ctx.store.generation();
+            let above = if presence == Presence::Present { self.remote_above(node)? } else { BTreeSet::new() };
+            for child in children {
+                match (child.remote.presence, presence) {
+                    // It was away, and nobody told what became of what it holds.
+                    (Presence::Present, Presence::Present) if child.id.is_folder() => {
+                        // Descriptions of different moments can put folders into one another: each is told once.
+                        if above.contains(&child.node) && self.ctx.store.listing_wanted(child.node)? {
+                            continue;
+                        }
+                        self.ctx.store.want_listing(child.node, child.folder)?;
+                        self.ctx.store.want_sweep(child.node, child.folder, presence)?;
+                    }
+                    (Presence::Present, Presence::Absent | Presence::FilteredOut) => {
+                        self.gone(&child, presence, Source::Listing(Lane::Bulk, asked))?;
+                    }
+                    // It went with its folder, and that is back: whether it is gone is not known any more.
+                    (Presence::Absent, Presence::Present) => {
+                        self.ctx.store.mark(
+                            child.node,
+                            child.folder,
+                            Lane::Bulk,
+                            Ask::State,
+                            None,
+                            self.ctx.now.wall,
+                        )?;
+                    }
+                    _ => {}
+                }
+            }
+            if !full {
+                self.sweep_at = None;
+                self.ctx.store.swept(node)?;
+                // The next sweep of the same folder begins at its first child again.
+                self.sweep_at = None;
+            }
+            self.ctx.more = true;
+        }
+        // A folder that came back takes its sweep with it, so those that wait are not only looked for after one ended.
+        let waiting: Vec<FolderId> =
+            self.folders.iter().filter(|(_, folder)| !folder.after_sweep.is_empty()).map(|(id, _)| *id).collect();
+        for id in waiting {
+            if self.ctx.store.sweep_left(id)? || self.reads_on(id) {
+                continue;
+            }
+            let Some(folder) = self.folders.get_mut(&id) else { continue };
+            for node in std::mem::take(&mut folder.after_sweep) {
+                if self.schedule.phase(node) == Some(Phase::AwaitSweep) {
+                    self.schedule.make_ready(node, Lane::News);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An item and the folders above it in the cloud's tree.
+    fn remote_above(&self, node: NodeId) -> Result<BTreeSet<NodeId>> {
+        let (mut above, mut at) = (BTreeSet::new(), Some(node));
+        while let Some(step) = at.filter(|step| above.len() < DEEPEST_PATH && !above.contains(step)) {
+            above.insert(step);
+            at = self.ctx.store.item(step)?.and_then(|row| row.remote.parent);
+        }
+        Ok(above)
     }
 }
 

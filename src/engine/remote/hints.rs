@@ -52,8 +52,11 @@ pub(in crate::engine) enum Mark {
     New { id: ItemId, parent: NodeId, name: String, version: Option<VersionId>, told: Told },
     /// The children of a folder, and the name that one of them is expected to have.
     Children(NodeId, Option<String>),
-    /// The children of a folder, one of which holds what the event is about, and the name that it is expected to have.
-    Below(NodeId, Option<String>),
+    /// The children of a folder, one of which holds what the event is about, the name that it is expected to have, and the item that the event
+    /// is about if we do not know it.
+    Below(NodeId, Option<String>, Option<ItemId>),
+    /// A name in a folder that is not to be expected any more: what had it left.
+    Left(NodeId, String),
     /// The children of a folder and of all folders below: what happened in it was not told while it was hidden.
     Subtree(NodeId),
     /// An item that we do not know, and that a listing which is under way may yet bring in as it was before.
@@ -73,6 +76,8 @@ pub(in crate::engine) struct Facts<'a> {
     pub is_open: bool,
     /// The version that the event names.
     pub version: Option<&'a VersionId>,
+    /// Something later is known of the item: the event says nothing of how it is now, which one look shows.
+    pub is_former: bool,
     /// The known folder that the event names by id as the item's parent.
     pub parent: Option<NodeId>,
     /// Where the event's path leads, if it has one.
@@ -131,10 +136,12 @@ fn of_known(facts: &Facts<'_>, known: &ItemRow) -> (Vec<Mark>, Option<&'static s
         return if agrees {
             (Vec::new(), Some("no change"))
         } else {
-            (vec![Mark::Node(node, Expectation::of_gone())], None)
+            let expected = if facts.is_former { Expectation::of_nothing() } else { Expectation::of_gone() };
+            (vec![Mark::Node(node, expected)], None)
         };
     }
     let expected = match &facts.to {
+        _ if facts.is_former => Expectation::of_nothing(),
         Some(Location::Outside) => Expectation::of_gone(),
         Some(Location::FilteredOut) => Expectation::of_nothing(),
         to => Expectation {
@@ -160,7 +167,7 @@ fn of_known(facts: &Facts<'_>, known: &ItemRow) -> (Vec<Mark>, Option<&'static s
     }
     let mut marks = vec![Mark::Node(node, expected)];
     if let Some(Location::Beyond { nearest, name }) = &facts.to {
-        marks.push(Mark::Below(*nearest, expected_name(facts.kind, name)));
+        marks.push(Mark::Below(*nearest, expected_name(facts.kind, name), None));
     }
     (marks, None)
 }
@@ -184,7 +191,7 @@ fn of_unknown(facts: &Facts<'_>, id: &ItemId) -> (Vec<Mark>, Option<&'static str
         Some(Location::Outside) => (vec![heard], Some("outside")),
         Some(Location::FilteredOut) => (vec![heard], Some("filtered out")),
         Some(Location::Beyond { nearest, name }) => {
-            (vec![heard, Mark::Below(*nearest, expected_name(facts.kind, name))], Some("listed"))
+            (vec![heard, Mark::Below(*nearest, expected_name(facts.kind, name), Some(id.clone()))], Some("listed"))
         }
         Some(to) => match to.place() {
             Some((parent, name)) if id.is_folder() => {
@@ -204,13 +211,35 @@ fn of_unknown(facts: &Facts<'_>, id: &ItemId) -> (Vec<Mark>, Option<&'static str
     }
 }
 
+/// The name that an event says was left, if nothing that we know has it.
+///
+/// Example: a file is put into a new folder, and the folder is renamed before we hear of either: no listing will show its first name.
+fn left(facts: &Facts<'_>) -> Option<Mark> {
+    let place = match facts.kind {
+        EventKind::Moved | EventKind::Renamed => facts.from.as_ref(),
+        EventKind::Trashed => facts.to.as_ref(),
+        _ => None,
+    };
+    match place? {
+        Location::Name { parent, name } => Some(Mark::Left(*parent, name.clone())),
+        _ => None,
+    }
+}
+
 /// An event that names no more than a path, which covers everything below it.
 fn of_path(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
+    let (marks, outcome) = of_place(facts);
+    (left(facts).into_iter().chain(marks).collect(), outcome)
+}
+
+fn of_place(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
     let mut marks = Vec::new();
-    if matches!(facts.kind, EventKind::Moved | EventKind::Renamed)
+    // What has two places is a move by whatever word.
+    if matches!(facts.kind, EventKind::Moved | EventKind::Renamed | EventKind::Other)
         && let Some(Location::Folder { node, parent, ambiguous, .. }) = &facts.from
     {
         let expected = match &facts.to {
+            _ if facts.kind == EventKind::Other => Expectation::of_nothing(),
             Some(Location::Outside) => Expectation::of_gone(),
             to => Expectation {
                 place: to.as_ref().and_then(Location::place).map(|(parent, name)| (parent, name.to_owned())),
@@ -226,7 +255,9 @@ fn of_path(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
         None | Some(Location::Outside) if marks.is_empty() => return (marks, Some("outside")),
         Some(Location::FilteredOut) if marks.is_empty() => return (marks, Some("filtered out")),
         None | Some(Location::Outside | Location::FilteredOut) => {}
-        Some(Location::Beyond { nearest, name }) => marks.push(Mark::Below(*nearest, expected_name(facts.kind, name))),
+        Some(Location::Beyond { nearest, name }) => {
+            marks.push(Mark::Below(*nearest, expected_name(facts.kind, name), None));
+        }
         Some(Location::Name { parent, name }) => {
             marks.push(Mark::Children(*parent, expected_name(facts.kind, name)));
         }
@@ -298,7 +329,8 @@ mod tests {
     }
 
     /// What an event leads to, as text: `?10` a look, `?10 there` one that is expected to find it, `+1/a` a look at something new, `[20]` a
-    /// listing, `[20 a]` one in which a name is expected, `[20>new]` one below which the event is, `[20]*` with all below, `~` remembered.
+    /// listing, `[20 a]` one in which a name is expected, `[20>new]` one below which the event is (`[20>new file:f]` of an unknown item), `[20]*`
+    /// with all below, `~` remembered.
     fn of(facts: &Facts<'_>) -> String {
         let (marks, _) = marks(facts);
         let text = marks.iter().map(|mark| match mark {
@@ -313,8 +345,12 @@ mod tests {
             Mark::New { parent, name, .. } => format!("+{parent}/{name}"),
             Mark::Children(node, None) => format!("[{node}]"),
             Mark::Children(node, Some(name)) => format!("[{node} {name}]"),
-            Mark::Below(node, name) => format!("[{node}>{}]", name.as_deref().unwrap_or_default()),
+            Mark::Below(node, name, id) => {
+                let id = id.as_ref().map_or_else(String::new, |id| format!(" {id}"));
+                format!("[{node}>{}{id}]", name.as_deref().unwrap_or_default())
+            }
             Mark::Subtree(node) => format!("[{node}]*"),
+            Mark::Left(node, name) => format!("-{node}/{name}"),
             Mark::Unknown(_) => "~".into(),
         });
         text.collect::<Vec<_>>().join(" ")
@@ -331,6 +367,7 @@ mod tests {
             known: Some(&known),
             is_open: false,
             version,
+            is_former: false,
             parent: None,
             to,
             from: None,
@@ -372,6 +409,7 @@ mod tests {
             known: Some(&known),
             is_open: false,
             version: None,
+            is_former: false,
             parent: None,
             to: None,
             from: None,
@@ -381,20 +419,58 @@ mod tests {
     }
 
     #[test]
+    fn an_event_of_before_is_a_look_that_expects_nothing() {
+        let id = ItemId::file("f");
+        let known = row(&id, FILE, "a", Some("v2"));
+        let (v1, v2) = (VersionId::new("v1"), VersionId::new("v2"));
+        for (kind, version, to, expected) in [
+            (K::Restored, Some(&v1), Some(at("a")), "?10"),
+            (K::Uploaded, Some(&v1), Some(at("a")), "?10"),
+            (K::Moved, Some(&v2), Some(at("b")), "?10"),
+            (K::Moved, Some(&v2), Some(beyond()), "?10 [20>new]"),
+            (K::Trashed, None, Some(at("a")), "?10"),
+        ] {
+            let facts = Facts {
+                kind,
+                id: Some(&id),
+                known: Some(&known),
+                is_open: false,
+                version,
+                is_former: true,
+                parent: None,
+                to,
+                from: None,
+                top: None,
+            };
+            assert_eq!(of(&facts), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
     fn an_event_of_an_unknown_item_asks_where_it_leads() {
         for (id, kind, parent, to, top, expected) in [
             (ItemId::file("f"), K::Uploaded, None, Some(at("a")), None, "+1/a"),
             (ItemId::file("f"), K::Uploaded, Some(DIR), None, None, "+20/"),
             (ItemId::folder("d"), K::Created, None, Some(at("d")), None, "~ [1 d]"),
-            (ItemId::file("f"), K::Uploaded, None, Some(beyond()), None, "~ [20>new]"),
+            (ItemId::file("f"), K::Uploaded, None, Some(beyond()), None, "~ [20>new file:f]"),
             (ItemId::file("f"), K::Uploaded, None, Some(Location::Outside), None, "~"),
             (ItemId::file("f"), K::Trashed, None, Some(at("a")), None, "~"),
             (ItemId::folder("d"), K::Trashed, None, Some(folder(DIR, false)), None, "?20 gone ~"),
             (ItemId::folder("d"), K::Sharing, None, None, Some(ROOT), "~ [1]"),
             (ItemId::folder("d"), K::Sharing, None, None, None, "~"),
         ] {
-            let facts =
-                Facts { kind, id: Some(&id), known: None, is_open: true, version: None, parent, to, from: None, top };
+            let facts = Facts {
+                kind,
+                id: Some(&id),
+                known: None,
+                is_open: true,
+                version: None,
+                is_former: false,
+                parent,
+                to,
+                from: None,
+                top,
+            };
             assert_eq!(of(&facts), expected, "{facts:?}");
         }
     }
@@ -408,10 +484,14 @@ mod tests {
             (K::Created, None, Some(beyond()), "[20>new]"),
             (K::Trashed, None, Some(folder(DIR, false)), "?20 gone"),
             (K::Trashed, None, Some(folder(DIR, true)), "?20 gone [1]"),
-            (K::Trashed, None, Some(at("former name")), "[1]"),
+            (K::Trashed, None, Some(at("former name")), "-1/former name [1]"),
+            (K::Renamed, Some(at("first name")), Some(at("e")), "-1/first name [1 e]"),
             (K::Moved, Some(folder(DIR, false)), Some(at("e")), "?20 there [1 e]"),
             (K::Moved, Some(folder(DIR, false)), Some(Location::Outside), "?20 gone"),
             (K::Moved, Some(Location::Outside), Some(at("e")), "[1 e]"),
+            (K::Other, Some(folder(DIR, false)), Some(Location::Outside), "?20"),
+            (K::Other, Some(folder(DIR, false)), Some(at("e")), "?20 [1]"),
+            (K::Copied, Some(folder(DIR, false)), Some(Location::Outside), ""),
             (K::Sharing, None, Some(folder(DIR, false)), "?20 [20]*"),
             (K::Sharing, None, Some(at("d")), "[1]"),
             (K::Sharing, None, Some(beyond()), "[20>]"),
@@ -419,8 +499,18 @@ mod tests {
             (K::Created, None, Some(Location::Outside), ""),
             (K::Created, None, Some(Location::FilteredOut), ""),
         ] {
-            let facts =
-                Facts { kind, id: None, known: None, is_open: true, version: None, parent: None, to, from, top: None };
+            let facts = Facts {
+                kind,
+                id: None,
+                known: None,
+                is_open: true,
+                version: None,
+                is_former: false,
+                parent: None,
+                to,
+                from,
+                top: None,
+            };
             assert_eq!(of(&facts), expected, "{facts:?}");
         }
     }

@@ -361,7 +361,7 @@ impl Engine {
             }
             // Our own deed, recognised by identity: its answer was the observation.
             Subject::Id { .. } if own && event.kind != EventKind::Trashed => Some("no change"),
-            subject => self.take_hint(folder, event.kind, subject, source)?,
+            _ => self.take_hint(folder, event, source)?,
         };
         if let (Some(outcome), Some(journal)) = (outcome, journal) {
             self.ctx.store.set_outcome(journal, outcome, self.ctx.now.wall)?;

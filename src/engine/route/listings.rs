@@ -311,15 +311,31 @@ impl Engine {
         for name in met {
             self.ctx.store.forget_name(dir, &name)?;
         }
+        let elsewhere = self.questions.told_below_others(dir, &unmet);
         if let Some(names) = self.questions.expected_names(dir) {
             *names = unmet;
         }
+        self.look_for(dir, &elsewhere)?;
         let Some(wait) = self.questions.list_again_after(dir) else { return self.ctx.store.forget_names(dir) };
         let Some(item) = self.ctx.store.item(dir)? else { return Ok(()) };
         if !self.ctx.store.listing_wanted(dir)? {
             self.ctx.store.want_listing_now(dir, item.folder)?;
             let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
             self.ctx.store.put_off_listing(dir, due, "")?;
+        }
+        Ok(())
+    }
+
+    /// Items that events told of where nothing is: what is still unknown is looked at by its id.
+    ///
+    /// Example: `a/f` is new, `a` becomes `b`, and the event of `a/f` comes last: no listing will ever show an `a`.
+    fn look_for(&mut self, dir: NodeId, items: &[ItemId]) -> Result<()> {
+        let Some(folder) = self.ctx.store.item(dir)?.map(|dir| dir.folder) else { return Ok(()) };
+        let Some(account) = self.folders.get(&folder).map(|folder| folder.account) else { return Ok(()) };
+        for id in items {
+            if self.ctx.store.item_by_id(folder, id)?.is_none() {
+                self.note_stray(account, id)?;
+            }
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::support::{Bed, EGNYTE_REMOTE, REMOTE, read_tree, sha1_of};
 
 /// How long a history may take to come to rest. Generous: several run beside one another.
 const REST: Duration = Duration::from_secs(90);
-/// One history in so many is one at Egnyte.
+/// One history in so many is one at Egnyte, unless `AGENT_PROVIDER` says where all of them are.
 const EGNYTE_EVERY: u64 = 5;
 
 /// What a history was made of and what became of it.
@@ -46,7 +46,12 @@ pub struct History {
 impl History {
     /// A bed with a two-way folder and no brake on deletions, for nobody is there to approve.
     pub fn new(seed: u64) -> Self {
-        let is_egnyte = seed % EGNYTE_EVERY == EGNYTE_EVERY - 1;
+        let is_egnyte = match std::env::var("AGENT_PROVIDER").as_deref() {
+            Ok("box") => false,
+            Ok("egnyte") => true,
+            Ok(other) => panic!("AGENT_PROVIDER is box or egnyte, and not {other}"),
+            Err(_) => seed % EGNYTE_EVERY == EGNYTE_EVERY - 1,
+        };
         let (bed, remote) = if is_egnyte { (Bed::egnyte(), EGNYTE_REMOTE) } else { (Bed::new(), REMOTE) };
         bed.add_folder(&["--mode", "two-way"]);
         bed.ok(&["set-folder", "inbox", "max_delete=off"]);

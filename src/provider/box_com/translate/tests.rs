@@ -252,7 +252,7 @@ fn one_unreadable_event_spoils_nothing() {
     let good = event_of("ITEM_CREATE", &full_file()).to_string();
     let odd = ["7", "null", "[]", "\"x\"", "{\"event_id\":\"1\",\"event_id\":\"2\"}", "{\"event_type\":1e400}", "{}"];
     let page = format!("{{\"entries\":[{},{good}],\"next_stream_position\":\"9\",\"chunk_size\":8}}", odd.join(","));
-    let page = event_page(page.clone(), &Cursor::new("1")).unwrap();
+    let page = event_page(page, &Cursor::new("1")).unwrap();
     assert_eq!(page.events.len(), odd.len() + 1);
     for (event, text) in page.events.iter().zip(odd) {
         assert_eq!((event.kind, &event.subject, event.raw.as_str()), (EventKind::Other, &Subject::Unreadable, text));
@@ -270,7 +270,7 @@ fn one_unreadable_event_spoils_nothing() {
 fn a_position_is_text_and_never_a_double() {
     let next = |token: &str| {
         let page = format!("{{\"entries\":[],\"chunk_size\":0,\"next_stream_position\":{token}}}");
-        event_page(page.clone(), &Cursor::new("old")).unwrap().next
+        event_page(page, &Cursor::new("old")).unwrap().next
     };
     for (token, expected) in [
         ("30401068076164269", "30401068076164269"),
@@ -404,7 +404,7 @@ fn an_event_that_cannot_be_read_spoils_no_other_and_each_keeps_its_text() {
 fn a_deep_answer_breaks_nothing() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     let page = format!("{{\"entries\":[{{\"event_id\":\"1\",\"source\":{deep}}}],\"x\":{deep}}}");
-    assert_eq!(event_page(page.clone(), &Cursor::new("1")).unwrap().events[0].subject, Subject::Unreadable);
+    assert_eq!(event_page(page, &Cursor::new("1")).unwrap().events[0].subject, Subject::Unreadable);
     let listed = list_page(&format!("{{\"entries\":[{deep}]}}"), &ItemId::folder("0"));
     assert!(listed.is_ok_and(|page| page.items.is_empty() && page.unread.is_some()));
 }
