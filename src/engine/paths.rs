@@ -10,14 +10,12 @@ use crate::events::Subject;
 use crate::id::{FolderId, ItemId, NodeId};
 use crate::path::{Name, RelPath};
 use crate::store::items::{ItemRow, SeatRow};
-use crate::store::{Result, Store};
+use crate::store::{DEEPEST_PATH, Result, Store};
 
 /// Directories whose place on disk is remembered.
 const PLACES_REMEMBERED: usize = 4_096;
 /// Folders whose path in the cloud is remembered.
 const REMOTE_REMEMBERED: usize = 4_096;
-/// Folders above one another; what is deeper is taken for a circle.
-pub(in crate::engine) const DEEPEST_PATH: usize = 2_048;
 
 /// What is remembered.
 #[derive(Debug, Default)]

@@ -12,11 +12,11 @@ use crate::id::{FolderId, ItemKind, NodeId};
 use crate::path::Name;
 use crate::plan::order::Way;
 use crate::plan::{Action, Policy};
-use crate::store::Result;
 use crate::store::expected::Told;
 use crate::store::folders::ScanStage;
 use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::{Ask, Lane, WorkRow, WorkState};
+use crate::store::{DEEPEST_PATH, Result};
 
 pub(crate) use super::sides::{name_on_disk, plan_under};
 
@@ -388,6 +388,11 @@ impl Engine {
                 self.put_off(work, WAIT_AGAIN, WAITS, "waits for its new folder to move")?;
                 return Ok(false);
             }
+            if chain.len() >= DEEPEST_PATH {
+                // Scans of different moments can put directories into one another, until newer ones arrive.
+                self.put_off(work, WAIT_AGAIN, WAITS, "waits for its new folder to move")?;
+                return Ok(false);
+            }
             chain.push(node);
             at = match self.ctx.store.item(node)?.and_then(|row| row.disk_seat()) {
                 Some(SeatRow::At { parent, .. }) => Some(parent),
@@ -452,6 +457,7 @@ impl Engine {
                 self.await_sweep(item);
                 Ok(())
             }
+            ItemKind::File if self.await_answer_above(item, work)? => Ok(()),
             ItemKind::File => {
                 if work.approved || self.is_hidden(item)? || !self.hold_removal(item)? {
                     self.want(item, work, Want::RemoveFile)?;

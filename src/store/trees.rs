@@ -75,7 +75,7 @@ impl Store {
     pub fn parked_above(&self, node: NodeId) -> Result<Option<(NodeId, bool)>> {
         let sql = "WITH RECURSIVE up (node, s, parent, r) AS (
                        SELECT node, s, s_parent, r FROM item WHERE node = ?1
-                       UNION ALL SELECT item.node, item.s, item.s_parent, max(item.r, up.r)
+                       UNION SELECT item.node, item.s, item.s_parent, max(item.r, up.r)
                        FROM up JOIN item ON item.node = up.parent AND up.s = 1)
                    SELECT node, r = 0 FROM up WHERE s = 2 LIMIT 1";
         let found = self.conn.prepare_cached(sql)?.query_row([node.0], |row| Ok((NodeId(row.get(0)?), row.get(1)?)));

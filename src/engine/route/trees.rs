@@ -132,7 +132,7 @@ impl Engine {
     /// Whether what is in a remote folder that is gone is settled out of sight.
     fn settles(&mut self, dir: NodeId) -> Result<bool> {
         let is_out_of_sight = matches!(self.ctx.place(dir)?, Some(Place { base: Base::Parked(_), .. }));
-        Ok(is_out_of_sight && self.hidden_above(dir)?.is_some())
+        Ok(is_out_of_sight && self.hidden_above(dir)?.is_some() && self.asked_above(Some(dir))?.is_none())
     }
 
     /// Orders the next files of directories out of sight into the version store, if the disk is free and it is their turn.
