@@ -6,7 +6,7 @@ use super::remote::Location;
 use super::undo;
 use crate::id::{FolderId, Generation, ItemId, JournalId, NodeId};
 use crate::store::Result;
-use crate::store::expected::{Expectation, Told};
+use crate::store::expected::Expectation;
 use crate::store::folders::FolderCounts;
 use crate::store::items::{ItemRow, Presence, RemoteRow};
 use crate::store::work::{Ask, Lane};
@@ -288,15 +288,6 @@ impl Engine {
         let found = placed && source.is_sight() && row.parent.is_some() && !self.events_carry_items(known.folder);
         if is_folder && (found || returned) && !is_made {
             self.want_listing(known.node, known.folder, source.lane())?;
-        }
-        // Example: `d` goes to the trash, a file in it is deleted by us, and `d` comes back before anything was observed of that: the file is
-        // there again, and no event told of it.
-        let was_away =
-            !returned && self.questions.expected(known.node).is_some_and(|expected| expected.told == Told::Gone);
-        if is_folder && was_away {
-            self.ctx.store.want_listing_now(known.node, known.folder)?;
-            self.ctx.store.want_sweep(known.node, known.folder, Presence::Present)?;
-            self.ctx.more = true;
         }
         // Example: `mv d k/d; mv k/d/e k/d/f`, and the second event comes before the first was observed: it leads below `k` only.
         if found

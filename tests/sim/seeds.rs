@@ -183,10 +183,10 @@ fn histories_that_failed_once_end_well() {
     for seed in [188, 491, 602, 3_361] {
         live(seed, DISORDER);
     }
-    for seed in [65, 141, 1_652, 2_640] {
+    for seed in [65, 141, 1_652, 2_640, 7_514] {
         live(seed, ENTERPRISE);
     }
-    for seed in [216, 586, 779] {
+    for seed in [216, 586, 779, 6_288, 6_586] {
         live(seed, UNTOLD);
     }
     for seed in [76, 225, 1_395, 4_597] {
@@ -195,7 +195,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [101, 236, 265, 353, 490, 4_159, 4_988] {
         live(seed, HIDDEN);
     }
-    for seed in [101, 1_174] {
+    for seed in [101, 1_174, 8_296, 8_621] {
         live(seed, TREES);
     }
 }

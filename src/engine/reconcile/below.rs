@@ -266,6 +266,20 @@ impl Engine {
         Ok(())
     }
 
+    /// The stream tells that a folder came back from the trash. Of what happened to its items while it was there, no event tells.
+    ///
+    /// Example: `d` goes to the trash, we delete a file in it, which is accepted, and `d` comes back before anything of that was observed:
+    /// the file is there again.
+    pub(in crate::engine) fn told_restored(&mut self, node: NodeId) -> Result<()> {
+        let Some(item) = self.ctx.store.item(node)? else { return Ok(()) };
+        if item.id.is_folder() && item.remote.presence == Presence::Present {
+            self.ctx.store.want_listing_now(node, item.folder)?;
+            self.ctx.store.want_sweep(node, item.folder, Presence::Present)?;
+            self.ctx.more = true;
+        }
+        Ok(())
+    }
+
     /// An item and the folders above it in the cloud's tree.
     fn remote_above(&self, node: NodeId) -> Result<BTreeSet<NodeId>> {
         let (mut above, mut at) = (BTreeSet::new(), Some(node));

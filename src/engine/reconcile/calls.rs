@@ -12,6 +12,7 @@ use crate::id::{AccountId, ContentHash, FolderId, Generation, JobId, NodeId};
 use crate::plan::Action;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
+use crate::store::expected::Told;
 use crate::store::items::{ItemRow, Presence};
 use crate::store::work::{Lane, WorkRow, WorkState};
 use crate::tree::{ItemState, RemoteContent, RemoteItem, SyncedContent};
@@ -255,6 +256,7 @@ impl Engine {
         let source = Source::Look { journal: work.journal, asked };
         let was_hidden = self.questions.is_missing(was.node)
             || work.problem.as_ref().is_some_and(|(code, _)| [HIDDEN, "forbidden"].contains(&&**code));
+        let was_away = self.questions.expected(was.node).is_some_and(|expected| expected.told == Told::Gone);
         let learned = self.learn(was.folder, found, source)?;
         if learned == Learned::Overtaken {
             return Ok(());
@@ -262,8 +264,8 @@ impl Engine {
         self.questions.settle(was.node);
         let Some(item) = self.ctx.store.item(was.node)? else { return Ok(()) };
         let is_there = item.remote.presence == Presence::Present;
-        if was.id.is_folder() && is_there && was_hidden {
-            // Of what happened in it while it was hidden, the stream told us nothing.
+        if was.id.is_folder() && is_there && (was_hidden || was_away && was.remote.presence == Presence::Present) {
+            // Of what happened in it while it was hidden or away, the stream told us nothing.
             self.ctx.store.want_listing_now(was.node, was.folder)?;
             self.ctx.store.want_sweep(was.node, was.folder, Presence::Present)?;
             self.ctx.more = true;

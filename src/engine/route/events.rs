@@ -344,14 +344,17 @@ impl Engine {
         if let Some(node) = node.filter(|_| event.kind == EventKind::Trashed) {
             self.told_trashed(node)?;
         }
+        if let Some(node) = node.filter(|_| event.kind == EventKind::Restored) {
+            self.told_restored(node)?;
+        }
         let outcome = match &event.subject {
             // The item's own count of changes orders what the event says: it is an observation.
             Subject::Item(item) if item.sequence.is_some() && event.kind != EventKind::Sharing => {
-                let learned = self.learned(folder, item, source)?;
                 if let Some(node) = node.filter(|_| event.kind == EventKind::Restored && !late) {
                     // It happened after whatever was told before: that it had gone to the trash is not waited for any more.
                     self.forget_expected(node)?;
                 }
+                let learned = self.learned(folder, item, source)?;
                 counts.stale += u64::from(learned == Some("stale"));
                 if self.concerns_root(folder, event.kind, Some(&item.id), [None, None])? {
                     Some("watched folder")
