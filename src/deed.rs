@@ -71,6 +71,28 @@ pub enum Expect {
     Ours(Stamp),
 }
 
+/// Everything below a directory as one value: as many entries, with these inodes, whatever their names and places. An edit in place is not
+/// seen by it; anything that came, went or was replaced is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Holding {
+    /// Files and directories.
+    pub entries: u64,
+    /// The sum of a digest of each inode and its kind.
+    sum: u64,
+}
+
+impl Holding {
+    /// One more entry.
+    pub fn add(&mut self, ino: u64, is_folder: bool) {
+        self.entries += 1;
+        // The finish of SplitMix64: sums of its results do not cancel out by chance.
+        let mut z = ino.rotate_left(1) ^ u64::from(is_folder);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        self.sum = self.sum.wrapping_add(z ^ (z >> 31));
+    }
+}
+
 /// What becomes of a local edit that stands where a deed wants to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -79,6 +101,26 @@ pub enum OnEdit {
     Displace,
     /// It stays, and the deed reports [`DeedResult::Edited`].
     Keep,
+}
+
+/// Files of one directory that go into the version store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeepIn {
+    /// The directory.
+    pub at: Place,
+    /// The files.
+    pub files: Vec<Keep>,
+}
+
+/// A file that goes into the version store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// Its name in its directory.
+    pub name: Name,
+    /// What we put there.
+    pub expect: Stamp,
+    /// The number under which it is kept.
+    pub job: JobId,
 }
 
 /// One thing to be done on disk.
@@ -108,8 +150,11 @@ pub enum Deed {
         to: Place,
         /// What we put there.
         expect: Stamp,
-        /// A new modification time for files (a rename in the cloud keeps it; usually nothing).
+        /// It is a directory.
         is_folder: bool,
+        /// What the directory may hold: with anything else in it, it stays where it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holds: Option<Holding>,
     },
     /// Take a file out of the tree and into `.folder-sync-agent/versions/JOB`.
     RemoveFile {
@@ -124,6 +169,12 @@ pub enum Deed {
     RemoveFolder {
         /// Where it is.
         at: Place,
+    },
+    /// Take files of directories that are out of sight into `.folder-sync-agent/versions/`, edited or not. One that is not there, or cannot
+    /// be taken, holds up no other.
+    KeepFiles {
+        /// The directories, with the files of each.
+        dirs: Vec<KeepIn>,
     },
     /// See whether the file at a place already has the content that would be fetched.
     Adopt {
@@ -146,6 +197,7 @@ impl Deed {
                 old.follow(from, to);
                 new.follow(from, to);
             }
+            Self::KeepFiles { dirs } => dirs.iter_mut().for_each(|dir| dir.at.follow(from, to)),
             Self::MakeFolder { at }
             | Self::Publish { at, .. }
             | Self::RemoveFile { at, .. }
@@ -183,6 +235,11 @@ pub enum DeedResult {
         /// What went to the version store under the job's number.
         displaced: Option<Displaced>,
     },
+    /// `KeepFiles`: what went to the version store of each file; nothing if it did not.
+    Kept {
+        /// In the order of the files.
+        files: Vec<Option<Displaced>>,
+    },
     /// `Adopt`: the content is equal.
     Adopted {
         /// The stamp of the file.
@@ -205,7 +262,8 @@ pub enum DeedResult {
         /// The stamp of the edit.
         stamp: Stamp,
     },
-    /// `RemoveFolder`: the directory still holds this many entries that are not ours to remove.
+    /// `RemoveFolder`: the directory still holds this many entries that are not ours to remove. `Relocate`: it does not hold just what it
+    /// may hold.
     NotEmpty {
         /// How many.
         entries: u64,

@@ -66,6 +66,7 @@ mod send;
 mod sides;
 mod slots;
 mod subscribers;
+mod trees;
 mod undo;
 
 use ctx::{Chance, Ctx, ROWS_PER_STEP, millis};
@@ -115,6 +116,8 @@ pub struct Engine {
     retention: retention::Retention,
     subscribers: Subscribers,
     recent: recent::RecentForeign,
+    /// Directories that are gone from the cloud, as far as they were looked through.
+    trees: trees::Trees,
 }
 
 impl Engine {
@@ -138,6 +141,7 @@ impl Engine {
             retention: retention::Retention::default(),
             subscribers: Subscribers::default(),
             recent: recent::RecentForeign::default(),
+            trees: trees::Trees::default(),
         }
     }
 
@@ -418,12 +422,14 @@ impl Engine {
     fn leave(&mut self, node: NodeId) {
         self.schedule.leave(node);
         self.hooks.forget(node);
+        self.trees.forget(node);
     }
 
     /// An item waits for its time or for a person; its work is remembered in the database.
     fn rest(&mut self, node: NodeId) {
         self.schedule.rest(node);
         self.hooks.forget(node);
+        self.trees.forget(node);
     }
 
     /// All rows that are ready are looked at again: a folder can work that could not before.

@@ -15,6 +15,8 @@ mod deeds;
 pub(crate) mod disk;
 mod fault;
 pub mod hash;
+mod holding;
+mod keep;
 mod lookup;
 mod publish;
 mod ranged;

@@ -36,6 +36,7 @@ pub mod sent;
 pub mod staged;
 pub mod strays;
 pub mod subscriptions;
+pub mod trees;
 pub mod undo;
 pub mod upkeep;
 pub mod verifying;
@@ -118,6 +119,9 @@ struct Block {
     next: i64,
     end: i64,
 }
+
+/// Folders above one another; what is deeper is taken for a circle.
+pub const DEEPEST_PATH: usize = 2_048;
 
 /// How many job numbers are taken at once: a number is then written every thousandth time instead of every time.
 const JOBS_TAKEN_AT_ONCE: i64 = 1_000;

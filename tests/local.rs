@@ -375,7 +375,7 @@ fn a_racing_link_never_leads_outside() {
                 on_edit: OnEdit::Displace,
             },
             1 => Deed::RemoveFile { at: at("d/f"), expect: victim_stamp, on_edit: OnEdit::Displace },
-            2 => Deed::Relocate { from: at("d/f"), to: at("d/h"), expect: victim_stamp, is_folder: false },
+            2 => Deed::Relocate { from: at("d/f"), to: at("d/h"), expect: victim_stamp, is_folder: false, holds: None },
             3 => Deed::MakeFolder { at: at("d/sub") },
             _ => Deed::RemoveFolder { at: at("d/sub") },
         };

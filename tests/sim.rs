@@ -35,6 +35,7 @@ mod seeds;
 mod stories;
 mod swarm;
 mod tally;
+mod trees;
 mod two_way;
 mod undo;
 mod world;

@@ -126,7 +126,7 @@ const PLACES: &[(&str, &[&str])] = &[
 const COMPONENTS: &[(&str, &[&str])] = &[
     ("engine/input", &[]),
     ("engine/effect", &["input"]),
-    ("engine/paths", &[]),
+    ("engine/paths", &["sides"]),
     ("engine/ctx", &["effect", "input", "paths"]),
     ("engine/filter", &[]),
     ("engine/subscribers", &["effect", "input"]),
@@ -150,6 +150,7 @@ const COMPONENTS: &[(&str, &[&str])] = &[
     ("engine/room", &["ctx"]),
     ("engine/holds", &["ctx"]),
     ("engine/retention", &["ctx", "effect", "holds"]),
+    ("engine/trees", &["ctx"]),
     ("engine/undo", &["ctx"]),
     ("engine/resolve", &["ctx", "effect"]),
     ("engine/folders", &["ctx", "disk", "filter", "input", "remote", "room"]),

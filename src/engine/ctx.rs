@@ -7,6 +7,7 @@ use super::input::Now;
 use super::paths::Paths;
 use crate::deed::Place;
 use crate::id::NodeId;
+use crate::path::RelPath;
 use crate::store::items::ItemRow;
 use crate::store::{Result, Store};
 
@@ -54,6 +55,11 @@ impl Ctx {
     /// Where an item is on disk; nothing if it is not, or is lost.
     pub fn place(&mut self, node: NodeId) -> Result<Option<Place>> {
         self.paths.place(&self.store, node)
+    }
+
+    /// Where in the visible tree a place of an item is, or was before it went out of sight.
+    pub fn in_sight(&mut self, item: &ItemRow, place: &Place) -> Result<RelPath> {
+        self.paths.in_sight(&self.store, item, place)
     }
 
     /// An item's path in the cloud, from the watched folder on.

@@ -176,6 +176,9 @@ impl Engine {
             return Ok(());
         }
         self.ctx.store.drop_intent(job)?;
+        if let Deed::KeepFiles { dirs } = &intent.order.deed {
+            return self.files_kept(intent, dirs, result);
+        }
         resolve::deed_done(&mut self.ctx, intent, &result)?;
         let Some(item) = self.ctx.store.item(node)? else {
             self.leave(node);
@@ -184,6 +187,10 @@ impl Engine {
         self.schedule.unqueue(node);
         if self.policy(id).sends() && self.take_unexpected(intent, &item, &result)? {
             return Ok(());
+        }
+        let hides = matches!(intent.order.deed, Deed::Relocate { holds: Some(_), .. });
+        if hides {
+            self.trees.forget(node);
         }
         let is_covered = matches!(item.local, Some(LocalRow::Covered { .. }));
         if is_covered && !matches!(result, DeedResult::Done { .. } | DeedResult::Failed(_)) {
@@ -199,6 +206,8 @@ impl Engine {
                 }
                 self.seat_changed(intent, &item, stamp, None)?;
             }
+            // Of the deed that was taken above.
+            DeedResult::Kept { .. } => {}
             DeedResult::Adopted { stamp, sha256 } => self.seat_changed(intent, &item, Some(stamp), Some(sha256))?,
             DeedResult::Missing => match intent.order.deed {
                 Deed::Adopt { .. } => {
@@ -226,6 +235,8 @@ impl Engine {
                 self.drop_staged(id, node);
                 return self.item_failed(node, LOCAL_IN_THE_WAY, text, None);
             }
+            // Something else is in it than it was to take along.
+            DeedResult::NotEmpty { .. } if hides => self.trees.goes_in_parts(node),
             DeedResult::Edited { .. } if self.spare_edited(&item)? => {}
             DeedResult::Edited { .. } => return self.drifted(id, node),
             DeedResult::NotEmpty { .. }
@@ -276,7 +287,7 @@ impl Engine {
         match &intent.seat {
             NewSeat::Unchanged if matches!(item.local, Some(LocalRow::Covered { .. })) => self.uncovered(item)?,
             NewSeat::Unchanged if self.policy(item.folder).sends() => self.rescan_around(item)?,
-            NewSeat::Unchanged => {}
+            NewSeat::Unchanged | NewSeat::AllNowhere { .. } => {}
             NewSeat::Parted { parent, name } => {
                 self.parted(item, *parent, name, stamp)?;
                 self.done(item, intent, "kept beside the cloud's version")?;
@@ -376,7 +387,7 @@ impl Engine {
     }
 
     /// Something was done on disk: for the journal, the history, and whoever watches.
-    fn done(&mut self, item: &ItemRow, intent: &IntentRow, what: &'static str) -> Result<()> {
+    pub(super) fn done(&mut self, item: &ItemRow, intent: &IntentRow, what: &'static str) -> Result<()> {
         self.schedule.note_done(item.node, what);
         let work = self.ctx.store.work(item.node)?;
         let path = self.ctx.shown_path(item)?;
@@ -395,7 +406,7 @@ impl Engine {
 }
 
 /// What an item adds to its folder's counts.
-fn held(item: &ItemRow, synced: Option<&SyncedRow>) -> FolderCounts {
+pub(in crate::engine) fn held(item: &ItemRow, synced: Option<&SyncedRow>) -> FolderCounts {
     let Some(synced) = synced else { return FolderCounts::default() };
     if item.id.is_folder() {
         return FolderCounts { folders: 1, ..FolderCounts::default() };

@@ -60,6 +60,8 @@ pub(in crate::engine) struct Folder {
     pub watched: bool,
     /// The disk's turn was last a scan's.
     pub scanned_last: bool,
+    /// The disk's turn was last that of files out of sight.
+    pub kept_last: bool,
     /// When everything is scanned again, as not all of it can be watched.
     pub scan_again: u64,
     pub unwatched: Option<Degraded>,
@@ -114,6 +116,7 @@ impl Folder {
             readers: VecDeque::new(),
             watched: false,
             scanned_last: false,
+            kept_last: false,
             scan_again: u64::MAX,
             unwatched: None,
             decided: true,

@@ -149,8 +149,24 @@ pub(in crate::engine) fn hold_removal(
     Ok(Brake::On(open.is_none().then_some(text)))
 }
 
+/// Whether a person is to be asked before so many more files of a folder go from the disk than wait to go.
+pub(in crate::engine) fn asks_before(
+    ctx: &Ctx,
+    settings: &FolderSettings,
+    counts: FolderCounts,
+    id: FolderId,
+    more: u64,
+) -> Result<bool> {
+    if ctx.store.open_hold(id, MASS_DELETE)?.is_some() || asks_before_any_deletion(ctx, id)? {
+        return Ok(true);
+    }
+    let (files, waiting) = (counts.files.max(0) as u64, counts.removals.max(0) as u64);
+    let done = ctx.store.deletions(id, ctx.now.wall)?;
+    Ok(guard::must_ask(settings.max_delete, files, done, waiting.saturating_add(more)))
+}
+
 /// Whether everything that a folder would delete waits, as its account is another person's since.
-fn asks_before_any_deletion(ctx: &Ctx, id: FolderId) -> Result<bool> {
+pub(in crate::engine) fn asks_before_any_deletion(ctx: &Ctx, id: FolderId) -> Result<bool> {
     Ok(ctx.store.open_hold(id, ACCOUNT_CHANGED)?.is_some())
 }
 

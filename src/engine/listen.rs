@@ -91,6 +91,8 @@ pub(in crate::engine) struct Account {
     pub long_poll: LongPoll,
     cursor_check: cursor::Check,
     pub drained: u64,
+    /// The last poll that was begun with former credentials: what it was told may have been dropped with it.
+    former: u64,
     interval: Interval,
     /// Since when the stream is known to be read to its end, counted in polls: see the settling of full comparisons.
     pub polls_begun: u64,
@@ -130,6 +132,7 @@ impl Account {
             long_poll: LongPoll::default(),
             cursor_check,
             drained: 0,
+            former: 0,
             interval: Interval::new(bounds),
             polls_begun: 0,
             budget,
@@ -222,6 +225,7 @@ impl Account {
     /// The credentials changed: whatever was wrong with them may be right now.
     pub fn sign_in_changed(&mut self) {
         self.stage = Stage::New;
+        self.former = self.polls_begun;
         self.degraded = None;
         self.reach.forget();
     }
@@ -482,7 +486,7 @@ impl Account {
         let wall = |mono: u64| now.wall.plus_ms(mono.saturating_sub(now.mono) as i64);
         AccountHealth {
             degraded: self.degraded.clone().or_else(|| self.without_long_poll()),
-            caught_up: self.drained > 0 && self.strays.is_empty(),
+            caught_up: self.drained > self.former && self.strays.is_empty(),
             long_poll: self.is_waiting() && self.long_poll.works(),
             next_poll: self.asks_at(now.mono).filter(|_| self.usable()).map(wall),
             closed_until: self.reach.asked_until(now.mono).map(wall),

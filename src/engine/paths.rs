@@ -4,19 +4,18 @@
 
 use std::collections::BTreeMap;
 
+use super::sides::name_on_disk;
 use crate::deed::{Base, Place};
 use crate::events::Subject;
 use crate::id::{FolderId, ItemId, NodeId};
 use crate::path::{Name, RelPath};
 use crate::store::items::{ItemRow, SeatRow};
-use crate::store::{Result, Store};
+use crate::store::{DEEPEST_PATH, Result, Store};
 
 /// Directories whose place on disk is remembered.
 const PLACES_REMEMBERED: usize = 4_096;
 /// Folders whose path in the cloud is remembered.
 const REMOTE_REMEMBERED: usize = 4_096;
-/// Folders above one another; what is deeper is taken for a circle.
-pub(in crate::engine) const DEEPEST_PATH: usize = 2_048;
 
 /// What is remembered.
 #[derive(Debug, Default)]
@@ -64,6 +63,25 @@ impl Paths {
             self.places.insert(node, place.clone());
         }
         Ok(Some(place))
+    }
+
+    /// Where in the visible tree a place is that an item has, or had when its row was read; for what is out of sight, where that was
+    /// before, as far as it is known.
+    pub fn in_sight(&mut self, store: &Store, item: &ItemRow, place: &Place) -> Result<RelPath> {
+        let Base::Parked(_) = place.base else { return Ok(place.path.clone()) };
+        let top = match item.disk_seat() {
+            Some(SeatRow::At { parent, .. }) => {
+                store.parked_above(parent)?.map(|(top, _)| store.item(top)).transpose()?.flatten()
+            }
+            Some(SeatRow::Parked(_)) => Some(item.clone()),
+            Some(SeatRow::Root) | None => None,
+        };
+        let Some((top, parent)) = top.and_then(|top| top.remote.parent.map(|parent| (top, parent))) else {
+            return Ok(place.path.clone());
+        };
+        let above = self.place(store, parent)?.map_or_else(RelPath::root, |place| place.path);
+        let top = above.join(name_on_disk(&top).name());
+        Ok(place.path.names().iter().fold(top, |path, name| path.join(name)))
     }
 
     /// An item's path in the cloud, from the watched folder on.

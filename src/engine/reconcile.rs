@@ -12,11 +12,11 @@ use crate::id::{FolderId, ItemKind, NodeId};
 use crate::path::Name;
 use crate::plan::order::Way;
 use crate::plan::{Action, Policy};
-use crate::store::Result;
 use crate::store::expected::Told;
 use crate::store::folders::ScanStage;
 use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::{Ask, Lane, WorkRow, WorkState};
+use crate::store::{DEEPEST_PATH, Result};
 
 pub(crate) use super::sides::{name_on_disk, plan_under};
 
@@ -388,6 +388,11 @@ impl Engine {
                 self.put_off(work, WAIT_AGAIN, WAITS, "waits for its new folder to move")?;
                 return Ok(false);
             }
+            if chain.len() >= DEEPEST_PATH {
+                // Scans of different moments can put directories into one another, until newer ones arrive.
+                self.put_off(work, WAIT_AGAIN, WAITS, "waits for its new folder to move")?;
+                return Ok(false);
+            }
             chain.push(node);
             at = match self.ctx.store.item(node)?.and_then(|row| row.disk_seat()) {
                 Some(SeatRow::At { parent, .. }) => Some(parent),
@@ -435,6 +440,9 @@ impl Engine {
     }
 
     fn remove(&mut self, item: &ItemRow, work: &WorkRow, kind: ItemKind) -> Result<()> {
+        if kind == ItemKind::Folder && self.hide_tree(item, work)? {
+            return Ok(());
+        }
         if self.ctx.store.sweep_left(item.folder)? {
             // Until everything below is told we do not know how much goes.
             self.await_sweep(item);
@@ -449,8 +457,9 @@ impl Engine {
                 self.await_sweep(item);
                 Ok(())
             }
+            ItemKind::File if self.await_answer_above(item, work)? => Ok(()),
             ItemKind::File => {
-                if work.approved || !self.hold_removal(item)? {
+                if work.approved || self.is_hidden(item)? || !self.hold_removal(item)? {
                     self.want(item, work, Want::RemoveFile)?;
                 }
                 Ok(())
@@ -482,7 +491,7 @@ impl Engine {
     }
 
     /// Has the stream read to its end, if something went ahead of it. Whether it is to be read still.
-    fn reads_on(&mut self, id: FolderId) -> bool {
+    pub(super) fn reads_on(&mut self, id: FolderId) -> bool {
         let Some(folder) = self.folders.get(&id) else { return false };
         let Some(account) = self.accounts.get_mut(&folder.account) else { return false };
         let Some(after) = folder.ahead_of_stream(account.drained) else { return false };

@@ -107,7 +107,7 @@ fn deeds_of(ctx: &mut Ctx, id: FolderId, conflict: &ConflictRow) -> Result<Optio
     let mut intents = vec![intent];
     if keep == Keep::Local {
         let (Some(from), Some(expect)) = (ctx.place(copy.node)?, copy.disk_stamp()) else { return drop(ctx) };
-        let deed = Deed::Relocate { from, to: at, expect, is_folder: false };
+        let deed = Deed::Relocate { from, to: at, expect, is_folder: false, holds: None };
         let order = DeedOrder { job: ctx.store.next_job()?, deed };
         intents.push(IntentRow { node: copy.node, folder: id, order, seat: NewSeat::Unchanged });
     }

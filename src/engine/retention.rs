@@ -138,7 +138,7 @@ impl Retention {
         };
         let ours = if displaced.edited { None } else { synced };
         let path = match &intent.order.deed {
-            Deed::Publish { at, .. } | Deed::RemoveFile { at, .. } => at.path.to_string(),
+            Deed::Publish { at, .. } | Deed::RemoveFile { at, .. } => ctx.in_sight(item, at)?.to_string(),
             _ => ctx.shown_path(item)?,
         };
         let (id, job) = (item.folder, intent.order.job);
@@ -242,6 +242,11 @@ impl Retention {
             self.give_up(ctx, id, &slots)?;
         }
         Ok(self.kept_bytes(ctx, id)? < before)
+    }
+
+    /// Whether a version store has room for so many bytes more.
+    pub fn has_room_for(&mut self, ctx: &Ctx, id: FolderId, settings: &FolderSettings, bytes: u64) -> Result<bool> {
+        Ok(self.kept_bytes(ctx, id)?.saturating_add(bytes) <= self.limit(id, settings))
     }
 
     /// Holds an item whose deed would displace content, if the version store is full of what is too young to be given up. Whether it is

@@ -8,3 +8,4 @@ mod folders;
 mod keeping;
 mod listings;
 mod people;
+mod trees;

@@ -135,7 +135,7 @@ impl<'a> Batch<'a> {
         })
     }
 
-    fn look_up(&self, (tree, path): &Key) -> rustix::io::Result<OwnedFd> {
+    pub(super) fn look_up(&self, (tree, path): &Key) -> rustix::io::Result<OwnedFd> {
         let top = match tree {
             Tree::Visible => &self.folder.top,
             Tree::Parked => &self.folder.parked,
@@ -252,7 +252,9 @@ impl<'a> Batch<'a> {
 
 fn fail(results: &mut [DeedResult], which: impl IntoIterator<Item = usize>, why: &DiskError) {
     for index in which {
-        if let Some(result @ (DeedResult::Done { .. } | DeedResult::Adopted { .. })) = results.get_mut(index) {
+        let result = results.get_mut(index);
+        if let Some(result @ (DeedResult::Done { .. } | DeedResult::Kept { .. } | DeedResult::Adopted { .. })) = result
+        {
             *result = DeedResult::Failed(why.clone());
         }
     }

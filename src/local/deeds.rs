@@ -12,7 +12,7 @@ use super::disk::{self, Seen};
 use super::hash;
 use super::publish::Prepared;
 use super::{LocalFolder, walk};
-use crate::deed::{Base, Deed, DeedOrder, DeedResult, DiskError, Displaced, OnEdit, Place};
+use crate::deed::{Base, Deed, DeedOrder, DeedResult, DiskError, Displaced, Holding, OnEdit, Place};
 use crate::id::{ContentHash, JobId};
 use crate::tree::{Stamp, Wall};
 
@@ -58,9 +58,12 @@ impl Batch<'_> {
                 Some(prepared) => self.publish(job, staged, at, expect, *on_edit, prepared),
                 None => Ok(DeedResult::StagedLost),
             },
-            Deed::Relocate { from, to, expect, is_folder } => self.relocate(from, to, expect, *is_folder),
+            Deed::Relocate { from, to, expect, is_folder, holds } => {
+                self.relocate(from, to, expect, *is_folder, holds.as_ref())
+            }
             Deed::RemoveFile { at, expect, on_edit } => self.remove_file(job, at, expect, *on_edit),
             Deed::RemoveFolder { at } => self.remove_folder(at),
+            Deed::KeepFiles { dirs } => Ok(self.keep_files(dirs)),
             Deed::Adopt { at, size, hash, modified } => self.adopt(at, *size, hash, *modified),
         }
     }
@@ -112,7 +115,14 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn relocate(&mut self, from: &Place, to: &Place, expect: &Stamp, is_folder: bool) -> Outcome {
+    fn relocate(
+        &mut self,
+        from: &Place,
+        to: &Place,
+        expect: &Stamp,
+        is_folder: bool,
+        holds: Option<&Holding>,
+    ) -> Outcome {
         let refuse = |batch: &Self, why| batch.refuse("move", from, why);
         let is_ours =
             |seen: &Seen| seen.stamp.ino == expect.ino && if is_folder { seen.is_folder() } else { seen.is_file() };
@@ -136,6 +146,13 @@ impl Batch<'_> {
             return Ok(DeedResult::Done { stamp, displaced: None });
         };
         let target = self.target(to)?;
+        if let Some(expected) = holds {
+            // A directory that cannot be read through may hold anything.
+            let found = self.holding(from, expected.entries);
+            if found.as_ref() != Ok(expected) {
+                return Ok(DeedResult::NotEmpty { entries: found.map_or(0, |found| found.entries) });
+            }
+        }
         let (old, new) = (source.at(), target.at());
         let is_there = source.dir.ino == target.dir.ino && source.name == target.name;
         match if is_there { Ok(()) } else { disk::rename_free(self.folder.disk.noreplace, old, new) } {

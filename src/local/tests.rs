@@ -5,3 +5,4 @@ mod model;
 mod race;
 mod rig;
 mod table;
+mod trees;

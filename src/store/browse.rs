@@ -156,7 +156,7 @@ impl Rows<'_> {
     pub fn way_to(self, node: NodeId) -> Result<Vec<(NodeId, String)>> {
         let mut way = Vec::new();
         let mut at = Some(node);
-        while let Some(node) = at {
+        while let Some(node) = at.filter(|_| way.len() < super::DEEPEST_PATH) {
             let Some(item) = items::load(self.conn(), node)? else { break };
             let seat = match item.disk_seat() {
                 Some(items::SeatRow::At { parent, name }) => Some((parent, name.to_text())),
@@ -165,9 +165,6 @@ impl Rows<'_> {
             at = seat.as_ref().map(|(parent, _)| *parent).or(item.remote.parent);
             let name = seat.map_or(item.remote.name, |(_, name)| name);
             way.push((node, name));
-            if way.len() > 10_000 {
-                break;
-            }
         }
         way.reverse();
         Ok(way)

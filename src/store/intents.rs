@@ -52,6 +52,11 @@ pub enum NewSeat {
     },
     /// As it was: the deed cleared the way for another one.
     Unchanged,
+    /// Off the disk: these files, in the order in which the deed names them.
+    AllNowhere {
+        /// The files.
+        nodes: Vec<NodeId>,
+    },
 }
 
 impl Store {

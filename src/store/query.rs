@@ -378,11 +378,12 @@ impl<'a> Rows<'a> {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// An item's path from the watched folder on: where the cloud has it, or last had it.
+    /// An item's path from the watched folder on: where the cloud has it, or last had it. Descriptions of different moments can put folders
+    /// into one another, until newer ones arrive: then the names repeat, and the path ends somewhere.
     pub fn path(self, node: NodeId) -> Result<String> {
         let mut names = Vec::new();
         let mut at = Some(node);
-        while let Some(node) = at {
+        while let Some(node) = at.filter(|_| names.len() < super::DEEPEST_PATH) {
             let Some(item) = items::load(self.conn, node)? else { break };
             at = item.remote.parent;
             if at.is_some() {
@@ -397,11 +398,14 @@ impl<'a> Rows<'a> {
         Ok(names.join("/"))
     }
 
-    /// An item's path on disk.
+    /// An item's path on disk, if it has one.
     pub fn path_on_disk(self, node: NodeId) -> Result<Option<String>> {
         let mut names = Vec::new();
         let mut at = node;
         loop {
+            if names.len() >= super::DEEPEST_PATH {
+                return Ok(None);
+            }
             match items::load(self.conn, at)?.and_then(|item| item.disk_seat()) {
                 Some(SeatRow::Root) => break,
                 Some(SeatRow::Parked(_)) | None => return Ok(None),

@@ -73,9 +73,10 @@ impl Store {
         Ok(())
     }
 
-    /// Scans of a folder whose results will never come, and those that failed, are made at once.
+    /// Scans of a folder whose results will never come, and those that failed, are made at once. What was in their way belongs to the time
+    /// before: until they are made, they are waited for as if they had never failed.
     pub fn scan_now(&mut self, folder: FolderId, now: Wall) -> Result<()> {
-        let sql = "UPDATE local_scan SET due = min(due, ?2) WHERE folder = ?1";
+        let sql = "UPDATE local_scan SET due = min(due, ?2), attempts = 0, text = NULL, since = NULL WHERE folder = ?1";
         self.conn.prepare_cached(sql)?.execute([folder.0, now.0])?;
         Ok(())
     }

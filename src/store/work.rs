@@ -419,11 +419,14 @@ impl Store {
         Ok(())
     }
 
-    /// A remote folder of a watched folder whose children are still to be told, if there is one.
-    pub fn next_sweep(&self, folder: FolderId) -> Result<Option<(NodeId, Presence)>> {
-        let sql = "SELECT node, r FROM sweep WHERE folder = ?1 ORDER BY node LIMIT 1";
-        let found =
-            self.conn.prepare_cached(sql)?.query_row([folder.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    /// A remote folder of a watched folder behind another one whose children are still to be told, if there is one.
+    pub fn next_sweep(&self, folder: FolderId, after: NodeId) -> Result<Option<(NodeId, Presence)>> {
+        let sql = "SELECT node, r FROM sweep WHERE folder = ?1 AND node > ?2 ORDER BY node LIMIT 1";
+        let found = self
+            .conn
+            .prepare_cached(sql)?
+            .query_row([folder.0, after.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
         found.map(|(node, r)| Ok((NodeId(node), Presence::from_code(r)?))).transpose()
     }
 

@@ -380,6 +380,8 @@ impl Cloud {
         }
         let subject = self.subject_from(id, Some(from));
         if !was_hidden && self.is_hidden(id) {
+            // As if its permission had been taken away: no look finds it, and no listing shows it.
+            self.note_gone(id);
             self.tell_of_leaving(EventKind::Moved, "ITEM_MOVE", id, subject);
         } else {
             self.tell_as(EventKind::Moved, "ITEM_MOVE", id, subject);

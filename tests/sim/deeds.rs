@@ -45,6 +45,13 @@ impl World {
             self.disk.staging.remove(&staged.name);
         }
         let result = self.carry_out_deed(order, Cut::Never);
+        if let Deed::Relocate { holds: Some(_), .. } = &order.deed {
+            match result {
+                DeedResult::Done { .. } => self.tally.hit("tree went whole"),
+                DeedResult::NotEmpty { .. } => self.tally.hit("tree went in parts"),
+                _ => {}
+            }
+        }
         self.say(|| format!("    {:?} -> {result:?}", order.deed));
         result
     }
@@ -57,6 +64,12 @@ impl World {
         // One that finds an edit removes nothing, and may be ordered again.
         if self.removing.contains(&order.job) && matches!(result, DeedResult::Done { .. }) {
             self.removed.insert(order.job);
+        }
+        if let (Deed::KeepFiles { dirs }, DeedResult::Kept { files }) = (&order.deed, &result) {
+            let jobs = dirs.iter().flat_map(|dir| dir.files.iter().map(|file| file.job));
+            let kept = jobs.zip(files).filter(|(job, kept)| kept.is_some() && self.removing.contains(job));
+            let kept: Vec<_> = kept.map(|(job, _)| job).collect();
+            self.removed.extend(kept);
         }
         let result = self.twist_deed(order, result);
         if let Some(before) = before {
@@ -114,6 +127,16 @@ impl World {
             let intent = intents.iter().find(|intent| intent.order == *order);
             let intent = intent.unwrap_or_else(|| panic!("law 7, V5: a deed that is not written down: {order:?}"));
             self.check_conflict_copy(order, intent.node);
+            if let (Deed::KeepFiles { dirs }, NewSeat::AllNowhere { nodes }) = (&order.deed, &intent.seat) {
+                let files = dirs.iter().flat_map(|dir| dir.files.iter().map(|file| file.job)).zip(nodes);
+                for (job, node) in files.map(|(job, node)| (job, *node)).collect::<Vec<_>>() {
+                    if self.store().tombstone(node).unwrap().is_none() {
+                        self.removing.insert(job);
+                        self.check_removal(node);
+                    }
+                }
+                continue;
+            }
             let expires = self.store().tombstone(intent.node).unwrap().is_some();
             // What a person decides about a conflict removes one of the two.
             let decided = intent.seat == NewSeat::Unchanged;
@@ -128,13 +151,20 @@ impl World {
             if expires {
                 self.check_expiry(order);
             }
-            if removes && !expires && !self.cloud.lossy && self.swarm.habits.late == 0 {
-                let item = self.store().item(intent.node).unwrap().expect("an item for each deed");
-                let is_wanted =
-                    self.wanted().values().any(|id| *id == item.id) && !self.cloud.ever_gone.contains(&item.id);
-                assert!(!is_wanted, "law 5, V9: {} is removed and was never gone from the cloud", item.id);
+            if removes && !expires {
+                self.check_removal(intent.node);
             }
         }
+    }
+
+    /// Only what was gone from the cloud is removed.
+    fn check_removal(&self, node: NodeId) {
+        if self.cloud.lossy || self.swarm.habits.late > 0 {
+            return;
+        }
+        let item = self.store().item(node).unwrap().expect("an item for each deed");
+        let is_wanted = self.wanted().values().any(|id| *id == item.id) && !self.cloud.ever_gone.contains(&item.id);
+        assert!(!is_wanted, "law 5, V9: {} is removed and was never gone from the cloud", item.id);
     }
 
     fn is_replaced(&self, order: &DeedOrder) -> bool {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use folder_sync_agent::deed::{
-    Base, Deed, DeedOrder, DeedResult, DiskError, DiskErrorKind, Displaced, Expect, OnEdit, Place, Staged,
+    Base, Deed, DeedOrder, DeedResult, DiskError, DiskErrorKind, Displaced, Expect, Holding, Keep, OnEdit, Place,
+    Staged,
 };
 use folder_sync_agent::engine::input::{FetchOrder, OpenOrder, RootFacts};
 use folder_sync_agent::id::{JobId, Sha256};
@@ -296,15 +297,20 @@ impl Disk {
         self.find(place).and_then(|ino| self.content(ino))
     }
 
-    /// Whether an inode is in the visible tree, or out of sight for a moment.
-    pub fn has_inode(&self, ino: Ino) -> bool {
+    /// The watched directory.
+    pub fn root(&self) -> Ino {
+        self.root
+    }
+
+    /// Whether an inode is in the visible tree, or out of sight for a moment, and in none of some directories.
+    pub fn has_inode(&self, ino: Ino, unread: &BTreeSet<Ino>) -> bool {
         let mut todo: Vec<Ino> = self.parked.values().copied().collect();
         todo.push(self.root);
         while let Some(at) = todo.pop() {
             if at == ino {
                 return true;
             }
-            if self.is_dir(at) {
+            if self.is_dir(at) && !unread.contains(&at) {
                 todo.extend(self.entries(at).values());
             }
         }

@@ -74,6 +74,7 @@ fn expected(kind: &str, histories: u64) -> Vec<&'static str> {
         "garbled" => (&[&["crash", "event without an item", "event of an unknown kind"], PAGES], &[BODIES]),
         "untold" => (&[&["crash", "event lost", "event behind a cursor", "listing of a former state"]], &[]),
         "hidden" => (&[&["crash", "permission taken away", "permission given back", "folder above changed"]], &[]),
+        "trees" => (&[&["crash", "tree went whole", "tree went in parts", "tree acts"]], &[]),
         other => panic!("no such kind of history: {other}"),
     };
     let usual = if histories >= HISTORIES { usual.concat() } else { Vec::new() };

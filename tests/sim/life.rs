@@ -198,7 +198,54 @@ impl World {
         }
     }
 
+    /// A folder with something in it, if there is one.
+    fn full_folder(&mut self) -> Option<ItemId> {
+        let tree = self.cloud.tree();
+        let full = tree.into_values().filter(|id| id.is_folder() && !self.cloud.live_children(id).is_empty());
+        let full: Vec<ItemId> = full.collect();
+        self.chance.pick(&full).cloned()
+    }
+
+    /// Something happens to a folder with all that is in it, sometimes right after something in it changed.
+    fn cloud_takes_tree(&mut self) {
+        let act = self.chance.below(12);
+        let Some(folder) = self.full_folder() else { return self.cloud_adds() };
+        self.say(|| format!("somebody does {act} to the whole of {folder:?} {:?}", self.cloud.thing(&folder)));
+        self.tally.hit("tree acts");
+        match act {
+            0..4 => self.cloud.trash(&folder),
+            4..7 => self.cloud_restores(),
+            7..9 => self.cloud_moves(&folder),
+            9 => {
+                // Something leaves it just before.
+                let below = self.cloud.live_children(&folder);
+                if let Some(child) = self.chance.pick(&below).cloned() {
+                    self.cloud_moves(&child);
+                }
+                self.cloud.trash(&folder);
+            }
+            10 => {
+                let content = self.content();
+                if let Some(name) = self.free_name(&folder, None) {
+                    self.cloud.add_file(&folder, &name, content);
+                }
+                self.cloud.trash(&folder);
+            }
+            _ => {
+                self.cloud.trash(&folder);
+                let old = parent_of(&self.cloud, &folder);
+                let name = self.cloud.thing(&folder).name.clone();
+                if self.cloud.is_live(&old) && !self.cloud.is_taken(&old, &name, None) {
+                    self.cloud.restore(&folder, &old, &name);
+                }
+            }
+        }
+    }
+
     fn cloud_act(&mut self) {
+        if self.swarm.trees && self.chance.one_in(2) {
+            return self.cloud_takes_tree();
+        }
         let item = self.live_item();
         let act = self.chance.below(100);
         self.say(|| format!("somebody does {act} to {item:?} {:?}", item.as_ref().map(|id| self.cloud.thing(id))));

@@ -77,5 +77,5 @@ fn histories_of_all_kinds_end_well() {
 fn the_row_has_every_kind_with_every_seed() {
     let first: Vec<(&str, u64)> = (0..20).map(at).map(|(kind, seed)| (kind.name, seed)).collect();
     assert_eq!(first[..2], [("mirror", 0), ("passing", 0)]);
-    assert_eq!(first[8..11], [("hidden", 0), ("mirror", 1), ("passing", 1)]);
+    assert_eq!(first[8..12], [("hidden", 0), ("trees", 0), ("mirror", 1), ("passing", 1)]);
 }

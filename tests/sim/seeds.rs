@@ -42,7 +42,8 @@ const ENTERPRISE: Kind = Kind { name: "enterprise", draw: Swarm::draw_enterprise
 const GARBLED: Kind = Kind { name: "garbled", draw: Swarm::draw_garbled };
 const UNTOLD: Kind = Kind { name: "untold", draw: Swarm::draw_untold };
 const HIDDEN: Kind = Kind { name: "hidden", draw: Swarm::draw_hidden };
-pub const KINDS: [Kind; 9] = [MIRROR, PASSING, TWO_WAY, UPLOAD, DISORDER, ENTERPRISE, GARBLED, UNTOLD, HIDDEN];
+const TREES: Kind = Kind { name: "trees", draw: Swarm::draw_trees };
+pub const KINDS: [Kind; 10] = [MIRROR, PASSING, TWO_WAY, UPLOAD, DISORDER, ENTERPRISE, GARBLED, UNTOLD, HIDDEN, TREES];
 /// One history in so many is lived through twice, and must be the same.
 const TWICE: u64 = 100;
 
@@ -142,6 +143,11 @@ fn hidden_histories_end_well() {
     histories(HIDDEN);
 }
 
+#[test]
+fn histories_of_whole_trees_end_well() {
+    histories(TREES);
+}
+
 /// Each showed a defect once: a deed repeated by an old path, a folder left out of sight, late news of what was gone, a file
 /// placed in a folder whose place another one had taken, deeds that expected a directory that another one had replaced, folders that
 /// came back to the cloud empty, files moved to where no scan had been yet, own uploads that went up again, a wait without an end, a
@@ -149,12 +155,13 @@ fn hidden_histories_end_well() {
 /// our own, an event of before our place in the stream, folders whose turn to be listed did not come after the clock went back, what was
 /// to wait for seconds and then waited for hours, a directory that was to be scanned and was gone, a stray that was refused for a moment, what
 /// was looked at while a folder above the watched one was in the trash, a move to a place that we cannot name,
-/// what went with a folder that had left another one before, and a move out of the folder by a word that we do not know.
+/// what went with a folder that had left another one before, a move out of the folder by a word that we do not know, a file in a folder
+/// about which a question was open, a folder that was trashed and restored before it was looked at, and folders that lay in one another while somebody asked for the status.
 #[test]
 fn histories_that_failed_once_end_well() {
     for seed in [
         1_069, 1_128, 2_474, 2_577, 2_661, 3_639, 6_829, 10_126, 10_689, 12_840, 15_384, 16_175, 16_603, 17_249,
-        17_401, 17_927, 18_223, 18_521, 20_292, 21_256, 23_267, 23_878, 24_977, 31_579, 664,
+        17_401, 17_927, 18_223, 18_521, 20_292, 21_256, 23_267, 23_878, 24_977, 31_579, 664, 4_142,
     ] {
         live(seed, MIRROR);
     }
@@ -164,7 +171,7 @@ fn histories_that_failed_once_end_well() {
     ] {
         live(seed, TWO_WAY);
     }
-    for seed in [968, 1_384, 3_200, 3_395, 3_436, 4_655, 17_339, 18_837, 22_354] {
+    for seed in [968, 1_384, 3_200, 3_395, 3_436, 4_299, 4_655, 17_339, 18_837, 22_354] {
         live(seed, PASSING);
     }
     for seed in [
@@ -176,17 +183,20 @@ fn histories_that_failed_once_end_well() {
     for seed in [188, 491, 602, 3_361] {
         live(seed, DISORDER);
     }
-    for seed in [65, 141, 1_652, 2_640] {
+    for seed in [65, 141, 1_652, 2_640, 7_514] {
         live(seed, ENTERPRISE);
     }
-    for seed in [216, 586, 779] {
+    for seed in [216, 586, 779, 6_288, 6_586] {
         live(seed, UNTOLD);
     }
-    for seed in [76, 225, 1_395] {
+    for seed in [76, 225, 1_395, 4_597] {
         live(seed, GARBLED);
     }
-    for seed in [101, 236, 265, 353, 490] {
+    for seed in [101, 236, 265, 353, 490, 4_159, 4_988] {
         live(seed, HIDDEN);
+    }
+    for seed in [101, 1_174, 8_296, 8_621] {
+        live(seed, TREES);
     }
 }
 

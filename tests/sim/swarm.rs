@@ -85,6 +85,8 @@ pub struct Swarm {
     pub accept_deletions: bool,
     /// The process dies with the power.
     pub power: bool,
+    /// Folders with all that is in them go, come back and move while other things happen.
+    pub trees: bool,
 }
 
 impl Swarm {
@@ -202,6 +204,15 @@ impl Swarm {
         swarm
     }
 
+    /// What a seed draws for whole folders that go, come back and move, with the process dying in between.
+    pub fn draw_trees(chance: &mut Chance) -> Self {
+        let mut swarm = Self::draw_any(chance);
+        swarm.trees = true;
+        swarm.items = chance.within(5, 40);
+        swarm.crash = if chance.one_in(2) { chance.within(5, 60) } else { 0 };
+        swarm
+    }
+
     /// What a seed draws for a cloud in which permissions come and go, and the folders above the watched one do not stay.
     pub fn draw_hidden(chance: &mut Chance) -> Self {
         let mut swarm = Self::draw_any(chance);
@@ -284,6 +295,7 @@ impl Swarm {
             versions_max: None,
             accept_deletions: false,
             power: false,
+            trees: false,
         }
     }
 

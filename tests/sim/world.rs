@@ -131,6 +131,8 @@ pub struct World {
     pub trashed: u64,
     /// The files that went to the cloud's trash with an item, as far as the agent did not hear of it, and the jobs that ask for it.
     pub trashed_unheard: BTreeMap<ItemId, u64>,
+    /// What our deletions under way take along by the books of the moment in which they were handed out.
+    pub trashing: BTreeMap<ItemId, BTreeSet<ItemId>>,
     trash_jobs: BTreeMap<JobId, ItemId>,
     /// What the rows last said of the item that a replay watches.
     watched_row: String,
@@ -207,6 +209,7 @@ impl World {
             removed: BTreeSet::new(),
             trashed: 0,
             trashed_unheard: BTreeMap::new(),
+            trashing: BTreeMap::new(),
             trash_jobs: BTreeMap::new(),
             watched_row: String::new(),
             approved: false,
@@ -543,6 +546,9 @@ impl World {
                 }
                 if let Task::Trash { item, .. } = &task {
                     self.trash_jobs.insert(job, item.clone());
+                    let below = self.cloud.subtree(item).into_iter();
+                    let known = below.filter(|id| !id.is_folder() && self.is_known_to_be_in(id, item)).collect();
+                    self.trashing.insert(item.clone(), known);
                 }
                 self.check_task(&task);
                 let late = self.chance.below(self.swarm.call_ms);

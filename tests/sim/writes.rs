@@ -197,10 +197,9 @@ impl World {
                 Outcome::Relocated(self.cloud.relocate(item, parent, name).map(Box::new))
             }
             Task::Trash { item, expected } => {
-                // What somebody put into a folder just before, unheard of, goes with it and can be counted by nobody.
-                let subtree = self.cloud.subtree(item);
-                let counts = |id: &&ItemId| !id.is_folder() && self.is_known_to_be_in(id, item);
-                let files = subtree.iter().filter(counts).count() as u64;
+                // What somebody put into a folder just before, unheard of when we asked, goes with it and can be counted by nobody.
+                let known = self.trashing.remove(item).unwrap_or_default();
+                let files = self.cloud.subtree(item).iter().filter(|id| known.contains(*id)).count() as u64;
                 self.tally.trashes += 1;
                 let was_live = self.cloud.is_live(item);
                 let result = self.cloud.discard(item, expected);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::deed::Deed;
+use crate::deed::{Deed, Holding};
 use crate::id::NodeId;
 use crate::path::Name;
 use crate::store::intents::IntentRow;
@@ -25,6 +25,8 @@ pub(in crate::engine) enum Want {
     Move { parent: NodeId, name: Name },
     /// Out of the way of another item.
     Park,
+    /// Out of sight with all that is in it, if that is just this.
+    Hide { holds: Holding },
     /// Off the disk.
     RemoveFile,
     /// Off the disk, if it is empty.
@@ -48,7 +50,7 @@ impl Want {
             | Self::Part { parent, name }
             | Self::Aside { parent, name } => Some((*parent, name.clone())),
             Self::Uncover { aside } => aside.clone(),
-            Self::Park | Self::RemoveFile | Self::RemoveFolder => None,
+            Self::Park | Self::Hide { .. } | Self::RemoveFile | Self::RemoveFolder => None,
         }
     }
 }
@@ -86,7 +88,11 @@ impl Building {
 
     /// Puts a deed into it.
     pub fn add(&mut self, intent: IntentRow, target: Option<(NodeId, Name)>, is_folder: bool) {
-        self.closed |= is_folder && matches!(intent.order.deed, Deed::Relocate { .. });
+        self.closed |= match intent.order.deed {
+            Deed::Relocate { .. } => is_folder,
+            Deed::KeepFiles { .. } => true,
+            _ => false,
+        };
         self.taken.extend(target);
         self.intents.push(intent);
     }

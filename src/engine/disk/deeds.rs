@@ -57,12 +57,13 @@ pub(in crate::engine) fn deed(
             let Some(at) = ctx.place(*parent)? else { return Ok(None) };
             Some((at.join(name), *parent, name.clone()))
         }
-        Want::Park | Want::RemoveFile | Want::RemoveFolder => None,
+        Want::Park | Want::Hide { .. } | Want::RemoveFile | Want::RemoveFolder => None,
     };
     let here = match want {
         Want::MakeFolder { .. } | Want::Publish { .. } | Want::Adopt { .. } | Want::Uncover { .. } => None,
         Want::Move { .. }
         | Want::Park
+        | Want::Hide { .. }
         | Want::RemoveFile
         | Want::RemoveFolder
         | Want::Part { .. }
@@ -101,24 +102,28 @@ pub(in crate::engine) fn deed(
             Some((Deed::Adopt { at, size: content.size, hash, modified: content.modified }, seat))
         }
         (Want::Move { .. }, Some((to, parent, name)), Some(from)) => {
-            let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder() };
+            let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder(), holds: None };
             Some((deed, NewSeat::At { parent, name, content: None }))
         }
         (Want::Part { .. } | Want::Aside { .. }, Some((to, parent, name)), Some(from)) => {
-            let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder() };
+            let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder(), holds: None };
             let parts = matches!(want, Want::Part { .. });
             let seat = if parts { NewSeat::Parted { parent, name } } else { NewSeat::Aside { parent, name } };
             Some((deed, seat))
         }
-        (Want::Park, _, Some(from)) => {
+        (Want::Park | Want::Hide { .. }, _, Some(from)) => {
             let to = Place { base: Base::Parked(job), path: RelPath::root() };
-            let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder() };
+            let holds = match want {
+                Want::Hide { holds } => Some(*holds),
+                _ => None,
+            };
+            let deed = Deed::Relocate { from, to, expect: stamp, is_folder: item.id.is_folder(), holds };
             Some((deed, NewSeat::Parked))
         }
         (Want::RemoveFile, _, Some(at)) => Some((Deed::RemoveFile { at, expect: stamp, on_edit }, NewSeat::Nowhere)),
         (Want::RemoveFolder, _, Some(from)) if facts.is_put_back => {
             let to = Place::tree(RelPath::root()).join(&mapped_name(&item.remote.name, &id_hash(&item.id)));
-            Some((Deed::Relocate { from, to, expect: stamp, is_folder: true }, NewSeat::Nowhere))
+            Some((Deed::Relocate { from, to, expect: stamp, is_folder: true, holds: None }, NewSeat::Nowhere))
         }
         (Want::RemoveFolder, _, Some(at)) => Some((Deed::RemoveFolder { at }, NewSeat::Nowhere)),
         _ => None,
@@ -134,7 +139,7 @@ fn uncovering(ctx: &mut Ctx, item: &ItemRow, want: &Want) -> Result<Option<(Deed
     let deed = match aside {
         Some((parent, name)) => {
             let Some(above) = ctx.place(*parent)? else { return Ok(None) };
-            Deed::Relocate { from: at, to: above.join(name), expect: *stamp, is_folder: true }
+            Deed::Relocate { from: at, to: above.join(name), expect: *stamp, is_folder: true, holds: None }
         }
         None => Deed::RemoveFile { at, expect: NOT_OURS, on_edit: OnEdit::Displace },
     };

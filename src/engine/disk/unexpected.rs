@@ -82,7 +82,7 @@ impl Engine {
             NewSeat::At { parent, .. } | NewSeat::Parted { parent, .. } | NewSeat::Aside { parent, .. } => {
                 Some(*parent)
             }
-            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged => None,
+            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged | NewSeat::AllNowhere { .. } => None,
         };
         let is_adoption = matches!(intent.order.deed, Deed::Adopt { .. });
         let dirs: Vec<NodeId> = match result {
@@ -157,7 +157,7 @@ impl Engine {
             NewSeat::At { parent, .. } | NewSeat::Parted { parent, .. } | NewSeat::Aside { parent, .. } => {
                 Some(*parent)
             }
-            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged => None,
+            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged | NewSeat::AllNowhere { .. } => None,
         };
         for dir in target.into_iter().chain(Self::dir_of(item)) {
             self.ctx.store.want_scan(dir, item.folder, false, self.ctx.now.wall)?;

@@ -273,8 +273,10 @@ impl Engine {
             | Deed::RemoveFolder { at }
             | Deed::Adopt { at, .. }
             | Deed::Relocate { to: at, .. } => at,
+            // Each file is told of by itself.
+            Deed::KeepFiles { .. } => return Ok(()),
         };
-        let place = place.path.clone();
+        let place = self.ctx.in_sight(item, place)?;
         // The row as the deed has just left it.
         let item = self.ctx.store.item(item.node)?.unwrap_or_else(|| item.clone());
         let story = Story::of_item(kind, &item, path.to_owned()).placed(place, from);

@@ -1,5 +1,7 @@
 //! Directories that only the disk has and that hold nothing for the cloud.
 
+use std::collections::BTreeSet;
+
 use super::ROWS_PER_PAGE;
 use crate::engine::Engine;
 use crate::engine::sides::seat_of;
@@ -39,7 +41,8 @@ impl Engine {
     /// Whether a directory that only the disk has may yet turn out to hold nothing for the cloud: scans of it, or of the directories that
     /// are all that it holds, are still to tell. One that could not be read is taken as it is.
     pub(in crate::engine) fn may_be_hollow(&self, dir: &ItemRow) -> Result<bool> {
-        let mut todo = vec![dir.node];
+        // Scans of different moments can put directories into one another: each is gone through once.
+        let (mut todo, mut known) = (vec![dir.node], BTreeSet::from([dir.node]));
         let mut hope = false;
         while let Some(node) = todo.pop() {
             let Some(dir) = self.ctx.store.item(node)? else { continue };
@@ -54,7 +57,7 @@ impl Engine {
             if held.is_empty() {
                 return Ok(false);
             }
-            todo.extend(held.iter().map(|child| child.node));
+            todo.extend(held.iter().map(|child| child.node).filter(|child| known.insert(*child)));
         }
         Ok(hope)
     }
@@ -67,7 +70,7 @@ impl Engine {
             NewSeat::At { parent, .. } | NewSeat::Parted { parent, .. } | NewSeat::Aside { parent, .. } => {
                 *parent == dir.node
             }
-            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged => false,
+            NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged | NewSeat::AllNowhere { .. } => false,
         };
         under_way.iter().chain(folder.building.intents()).find(comes).map(|intent| intent.node)
     }

@@ -5,20 +5,21 @@ use std::time::Duration;
 
 use crate::engine::hooks::{Candidate, Matter, Walk, basis_digest, content_id};
 use crate::engine::learn::Source;
-use crate::engine::paths::DEEPEST_PATH;
 use crate::engine::{Engine, ITEMS_PER_STEP, Phase, ROWS_PER_STEP};
 use crate::hook::{HookSettings, When};
 use crate::id::{FolderId, NodeId, Sha256};
 use crate::path::{Name, RelPath};
 use crate::plan::Action;
 use crate::settings::Mode;
-use crate::store::Result;
 use crate::store::expected::Told;
 use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::{Ask, Lane, WorkRow, WorkState};
+use crate::store::{DEEPEST_PATH, Result};
 
 /// Folders above an item that are looked through.
 const ABOVE_MOST: usize = 64;
+/// How long a file waits for the answer to a question about a folder above it that is asked again later.
+const ANSWER_AWAITED: Duration = Duration::from_secs(1);
 
 /// Who has to leave a directory before it can be let go.
 enum AtHome {
@@ -138,6 +139,40 @@ impl Engine {
         Ok(false)
     }
 
+    /// A folder from the given one on upwards that is observed to be gone with the one above it, and about which a question is open: it may
+    /// have left that one before.
+    ///
+    /// Example: `a/b` moves to `c/b`, then `a` goes to the trash. Until `b` is looked at, the files in it are not known to be gone.
+    pub(in crate::engine) fn asked_above(&self, from: Option<NodeId>) -> Result<Option<(ItemRow, WorkRow)>> {
+        let mut at = from;
+        for _ in 0..ABOVE_MOST {
+            let Some(above) = at.map(|node| self.ctx.store.item(node)).transpose()?.flatten() else { return Ok(None) };
+            if above.remote.presence != Presence::Absent {
+                return Ok(None);
+            }
+            let is_told_gone = self.questions.expected(above.node).is_some_and(|expected| expected.told == Told::Gone);
+            if let Some(work) = self.ctx.store.work(above.node)?
+                && work.mark.is_some()
+                && !is_told_gone
+            {
+                return Ok(Some((above, work)));
+            }
+            at = above.remote.parent;
+        }
+        Ok(None)
+    }
+
+    /// Lets a file that went with its folder wait for the answer to an open question about a folder above it. Whether it waits.
+    pub(in crate::engine) fn await_answer_above(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+        let Some((above, theirs)) = self.asked_above(item.remote.parent)? else { return Ok(false) };
+        if theirs.state == WorkState::Ready {
+            self.await_node(work, &above)?;
+        } else {
+            self.wait_quietly(work, ANSWER_AWAITED)?;
+        }
+        Ok(true)
+    }
+
     /// A directory is not on disk, so neither is what was in it: that is found out item by item. False if there is more to do.
     pub(in crate::engine) fn unseat_children(&mut self, item: &ItemRow) -> Result<bool> {
         if !item.id.is_folder() {
@@ -165,8 +200,8 @@ impl Engine {
     pub(in crate::engine) fn sweep(&mut self) -> Result<()> {
         // Only in folders whose counts we keep: one that is not configured now goes on when it is.
         let mut next = None;
-        for id in self.folders.keys() {
-            next = self.ctx.store.next_sweep(*id)?;
+        for id in self.folders.keys().copied().collect::<Vec<_>>() {
+            next = self.next_sweep(id)?;
             if next.is_some() {
                 break;
             }
@@ -227,6 +262,20 @@ impl Engine {
                     self.schedule.make_ready(node, Lane::News);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// The stream tells that a folder came back from the trash. Of what happened to its items while it was there, no event tells.
+    ///
+    /// Example: `d` goes to the trash, we delete a file in it, which is accepted, and `d` comes back before anything of that was observed:
+    /// the file is there again.
+    pub(in crate::engine) fn told_restored(&mut self, node: NodeId) -> Result<()> {
+        let Some(item) = self.ctx.store.item(node)? else { return Ok(()) };
+        if item.id.is_folder() && item.remote.presence == Presence::Present {
+            self.ctx.store.want_listing_now(node, item.folder)?;
+            self.ctx.store.want_sweep(node, item.folder, Presence::Present)?;
+            self.ctx.more = true;
         }
         Ok(())
     }

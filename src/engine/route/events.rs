@@ -344,6 +344,9 @@ impl Engine {
         if let Some(node) = node.filter(|_| event.kind == EventKind::Trashed) {
             self.told_trashed(node)?;
         }
+        if let Some(node) = node.filter(|_| event.kind == EventKind::Restored) {
+            self.told_restored(node)?;
+        }
         let outcome = match &event.subject {
             // The item's own count of changes orders what the event says: it is an observation.
             Subject::Item(item) if item.sequence.is_some() && event.kind != EventKind::Sharing => {

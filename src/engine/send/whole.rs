@@ -1,13 +1,12 @@
 //! A folder that the disk lost with everything in it goes into the cloud's trash as a whole: by one call, however much is in it.
 
 use crate::engine::Engine;
-use crate::engine::paths::DEEPEST_PATH;
 use crate::engine::schedule::FolderTrash;
 use crate::plan::Action;
-use crate::store::Result;
 use crate::store::items::{ItemRow, Presence};
 use crate::store::work::WorkRow;
 use crate::store::work::WorkState;
+use crate::store::{DEEPEST_PATH, Result};
 use std::time::Duration;
 
 /// Items of one folder that are looked through; a larger one goes in parts.

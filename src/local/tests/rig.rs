@@ -68,6 +68,11 @@ pub fn brief(result: &DeedResult) -> String {
             "done, an edit displaced".to_owned()
         }
         DeedResult::Done { displaced: Some(_), .. } => "done, displaced".to_owned(),
+        DeedResult::Kept { files } => {
+            let kept = files.iter().flatten().count();
+            let edited = files.iter().flatten().filter(|file| file.edited).count();
+            format!("{kept} of {} kept, {edited} edited", files.len())
+        }
         DeedResult::Adopted { .. } => "adopted".to_owned(),
         DeedResult::Missing => "missing".to_owned(),
         DeedResult::Different => "different".to_owned(),
@@ -280,5 +285,5 @@ pub fn remove(path: &str, expect: Stamp, on_edit: OnEdit) -> Deed {
 }
 
 pub fn relocate(from: Place, to: Place, expect: Stamp, is_folder: bool) -> Deed {
-    Deed::Relocate { from, to, expect, is_folder }
+    Deed::Relocate { from, to, expect, is_folder, holds: None }
 }

@@ -37,7 +37,7 @@ fn mirrored(files: u64, folders: u64) -> (Bed, Running) {
     bed.ok(&["set-folder", "inbox", "max_delete=off"]);
     let agent = bed.start();
     bed.wait_in_sync(LONG);
-    // The watch has told by then what was mirrored.
+    // What was written a moment ago is looked at once more when its directory moves.
     std::thread::park_timeout(SETTLED);
     (bed, agent)
 }

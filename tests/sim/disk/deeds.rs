@@ -11,9 +11,22 @@ impl Disk {
         match &order.deed {
             Deed::MakeFolder { at } => self.make_folder(at),
             Deed::Publish { staged, at, expect, on_edit } => self.publish(order.job, staged, at, expect, *on_edit, cut),
-            Deed::Relocate { from, to, expect, is_folder } => self.relocate(from, to, expect, *is_folder),
+            Deed::Relocate { from, to, expect, is_folder, holds } => {
+                self.relocate(from, to, expect, *is_folder, holds.as_ref())
+            }
             Deed::RemoveFile { at, expect, on_edit } => self.remove_file(order.job, at, expect, *on_edit),
             Deed::RemoveFolder { at } => self.remove_folder(at),
+            Deed::KeepFiles { dirs } => {
+                let files = dirs.iter().flat_map(|dir| dir.files.iter().map(|file| (dir.at.join(&file.name), file)));
+                let files: Vec<(Place, Keep)> = files.map(|(at, file)| (at, file.clone())).collect();
+                let kept = files.iter().map(|(at, file)| {
+                    match self.remove_file(file.job, at, &file.expect, OnEdit::Displace) {
+                        DeedResult::Done { displaced, .. } => displaced,
+                        _ => None,
+                    }
+                });
+                DeedResult::Kept { files: kept.collect() }
+            }
             Deed::Adopt { at, size, hash, .. } => self.adopt(at, *size, content_of(hash)),
         }
     }
@@ -104,7 +117,26 @@ impl Disk {
         DeedResult::Done { stamp: Some(self.stamp(staged.stamp.ino)), displaced: self.displaced(job, ours) }
     }
 
-    fn relocate(&mut self, from: &Place, to: &Place, expect: &Stamp, is_folder: bool) -> DeedResult {
+    /// What is below a directory.
+    fn holding(&self, dir: Ino) -> Holding {
+        let (mut holding, mut todo) = (Holding::default(), vec![dir]);
+        while let Some(dir) = todo.pop() {
+            for ino in self.entries(dir).values() {
+                holding.add(*ino, self.is_dir(*ino));
+                todo.extend(self.is_dir(*ino).then_some(*ino));
+            }
+        }
+        holding
+    }
+
+    fn relocate(
+        &mut self,
+        from: &Place,
+        to: &Place,
+        expect: &Stamp,
+        is_folder: bool,
+        holds: Option<&Holding>,
+    ) -> DeedResult {
         let ours = |disk: &Self, ino: Ino| ino == expect.ino && disk.is_dir(ino) == is_folder;
         let Some(ino) = self.find(from).filter(|ino| ours(self, *ino)) else {
             return match self.find(to).filter(|ino| ours(self, *ino)) {
@@ -114,6 +146,11 @@ impl Disk {
         };
         if Self::is_parked_top(to).is_none() && self.dir_of(to).is_none() {
             return Self::parent_missing();
+        }
+        if let Some(expected) = holds
+            && self.holding(ino) != *expected
+        {
+            return DeedResult::NotEmpty { entries: self.holding(ino).entries };
         }
         match self.find(to) {
             Some(there) => return DeedResult::Occupied { by_folder: self.is_dir(there) },

@@ -1,0 +1,307 @@
+//! Whole directories that are gone from the cloud: out of sight by one rename, and settled there item by item.
+
+use std::collections::BTreeMap;
+
+use crate::deed::{Base, Deed, DeedOrder, DeedResult, Keep, KeepIn, OnEdit, Place};
+use crate::engine::disk::{Want, held};
+use crate::engine::learn::Source;
+use crate::engine::trees::Progress;
+use crate::engine::{Engine, Phase, ROWS_PER_STEP, holds, undo};
+use crate::id::{FolderId, NodeId};
+use crate::settings::OnDrift;
+use crate::store::Result;
+use crate::store::folders::{FolderCounts, ScanStage};
+use crate::store::intents::{IntentRow, NewSeat};
+use crate::store::items::{ItemRow, Presence, SeatRow, SyncedRow};
+use crate::store::work::{Ask, Lane, WorkRow, WorkState};
+
+/// Folders that are passed over in one step, as they may yet go out of sight.
+const PASSED_OVER_MOST: usize = 16;
+/// Files that go into the version store by one deed.
+const KEPT_AT_ONCE: usize = 256;
+
+impl Engine {
+    /// Takes a directory that is gone from the cloud out of sight with all that is in it, if the disk has nothing else there than what was
+    /// synced, and nobody is to be asked first. Whether that is under way; if not, what is in it goes one by one.
+    pub(in crate::engine) fn hide_tree(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+        let hides = self.try_to_hide(item, work)?;
+        if !hides {
+            // The sweep of what is in it waits no longer.
+            self.trees.goes_in_parts(item.node);
+        }
+        Ok(hides)
+    }
+
+    fn try_to_hide(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+        if !self.may_hide(item)? || self.reads_on(item.folder) {
+            return Ok(false);
+        }
+        let below = match self.trees.count(&mut self.ctx, item.node)? {
+            Progress::InParts => return Ok(false),
+            Progress::More => {
+                self.make_ready_again(work);
+                self.ctx.more = true;
+                return Ok(true);
+            }
+            Progress::Whole(below) => below,
+        };
+        let Some(folder) = self.folders.get(&item.folder) else { return Ok(false) };
+        let (settings, counts) = (&folder.settings, folder.row.counts);
+        if holds::asks_before(&self.ctx, settings, counts, item.folder, below.files)?
+            || !self.retention.has_room_for(&self.ctx, item.folder, settings, below.bytes)?
+        {
+            return Ok(false);
+        }
+        // Its files are not asked about once more.
+        self.ctx.store.approve(item.node)?;
+        self.want(item, work, Want::Hide { holds: below.holding })?;
+        Ok(true)
+    }
+
+    /// Whether a directory can go out of sight whole, whatever is in it.
+    fn may_hide(&mut self, item: &ItemRow) -> Result<bool> {
+        let Some(folder) = self.folders.get(&item.folder) else { return Ok(false) };
+        let compares = matches!(folder.row.scan_stage, Some(ScanStage::Listing | ScanStage::Settling));
+        // An edit that is to stay must be seen where it is.
+        if folder.policy().sends() || folder.settings.on_drift == OnDrift::Keep || compares {
+            return Ok(false);
+        }
+        let is_in_place = matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::At { .. }));
+        if !is_in_place || item.local.is_some() || item.remote.presence != Presence::Absent {
+            return Ok(false);
+        }
+        // It goes with the directory above, if that is gone as well.
+        let above = item.remote.parent.map(|above| self.ctx.store.item(above)).transpose()?.flatten();
+        if above.is_none_or(|above| above.remote.presence != Presence::Present) {
+            return Ok(false);
+        }
+        // What is out of sight and not yet told to be gone is in no count of deletions.
+        if self.ctx.store.any_parked(item.folder)? && self.ctx.store.sweep_left(item.folder)? {
+            return Ok(false);
+        }
+        Ok(matches!(self.ctx.place(item.node)?, Some(Place { base: Base::Tree, .. })))
+    }
+
+    /// Whether a file went out of sight with a directory of which nobody had to be asked: the file is not asked about once more.
+    pub(in crate::engine) fn is_hidden(&mut self, item: &ItemRow) -> Result<bool> {
+        let Some(SeatRow::At { parent, .. }) = item.disk_seat() else { return Ok(false) };
+        if !matches!(self.ctx.place(parent)?, Some(Place { base: Base::Parked(_), .. })) {
+            return Ok(false);
+        }
+        Ok(self.hidden_above(parent)?.is_some() && !holds::asks_before_any_deletion(&self.ctx, item.folder)?)
+    }
+
+    /// The directory that took another one out of sight, be it that one itself, if nobody had to be asked about what is in it, and the
+    /// cloud has none of those between them.
+    fn hidden_above(&self, dir: NodeId) -> Result<Option<NodeId>> {
+        let Some((top, true)) = self.ctx.store.parked_above(dir)? else { return Ok(None) };
+        Ok(self.ctx.store.work(top)?.is_some_and(|work| work.approved).then_some(top))
+    }
+
+    /// The next remote folder of a watched folder whose children are to be told what became of it. Those that went out of sight whole are
+    /// not told one by one: what is in them is settled, in turns with other deeds on that disk, before the sweep goes on.
+    pub(in crate::engine) fn next_sweep(&mut self, id: FolderId) -> Result<Option<(NodeId, Presence)>> {
+        let mut after = NodeId(0);
+        for _ in 0..PASSED_OVER_MOST {
+            let next = self.ctx.store.next_sweep(id, after)?;
+            let Some((node, Presence::Absent)) = next else { return Ok(next) };
+            if self.may_yet_hide(node)? {
+                after = node;
+                continue;
+            }
+            if self.settles(node)? && !holds::asks_before_any_deletion(&self.ctx, id)? {
+                self.keep_files(id)?;
+                return Ok(None);
+            }
+            return Ok(next);
+        }
+        Ok(None)
+    }
+
+    /// Whether a directory is about to be looked at, and may go out of sight then.
+    fn may_yet_hide(&mut self, dir: NodeId) -> Result<bool> {
+        if self.trees.knows(dir) {
+            return Ok(self.trees.may_be_whole(dir));
+        }
+        let Some(item) = self.ctx.store.item(dir)? else { return Ok(false) };
+        let is_next = matches!(self.schedule.phase(dir), None | Some(Phase::Ready)) && self.can_work(item.folder);
+        let is_ready = |work: WorkRow| work.state == WorkState::Ready && work.mark.is_none();
+        Ok(is_next && self.ctx.store.work(dir)?.is_some_and(is_ready) && self.may_hide(&item)?)
+    }
+
+    /// Whether what is in a remote folder that is gone is settled out of sight.
+    fn settles(&mut self, dir: NodeId) -> Result<bool> {
+        let is_out_of_sight = matches!(self.ctx.place(dir)?, Some(Place { base: Base::Parked(_), .. }));
+        Ok(is_out_of_sight && self.hidden_above(dir)?.is_some() && self.asked_above(Some(dir))?.is_none())
+    }
+
+    /// Orders the next files of directories out of sight into the version store, if the disk is free and it is their turn.
+    fn keep_files(&mut self, id: FolderId) -> Result<()> {
+        if self.reads_on(id) {
+            return Ok(());
+        }
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        let is_free = folder.batch.is_none() && folder.building.is_empty() && folder.queue.is_empty();
+        if !is_free || !folder.is_open() || folder.row.paused {
+            return Ok(());
+        }
+        self.ctx.more = true;
+        if std::mem::take(&mut folder.kept_last) {
+            return Ok(());
+        }
+        let (mut dirs, mut nodes, mut first) = (Vec::new(), Vec::new(), None);
+        let mut after = NodeId(0);
+        while nodes.len() < KEPT_AT_ONCE && self.ctx.rows_left() > 0 {
+            let Some((dir, Presence::Absent)) = self.ctx.store.next_sweep(id, after)? else { break };
+            if !self.settles(dir)? {
+                break;
+            }
+            let Some(at) = self.ctx.place(dir)? else { break };
+            let files = self.take_files(dir, KEPT_AT_ONCE - nodes.len(), &mut nodes)?;
+            if files.is_empty() {
+                // Whoever has more in it than a step may go through comes again.
+                if self.ctx.rows_left() > 0 {
+                    self.sweep_at = None;
+                    self.ctx.store.swept(dir)?;
+                }
+                continue;
+            }
+            after = dir;
+            first.get_or_insert(dir);
+            dirs.push(KeepIn { at, files });
+        }
+        let Some(node) = first else { return Ok(()) };
+        let order = DeedOrder { job: self.ctx.store.next_job()?, deed: Deed::KeepFiles { dirs } };
+        let intent = IntentRow { node, folder: id, order, seat: NewSeat::AllNowhere { nodes } };
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.building.add(intent, None, true);
+        }
+        Ok(())
+    }
+
+    /// The next files of a directory out of sight for which nothing else is to be done, at most `most`. The directories in it, and its other
+    /// files, are told that they are gone.
+    fn take_files(&mut self, dir: NodeId, most: usize, nodes: &mut Vec<NodeId>) -> Result<Vec<Keep>> {
+        let asked = self.ctx.store.generation();
+        let mut files = Vec::new();
+        let mut after = self.sweep_at.filter(|(at, _)| *at == dir).map_or(NodeId(0), |(_, after)| after);
+        while self.ctx.rows_left() > 0 {
+            let page = u32::try_from(most.min(self.ctx.rows_left())).unwrap_or(ROWS_PER_STEP);
+            let children = self.ctx.store.remote_children(dir, after, page)?;
+            self.ctx.gone_through += children.len();
+            let is_last = children.len() < page as usize;
+            for child in children {
+                after = child.node;
+                if child.remote.presence != Presence::Present {
+                    continue;
+                }
+                let expect = match &child.synced {
+                    Some(SyncedRow { seat: SeatRow::At { parent, name }, content: Some(_), stamp })
+                        if *parent == dir && child.local.is_none() =>
+                    {
+                        Some((name.clone(), *stamp))
+                    }
+                    _ => None,
+                };
+                match expect {
+                    Some(_) if files.len() == most => return Ok(files),
+                    Some((name, expect)) if self.ctx.store.work(child.node)?.is_none() => {
+                        files.push(Keep { name, expect, job: self.ctx.store.next_job()? });
+                        nodes.push(child.node);
+                    }
+                    _ => self.gone(&child, Presence::Absent, Source::Listing(Lane::Bulk, asked))?,
+                }
+            }
+            if files.is_empty() {
+                // What was told is not gone through again.
+                self.sweep_at = Some((dir, after));
+            }
+            if is_last {
+                break;
+            }
+        }
+        Ok(files)
+    }
+
+    /// Files out of sight went into the version store, or did not.
+    pub(in crate::engine) fn files_kept(
+        &mut self,
+        intent: &IntentRow,
+        dirs: &[KeepIn],
+        result: DeedResult,
+    ) -> Result<()> {
+        let NewSeat::AllNowhere { nodes } = &intent.seat else { return Ok(()) };
+        let mut kept = match result {
+            DeedResult::Kept { files } => files,
+            _ => Vec::new(),
+        }
+        .into_iter();
+        let files = dirs.iter().flat_map(|dir| dir.files.iter().map(|file| (&dir.at, file)));
+        let (mut count, mut hidden) = (0, BTreeMap::new());
+        for ((dir, file), node) in files.zip(nodes) {
+            let displaced = kept.next().flatten();
+            let Some(item) = self.ctx.store.item(*node)? else { continue };
+            let is_hidden = match item.remote.parent {
+                Some(parent) => match hidden.get(&parent) {
+                    Some(known) => *known,
+                    None => *hidden.entry(parent).or_insert(self.hidden_above(parent)?.is_some()),
+                },
+                None => false,
+            };
+            let Some(displaced) = displaced else {
+                // It goes by itself, and what is in its way is told then.
+                self.file_not_kept(&item, is_hidden)?;
+                continue;
+            };
+            count += 1;
+            let deed = Deed::RemoveFile { at: dir.join(&file.name), expect: file.expect, on_edit: OnEdit::Displace };
+            let order = DeedOrder { job: file.job, deed };
+            let one = IntentRow { node: *node, folder: item.folder, order, seat: NewSeat::Nowhere };
+            let settings = self.folders.get(&item.folder).map(|folder| &folder.settings);
+            self.retention.keep(&mut self.ctx, settings, &one, &item, displaced)?;
+            self.file_kept(&item, &one, is_hidden)?;
+        }
+        self.ctx.store.count_deletions(intent.folder, count, self.ctx.now.wall)?;
+        if let Some(folder) = self.folders.get_mut(&intent.folder) {
+            folder.kept_last = true;
+        }
+        // It was taken for busy where the deed was found after a crash.
+        self.schedule.unqueue(intent.node);
+        self.schedule.make_ready(intent.node, Lane::News);
+        Ok(())
+    }
+
+    fn file_not_kept(&mut self, item: &ItemRow, is_hidden: bool) -> Result<()> {
+        if is_hidden && item.remote.presence == Presence::Present {
+            let asked = self.ctx.store.generation();
+            return self.gone(item, Presence::Absent, Source::Listing(Lane::Bulk, asked));
+        }
+        self.ctx.store.mark(item.node, item.folder, Lane::Bulk, Ask::Nothing, None, self.ctx.now.wall)
+    }
+
+    /// A file is off the disk. Nothing is left to do for it, if the cloud does not have its directory either; else it is decided anew.
+    fn file_kept(&mut self, item: &ItemRow, intent: &IntentRow, is_hidden: bool) -> Result<()> {
+        let is_done =
+            is_hidden && item.remote.presence == Presence::Present && self.ctx.store.work(item.node)?.is_none();
+        if !is_done {
+            self.put_synced(item, None)?;
+            self.ctx.store.set_local(item.node, None)?;
+            self.done(item, intent, "removed")?;
+            return self.ctx.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall);
+        }
+        let held = held(item, item.synced.as_ref());
+        if let Some(folder) = self.folders.get_mut(&item.folder) {
+            folder.count(FolderCounts {
+                files: -held.files,
+                folders: -held.folders,
+                bytes: -held.bytes,
+                removals: -held.removals,
+            });
+        }
+        self.done(item, intent, "removed")?;
+        undo::remember_version(&mut self.ctx, item)?;
+        self.ctx.store.drop_item(item.node)?;
+        self.leave(item.node);
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! Whole directories: out of sight only with what is known of them, and their files into the version store, each by itself.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use super::rig::{ABILITIES, Rig, at, brief, lines, parked};
+use crate::deed::{Deed, Holding, Keep, KeepIn};
+use crate::id::JobId;
+use crate::path::Name;
+use crate::tree::Stamp;
+
+/// A directory with a file, and with another one in a directory of its own; what we put there.
+fn tree(rig: &Rig) -> [Stamp; 4] {
+    let (d, e) = (rig.make_folder("d"), rig.make_folder("d/e"));
+    [d, rig.publish_new(1, "d/a", "one"), e, rig.publish_new(2, "d/e/b", "two")]
+}
+
+fn holding([_, a, e, b]: [Stamp; 4]) -> Holding {
+    let mut holding = Holding::default();
+    for (stamp, is_folder) in [(b, false), (a, false), (e, true)] {
+        holding.add(stamp.ino, is_folder);
+    }
+    holding
+}
+
+fn hide(stamps: [Stamp; 4]) -> Deed {
+    Deed::Relocate {
+        from: at("d"),
+        to: parked(9, ""),
+        expect: stamps[0],
+        is_folder: true,
+        holds: Some(holding(stamps)),
+    }
+}
+
+/// Something that somebody does in a directory.
+type Meddles = fn(&Rig, &Path);
+
+#[test]
+fn a_directory_goes_out_of_sight_only_with_what_is_known_of_it() {
+    let table: &[(&str, Meddles)] = &[
+        ("a new file", |rig, _| rig.write("d/e/own", "own")),
+        ("a new directory", |rig, _| std::fs::create_dir(rig.path("d/e/own")).unwrap()),
+        ("a file is gone", |rig, _| std::fs::remove_file(rig.path("d/e/b")).unwrap()),
+        ("a file is saved anew", |rig, _| rig.save("d/a", "edited")),
+        ("a link", |_, dir| symlink("/", dir.join("link")).unwrap()),
+        ("a link for a file", |_, dir| {
+            std::fs::remove_file(dir.join("a")).unwrap();
+            symlink("/etc/hostname", dir.join("a")).unwrap();
+        }),
+        ("a file for a directory", |_, dir| {
+            std::fs::remove_dir_all(dir.join("e")).unwrap();
+            std::fs::write(dir.join("e"), "own").unwrap();
+        }),
+    ];
+    for abilities in ABILITIES {
+        for (what, meddle) in table {
+            let rig = Rig::with(abilities);
+            let stamps = tree(&rig);
+            meddle(&rig, &rig.path("d"));
+            let before = rig.picture();
+            let result = rig.run(9, hide(stamps));
+            assert!(brief(&result).ends_with("inside"), "{what}: {result:?}");
+            assert_eq!(rig.picture(), before, "{what}");
+        }
+        let rig = Rig::with(abilities);
+        let stamps = tree(&rig);
+        assert_eq!(brief(&rig.run(9, hide(stamps))), "done");
+        assert_eq!(lines(&rig.picture()), "OWN/parked/9/\nOWN/parked/9/a=one\nOWN/parked/9/e/\nOWN/parked/9/e/b=two\n");
+        assert_eq!(brief(&rig.run(9, hide(stamps))), "done", "once more, as after a crash");
+    }
+}
+
+#[test]
+fn files_out_of_sight_are_kept_each_by_itself() {
+    for abilities in ABILITIES {
+        let rig = Rig::with(abilities);
+        let stamps = tree(&rig);
+        assert_eq!(brief(&rig.run(9, hide(stamps))), "done");
+        let out_of_sight = rig.path(".folder-sync-agent/parked/9");
+        std::fs::write(out_of_sight.join("edited"), "an edit").unwrap();
+        std::fs::create_dir(out_of_sight.join("directory")).unwrap();
+        let keep =
+            |name: &str, expect, job| Keep { name: Name::new(name.as_bytes()).unwrap(), expect, job: JobId(job) };
+        let [_, a, _, b] = stamps;
+        let dirs = vec![
+            KeepIn {
+                at: parked(9, ""),
+                files: vec![keep("a", a, 21), keep("none", a, 22), keep("edited", a, 23), keep("directory", a, 24)],
+            },
+            KeepIn { at: parked(9, "e"), files: vec![keep("b", b, 25)] },
+            KeepIn { at: parked(9, "f"), files: vec![keep("b", b, 26)] },
+        ];
+        let kept = "OWN/parked/9/\nOWN/parked/9/directory/\nOWN/parked/9/e/\n\
+                    OWN/versions/21=one\nOWN/versions/23=an edit\nOWN/versions/25=two\n";
+        for _ in 0..2 {
+            let result = rig.run(20, Deed::KeepFiles { dirs: dirs.clone() });
+            assert_eq!(brief(&result), "3 of 6 kept, 1 edited");
+            assert_eq!(lines(&rig.picture()), kept);
+        }
+    }
+}

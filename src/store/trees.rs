@@ -1,0 +1,84 @@
+//! What is below a directory on disk by the books, read without making a row of any of it.
+
+use rusqlite::{OptionalExtension, params};
+
+use crate::deed::Holding;
+use crate::id::NodeId;
+use crate::path::Name;
+use crate::store::{Result, Store, StoreError};
+
+/// What was counted below a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Below {
+    /// Everything, as the disk shows it.
+    pub holding: Holding,
+    /// Files.
+    pub files: u64,
+    /// Their length together.
+    pub bytes: u64,
+}
+
+/// How far the count of one directory is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// There are more entries, behind this name.
+    UpTo(Name),
+    /// It is counted.
+    Whole,
+    /// The disk has something else of one of them than both sides agreed on.
+    Differs,
+}
+
+impl Store {
+    /// Counts the items of a directory with names behind `after`, at most `limit`; the directories among them go to `folders`.
+    pub fn count_below(
+        &self,
+        dir: NodeId,
+        after: Option<&Name>,
+        limit: usize,
+        below: &mut Below,
+        folders: &mut Vec<NodeId>,
+    ) -> Result<Counted> {
+        let is_elsewhere = "SELECT EXISTS (SELECT 1 FROM item WHERE l_parent = ?1)
+                            OR EXISTS (SELECT 1 FROM item WHERE s = 1 AND away = 1 AND s_parent = ?1)";
+        if after.is_none() && self.conn.prepare_cached(is_elsewhere)?.query_row([dir.0], |row| row.get(0))? {
+            return Ok(Counted::Differs);
+        }
+        let sql = "SELECT node, s_name, s_version IS NULL, l, ino, size FROM item
+                   WHERE s = 1 AND away = 0 AND s_parent = ?1 AND s_name > ?2 ORDER BY s_name LIMIT ?3";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params![dir.0, after.map_or(&[][..], Name::as_bytes), limit as i64])?;
+        let mut counted = 0;
+        while let Some(row) = rows.next()? {
+            counted += 1;
+            if row.get::<_, i64>(3)? != 0 {
+                return Ok(Counted::Differs);
+            }
+            let is_folder: bool = row.get(2)?;
+            below.holding.add(row.get::<_, i64>(4)? as u64, is_folder);
+            if is_folder {
+                folders.push(NodeId(row.get(0)?));
+            } else {
+                below.files += 1;
+                below.bytes = below.bytes.saturating_add(row.get::<_, i64>(5)?.max(0) as u64);
+            }
+            if counted == limit {
+                let name = Name::new(row.get_ref(1)?.as_blob().map_err(StoreError::damaged)?);
+                return Ok(Counted::UpTo(name.map_err(StoreError::damaged)?));
+            }
+        }
+        Ok(Counted::Whole)
+    }
+
+    /// The directory out of sight under whose roof a directory is, be it the directory itself, and whether the cloud has none of those
+    /// between them; nothing if it is in sight.
+    pub fn parked_above(&self, node: NodeId) -> Result<Option<(NodeId, bool)>> {
+        let sql = "WITH RECURSIVE up (node, s, parent, r) AS (
+                       SELECT node, s, s_parent, r FROM item WHERE node = ?1
+                       UNION SELECT item.node, item.s, item.s_parent, max(item.r, up.r)
+                       FROM up JOIN item ON item.node = up.parent AND up.s = 1)
+                   SELECT node, r = 0 FROM up WHERE s = 2 LIMIT 1";
+        let found = self.conn.prepare_cached(sql)?.query_row([node.0], |row| Ok((NodeId(row.get(0)?), row.get(1)?)));
+        Ok(found.optional()?)
+    }
+}

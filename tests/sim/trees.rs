@@ -1,0 +1,158 @@
+//! Whole folders that go, come back and move: one rename on disk, however much is in them.
+
+use super::cloud::{elsewhere, watched};
+use super::stories::{ends_as, put, tree, world_like, world_with};
+use super::swarm::Swarm;
+use super::world::{FOLDER, World};
+
+const TREE: &str = "d/ d/a=1 d/e/ d/e/b=2 d/e/c=3";
+
+/// Lives on until something is so.
+fn until(world: &mut World, is_so: impl Fn(&World) -> bool) {
+    let end = world.now + 600_000;
+    while !is_so(world) {
+        assert!(world.step() && world.now < end, "not so after ten minutes: {}", tree(world));
+    }
+}
+
+/// A local user's content of this number stands where a scan that would show it was not made yet.
+fn meddle(world: &mut World, path: &str, content: u64) {
+    assert!(world.disk.write(path, content));
+    world.disk.hints.clear();
+}
+
+#[test]
+fn a_trashed_folder_goes_out_of_sight_by_one_rename() {
+    for paths in [false, true] {
+        let mut swarm = Swarm::calm();
+        swarm.habits.paths = paths;
+        let mut world = world_like(swarm, TREE);
+        let (d, deeds) = (world.cloud.at("d"), world.tally.deeds);
+        world.cloud.trash(&d);
+        until(&mut world, |world| tree(world).is_empty());
+        assert_eq!(world.tally.deeds - deeds, 1);
+        ends_as(&mut world, "");
+        assert_eq!(world.disk.kept().into_iter().collect::<Vec<_>>(), [1, 2, 3]);
+        for path in ["d/a", "d/e/b", "d/e/c"] {
+            let kept = world.store().reader().items_once_at(FOLDER, path).unwrap();
+            assert_eq!(kept.len(), 1, "{path} is found in the version store by the place that it had");
+        }
+    }
+}
+
+#[test]
+fn many_files_are_settled_by_few_deeds() {
+    let (folders, files) = (10, 60);
+    let mut paths = vec!["d/".to_owned()];
+    for folder in 0..folders {
+        paths.push(format!("d/{folder}/"));
+        paths.extend((0..files).map(|file| format!("d/{folder}/f{file}={}", 1 + folder * files + file)));
+    }
+    let mut world = world_with(&paths.join(" "));
+    let (d, deeds, steps) = (world.cloud.at("d"), world.tally.deeds, world.tally.steps);
+    world.cloud.trash(&d);
+    ends_as(&mut world, "");
+    assert_eq!(world.disk.kept().len() as u64, folders * files);
+    let (deeds, steps) = (world.tally.deeds - deeds, world.tally.steps - steps);
+    assert_eq!(deeds, 1 + 3 + folders + 1, "out of sight, 256 files, as many again and the rest, and each directory");
+    assert!(steps < 60, "no step for each of them: {steps}");
+}
+
+#[test]
+fn what_left_it_before_comes_where_it_went() {
+    let mut world = world_with(TREE);
+    let (d, b) = (world.cloud.at("d"), world.cloud.at("d/e/b"));
+    world.cloud.shift(&b, &watched(), "b");
+    world.cloud.trash(&d);
+    ends_as(&mut world, "b=2");
+    assert_eq!(world.tally.fetches, 3, "nothing is downloaded again");
+}
+
+#[test]
+fn one_that_is_restored_while_it_is_settled_comes_back_with_what_is_left_in_it() {
+    let mut world = world_with(TREE);
+    let d = world.cloud.at("d");
+    world.cloud.trash(&d);
+    until(&mut world, |world| tree(world).is_empty());
+    world.cloud.restore(&d, &watched(), "d");
+    ends_as(&mut world, TREE);
+    assert_eq!(world.tally.fetches, 3, "nothing is downloaded again");
+}
+
+#[test]
+fn with_something_else_in_it_it_goes_in_parts() {
+    let mut world = world_with(TREE);
+    let d = world.cloud.at("d");
+    meddle(&mut world, "d/e/own", 100);
+    world.cloud.trash(&d);
+    until(&mut world, |world| !tree(world).contains("d/a"));
+    assert!(tree(&world).contains("d/e/own=100"), "what is not ours stays where it is: {}", tree(&world));
+    ends_as(&mut world, "d/ d/e/ d/e/own=100");
+    assert_eq!(world.disk.kept().into_iter().collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+#[test]
+fn an_edit_that_nobody_noticed_goes_to_the_version_store_as_one() {
+    let mut world = world_with(TREE);
+    let d = world.cloud.at("d");
+    meddle(&mut world, "d/a", 100);
+    world.cloud.trash(&d);
+    ends_as(&mut world, "");
+    assert_eq!(world.disk.kept().into_iter().collect::<Vec<_>>(), [2, 3, 100]);
+}
+
+#[test]
+fn the_brake_counts_what_is_in_two_of_them() {
+    let mut world = world_like(Swarm { max_delete: Some(3), ..Swarm::calm() }, "d/ d/a=1 d/b=2 e/ e/c=3 e/f=4");
+    for path in ["d", "e"] {
+        let id = world.cloud.at(path);
+        world.cloud.trash(&id);
+    }
+    let end = world.now + 60_000;
+    while world.now < end {
+        assert!(world.step());
+    }
+    world.check_deletions();
+    let left = tree(&world).matches('=').count();
+    assert!(left >= 1, "no more than three files may go unasked: {}", tree(&world));
+    assert!(world.open_hold().is_some());
+}
+
+#[test]
+fn one_that_moves_takes_everything_along_by_one_rename() {
+    let mut world = world_with("d/ d/a=1 d/e/ d/e/b=2 d/e/c=3 k/");
+    let (d, k, deeds) = (world.cloud.at("d"), world.cloud.at("k"), world.tally.deeds);
+    world.cloud.shift(&d, &k, "d");
+    ends_as(&mut world, "k/ k/d/ k/d/a=1 k/d/e/ k/d/e/b=2 k/d/e/c=3");
+    assert_eq!(world.tally.deeds - deeds, 1);
+    world.cloud.shift(&d, &elsewhere(), "d");
+    until(&mut world, |world| tree(world) == "k/");
+    assert_eq!(world.tally.deeds - deeds, 2, "one that is moved out of the watched folder goes as one that is trashed");
+    ends_as(&mut world, "k/");
+}
+
+#[test]
+fn a_crash_at_every_step_loses_nothing() {
+    for crash_at in 1..60 {
+        for back in [false, true] {
+            let mut world = World::new(crash_at, Swarm::calm());
+            world.misfortune = false;
+            put(&mut world, TREE);
+            world.start();
+            world.rest();
+            let d = world.cloud.at("d");
+            world.cloud.trash(&d);
+            for _ in 0..crash_at {
+                assert!(world.step());
+            }
+            world.crash();
+            if back {
+                world.cloud.restore(&d, &watched(), "d");
+            }
+            ends_as(&mut world, if back { TREE } else { "" });
+            if !back {
+                assert_eq!(world.disk.kept().into_iter().collect::<Vec<_>>(), [1, 2, 3], "crash at {crash_at}");
+            }
+        }
+    }
+}
