@@ -417,6 +417,17 @@ impl Folder {
         self.row.scan_stage == Some(ScanStage::Absences)
     }
 
+    /// Whether files are still looked for on disk before they are fetched, though the cloud was compared.
+    pub fn adopts_after_comparison(&self) -> bool {
+        let is_compared = self.row.verified_at.is_some() && self.row.unverified.is_none();
+        self.row.adopt && is_compared && self.row.scan_stage.is_none()
+    }
+
+    /// All is done that the first comparison found: what is new from now on is not on disk before.
+    pub fn has_adopted(&mut self) {
+        self.change(|row| row.adopt = false);
+    }
+
     /// Absences were looked for, up to this item, or to the end.
     pub fn looked_for_absences(&mut self, last: Option<NodeId>, now: Wall) {
         let begun = self.compared_since;
@@ -427,7 +438,6 @@ impl Folder {
                 row.scan_stage = None;
                 row.unverified = None;
                 row.doubt.take_if(|doubt| begun.is_some_and(|begun| *doubt <= begun));
-                row.adopt = false;
                 row.verified_at = Some(now);
             }
         });

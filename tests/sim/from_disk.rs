@@ -9,7 +9,7 @@ use folder_sync_agent::store::items::SeatRow;
 use folder_sync_agent::tree::Wall;
 
 use super::cloud::watched;
-use super::stories::{ends_as, world_like};
+use super::stories::{ends_as, put, world_like};
 use super::swarm::Swarm;
 use super::two_way::{both, calm};
 use super::world::{FOLDER, Happening, World};
@@ -258,4 +258,23 @@ fn a_deletion_asks_ever_less_often_for_what_is_out_of_sight_or_not_scanned_yet()
     assert!(seconds > 100, "{seconds} s");
     assert!(steps < seconds / 4, "{steps} steps in {seconds} s");
     ends_as(&mut world, "a=2 b=211");
+}
+
+#[test]
+fn equal_local_files_are_adopted_however_long_the_disk_takes() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let mut world = World::calm();
+        world.swarm.mode = mode;
+        // The cloud has told everything, and was compared, long before the second directory is in its place.
+        (world.swarm.call_ms, world.swarm.deeds_ms) = (10, 120_000);
+        put(&mut world, "a=1 d/ d/e/ d/e/f/ d/e/f/c=3 d/e/f/new=4");
+        for dir in ["d", "d/e", "d/e/f"] {
+            world.disk.mkdir(dir);
+        }
+        world.disk.write("a", 1);
+        world.disk.write("d/e/f/c", 3);
+        world.start();
+        ends_as(&mut world, "a=1 d/ d/e/ d/e/f/ d/e/f/c=3 d/e/f/new=4");
+        assert_eq!(world.tally.fetches, 1, "only `new` is not on disk");
+    }
 }

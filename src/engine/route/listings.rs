@@ -57,6 +57,13 @@ impl Engine {
                 self.ctx.more |= folder.finds_absences();
                 polls
             }
+            // The cloud may have told everything long before the disk is through with it.
+            None if folder.adopts_after_comparison() => {
+                if !self.ctx.store.busy(id)? && !self.ctx.store.local_left(id)? {
+                    folder.has_adopted();
+                }
+                false
+            }
             None | Some(ScanStage::Absences) => false,
         };
         if polls {
