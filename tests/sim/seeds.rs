@@ -189,7 +189,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [216, 586, 779] {
         live(seed, UNTOLD);
     }
-    for seed in [76, 225, 1_395, 4_597] {
+    for seed in [76, 225, 1_395, 4_597, 9_200] {
         live(seed, GARBLED);
     }
     for seed in [101, 236, 265, 353, 490, 4_159, 4_988] {
