@@ -1,8 +1,38 @@
 //! Small stories of what the cloud does not show for a while, though it is not gone.
 
 use folder_sync_agent::command::Command;
+use folder_sync_agent::settings::Mode;
 
-use super::stories::{ends_as, world_with};
+use super::cloud::{Habits, above, top};
+use super::stories::{ends_as, put, tree, world_with};
+use super::swarm::Swarm;
+use super::world::World;
+
+/// A look finds a file in the trash because a folder above the watched one went there, before an event tells of that
+/// one. While it is away nothing is removed, nor when it is back.
+#[test]
+fn what_went_to_the_trash_with_a_folder_above_the_watched_one_stays() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let habits = Habits { ids: true, list_page: 100, event_page: 100, ..Habits::default() };
+        let mut world = World::new(1, Swarm { habits, mode, ..Swarm::calm() });
+        world.misfortune = false;
+        world.cloud.nest();
+        put(&mut world, "a=1 d/ d/b=2");
+        world.start();
+        world.rest();
+        let b = world.cloud.at("d/b");
+        world.cloud.edit(&b, 3);
+        world.cloud.trash(&above());
+        let late = world.cloud.take_back();
+        for _ in 0..40 {
+            assert!(world.step());
+        }
+        assert_eq!(tree(&world), "a=1 d/ d/b=2", "{mode:?}");
+        world.cloud.tell_late(late);
+        world.cloud.restore(&above(), &top(), "Above");
+        ends_as(&mut world, "a=1 d/ d/b=3");
+    }
+}
 
 /// A file moves while the folder is compared, into a directory that is listed by then and out of one that is not, and
 /// the event cannot be read: it is looked at before it counts as gone. Tried at every moment of the comparison; that

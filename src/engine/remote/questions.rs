@@ -3,7 +3,8 @@
 //! Invariants:
 //! - A question notes the generation at which it is asked; its answer clears only marks that are not newer.
 //! - An answer never overwrites what was observed by a question that was asked later (unless the item's own count of changes orders the two).
-//! - "Not found" and "not in a complete listing of its parent" are two observations; only both together say that an item is gone.
+//! - "Not found" and "not in a complete listing of its parent" are two observations; only both together say that an item
+//!   is gone. So it is with "in the trash", where no event told that: it may be there with a folder above the watched one.
 //!
 //! All of it is memory: after a restart no question is under way, whatever was marked is marked still, and what is expected is read back.
 
@@ -266,7 +267,8 @@ impl Questions {
         wait
     }
 
-    /// A look did not find an item. Says whether it is gone: a listing of its parent, not older than the mark, did not show it either.
+    /// A look did not find an item, or found it in the trash. Says whether it is gone: a listing of its parent, not
+    /// older than the mark, did not show it either.
     pub fn note_not_found(&mut self, node: NodeId, asked: Generation, mark: Option<Generation>) -> bool {
         self.not_found.insert(node, asked);
         self.is_gone(node, mark)
@@ -289,6 +291,11 @@ impl Questions {
     /// Whether a look did not find an item, and nothing was observed of it since.
     pub fn is_missing(&self, node: NodeId) -> bool {
         self.not_found.contains_key(&node)
+    }
+
+    /// Something with what it holds is back in sight: what was not found before may have been out of sight with it.
+    pub fn forget_not_found(&mut self) {
+        self.not_found.clear();
     }
 
     /// An item was seen, or is known to be gone: what was missed of it before counts no more.
