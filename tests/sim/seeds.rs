@@ -192,7 +192,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [76, 225, 1_395, 4_597, 9_200] {
         live(seed, GARBLED);
     }
-    for seed in [101, 236, 265, 353, 490, 4_159, 4_988, 6_900, 7_413, 7_968] {
+    for seed in [101, 236, 265, 353, 490, 4_159, 4_988, 5_496, 6_900, 7_413, 7_968] {
         live(seed, HIDDEN);
     }
     for seed in [101, 1_174] {

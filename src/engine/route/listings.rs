@@ -329,13 +329,20 @@ impl Engine {
         for name in met {
             self.ctx.store.forget_name(dir, &name)?;
         }
-        let elsewhere = self.questions.told_below_others(dir, &unmet);
+        let elsewhere = self.questions.told_by_path.take_items(dir, &unmet);
         if let Some(names) = self.questions.expected_names(dir) {
-            *names = unmet;
+            names.clone_from(&unmet);
         }
         self.look_for(dir, &elsewhere)?;
-        let Some(wait) = self.questions.list_again_after(dir) else { return self.ctx.store.forget_names(dir) };
-        let Some(item) = self.ctx.store.item(dir)? else { return Ok(()) };
+        let item = self.ctx.store.item(dir)?;
+        if let Some(item) = &item {
+            self.follow_paths(dir, item.folder, &unmet)?;
+        }
+        let Some(wait) = self.questions.list_again_after(dir) else {
+            self.questions.told_by_path.forget(dir);
+            return self.ctx.store.forget_names(dir);
+        };
+        let Some(item) = item else { return Ok(()) };
         if !self.ctx.store.listing_wanted(dir)? {
             self.ctx.store.want_listing_now(dir, item.folder)?;
             let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
