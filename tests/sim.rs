@@ -32,6 +32,7 @@ mod one_way;
 mod rest;
 mod rows;
 mod seeds;
+mod sight;
 mod stories;
 mod swarm;
 mod tally;

@@ -412,6 +412,12 @@ impl Folder {
         self.found_gone_after.filter(|after| drained <= *after)
     }
 
+    /// Whether an event that came since the comparison began could not be understood: it may have told where something
+    /// went that the comparison did not meet.
+    pub fn is_doubted(&self) -> bool {
+        self.row.doubt.is_some_and(|doubt| self.compared_since.is_none_or(|begun| doubt > begun))
+    }
+
     /// Whether absences are looked for.
     pub fn finds_absences(&self) -> bool {
         self.row.scan_stage == Some(ScanStage::Absences)

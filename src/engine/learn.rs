@@ -77,6 +77,8 @@ pub(super) enum Learned {
     FilteredOut,
     /// It lies outside of the folder, and we never had it.
     Outside,
+    /// It lies in the folder, below one that we do not know yet and that is now listed.
+    Unlisted,
     /// There is something to do, and it is marked.
     Marked,
 }
@@ -132,13 +134,7 @@ impl Engine {
             Above::Wanted(parent) => parent,
             Above::FilteredOut => return self.learn_filtered(known.as_ref(), item, source),
             Above::Outside => return self.learn_outside(folder, known.as_ref(), item, source),
-            Above::Unlisted => {
-                if let (Some(known), Source::Event { .. }) = (&known, source) {
-                    self.mark_look(known.node, folder, source)?;
-                    return Ok(Learned::Marked);
-                }
-                return Ok(Learned::Same);
-            }
+            Above::Unlisted => return self.learn_unlisted(folder, known.as_ref(), source),
         };
         if !self.wanted(folder, parent, item)? {
             return self.learn_filtered(known.as_ref(), item, source);
@@ -273,6 +269,9 @@ impl Engine {
             self.ctx.paths.moved_in_cloud();
         }
         if returned {
+            if is_folder {
+                self.questions.forget_not_found();
+            }
             self.count_presence(known, Presence::Present);
             self.ctx.store.leave_holds(known.node)?;
             self.ctx.store.swept(known.node)?;
@@ -367,6 +366,23 @@ impl Engine {
             }
         }
         Ok(Learned::Marked)
+    }
+
+    /// An item lies in the folder, and where is not known before what is above it was listed. Whatever is believed of
+    /// it until then is doubtful, as it may be that it is gone.
+    fn learn_unlisted(&mut self, folder: FolderId, known: Option<&ItemRow>, source: Source) -> Result<Learned> {
+        let Some(known) = known else { return Ok(Learned::Same) };
+        match source {
+            Source::Event { .. } => {
+                self.mark_look(known.node, folder, source)?;
+                Ok(Learned::Marked)
+            }
+            Source::Own => {
+                self.mark_look(known.node, folder, source)?;
+                Ok(Learned::Unlisted)
+            }
+            Source::Look { .. } | Source::Listing(..) => Ok(Learned::Unlisted),
+        }
     }
 
     fn learn_filtered(&mut self, known: Option<&ItemRow>, item: &RemoteItem, source: Source) -> Result<Learned> {

@@ -12,6 +12,8 @@ pub(in crate::engine) use rolling::{Verification, may_compare_again, verificatio
 pub(in crate::engine) use root::{REMOTE_GONE, RootAnswer, RootState, looked_at_every};
 pub(in crate::engine) use strays::{StrayAnswer, Strays};
 
+use std::collections::BTreeSet;
+
 use super::Engine;
 use super::learn::Source;
 use crate::events::{EventKind, RemoteEvent, Subject};
@@ -147,8 +149,14 @@ impl Engine {
         };
         let (marks, mut outcome) = hints::marks(&facts);
         for mark in marks {
+            let expected = mark.expected_name().map(|(dir, name)| (dir, name.to_owned()));
             if self.take_mark(folder, mark, version, source)? {
                 outcome = outcome.or(Some("listed"));
+            }
+            if let (Some(path), Some((dir, name))) = (path, expected)
+                && self.questions.expects_name(dir, &name)
+            {
+                self.questions.told_by_path.note_path(dir, &name, path);
             }
         }
         Ok(outcome)
@@ -233,7 +241,7 @@ impl Engine {
                 if let Some(name) = name {
                     self.expect_name(dir, &name)?;
                     if let Some(id) = id {
-                        self.questions.note_told_below(dir, &name, &id);
+                        self.questions.told_by_path.note_item(dir, &name, &id);
                     }
                 }
                 self.ctx.store.want_listing_below(dir, folder)?;
@@ -264,6 +272,37 @@ impl Engine {
     pub(super) fn expect(&mut self, node: NodeId, expected: Expectation) -> Result<()> {
         let expected = expected.after(self.questions.expected(node));
         if self.questions.expect(node, expected.clone()) { self.ctx.store.expect(node, &expected) } else { Ok(()) }
+    }
+
+    /// A listing of a folder did not show the names to which paths had led: each path is read again, and what it leads
+    /// to by now is listed.
+    ///
+    /// Example: `a` becomes `b`, `c` becomes `a`, and `a/d/new` is told before either was observed. It was looked for
+    /// in the former `a`.
+    pub(super) fn follow_paths(&mut self, dir: NodeId, folder: FolderId, unmet: &BTreeSet<String>) -> Result<()> {
+        for (path, name) in self.questions.told_by_path.take_paths(dir, unmet) {
+            let (to, to_name, is_below) = match self.locate(folder, &path)? {
+                Location::Name { parent, name } => (parent, name, false),
+                Location::Beyond { nearest, name } => (nearest, name, true),
+                // It leads to what is known by now, or to what is not wanted.
+                Location::Folder { .. } | Location::Outside | Location::FilteredOut => continue,
+            };
+            self.questions.told_by_path.note_path(to, &to_name, &path);
+            if to == dir && to_name == name {
+                // It may be shown a little later.
+                continue;
+            }
+            if self.questions.saw_name(dir, &name) {
+                self.ctx.store.forget_name(dir, &name)?;
+            }
+            self.expect_name(to, &to_name)?;
+            if is_below {
+                self.ctx.store.want_listing_below(to, folder)?;
+            } else {
+                self.ctx.store.want_listing_now(to, folder)?;
+            }
+        }
+        Ok(())
     }
 
     /// Nothing is expected of an item any more.

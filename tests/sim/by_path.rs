@@ -179,3 +179,22 @@ fn a_new_file_that_is_told_by_a_path_of_before_is_found_by_its_id() {
         assert!(world.tally.looks <= looks + 2, "{mode:?}: {} looks", world.tally.looks - looks);
     }
 }
+
+/// A new folder is told by its path before the renames of the folders above were observed: it is looked for in the one
+/// that had the name before, and then where the path leads by the tree that is known by then.
+#[test]
+fn a_new_folder_below_names_that_were_swapped_is_found_at_once() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let mut world = by_path(mode, "c/ c/k=1 d/ d/x/ d/x/m=2");
+        let (c, d, x) = (world.cloud.at("c"), world.cloud.at("d"), world.cloud.at("d/x"));
+        world.cloud.rename(&c, "aside");
+        world.cloud.rename(&d, "c");
+        world.cloud.rename(&c, "d");
+        world.cloud.add_folder(&x, "new");
+        world.cloud.add_file(&x, "f", 3);
+        let begun = world.now;
+        ends_as(&mut world, "c/ c/x/ c/x/f=3 c/x/m=2 c/x/new/ d/ d/k=1");
+        let took = world.now - begun;
+        assert!(took < 60_000, "{mode:?}: in sync after {took} ms");
+    }
+}

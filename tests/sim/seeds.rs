@@ -189,10 +189,10 @@ fn histories_that_failed_once_end_well() {
     for seed in [216, 586, 779, 6_288, 6_586] {
         live(seed, UNTOLD);
     }
-    for seed in [76, 225, 1_395, 4_597] {
+    for seed in [76, 225, 1_395, 4_597, 9_200] {
         live(seed, GARBLED);
     }
-    for seed in [101, 236, 265, 353, 490, 4_159, 4_988] {
+    for seed in [101, 236, 265, 353, 490, 4_159, 4_988, 5_496, 6_900, 7_413, 7_968] {
         live(seed, HIDDEN);
     }
     for seed in [101, 1_174, 8_296, 8_621] {

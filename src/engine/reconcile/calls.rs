@@ -1,13 +1,14 @@
 //! Calls for single items: looks and fetches, handed out as there is room, and what came of them.
 
-use super::{HIDDEN, HIDDEN_RETRIED_EVERY, HIDDEN_RETRIED_FIRST, REFUSED_MOST, STAGED_MOST};
+use super::{ATTEMPTS_COUNTED, HIDDEN, HIDDEN_RETRIED_EVERY, HIDDEN_RETRIED_FIRST, REFUSED_MOST, STAGED_MOST};
 use crate::deed::{DiskErrorKind, Staged};
 use crate::engine::effect::{Effect, Task};
 use crate::engine::input::{FetchFailure, FetchOrder};
 use crate::engine::learn::{Learned, Source};
 use crate::engine::queues::{CallKind, Waiting};
-use crate::engine::{Engine, Job, Phase};
+use crate::engine::{Engine, Job, Phase, millis};
 use crate::events::budget::Share;
+use crate::events::interval::backoff;
 use crate::id::{AccountId, ContentHash, FolderId, Generation, JobId, NodeId};
 use crate::plan::Action;
 use crate::provider::{ProviderError, ProviderErrorKind};
@@ -220,24 +221,27 @@ impl Engine {
             self.schedule.make_ready(node, work.lane);
             return Ok(());
         };
+        // What an event told to be in the trash is gone when a look finds it there, whatever else went there.
+        let was_told = self.questions.expected(node).is_some_and(|expected| expected.told == Told::Gone);
+        let is_confirmed = was_told && matches!(state, ItemState::Trashed);
+        let was_away = self.folders.get(&item.folder).is_some_and(|folder| folder.remote.may_have_hidden(asked));
         match state {
             ItemState::Active(found) => self.found_active(&item, &work, &found, asked)?,
-            _ if self.questions.is_overtaken(node, asked) => self.ctx.store.want_look(node)?,
-            ItemState::Trashed => {
-                self.found_trashed(&item)?;
-                self.found_gone(&item, &work, asked)?;
-            }
+            _ if was_away || self.questions.is_overtaken(node, asked) => self.ctx.store.want_look(node)?,
             // What was never seen, or is gone already, cannot be removed for a wrong reason; what a folder that is gone held is gone with it.
-            ItemState::NotFound
+            ItemState::Trashed | ItemState::NotFound
                 if self.questions.note_not_found(node, asked, work.mark)
+                    || is_confirmed
                     || item.remote.presence != Presence::Present
                     || self.is_below_gone(&item)? =>
             {
                 self.found_trashed(&item)?;
                 self.found_gone(&item, &work, asked)?;
             }
-            ItemState::NotFound => {
-                // Hidden, or gone: a listing of its folder that was asked for since tells.
+            ItemState::Trashed | ItemState::NotFound => {
+                // Hidden, or gone: a listing of its folder that was asked for since tells. In the trash it may be with
+                // a folder above the watched one, of which we were not told yet; then none of our folders can be
+                // listed.
                 let Some(parent) = item.remote.parent else { return Ok(()) };
                 if self.ctx.store.listing_attempts(parent)? > 0 {
                     let text = "the cloud no longer shows the item, and does not let us list its folder";
@@ -262,9 +266,13 @@ impl Engine {
             return Ok(());
         }
         self.questions.settle(was.node);
+        if learned == Learned::Unlisted {
+            return self.await_unlisted(was.node, work);
+        }
         let Some(item) = self.ctx.store.item(was.node)? else { return Ok(()) };
         let is_there = item.remote.presence == Presence::Present;
         if was.id.is_folder() && is_there && (was_hidden || was_away && was.remote.presence == Presence::Present) {
+            self.questions.forget_not_found();
             // Of what happened in it while it was hidden or away, the stream told us nothing.
             self.ctx.store.want_listing_now(was.node, was.folder)?;
             self.ctx.store.want_sweep(was.node, was.folder, Presence::Present)?;
@@ -280,6 +288,18 @@ impl Engine {
             self.ctx.store.looked(was.node, asked)?;
         }
         Ok(())
+    }
+
+    /// A look found an item in the watched folder, in a folder that a listing has yet to show: it answers nothing, and
+    /// is asked again later if no listing answers before.
+    ///
+    /// Example: `a` is in the trash with `a/f`; somebody restores `a` as `b`, and a look at `f` is answered first. `f`
+    /// is not to be removed for having gone with `a`.
+    fn await_unlisted(&mut self, node: NodeId, work: &WorkRow) -> Result<()> {
+        self.ctx.store.want_look(node)?;
+        let wait = backoff(work.attempts.min(ATTEMPTS_COUNTED) + 1, None, self.ctx.chance.next());
+        let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
+        self.ctx.store.put_off(node, due, work.attempts + 1, None)
     }
 
     /// A look, or a look and a listing, showed that an item is gone.

@@ -63,6 +63,17 @@ pub(in crate::engine) enum Mark {
     Unknown(ItemId),
 }
 
+impl Mark {
+    /// The name that a listing of a folder is expected to show.
+    pub fn expected_name(&self) -> Option<(NodeId, &str)> {
+        match self {
+            Self::Children(dir, Some(name)) | Self::Below(dir, Some(name), _) => Some((*dir, name)),
+            Self::New { parent, name, told: Told::There, .. } if !name.is_empty() => Some((*parent, name)),
+            _ => None,
+        }
+    }
+}
+
 /// What is known when an event comes.
 #[derive(Debug)]
 pub(in crate::engine) struct Facts<'a> {

@@ -3,12 +3,17 @@
 //! Invariants:
 //! - A question notes the generation at which it is asked; its answer clears only marks that are not newer.
 //! - An answer never overwrites what was observed by a question that was asked later (unless the item's own count of changes orders the two).
-//! - "Not found" and "not in a complete listing of its parent" are two observations; only both together say that an item is gone.
+//! - "Not found" and "not in a complete listing of its parent" are two observations; only both together say that an item
+//!   is gone. So it is with "in the trash", where no event told that: it may be there with a folder above the watched one.
 //!
 //! All of it is memory: after a restart no question is under way, whatever was marked is marked still, and what is expected is read back.
 
+mod told;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
+
+use told::ToldByPath;
 
 use crate::id::{FolderId, Generation, ItemId, NodeId, PageToken, VersionId};
 use crate::provider::ProviderError;
@@ -121,9 +126,8 @@ pub(in crate::engine) struct Questions {
     expected: BTreeMap<NodeId, (Expectation, usize)>,
     /// Names that events make us expect in a folder, and how often a listing did not show one of them.
     names: BTreeMap<NodeId, (BTreeSet<String>, usize)>,
-    /// The unknown items that events told of with a name of `names` on the way to them. In memory alone: after a crash they are found by the
-    /// verification.
-    told_below: BTreeMap<NodeId, BTreeMap<ItemId, String>>,
+    /// What events told of with a name of `names` on the way to it.
+    pub told_by_path: ToldByPath,
     /// Items that wait for the listing of a folder before they are looked at.
     waiting: BTreeMap<NodeId, Vec<NodeId>>,
 }
@@ -230,24 +234,14 @@ impl Questions {
         names.len() < SHOWN_MOST && names.insert(name.to_owned())
     }
 
-    /// An event tells of an unknown item somewhere below a name that is expected in a folder.
-    pub fn note_told_below(&mut self, dir: NodeId, name: &str, id: &ItemId) {
-        let told = self.told_below.entry(dir).or_default();
-        if told.len() < SHOWN_MOST {
-            told.insert(id.clone(), name.to_owned());
-        }
-    }
-
-    /// The items that were told of below names that a listing of a folder did not show: their paths may be those of before a folder above was
-    /// renamed. Each is returned once.
-    pub fn told_below_others(&mut self, dir: NodeId, unmet: &BTreeSet<String>) -> Vec<ItemId> {
-        let told = self.told_below.remove(&dir).unwrap_or_default();
-        told.into_iter().filter(|(_, name)| unmet.contains(name)).map(|(id, _)| id).collect()
-    }
-
     /// The names that are expected in a folder.
     pub fn expected_names(&mut self, dir: NodeId) -> Option<&mut BTreeSet<String>> {
         self.names.get_mut(&dir).map(|(names, _)| names)
+    }
+
+    /// Whether a name is expected in a folder.
+    pub fn expects_name(&self, dir: NodeId, name: &str) -> bool {
+        self.names.get(&dir).is_some_and(|(names, _)| names.contains(name))
     }
 
     /// A name was seen in a folder. False if it was not expected there.
@@ -266,7 +260,8 @@ impl Questions {
         wait
     }
 
-    /// A look did not find an item. Says whether it is gone: a listing of its parent, not older than the mark, did not show it either.
+    /// A look did not find an item, or found it in the trash. Says whether it is gone: a listing of its parent, not
+    /// older than the mark, did not show it either.
     pub fn note_not_found(&mut self, node: NodeId, asked: Generation, mark: Option<Generation>) -> bool {
         self.not_found.insert(node, asked);
         self.is_gone(node, mark)
@@ -289,6 +284,11 @@ impl Questions {
     /// Whether a look did not find an item, and nothing was observed of it since.
     pub fn is_missing(&self, node: NodeId) -> bool {
         self.not_found.contains_key(&node)
+    }
+
+    /// Something with what it holds is back in sight: what was not found before may have been out of sight with it.
+    pub fn forget_not_found(&mut self) {
+        self.not_found.clear();
     }
 
     /// An item was seen, or is known to be gone: what was missed of it before counts no more.
@@ -485,7 +485,7 @@ impl Questions {
         self.forget_expected(node);
         self.observed.remove(&node);
         self.names.remove(&node);
-        self.told_below.remove(&node);
+        self.told_by_path.forget(node);
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::engine::ctx::millis;
 use crate::events::interval::backoff;
+use crate::id::Generation;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::report::Degraded;
 use crate::tree::{ItemState, RemoteItem};
@@ -24,6 +25,8 @@ pub(in crate::engine) struct RootState {
     is_asked: bool,
     /// It is not there, or not for us.
     pub is_gone: bool,
+    /// When it was found to be there again.
+    back: Option<Generation>,
     /// No look before this moment.
     due: u64,
     /// When it is looked at though nothing was heard of it; nothing before the first time.
@@ -111,11 +114,20 @@ impl RootState {
         self.net = None;
     }
 
-    /// It is there. Whether it was not before, so that everything in it is asked for again.
-    pub fn is_there(&mut self) -> bool {
+    /// It is there, as is known from `at` on. Whether it was not before, so that everything in it is asked for again.
+    pub fn is_there(&mut self, at: Generation) -> bool {
         self.failures = 0;
         self.due = 0;
-        std::mem::take(&mut self.is_gone)
+        let was_gone = std::mem::take(&mut self.is_gone);
+        if was_gone {
+            self.back = Some(at);
+        }
+        was_gone
+    }
+
+    /// Whether a question may have been answered while it was not there: whatever lies in it was not to be seen then.
+    pub fn may_have_hidden(&self, asked: Generation) -> bool {
+        self.is_gone || self.back.is_some_and(|back| asked < back)
     }
 }
 

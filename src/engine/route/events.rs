@@ -386,7 +386,7 @@ impl Engine {
             Learned::Same => Some("no change"),
             Learned::FilteredOut => Some("filtered out"),
             Learned::Outside => Some("outside"),
-            Learned::Marked | Learned::Overtaken => None,
+            Learned::Marked | Learned::Overtaken | Learned::Unlisted => None,
         })
     }
 }

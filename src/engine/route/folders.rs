@@ -471,9 +471,11 @@ impl Engine {
 
     /// The watched folder is there. If it was not, everything in it is asked for again.
     fn root_is_there(&mut self, id: FolderId) -> Result<()> {
+        let now = self.ctx.store.generation();
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         folder.degraded.take_if(|degraded| degraded.name == REMOTE_GONE);
-        if folder.remote.is_there() {
+        if folder.remote.is_there(now) {
+            self.questions.forget_not_found();
             self.compare(id, "the watched folder was away, and what happened in it meanwhile was not told")?;
             self.reload();
         }

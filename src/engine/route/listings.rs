@@ -83,6 +83,7 @@ impl Engine {
     pub(in crate::engine) fn find_absences(&mut self) -> Result<()> {
         let Some(folder) = self.folders.values().find(|folder| folder.finds_absences()) else { return Ok(()) };
         let (id, scan, at) = (folder.row.folder, folder.seen_mark(false), folder.row.scan_at);
+        let is_doubted = folder.is_doubted();
         if self.ctx.store.sweep_left(id)? {
             // What is kept out by a pattern was not met either, and is told first that this is the reason.
             return Ok(());
@@ -91,9 +92,15 @@ impl Engine {
         let asked = self.ctx.store.generation();
         for node in unseen {
             let Some(item) = self.ctx.store.item(node)? else { continue };
-            let presence = Presence::Absent;
-            if item.remote.presence == Presence::Present {
-                self.gone(&item, presence, Source::Listing(Lane::Bulk, asked))?;
+            if item.remote.presence != Presence::Present {
+                continue;
+            }
+            if !is_doubted {
+                self.gone(&item, Presence::Absent, Source::Listing(Lane::Bulk, asked))?;
+            } else if self.was_folder_met(&item, scan)? {
+                // Example: `a/f` moves to `b/f` after `b` was listed and before `a` is, and the event of that cannot be
+                // read. What is in a folder that was not met either is told with that one.
+                self.ctx.store.mark(node, id, Lane::Bulk, Ask::State, None, self.ctx.now.wall)?;
             }
         }
         let now = self.ctx.now.wall;
@@ -101,6 +108,12 @@ impl Engine {
         folder.looked_for_absences(last, now);
         self.ctx.more = true;
         Ok(())
+    }
+
+    /// Whether a comparison met the folder that held an item.
+    fn was_folder_met(&self, item: &ItemRow, scan: i64) -> Result<bool> {
+        let above = item.remote.parent.map(|above| self.ctx.store.item(above)).transpose()?.flatten();
+        Ok(above.is_none_or(|above| above.remote.seen >= scan))
     }
 
     /// Hands out listings.
@@ -273,7 +286,12 @@ impl Engine {
             // Too many to be remembered: their number tells whether there is one that was not shown.
             let shown = complete.shown.count;
             let most = u32::try_from(shown).unwrap_or(u32::MAX).saturating_add(1);
-            if self.ctx.store.count_children(dir, most)? as usize > shown {
+            // A comparison that is not over yet finds which one that is.
+            let finds_it = self
+                .folders
+                .get(&id)
+                .is_some_and(|folder| matches!(folder.row.scan_stage, Some(ScanStage::Listing | ScanStage::Settling)));
+            if !finds_it && self.ctx.store.count_children(dir, most)? as usize > shown {
                 self.doubt(id)?;
             }
             return Ok(None);
@@ -318,13 +336,20 @@ impl Engine {
         for name in met {
             self.ctx.store.forget_name(dir, &name)?;
         }
-        let elsewhere = self.questions.told_below_others(dir, &unmet);
+        let elsewhere = self.questions.told_by_path.take_items(dir, &unmet);
         if let Some(names) = self.questions.expected_names(dir) {
-            *names = unmet;
+            names.clone_from(&unmet);
         }
         self.look_for(dir, &elsewhere)?;
-        let Some(wait) = self.questions.list_again_after(dir) else { return self.ctx.store.forget_names(dir) };
-        let Some(item) = self.ctx.store.item(dir)? else { return Ok(()) };
+        let item = self.ctx.store.item(dir)?;
+        if let Some(item) = &item {
+            self.follow_paths(dir, item.folder, &unmet)?;
+        }
+        let Some(wait) = self.questions.list_again_after(dir) else {
+            self.questions.told_by_path.forget(dir);
+            return self.ctx.store.forget_names(dir);
+        };
+        let Some(item) = item else { return Ok(()) };
         if !self.ctx.store.listing_wanted(dir)? {
             self.ctx.store.want_listing_now(dir, item.folder)?;
             let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);

@@ -1,0 +1,56 @@
+//! Small stories of what the cloud does not show for a while, though it is not gone.
+
+use folder_sync_agent::command::Command;
+use folder_sync_agent::settings::Mode;
+
+use super::cloud::{Habits, above, top};
+use super::stories::{ends_as, put, tree, world_with};
+use super::swarm::Swarm;
+use super::world::World;
+
+/// A look finds a file in the trash because a folder above the watched one went there, before an event tells of that
+/// one. While it is away nothing is removed, nor when it is back.
+#[test]
+fn what_went_to_the_trash_with_a_folder_above_the_watched_one_stays() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let habits = Habits { ids: true, list_page: 100, event_page: 100, ..Habits::default() };
+        let mut world = World::new(1, Swarm { habits, mode, ..Swarm::calm() });
+        world.misfortune = false;
+        world.cloud.nest();
+        put(&mut world, "a=1 d/ d/b=2");
+        world.start();
+        world.rest();
+        let b = world.cloud.at("d/b");
+        world.cloud.edit(&b, 3);
+        world.cloud.trash(&above());
+        let late = world.cloud.take_back();
+        for _ in 0..40 {
+            assert!(world.step());
+        }
+        assert_eq!(tree(&world), "a=1 d/ d/b=2", "{mode:?}");
+        world.cloud.tell_late(late);
+        world.cloud.restore(&above(), &top(), "Above");
+        ends_as(&mut world, "a=1 d/ d/b=3");
+    }
+}
+
+/// A file moves while the folder is compared, into a directory that is listed by then and out of one that is not, and
+/// the event cannot be read: it is looked at before it counts as gone. Tried at every moment of the comparison; that
+/// the file is not removed is checked at each deed.
+#[test]
+fn a_move_that_is_told_in_no_readable_way_is_no_absence() {
+    for moment in 0..40 {
+        for (from, to) in [("d", "e"), ("e", "d")] {
+            let mut world = world_with("d/ d/a=1 e/ e/b=2");
+            world.command(Command::Sync { folder: None, full: true });
+            for _ in 0..moment {
+                assert!(world.step());
+            }
+            let name = if from == "d" { "a" } else { "b" };
+            let (file, to) = (world.cloud.at(&format!("{from}/{name}")), world.cloud.at(to));
+            world.cloud.shift(&file, &to, name);
+            world.cloud.blank_last(true);
+            ends_as(&mut world, if from == "d" { "d/ e/ e/a=1 e/b=2" } else { "d/ d/a=1 d/b=2 e/" });
+        }
+    }
+}
