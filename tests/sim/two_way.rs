@@ -447,6 +447,26 @@ fn a_folder_that_holds_only_what_patterns_keep_out_is_no_folder_for_the_cloud() 
 }
 
 #[test]
+fn a_folder_that_moved_and_is_gone_from_the_cloud_stays_with_what_patterns_keep_out() {
+    for to in ["e", "x2"] {
+        let mut world = world_like(Swarm { exclude: true, ..calm(Mode::TwoWay) }, "d/ d/a=1");
+        let d = world.cloud.at("d");
+        world.disk.write("d/x1", 501);
+        world.rest();
+        world.disk.rename("d", to);
+        while world.store().item_by_id(FOLDER, &d).unwrap().unwrap().local.is_none() {
+            assert!(world.step());
+        }
+        world.cloud.trash(&d);
+        world.rest();
+        world.check();
+        assert_eq!(names(&world), [format!("{to}/"), format!("{to}/x1")]);
+        assert!(world.cloud.tree().is_empty(), "it holds nothing for the cloud: {:?}", world.cloud.tree());
+        assert_eq!(world.tally.writes, 0, "nothing is tried again and again");
+    }
+}
+
+#[test]
 fn however_slow_the_disk_is_what_holds_only_what_patterns_keep_out_is_no_folder_for_the_cloud() {
     let mut world = world_like(Swarm { exclude: true, deeds_ms: 20_000, ..calm(Mode::TwoWay) }, "");
     assert!(world.disk.mkdir("e") && world.disk.mkdir("e/f") && world.disk.mkdir("e/f/g"));
