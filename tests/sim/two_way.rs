@@ -2,6 +2,7 @@
 
 use folder_sync_agent::command::{Command, Keep};
 use folder_sync_agent::engine::Notice;
+use folder_sync_agent::id::ItemId;
 use folder_sync_agent::local_news::{News, Rescan};
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::items::SeatRow;
@@ -208,6 +209,44 @@ fn an_edit_that_was_put_out_of_sight_outlives_its_file_in_the_cloud() {
     world.check();
     let tree = world.disk.tree();
     assert!(tree["a"] == Some(3) && tree.values().any(|content| *content == Some(211)), "{tree:?}");
+}
+
+#[test]
+fn an_edit_in_a_folder_that_was_put_out_of_sight_outlives_the_folder_in_the_cloud() {
+    let kept = Swarm { keep_drift: true, ..calm(Mode::Mirror) };
+    for (swarm, depth) in [(calm(Mode::TwoWay), ""), (calm(Mode::TwoWay), "/e"), (kept.clone(), ""), (kept, "/e")] {
+        let mut world = world_like(swarm, "a/ a/e/ b/ b/e/");
+        let ids = ["a", "b"].map(|name| world.cloud.at(name));
+        let files = ["a", "b"].map(|name| {
+            let above = world.cloud.at(&format!("{name}{depth}"));
+            world.cloud.add_file(&above, "f", 1)
+        });
+        world.rest();
+        let known = |world: &World, id: &ItemId| world.store().item_by_id(FOLDER, id).unwrap().unwrap();
+        world.disk.write(&format!("a{depth}/f"), 211);
+        world.disk.write(&format!("b{depth}/f"), 212);
+        while files.iter().any(|file| known(&world, file).local.is_none()) {
+            assert!(world.step());
+        }
+        // Before the edits have settled, the folders change names, and the disk takes long over what follows the first step.
+        for (id, name) in ids.iter().zip(["t", "a"]) {
+            world.cloud.rename(id, name);
+        }
+        world.cloud.rename(&ids[0], "b");
+        world.command(Command::Sync { folder: None, full: false });
+        let parked = |world: &World| {
+            let is_parked = |id: &&ItemId| matches!(known(world, id).synced.unwrap().seat, SeatRow::Parked(_));
+            ids.iter().find(is_parked).cloned()
+        };
+        while parked(&world).is_none() {
+            assert!(world.step());
+        }
+        world.swarm.deeds_ms = 30_000;
+        world.cloud.trash(&parked(&world).unwrap());
+        world.rest();
+        let tree = world.disk.tree();
+        assert!([211, 212].iter().all(|edit| tree.values().any(|content| *content == Some(*edit))), "{tree:?}");
+    }
 }
 
 #[test]
