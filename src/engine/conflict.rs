@@ -301,8 +301,7 @@ impl Engine {
         let edit = edit.unwrap_or(LocalEdit { stamp, digests: None });
         let now = self.ctx.now.wall;
         let path = self.ctx.shown_path(item)?;
-        self.put_synced(item, None)?;
-        self.ctx.store.set_local(item.node, None)?;
+        self.put_nowhere(item)?;
         let id = local_id(item.id.kind(), self.ctx.store.next_job()?);
         let local = LocalRow::Present { seat: Some((parent, name.clone())), edit: Some(edit), at: now };
         let copy = self.ctx.store.add_local(item.folder, &id, &local)?;
@@ -381,7 +380,6 @@ impl Engine {
             return self.uncover(item, work, by);
         }
         self.missing_on_disk(item)?;
-        self.ctx.store.set_local(item.node, None)?;
         self.schedule.set_trash(item.node, None);
         self.ctx.paths.directories_moved();
         self.make_ready_again(work);

@@ -249,7 +249,7 @@ impl Engine {
                     // What is in it is met again, as something that only the disk has.
                     self.rescan_around(&item)?;
                 }
-                self.put_synced(&item, None)?;
+                self.put_nowhere(&item)?;
                 self.done(&item, intent, if entries > 0 { "removed; local files in it stay" } else { "removed" })?;
             }
             DeedResult::StagedLost => self.forget_staged(id, node),
@@ -285,7 +285,8 @@ impl Engine {
             self.ctx.store.want_scan(item.node, item.folder, true, self.ctx.now.wall)?;
         }
         match &intent.seat {
-            NewSeat::Unchanged if matches!(item.local, Some(LocalRow::Covered { .. })) => self.uncovered(item)?,
+            // Its place is free (again), and the disk does not have it.
+            NewSeat::Unchanged if matches!(item.local, Some(LocalRow::Covered { .. })) => self.put_nowhere(item)?,
             NewSeat::Unchanged if self.policy(item.folder).sends() => self.rescan_around(item)?,
             NewSeat::Unchanged | NewSeat::AllNowhere { .. } => {}
             NewSeat::Parted { parent, name } => {
@@ -297,8 +298,7 @@ impl Engine {
                 self.done(item, intent, "kept under another name")?;
             }
             NewSeat::Nowhere => {
-                self.put_synced(item, None)?;
-                self.ctx.store.set_local(item.node, None)?;
+                self.put_nowhere(item)?;
                 // What a person approved, or what was replaced, does not count towards the next question.
                 let approved = self.ctx.store.work(item.node)?.is_some_and(|work| work.approved);
                 if !item.id.is_folder() && item.remote.presence == Presence::Absent && !approved {
@@ -384,6 +384,15 @@ impl Engine {
             });
         }
         Ok(())
+    }
+
+    /// Nothing of an item is on disk any more, neither where both agreed that it is nor where a scan found it. A place that was left behind
+    /// would make it something that only the disk has, without the stamp that deeds expect: they would find something else for ever.
+    ///
+    /// Example: `mv c e` on disk while the cloud trashes `c`. `e` holds files that patterns keep out, and stays on disk as nobody's.
+    pub(super) fn put_nowhere(&mut self, item: &ItemRow) -> Result<()> {
+        self.put_synced(item, None)?;
+        self.ctx.store.set_local(item.node, None)
     }
 
     /// Something was done on disk: for the journal, the history, and whoever watches.

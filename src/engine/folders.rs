@@ -2,7 +2,7 @@
 //!
 //! It decides and remembers; the router asks.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::ctx::millis;
@@ -65,6 +65,8 @@ pub(in crate::engine) struct Folder {
     /// When everything is scanned again, as not all of it can be watched.
     pub scan_again: u64,
     pub unwatched: Option<Degraded>,
+    /// Directories whose last scan read another one, which has their name.
+    pub read_as_another: BTreeSet<NodeId>,
     /// A person may have decided about conflicts, and the database knows which.
     pub decided: bool,
     /// The mode was changed and nobody has approved that: what would be done is found out, and not done.
@@ -118,6 +120,7 @@ impl Folder {
             scanned_last: false,
             kept_last: false,
             scan_again: u64::MAX,
+            read_as_another: BTreeSet::new(),
             unwatched: None,
             decided: true,
             preview: false,

@@ -268,6 +268,7 @@ impl Engine {
     ) -> Result<Option<Scan>> {
         let Some(item) = self.ctx.store.item(scan.row.node)? else { return Ok(None) };
         let page = match result {
+            Ok(page) if self.reads_another(&item, &scan, &page)? => return Ok(None),
             Ok(page) => page,
             Err(ScanFailure::Missing | ScanFailure::NotAFolder) => {
                 self.ctx.store.scan_ended(item.node)?;
@@ -538,15 +539,11 @@ impl Engine {
         }
         self.ctx.store.set_local(item.node, local.as_ref())?;
         self.holds.more_missing(item.folder);
-        self.places_changed(item);
+        self.ctx.paths.moved_on_disk(item);
         if local.is_none() && item.is_local_only() {
             return Ok(());
         }
         self.ctx.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall)
-    }
-
-    fn places_changed(&mut self, item: &ItemRow) {
-        self.ctx.paths.moved_on_disk(item);
     }
 
     /// The synced side of an item changed: what the disk has of it is compared with that again.
@@ -559,7 +556,7 @@ impl Engine {
         let at = item.local.as_ref().map_or(self.ctx.now.wall, LocalRow::at);
         let local = differing(&item, LocalRow::Present { seat, edit, at });
         self.ctx.store.set_local(node, local.as_ref())?;
-        self.places_changed(&item);
+        self.ctx.paths.moved_on_disk(&item);
         Ok(())
     }
 }

@@ -525,9 +525,6 @@ impl Engine {
     /// An item is not where we had put it.
     pub(super) fn lose(&mut self, item: &ItemRow) -> Result<()> {
         self.missing_on_disk(item)?;
-        if item.local.is_some() {
-            self.ctx.store.set_local(item.node, None)?;
-        }
         self.ctx.store.mark(item.node, item.folder, Lane::Bulk, Ask::Nothing, None, self.ctx.now.wall)
     }
 }

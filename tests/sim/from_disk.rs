@@ -278,3 +278,32 @@ fn equal_local_files_are_adopted_however_long_the_disk_takes() {
         assert_eq!(world.tally.fetches, 1, "only `new` is not on disk");
     }
 }
+
+/// `mv d b/d; mv b d`, and the first hint names `d`: what stands there now is not the directory that was there.
+#[test]
+fn what_stands_under_the_name_of_a_directory_that_moved_is_not_taken_for_it() {
+    let mut world = both("b/ b/c=2 d/ d/a=1 d/e/ d/e/f=3");
+    let (b, d, a, e) = (world.cloud.at("b"), world.cloud.at("d"), world.cloud.at("d/a"), world.cloud.at("d/e"));
+    assert!(world.disk.rename("d", "b/d") && world.disk.rename("b", "d"));
+    world.disk.hints.clear();
+    world.schedule(0, Happening::Hints(News::Dirs(vec![RelPath::parse("d").unwrap()])));
+    world.schedule(10_000, Happening::Hints(News::Dirs(vec![RelPath::root()])));
+    ends_as(&mut world, "d/ d/c=2 d/d/ d/d/a=1 d/d/e/ d/d/e/f=3");
+    let there = ["d", "d/d", "d/d/a", "d/d/e"].map(|path| world.cloud.at(path));
+    assert_eq!(there, [b, d, a, e], "they moved, and nothing went to the trash");
+    assert_eq!(world.tally.uploads, 0);
+}
+
+#[test]
+fn a_directory_that_took_the_place_of_another_is_read_though_the_one_above_cannot_be() {
+    let mut world = both("p/ p/d/ p/d/a=1");
+    world.disk.set_readable("p", false);
+    assert!(world.disk.remove("p/d") && world.disk.mkdir("p/d") && world.disk.write("p/d/b", 202));
+    let begun = world.now;
+    // What goes up waits ten minutes for a directory that may be readable again.
+    while world.tally.uploads == 0 {
+        assert!(world.step() && world.now < begun + 1_200_000);
+    }
+    world.disk.set_readable("p", true);
+    ends_as(&mut world, "p/ p/d/ p/d/b=202");
+}

@@ -83,6 +83,11 @@ impl World {
         if self.engine().deadline().is_none_or(|deadline| deadline <= mono) {
             return Some(format!("the deadline is {:?} at {mono}", self.engine().deadline()));
         }
+        self.unsettled()
+    }
+
+    /// What is still to be done, whenever that may be.
+    pub fn unsettled(&self) -> Option<String> {
         let folder = self.store().folders().unwrap().into_iter().find(|folder| folder.folder == FOLDER);
         let Some(folder) = folder else { return Some("the folder has no row".into()) };
         if folder.unverified.is_some() || folder.scan_stage.is_some() || folder.verified_at.is_none() {

@@ -2,6 +2,7 @@
 
 use folder_sync_agent::command::{Command, Keep};
 use folder_sync_agent::engine::Notice;
+use folder_sync_agent::id::ItemId;
 use folder_sync_agent::local_news::{News, Rescan};
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::items::SeatRow;
@@ -208,6 +209,44 @@ fn an_edit_that_was_put_out_of_sight_outlives_its_file_in_the_cloud() {
     world.check();
     let tree = world.disk.tree();
     assert!(tree["a"] == Some(3) && tree.values().any(|content| *content == Some(211)), "{tree:?}");
+}
+
+#[test]
+fn an_edit_in_a_folder_that_was_put_out_of_sight_outlives_the_folder_in_the_cloud() {
+    let kept = Swarm { keep_drift: true, ..calm(Mode::Mirror) };
+    for (swarm, depth) in [(calm(Mode::TwoWay), ""), (calm(Mode::TwoWay), "/e"), (kept.clone(), ""), (kept, "/e")] {
+        let mut world = world_like(swarm, "a/ a/e/ b/ b/e/");
+        let ids = ["a", "b"].map(|name| world.cloud.at(name));
+        let files = ["a", "b"].map(|name| {
+            let above = world.cloud.at(&format!("{name}{depth}"));
+            world.cloud.add_file(&above, "f", 1)
+        });
+        world.rest();
+        let known = |world: &World, id: &ItemId| world.store().item_by_id(FOLDER, id).unwrap().unwrap();
+        world.disk.write(&format!("a{depth}/f"), 211);
+        world.disk.write(&format!("b{depth}/f"), 212);
+        while files.iter().any(|file| known(&world, file).local.is_none()) {
+            assert!(world.step());
+        }
+        // Before the edits have settled, the folders change names, and the disk takes long over what follows the first step.
+        for (id, name) in ids.iter().zip(["t", "a"]) {
+            world.cloud.rename(id, name);
+        }
+        world.cloud.rename(&ids[0], "b");
+        world.command(Command::Sync { folder: None, full: false });
+        let parked = |world: &World| {
+            let is_parked = |id: &&ItemId| matches!(known(world, id).synced.unwrap().seat, SeatRow::Parked(_));
+            ids.iter().find(is_parked).cloned()
+        };
+        while parked(&world).is_none() {
+            assert!(world.step());
+        }
+        world.swarm.deeds_ms = 30_000;
+        world.cloud.trash(&parked(&world).unwrap());
+        world.rest();
+        let tree = world.disk.tree();
+        assert!([211, 212].iter().all(|edit| tree.values().any(|content| *content == Some(*edit))), "{tree:?}");
+    }
 }
 
 #[test]
@@ -444,6 +483,26 @@ fn a_folder_that_holds_only_what_patterns_keep_out_is_no_folder_for_the_cloud() 
     assert!(world.disk.write("e/f/g", 503));
     world.rest();
     assert_eq!(world.cloud.tree().into_keys().collect::<Vec<_>>(), ["e/", "e/f/", "e/f/g", "empty/"]);
+}
+
+#[test]
+fn a_folder_that_moved_and_is_gone_from_the_cloud_stays_with_what_patterns_keep_out() {
+    for to in ["e", "x2"] {
+        let mut world = world_like(Swarm { exclude: true, ..calm(Mode::TwoWay) }, "d/ d/a=1");
+        let d = world.cloud.at("d");
+        world.disk.write("d/x1", 501);
+        world.rest();
+        world.disk.rename("d", to);
+        while world.store().item_by_id(FOLDER, &d).unwrap().unwrap().local.is_none() {
+            assert!(world.step());
+        }
+        world.cloud.trash(&d);
+        world.rest();
+        world.check();
+        assert_eq!(names(&world), [format!("{to}/"), format!("{to}/x1")]);
+        assert!(world.cloud.tree().is_empty(), "it holds nothing for the cloud: {:?}", world.cloud.tree());
+        assert_eq!(world.tally.writes, 0, "nothing is tried again and again");
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ const ALOUD_MOST: usize = 4_000;
 /// Steps at one moment of time before we say that the engine runs in circles.
 const STEPS_AT_ONE_MOMENT_MOST: u32 = 3_000;
 /// Steps of a whole history.
-const STEPS_MOST: u64 = 60_000;
+const STEPS_MOST: u64 = 8_000;
 /// Deaths of the process in a whole history.
 const CRASHES_MOST: u64 = 1_000;
 /// The pattern that keeps names out.
@@ -347,7 +347,8 @@ impl World {
             self.now
         );
         self.tally.steps += 1;
-        assert!(self.tally.steps < STEPS_MOST, "V2: the history does not end");
+        let left = || self.unsettled().unwrap_or_default();
+        assert!(self.tally.steps < STEPS_MOST, "V2: the history does not end: {}", left());
 
         let most = self.chance.within(1, self.swarm.batch.max(1)) as usize;
         while self.inbox.len() < most {

@@ -74,12 +74,6 @@ impl Engine {
         self.want(item, work, Want::Uncover { aside })
     }
 
-    /// An item's place is free (again), and the disk does not have it.
-    pub(in crate::engine) fn uncovered(&mut self, item: &ItemRow) -> Result<()> {
-        self.put_synced(item, None)?;
-        self.ctx.store.set_local(item.node, None)
-    }
-
     /// An item is covered, and nothing is to be done about that.
     pub(in crate::engine) fn leave_covered(
         &mut self,

@@ -1,9 +1,15 @@
 //! What is in directories that are not where the books have them: it is dropped, or told to be missing, a step's worth at a time.
 
-use crate::engine::{Engine, ROWS_PER_STEP};
+use super::{Scan, UNSTEADY_AGAIN};
+use crate::engine::{Engine, ROWS_PER_STEP, millis};
 use crate::id::FolderId;
+use crate::local_news::DirScan;
 use crate::store::Result;
 use crate::store::items::{ItemRow, LocalRow};
+
+/// Directories that are remembered to have been read as another one. There are more only on a disk whose inodes change by themselves, and
+/// there what was read is believed.
+const READ_AS_ANOTHER_MOST: usize = 10_000;
 
 impl Engine {
     /// Drops the row of something new that turned out to be known, with those of what was found in it: they are found again. A directory
@@ -34,6 +40,35 @@ impl Engine {
         }
         self.ctx.paths.directories_moved();
         Ok(())
+    }
+
+    /// Whether a scan read another directory than the one that was to be scanned, as it has its name by now. Nothing is said by that of what
+    /// the scanned one holds: the directory above tells what became of it, and is scanned first. Where that tells nothing else, or cannot be
+    /// read, what was read is the directory from now on: no scan asks for another one for ever.
+    ///
+    /// Example: `mv d b/d; mv b d`. A scan of `d` finds what `b` held. The file `d/a` is not missing, and `d` is not in itself.
+    pub(super) fn reads_another(&mut self, dir: &ItemRow, scan: &Scan, page: &DirScan) -> Result<bool> {
+        let (Some(above), Some(folder)) = (Self::dir_of(dir), self.folders.get_mut(&dir.folder)) else {
+            return Ok(false);
+        };
+        let known = dir.disk_stamp().filter(|stamp| stamp.ino != 0);
+        if known.is_none_or(|stamp| stamp.same_inode(&page.stamp)) {
+            folder.read_as_another.remove(&dir.node);
+            return Ok(false);
+        }
+        let has_room = folder.read_as_another.len() < READ_AS_ANOTHER_MOST;
+        let is_first = has_room && folder.read_as_another.insert(dir.node);
+        let awaits_above = self.ctx.store.scan_wanted(above)?;
+        let cannot_tell = awaits_above && self.ctx.store.scan_attempts(above)? > 0;
+        if cannot_tell || !is_first && !awaits_above {
+            return Ok(false);
+        }
+        let now = self.ctx.now.wall;
+        self.ctx.store.scan_ended(dir.node)?;
+        let due = if awaits_above { now.plus_ms(millis(UNSTEADY_AGAIN) as i64) } else { now };
+        self.ctx.store.want_scan(above, dir.folder, false, now)?;
+        self.ctx.store.want_scan(dir.node, dir.folder, scan.row.deep, due)?;
+        Ok(true)
     }
 
     /// What is in a directory that is missing is missing as well.

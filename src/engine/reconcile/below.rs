@@ -7,7 +7,7 @@ use crate::engine::hooks::{Candidate, Matter, Walk, basis_digest, content_id};
 use crate::engine::learn::Source;
 use crate::engine::{Engine, ITEMS_PER_STEP, Phase, ROWS_PER_STEP};
 use crate::hook::{HookSettings, When};
-use crate::id::{FolderId, NodeId, Sha256};
+use crate::id::{FolderId, ItemKind, NodeId, Sha256};
 use crate::path::{Name, RelPath};
 use crate::plan::Action;
 use crate::settings::Mode;
@@ -62,12 +62,35 @@ impl Engine {
             }
             return Ok(false);
         }
+        if matches!(item.disk_seat(), Some(SeatRow::Parked(_))) && self.is_unread_below(&child)? {
+            self.bring_back(item, work)?;
+            return Ok(false);
+        }
         if self.ctx.store.work(child.node)?.is_none() {
             // One that believes to be where it should be, in a folder that is gone, is asked about.
             let ask = if self.plan_of(&child) == Action::Settle { Ask::State } else { Ask::Nothing };
             self.ctx.store.mark(child.node, child.folder, Lane::Bulk, ask, None, self.ctx.now.wall)?;
         }
         self.await_node(work, &child)?;
+        Ok(false)
+    }
+
+    /// Whether something in a directory that goes cannot go before it was read, or is itself such a file. Only what is in sight is read: out
+    /// of sight both would wait for ever.
+    ///
+    /// Example: `a/f` was just edited when `a` made room for another folder, out of sight; then the cloud trashed `a`.
+    fn is_unread_below(&self, child: &ItemRow) -> Result<bool> {
+        let mut at = child.clone();
+        for _ in 0..DEEPEST_PATH {
+            match self.plan_of(&at) {
+                Action::Read => return Ok(true),
+                Action::Remove(ItemKind::Folder) => {}
+                _ => return Ok(false),
+            }
+            let first = self.ctx.store.seated_in(at.node)?.map(|node| self.ctx.store.item(node)).transpose()?.flatten();
+            let Some(first) = first else { return Ok(false) };
+            at = first;
+        }
         Ok(false)
     }
 

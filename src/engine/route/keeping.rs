@@ -92,7 +92,7 @@ impl Engine {
         if !matches!(item.local, Some(LocalRow::Covered { .. })) {
             self.accept_deletion(item)?;
         }
-        self.put_synced(item, None)
+        self.put_nowhere(item)
     }
 
     /// A file that we had put on disk was deleted there: whether its folder accepts that.

@@ -284,8 +284,7 @@ impl Engine {
         let is_done =
             is_hidden && item.remote.presence == Presence::Present && self.ctx.store.work(item.node)?.is_none();
         if !is_done {
-            self.put_synced(item, None)?;
-            self.ctx.store.set_local(item.node, None)?;
+            self.put_nowhere(item)?;
             self.done(item, intent, "removed")?;
             return self.ctx.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall);
         }
