@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{ItemId, NodeId};
 
-/// Entries of one folder that are remembered.
+/// Entries that are remembered, of all folders together: items, and as many paths. What is told beyond that is found by the verification.
 const TOLD_MOST: usize = 10_000;
 
 /// What was told of with a name that is expected in a folder, on the way to it or as its own.
@@ -23,17 +23,15 @@ pub(in crate::engine) struct ToldByPath {
 impl ToldByPath {
     /// An event tells of an unknown item somewhere below a name that is expected in a folder.
     pub fn note_item(&mut self, dir: NodeId, name: &str, id: &ItemId) {
-        let told = self.items.entry(dir).or_default();
-        if told.len() < TOLD_MOST {
-            told.insert(id.clone(), name.to_owned());
+        if has_room(&self.items) {
+            self.items.entry(dir).or_default().insert(id.clone(), name.to_owned());
         }
     }
 
     /// A path leads to a name that is expected in a folder, or to something below it.
     pub fn note_path(&mut self, dir: NodeId, name: &str, path: &str) {
-        let told = self.paths.entry(dir).or_default();
-        if told.len() < TOLD_MOST {
-            told.insert(path.to_owned(), name.to_owned());
+        if has_room(&self.paths) {
+            self.paths.entry(dir).or_default().insert(path.to_owned(), name.to_owned());
         }
     }
 
@@ -54,5 +52,28 @@ impl ToldByPath {
     pub fn forget(&mut self, dir: NodeId) {
         self.items.remove(&dir);
         self.paths.remove(&dir);
+    }
+}
+
+/// Every folder in the map has an entry, so no more of them are gone through than entries may be remembered.
+fn has_room<T>(told: &BTreeMap<NodeId, BTreeMap<T, String>>) -> bool {
+    told.values().map(BTreeMap::len).sum::<usize>() < TOLD_MOST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_bounded_over_all_folders() {
+        let mut told = ToldByPath::default();
+        for number in 0..TOLD_MOST as i64 + 100 {
+            told.note_path(NodeId(number % 20), "name", &format!("/Watched/name/{number}"));
+        }
+        let unmet = BTreeSet::from(["name".to_owned()]);
+        let kept: usize = (0..20).map(|dir| told.take_paths(NodeId(dir), &unmet).len()).sum();
+        assert_eq!(kept, TOLD_MOST);
+        told.note_path(NodeId(1), "name", "/Watched/name/again");
+        assert_eq!(told.take_paths(NodeId(1), &unmet).len(), 1, "what was taken makes room");
     }
 }
