@@ -389,7 +389,7 @@ impl Engine {
     /// Nothing of an item is on disk any more, neither where both agreed that it is nor where a scan found it. A place that was left behind
     /// would make it something that only the disk has, without the stamp that deeds expect: they would find something else for ever.
     ///
-    /// Example: `mv c e` on disk while the cloud trashes `c`. `e` holds files that patterns keep out, and stays on disk as nobody's.
+    /// Example: `mv c e` on disk while the cloud trashes `c`. `e` holds files that patterns keep out, and stays on disk without an item.
     pub(super) fn put_nowhere(&mut self, item: &ItemRow) -> Result<()> {
         self.put_synced(item, None)?;
         self.ctx.store.set_local(item.node, None)

@@ -267,6 +267,9 @@ impl Engine {
         }
         if placed && is_folder {
             self.ctx.paths.moved_in_cloud();
+            if let Some(parent) = known.remote.parent.filter(|_| !returned && !self.events_carry_items(known.folder)) {
+                self.questions.former.note(parent, &known.remote.name, known.node, self.ctx.now.wall);
+            }
         }
         if returned {
             if is_folder {

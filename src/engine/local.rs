@@ -280,7 +280,7 @@ impl Engine {
                 let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
                 let root_is_lost = matches!(error.kind, DiskErrorKind::RootLost);
                 let attempts = if root_is_lost { 0 } else { scan.attempts + 1 };
-                scan.row.failing = scan.row.failing.or(Some(self.ctx.now.wall));
+                scan.row.failing = scan.row.failing.or(Some(self.ctx.now.mono));
                 self.ctx.store.scan_failed(scan.row, id, due, attempts, &error.to_string())?;
                 if root_is_lost {
                     self.root_failed(id, &error);

@@ -1,5 +1,6 @@
 //! What the cloud has, as last observed, and what must be asked again: events become marks here, and marks become questions.
 
+mod former;
 mod hints;
 mod questions;
 mod rolling;
@@ -13,6 +14,8 @@ pub(in crate::engine) use root::{REMOTE_GONE, RootAnswer, RootState, looked_at_e
 pub(in crate::engine) use strays::{StrayAnswer, Strays};
 
 use std::collections::BTreeSet;
+
+use former::FormerPlace;
 
 use super::Engine;
 use super::learn::Source;
@@ -148,6 +151,10 @@ impl Engine {
             top: self.watched_top(folder),
         };
         let (marks, mut outcome) = hints::marks(&facts);
+        if let Subject::Path { path, .. } = subject {
+            let places = self.former_places(folder, path, event.at)?;
+            self.list_places(folder, &places)?;
+        }
         for mark in marks {
             let expected = mark.expected_name().map(|(dir, name)| (dir, name.to_owned()));
             if self.take_mark(folder, mark, version, source)? {
@@ -289,7 +296,12 @@ impl Engine {
             };
             self.questions.told_by_path.note_path(to, &to_name, &path);
             if to == dir && to_name == name {
-                // It may be shown a little later.
+                // It may be shown a little later, or where the folders on the way are by now.
+                let places = self.former_places(folder, &path, None)?;
+                for place in &places {
+                    self.expect_name(place.node, &place.name)?;
+                }
+                self.list_places(folder, &places)?;
                 continue;
             }
             if self.questions.saw_name(dir, &name) {
@@ -300,6 +312,36 @@ impl Engine {
                 self.ctx.store.want_listing_below(to, folder)?;
             } else {
                 self.ctx.store.want_listing_now(to, folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a path led while folders on the way had other names.
+    fn former_places(&self, folder: FolderId, path: &str, at: Option<Wall>) -> Result<Vec<FormerPlace>> {
+        if self.questions.former.is_empty() {
+            return Ok(Vec::new());
+        }
+        let root = self.folders.get(&folder).and_then(|folder| folder.row.root.zip(folder.row.root_path.as_deref()));
+        let Some((root, names)) = root.and_then(|(root, top)| below(top, path).map(|names| (root, names))) else {
+            return Ok(Vec::new());
+        };
+        let mut places = self.questions.former.places(root, &names, at, |dir| self.ctx.store.folders_in(dir))?;
+        for at in (0..places.len()).rev() {
+            let item = self.ctx.store.item(places[at].node)?;
+            if item.is_none_or(|item| item.folder != folder || item.remote.presence != Presence::Present) {
+                places.remove(at);
+            }
+        }
+        Ok(places)
+    }
+
+    fn list_places(&mut self, folder: FolderId, places: &[FormerPlace]) -> Result<()> {
+        for place in places {
+            if place.is_below {
+                self.ctx.store.want_listing_below(place.node, folder)?;
+            } else {
+                self.ctx.store.want_listing_now(place.node, folder)?;
             }
         }
         Ok(())

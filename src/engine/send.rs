@@ -54,7 +54,7 @@ impl Engine {
             return self.revive(item, work);
         }
         let is_trash = matches!(action, Action::Trash(_));
-        if is_trash && self.ctx.store.scan_hoped_for(item.folder, self.ctx.now.wall)? {
+        if is_trash && self.ctx.store.scan_hoped_for(item.folder, self.ctx.now.mono)? {
             // It may only have moved to where nobody could look.
             return self.wait_quietly(work, self.hope_awaited(item));
         }

@@ -13,8 +13,8 @@ pub struct ScanRow {
     pub node: NodeId,
     /// Everything below as well.
     pub deep: bool,
-    /// Since when its scans fail.
-    pub failing: Option<Wall>,
+    /// Since when its scans fail, in milliseconds on the clock of this process that never jumps: what failed before is tried anew.
+    pub failing: Option<u64>,
 }
 
 /// The due time of a directory that is being scanned. Its row stays until the scan is taken, so that nobody who reads the database in
@@ -40,7 +40,7 @@ impl Store {
     pub fn next_scan(&self, folder: FolderId, now: Wall) -> Result<Option<ScanRow>> {
         let sql = "SELECT node, deep, since FROM local_scan WHERE folder = ?1 AND due <= ?2 ORDER BY pos LIMIT 1";
         let found = self.conn.prepare_cached(sql)?.query_row(params![folder.0, now.0], |row| {
-            let failing = row.get::<_, Option<i64>>(2)?.map(Wall);
+            let failing = row.get::<_, Option<i64>>(2)?.map(i64::cast_unsigned);
             Ok(ScanRow { node: NodeId(row.get(0)?), deep: row.get(1)?, failing })
         });
         Ok(found.optional()?)
@@ -92,7 +92,7 @@ impl Store {
     pub fn scan_failed(&mut self, scan: ScanRow, folder: FolderId, due: Wall, attempts: u32, text: &str) -> Result<()> {
         self.want_scan(scan.node, folder, scan.deep, due)?;
         let sql = "UPDATE local_scan SET attempts = ?2, text = ?3, since = ?4 WHERE node = ?1";
-        let since = scan.failing.map(|since| since.0);
+        let since = scan.failing.map(u64::cast_signed);
         self.conn.prepare_cached(sql)?.execute(params![scan.node.0, attempts, text, since])?;
         Ok(())
     }
@@ -117,13 +117,12 @@ impl Store {
         Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0))?)
     }
 
-    /// Whether a directory could not be read a few times, and may well be the next time.
-    pub fn scan_hoped_for(&self, folder: FolderId, now: Wall) -> Result<bool> {
-        // A clock that went back must not block for ever.
-        let sql = "SELECT EXISTS (SELECT 1 FROM local_scan WHERE folder = ?1 AND attempts > 0
-                                  AND (attempts <= ?2 OR since BETWEEN ?3 AND ?4))";
-        let since = now.plus_ms(-SCANS_HOPED_FOR_MS);
-        let hoped = params![folder.0, SCANS_HOPED_FOR, since.0, now.0];
+    /// Whether a directory could not be read a few times, and may well be the next time. `now` is on the clock that never jumps: a clock
+    /// that is set ahead makes all the attempts at once, and they say nothing about the time between.
+    pub fn scan_hoped_for(&self, folder: FolderId, now: u64) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM local_scan WHERE folder = ?1 AND attempts > 0 AND (attempts <= ?2 OR since > ?3))";
+        let since = now.cast_signed().saturating_sub(SCANS_HOPED_FOR_MS);
+        let hoped = params![folder.0, SCANS_HOPED_FOR, since];
         Ok(self.conn.prepare_cached(sql)?.query_row(hoped, |row| row.get(0))?)
     }
 

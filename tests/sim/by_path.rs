@@ -198,3 +198,28 @@ fn a_new_folder_below_names_that_were_swapped_is_found_at_once() {
         assert!(took < 60_000, "{mode:?}: in sync after {took} ms");
     }
 }
+
+/// A new folder is told by its path after the folder above was renamed, and after that was observed: no folder has the first name
+/// any more, or another one has it.
+#[test]
+fn a_new_folder_that_is_told_by_a_path_of_before_is_found_in_the_renamed_one() {
+    for (mode, others) in [(Mode::Mirror, false), (Mode::TwoWay, false), (Mode::Mirror, true), (Mode::TwoWay, true)] {
+        let mut world = by_path(mode, "c/ c/k=1 d/ d/s/ d/s/a=1");
+        let (c, d, s) = (world.cloud.at("c"), world.cloud.at("d"), world.cloud.at("d/s"));
+        world.cloud.add_folder(&s, "new");
+        let late = world.cloud.take_back();
+        world.cloud.rename(&d, "e");
+        if others {
+            world.cloud.rename(&c, "d");
+        }
+        world.cloud.untold = Some(world.now);
+        world.rest();
+        world.cloud.untold = None;
+        world.cloud.tell_late(late);
+        world.schedule(0, Happening::Late);
+        let k = if others { "d/ d/k=1" } else { "c/ c/k=1" };
+        let begun = world.now;
+        ends_as(&mut world, &format!("{k} e/ e/s/ e/s/a=1 e/s/new/"));
+        assert!(world.now - begun < 120_000, "{mode:?}: found after {} ms", world.now - begun);
+    }
+}

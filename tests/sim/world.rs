@@ -41,7 +41,7 @@ const STEPS_AT_ONE_MOMENT_MOST: u32 = 3_000;
 /// Steps of a whole history.
 const STEPS_MOST: u64 = 8_000;
 /// Deaths of the process in a whole history.
-const CRASHES_MOST: u64 = 1_000;
+const CRASHES_MOST: u64 = 200;
 /// The pattern that keeps names out.
 pub const EXCLUDED: &str = "x*";
 

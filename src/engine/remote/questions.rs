@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use told::ToldByPath;
 
+use super::former::FormerNames;
 use crate::id::{FolderId, Generation, ItemId, NodeId, PageToken, VersionId};
 use crate::provider::ProviderError;
 use crate::store::expected::Expectation;
@@ -128,6 +129,8 @@ pub(in crate::engine) struct Questions {
     names: BTreeMap<NodeId, (BTreeSet<String>, usize)>,
     /// What events told of with a name of `names` on the way to it.
     pub told_by_path: ToldByPath,
+    /// The names that folders had until lately.
+    pub former: FormerNames,
     /// Items that wait for the listing of a folder before they are looked at.
     waiting: BTreeMap<NodeId, Vec<NodeId>>,
 }
