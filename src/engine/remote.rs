@@ -8,7 +8,7 @@ mod root;
 mod strays;
 
 pub(in crate::engine) use hints::{Facts, Location, Mark};
-pub(in crate::engine) use questions::{Complete, Listing, Questions, Taken};
+pub(in crate::engine) use questions::{Complete, Listing, Questions, Taken, Way};
 pub(in crate::engine) use rolling::{Verification, may_compare_again, verification_calls};
 pub(in crate::engine) use root::{REMOTE_GONE, RootAnswer, RootState, looked_at_every};
 pub(in crate::engine) use strays::{StrayAnswer, Strays};
@@ -163,7 +163,7 @@ impl Engine {
             if let (Some(path), Some((dir, name))) = (path, expected)
                 && self.questions.expects_name(dir, &name)
             {
-                self.questions.told_by_path.note_path(dir, &name, path);
+                self.questions.told_by_path.note_path(dir, path, Way { name, is_sought: false });
             }
         }
         Ok(outcome)
@@ -287,25 +287,29 @@ impl Engine {
     /// Example: `a` becomes `b`, `c` becomes `a`, and `a/d/new` is told before either was observed. It was looked for
     /// in the former `a`.
     pub(super) fn follow_paths(&mut self, dir: NodeId, folder: FolderId, unmet: &BTreeSet<String>) -> Result<()> {
-        for (path, name) in self.questions.told_by_path.take_paths(dir, unmet) {
+        for (path, way) in self.questions.told_by_path.take_paths(dir, unmet) {
             let (to, to_name, is_below) = match self.locate(folder, &path)? {
                 Location::Name { parent, name } => (parent, name, false),
                 Location::Beyond { nearest, name } => (nearest, name, true),
                 // It leads to what is known by now, or to what is not wanted.
                 Location::Folder { .. } | Location::Outside | Location::FilteredOut => continue,
             };
-            self.questions.told_by_path.note_path(to, &to_name, &path);
-            if to == dir && to_name == name {
+            let is_here = to == dir && to_name == way.name;
+            let further = Way { name: to_name.clone(), is_sought: way.is_sought || is_here };
+            self.questions.told_by_path.note_path(to, &path, further);
+            if is_here {
                 // It may be shown a little later, or where the folders on the way are by now.
-                let places = self.former_places(folder, &path, None)?;
-                for place in &places {
+                let mut places = self.former_places(folder, &path, None)?;
+                // This one is asked again by its own measure.
+                places.retain(|place| place.node != dir);
+                for place in places.iter().filter(|_| !way.is_sought) {
                     self.expect_name(place.node, &place.name)?;
                 }
                 self.list_places(folder, &places)?;
                 continue;
             }
-            if self.questions.saw_name(dir, &name) {
-                self.ctx.store.forget_name(dir, &name)?;
+            if self.questions.saw_name(dir, &way.name) {
+                self.ctx.store.forget_name(dir, &way.name)?;
             }
             self.expect_name(to, &to_name)?;
             if is_below {

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use told::ToldByPath;
+pub(in crate::engine) use told::Way;
 
 use super::former::FormerNames;
 use crate::id::{FolderId, Generation, ItemId, NodeId, PageToken, VersionId};

@@ -17,7 +17,17 @@ pub(in crate::engine) struct ToldByPath {
     /// Unknown items that events named.
     items: BTreeMap<NodeId, BTreeMap<ItemId, String>>,
     /// Whole paths.
-    paths: BTreeMap<NodeId, BTreeMap<String, String>>,
+    paths: BTreeMap<NodeId, BTreeMap<String, Way>>,
+}
+
+/// How far a path has been followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) struct Way {
+    /// The name that is expected in the folder.
+    pub name: String,
+    /// It is expected as well where the folders on the way are by now. Once is enough: two paths that lead to each other's folders would
+    /// be followed for ever.
+    pub is_sought: bool,
 }
 
 impl ToldByPath {
@@ -29,9 +39,9 @@ impl ToldByPath {
     }
 
     /// A path leads to a name that is expected in a folder, or to something below it.
-    pub fn note_path(&mut self, dir: NodeId, name: &str, path: &str) {
+    pub fn note_path(&mut self, dir: NodeId, path: &str, way: Way) {
         if has_room(&self.paths) {
-            self.paths.entry(dir).or_default().insert(path.to_owned(), name.to_owned());
+            self.paths.entry(dir).or_default().insert(path.to_owned(), way);
         }
     }
 
@@ -41,11 +51,10 @@ impl ToldByPath {
         told.into_iter().filter(|(_, name)| unmet.contains(name)).map(|(id, _)| id).collect()
     }
 
-    /// The paths that led to names that a listing of a folder did not show, with that name. The others of that folder
-    /// are forgotten.
-    pub fn take_paths(&mut self, dir: NodeId, unmet: &BTreeSet<String>) -> Vec<(String, String)> {
+    /// The paths that led to names that a listing of a folder did not show. The others of that folder are forgotten.
+    pub fn take_paths(&mut self, dir: NodeId, unmet: &BTreeSet<String>) -> Vec<(String, Way)> {
         let told = self.paths.remove(&dir).unwrap_or_default();
-        told.into_iter().filter(|(_, name)| unmet.contains(name)).collect()
+        told.into_iter().filter(|(_, way)| unmet.contains(&way.name)).collect()
     }
 
     /// A folder is no more.
@@ -56,7 +65,7 @@ impl ToldByPath {
 }
 
 /// Every folder in the map has an entry, so no more of them are gone through than entries may be remembered.
-fn has_room<T>(told: &BTreeMap<NodeId, BTreeMap<T, String>>) -> bool {
+fn has_room<T, U>(told: &BTreeMap<NodeId, BTreeMap<T, U>>) -> bool {
     told.values().map(BTreeMap::len).sum::<usize>() < TOLD_MOST
 }
 
@@ -67,13 +76,14 @@ mod tests {
     #[test]
     fn what_is_remembered_is_bounded_over_all_folders() {
         let mut told = ToldByPath::default();
+        let way = Way { name: "name".to_owned(), is_sought: false };
         for number in 0..TOLD_MOST as i64 + 100 {
-            told.note_path(NodeId(number % 20), "name", &format!("/Watched/name/{number}"));
+            told.note_path(NodeId(number % 20), &format!("/Watched/name/{number}"), way.clone());
         }
         let unmet = BTreeSet::from(["name".to_owned()]);
         let kept: usize = (0..20).map(|dir| told.take_paths(NodeId(dir), &unmet).len()).sum();
         assert_eq!(kept, TOLD_MOST);
-        told.note_path(NodeId(1), "name", "/Watched/name/again");
+        told.note_path(NodeId(1), "/Watched/name/again", way);
         assert_eq!(told.take_paths(NodeId(1), &unmet).len(), 1, "what was taken makes room");
     }
 }
