@@ -185,7 +185,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [188, 491, 602, 2_283, 3_319, 3_361] {
         live(seed, DISORDER);
     }
-    for seed in [65, 141, 1_652, 2_640, 7_514] {
+    for seed in [65, 141, 1_652, 2_640, 7_514, 52_465] {
         live(seed, ENTERPRISE);
     }
     for seed in [216, 586, 779, 6_288, 6_586] {

@@ -156,3 +156,23 @@ fn a_crash_at_every_step_loses_nothing() {
         }
     }
 }
+
+/// It is looked through and waits for the disk, and then it is not there any more: nothing waits for it to go.
+#[test]
+fn one_that_somebody_removes_before_it_goes_is_settled_all_the_same() {
+    for (trashed_after, removed_after) in (1..12).flat_map(|first| (0..8).map(move |then| (first, then))) {
+        let mut world = world_like(Swarm { call_ms: 500, deeds_ms: 5_000, ..Swarm::calm() }, "d/");
+        let d = world.cloud.at("d");
+        world.cloud.add_folder(&d, "new");
+        for _ in 0..trashed_after {
+            assert!(world.step());
+        }
+        world.cloud.trash(&d);
+        for _ in 0..removed_after {
+            assert!(world.step());
+        }
+        world.disk.remove("d/new/");
+        world.disk.remove("d/");
+        ends_as(&mut world, "");
+    }
+}

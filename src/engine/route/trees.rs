@@ -66,8 +66,7 @@ impl Engine {
         if folder.policy().sends() || folder.settings.on_drift == OnDrift::Keep || compares {
             return Ok(false);
         }
-        let is_in_place = matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::At { .. }));
-        if !is_in_place || item.local.is_some() || item.remote.presence != Presence::Absent {
+        if !is_in_place(item) || item.local.is_some() || item.remote.presence != Presence::Absent {
             return Ok(false);
         }
         // It goes with the directory above, if that is gone as well.
@@ -118,12 +117,16 @@ impl Engine {
         Ok(None)
     }
 
-    /// Whether a directory is about to be looked at, and may go out of sight then.
+    /// Whether a directory is about to be looked at, and may go out of sight then, or was, and has not gone yet. One that is not on disk any
+    /// more never will.
+    ///
+    /// Example: `a` goes to the trash and is to go out of sight when the disk is free. Before that, somebody removes it.
     fn may_yet_hide(&mut self, dir: NodeId) -> Result<bool> {
-        if self.trees.knows(dir) {
-            return Ok(self.trees.may_be_whole(dir));
-        }
         let Some(item) = self.ctx.store.item(dir)? else { return Ok(false) };
+        if self.trees.knows(dir) {
+            let may_go = self.schedule.is_busy(dir) || (is_in_place(&item) && item.local.is_none());
+            return Ok(may_go && self.trees.may_be_whole(dir));
+        }
         let is_next = matches!(self.schedule.phase(dir), None | Some(Phase::Ready)) && self.can_work(item.folder);
         let is_ready = |work: WorkRow| work.state == WorkState::Ready && work.mark.is_none();
         Ok(is_next && self.ctx.store.work(dir)?.is_some_and(is_ready) && self.may_hide(&item)?)
@@ -303,4 +306,9 @@ impl Engine {
         self.leave(item.node);
         Ok(())
     }
+}
+
+/// Whether an item is on disk, in sight.
+fn is_in_place(item: &ItemRow) -> bool {
+    matches!(item.synced.as_ref().map(|synced| &synced.seat), Some(SeatRow::At { .. }))
 }
