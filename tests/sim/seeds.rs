@@ -173,7 +173,7 @@ fn histories_that_failed_once_end_well() {
     ] {
         live(seed, TWO_WAY);
     }
-    for seed in [968, 1_384, 3_200, 3_395, 3_436, 4_299, 4_655, 17_339, 18_837, 22_354] {
+    for seed in [968, 1_384, 3_200, 3_395, 3_436, 4_299, 4_655, 17_339, 18_837, 22_354, 53_614] {
         live(seed, PASSING);
     }
     for seed in [
