@@ -421,8 +421,8 @@ impl Engine {
             return Ok(());
         };
         match self.plan_of(&other) {
-            // It is about to leave the name.
-            Action::MoveRemote { .. } | Action::Trash(_) | Action::Move { .. } | Action::Remove(_) => {
+            // It is about to leave the name in the cloud. One that the disk is to follow stays there.
+            Action::MoveRemote { .. } | Action::Trash(_) | Action::Remove(_) => {
                 self.schedule.unqueue(item.node);
                 self.await_node(work, &other)
             }
