@@ -1,6 +1,5 @@
 //! What the cloud has, as last observed, and what must be asked again: events become marks here, and marks become questions.
 
-mod former;
 mod hints;
 mod questions;
 mod rolling;
@@ -8,14 +7,12 @@ mod root;
 mod strays;
 
 pub(in crate::engine) use hints::{Facts, Location, Mark};
-pub(in crate::engine) use questions::{Complete, Listing, Questions, Taken, Way};
+pub(in crate::engine) use questions::{Complete, FormerPlace, Listing, Questions, Taken, Way};
 pub(in crate::engine) use rolling::{Verification, may_compare_again, verification_calls};
 pub(in crate::engine) use root::{REMOTE_GONE, RootAnswer, RootState, looked_at_every};
 pub(in crate::engine) use strays::{StrayAnswer, Strays};
 
 use std::collections::BTreeSet;
-
-use former::FormerPlace;
 
 use super::Engine;
 use super::learn::Source;

@@ -8,15 +8,18 @@
 //!
 //! All of it is memory: after a restart no question is under way, whatever was marked is marked still, and what is expected is read back.
 
+mod former;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use told::ToldByPath;
+pub(in crate::engine) use former::FormerPlace;
 pub(in crate::engine) use told::Way;
 
-use super::former::FormerNames;
+use former::FormerNames;
+use told::ToldByPath;
+
 use crate::id::{FolderId, Generation, ItemId, NodeId, PageToken, VersionId};
 use crate::provider::ProviderError;
 use crate::store::expected::Expectation;
