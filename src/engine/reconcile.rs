@@ -44,6 +44,8 @@ const HIDDEN: &str = "hidden";
 const HIDDEN_RETRIED_EVERY: Duration = Duration::from_mins(10);
 /// The shortest.
 const HIDDEN_RETRIED_FIRST: Duration = Duration::from_mins(1);
+/// Waits to be tried again under a name that the cloud says is taken.
+pub(super) const NAME_TAKEN: &str = "name_taken";
 /// A problem: a local folder has the name of an item.
 pub(super) const LOCAL_IN_THE_WAY: &str = "local_in_the_way";
 /// A problem: somebody edited a file, and edits are kept.
@@ -362,7 +364,7 @@ impl Engine {
                 .wall
                 .plus_ms(millis(backoff(attempts.min(ATTEMPTS_COUNTED), None, self.ctx.chance.next())) as i64);
         let text = format!("the cloud has two items at `{path}`; both are being looked at");
-        self.ctx.store.put_off(item.node, due, attempts, Some(("name_taken", &text)))?;
+        self.ctx.store.put_off(item.node, due, attempts, Some((NAME_TAKEN, &text)))?;
         self.ctx.store.want_look(item.node)?;
         self.rest(item.node);
         Ok(())

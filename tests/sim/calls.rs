@@ -35,7 +35,13 @@ impl World {
         }
         let failed = self.misfortune && self.chance.one_in(self.swarm.call_errors);
         let error = failed.then(|| self.call_error());
-        if let (Task::Look(item), Some(ProviderErrorKind::NotFound)) = (&task, error.as_ref().map(|error| error.kind))
+        // Both say that the account may not see the item, and are not asked again; one that says when to come back is a pause.
+        let denies_sight = |error: &ProviderError| {
+            matches!(error.kind, ProviderErrorKind::NotFound | ProviderErrorKind::Forbidden)
+                && error.retry_after.is_none()
+        };
+        if let Task::Look(item) = &task
+            && error.as_ref().is_some_and(denies_sight)
             && self.store().item_by_id(FOLDER, item).unwrap().is_none()
         {
             // Nothing but this answer tells of an item that no row knows, and it is not true.

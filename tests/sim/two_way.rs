@@ -534,3 +534,16 @@ fn a_file_that_is_renamed_while_it_goes_up_goes_up_once() {
     ends_as(&mut world, "d/ d/b=201");
     assert_eq!(world.tally.uploads, 1);
 }
+
+#[test]
+fn a_new_name_that_something_hidden_has_is_tried_a_few_times_and_given_up() {
+    let mut world = both("a=1 x=2");
+    let (a, x) = (world.cloud.at("a"), world.cloud.at("x"));
+    world.cloud.hide(&a);
+    world.rest();
+    let before = world.tally.writes;
+    world.disk.rename("x", "a");
+    world.rest();
+    assert!(world.cloud.thing(&x).name.starts_with("a (conflicted copy"), "{}", world.cloud.thing(&x).name);
+    assert!((2..=6).contains(&(world.tally.writes - before)), "{} tries", world.tally.writes - before);
+}

@@ -171,7 +171,10 @@ fn of_known(facts: &Facts<'_>, known: &ItemRow) -> (Vec<Mark>, Option<&'static s
     // A place that we cannot name is not the one that we know, whatever the version says.
     let leads_beyond = matches!(facts.to, Some(Location::Beyond { .. }))
         && !matches!(facts.kind, EventKind::Uploaded | EventKind::Promoted);
-    let says_something = says_something && !leads_beyond;
+    // What is known to be gone is not known to have stayed so, unless that is what the event says. Example: a file that went to the trash
+    // is told of by a word that we do not know, with its version and its place of before: it may be back.
+    let was_gone = known.remote.presence != Presence::Present && expected.told != Told::Gone;
+    let says_something = says_something && !leads_beyond && !was_gone;
     let is_kept_out = facts.to == Some(Location::FilteredOut) && known.remote.presence != Presence::Present;
     if !facts.is_open && (is_kept_out || says_something && expected.is_met_by(Some(&known.remote))) {
         return (Vec::new(), Some("no change"));
@@ -408,6 +411,37 @@ mod tests {
         }
         let open = Facts { is_open: true, ..facts(K::Uploaded, Some(&v1), Some(at("a"))) };
         assert_eq!(of(&open), "?10 there", "a question that is under way may bring an older answer");
+    }
+
+    #[test]
+    fn an_event_that_may_bring_back_what_is_gone_asks() {
+        let id = ItemId::file("f");
+        let mut known = row(&id, FILE, "a", Some("v1"));
+        known.remote.presence = Presence::Absent;
+        let v1 = VersionId::new("v1");
+        for (kind, to, expected) in [
+            (K::Other, Some(at("a")), "?10"),
+            (K::Moved, None, "?10"),
+            (K::Uploaded, Some(at("a")), "?10 there"),
+            (K::Moved, Some(Location::Outside), ""),
+            (K::Other, Some(Location::FilteredOut), ""),
+            (K::Trashed, Some(at("a")), ""),
+            (K::Comment, Some(at("a")), ""),
+        ] {
+            let facts = Facts {
+                kind,
+                id: Some(&id),
+                known: Some(&known),
+                is_open: false,
+                version: Some(&v1),
+                is_former: false,
+                parent: None,
+                to,
+                from: None,
+                top: None,
+            };
+            assert_eq!(of(&facts), expected, "{facts:?}");
+        }
     }
 
     #[test]

@@ -67,7 +67,8 @@ impl Engine {
                 return Ok(());
             }
             counts.foreign += u64::from(!reading.is_again());
-            return self.journal_foreign(id, event, "ignored", reading);
+            self.journal_foreign(id, event, "ignored", reading)?;
+            return Ok(());
         }
         if event.subject == Subject::Unreadable {
             return self.take_unreadable(id, event, reading, counts);
@@ -78,8 +79,8 @@ impl Engine {
                 counts.foreign += 1;
             }
             let outcome = if event.subject == Subject::Nothing { "ignored" } else { "outside" };
-            self.journal_foreign(id, event, outcome, reading)?;
-            return self.note_foreign(id, event, reading);
+            let is_news = self.journal_foreign(id, event, outcome, reading)? || !reading.is_again();
+            return self.note_foreign(id, event, is_news);
         }
         if self.ctx.store.event_seen(id, &event.id)? {
             if !reading.is_again() {
@@ -129,7 +130,8 @@ impl Engine {
         let folders = self.folders_of(id);
         let Some(first) = folders.first() else {
             counts.foreign += u64::from(!reading.is_again());
-            return self.journal_foreign(id, event, "unplaced", reading);
+            self.journal_foreign(id, event, "unplaced", reading)?;
+            return Ok(());
         };
         counts.relevant += 1;
         self.journal(id, *first, event, (None, None, None), "unplaced", false)?;
@@ -140,7 +142,10 @@ impl Engine {
     }
 
     /// An event that concerns no folder, as far as is known: a listing that is under way may yet show that it did.
-    fn note_foreign(&mut self, account: AccountId, event: &RemoteEvent, reading: Reading) -> Result<()> {
+    ///
+    /// Invariant: what is told for the first time is looked at, by whichever reading it comes. Example: an event is written behind the
+    /// position that was read to, and the second reading finds it; or the second reading goes on beyond the first one.
+    fn note_foreign(&mut self, account: AccountId, event: &RemoteEvent, is_news: bool) -> Result<()> {
         let (Subject::Gone(id) | Subject::Id { id, .. }) = &event.subject else { return Ok(()) };
         if !self.folders.values().any(|folder| folder.account == account) {
             return Ok(());
@@ -153,7 +158,7 @@ impl Engine {
         };
         let changes =
             !matches!(event.kind, EventKind::Trashed | EventKind::Comment | EventKind::Lock | EventKind::Read);
-        if changes && !has_place && !reading.is_again() {
+        if changes && !has_place && is_news {
             self.note_stray(account, id)?;
         }
         Ok(())
@@ -202,17 +207,21 @@ impl Engine {
         Ok(journal)
     }
 
-    /// Writes down an event that concerns no folder. Its text is kept only where our words do not say it, or somebody asks for it.
+    /// Writes down an event that concerns no folder. Its text is kept only where our words do not say it, or somebody asks for it. False if
+    /// it was written down before.
     fn journal_foreign(
         &mut self,
         account: AccountId,
         event: &RemoteEvent,
         outcome: &str,
         reading: Reading,
-    ) -> Result<()> {
-        let Some(of) = self.accounts.get(&account) else { return Ok(()) };
+    ) -> Result<bool> {
+        let Some(of) = self.accounts.get(&account) else { return Ok(false) };
         if let Some(known) = self.recent.entry(&self.ctx.store, account, &event.id)? {
-            return if reading.is_again() { Ok(()) } else { self.ctx.store.entry_repeated(known) };
+            if !reading.is_again() {
+                self.ctx.store.entry_repeated(known)?;
+            }
+            return Ok(false);
         }
         let is_unknown = taxonomy::name(of.settings.provider, event.kind, &event.provider_kind) == taxonomy::UNKNOWN;
         let keeps_raw = is_unknown || self.subscribers.wants_raw(&of.settings.name);
@@ -236,7 +245,7 @@ impl Engine {
         })?;
         self.recent.note(account, &event.id, journal);
         self.subscribers.grew(true);
-        Ok(())
+        Ok(true)
     }
 
     /// The folders that an event may concern, found without any call.

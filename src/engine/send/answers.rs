@@ -5,6 +5,7 @@ use super::{ECHO_GONE, LISTING_AWAITED};
 use crate::engine::Engine;
 use crate::engine::effect::Notice;
 use crate::engine::learn::Source;
+use crate::engine::reconcile::NAME_TAKEN;
 use crate::id::{AccountId, FolderId, NodeId};
 use crate::local_news::{UploadFailure, Uploaded};
 use crate::path::Name;
@@ -415,7 +416,7 @@ impl Engine {
                 item.node,
                 due,
                 attempts,
-                Some(("name_taken", "the cloud has the name already; it is listed")),
+                Some((NAME_TAKEN, "the cloud has the name already; it is listed")),
             )?;
             self.rest(item.node);
             return Ok(());

@@ -23,6 +23,8 @@ rows! {
     a_move_told_twice_and_out_of_order_ends_where_it_went: ["law 1", "law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
     /// Row 8.
     a_new_item_of_which_only_the_id_is_told_is_found: ["law 1", "law 10"], &[Stream::Ids], [Mode::Mirror, Mode::TwoWay];
+    /// Rows 7 and 8.
+    an_id_told_behind_a_place_that_was_given_is_found_by_the_second_reading: ["law 1"], &[Stream::Ids], [Mode::Mirror, Mode::TwoWay];
     /// Row 8.
     an_item_that_moves_in_and_of_which_only_the_id_is_told_is_found: ["law 1", "law 10"], &[Stream::Ids], [Mode::Mirror, Mode::TwoWay];
     /// Row 8.
@@ -210,6 +212,20 @@ mod play {
             put(&mut world, paths);
             heals(&mut world, COMPARED_WITHIN_MS, after);
         }
+    }
+
+    pub fn an_id_told_behind_a_place_that_was_given_is_found_by_the_second_reading(case: Case) {
+        let mut swarm = case.swarm();
+        swarm.habits.no_ancestors = true;
+        let mut world = world_like(swarm, TREE);
+        put(&mut world, "new=5");
+        let hidden = world.cloud.take_back();
+        // What is done elsewhere, so that no listing shows it by the way.
+        let c = world.cloud.at("d/c");
+        world.cloud.edit(&c, 7);
+        lives_on(&mut world, 10_000);
+        world.cloud.tell_behind(hidden, world.now);
+        heals_in_time(&mut world, 2 * MINUTE_MS, "a=1 b=2 d/ d/c=7 new=5");
     }
 
     pub fn an_item_that_moves_in_and_of_which_only_the_id_is_told_is_found(case: Case) {
