@@ -6,6 +6,7 @@ use folder_sync_agent::settings::Mode;
 use super::cloud::{Habits, above, top};
 use super::stories::{ends_as, put, tree, world_with};
 use super::swarm::Swarm;
+use super::two_way::both;
 use super::world::World;
 
 /// A look finds a file in the trash because a folder above the watched one went there, before an event tells of that
@@ -52,5 +53,24 @@ fn a_move_that_is_told_in_no_readable_way_is_no_absence() {
             world.cloud.blank_last(true);
             ends_as(&mut world, if from == "d" { "d/ e/ e/a=1 e/b=2" } else { "d/ d/a=1 d/b=2 e/" });
         }
+    }
+}
+
+/// A file and a folder get a name that something in the cloud has and that is hidden from us. Each listing of their
+/// folder shows them as they were, which is no reason to try the name once more: after a few tries they get another.
+#[test]
+fn a_name_that_a_hidden_item_has_is_given_up() {
+    for moved in ["d", "a"] {
+        let mut world = both("a=1 c/ d/ d/b=2");
+        let c = world.cloud.at("c");
+        world.cloud.hide(&c);
+        world.rest();
+        let item = world.cloud.at(moved);
+        assert!(world.disk.rename(moved, "c"), "the hidden folder is gone from the disk");
+        let begun = world.now;
+        world.rest();
+        let name = world.cloud.thing(&item).name.clone();
+        assert!(name.starts_with("c (conflicted copy"), "{moved} is {name}");
+        assert!(world.now < begun + 10 * 60_000, "after {} ms", world.now - begun);
     }
 }
