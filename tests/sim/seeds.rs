@@ -206,7 +206,7 @@ fn histories_that_failed_once_end_well() {
 /// Histories that are known to end badly and are passed over, until they are mended: their kind, their seed, and what happens.
 const OPEN: &[(&str, u64, &str)] = &[
     ("two-way", 9_199, "\"in sync\" is said, and a folder is on disk that the cloud does not have"),
-    ("upload", 10_058, "a file is deleted on disk, in an upload folder; not looked into yet"),
+    ("upload", 10_058, "an upload folder: what was deleted on disk stays in the cloud; not looked into yet"),
     ("disorder", 10_454, "\"in sync\" is said without a folder; not looked into yet"),
     ("disorder", 11_321, "as disorder 10454"),
     ("disorder", 11_463, "two files are deleted in the cloud, and one may be; not looked into yet"),
