@@ -320,9 +320,6 @@ impl Engine {
 
     /// Where a path led while folders on the way had other names.
     fn former_places(&self, folder: FolderId, path: &str, at: Option<Wall>) -> Result<Vec<FormerPlace>> {
-        if self.questions.former.is_empty() {
-            return Ok(Vec::new());
-        }
         let root = self.folders.get(&folder).and_then(|folder| folder.row.root.zip(folder.row.root_path.as_deref()));
         let Some((root, names)) = root.and_then(|(root, top)| below(top, path).map(|names| (root, names))) else {
             return Ok(Vec::new());

@@ -52,10 +52,6 @@ impl FormerNames {
         self.0.push_back(Former { dir, folded: name.to_lowercase(), node, until });
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The folders that had a name when something happened; if nobody knows when that was, at any time.
     fn had(&self, dir: NodeId, folded: &str, at: Option<Wall>) -> impl Iterator<Item = NodeId> {
         let is_of_then = move |until: Wall| at.is_none_or(|at| until.since(at) >= -CLOCKS_APART_MS);
@@ -72,6 +68,14 @@ impl FormerNames {
         at: Option<Wall>,
         mut folders: impl FnMut(NodeId) -> Result<Vec<(NodeId, String)>, E>,
     ) -> Result<Vec<FormerPlace>, E> {
+        let is_noted = |name: &&str| {
+            let folded = name.to_lowercase();
+            self.0.iter().any(|it| it.folded == folded)
+        };
+        if !names.iter().any(is_noted) {
+            // Nearly every path: no row is read for it.
+            return Ok(Vec::new());
+        }
         let mut places = Vec::new();
         let mut on_the_way = vec![(root, false)];
         for (index, name) in names.iter().enumerate() {
