@@ -85,6 +85,10 @@ pub(in crate::engine) struct Folder {
     /// A remote folder was found to be gone of which the stream had not told: the poll that must have been drained before what it held is
     /// believed to be gone as well.
     found_gone_after: Option<u64>,
+    /// The newest generation at which a folder in it was observed to be gone.
+    folder_gone_at: Option<Generation>,
+    /// The generation at which the last comparison that ended was begun; nothing before the first one of this process.
+    compared_at: Option<Generation>,
     touched: bool,
     /// The watched folder's own place in the cloud.
     pub remote: RootState,
@@ -133,6 +137,8 @@ impl Folder {
             sized: false,
             settle_after: None,
             found_gone_after: None,
+            folder_gone_at: None,
+            compared_at: None,
             touched: false,
             remote: RootState::default(),
             watches_top: false,
@@ -421,6 +427,21 @@ impl Folder {
         self.row.doubt.is_some_and(|doubt| self.compared_since.is_none_or(|begun| doubt > begun))
     }
 
+    /// A folder in it is observed to be gone.
+    pub fn folder_went(&mut self, at: Generation) {
+        self.folder_gone_at = Some(at);
+    }
+
+    /// Whether what a folder held may have left it before it went, by an event that could not be understood: no comparison that was begun
+    /// since has ended. Later events that cannot be understood do not matter, nothing leaves a folder that is gone.
+    ///
+    /// Example: `d/e` moves to `f`, which cannot be read, and `d` goes to the trash. Until the comparison meets `f`, what was in `d/e` is
+    /// not known to be gone.
+    pub fn doubts_what_went(&self) -> bool {
+        let is_compared = |begun| self.folder_gone_at.is_none_or(|gone| gone <= begun);
+        self.row.doubt.is_some() && !self.compared_at.is_some_and(is_compared)
+    }
+
     /// Whether absences are looked for.
     pub fn finds_absences(&self) -> bool {
         self.row.scan_stage == Some(ScanStage::Absences)
@@ -440,6 +461,9 @@ impl Folder {
     /// Absences were looked for, up to this item, or to the end.
     pub fn looked_for_absences(&mut self, last: Option<NodeId>, now: Wall) {
         let begun = self.compared_since;
+        if last.is_none() {
+            self.compared_at = begun;
+        }
         self.change(|row| {
             if let Some(last) = last {
                 row.scan_at = last;

@@ -419,6 +419,11 @@ impl Engine {
             self.count_presence(known, presence);
         }
         if known.id.is_folder() {
+            if known.remote.presence == Presence::Present
+                && let Some(folder) = self.folders.get_mut(&known.folder)
+            {
+                folder.folder_went(self.ctx.store.generation());
+            }
             self.ctx.paths.moved_in_cloud();
             self.ctx.store.want_sweep(known.node, known.folder, presence)?;
             self.sweep_at.take_if(|(at, _)| *at == known.node);

@@ -476,14 +476,14 @@ impl Engine {
         }
     }
 
-    /// Whether a file went with its folder, and may have left that before: the stream that would have told is lost, and the comparison
-    /// in its place has not met everything yet.
+    /// Whether a file went with its folder, and may have left that before: the stream that would have told is lost or could not be
+    /// understood, and the comparison in its place has not met everything yet.
     fn may_be_elsewhere(&self, item: &ItemRow) -> Result<bool> {
-        let compares = self.folders.get(&item.folder).is_some_and(|folder| {
+        let is_open = self.folders.get(&item.folder).is_some_and(|folder| {
             let looks = matches!(folder.row.scan_stage, Some(ScanStage::Listing | ScanStage::Settling));
-            looks && folder.row.unverified.is_some()
+            looks && folder.row.unverified.is_some() || folder.doubts_what_went()
         });
-        Ok(compares && self.went_with_folder(item)?)
+        Ok(is_open && self.went_with_folder(item)?)
     }
 
     /// Whether the folder that held an item is gone.

@@ -63,7 +63,8 @@ impl Engine {
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(false) };
         let compares = matches!(folder.row.scan_stage, Some(ScanStage::Listing | ScanStage::Settling));
         // An edit that is to stay must be seen where it is.
-        if folder.policy().sends() || folder.settings.on_drift == OnDrift::Keep || compares {
+        if folder.policy().sends() || folder.settings.on_drift == OnDrift::Keep || compares || folder.doubts_what_went()
+        {
             return Ok(false);
         }
         if !is_in_place(item) || item.local.is_some() || item.remote.presence != Presence::Absent {

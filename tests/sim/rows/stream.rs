@@ -31,6 +31,8 @@ rows! {
     what_happens_to_known_items_is_found_by_their_ids: ["law 1", "law 10"], &[Stream::Ids], [Mode::Mirror, Mode::TwoWay];
     /// Entries of a kind that nobody knows, about an item.
     a_change_told_by_an_unknown_word_is_found: ["law 1", "law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// Row 1.
+    what_left_a_folder_by_an_unreadable_event_before_that_was_trashed_stays: ["law 5"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
 }
 
 mod play {
@@ -244,5 +246,20 @@ mod play {
             change(&mut world);
             heals(&mut world, COMPARED_WITHIN_MS, after);
         }
+    }
+
+    pub fn what_left_a_folder_by_an_unreadable_event_before_that_was_trashed_stays(case: Case) {
+        let mut world = case.world("a=1 b=2 d/ d/e/ d/e/c=3");
+        // The one comparison of these minutes is spent on something else.
+        let a = world.cloud.at("a");
+        world.cloud.edit(&a, 5);
+        world.cloud.blank_last(true);
+        heals(&mut world, COMPARED_WITHIN_MS, "a=5 b=2 d/ d/e/ d/e/c=3");
+        let (d, e) = (world.cloud.at("d"), world.cloud.at("d/e"));
+        world.cloud.shift(&e, &watched(), "f");
+        world.cloud.blank_last(true);
+        stays_honest(&mut world, 3_000);
+        world.cloud.trash(&d);
+        heals(&mut world, COMPARED_WITHIN_MS, "a=5 b=2 f/ f/c=3");
     }
 }
