@@ -444,7 +444,8 @@ impl Cloud {
         assert!(self.things[id].trashed && self.is_live(parent), "only what is in the trash comes back");
         self.change(id, |thing| thing.trashed = false);
         self.place(id, parent, name);
-        if self.is_below(id, &watched()) {
+        // What the watched folder holds comes back with a folder above it, too.
+        if self.is_below(id, &watched()) || self.is_below(&watched(), id) {
             self.note_return(id);
         }
         self.tell(EventKind::Restored, "ITEM_UNDELETE_VIA_TRASH", id);

@@ -1,7 +1,7 @@
 //! When nothing is left to do, and what is left if there is something; holds, which a person decides.
 
 use folder_sync_agent::command::Command;
-use folder_sync_agent::id::HoldId;
+use folder_sync_agent::id::{AccountId, HoldId};
 use folder_sync_agent::report::Degraded;
 use folder_sync_agent::settings::Mode;
 
@@ -95,6 +95,11 @@ impl World {
         }
         if folder.doubt.is_some() {
             return Some("an event that could not be understood".into());
+        }
+        // The pace of calls may put the look at it off.
+        let strays = self.store().strays(AccountId(1)).unwrap();
+        if !strays.is_empty() {
+            return Some(format!("ids without a place: {strays:?}"));
         }
         let health = self.engine().health();
         let is_well = !health.accounts.values().any(|account| account.degraded.as_ref().is_some_and(Degraded::halts))
