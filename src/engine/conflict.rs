@@ -145,11 +145,16 @@ impl Engine {
             self.leave(node);
             return Ok(());
         };
-        let Some(LocalRow::Present { seat, edit: Some(_), at }) = item.local.clone() else {
+        let Some(LocalRow::Present { seat, edit: Some(known), at }) = item.local.clone() else {
             self.schedule.make_ready(node, work.lane);
             return Ok(());
         };
         match result {
+            // A scan saw another content since the read was asked for: that one is read, and tells by itself if it is the older one.
+            Ok(file) if file.stamp != known.stamp => {
+                self.schedule.make_ready(node, work.lane);
+                Ok(())
+            }
             Ok(file) => {
                 let edit = Some(LocalEdit { stamp: file.stamp, digests: Some((file.sha256, file.hash)) });
                 if !file.settled {
