@@ -188,7 +188,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [65, 141, 1_652, 2_640, 7_514, 51_535, 52_465] {
         live(seed, ENTERPRISE);
     }
-    for seed in [216, 586, 779, 6_288, 6_586] {
+    for seed in [216, 586, 779, 6_288, 6_586, 15_445] {
         live(seed, UNTOLD);
     }
     for seed in [76, 225, 1_395, 2_283, 4_597, 5_454, 9_200, 9_299, 13_756, 51_252] {

@@ -135,6 +135,22 @@ impl Engine {
         Ok(false)
     }
 
+    /// Whether folders lie in one another, the given one among them, as descriptions of different moments can say: none of them is where we
+    /// take it to be.
+    ///
+    /// Example: `a` moves into `b`, `b` goes to the trash, and the last that was observed of `b` is that it was in `a`.
+    pub(in crate::engine) fn lies_in_itself(&self, item: &ItemRow) -> Result<bool> {
+        let mut at = item.remote.parent;
+        for _ in 0..ABOVE_MOST {
+            let Some(above) = at.map(|node| self.ctx.store.item(node)).transpose()?.flatten() else { return Ok(false) };
+            if above.node == item.node {
+                return Ok(true);
+            }
+            at = above.remote.parent;
+        }
+        Ok(false)
+    }
+
     /// Waits for a folder above an item that an event said is gone, if that one is asked about or its descendants are being told.
     pub(in crate::engine) fn await_gone_folder(&mut self, work: &WorkRow, item: &ItemRow) -> Result<bool> {
         if !self.questions.expected(item.node).is_some_and(|expected| expected.told == Told::Gone) {

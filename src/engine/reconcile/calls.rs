@@ -238,12 +238,20 @@ impl Engine {
                 self.found_trashed(&item)?;
                 self.found_gone(&item, &work, asked)?;
             }
+            // No folder can be listed that would tell, and the watched one is where it was.
+            ItemState::Trashed if work.attempts > 0 && self.lies_in_itself(&item)? => {
+                self.found_trashed(&item)?;
+                self.found_gone(&item, &work, asked)?;
+            }
             ItemState::Trashed | ItemState::NotFound => {
                 // Hidden, or gone: a listing of its folder that was asked for since tells. In the trash it may be with
                 // a folder above the watched one, of which we were not told yet; then none of our folders can be
                 // listed.
                 let Some(parent) = item.remote.parent else { return Ok(()) };
                 if self.ctx.store.listing_attempts(parent)? > 0 {
+                    if self.lies_in_itself(&item)? {
+                        self.check_remote_root(item.folder)?;
+                    }
                     let text = "the cloud no longer shows the item, and does not let us list its folder";
                     return self.item_failed(node, HIDDEN, text, Some(hidden_for(work.attempts)));
                 }

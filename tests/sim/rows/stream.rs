@@ -33,6 +33,8 @@ rows! {
     a_change_told_by_an_unknown_word_is_found: ["law 1", "law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
     /// Row 1.
     what_left_a_folder_by_an_unreadable_event_before_that_was_trashed_stays: ["law 5"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// Row 7.
+    folders_in_one_another_by_what_was_told_and_in_the_trash_are_gone: ["V2", "law 1"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
 }
 
 mod play {
@@ -261,5 +263,19 @@ mod play {
         stays_honest(&mut world, 3_000);
         world.cloud.trash(&d);
         heals(&mut world, COMPARED_WITHIN_MS, "a=5 b=2 f/ f/c=3");
+    }
+
+    pub fn folders_in_one_another_by_what_was_told_and_in_the_trash_are_gone(case: Case) {
+        let mut world = case.world("d=1 a/ a/b/ a/c=2");
+        let (a, b) = (world.cloud.at("a"), world.cloud.at("a/b"));
+        world.cloud.shift(&b, &elsewhere(), "b");
+        world.cloud.take_back();
+        world.cloud.shift(&a, &b, "a");
+        let told = world.cloud.take_back();
+        world.cloud.trash(&b);
+        world.cloud.take_back();
+        world.cloud.tell_late(told);
+        world.cloud.note_untold(world.now);
+        heals_in_time(&mut world, SEEN_WHOLE_WITHIN_MS, "d=1");
     }
 }
