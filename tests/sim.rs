@@ -23,6 +23,7 @@ mod day;
 mod death;
 mod deeds;
 mod disk;
+mod failing;
 mod figures;
 mod from_disk;
 mod laws;

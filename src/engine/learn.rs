@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::paths::joined;
-use super::reconcile::NAME_TAKEN;
+use super::reconcile::{NAME_TAKEN, OUTCOME_UNKNOWN, VERSION_GONE};
 use super::remote::Location;
 use super::undo;
 use crate::id::{FolderId, Generation, ItemId, JournalId, NodeId};
@@ -308,10 +308,10 @@ impl Engine {
         }
         // The work that asked for the look goes on; its failures still count. So do those of a new name that the cloud says is taken.
         // Example: `x` is renamed to `a` on disk, and a file that is hidden from us has that name: the listing that is to show who has it
-        // shows `x` as it was, and is no reason to try `a` again at once, and for ever.
+        // shows `x` as it was, and is no reason to try `a` again at once, and for ever. Nor is it where writes end without telling how.
         let goes_on = match source {
             Source::Look { .. } => true,
-            Source::Listing(..) => self.waits_for_name(known.node)?,
+            Source::Listing(..) => self.waits_as_it_was(known.node)?,
             Source::Event { .. } | Source::Own => false,
         };
         if !differs && goes_on {
@@ -328,10 +328,10 @@ impl Engine {
         Ok(Learned::Marked)
     }
 
-    /// Whether the cloud said that a name is taken which an item is to get, and it is tried again later.
-    fn waits_for_name(&self, node: NodeId) -> Result<bool> {
+    /// Whether a call for an item failed for a reason that a listing which shows the item as it was does not lift, and is made again later.
+    fn waits_as_it_was(&self, node: NodeId) -> Result<bool> {
         let problem = self.ctx.store.work(node)?.and_then(|work| work.problem);
-        Ok(problem.is_some_and(|(code, _)| code == NAME_TAKEN))
+        Ok(problem.is_some_and(|(code, _)| [NAME_TAKEN, OUTCOME_UNKNOWN, VERSION_GONE].contains(&&*code)))
     }
 
     /// A full comparison met an item, by whatever way. A folder that counts as met is listed: its children must be met too.

@@ -46,6 +46,10 @@ const HIDDEN_RETRIED_EVERY: Duration = Duration::from_mins(10);
 const HIDDEN_RETRIED_FIRST: Duration = Duration::from_mins(1);
 /// Waits to be tried again under a name that the cloud says is taken.
 pub(super) const NAME_TAKEN: &str = "name_taken";
+/// Waits after writes of which nobody knows how they ended.
+pub(super) const OUTCOME_UNKNOWN: &str = "outcome_unknown";
+/// Waits after the cloud did not find what it had announced, or what was to be changed.
+pub(super) const VERSION_GONE: &str = "version_gone";
 /// A problem: a local folder has the name of an item.
 pub(super) const LOCAL_IN_THE_WAY: &str = "local_in_the_way";
 /// A problem: somebody edited a file, and edits are kept.

@@ -186,6 +186,14 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// An item was tried so many times without success; it is not put off for that.
+    pub fn count_attempts(&mut self, node: NodeId, attempts: u32) -> Result<()> {
+        self.conn
+            .prepare_cached("UPDATE work SET attempts = ?2 WHERE node = ?1")?
+            .execute(params![node.0, attempts])?;
+        Ok(())
+    }
+
     /// Puts work off: a failure with its reason, and when it is tried again.
     pub fn put_off(&mut self, node: NodeId, due: Wall, attempts: u32, problem: Option<(&str, &str)>) -> Result<()> {
         let sql = "UPDATE work SET state = 1, due = ?2, attempts = ?3, code = ?4, text = ?5 WHERE node = ?1";

@@ -110,6 +110,10 @@ impl World {
                 let missing = || ProviderError::new(ProviderErrorKind::NotFound, "no such version");
                 let result = match error {
                     Some(error) => Err(FetchFailure::Provider(error)),
+                    None if let Some(kind) = self.never_fetched => {
+                        self.not_fetched += 1;
+                        Err(FetchFailure::Provider(ProviderError::new(kind, "made up")))
+                    }
                     None if self.disk.away => {
                         Err(FetchFailure::Disk(disk_error(DiskErrorKind::RootLost, "the root is away")))
                     }

@@ -156,6 +156,12 @@ pub struct World {
     pub long_poll: Option<BrokenPoll>,
     /// So many of the next writes happen, and their answers are lost.
     pub unheard: u64,
+    /// Writes are answered by this error, and are never done.
+    pub never_done: Option<ProviderErrorKind>,
+    /// Downloads are answered by this error.
+    pub never_fetched: Option<ProviderErrorKind>,
+    /// Downloads so answered.
+    pub not_fetched: u64,
     /// So many of the next downloads bring something else.
     pub wrong_bodies: u64,
     /// What mutants remember: the newest event, what was looked at, and a count.
@@ -222,6 +228,9 @@ impl World {
             judging: true,
             long_poll: None,
             unheard: 0,
+            never_done: None,
+            never_fetched: None,
+            not_fetched: 0,
             wrong_bodies: 0,
             newest_told: None,
             looked: BTreeMap::new(),

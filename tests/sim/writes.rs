@@ -147,6 +147,9 @@ impl World {
         if let Some(error) = error {
             return failed(&task, error);
         }
+        if let Some(kind) = self.never_done {
+            return failed(&task, refuse(kind));
+        }
         if self.unheard > 0 {
             self.unheard -= 1;
             self.write_late(&task);

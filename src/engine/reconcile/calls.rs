@@ -1,6 +1,9 @@
 //! Calls for single items: looks and fetches, handed out as there is room, and what came of them.
 
-use super::{ATTEMPTS_COUNTED, HIDDEN, HIDDEN_RETRIED_EVERY, HIDDEN_RETRIED_FIRST, REFUSED_MOST, STAGED_MOST};
+use super::{
+    ATTEMPTS_COUNTED, HIDDEN, HIDDEN_RETRIED_EVERY, HIDDEN_RETRIED_FIRST, OUTCOME_UNKNOWN, REFUSED_MOST, STAGED_MOST,
+    VERSION_GONE,
+};
 use crate::deed::{DiskErrorKind, Staged};
 use crate::engine::effect::{Effect, Task};
 use crate::engine::input::{FetchFailure, FetchOrder};
@@ -412,14 +415,14 @@ impl Engine {
                 self.schedule.unqueue(node);
                 self.ctx.store.want_look(node)?;
                 let text = "the cloud does not find the version that it announced; the item is looked at";
-                return self.item_failed(node, "version_gone", text, None);
+                return self.item_failed(node, VERSION_GONE, text, None);
             }
             ProviderErrorKind::Forbidden => "forbidden",
             ProviderErrorKind::Conflict | ProviderErrorKind::CursorLost => "conflict",
             ProviderErrorKind::NotReady => "not_ready",
             ProviderErrorKind::Corrupt => "corrupt",
             ProviderErrorKind::Refused => "refused",
-            ProviderErrorKind::OutcomeUnknown => "outcome_unknown",
+            ProviderErrorKind::OutcomeUnknown => OUTCOME_UNKNOWN,
             ProviderErrorKind::Malformed => "malformed",
             ProviderErrorKind::Unavailable => "unavailable",
         };

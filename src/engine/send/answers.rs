@@ -5,7 +5,7 @@ use super::{ECHO_GONE, LISTING_AWAITED};
 use crate::engine::Engine;
 use crate::engine::effect::Notice;
 use crate::engine::learn::Source;
-use crate::engine::reconcile::NAME_TAKEN;
+use crate::engine::reconcile::{NAME_TAKEN, OUTCOME_UNKNOWN, VERSION_GONE};
 use crate::id::{AccountId, FolderId, NodeId};
 use crate::local_news::{UploadFailure, Uploaded};
 use crate::path::Name;
@@ -320,7 +320,8 @@ impl Engine {
             | ProviderErrorKind::Unavailable
             | ProviderErrorKind::Malformed => {
                 self.account_failed(account, error);
-                self.unsure(sent)
+                self.unsure(sent)?;
+                self.count_unsure(node, work.attempts, error)
             }
             // The parts that the cloud has are good for the sign-in that comes.
             ProviderErrorKind::SignInNeeded if self.has_session(node)? => {
@@ -339,7 +340,7 @@ impl Engine {
                     Write::Update { .. } | Write::Trash => node,
                 };
                 let text = "the cloud does not find what is to be changed; it is looked at";
-                self.item_failed(node, "version_gone", text, None)?;
+                self.item_failed(node, VERSION_GONE, text, None)?;
                 self.look_at(asked)
             }
             ProviderErrorKind::Corrupt => {
@@ -352,6 +353,18 @@ impl Engine {
                 self.call_failed(account, node, error)
             }
         }
+    }
+
+    /// A write whose outcome is not known is asked about at once the first time. One that ends so again and again, while what is asked of
+    /// the account is answered, is that item's trouble: it waits, longer each time.
+    fn count_unsure(&mut self, node: NodeId, attempts: u32, error: &ProviderError) -> Result<()> {
+        if attempts == 0 {
+            return self.ctx.store.count_attempts(node, 1);
+        }
+        self.ctx.store.count_attempts(node, attempts)?;
+        self.schedule.unqueue(node);
+        let text = format!("the cloud's answer does not tell whether it was done, several times: {}", error.message);
+        self.item_failed(node, OUTCOME_UNKNOWN, &text, error.retry_after)
     }
 
     /// Whether a chunked upload was begun.
