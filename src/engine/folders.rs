@@ -86,7 +86,7 @@ pub(in crate::engine) struct Folder {
     /// believed to be gone as well.
     found_gone_after: Option<u64>,
     /// The newest generation at which a folder in it was observed to be gone.
-    folder_gone_at: Option<Generation>,
+    below_gone_at: Option<Generation>,
     /// The generation at which the last comparison that ended was begun; nothing before the first one of this process.
     compared_at: Option<Generation>,
     touched: bool,
@@ -137,7 +137,7 @@ impl Folder {
             sized: false,
             settle_after: None,
             found_gone_after: None,
-            folder_gone_at: None,
+            below_gone_at: None,
             compared_at: None,
             touched: false,
             remote: RootState::default(),
@@ -429,7 +429,7 @@ impl Folder {
 
     /// A folder in it is observed to be gone.
     pub fn folder_went(&mut self, at: Generation) {
-        self.folder_gone_at = Some(at);
+        self.below_gone_at = Some(at);
     }
 
     /// Whether what a folder held may have left it before it went, by an event that could not be understood: no comparison that was begun
@@ -438,7 +438,7 @@ impl Folder {
     /// Example: `d/e` moves to `f`, which cannot be read, and `d` goes to the trash. Until the comparison meets `f`, what was in `d/e` is
     /// not known to be gone.
     pub fn doubts_what_went(&self) -> bool {
-        let is_compared = |begun| self.folder_gone_at.is_none_or(|gone| gone <= begun);
+        let is_compared = |begun| self.below_gone_at.is_none_or(|gone| gone <= begun);
         self.row.doubt.is_some() && !self.compared_at.is_some_and(is_compared)
     }
 
