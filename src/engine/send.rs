@@ -45,6 +45,9 @@ const ECHOES_PER_STEP: u32 = 100;
 const ASIDE_NAME: &str = ".renaming-";
 /// What an echo says of an item that we put into the trash.
 pub(super) const ECHO_GONE: &str = "gone";
+/// What an echo says of an item that we sent into the trash without hearing of it, and that was there when it was looked at: the cloud may
+/// still do it.
+const ECHO_MAY_GO: &str = "may_go";
 
 impl Engine {
     /// Prepares a change of the cloud: waits until it can be believed, and until those that come before it are done.

@@ -1,9 +1,11 @@
 //! Two-way folders: what the disk tells is read no more often than it must be, and goes to the cloud by as few calls as it can.
 
 use folder_sync_agent::command::Command;
-use folder_sync_agent::id::NodeId;
+use folder_sync_agent::engine::{Outcome, Task};
+use folder_sync_agent::id::{JobId, NodeId};
 use folder_sync_agent::local_news::{News, Rescan};
 use folder_sync_agent::path::{Name, RelPath};
+use folder_sync_agent::provider::{ProviderError, ProviderErrorKind};
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::items::SeatRow;
 use folder_sync_agent::tree::Wall;
@@ -17,6 +19,18 @@ use super::world::{FOLDER, Happening, World};
 fn scan_again(world: &mut World) {
     world.schedule(0, Happening::Hints(News::Rescan(Rescan::Overflow)));
     world.rest();
+}
+
+/// Takes the next call of a kind off its way to the cloud.
+fn intercept(world: &mut World, is_it: fn(&Task) -> bool) -> (JobId, Task) {
+    loop {
+        let is_it = |happening: &Happening| matches!(happening, Happening::Serve { task, .. } if is_it(task));
+        let found = world.heap.iter().find(|(_, happening)| is_it(happening)).map(|(at, _)| *at);
+        if let Some(Happening::Serve { job, task }) = found.and_then(|at| world.heap.remove(&at)) {
+            return (job, task);
+        }
+        assert!(world.step());
+    }
 }
 
 #[test]
@@ -306,4 +320,32 @@ fn a_directory_that_took_the_place_of_another_is_read_though_the_one_above_canno
     }
     world.disk.set_readable("p", true);
     ends_as(&mut world, "p/ p/d/ p/d/b=202");
+}
+
+/// No answer comes to a deletion, a look finds the file still there, the second attempt is refused, and then the cloud carries out the
+/// first one: it counts, and the next one is asked about.
+#[test]
+fn a_deletion_that_the_cloud_carries_out_after_it_was_looked_for_counts() {
+    for paths in [false, true] {
+        let mut swarm = Swarm { max_delete: Some(1), ..calm(Mode::TwoWay) };
+        swarm.habits.paths = paths;
+        let mut world = world_like(swarm, "a=1 b=2 c=3");
+        let b = world.cloud.at("b");
+        world.disk.remove("a");
+        let mut refused = [ProviderErrorKind::OutcomeUnknown, ProviderErrorKind::Conflict].map(|kind| {
+            let (job, task) = intercept(&mut world, |task| matches!(task, Task::Trash { .. }));
+            let outcome = Outcome::Trashed(Err(ProviderError::new(kind, "made up")));
+            world.schedule(0, Happening::Deliver { job, outcome });
+            Some(task)
+        });
+        world.schedule(1, Happening::LateWrite(refused[0].take().unwrap()));
+        ends_as(&mut world, "b=2 c=3");
+        world.disk.remove("b");
+        let end = world.now + 60_000;
+        while world.now < end {
+            assert!(world.step());
+        }
+        world.check_deletions();
+        assert!(world.open_hold().is_some() && world.cloud.is_live(&b));
+    }
 }

@@ -96,6 +96,7 @@ impl Engine {
                 continue;
             }
             if !is_doubted {
+                self.found_trashed(&item)?;
                 self.gone(&item, Presence::Absent, Source::Listing(Lane::Bulk, asked))?;
             } else if self.was_folder_met(&item, scan)? {
                 // Example: `a/f` moves to `b/f` after `b` was listed and before `a` is, and the event of that cannot be

@@ -1,7 +1,7 @@
 //! What came of our writes: both agree on what was done, and what was refused is compared with what is there.
 
 use super::echoes::echo_of;
-use super::{ECHO_GONE, LISTING_AWAITED};
+use super::{ECHO_GONE, ECHO_MAY_GO, LISTING_AWAITED};
 use crate::engine::Engine;
 use crate::engine::effect::Notice;
 use crate::engine::learn::Source;
@@ -106,20 +106,25 @@ impl Engine {
         self.ctx.store.count_deletions(item.folder, files, self.ctx.now.wall)
     }
 
-    /// A look finds in the trash what we had sent there without hearing of it.
+    /// Something is found to be gone: if we had sent it into the trash without hearing of it, that was it.
+    ///
+    /// Example: no answer comes to a deletion, a look finds the file still there, and the cloud carries the deletion out after that. It counts
+    /// as ours, whatever became of our later attempts.
     pub(in crate::engine) fn found_trashed(&mut self, item: &ItemRow) -> Result<()> {
-        if self.ctx.store.sent_of(item.node)?.is_some_and(|sent| sent.write == Write::Trash) {
+        let is_sent = self.ctx.store.sent_of(item.node)?.is_some_and(|sent| sent.write == Write::Trash);
+        if is_sent {
             self.ctx.store.drop_sent(item.node)?;
-            self.count_trashed(item)?;
         }
-        Ok(())
+        let may_go = item.remote.presence == Presence::Present
+            && self.ctx.store.take_echo(item.folder, &item.id, ECHO_MAY_GO)?;
+        if is_sent || may_go { self.count_trashed(item) } else { Ok(()) }
     }
 
     /// The stream tells that something went into the trash. If we had sent it there without hearing of it, that was it, though somebody may
     /// have it back by the time it is looked at.
     pub(in crate::engine) fn told_trashed(&mut self, node: NodeId) -> Result<()> {
         match (self.ctx.store.sent_of(node)?, self.ctx.store.item(node)?) {
-            (Some(sent), Some(item)) if sent.unsure => self.found_trashed(&item),
+            (sent, Some(item)) if sent.as_ref().is_none_or(|sent| sent.unsure) => self.found_trashed(&item),
             _ => Ok(()),
         }
     }

@@ -1,6 +1,6 @@
 //! Our own writes as they come back: looked up when no answer came, recognised by identity when an event tells of them.
 
-use super::{ECHO_AWAITED_MS, ECHOES_PER_STEP, LISTING_AWAITED};
+use super::{ECHO_AWAITED_MS, ECHO_MAY_GO, ECHOES_PER_STEP, LISTING_AWAITED};
 use crate::engine::sides::seat_of;
 use crate::engine::{Engine, Phase};
 use crate::events::EventKind;
@@ -56,7 +56,10 @@ impl Engine {
             self.wait_quietly(work, LISTING_AWAITED)?;
             return Ok(false);
         }
-        // It did not happen, or it did and the listing told of it; a chunked upload goes on where it was.
+        // It did not happen yet, or it did and the listing told of it; a chunked upload goes on where it was.
+        if sent.write == Write::Trash && item.remote.presence == Presence::Present {
+            self.ctx.store.expect_echo(item.folder, &item.id, ECHO_MAY_GO, self.ctx.now.wall)?;
+        }
         if sent.session.is_none() || !item.is_local_only() {
             self.ctx.store.drop_sent(item.node)?;
         }
