@@ -349,3 +349,25 @@ fn a_deletion_that_the_cloud_carries_out_after_it_was_looked_for_counts() {
         assert!(world.open_hold().is_some() && world.cloud.is_live(&b));
     }
 }
+
+/// The event of our upload comes before the answer, the file is removed, and the process dies: what the cloud has is ours, and goes.
+#[test]
+fn an_upload_that_only_its_event_told_of_is_ours_though_the_process_dies() {
+    for mode in [Mode::TwoWay, Mode::Upload] {
+        let mut world = world_like(calm(mode), "");
+        world.disk.write("a", 201);
+        let (_, task) = intercept(&mut world, |task| matches!(task, Task::Upload(..)));
+        assert!(world.write_late(&task));
+        let a = world.cloud.at("a");
+        while world.store().item_by_id(FOLDER, &a).unwrap().is_none() {
+            assert!(world.step());
+        }
+        world.disk.remove("a");
+        world.crash();
+        // The disk is read before the cloud can be asked.
+        let (job, task) = intercept(&mut world, |task| matches!(task, Task::Identify));
+        world.schedule(5_000, Happening::Serve { job, task });
+        ends_as(&mut world, "");
+        assert!(world.cloud.thing(&a).trashed, "{mode:?}");
+    }
+}

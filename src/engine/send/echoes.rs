@@ -56,6 +56,15 @@ impl Engine {
             self.wait_quietly(work, LISTING_AWAITED)?;
             return Ok(false);
         }
+        if !item.is_local_only() && item.remote.presence == Presence::Present {
+            // Example: the event of our upload comes, the file is removed, and the process dies before the answer: what the event brought into
+            // the row is still what we sent, and nobody else's.
+            self.found_unsure(item.node, &as_known(item))?;
+            if self.ctx.store.sent_of(item.node)?.is_none() {
+                self.make_ready_again(work);
+                return Ok(false);
+            }
+        }
         // It did not happen yet, or it did and the listing told of it; a chunked upload goes on where it was.
         if sent.write == Write::Trash && item.remote.presence == Presence::Present {
             self.ctx.store.expect_echo(item.folder, &item.id, ECHO_MAY_GO, self.ctx.now.wall)?;
@@ -221,6 +230,21 @@ fn is_made_by(write: &Write, parent: NodeId, name: &Name) -> bool {
             *at == parent && called == name
         }
         Write::Update { .. } | Write::Relocate { .. } | Write::Trash => false,
+    }
+}
+
+/// An item as the cloud showed it last.
+fn as_known(item: &ItemRow) -> RemoteItem {
+    let remote = item.remote.clone();
+    RemoteItem {
+        id: item.id.clone(),
+        parent: None,
+        name: remote.name,
+        content: remote.content,
+        etag: remote.etag,
+        sequence: remote.sequence,
+        ancestors: None,
+        path: None,
     }
 }
 
