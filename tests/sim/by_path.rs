@@ -223,3 +223,15 @@ fn a_new_folder_that_is_told_by_a_path_of_before_is_found_in_the_renamed_one() {
         assert!(world.now - begun < 120_000, "{mode:?}: found after {} ms", world.now - begun);
     }
 }
+
+/// A folder is renamed, and one below it leaves the watched folder by its new path, both before anybody looks: nothing known has that path.
+#[test]
+fn what_leaves_by_a_path_that_is_not_known_yet_is_gone() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let mut world = by_path(mode, "c/ c/d/ c/d/a/ c/d/a/f=1 c/d/b=2");
+        let (c, a) = (world.cloud.at("c"), world.cloud.at("c/d/a"));
+        world.cloud.rename(&c, "e");
+        world.cloud.shift(&a, &elsewhere(), "a");
+        ends_as(&mut world, "e/ e/d/ e/d/b=2");
+    }
+}

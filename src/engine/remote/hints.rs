@@ -249,9 +249,16 @@ fn of_path(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
 fn of_place(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
     let mut marks = Vec::new();
     // What has two places is a move by whatever word.
-    if matches!(facts.kind, EventKind::Moved | EventKind::Renamed | EventKind::Other)
-        && let Some(Location::Folder { node, parent, ambiguous, .. }) = &facts.from
+    let is_move = matches!(facts.kind, EventKind::Moved | EventKind::Renamed | EventKind::Other);
+    let leaves = matches!(facts.to, None | Some(Location::Outside | Location::FilteredOut));
+    if is_move
+        && leaves
+        && let Some(Location::Beyond { nearest, .. }) = &facts.from
     {
+        // Example: `c` becomes `e`, and `e/d` leaves the watched folder before the first was observed: `d` is known, and not as `e/d`.
+        marks.push(Mark::Below(*nearest, None, None));
+    }
+    if is_move && let Some(Location::Folder { node, parent, ambiguous, .. }) = &facts.from {
         let expected = match &facts.to {
             _ if facts.kind == EventKind::Other => Expectation::of_nothing(),
             Some(Location::Outside) => Expectation::of_gone(),
@@ -533,6 +540,8 @@ mod tests {
             (K::Renamed, Some(at("first name")), Some(at("e")), "-1/first name [1 e]"),
             (K::Moved, Some(folder(DIR, false)), Some(at("e")), "?20 there [1 e]"),
             (K::Moved, Some(folder(DIR, false)), Some(Location::Outside), "?20 gone"),
+            (K::Moved, Some(beyond()), Some(Location::Outside), "[20>]"),
+            (K::Moved, Some(beyond()), Some(at("e")), "[1 e]"),
             (K::Moved, Some(Location::Outside), Some(at("e")), "[1 e]"),
             (K::Other, Some(folder(DIR, false)), Some(Location::Outside), "?20"),
             (K::Other, Some(folder(DIR, false)), Some(at("e")), "?20 [1]"),
