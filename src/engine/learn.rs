@@ -430,6 +430,7 @@ impl Engine {
             self.ctx.store.unwant_listing(known.node)?;
             self.ctx.store.unobserve(known.node)?;
             self.questions.drop_listing(known.node);
+            self.follow_names(known)?;
         }
         let at = match source.asked() {
             Some(asked) => asked,

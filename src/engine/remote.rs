@@ -278,6 +278,32 @@ impl Engine {
         if self.questions.expect(node, expected.clone()) { self.ctx.store.expect(node, &expected) } else { Ok(()) }
     }
 
+    /// A folder is gone, and no listing of it will show the names that are expected in it. Each path that seemed to lead there is read again:
+    /// by now it may lead into another folder. If it does not, one that is yet to be found under the name of the first is listed with all below.
+    ///
+    /// Example: `a` goes to the trash, `b` becomes `a`, and `a/new` is told before the first was observed. It was looked for in the former `a`.
+    pub(super) fn follow_names(&mut self, gone: &ItemRow) -> Result<()> {
+        let names = self.questions.forget_names(gone.node);
+        if names.is_empty() {
+            return Ok(());
+        }
+        self.ctx.store.forget_names(gone.node)?;
+        let paths = self.questions.told_by_path.take_paths(gone.node, &names);
+        self.questions.told_by_path.forget(gone.node);
+        for (path, way) in paths {
+            match self.locate(gone.folder, &path)? {
+                Location::Name { parent, name } => {
+                    self.expect_name(parent, &name)?;
+                    self.questions.told_by_path.note_path(parent, &path, Way { name, ..way });
+                    self.ctx.store.want_listing_now(parent, gone.folder)?;
+                }
+                Location::Beyond { nearest, .. } => self.ctx.store.want_listing_below(nearest, gone.folder)?,
+                Location::Folder { .. } | Location::Outside | Location::FilteredOut => {}
+            }
+        }
+        Ok(())
+    }
+
     /// A listing of a folder did not show the names to which paths had led: each path is read again, and what it leads
     /// to by now is listed.
     ///

@@ -246,6 +246,11 @@ impl Questions {
         self.names.get_mut(&dir).map(|(names, _)| names)
     }
 
+    /// The names that were expected in a folder, which are expected there no longer.
+    pub fn forget_names(&mut self, dir: NodeId) -> BTreeSet<String> {
+        self.names.remove(&dir).map(|(names, _)| names).unwrap_or_default()
+    }
+
     /// Whether a name is expected in a folder.
     pub fn expects_name(&self, dir: NodeId, name: &str) -> bool {
         self.names.get(&dir).is_some_and(|(names, _)| names.contains(name))
