@@ -2,17 +2,20 @@
 
 mod hints;
 mod questions;
+mod readings;
 mod rolling;
 mod root;
 mod strays;
 
 pub(in crate::engine) use hints::{Facts, Location, Mark};
-pub(in crate::engine) use questions::{Complete, FormerPlace, Listing, Questions, Taken, Way};
+pub(in crate::engine) use questions::{Complete, Listing, Questions, Taken, Way};
 pub(in crate::engine) use rolling::{Verification, may_compare_again, verification_calls};
 pub(in crate::engine) use root::{REMOTE_GONE, RootAnswer, RootState, looked_at_every};
 pub(in crate::engine) use strays::{StrayAnswer, Strays};
 
 use std::collections::BTreeSet;
+
+use readings::{Named, readings};
 
 use super::Engine;
 use super::learn::Source;
@@ -39,13 +42,61 @@ impl Engine {
 
     /// Where a whole path leads, in a watched folder.
     pub(super) fn locate(&self, folder: FolderId, path: &str) -> Result<Location> {
+        let found = self.read_path(folder, path, |dir, folded| {
+            Ok(Named { now: self.folders_called(dir, folded)?, before: Vec::new() })
+        })?;
+        Ok(found.into_iter().next().unwrap_or(Location::Outside))
+    }
+
+    /// Where a whole path may lead that was told of something that happened at a moment, if anybody knows when that was: first where
+    /// [`Self::locate`] has it.
+    fn locate_all(&self, folder: FolderId, path: &str, at: Option<Wall>) -> Result<Vec<Location>> {
+        self.read_path(folder, path, |dir, folded| {
+            let mut before = Vec::new();
+            for node in self.questions.former.had(dir, folded, at) {
+                let item = self.ctx.store.item(node)?;
+                if item.is_some_and(|item| item.folder == folder && item.remote.presence == Presence::Present) {
+                    before.push(node);
+                }
+            }
+            Ok(Named { now: self.folders_called(dir, folded)?, before })
+        })
+    }
+
+    /// Where a path of an event may lead, the likeliest place first. What has an id is found by that, and one place is enough.
+    fn locate_told(
+        &self,
+        folder: FolderId,
+        event: &RemoteEvent,
+        path: Option<&str>,
+    ) -> Result<impl Iterator<Item = Location> + use<>> {
+        let found = match path {
+            None => Vec::new(),
+            Some(path) if matches!(event.subject, Subject::Path { .. }) => self.locate_all(folder, path, event.at)?,
+            Some(path) => vec![self.locate(folder, path)?],
+        };
+        Ok(found.into_iter())
+    }
+
+    /// The folders of a name in a folder, without regard to case.
+    fn folders_called(&self, dir: NodeId, folded: &str) -> Result<Vec<NodeId>> {
+        let known = self.ctx.store.folders_in(dir)?;
+        Ok(known.into_iter().filter(|(_, known)| known.to_lowercase() == folded).map(|(node, _)| node).collect())
+    }
+
+    fn read_path(
+        &self,
+        folder: FolderId,
+        path: &str,
+        folders: impl FnMut(NodeId, &str) -> Result<Named>,
+    ) -> Result<Vec<Location>> {
         let Some((root, names)) = self
             .folders
             .get(&folder)
             .and_then(|folder| folder.row.root.zip(folder.row.root_path.as_deref()))
             .and_then(|(root, top)| below(top, path).map(|names| (root, names)))
         else {
-            return Ok(Location::Outside);
+            return Ok(vec![Location::Outside]);
         };
         let is_kept_out = |end: usize| {
             let folder = self.folders.get(&folder);
@@ -53,27 +104,9 @@ impl Engine {
         };
         let has_patterns = self.folders.get(&folder).is_some_and(|folder| !folder.filter.is_empty());
         if has_patterns && (1..names.len()).any(is_kept_out) {
-            return Ok(Location::FilteredOut);
+            return Ok(vec![Location::FilteredOut]);
         }
-        let (mut at, mut parent, mut ambiguous) = (root, None, false);
-        for (index, name) in names.iter().enumerate() {
-            let folded = name.to_lowercase();
-            let known = self.ctx.store.folders_in(at)?;
-            let mut found = known.into_iter().filter(|(_, known)| known.to_lowercase() == folded);
-            let Some((node, _)) = found.next() else {
-                let name = (*name).to_owned();
-                let is_last = index + 1 == names.len();
-                return Ok(if is_last {
-                    Location::Name { parent: at, name }
-                } else {
-                    Location::Beyond { nearest: at, name }
-                });
-            };
-            ambiguous = found.next().is_some();
-            (parent, at) = (Some(at), node);
-        }
-        let name = names.last().map(|name| (*name).to_owned()).unwrap_or_default();
-        Ok(Location::Folder { node: at, parent, name, ambiguous })
+        readings(root, &names, folders)
     }
 
     /// The path from the watched folder on, for people.
@@ -116,8 +149,9 @@ impl Engine {
             }
             None => None,
         };
-        let to = path.map(|path| self.locate(folder, path)).transpose()?;
-        let from = from.map(|path| self.locate(folder, path)).transpose()?;
+        let mut other_to = self.locate_told(folder, event, path)?;
+        let mut other_from = self.locate_told(folder, event, from)?;
+        let (to, from) = (other_to.next(), other_from.next());
         let is_open = match &known {
             Some(known) => {
                 let target = to.as_ref().and_then(|to| match to {
@@ -147,10 +181,11 @@ impl Engine {
             from,
             top: self.watched_top(folder),
         };
-        let (marks, mut outcome) = hints::marks(&facts);
-        if let Subject::Path { path, .. } = subject {
-            let places = self.former_places(folder, path, event.at)?;
-            self.list_places(folder, &places)?;
+        let (mut marks, mut outcome) = hints::marks(&facts);
+        while let (to, from) = (other_to.next(), other_from.next())
+            && (to.is_some() || from.is_some())
+        {
+            marks.extend(hints::marks_otherwise(&facts, to, from));
         }
         for mark in marks {
             let expected = mark.expected_name().map(|(dir, name)| (dir, name.to_owned()));
@@ -322,53 +357,39 @@ impl Engine {
             self.questions.told_by_path.note_path(to, &path, further);
             if is_here {
                 // It may be shown a little later, or where the folders on the way are by now.
-                let mut places = self.former_places(folder, &path, None)?;
-                // This one is asked again by its own measure.
-                places.retain(|place| place.node != dir);
-                for place in places.iter().filter(|_| !way.is_sought) {
-                    self.expect_name(place.node, &place.name)?;
+                for other in self.locate_all(folder, &path, None)?.into_iter().skip(1) {
+                    let (node, name, is_below) = match other {
+                        Location::Name { parent, name } => (parent, name, false),
+                        Location::Beyond { nearest, name } => (nearest, name, true),
+                        Location::Folder { .. } | Location::Outside | Location::FilteredOut => continue,
+                    };
+                    // This one is asked again by its own measure.
+                    if node == dir {
+                        continue;
+                    }
+                    if !way.is_sought {
+                        self.expect_name(node, &name)?;
+                    }
+                    self.list_for(node, folder, is_below)?;
                 }
-                self.list_places(folder, &places)?;
                 continue;
             }
             if self.questions.saw_name(dir, &way.name) {
                 self.ctx.store.forget_name(dir, &way.name)?;
             }
             self.expect_name(to, &to_name)?;
-            if is_below {
-                self.ctx.store.want_listing_below(to, folder)?;
-            } else {
-                self.ctx.store.want_listing_now(to, folder)?;
-            }
+            self.list_for(to, folder, is_below)?;
         }
         Ok(())
     }
 
-    /// Where a path led while folders on the way had other names.
-    fn former_places(&self, folder: FolderId, path: &str, at: Option<Wall>) -> Result<Vec<FormerPlace>> {
-        let root = self.folders.get(&folder).and_then(|folder| folder.row.root.zip(folder.row.root_path.as_deref()));
-        let Some((root, names)) = root.and_then(|(root, top)| below(top, path).map(|names| (root, names))) else {
-            return Ok(Vec::new());
-        };
-        let mut places = self.questions.former.places(root, &names, at, |dir| self.ctx.store.folders_in(dir))?;
-        for at in (0..places.len()).rev() {
-            let item = self.ctx.store.item(places[at].node)?;
-            if item.is_none_or(|item| item.folder != folder || item.remote.presence != Presence::Present) {
-                places.remove(at);
-            }
+    /// Lists a folder for something in it, or below a name in it.
+    fn list_for(&mut self, dir: NodeId, folder: FolderId, is_below: bool) -> Result<()> {
+        if is_below {
+            self.ctx.store.want_listing_below(dir, folder)
+        } else {
+            self.ctx.store.want_listing_now(dir, folder)
         }
-        Ok(places)
-    }
-
-    fn list_places(&mut self, folder: FolderId, places: &[FormerPlace]) -> Result<()> {
-        for place in places {
-            if place.is_below {
-                self.ctx.store.want_listing_below(place.node, folder)?;
-            } else {
-                self.ctx.store.want_listing_now(place.node, folder)?;
-            }
-        }
-        Ok(())
     }
 
     /// Nothing is expected of an item any more.

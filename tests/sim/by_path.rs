@@ -1,6 +1,7 @@
 //! Small stories of what a stream does not tell, above all of one whose events name paths.
 
 use folder_sync_agent::command::Command;
+use folder_sync_agent::id::ItemId;
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::folders::ScanStage;
 
@@ -233,5 +234,71 @@ fn what_leaves_by_a_path_that_is_not_known_yet_is_gone() {
         world.cloud.rename(&c, "e");
         world.cloud.shift(&a, &elsewhere(), "a");
         ends_as(&mut world, "e/ e/d/ e/d/b=2");
+    }
+}
+
+/// A folder goes, another one takes its name, and something happens in that one, at whatever moment of what follows: the path may seem to lead
+/// into the one that went, and no listing of that shows what happened.
+#[test]
+fn what_happens_in_a_folder_that_took_the_name_of_one_that_went_is_found() {
+    type Change = fn(&mut World, &ItemId, &ItemId);
+    let changes: [(&str, Change); 4] = [
+        ("a/ a/n/ a/n/f=2 a/new/", |world, b, _| {
+            world.cloud.add_folder(b, "new");
+        }),
+        ("a/ a/m/ a/m/f=2", |world, _, n| world.cloud.rename(n, "m")),
+        ("a/", |world, _, n| world.cloud.trash(n)),
+        ("a/", |world, _, n| world.cloud.shift(n, &elsewhere(), "n")),
+    ];
+    for (mode, paths) in [(Mode::Mirror, "a/ a/k=1 b/ b/n/ b/n/f=2"), (Mode::TwoWay, "a/ a/n/ a/n/k=1 b/ b/n/ b/n/f=2")]
+    {
+        for ((ends, change), is_trashed) in changes.into_iter().flat_map(|change| [(change, false), (change, true)]) {
+            let mut was_over = false;
+            for after in (0..).step_by(2) {
+                let mut world = by_path(mode, paths);
+                let (a, b, n) = (world.cloud.at("a"), world.cloud.at("b"), world.cloud.at("b/n"));
+                if is_trashed {
+                    world.cloud.trash(&a);
+                } else {
+                    world.cloud.shift(&a, &elsewhere(), "a");
+                }
+                world.cloud.rename(&b, "a");
+                world.schedule(0, Happening::Late);
+                for _ in 0..after {
+                    assert!(world.step());
+                }
+                let is_over = after > 0 && world.at_rest();
+                change(&mut world, &b, &n);
+                ends_as(&mut world, ends);
+                if is_over && was_over {
+                    break;
+                }
+                was_over = is_over;
+            }
+        }
+    }
+}
+
+/// A folder is trashed, and that is told after a folder above was renamed, and after that was observed: what had the name then is meant.
+#[test]
+fn a_deletion_that_is_told_by_a_path_of_before_is_found_out_in_the_renamed_one() {
+    for (mode, others) in [(Mode::Mirror, false), (Mode::TwoWay, false), (Mode::Mirror, true), (Mode::TwoWay, true)] {
+        let mut world = by_path(mode, "c/ c/k=1 d/ d/s/ d/s/t/ d/s/t/a=1");
+        let (c, d, t) = (world.cloud.at("c"), world.cloud.at("d"), world.cloud.at("d/s/t"));
+        world.cloud.trash(&t);
+        let late = world.cloud.take_back();
+        world.cloud.rename(&d, "e");
+        if others {
+            world.cloud.rename(&c, "d");
+        }
+        world.cloud.untold = Some(world.now);
+        world.rest();
+        world.cloud.untold = None;
+        world.cloud.tell_late(late);
+        world.schedule(0, Happening::Late);
+        let k = if others { "d/ d/k=1" } else { "c/ c/k=1" };
+        let begun = world.now;
+        ends_as(&mut world, &format!("{k} e/ e/s/"));
+        assert!(world.now - begun < 120_000, "{mode:?}: found out after {} ms", world.now - begun);
     }
 }

@@ -112,6 +112,25 @@ pub(in crate::engine) fn marks(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static
     }
 }
 
+/// The marks of an event for another place to which its path, or its path of before, may lead as well. Nothing is expected there: it is asked
+/// once how that is.
+pub(in crate::engine) fn marks_otherwise(facts: &Facts<'_>, to: Option<Location>, from: Option<Location>) -> Vec<Mark> {
+    if facts.kind == EventKind::Created && matches!(to, Some(Location::Folder { .. })) {
+        // It is known, whether it is what was told or not.
+        return Vec::new();
+    }
+    let to = to.or_else(|| facts.to.clone());
+    let (marks, _) = marks(&Facts { to, from, ..*facts });
+    let asks = |mark| match mark {
+        Mark::Node(node, _) => Some(Mark::Node(node, Expectation::of_nothing())),
+        Mark::Children(dir, _) => Some(Mark::Children(dir, None)),
+        Mark::Below(dir, ..) => Some(Mark::Below(dir, None, None)),
+        Mark::Subtree(_) => Some(mark),
+        Mark::New { .. } | Mark::Left(..) | Mark::Unknown(_) => None,
+    };
+    marks.into_iter().filter_map(asks).collect()
+}
+
 /// What an event of a kind says of whether its item is there, if it does not say that it is gone.
 fn told(kind: EventKind) -> Told {
     match kind {
@@ -353,7 +372,10 @@ mod tests {
     /// listing, `[20 a]` one in which a name is expected, `[20>new]` one below which the event is (`[20>new file:f]` of an unknown item), `[20]*`
     /// with all below, `~` remembered.
     fn of(facts: &Facts<'_>) -> String {
-        let (marks, _) = marks(facts);
+        text(marks(facts).0)
+    }
+
+    fn text(marks: Vec<Mark>) -> String {
         let text = marks.iter().map(|mark| match mark {
             Mark::Node(node, expected) => format!(
                 "?{node}{}",
@@ -566,6 +588,34 @@ mod tests {
                 top: None,
             };
             assert_eq!(of(&facts), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn where_a_path_may_lead_as_well_is_asked_once_and_nothing_is_expected_there() {
+        for (kind, from, to, expected) in [
+            (K::Created, None, Some(folder(DIR, false)), ""),
+            (K::Created, None, Some(at("d")), "[1]"),
+            (K::Created, None, Some(beyond()), "[20>]"),
+            (K::Trashed, None, Some(folder(DIR, false)), "?20"),
+            (K::Trashed, None, Some(at("d")), "[1]"),
+            (K::Moved, Some(folder(DIR, false)), None, "?20"),
+            (K::Moved, Some(at("d")), None, ""),
+            (K::Comment, None, Some(folder(DIR, false)), ""),
+        ] {
+            let facts = Facts {
+                kind,
+                id: None,
+                known: None,
+                is_open: true,
+                version: None,
+                is_former: false,
+                parent: None,
+                to: Some(Location::Outside),
+                from: None,
+                top: None,
+            };
+            assert_eq!(text(marks_otherwise(&facts, to.clone(), from.clone())), expected, "{kind:?} {from:?} {to:?}");
         }
     }
 

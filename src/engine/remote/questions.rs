@@ -14,7 +14,6 @@ mod told;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-pub(in crate::engine) use former::FormerPlace;
 pub(in crate::engine) use told::Way;
 
 use former::FormerNames;
