@@ -169,6 +169,11 @@ impl Engine {
             self.observed(node, source)?;
             if item.id.is_folder() {
                 self.want_listing(node, folder, source.lane())?;
+                // Example: `d` moves into the new folder `k`, and `k/d/e/f` is told before either was observed: `d` is found in `k`, and is
+                // listed with all below.
+                if self.ctx.store.is_wanted_below(parent)? {
+                    self.ctx.store.deepen_listing(node)?;
+                }
             }
             let is_late = matches!(source, Source::Event { late: true, .. });
             let was_named = source.asked().is_some_and(|asked| self.questions.was_named(&item.id, asked));
@@ -298,6 +303,7 @@ impl Engine {
             && let Some(parent) = row.parent
             && self.ctx.store.is_wanted_below(parent)?
         {
+            self.ctx.store.deepen_listing(known.node)?;
             self.ctx.store.want_sweep(known.node, known.folder, Presence::Present)?;
             self.ctx.more = true;
         }

@@ -329,6 +329,11 @@ impl Store {
     /// An event named something below a folder that is not known here: one that is found to have moved here is listed with all below it.
     pub fn want_listing_below(&mut self, node: NodeId, folder: FolderId) -> Result<()> {
         self.want_listing_now(node, folder)?;
+        self.deepen_listing(node)
+    }
+
+    /// What the listing that is wanted of a folder finds to be new or to have moved there is listed with all below it.
+    pub fn deepen_listing(&mut self, node: NodeId) -> Result<()> {
         self.conn.prepare_cached("UPDATE listing SET deep = 1 WHERE node = ?1")?.execute([node.0])?;
         Ok(())
     }

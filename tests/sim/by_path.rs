@@ -302,3 +302,31 @@ fn a_deletion_that_is_told_by_a_path_of_before_is_found_out_in_the_renamed_one()
         assert!(world.now - begun < 120_000, "{mode:?}: found out after {} ms", world.now - begun);
     }
 }
+
+/// A folder moves into a new one, and something comes into a folder below it, before anybody looks: nothing on the way to it is known by that
+/// path, and the folder that holds it is where it was in the one that moved.
+#[test]
+fn what_is_new_deep_in_a_folder_that_moved_into_a_new_one_is_found() {
+    for (mode, is_deeper) in [(Mode::Mirror, false), (Mode::TwoWay, false), (Mode::Mirror, true), (Mode::TwoWay, true)]
+    {
+        let mut world = by_path(mode, "a/ a/b/ d/ d/e/ d/e/f/ d/e/f/g=1");
+        let (a, d, f) = (world.cloud.at("a"), world.cloud.at("d"), world.cloud.at("d/e/f"));
+        // The new one may be below one that moved itself.
+        let above = if is_deeper {
+            world.cloud.rename(&a, "k");
+            world.cloud.at("k/b")
+        } else {
+            watched()
+        };
+        let new = world.cloud.add_folder(&above, "new");
+        world.cloud.shift(&d, &new, "d");
+        world.cloud.add_file(&f, "h", 2);
+        let inner = "new/ new/d/ new/d/e/ new/d/e/f/ new/d/e/f/g=1 new/d/e/f/h=2";
+        let ends = if is_deeper {
+            format!("k/ k/b/ {}", inner.replace("new/ ", "k/b/new/ ").replace(" new/", " k/b/new/"))
+        } else {
+            format!("a/ a/b/ {inner}")
+        };
+        ends_as(&mut world, &ends);
+    }
+}

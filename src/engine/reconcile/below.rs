@@ -261,6 +261,7 @@ impl Engine {
                             continue;
                         }
                         self.ctx.store.want_listing(child.node, child.folder)?;
+                        self.ctx.store.deepen_listing(child.node)?;
                         self.ctx.store.want_sweep(child.node, child.folder, presence)?;
                     }
                     (Presence::Present, Presence::Absent | Presence::FilteredOut) => {
