@@ -297,8 +297,10 @@ impl Engine {
             whole => return Ok(whole.is_some()),
         }
         let Some(child) = self.ctx.store.item(child)? else { return Ok(true) };
-        if self.ctx.store.work(child.node)?.is_some_and(|theirs| theirs.mark.is_some()) {
-            // An event told something of it: whether somebody changed it is known when it was looked at.
+        if self.ctx.store.work(child.node)?.is_some_and(|theirs| theirs.mark.is_some())
+            || self.ctx.store.sent_of(child.node)?.is_some()
+        {
+            // An event told something of it, or a write of ours is not answered yet: whether somebody changed it is known after that.
             self.await_node(work, &child)?;
             return Ok(false);
         }

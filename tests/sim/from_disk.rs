@@ -8,7 +8,7 @@ use folder_sync_agent::path::{Name, RelPath};
 use folder_sync_agent::provider::{ProviderError, ProviderErrorKind};
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::items::SeatRow;
-use folder_sync_agent::tree::Wall;
+use folder_sync_agent::tree::{ItemState, Wall};
 
 use super::cloud::watched;
 use super::stories::{ends_as, put, world_like};
@@ -369,5 +369,33 @@ fn an_upload_that_only_its_event_told_of_is_ours_though_the_process_dies() {
         world.schedule(5_000, Happening::Serve { job, task });
         ends_as(&mut world, "");
         assert!(world.cloud.thing(&a).trashed, "{mode:?}");
+    }
+}
+
+/// A folder is removed from the disk while another one is made in it, and the event of that comes before the answer: the new one is ours, and
+/// no reason to keep the folder.
+#[test]
+fn a_folder_in_which_we_are_making_another_one_goes_with_it() {
+    for mode in [Mode::TwoWay, Mode::Upload] {
+        let mut world = world_like(calm(mode), "");
+        assert!(world.disk.mkdir("d"));
+        ends_as(&mut world, "d/");
+        let d = world.cloud.at("d");
+        assert!(world.disk.mkdir("d/e"));
+        let (job, task) = intercept(&mut world, |task| matches!(task, Task::MakeFolder { .. }));
+        assert!(world.write_late(&task));
+        let e = world.cloud.at("d/e");
+        while world.store().item_by_id(FOLDER, &e).unwrap().is_none() {
+            assert!(world.step());
+        }
+        world.disk.remove("d/");
+        let end = world.now + 20_000;
+        while world.now < end {
+            assert!(world.step());
+        }
+        let ItemState::Active(made) = world.cloud.look(&e) else { panic!("{mode:?}: it is gone") };
+        world.schedule(0, Happening::Deliver { job, outcome: Outcome::FolderMade(Ok(made)) });
+        ends_as(&mut world, "");
+        assert!(world.cloud.thing(&d).trashed, "{mode:?}");
     }
 }

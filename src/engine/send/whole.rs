@@ -116,6 +116,11 @@ impl Engine {
 
     /// Whether something goes with the folder that holds it, where the database alone cannot tell.
     fn goes_too(&mut self, child: &ItemRow) -> Result<Whole> {
+        if self.ctx.store.sent_of(child.node)?.is_some() {
+            // What it is to become is known when that write is answered. Example: we make `d/e`, its event comes before the answer, and `d` is
+            // removed meanwhile: `e` is not somebody else's.
+            return Ok(Whole::NotYet);
+        }
         if !matches!(self.plan_of(child), Action::Trash(_)) {
             return Ok(Whole::No);
         }
@@ -124,7 +129,6 @@ impl Engine {
             return Ok(Whole::No);
         }
         let is_awaited = work.is_some_and(|work| work.mark.is_some())
-            || self.ctx.store.sent_of(child.node)?.is_some()
             || self.may_turn_up(child)?
             || self.ctx.store.listing_wanted(child.node)?;
         Ok(if is_awaited { Whole::NotYet } else { Whole::Yes })
