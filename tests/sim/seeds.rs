@@ -159,8 +159,8 @@ fn histories_of_whole_trees_end_well() {
 /// about which a question was open, a folder that was trashed and restored before it was looked at, folders that lay in one another while somebody asked for the status,
 /// a place on disk that was left behind without a stamp, an edit that was to be read out of sight, a directory that was read under the name
 /// of another one, an id that only the second reading of the stream told of, what was gone and came back by a word that we do not know, a deletion that was
-/// carried out after it had been looked for, an upload that only its event told of before the process died, and paths that led into a folder
-/// that had gone or did not have its new name yet.
+/// carried out after it had been looked for, an upload that only its event told of before the process died, paths that led into a folder
+/// that had gone or did not have its new name yet, and a folder that went while another one was being made in it.
 #[test]
 fn histories_that_failed_once_end_well() {
     for seed in [
@@ -180,11 +180,11 @@ fn histories_that_failed_once_end_well() {
     }
     for seed in [
         11, 93, 307, 384, 502, 688, 719, 987, 992, 1_099, 1_138, 1_276, 1_338, 1_388, 1_803, 1_810, 4_835, 5_657,
-        5_951, 6_584, 7_398, 8_852, 10_055, 20_750, 21_924, 22_256, 28_464, 1_698, 10_058,
+        5_951, 6_584, 7_398, 8_852, 10_055, 20_750, 21_924, 22_256, 28_464, 1_698, 10_058, 12_736,
     ] {
         live(seed, UPLOAD);
     }
-    for seed in [188, 491, 602, 2_283, 3_319, 3_361, 10_454, 11_321, 11_463] {
+    for seed in [188, 491, 602, 2_283, 3_319, 3_361, 10_454, 11_321, 11_463, 24_183] {
         live(seed, DISORDER);
     }
     for seed in [65, 141, 1_652, 2_640, 7_514, 51_535, 52_465] {
@@ -209,6 +209,11 @@ fn histories_that_failed_once_end_well() {
 
 /// Histories that are known to end badly and are passed over, until they are mended: their kind, their seed, and what happens.
 const OPEN: &[(&str, u64, &str)] = &[
+    (
+        "disorder",
+        30_349,
+        "a deletion is told by a path of before, and who had that name is forgotten when the process dies",
+    ),
     ("mirror", 11_742, "\"in sync\" is said, and a file is on disk that the cloud does not have"),
     ("enterprise", 11_987, "a second comparison finds work; not looked into yet"),
     ("hidden", 54_107, "does not end: a file waits; not looked into yet"),
