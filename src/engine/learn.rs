@@ -175,9 +175,7 @@ impl Engine {
                     self.ctx.store.deepen_listing(node)?;
                 }
             }
-            let is_late = matches!(source, Source::Event { late: true, .. });
-            let was_named = source.asked().is_some_and(|asked| self.questions.was_named(&item.id, asked));
-            let ask = if is_late || was_named { Ask::State } else { Ask::Nothing };
+            let ask = if self.may_have_gone_since(item, source) { Ask::State } else { Ask::Nothing };
             self.ctx.store.mark(node, folder, source.lane(), ask, source.journal(), self.ctx.now.wall)?;
             self.order_by_age(node, folder, item, source)?;
             return Ok(Learned::Marked);
@@ -230,7 +228,20 @@ impl Engine {
         let Some(known) = self.ctx.store.item(node)? else { return Ok(Learned::Same) };
         let learned = self.learn_again(&known, row, source)?;
         self.found_unsure(node, item)?;
+        if self.may_have_gone_since(item, source) {
+            self.mark_look(node, known.folder, source)?;
+            return Ok(Learned::Marked);
+        }
         Ok(learned)
+    }
+
+    /// Whether an item that no row knew may have been told to have left again before this description of it came.
+    ///
+    /// Example: `d` comes back from the trash and moves out of the folder, and the first is told after the second. It is asked for, whether or
+    /// not the disk has a `d` of its own by then.
+    fn may_have_gone_since(&mut self, item: &RemoteItem, source: Source) -> bool {
+        matches!(source, Source::Event { late: true, .. })
+            || source.asked().is_some_and(|asked| self.questions.was_named(&item.id, asked))
     }
 
     fn want_listing(&mut self, node: NodeId, folder: FolderId, lane: Lane) -> Result<()> {

@@ -35,6 +35,8 @@ rows! {
     what_left_a_folder_by_an_unreadable_event_before_that_was_trashed_stays: ["law 5"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
     /// Row 7.
     folders_in_one_another_by_what_was_told_and_in_the_trash_are_gone: ["V2", "law 1"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// Row 7.
+    what_left_the_folder_is_not_taken_for_what_the_disk_has_under_its_name: ["law 1", "law 10"], EVERY_STREAM, [Mode::TwoWay];
 }
 
 mod play {
@@ -277,5 +279,18 @@ mod play {
         world.cloud.tell_late(told);
         world.cloud.note_untold(world.now);
         heals_in_time(&mut world, SEEN_WHOLE_WITHIN_MS, "d=1");
+    }
+
+    pub fn what_left_the_folder_is_not_taken_for_what_the_disk_has_under_its_name(case: Case) {
+        let mut world = case.world("a=1");
+        let d = world.cloud.add_folder(&watched(), "d");
+        let made = world.cloud.take_back();
+        world.cloud.shift(&d, &elsewhere(), "d");
+        lives_on(&mut world, 60_000);
+        assert!(world.disk.mkdir("d") && world.disk.write("d/x", 202));
+        // The disk's is known by then, and waits to settle.
+        lives_on(&mut world, 1_000);
+        world.cloud.tell_late(made);
+        heals(&mut world, COMPARED_WITHIN_MS, "a=1 d/ d/x=202");
     }
 }
