@@ -161,6 +161,8 @@ fn histories_of_whole_trees_end_well() {
 /// of another one, an id that only the second reading of the stream told of, what was gone and came back by a word that we do not know, a deletion that was
 /// carried out after it had been looked for, an upload that only its event told of before the process died, paths that led into a folder
 /// that had gone or did not have its new name yet, and a folder that went while another one was being made in it.
+/// of another one, an id that only the second reading of the stream told of, what was gone and came back by a word that we do not know, and an edit
+/// in a directory out of sight that could not come back.
 #[test]
 fn histories_that_failed_once_end_well() {
     for seed in [
@@ -190,7 +192,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [65, 141, 1_652, 2_640, 7_514, 51_535, 52_465] {
         live(seed, ENTERPRISE);
     }
-    for seed in [216, 586, 779, 6_288, 6_586, 15_445] {
+    for seed in [216, 586, 779, 6_288, 6_586, 15_445, 54_496] {
         live(seed, UNTOLD);
     }
     for seed in [76, 225, 1_395, 2_283, 4_597, 5_454, 9_200, 9_299, 13_756, 51_252] {
@@ -198,7 +200,7 @@ fn histories_that_failed_once_end_well() {
     }
     for seed in [
         101, 236, 265, 353, 490, 4_159, 4_988, 5_496, 6_900, 7_413, 7_968, 50_499, 50_761, 51_896, 52_817, 183, 14_227,
-        57_010, 57_685,
+        57_010, 57_685, 54_107,
     ] {
         live(seed, HIDDEN);
     }
@@ -216,8 +218,6 @@ const OPEN: &[(&str, u64, &str)] = &[
     ),
     ("mirror", 11_742, "\"in sync\" is said, and a file is on disk that the cloud does not have"),
     ("enterprise", 11_987, "a second comparison finds work; not looked into yet"),
-    ("hidden", 54_107, "does not end: a file waits; not looked into yet"),
-    ("untold", 54_496, "\"in sync\" is said without a folder; not looked into yet"),
 ];
 
 fn histories(kind: Kind) {
