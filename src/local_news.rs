@@ -25,7 +25,8 @@ pub const SCAN_DIRS_MOST: usize = 64;
 /// What a watcher noticed in one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
-    /// Something changed directly in these directories; scan them. A directory among them may be gone by now.
+    /// Something changed directly in these directories; scan them. A directory among them may be gone by now. One that appeared under a
+    /// name is among them itself, with all below: what was told of it under another name may have led nowhere.
     Dirs(Vec<RelPath>),
     /// Changes may have been missed: scan everything.
     Rescan(Rescan),

@@ -19,7 +19,7 @@ use crate::settings::Mode;
 use crate::store::Result;
 use crate::store::conflicts::ConflictRow;
 use crate::store::items::{ItemRow, LocalEdit, LocalRow, Presence, RemoteRow, SeatRow, SyncedRow, local_id};
-use crate::store::work::{Ask, Lane, WorkRow};
+use crate::store::work::{Ask, Lane, WorkRow, WorkState};
 use crate::tree::{Stamp, SyncedContent, Wall};
 
 /// How long something waits for the scans of its folder.
@@ -122,9 +122,8 @@ impl Engine {
         let edit = item.local.as_ref().and_then(LocalRow::edit).filter(|edit| edit.digests.is_none());
         let place = self.ctx.place(node)?;
         let (Some(edit), Some(Place { base: Base::Tree, path })) = (edit, place) else {
-            // It is out of sight, or known by now: its plan is made again a little later.
             match self.ctx.store.work(node)? {
-                Some(work) => self.wait_for_scans(&work)?,
+                Some(work) => self.await_sight(&item, &work)?,
                 None => self.leave(node),
             }
             return Ok(true);
@@ -136,6 +135,20 @@ impl Engine {
         self.schedule.set_phase(node, Phase::Busy);
         self.ctx.out.push(Effect::Local { job, folder: id, task: LocalTask::Hash(order) });
         Ok(true)
+    }
+
+    /// A file that was to be read is out of sight, or known by now: its plan is made again a little later. One that lies in a directory out
+    /// of sight which cannot come back yet waits for that one, and says so.
+    ///
+    /// Example: `d/f` is edited in a mirror that keeps edits, `d` becomes `e` in the cloud, and a local folder has the name `e`.
+    fn await_sight(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
+        let Some(dir) = Self::dir_of(item) else { return self.wait_for_scans(work) };
+        let Some((top, _)) = self.ctx.store.parked_above(dir)? else { return self.wait_for_scans(work) };
+        let cannot_come = self.ctx.store.work(top)?.is_some_and(|theirs| theirs.state == WorkState::Waiting);
+        match self.ctx.store.item(top)?.filter(|_| cannot_come) {
+            Some(top) => self.await_node(work, &top),
+            None => self.wait_for_scans(work),
+        }
     }
 
     /// A file was read, or could not be.

@@ -117,6 +117,8 @@ pub struct Cloud {
     /// What its clock shows, and when the newest event happened: no two happen at once.
     pub at: i64,
     last_at: i64,
+    /// The newest place in the stream that any event ever had.
+    last_position: u64,
     next_version: u64,
     /// Cursors of earlier epochs are refused.
     epoch: u64,
@@ -183,6 +185,7 @@ impl Cloud {
             next_event: 1,
             at: 0,
             last_at: 0,
+            last_position: 0,
             next_version: 1,
             epoch: 1,
             lossy: false,

@@ -231,6 +231,21 @@ impl Disk {
         let (_, name) = place.path.split_last().unwrap();
         let name = name.clone();
         self.entries_mut(dir).insert(name, ino);
+        if place.base == Base::Tree {
+            self.hint_all(&place.path, ino);
+        }
+    }
+
+    /// A watcher names a directory that appears itself, and all those in it, under the names that they have then (`local::watch`).
+    fn hint_all(&mut self, path: &RelPath, ino: Ino) {
+        if !self.is_dir(ino) {
+            return;
+        }
+        self.hints.push(path.clone());
+        let inside: Vec<(Name, Ino)> = self.entries(ino).iter().map(|(name, ino)| (name.clone(), *ino)).collect();
+        for (name, ino) in inside {
+            self.hint_all(&path.join(&name), ino);
+        }
     }
 
     fn same_content(&self, ino: Ino, stamp: &Stamp) -> bool {

@@ -160,12 +160,13 @@ fn histories_of_whole_trees_end_well() {
 /// a place on disk that was left behind without a stamp, an edit that was to be read out of sight, a directory that was read under the name
 /// of another one, an id that only the second reading of the stream told of, what was gone and came back by a word that we do not know, a deletion that was
 /// carried out after it had been looked for, an upload that only its event told of before the process died, paths that led into a folder
-/// that had gone or did not have its new name yet, and a folder that went while another one was being made in it.
+/// that had gone or did not have its new name yet, a folder that went while another one was being made in it, an edit in a directory out of
+/// sight that could not come back, and what was told just after the place in the stream was taken, and had happened before.
 #[test]
 fn histories_that_failed_once_end_well() {
     for seed in [
         1_069, 1_128, 2_474, 2_577, 2_661, 3_639, 6_829, 10_126, 10_689, 12_840, 15_384, 16_175, 16_603, 17_249,
-        17_401, 17_927, 18_223, 18_521, 20_292, 21_256, 23_267, 23_878, 24_977, 31_579, 664, 4_142,
+        17_401, 17_927, 18_223, 18_521, 20_292, 21_256, 23_267, 23_878, 24_977, 31_579, 664, 4_142, 11_742,
     ] {
         live(seed, MIRROR);
     }
@@ -187,10 +188,10 @@ fn histories_that_failed_once_end_well() {
     for seed in [188, 491, 602, 2_283, 3_319, 3_361, 10_454, 11_321, 11_463, 24_183, 58_377] {
         live(seed, DISORDER);
     }
-    for seed in [65, 141, 1_652, 2_640, 7_514, 51_535, 52_465] {
+    for seed in [65, 141, 1_652, 2_640, 7_514, 51_535, 52_465, 11_987] {
         live(seed, ENTERPRISE);
     }
-    for seed in [216, 586, 779, 6_288, 6_586, 15_445] {
+    for seed in [216, 586, 779, 6_288, 6_586, 15_445, 54_496] {
         live(seed, UNTOLD);
     }
     for seed in [76, 225, 1_395, 2_283, 4_597, 5_454, 9_200, 9_299, 13_756, 51_252] {
@@ -198,7 +199,7 @@ fn histories_that_failed_once_end_well() {
     }
     for seed in [
         101, 236, 265, 353, 490, 4_159, 4_988, 5_496, 6_900, 7_413, 7_968, 50_499, 50_761, 51_896, 52_817, 183, 14_227,
-        57_010, 57_685,
+        57_010, 57_685, 54_107,
     ] {
         live(seed, HIDDEN);
     }
@@ -214,10 +215,7 @@ const OPEN: &[(&str, u64, &str)] = &[
         30_349,
         "a deletion is told by a path of before, and who had that name is forgotten when the process dies",
     ),
-    ("mirror", 11_742, "\"in sync\" is said, and a file is on disk that the cloud does not have"),
-    ("enterprise", 11_987, "a second comparison finds work; not looked into yet"),
-    ("hidden", 54_107, "does not end: a file waits; not looked into yet"),
-    ("untold", 54_496, "\"in sync\" is said without a folder; not looked into yet"),
+    ("two-way", 11_713, "\"in sync\" is said without a file whose path of before names what a move says was left"),
 ];
 
 fn histories(kind: Kind) {

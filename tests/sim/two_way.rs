@@ -249,6 +249,28 @@ fn an_edit_in_a_folder_that_was_put_out_of_sight_outlives_the_folder_in_the_clou
     }
 }
 
+/// `d` becomes `e` in the cloud, a file is put into its place, and a local folder has the name `e`: `d` stays out of sight.
+#[test]
+fn an_edit_in_a_folder_that_cannot_come_into_sight_waits_with_it() {
+    let mut world = world_like(Swarm { keep_drift: true, ..calm(Mode::Mirror) }, "d/ d/f=1");
+    let (d, f) = (world.cloud.at("d"), world.cloud.at("d/f"));
+    let known = |world: &World| world.store().item_by_id(FOLDER, &f).unwrap().unwrap();
+    assert!(world.disk.write("d/f", 211) && world.disk.mkdir("e"));
+    while known(&world).local.is_none() {
+        assert!(world.step());
+    }
+    world.cloud.rename(&d, "e");
+    world.cloud.add_file(&watched(), "d", 2);
+    // Before the edit has settled.
+    world.command(Command::Sync { folder: None, full: false });
+    world.rest();
+    let (code, text) = world.store().work(known(&world).node).unwrap().unwrap().problem.unwrap();
+    assert!(code == "above" && text.contains("`e`, which has a problem"), "{code}: {text}");
+    assert!(world.disk.remove("e"));
+    world.command(Command::RetryProblems { folder: None });
+    ends_as(&mut world, "d=2 e/ e/f=211");
+}
+
 #[test]
 fn what_was_moved_and_put_out_of_sight_goes_with_its_file_in_the_cloud() {
     let mut world = both("a=1");

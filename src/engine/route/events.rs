@@ -14,6 +14,8 @@ use crate::tree::Wall;
 
 /// How late events are thought to come that were not told when the place in the stream was taken.
 const PASSED_OVER_MS: i64 = 600_000;
+/// How far the clocks of the cloud and of this machine may be apart, in milliseconds. What the cloud tells in whole seconds is not known better.
+const CLOCKS_APART_MS: i64 = 1_000;
 
 /// Whether a page of the stream is read for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -404,10 +406,8 @@ impl Engine {
 ///
 /// Example: `x` comes into the folder and leaves it again, the place in the stream is taken behind both, and the first event comes after that.
 fn is_late(at: Wall, newest: Option<Wall>, taken: Option<Wall>) -> bool {
-    // A cloud that tells whole seconds may have told the second in which the place was taken. Clocks that differ by more than the window
-    // say nothing of order.
-    let least = if at.0 % 1_000 == 0 { 1_000 } else { 1 };
-    let was_passed_over = taken.is_some_and(|taken| (least..PASSED_OVER_MS).contains(&taken.since(at)));
+    // Clocks that differ by more than the window say nothing of order.
+    let was_passed_over = taken.is_some_and(|taken| (-CLOCKS_APART_MS..PASSED_OVER_MS).contains(&taken.since(at)));
     newest.is_none_or(|newest| at < newest) || was_passed_over
 }
 
@@ -435,9 +435,10 @@ mod tests {
             // When it happened, the newest event so far, and whether it is late.
             (10_000_499, None, true),
             (10_000_499, Some(1), true),
-            (10_000_501, Some(1), false),
-            (10_000_501, Some(10_000_502), true),
-            (10_000_000, Some(1), false), // the second of the taking
+            (10_001_500, Some(1), true), // the clocks may be apart
+            (10_001_501, Some(1), false),
+            (10_001_501, Some(10_001_502), true),
+            (10_000_000, Some(1), true), // the second of the taking
             (9_999_000, Some(1), true),
             (9_000_000, Some(1), false), // clocks that differ
         ];

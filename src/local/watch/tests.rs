@@ -86,6 +86,17 @@ fn directories_that_come_are_watched_with_all_that_they_hold() {
     assert!(!named.contains(&rel("tree/x/y")), "{named:?}");
 }
 
+/// What was told of it under its other name leads nowhere once it is back.
+#[test]
+fn a_directory_that_went_and_came_back_is_named_itself() {
+    let bed = Bed::new();
+    let (here, there) = (bed.dir.path().join("a"), bed.dir.path().join("c"));
+    fs::rename(&here, &there).unwrap();
+    bed.write("c/b/new.txt");
+    fs::rename(&there, &here).unwrap();
+    bed.names(&["", "a", "a/b"]);
+}
+
 #[test]
 fn our_own_directory_and_what_is_behind_links_is_not_watched() {
     let bed = Bed::new();

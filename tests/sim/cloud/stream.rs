@@ -77,10 +77,11 @@ impl Cloud {
         self.append(event);
     }
 
-    /// An event joins the end of the stream.
+    /// An event joins the end of the stream. The place of one that was taken out is its own: with two events at one place, a page that ends
+    /// between them would pass over the second.
     fn append(&mut self, event: RemoteEvent) {
-        let position = self.end() + POSITION_STEP;
-        self.log.push(Told { position, event });
+        self.last_position += POSITION_STEP;
+        self.log.push(Told { position: self.last_position, event });
     }
 
     /// The position of the newest event.
@@ -177,6 +178,7 @@ impl Cloud {
     /// The domain was restored: its stream ends where it once did, and goes on from there.
     pub fn rewind(&mut self) {
         self.log.truncate(1);
+        self.last_position = self.end();
     }
 
     /// Whether everything that will ever be told is in the stream.
@@ -297,4 +299,27 @@ fn blank(event: &mut RemoteEvent, unreadable: bool) {
 fn unknown(event: &mut RemoteEvent) {
     event.kind = EventKind::Other;
     event.provider_kind = "A_NEW_WORD".into();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_ends_before_an_event_leaves_it_for_the_next_one() {
+        let mut cloud = Cloud::new();
+        cloud.habits.event_page = 1;
+        let mut at = cloud.newest_cursor();
+        cloud.add_file(&watched(), "a", 1);
+        let first = cloud.take_back();
+        cloud.add_file(&watched(), "b", 2);
+        cloud.tell_behind(first, 0);
+        let mut told = Vec::new();
+        while cloud.has_news(&at) {
+            let page = cloud.events(&at, &mut Chance::new(1)).unwrap();
+            told.extend(page.events.into_iter().map(|event| event.id.to_string()));
+            at = page.next;
+        }
+        assert_eq!(told, ["e2", "e3"]);
+    }
 }

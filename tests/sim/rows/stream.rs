@@ -15,6 +15,8 @@ rows! {
     a_deletion_that_is_told_after_the_restore_deletes_nothing: ["law 1", "law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
     /// Row 2.
     a_folder_move_that_is_told_late_moves_nothing_back: ["law 1", "law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// Row 2.
+    what_came_and_went_before_the_place_was_taken_and_is_told_late_stays_away: ["law 1", "law 10"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
     /// Row 7.
     a_change_that_is_never_told_is_found_within_the_hour: ["law 1"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
     /// Row 7.
@@ -42,6 +44,7 @@ rows! {
 mod play {
     use super::super::*;
     use crate::sim::cloud::{elsewhere, watched};
+    use folder_sync_agent::events::EventKind;
 
     const TREE: &str = "a=1 b=2 d/ d/c=3";
 
@@ -210,6 +213,29 @@ mod play {
         stays_honest(&mut world, 3_000);
         world.cloud.tell_late(first);
         heals(&mut world, COMPARED_WITHIN_MS, "e/ f/ f/a=7 f/c=3");
+    }
+
+    /// The cloud's clock is ahead of ours by some milliseconds: each event takes it two further.
+    pub fn what_came_and_went_before_the_place_was_taken_and_is_told_late_stays_away(case: Case) {
+        for ahead in [0, 100] {
+            let mut world = case.world(TREE);
+            let (a, b) = (world.cloud.at("a"), world.cloud.at("b"));
+            for _ in 0..ahead {
+                world.cloud.chatter(&a, EventKind::Comment);
+            }
+            world.cloud.edit(&b, 5);
+            let edited = world.cloud.take_back();
+            let x = world.cloud.add_file(&watched(), "x", 6);
+            let came = world.cloud.take_back();
+            world.cloud.shift(&x, &elsewhere(), "x");
+            world.cloud.lose_cursors();
+            stays_honest(&mut world, 3_000);
+            for late in [edited, came] {
+                world.cloud.tell_late(late);
+                stays_honest(&mut world, MINUTE_MS);
+            }
+            heals(&mut world, COMPARED_WITHIN_MS, "a=1 b=5 d/ d/c=3");
+        }
     }
 
     pub fn a_new_item_of_which_only_the_id_is_told_is_found(case: Case) {
