@@ -141,7 +141,7 @@ const COMPONENTS: &[(&str, &[&str])] = &[
     ("engine/remote/questions", &["hints"]),
     ("engine/remote/root", &["ctx"]),
     ("engine/remote/rolling", &["ctx"]),
-    ("engine/remote/strays", &[]),
+    ("engine/remote/strays", &["ctx"]),
     ("engine/local/scan", &[]),
     ("engine/local/compare", &[]),
     ("engine/disk/batch", &[]),

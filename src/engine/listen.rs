@@ -170,7 +170,16 @@ impl Account {
         // A second reading waits like anything else while the budget refuses a call.
         let open = self.reach.opens_at().map(|at| at.max(refused.unwrap_or(0)));
         let again = self.again.due().filter(|_| self.job.is_none()).zip(open).map(|(due, open)| due.max(open));
-        self.asks_at(now).into_iter().chain(waits).chain(opens).chain(refused).chain(again).chain(gives_up).min()
+        let stray = self.strays.due().zip(open).map(|(due, open)| due.max(open)).filter(|at| *at > now);
+        self.asks_at(now)
+            .into_iter()
+            .chain(stray)
+            .chain(waits)
+            .chain(opens)
+            .chain(refused)
+            .chain(again)
+            .chain(gives_up)
+            .min()
     }
 
     /// When the next question about the account or its stream is asked; nothing while one is.

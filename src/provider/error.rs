@@ -38,6 +38,13 @@ pub enum ProviderErrorKind {
     Local,
 }
 
+impl ProviderErrorKind {
+    /// Whether it is the account's matter, and not that of the item, folder or page that was asked about.
+    pub fn is_of_the_account(self) -> bool {
+        matches!(self, Self::SignInNeeded | Self::RateLimited | Self::QuotaExhausted | Self::Network | Self::Local)
+    }
+}
+
 /// What to do about it, decided once, where the error is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cure {

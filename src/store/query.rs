@@ -481,7 +481,7 @@ fn next_step(code: &str) -> &'static str {
         "above" => "see to the folder that holds it; this follows by itself",
         "disk" => "see the cause; the agent tries again by itself",
         "listing" | "unavailable" | "malformed" | "not_ready" | "corrupt" | "version_gone" | "name_taken"
-        | "outcome_unknown" => "the agent tries again by itself",
+        | "network" | "outcome_unknown" => "the agent tries again by itself",
         _ => "the agent tries again by itself; `agent why PATH` tells more",
     }
 }

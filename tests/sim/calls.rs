@@ -93,14 +93,14 @@ impl World {
             Task::Size(_) => Outcome::Sized(Ok(None)),
             Task::List { item, page } => {
                 self.tally.lists += 1;
-                Outcome::Listed(match error {
+                Outcome::Listed(match error.or_else(|| self.shows_nothing()) {
                     Some(error) => Err(error),
                     None => self.list(&item, page.as_ref()),
                 })
             }
             Task::Look(item) => {
                 self.tally.looks += 1;
-                Outcome::Looked(match error {
+                Outcome::Looked(match error.or_else(|| self.shows_nothing()) {
                     Some(error) => Err(error),
                     None => Ok(self.cloud.look(&item)),
                 })
@@ -197,6 +197,10 @@ impl World {
     fn page(&mut self, cursor: &Cursor) -> Result<EventPage, ProviderError> {
         let page = self.cloud.events(cursor, &mut self.extra);
         self.twist_page(page)
+    }
+
+    fn shows_nothing(&self) -> Option<ProviderError> {
+        self.never_shown.map(|kind| ProviderError::new(kind, "made up"))
     }
 
     fn call_error(&mut self) -> ProviderError {

@@ -1,11 +1,14 @@
-//! Calls that fail for ever: one item's trouble costs a call now and then, however the cloud puts it.
+//! Calls that fail for ever: one item's trouble costs a call now and then, however the cloud puts it. What cannot be reached is tried every minute
+//! at least, anything else every quarter of an hour.
 
 use folder_sync_agent::provider::ProviderErrorKind;
 use folder_sync_agent::settings::Mode;
 
-use super::cloud::watched;
+use super::cloud::{Habits, watched};
 use super::stories::{ends_as, world_like};
+use super::swarm::Swarm;
 use super::two_way::calm;
+use super::world::World;
 
 #[test]
 fn writes_that_fail_for_ever_are_tried_less_and_less_often() {
@@ -21,6 +24,7 @@ fn writes_that_fail_for_ever_are_tried_less_and_less_often() {
             Kind::NotReady,
             Kind::NotFound,
             Kind::Corrupt,
+            Kind::Network,
         ] {
             let mut world = world_like(calm(mode), "");
             assert!(["a", "b", "c"].iter().zip([212, 214, 216]).all(|(path, content)| world.disk.write(path, content)));
@@ -35,7 +39,7 @@ fn writes_that_fail_for_ever_are_tried_less_and_less_often() {
             }
             let tries = world.tally.writes - before;
             assert!(
-                (CHANGES..=30 * CHANGES).contains(&tries),
+                (CHANGES..=100 * CHANGES).contains(&tries),
                 "{mode:?} {kind:?}: {tries} tries for {CHANGES} changes"
             );
             world.never_done = None;
@@ -58,6 +62,7 @@ fn downloads_that_fail_for_ever_are_tried_less_and_less_often() {
             Kind::NotFound,
             Kind::Corrupt,
             Kind::Conflict,
+            Kind::Network,
         ] {
             let mut world = world_like(calm(mode), "a=1 b=2 c=3");
             world.never_fetched = Some(kind);
@@ -72,12 +77,47 @@ fn downloads_that_fail_for_ever_are_tried_less_and_less_often() {
             }
             let tries = world.not_fetched;
             assert!(
-                (CHANGES..=30 * CHANGES).contains(&tries),
+                (CHANGES..=100 * CHANGES).contains(&tries),
                 "{mode:?} {kind:?}: {tries} tries for {CHANGES} changes"
             );
             world.never_fetched = None;
             world.fetched.clear();
             ends_as(&mut world, "a=4 b2=5 c=3 d=6");
+        }
+    }
+}
+
+#[test]
+fn listings_and_looks_that_fail_for_ever_are_tried_less_and_less_often() {
+    use ProviderErrorKind as Kind;
+    const CHANGES: u64 = 4;
+    for (paths, ids) in [(false, false), (true, false), (false, true)] {
+        for kind in [
+            Kind::Unavailable,
+            Kind::Malformed,
+            Kind::Forbidden,
+            Kind::Refused,
+            Kind::NotReady,
+            Kind::Network,
+            Kind::NotFound,
+        ] {
+            let habits = Habits { paths, ids, ..calm(Mode::Mirror).habits };
+            let mut world = world_like(Swarm { habits, long_poll: !paths, ..calm(Mode::Mirror) }, "a=1 b=2 d/ d/c=3");
+            world.never_shown = Some(kind);
+            let (a, b, d) = (world.cloud.at("a"), world.cloud.at("b"), world.cloud.at("d"));
+            world.cloud.edit(&a, 4);
+            world.cloud.trash(&b);
+            world.cloud.rename(&d, "d2");
+            world.cloud.add_file(&d, "e", 6);
+            let asked = |world: &World| world.tally.lists + world.tally.looks;
+            let (before, hour) = (asked(&world), world.now + 3_600_000);
+            while world.now < hour {
+                assert!(world.step(), "{paths} {ids} {kind:?}");
+            }
+            let tries = asked(&world) - before;
+            assert!(tries <= 100 * CHANGES, "paths {paths}, ids {ids}, {kind:?}: {tries} calls for {CHANGES} changes");
+            world.never_shown = None;
+            ends_as(&mut world, "a=4 d2/ d2/c=3 d2/e=6");
         }
     }
 }

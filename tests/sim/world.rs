@@ -158,6 +158,8 @@ pub struct World {
     pub unheard: u64,
     /// Writes are answered by this error, and are never done.
     pub never_done: Option<ProviderErrorKind>,
+    /// Listings and looks at items are answered by this error.
+    pub never_shown: Option<ProviderErrorKind>,
     /// Downloads are answered by this error.
     pub never_fetched: Option<ProviderErrorKind>,
     /// Downloads so answered.
@@ -229,6 +231,7 @@ impl World {
             long_poll: None,
             unheard: 0,
             never_done: None,
+            never_shown: None,
             never_fetched: None,
             not_fetched: 0,
             wrong_bodies: 0,

@@ -1,8 +1,8 @@
 //! Calls for single items: looks and fetches, handed out as there is room, and what came of them.
 
 use super::{
-    ATTEMPTS_COUNTED, HIDDEN, HIDDEN_RETRIED_EVERY, HIDDEN_RETRIED_FIRST, OUTCOME_UNKNOWN, REFUSED_MOST, STAGED_MOST,
-    VERSION_GONE,
+    ATTEMPTS_COUNTED, HIDDEN, HIDDEN_RETRIED_EVERY, HIDDEN_RETRIED_FIRST, NETWORK, OUTCOME_UNKNOWN, REFUSED_MOST,
+    STAGED_MOST, VERSION_GONE,
 };
 use crate::deed::{DiskErrorKind, Staged};
 use crate::engine::effect::{Effect, Task};
@@ -398,18 +398,21 @@ impl Engine {
         node: NodeId,
         error: &ProviderError,
     ) -> Result<()> {
-        let code = match error.kind {
-            // The account's matter, not the item's: it waits in line.
-            ProviderErrorKind::SignInNeeded
-            | ProviderErrorKind::RateLimited
-            | ProviderErrorKind::QuotaExhausted
-            | ProviderErrorKind::Network
-            | ProviderErrorKind::Local => {
-                self.account_failed(account, error);
-                self.schedule.unqueue(node);
-                self.schedule.make_ready(node, Lane::News);
-                return Ok(());
+        if error.kind.is_of_the_account() {
+            // It waits in line; one whose connections fail again and again while the account's succeed waits by itself.
+            self.account_failed(account, error);
+            if error.kind == ProviderErrorKind::Network {
+                if self.ctx.store.work(node)?.is_some_and(|work| work.attempts > 0) {
+                    self.schedule.unqueue(node);
+                    return self.item_failed(node, NETWORK, &error.to_string(), error.retry_after);
+                }
+                self.ctx.store.count_attempts(node, 1)?;
             }
+            self.schedule.unqueue(node);
+            self.schedule.make_ready(node, Lane::News);
+            return Ok(());
+        }
+        let code = match error.kind {
             ProviderErrorKind::NotFound => {
                 // The item or the version is gone, or it is hidden: ask for its state.
                 self.schedule.unqueue(node);
@@ -424,7 +427,7 @@ impl Engine {
             ProviderErrorKind::Refused => "refused",
             ProviderErrorKind::OutcomeUnknown => OUTCOME_UNKNOWN,
             ProviderErrorKind::Malformed => "malformed",
-            ProviderErrorKind::Unavailable => "unavailable",
+            _ => "unavailable",
         };
         self.item_failed(node, code, &error.to_string(), error.retry_after)
     }

@@ -1,6 +1,6 @@
 //! Items that wait: for one another, in circles, and for another try.
 
-use super::{ABOVE, ATTEMPTS_COUNTED, WAIT_AGAIN, WAITS};
+use super::{ABOVE, ATTEMPTS_COUNTED, NETWORK, NETWORK_COUNTED, WAIT_AGAIN, WAITS};
 use crate::engine::disk::Want;
 use crate::engine::effect::Notice;
 use crate::engine::send::is_aside_name;
@@ -174,7 +174,8 @@ impl Engine {
             return Ok(());
         };
         let attempts = work.attempts + 1;
-        let wait = backoff(attempts.min(ATTEMPTS_COUNTED), asked, self.ctx.chance.next());
+        let most = if code == NETWORK { NETWORK_COUNTED } else { ATTEMPTS_COUNTED };
+        let wait = backoff(attempts.min(most), asked, self.ctx.chance.next());
         let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
         self.ctx.store.put_off(node, due, attempts, Some((code, text)))?;
         let path = self.ctx.shown_path(&item)?;

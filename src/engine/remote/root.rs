@@ -15,6 +15,8 @@ pub(in crate::engine) const REMOTE_GONE: &str = "remote_gone";
 const LOOKED_AT_EVERY: Duration = Duration::from_mins(30);
 /// Failures in a row before the waits until the root is looked for again stop growing: about four minutes.
 const ATTEMPTS_COUNTED: u32 = 9;
+/// The same where the account may be what is in trouble: it pauses by itself.
+const NETWORK_COUNTED: u32 = 7;
 
 /// What is known of a watched folder's own place in the cloud.
 #[derive(Debug, Default)]
@@ -73,8 +75,9 @@ impl RootState {
         self.is_asked = true;
     }
 
-    /// A look at it was answered: the item, or why it is not there or not for us, or the failure of the call.
-    pub fn answered(&mut self, result: Result<ItemState, ProviderError>, now: u64) -> RootAnswer {
+    /// A look at it was answered: the item, or why it is not there or not for us, or the failure of the call. A call that fails while others of
+    /// the account succeed is made less and less often.
+    pub fn answered(&mut self, result: Result<ItemState, ProviderError>, now: u64, chance: u64) -> RootAnswer {
         self.is_asked = false;
         match result {
             Ok(ItemState::Active(found)) => RootAnswer::There(found),
@@ -89,7 +92,9 @@ impl RootState {
             }
             Err(error) => {
                 self.is_marked = true;
-                self.due = now + millis(Duration::from_secs(1));
+                self.failures += 1;
+                let most = if error.kind.is_of_the_account() { NETWORK_COUNTED } else { ATTEMPTS_COUNTED };
+                self.due = now + millis(backoff(self.failures.min(most), None, chance));
                 RootAnswer::Failed(error)
             }
         }

@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use crate::engine::ctx::millis;
+use crate::events::interval::backoff;
 use crate::id::ItemId;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::tree::{ItemState, RemoteItem};
@@ -13,11 +15,17 @@ use crate::tree::{ItemState, RemoteItem};
 /// Ids that wait to be looked at; where there are more, the folders are compared instead.
 const WAITING_MOST: usize = 256;
 
+/// Failures beyond these make no wait longer: a minute.
+const FAILURES_COUNTED: u32 = 7;
+
 /// The ids of one account.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Strays {
     waiting: VecDeque<ItemId>,
     asked: Option<ItemId>,
+    /// Looks that failed one after another while other calls of the account succeeded, and when the next one may begin.
+    failures: u32,
+    due: u64,
 }
 
 /// What a look at one of them says.
@@ -34,7 +42,7 @@ pub(in crate::engine) enum StrayAnswer {
 impl Strays {
     /// Those that an engine of before had not looked at.
     pub fn left(waiting: Vec<ItemId>) -> Self {
-        Self { waiting: waiting.into(), asked: None }
+        Self { waiting: waiting.into(), ..Self::default() }
     }
 
     /// Whether none is left.
@@ -54,9 +62,14 @@ impl Strays {
         has_room
     }
 
-    /// The one to look at, if none is looked at now.
-    pub fn next(&self) -> Option<ItemId> {
-        self.waiting.front().filter(|_| self.asked.is_none()).cloned()
+    /// The one to look at now, if none is looked at and the next is due.
+    pub fn next(&self, now: u64) -> Option<ItemId> {
+        self.waiting.front().filter(|_| self.asked.is_none() && now >= self.due).cloned()
+    }
+
+    /// When the next one is to be looked at, if one waits for a time.
+    pub fn due(&self) -> Option<u64> {
+        (!self.waiting.is_empty() && self.asked.is_none() && self.due > 0).then_some(self.due)
     }
 
     /// The next one is looked at.
@@ -65,8 +78,14 @@ impl Strays {
     }
 
     /// The one that is looked at was answered for: which it was, and what the answer says.
-    pub fn answered(&mut self, result: Result<ItemState, ProviderError>) -> (Option<ItemId>, StrayAnswer) {
+    pub fn answered(
+        &mut self,
+        result: Result<ItemState, ProviderError>,
+        (now, chance): (u64, u64),
+    ) -> (Option<ItemId>, StrayAnswer) {
         let item = self.asked.take();
+        let failures = std::mem::take(&mut self.failures);
+        self.due = 0;
         let answer = match result {
             Ok(ItemState::Active(found)) => StrayAnswer::Found(found),
             Ok(ItemState::Trashed | ItemState::NotFound) => StrayAnswer::Unseen,
@@ -85,6 +104,8 @@ impl Strays {
                 if let Some(item) = item.as_ref().filter(|item| !self.waiting.contains(item)) {
                     self.waiting.push_front(item.clone());
                 }
+                self.failures = failures + 1;
+                self.due = now + millis(backoff(self.failures.min(FAILURES_COUNTED), None, chance));
                 StrayAnswer::Failed(error)
             }
         };

@@ -400,8 +400,8 @@ impl Engine {
     }
 
     fn drive_strays(&mut self, id: AccountId) -> Result<()> {
-        let usable = self.can_ask(id);
-        let Some(item) = self.accounts.get(&id).filter(|_| usable).and_then(|account| account.strays.next()) else {
+        let (usable, now) = (self.can_ask(id), self.ctx.now.mono);
+        let Some(item) = self.accounts.get(&id).filter(|_| usable).and_then(|account| account.strays.next(now)) else {
             return Ok(());
         };
         let asked = self.ctx.store.generation();
@@ -418,8 +418,9 @@ impl Engine {
         asked: Generation,
         result: StdResult<ItemState, ProviderError>,
     ) -> Result<()> {
+        let at = (self.ctx.now.mono, self.ctx.chance.next());
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(()) };
-        let (item, answer) = account.strays.answered(result);
+        let (item, answer) = account.strays.answered(result, at);
         if let (Some(item), true) = (item, !matches!(answer, StrayAnswer::Failed(_))) {
             self.ctx.store.drop_stray(id, &item, asked)?;
         }

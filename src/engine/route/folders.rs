@@ -443,9 +443,9 @@ impl Engine {
         id: FolderId,
         result: StdResult<ItemState, ProviderError>,
     ) -> Result<()> {
-        let now = self.ctx.now.mono;
+        let (now, chance) = (self.ctx.now.mono, self.ctx.chance.next());
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        match folder.remote.answered(result, now) {
+        match folder.remote.answered(result, now, chance) {
             RootAnswer::There(found) => {
                 let root = folder.row.root;
                 self.account_worked(account);
@@ -457,7 +457,6 @@ impl Engine {
                 self.root_is_there(id)
             }
             RootAnswer::Away(cause) => {
-                let chance = self.ctx.chance.next();
                 folder.degraded = Some(folder.remote.is_away(cause, now, chance));
                 self.account_worked(account);
                 Ok(())

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::engine::effect::{Effect, Task};
 use crate::engine::jobs::Job;
 use crate::engine::learn::{Learned, Source};
+use crate::engine::reconcile::NETWORK_COUNTED;
 use crate::engine::remote::{Complete, Listing, Taken};
 use crate::engine::{Engine, ROWS_PER_STEP, millis};
 use crate::events::interval::backoff;
@@ -383,8 +384,8 @@ impl Engine {
         self.questions.drop_listing(node);
         let root = self.folders.get(&id).and_then(|folder| folder.row.root);
         let attempts = self.ctx.store.listing_attempts(node)? + 1;
-        // Where nothing can be reached the account waits, and the listing's own pause is not to outlast that.
-        let attempts = if error.kind == ProviderErrorKind::Network { 1 } else { attempts };
+        // Where nothing can be reached the account waits, and the listing's own pause is not to outlast that by much.
+        let attempts = if error.kind == ProviderErrorKind::Network { attempts.min(NETWORK_COUNTED) } else { attempts };
         let wait = backoff(attempts, error.retry_after, self.ctx.chance.next());
         let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
         self.ctx.store.put_off_listing(node, due, &error.to_string())?;
