@@ -17,15 +17,15 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The items that the cloud has in a folder, after one of them: their nodes and ids.
-    pub fn remote_ids(&self, parent: NodeId, after: NodeId, limit: u32) -> Result<Vec<(NodeId, ItemId)>> {
-        let sql = "SELECT node, id FROM item WHERE r_parent = ?1 AND r = 1 AND node > ?2 ORDER BY node LIMIT ?3";
+    /// The items that the cloud has in a folder, after one of them: their nodes and ids, and the comparison that met them last.
+    pub fn remote_ids(&self, parent: NodeId, after: NodeId, limit: u32) -> Result<Vec<(NodeId, ItemId, i64)>> {
+        let sql = "SELECT node, id, seen FROM item WHERE r_parent = ?1 AND r = 1 AND node > ?2 ORDER BY node LIMIT ?3";
         let mut statement = self.conn.prepare_cached(sql)?;
         let mut rows = statement.query(params![parent.0, after.0, limit])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let id = row.get_ref(1)?.as_str().map_err(StoreError::damaged)?.parse().map_err(StoreError::damaged)?;
-            found.push((NodeId(row.get(0)?), id));
+            found.push((NodeId(row.get(0)?), id, row.get(2)?));
         }
         Ok(found)
     }

@@ -74,3 +74,23 @@ fn a_name_that_a_hidden_item_has_is_given_up() {
         assert!(world.now < begun + 10 * 60_000, "after {} ms", world.now - begun);
     }
 }
+
+/// A file is told to be new while its folder is compared; then the folder is hidden, the file goes to the trash, of which nobody tells, and the
+/// folder is shown again. The comparison met the file, and does not look for it any more: a listing that does not show it has to. Tried
+/// at every moment of the comparison.
+#[test]
+fn what_a_comparison_met_and_then_went_unseen_is_found() {
+    for moment in 0..60 {
+        let mut world = world_with("c/ c/x=1 d/ d/a=1 e/ e/b=2");
+        world.command(Command::Sync { folder: None, full: true });
+        let (d, a) = (world.cloud.at("d"), world.cloud.at("d/a"));
+        world.cloud.edit(&a, 3);
+        for _ in 0..moment {
+            assert!(world.step());
+        }
+        world.cloud.hide(&d);
+        world.cloud.trash(&a);
+        world.cloud.show(&d);
+        ends_as(&mut world, "c/ c/x=1 d/ e/ e/b=2");
+    }
+}

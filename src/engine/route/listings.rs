@@ -288,7 +288,7 @@ impl Engine {
             // Too many to be remembered: their number tells whether there is one that was not shown.
             let shown = complete.shown.count;
             let most = u32::try_from(shown).unwrap_or(u32::MAX).saturating_add(1);
-            // A comparison that is not over yet finds which one that is.
+            // A comparison that is not over yet finds which one that is, but for what it met before that went since.
             let finds_it = self
                 .folders
                 .get(&id)
@@ -298,18 +298,26 @@ impl Engine {
             }
             return Ok(None);
         };
-        let compares = self.folders.get(&id).is_some_and(|folder| folder.row.scan_stage.is_some());
+        let compares = self.folders.get(&id).filter(|folder| folder.row.scan_stage.is_some());
+        // A comparison looks for what it did not meet. What it met, and is not shown now, it takes to be there.
+        // Example: `d/a` is uploaded while the folder is compared, goes to the trash unseen, and `d` is listed before the comparison ends.
+        let scan = compares.map(|folder| folder.seen_mark(false));
+        let is_found_later = |seen: i64| scan.is_some_and(|scan| seen < scan);
         let most = self.ctx.rows_left();
         let children = self.ctx.store.remote_ids(dir, after, most as u32)?;
         self.ctx.gone_through += children.len();
-        let last = children.last().map(|(node, _)| *node).filter(|_| children.len() == most);
-        let is_unlisted =
-            |(node, child): &(NodeId, ItemId)| !ids.contains(child) && !self.questions.is_overtaken(*node, asked);
-        let unlisted: Vec<NodeId> = children.into_iter().filter(is_unlisted).map(|(node, _)| node).collect();
-        if unlisted.len() > UNLISTED_MOST && !compares {
+        let last = children.last().map(|(node, ..)| *node).filter(|_| children.len() == most);
+        let is_unlisted = |(node, child, _): &(NodeId, ItemId, i64)| {
+            !ids.contains(child) && !self.questions.is_overtaken(*node, asked)
+        };
+        let unlisted = children.into_iter().filter(is_unlisted).map(|(node, _, seen)| (node, is_found_later(seen)));
+        // Those that nothing else finds come first.
+        let (found_later, mut unlisted): (Vec<_>, Vec<_>) = unlisted.partition(|(_, is_found_later)| *is_found_later);
+        if unlisted.len() > UNLISTED_MOST {
             self.doubt(id)?;
         }
-        for node in unlisted.into_iter().take(UNLISTED_MOST) {
+        unlisted.extend(found_later);
+        for (node, is_found_later) in unlisted.into_iter().take(UNLISTED_MOST) {
             let Some(item) = self.ctx.store.item(node)? else { continue };
             let work = self.ctx.store.work(node)?;
             let is_missing = self.questions.is_missing(node);
@@ -320,7 +328,7 @@ impl Engine {
                 self.gone(&item, Presence::Absent, Source::Listing(lane, asked))?;
                 self.ctx.store.looked(node, asked)?;
                 self.wake_item(node)?;
-            } else if mark.is_none() && (!compares || is_missing || lane == Lane::News) {
+            } else if mark.is_none() && (!is_found_later || is_missing || lane == Lane::News) {
                 self.ctx.store.mark(node, id, lane, Ask::State, None, self.ctx.now.wall)?;
             }
         }
