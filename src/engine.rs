@@ -300,7 +300,7 @@ impl Engine {
             Input::Start { seed, host } => {
                 self.ctx.chance = Chance(seed);
                 self.host = conflict::shown_host(&host);
-                Ok(())
+                self.recall_former_names()
             }
             Input::Tick(now) => {
                 let before = std::mem::replace(&mut self.ctx.now, now);

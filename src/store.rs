@@ -17,6 +17,7 @@ pub mod examined;
 pub mod expected;
 pub mod figures;
 pub mod folders;
+pub mod former;
 pub mod holds;
 pub mod hooks;
 pub mod intents;

@@ -9,6 +9,7 @@ use crate::id::{FolderId, Generation, ItemId, JournalId, NodeId};
 use crate::store::Result;
 use crate::store::expected::Expectation;
 use crate::store::folders::FolderCounts;
+use crate::store::former::FormerName;
 use crate::store::items::{ItemRow, Presence, RemoteRow};
 use crate::store::work::{Ask, Lane};
 use crate::tree::RemoteItem;
@@ -285,7 +286,10 @@ impl Engine {
         if placed && is_folder {
             self.ctx.paths.moved_in_cloud();
             if let Some(parent) = known.remote.parent.filter(|_| !returned && !self.events_carry_items(known.folder)) {
-                self.questions.former.note(parent, &known.remote.name, known.node, self.ctx.now.wall);
+                let (name, until) = (known.remote.name.clone(), self.ctx.now.wall);
+                let former = FormerName { dir: parent, name, node: known.node, until };
+                self.ctx.store.note_former_name(&former)?;
+                self.questions.former.note(former);
             }
         }
         if returned {

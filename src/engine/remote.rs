@@ -412,6 +412,14 @@ impl Engine {
         Ok(())
     }
 
+    /// Reads back which folders had a name until lately, as an engine of before observed it.
+    pub(super) fn recall_former_names(&mut self) -> Result<()> {
+        for former in self.ctx.store.former_names()? {
+            self.questions.former.note(former);
+        }
+        Ok(())
+    }
+
     /// Marks the children of a folder if one call lists them all.
     fn list_if_small(&mut self, dir: NodeId, folder: FolderId) -> Result<bool> {
         let is_small = self.ctx.store.count_children(dir, LISTED_AT_ONCE)? < LISTED_AT_ONCE;

@@ -279,10 +279,13 @@ fn what_happens_in_a_folder_that_took_the_name_of_one_that_went_is_found() {
     }
 }
 
-/// A folder is trashed, and that is told after a folder above was renamed, and after that was observed: what had the name then is meant.
+/// A folder is trashed, and that is told after a folder above was renamed, and after that was observed: what had the name then is meant,
+/// also where the process that observed it has died since.
 #[test]
 fn a_deletion_that_is_told_by_a_path_of_before_is_found_out_in_the_renamed_one() {
-    for (mode, others) in [(Mode::Mirror, false), (Mode::TwoWay, false), (Mode::Mirror, true), (Mode::TwoWay, true)] {
+    let all =
+        [Mode::Mirror, Mode::TwoWay].into_iter().flat_map(|mode| (0..4).map(move |of| (mode, of & 1 > 0, of > 1)));
+    for (mode, others, dies) in all {
         let mut world = by_path(mode, "c/ c/k=1 d/ d/s/ d/s/t/ d/s/t/a=1");
         let (c, d, t) = (world.cloud.at("c"), world.cloud.at("d"), world.cloud.at("d/s/t"));
         world.cloud.trash(&t);
@@ -294,12 +297,15 @@ fn a_deletion_that_is_told_by_a_path_of_before_is_found_out_in_the_renamed_one()
         world.cloud.untold = Some(world.now);
         world.rest();
         world.cloud.untold = None;
+        if dies {
+            world.crash();
+        }
         world.cloud.tell_late(late);
         world.schedule(0, Happening::Late);
         let k = if others { "d/ d/k=1" } else { "c/ c/k=1" };
         let begun = world.now;
         ends_as(&mut world, &format!("{k} e/ e/s/"));
-        assert!(world.now - begun < 120_000, "{mode:?}: found out after {} ms", world.now - begun);
+        assert!(world.now - begun < 120_000, "{mode:?} {others} {dies}: found out after {} ms", world.now - begun);
     }
 }
 

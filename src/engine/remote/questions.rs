@@ -6,7 +6,8 @@
 //! - "Not found" and "not in a complete listing of its parent" are two observations; only both together say that an item
 //!   is gone. So it is with "in the trash", where no event told that: it may be there with a folder above the watched one.
 //!
-//! All of it is memory: after a restart no question is under way, whatever was marked is marked still, and what is expected is read back.
+//! All of it is memory: after a restart no question is under way, whatever was marked is marked still, and what is expected is read back, and so are
+//! former names.
 
 mod former;
 mod told;
