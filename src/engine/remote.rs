@@ -286,10 +286,11 @@ impl Engine {
                 self.ctx.store.want_listing_below(dir, folder)?;
                 Ok(false)
             }
-            Mark::Left(dir, name) => {
+            Mark::Left { dir, name, to } => {
                 if self.questions.saw_name(dir, &name) {
                     self.ctx.store.forget_name(dir, &name)?;
                 }
+                self.follow_items(dir, &name, to)?;
                 Ok(false)
             }
             Mark::Subtree(dir) => {
@@ -337,6 +338,27 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// A name in a folder was left, and items that we do not know were told of below it: they went with what had the name.
+    ///
+    /// Example: we rename `d` to `b`, and hear then of the new `d/a/f` and of the rename. No listing is to show a `d` any more, and `b` is
+    /// known already, so that nobody lists all below it.
+    fn follow_items(&mut self, dir: NodeId, name: &str, to: Option<Location>) -> Result<()> {
+        let items = self.questions.told_by_path.take_items_below(dir, name);
+        match to {
+            _ if items.is_empty() => Ok(()),
+            Some(Location::Folder { .. }) => self.look_for(dir, &items),
+            // What is found there to be new, or to have moved there, is listed with all below it.
+            Some(Location::Name { parent, name } | Location::Beyond { nearest: parent, name }) => {
+                let folder = self.ctx.store.item(parent)?.map(|parent| parent.folder);
+                for id in &items {
+                    self.questions.told_by_path.note_item(parent, &name, id);
+                }
+                folder.map_or(Ok(()), |folder| self.ctx.store.want_listing_below(parent, folder))
+            }
+            Some(Location::Outside | Location::FilteredOut) | None => Ok(()),
+        }
     }
 
     /// A listing of a folder did not show the names to which paths had led: each path is read again, and what it leads

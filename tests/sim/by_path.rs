@@ -181,6 +181,42 @@ fn a_new_file_that_is_told_by_a_path_of_before_is_found_by_its_id() {
     }
 }
 
+/// A new file is told by its path, and then the rename of a folder above it, which we know of already: it was our own, or a listing showed it.
+/// The name that was left is not waited for, and the file is.
+#[test]
+fn a_new_file_below_a_name_that_is_known_to_be_left_is_found() {
+    for (mode, is_own) in [(Mode::TwoWay, true), (Mode::TwoWay, false), (Mode::Mirror, false)] {
+        let mut world = by_path(mode, "d/ d/s/ d/s/a=1");
+        let (d, s) = (world.cloud.at("d"), world.cloud.at("d/s"));
+        world.cloud.add_file(&s, "new", 2);
+        let file = world.cloud.take_back();
+        let told = world.cloud.told();
+        if is_own {
+            assert!(world.disk.rename("d", "e"));
+            while world.cloud.told() == told {
+                assert!(world.step());
+            }
+        } else {
+            world.cloud.rename(&d, "e");
+        }
+        let rename = world.cloud.take_back();
+        // A new folder beside it has what holds both listed.
+        world.cloud.add_folder(&watched(), "k");
+        world.schedule(0, Happening::Late);
+        world.cloud.untold = Some(world.now);
+        let until = world.now + 5_000;
+        while world.now < until && world.step() {}
+        assert_eq!(tree(&world), "e/ e/s/ e/s/a=1 k/");
+        world.cloud.untold = None;
+        world.cloud.tell_late(file);
+        world.cloud.tell_late(rename);
+        world.schedule(0, Happening::Late);
+        let begun = world.now;
+        ends_as(&mut world, "e/ e/s/ e/s/a=1 e/s/new=2 k/");
+        assert!(world.now - begun < 60_000, "{mode:?}: found after {} ms", world.now - begun);
+    }
+}
+
 /// A new folder is told by its path before the renames of the folders above were observed: it is looked for in the one
 /// that had the name before, and then where the path leads by the tree that is known by then.
 #[test]

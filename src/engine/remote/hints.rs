@@ -55,8 +55,9 @@ pub(in crate::engine) enum Mark {
     /// The children of a folder, one of which holds what the event is about, the name that it is expected to have, and the item that the event
     /// is about if we do not know it.
     Below(NodeId, Option<String>, Option<ItemId>),
-    /// A name in a folder that is not to be expected any more: what had it left.
-    Left(NodeId, String),
+    /// A name in a folder that is not to be expected any more: what had it left, and where that went. What was told of below the name went
+    /// with it.
+    Left { dir: NodeId, name: String, to: Option<Location> },
     /// The children of a folder and of all folders below: what happened in it was not told while it was hidden.
     Subtree(NodeId),
     /// An item that we do not know, and that a listing which is under way may yet bring in as it was before.
@@ -126,7 +127,7 @@ pub(in crate::engine) fn marks_otherwise(facts: &Facts<'_>, to: Option<Location>
         Mark::Children(dir, _) => Some(Mark::Children(dir, None)),
         Mark::Below(dir, ..) => Some(Mark::Below(dir, None, None)),
         Mark::Subtree(_) => Some(mark),
-        Mark::New { .. } | Mark::Left(..) | Mark::Unknown(_) => None,
+        Mark::New { .. } | Mark::Left { .. } | Mark::Unknown(_) => None,
     };
     marks.into_iter().filter_map(asks).collect()
 }
@@ -248,13 +249,13 @@ fn of_unknown(facts: &Facts<'_>, id: &ItemId) -> (Vec<Mark>, Option<&'static str
 ///
 /// Example: a file is put into a new folder, and the folder is renamed before we hear of either: no listing will show its first name.
 fn left(facts: &Facts<'_>) -> Option<Mark> {
-    let place = match facts.kind {
-        EventKind::Moved | EventKind::Renamed => facts.from.as_ref(),
-        EventKind::Trashed => facts.to.as_ref(),
-        _ => None,
+    let (place, to) = match facts.kind {
+        EventKind::Moved | EventKind::Renamed => (facts.from.as_ref(), facts.to.clone()),
+        EventKind::Trashed => (facts.to.as_ref(), None),
+        _ => (None, None),
     };
     match place? {
-        Location::Name { parent, name } => Some(Mark::Left(*parent, name.clone())),
+        Location::Name { parent, name } => Some(Mark::Left { dir: *parent, name: name.clone(), to }),
         _ => None,
     }
 }
@@ -393,7 +394,7 @@ mod tests {
                 format!("[{node}>{}{id}]", name.as_deref().unwrap_or_default())
             }
             Mark::Subtree(node) => format!("[{node}]*"),
-            Mark::Left(node, name) => format!("-{node}/{name}"),
+            Mark::Left { dir, name, .. } => format!("-{dir}/{name}"),
             Mark::Unknown(_) => "~".into(),
         });
         text.collect::<Vec<_>>().join(" ")

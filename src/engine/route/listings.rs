@@ -371,7 +371,7 @@ impl Engine {
     /// Items that events told of where nothing is: what is still unknown is looked at by its id.
     ///
     /// Example: `a/f` is new, `a` becomes `b`, and the event of `a/f` comes last: no listing will ever show an `a`.
-    fn look_for(&mut self, dir: NodeId, items: &[ItemId]) -> Result<()> {
+    pub(in crate::engine) fn look_for(&mut self, dir: NodeId, items: &[ItemId]) -> Result<()> {
         let Some(folder) = self.ctx.store.item(dir)?.map(|dir| dir.folder) else { return Ok(()) };
         let Some(account) = self.folders.get(&folder).map(|folder| folder.account) else { return Ok(()) };
         for id in items {

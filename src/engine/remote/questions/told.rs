@@ -51,6 +51,14 @@ impl ToldByPath {
         told.into_iter().filter(|(_, name)| unmet.contains(name)).map(|(id, _)| id).collect()
     }
 
+    /// The items that were told of below one name in a folder. Each is returned once.
+    pub fn take_items_below(&mut self, dir: NodeId, name: &str) -> Vec<ItemId> {
+        let Some(told) = self.items.get_mut(&dir) else { return Vec::new() };
+        let (below, others) = std::mem::take(told).into_iter().partition(|(_, under)| under == name);
+        *told = others;
+        below.into_keys().collect()
+    }
+
     /// The paths that led to names that a listing of a folder did not show. The others of that folder are forgotten.
     pub fn take_paths(&mut self, dir: NodeId, unmet: &BTreeSet<String>) -> Vec<(String, Way)> {
         let told = self.paths.remove(&dir).unwrap_or_default();
