@@ -2,7 +2,7 @@
 
 use folder_sync_agent::command::Command;
 use folder_sync_agent::engine::{Outcome, Task};
-use folder_sync_agent::id::{JobId, NodeId};
+use folder_sync_agent::id::{ItemId, JobId, NodeId};
 use folder_sync_agent::local_news::{News, Rescan};
 use folder_sync_agent::path::{Name, RelPath};
 use folder_sync_agent::provider::{ProviderError, ProviderErrorKind};
@@ -406,5 +406,40 @@ fn a_folder_in_which_we_are_making_another_one_goes_with_it() {
         world.schedule(0, Happening::Deliver { job, outcome: Outcome::FolderMade(Ok(made)) });
         ends_as(&mut world, "");
         assert!(world.cloud.thing(&d).trashed, "{mode:?}");
+    }
+}
+
+#[test]
+fn an_edit_that_no_scan_saw_before_its_folder_was_put_out_of_sight_outlives_both_in_the_cloud() {
+    for depth in ["", "/e"] {
+        let mut world = world_like(calm(Mode::TwoWay), "a/ a/e/ b/ b/e/");
+        let ids = ["a", "b"].map(|name| world.cloud.at(name));
+        for name in ["a", "b"] {
+            let above = world.cloud.at(&format!("{name}{depth}"));
+            world.cloud.add_file(&above, "f", 1);
+        }
+        world.rest();
+        // The folders change names, and the disk takes long over what follows the first step.
+        for (id, name) in ids.iter().zip(["t", "a"]) {
+            world.cloud.rename(id, name);
+        }
+        world.cloud.rename(&ids[0], "b");
+        world.command(Command::Sync { folder: None, full: false });
+        assert!(world.disk.write(&format!("a{depth}/f"), 212) && world.disk.write(&format!("b{depth}/f"), 214));
+        let parked = |world: &World| {
+            let is_parked = |id: &&ItemId| {
+                let item = world.store().item_by_id(FOLDER, id).unwrap().unwrap();
+                matches!(item.synced.unwrap().seat, SeatRow::Parked(_))
+            };
+            ids.iter().find(is_parked).cloned()
+        };
+        while parked(&world).is_none() {
+            assert!(world.step());
+        }
+        world.swarm.deeds_ms = 30_000;
+        world.cloud.trash(&parked(&world).unwrap());
+        world.rest();
+        let tree = world.disk.tree();
+        assert!([212, 214].iter().all(|edit| tree.values().any(|content| *content == Some(*edit))), "{tree:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! Deeds whose outcome nobody recorded, and those that found something else than they expected.
 
 use super::NOT_EMPTY_TRIED;
-use crate::deed::{Deed, DeedResult, DiskErrorKind};
+use crate::deed::{Base, Deed, DeedResult, DiskErrorKind, Place};
 use crate::engine::conflict::SCANS_AWAITED;
 use crate::engine::millis;
 use crate::engine::reconcile::{DRIFT, LOCAL_IN_THE_WAY};
@@ -10,7 +10,7 @@ use crate::id::{FolderId, JobId, NodeId};
 use crate::settings::OnDrift;
 use crate::store::Result;
 use crate::store::intents::{IntentRow, NewSeat};
-use crate::store::items::{ItemRow, LocalRow, SeatRow};
+use crate::store::items::{ItemRow, LocalEdit, LocalRow, SeatRow};
 use crate::store::work::Lane;
 use crate::tree::Stamp;
 use std::collections::BTreeSet;
@@ -93,6 +93,14 @@ impl Engine {
                 self.missing(item)?;
                 target.into_iter().collect()
             }
+            // No scan sees what is out of sight, and the deed saw it: the edit is known by that.
+            DeedResult::Edited { stamp } if self.is_out_of_sight(item)? => {
+                let edit = Some(LocalEdit { stamp: *stamp, digests: None });
+                let local = LocalRow::Present { seat: None, edit, at: self.ctx.now.wall };
+                self.ctx.store.set_local(item.node, Some(&local))?;
+                self.schedule.make_ready(item.node, Lane::News);
+                return Ok(true);
+            }
             DeedResult::Missing | DeedResult::Edited { .. } => target.into_iter().chain(Self::dir_of(item)).collect(),
             DeedResult::Occupied { .. } => target.into_iter().collect(),
             // What is in it may be new. What no scan brings into our books stays where it is, outside of them.
@@ -126,6 +134,11 @@ impl Engine {
         self.look_around(item.node, &dirs, matches!(result, DeedResult::Occupied { .. }))?;
         self.schedule.wake_waiters(item.node);
         Ok(true)
+    }
+
+    /// Whether an item lies in a directory that is out of sight, or is out of sight itself.
+    fn is_out_of_sight(&mut self, item: &ItemRow) -> Result<bool> {
+        Ok(matches!(self.ctx.place(item.node)?, Some(Place { base: Base::Parked(_), .. })))
     }
 
     /// Something else than expected stands where a deed wants to act: a scan finds out what it is. What no scan finds a name for is a
