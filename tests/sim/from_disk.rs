@@ -2,7 +2,7 @@
 
 use folder_sync_agent::command::Command;
 use folder_sync_agent::engine::{Outcome, Task};
-use folder_sync_agent::id::{ItemId, JobId, NodeId};
+use folder_sync_agent::id::{JobId, NodeId};
 use folder_sync_agent::local_news::{News, Rescan};
 use folder_sync_agent::path::{Name, RelPath};
 use folder_sync_agent::provider::{ProviderError, ProviderErrorKind};
@@ -13,7 +13,7 @@ use folder_sync_agent::tree::{ItemState, Wall};
 use super::cloud::watched;
 use super::stories::{ends_as, put, world_like};
 use super::swarm::Swarm;
-use super::two_way::{both, calm};
+use super::two_way::{both, calm, folders_change_names, trash_what_is_out_of_sight};
 use super::world::{FOLDER, Happening, World};
 
 fn scan_again(world: &mut World) {
@@ -419,25 +419,9 @@ fn an_edit_that_no_scan_saw_before_its_folder_was_put_out_of_sight_outlives_both
             world.cloud.add_file(&above, "f", 1);
         }
         world.rest();
-        // The folders change names, and the disk takes long over what follows the first step.
-        for (id, name) in ids.iter().zip(["t", "a"]) {
-            world.cloud.rename(id, name);
-        }
-        world.cloud.rename(&ids[0], "b");
-        world.command(Command::Sync { folder: None, full: false });
+        folders_change_names(&mut world, &ids);
         assert!(world.disk.write(&format!("a{depth}/f"), 212) && world.disk.write(&format!("b{depth}/f"), 214));
-        let parked = |world: &World| {
-            let is_parked = |id: &&ItemId| {
-                let item = world.store().item_by_id(FOLDER, id).unwrap().unwrap();
-                matches!(item.synced.unwrap().seat, SeatRow::Parked(_))
-            };
-            ids.iter().find(is_parked).cloned()
-        };
-        while parked(&world).is_none() {
-            assert!(world.step());
-        }
-        world.swarm.deeds_ms = 30_000;
-        world.cloud.trash(&parked(&world).unwrap());
+        trash_what_is_out_of_sight(&mut world, &ids);
         world.rest();
         let tree = world.disk.tree();
         assert!([212, 214].iter().all(|edit| tree.values().any(|content| *content == Some(*edit))), "{tree:?}");

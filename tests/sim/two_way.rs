@@ -211,6 +211,32 @@ fn an_edit_that_was_put_out_of_sight_outlives_its_file_in_the_cloud() {
     assert!(tree["a"] == Some(3) && tree.values().any(|content| *content == Some(211)), "{tree:?}");
 }
 
+/// Two folders change names in the cloud, so that one of them is put out of sight for a moment.
+pub fn folders_change_names(world: &mut World, ids: &[ItemId; 2]) {
+    for (id, name) in ids.iter().zip(["t", "a"]) {
+        world.cloud.rename(id, name);
+    }
+    world.cloud.rename(&ids[0], "b");
+    world.command(Command::Sync { folder: None, full: false });
+}
+
+/// The one of two folders that is put out of sight goes to the trash, and the disk takes long over what follows.
+pub fn trash_what_is_out_of_sight(world: &mut World, ids: &[ItemId; 2]) {
+    let parked = |world: &World| {
+        let is_parked = |id: &&ItemId| {
+            let item = world.store().item_by_id(FOLDER, id).unwrap().unwrap();
+            matches!(item.synced.unwrap().seat, SeatRow::Parked(_))
+        };
+        ids.iter().find(is_parked).cloned()
+    };
+    while parked(world).is_none() {
+        assert!(world.step());
+    }
+    world.swarm.deeds_ms = 30_000;
+    let parked = parked(world).unwrap();
+    world.cloud.trash(&parked);
+}
+
 #[test]
 fn an_edit_in_a_folder_that_was_put_out_of_sight_outlives_the_folder_in_the_cloud() {
     let kept = Swarm { keep_drift: true, ..calm(Mode::Mirror) };
@@ -228,21 +254,9 @@ fn an_edit_in_a_folder_that_was_put_out_of_sight_outlives_the_folder_in_the_clou
         while files.iter().any(|file| known(&world, file).local.is_none()) {
             assert!(world.step());
         }
-        // Before the edits have settled, the folders change names, and the disk takes long over what follows the first step.
-        for (id, name) in ids.iter().zip(["t", "a"]) {
-            world.cloud.rename(id, name);
-        }
-        world.cloud.rename(&ids[0], "b");
-        world.command(Command::Sync { folder: None, full: false });
-        let parked = |world: &World| {
-            let is_parked = |id: &&ItemId| matches!(known(world, id).synced.unwrap().seat, SeatRow::Parked(_));
-            ids.iter().find(is_parked).cloned()
-        };
-        while parked(&world).is_none() {
-            assert!(world.step());
-        }
-        world.swarm.deeds_ms = 30_000;
-        world.cloud.trash(&parked(&world).unwrap());
+        // The edits have not settled yet.
+        folders_change_names(&mut world, &ids);
+        trash_what_is_out_of_sight(&mut world, &ids);
         world.rest();
         let tree = world.disk.tree();
         assert!([211, 212].iter().all(|edit| tree.values().any(|content| *content == Some(*edit))), "{tree:?}");
