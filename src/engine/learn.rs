@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::paths::joined;
-use super::reconcile::{NAME_TAKEN, OUTCOME_UNKNOWN, VERSION_GONE};
+use super::reconcile::{NAME_TAKEN, NETWORK, OUTCOME_UNKNOWN, VERSION_GONE};
 use super::remote::Location;
 use super::undo;
 use crate::id::{FolderId, Generation, ItemId, JournalId, NodeId};
@@ -352,7 +352,7 @@ impl Engine {
     /// Whether a call for an item failed for a reason that a listing which shows the item as it was does not lift, and is made again later.
     fn waits_as_it_was(&self, node: NodeId) -> Result<bool> {
         let problem = self.ctx.store.work(node)?.and_then(|work| work.problem);
-        Ok(problem.is_some_and(|(code, _)| [NAME_TAKEN, OUTCOME_UNKNOWN, VERSION_GONE].contains(&&*code)))
+        Ok(problem.is_some_and(|(code, _)| [NAME_TAKEN, NETWORK, OUTCOME_UNKNOWN, VERSION_GONE].contains(&&*code)))
     }
 
     /// A full comparison met an item, by whatever way. A folder that counts as met is listed: its children must be met too.

@@ -50,8 +50,6 @@ pub(super) const NAME_TAKEN: &str = "name_taken";
 pub(super) const OUTCOME_UNKNOWN: &str = "outcome_unknown";
 /// Waits after connections for it failed, and those for others did not.
 pub(super) const NETWORK: &str = "network";
-/// Failures to reach the cloud beyond these make no wait longer: a minute, so that what waits goes on soon after.
-pub(super) const NETWORK_COUNTED: u32 = 7;
 /// Waits after the cloud did not find what it had announced, or what was to be changed.
 pub(super) const VERSION_GONE: &str = "version_gone";
 /// A problem: a local folder has the name of an item.

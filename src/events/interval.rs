@@ -48,6 +48,9 @@ impl Interval {
     }
 }
 
+/// Failures to reach the cloud beyond these make no wait longer: a minute, so that what waits goes on soon after.
+pub const UNREACHED_COUNTED: u32 = 7;
+
 /// The wait before attempt number `attempt` (from 1) after failures: doubling from one second, at most 15 minutes, varied by
 /// chance between half and the whole of it, and never shorter than what the provider asked for.
 pub fn backoff(attempt: u32, asked: Option<Duration>, chance: u64) -> Duration {

@@ -1,11 +1,11 @@
 //! Items that wait: for one another, in circles, and for another try.
 
-use super::{ABOVE, ATTEMPTS_COUNTED, NETWORK, NETWORK_COUNTED, WAIT_AGAIN, WAITS};
+use super::{ABOVE, ATTEMPTS_COUNTED, NETWORK, WAIT_AGAIN, WAITS};
 use crate::engine::disk::Want;
 use crate::engine::effect::Notice;
 use crate::engine::send::is_aside_name;
 use crate::engine::{Engine, Phase, millis};
-use crate::events::interval::backoff;
+use crate::events::interval::{UNREACHED_COUNTED, backoff};
 use crate::id::NodeId;
 use crate::path::Name;
 use crate::plan::Action;
@@ -174,7 +174,7 @@ impl Engine {
             return Ok(());
         };
         let attempts = work.attempts + 1;
-        let most = if code == NETWORK { NETWORK_COUNTED } else { ATTEMPTS_COUNTED };
+        let most = if code == NETWORK { UNREACHED_COUNTED } else { ATTEMPTS_COUNTED };
         let wait = backoff(attempts.min(most), asked, self.ctx.chance.next());
         let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
         self.ctx.store.put_off(node, due, attempts, Some((code, text)))?;

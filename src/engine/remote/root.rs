@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::ctx::millis;
-use crate::events::interval::backoff;
+use crate::events::interval::{UNREACHED_COUNTED, backoff};
 use crate::id::Generation;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::report::Degraded;
@@ -15,8 +15,6 @@ pub(in crate::engine) const REMOTE_GONE: &str = "remote_gone";
 const LOOKED_AT_EVERY: Duration = Duration::from_mins(30);
 /// Failures in a row before the waits until the root is looked for again stop growing: about four minutes.
 const ATTEMPTS_COUNTED: u32 = 9;
-/// The same where the account may be what is in trouble: it pauses by itself.
-const NETWORK_COUNTED: u32 = 7;
 
 /// What is known of a watched folder's own place in the cloud.
 #[derive(Debug, Default)]
@@ -93,7 +91,7 @@ impl RootState {
             Err(error) => {
                 self.is_marked = true;
                 self.failures += 1;
-                let most = if error.kind.is_of_the_account() { NETWORK_COUNTED } else { ATTEMPTS_COUNTED };
+                let most = if error.kind.is_of_the_account() { UNREACHED_COUNTED } else { ATTEMPTS_COUNTED };
                 self.due = now + millis(backoff(self.failures.min(most), None, chance));
                 RootAnswer::Failed(error)
             }

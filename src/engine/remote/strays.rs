@@ -7,16 +7,13 @@
 use std::collections::VecDeque;
 
 use crate::engine::ctx::millis;
-use crate::events::interval::backoff;
+use crate::events::interval::{UNREACHED_COUNTED, backoff};
 use crate::id::ItemId;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::tree::{ItemState, RemoteItem};
 
 /// Ids that wait to be looked at; where there are more, the folders are compared instead.
 const WAITING_MOST: usize = 256;
-
-/// Failures beyond these make no wait longer: a minute.
-const FAILURES_COUNTED: u32 = 7;
 
 /// The ids of one account.
 #[derive(Debug, Default)]
@@ -105,7 +102,7 @@ impl Strays {
                     self.waiting.push_front(item.clone());
                 }
                 self.failures = failures + 1;
-                self.due = now + millis(backoff(self.failures.min(FAILURES_COUNTED), None, chance));
+                self.due = now + millis(backoff(self.failures.min(UNREACHED_COUNTED), None, chance));
                 StrayAnswer::Failed(error)
             }
         };

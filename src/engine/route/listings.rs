@@ -5,10 +5,9 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::engine::effect::{Effect, Task};
 use crate::engine::jobs::Job;
 use crate::engine::learn::{Learned, Source};
-use crate::engine::reconcile::NETWORK_COUNTED;
 use crate::engine::remote::{Complete, Listing, Taken};
 use crate::engine::{Engine, ROWS_PER_STEP, millis};
-use crate::events::interval::backoff;
+use crate::events::interval::{UNREACHED_COUNTED, backoff};
 use crate::id::{AccountId, FolderId, ItemId, NodeId};
 use crate::provider::{ListPage, ProviderError, ProviderErrorKind};
 use crate::store::Result;
@@ -393,7 +392,8 @@ impl Engine {
         let root = self.folders.get(&id).and_then(|folder| folder.row.root);
         let attempts = self.ctx.store.listing_attempts(node)? + 1;
         // Where nothing can be reached the account waits, and the listing's own pause is not to outlast that by much.
-        let attempts = if error.kind == ProviderErrorKind::Network { attempts.min(NETWORK_COUNTED) } else { attempts };
+        let attempts =
+            if error.kind == ProviderErrorKind::Network { attempts.min(UNREACHED_COUNTED) } else { attempts };
         let wait = backoff(attempts, error.retry_after, self.ctx.chance.next());
         let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
         self.ctx.store.put_off_listing(node, due, &error.to_string())?;

@@ -5,7 +5,7 @@ use super::{ECHO_GONE, ECHO_MAY_GO, LISTING_AWAITED};
 use crate::engine::Engine;
 use crate::engine::effect::Notice;
 use crate::engine::learn::Source;
-use crate::engine::reconcile::{NAME_TAKEN, OUTCOME_UNKNOWN, VERSION_GONE};
+use crate::engine::reconcile::{NAME_TAKEN, NETWORK, OUTCOME_UNKNOWN, VERSION_GONE};
 use crate::id::{AccountId, FolderId, NodeId};
 use crate::local_news::{UploadFailure, Uploaded};
 use crate::path::Name;
@@ -369,7 +369,8 @@ impl Engine {
         self.ctx.store.count_attempts(node, attempts)?;
         self.schedule.unqueue(node);
         let text = format!("the cloud's answer does not tell whether it was done, several times: {}", error.message);
-        self.item_failed(node, OUTCOME_UNKNOWN, &text, error.retry_after)
+        let code = if error.kind == ProviderErrorKind::Network { NETWORK } else { OUTCOME_UNKNOWN };
+        self.item_failed(node, code, &text, error.retry_after)
     }
 
     /// Whether a chunked upload was begun.
