@@ -71,8 +71,34 @@ pub enum Expect {
     Ours(Stamp),
 }
 
+/// Where a content of the version store lies: under the number of the job that displaced it, or in the directory that is kept there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptAt {
+    /// The job.
+    pub job: JobId,
+    /// Its name in the directory, if that went there whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<Name>,
+}
+
+impl KeptAt {
+    /// A content that has a number of its own.
+    pub fn alone(job: JobId) -> Self {
+        Self { job, inside: None }
+    }
+}
+
+impl std::fmt::Display for KeptAt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.inside {
+            Some(name) => write!(f, "{}/{}", self.job, name.to_text()),
+            None => self.job.fmt(f),
+        }
+    }
+}
+
 /// Everything below a directory as one value: as many entries, with these inodes, whatever their names and places. An edit in place is not
-/// seen by it; anything that came, went or was replaced is.
+/// seen by it unless files were counted with their contents; anything that came, went or was replaced is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Holding {
     /// Files and directories.
@@ -85,12 +111,22 @@ impl Holding {
     /// One more entry.
     pub fn add(&mut self, ino: u64, is_folder: bool) {
         self.entries += 1;
-        // The finish of SplitMix64: sums of its results do not cancel out by chance.
-        let mut z = ino.rotate_left(1) ^ u64::from(is_folder);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        self.sum = self.sum.wrapping_add(z ^ (z >> 31));
+        self.sum = self.sum.wrapping_add(spread(ino.rotate_left(1) ^ u64::from(is_folder)));
     }
+
+    /// One more file, with its content.
+    pub fn add_content(&mut self, stamp: &Stamp) {
+        self.entries += 1;
+        let told = [stamp.size, stamp.mtime_ns as u64];
+        self.sum = self.sum.wrapping_add(told.iter().fold(spread(stamp.ino), |sum, part| spread(sum ^ part)));
+    }
+}
+
+/// The finish of SplitMix64: sums of its results do not cancel out by chance.
+fn spread(value: u64) -> u64 {
+    let z = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 /// What becomes of a local edit that stands where a deed wants to act.
@@ -176,6 +212,14 @@ pub enum Deed {
         /// The directories, with the files of each.
         dirs: Vec<KeepIn>,
     },
+    /// Take a directory that is out of sight, with the files in it, into `.folder-sync-agent/versions/JOB` by one rename; only if it holds
+    /// just those, as we put them there.
+    KeepFolder {
+        /// Where it is.
+        at: Place,
+        /// The files in it, with their contents.
+        holds: Holding,
+    },
     /// See whether the file at a place already has the content that would be fetched.
     Adopt {
         /// Where it is.
@@ -202,6 +246,7 @@ impl Deed {
             | Self::Publish { at, .. }
             | Self::RemoveFile { at, .. }
             | Self::RemoveFolder { at }
+            | Self::KeepFolder { at, .. }
             | Self::Adopt { at, .. } => at.follow(from, to),
         }
     }

@@ -29,7 +29,7 @@ mod spans;
 mod stage;
 pub mod survey;
 mod sweep;
-mod walk;
+pub(crate) mod walk;
 mod watch;
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
+use crate::deed::KeptAt;
 use crate::id::{ContentHash, HoldId, ItemId, JobId, VersionId};
+use crate::path::Name;
 use crate::tree::{Stamp, Wall};
 
 mod events;
@@ -377,8 +379,18 @@ pub struct VersionRow {
     pub on_disk: bool,
     /// Its number in the version store, if it is there.
     pub kept: Option<JobId>,
+    /// Its name in the directory that has this number, if that went there whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_in: Option<Name>,
     /// The cloud says that it can be fetched (former versions only if the cloud was asked).
     pub in_cloud: bool,
+}
+
+impl VersionRow {
+    /// Where it lies in the version store, if it is there.
+    pub fn kept_at(&self) -> Option<KeptAt> {
+        self.kept.map(|job| KeptAt { job, inside: self.kept_in.clone() })
+    }
 }
 
 /// What `agent verify` found in one folder.

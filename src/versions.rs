@@ -1,4 +1,5 @@
-//! Superseded and deleted local content, kept in `.folder-sync-agent/versions/` under the number of the job that displaced it.
+//! Superseded and deleted local content, kept in `.folder-sync-agent/versions/` under the number of the job that displaced it. A directory
+//! that left whole is kept as one, with the files in it under their names.
 //!
 //! The files are here; what they are versions of is in the database. Files that the database does not know are left alone
 //! and counted, because somebody wrote them.
@@ -6,29 +7,30 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use bytes::Bytes;
 use rustix::io::Errno;
 
-use crate::deed::{DiskError, Staged};
+use crate::deed::{DiskError, KeptAt, Staged};
 use crate::id::JobId;
-use crate::local::{LocalFolder, StageError, StageOrder, disk};
+use crate::local::{LocalFolder, StageError, StageOrder, disk, walk};
 use crate::path::RESERVED_NAME;
 
 /// How much of a version is copied at a time, in bytes.
 const COPY_BYTES: u64 = 256 * 1024;
 
-/// One kept content.
+/// What is kept under one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
     /// The job that displaced it.
     pub job: JobId,
-    /// Its length in bytes.
+    /// Its length in bytes; of a directory, that of all its files.
     pub size: u64,
-    /// A regular file, which can be restored; links and special files that stood in the way are only kept.
-    pub is_file: bool,
+    /// A regular file, or a directory of such, which can be restored; links and special files that stood in the way are only kept.
+    pub is_restorable: bool,
 }
 
 /// What the store holds, or what was removed from it.
@@ -77,11 +79,29 @@ impl<'a> Versions<'a> {
         Ok(slots)
     }
 
-    /// One content.
+    /// What is under one number.
     pub fn find(self, job: JobId) -> Result<Option<Slot>, DiskError> {
         let seen = disk::look(self.folder.versions_dir().as_fd(), OsStr::new(&job.to_string()))
             .map_err(|why| self.refuse("look at version", job, why))?;
-        Ok(seen.map(|seen| Slot { job, size: seen.stamp.size, is_file: seen.is_file() }))
+        let Some(seen) = seen else { return Ok(None) };
+        let size = if seen.is_folder() { self.size_of_dir(job)? } else { seen.stamp.size };
+        Ok(Some(Slot { job, size, is_restorable: seen.is_file() || seen.is_folder() }))
+    }
+
+    fn size_of_dir(self, job: JobId) -> Result<u64, DiskError> {
+        let dir = self.dir(job)?;
+        let mut size = 0_u64;
+        for name in walk::names_in(dir.as_fd(), &job)? {
+            let seen = disk::look(dir.as_fd(), OsStr::from_bytes(&name));
+            let seen = seen.map_err(|why| self.refuse("look at version", job, why))?;
+            size = size.saturating_add(seen.map_or(0, |seen| seen.stamp.size));
+        }
+        Ok(size)
+    }
+
+    fn dir(self, job: JobId) -> Result<OwnedFd, DiskError> {
+        disk::open_dir(self.folder.versions_dir().as_fd(), OsStr::new(&job.to_string()))
+            .map_err(|why| self.refuse("open version", job, why))
     }
 
     /// How much the store holds.
@@ -94,26 +114,29 @@ impl<'a> Versions<'a> {
     }
 
     /// Opens a content for reading.
-    pub fn open(self, job: JobId) -> Result<File, DiskError> {
-        let file = disk::open_file(self.folder.versions_dir().as_fd(), OsStr::new(&job.to_string()))
-            .map_err(|why| self.refuse("open version", job, why))?;
+    pub fn open(self, kept: &KeptAt) -> Result<File, DiskError> {
+        let opened = match &kept.inside {
+            None => disk::open_file(self.folder.versions_dir().as_fd(), OsStr::new(&kept.job.to_string())),
+            Some(name) => disk::open_file(self.dir(kept.job)?.as_fd(), name.as_os_str()),
+        };
+        let file = opened.map_err(|why| self.refuse("open version", kept, why))?;
         match disk::look_at(&file) {
             Ok(seen) if seen.is_file() => Ok(file),
-            Ok(_) => Err(self.refuse("open version", job, Errno::LOOP)),
-            Err(why) => Err(self.refuse("open version", job, why)),
+            Ok(_) => Err(self.refuse("open version", kept, Errno::LOOP)),
+            Err(why) => Err(self.refuse("open version", kept, why)),
         }
     }
 
     /// Copies a content into the staging directory, to be published again.
-    pub fn stage(self, slot: JobId, order: &StageOrder) -> Result<Staged, StageError> {
-        let mut from = self.open(slot)?;
+    pub fn stage(self, kept: &KeptAt, order: &StageOrder) -> Result<Staged, StageError> {
+        let mut from = self.open(kept)?;
         let mut writer = self.folder.stage(order)?;
         loop {
             let mut part = Vec::new();
             let read = from.by_ref().take(COPY_BYTES).read_to_end(&mut part);
             let length = read.map_err(|why| {
                 let errno = why.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error);
-                self.refuse("read version", slot, errno)
+                self.refuse("read version", kept, errno)
             })?;
             if length == 0 {
                 return writer.finish();
@@ -126,9 +149,18 @@ impl<'a> Versions<'a> {
     pub fn prune(self, jobs: &[JobId]) -> Result<Total, DiskError> {
         let mut removed = Total::default();
         for &job in jobs {
-            let Some(slot) = self.find(job)? else { continue };
-            match disk::remove_file(self.folder.versions_dir().as_fd(), OsStr::new(&job.to_string())) {
-                Ok(()) => removed.add(slot.size),
+            let name = job.to_string();
+            let versions = self.folder.versions_dir().as_fd();
+            let seen = disk::look(versions, OsStr::new(&name)).map_err(|why| self.refuse("look at version", job, why))?;
+            let Some(seen) = seen else { continue };
+            let gone = if seen.is_folder() {
+                removed.bytes = removed.bytes.saturating_add(self.empty(job)?);
+                disk::remove_dir(versions, OsStr::new(&name))
+            } else {
+                disk::remove_file(versions, OsStr::new(&name))
+            };
+            match gone {
+                Ok(()) => removed.add(if seen.is_folder() { 0 } else { seen.stamp.size }),
                 Err(Errno::NOENT) => {}
                 Err(why) => return Err(self.refuse("prune version", job, why)),
             }
@@ -136,7 +168,23 @@ impl<'a> Versions<'a> {
         Ok(removed)
     }
 
-    fn refuse(self, operation: &str, job: JobId, why: Errno) -> DiskError {
-        self.folder.refuse(operation, &job, why)
+    /// Removes the files of a directory; their length.
+    fn empty(self, job: JobId) -> Result<u64, DiskError> {
+        let dir = self.dir(job)?;
+        let mut bytes = 0_u64;
+        for name in walk::names_in(dir.as_fd(), &job)? {
+            let name = OsStr::from_bytes(&name);
+            let seen = disk::look(dir.as_fd(), name).map_err(|why| self.refuse("look at version", job, why))?;
+            match disk::remove_file(dir.as_fd(), name) {
+                Ok(()) => bytes = bytes.saturating_add(seen.map_or(0, |seen| seen.stamp.size)),
+                Err(Errno::NOENT) => {}
+                Err(why) => return Err(self.refuse("prune version", job, why)),
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn refuse(self, operation: &str, what: impl std::fmt::Display, why: Errno) -> DiskError {
+        self.folder.refuse(operation, &what, why)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use folder_sync_agent::deed::{
-    Deed, DeedOrder, DeedResult, DiskError, DiskErrorKind, Displaced, Expect, OnEdit, Place, Staged,
+    Deed, DeedOrder, DeedResult, DiskError, DiskErrorKind, Displaced, KeptAt, Expect, OnEdit, Place, Staged,
 };
 use folder_sync_agent::id::{ContentHash, JobId};
 use folder_sync_agent::local::{Found, Kind, LocalFolder, LocalOptions, StageError, StageOrder};
@@ -248,15 +248,16 @@ fn versions_are_kept_listed_staged_again_and_pruned() {
     publish(&folder, 4, "link", "file", Expect::Absent);
     std::fs::write(home.path("root/.folder-sync-agent/versions/stranger"), "?").unwrap();
 
-    let listed: Vec<_> = versions.list().unwrap().iter().map(|slot| (slot.job.0, slot.size, slot.is_file)).collect();
+    let alone = |job| KeptAt::alone(JobId(job));
+    let listed: Vec<_> = versions.list().unwrap().iter().map(|slot| (slot.job.0, slot.size, slot.is_restorable)).collect();
     assert_eq!(listed, [(2, 3, true), (3, 6, true), (4, 1, false)]);
     assert_eq!(versions.total().unwrap(), Total { slots: 3, bytes: 10 });
-    assert_eq!(std::io::read_to_string(versions.open(JobId(3)).unwrap()).unwrap(), "second");
+    assert_eq!(std::io::read_to_string(versions.open(&alone(3)).unwrap()).unwrap(), "second");
     assert_eq!(std::fs::read_to_string(versions.path(JobId(2))).unwrap(), "one");
-    versions.open(JobId(4)).unwrap_err();
-    versions.open(JobId(99)).unwrap_err();
+    versions.open(&alone(4)).unwrap_err();
+    versions.open(&alone(99)).unwrap_err();
 
-    let staged = versions.stage(JobId(2), &order(5, None)).unwrap();
+    let staged = versions.stage(&alone(2), &order(5, None)).unwrap();
     let back = Deed::Publish { staged, at: at("f"), expect: Expect::Ours(ours), on_edit: OnEdit::Keep };
     assert!(matches!(
         run(&folder, 5, back),
@@ -268,6 +269,32 @@ fn versions_are_kept_listed_staged_again_and_pruned() {
     assert_eq!(pruned, Total { slots: 2, bytes: 4 });
     assert_eq!(versions.find(JobId(2)).unwrap(), None);
     assert!(home.path("root/.folder-sync-agent/versions/stranger").exists());
+}
+
+#[test]
+fn a_directory_is_kept_whole_opened_by_name_staged_and_pruned() {
+    let home = Home::new();
+    let folder = home.folder();
+    let versions = Versions::of(&folder);
+    let kept = versions.path(JobId(7));
+    std::fs::create_dir(&kept).unwrap();
+    std::fs::write(kept.join("a"), "one").unwrap();
+    std::fs::write(kept.join("b"), "three").unwrap();
+    symlink("a", kept.join("link")).unwrap();
+    let inside = |name: &str| KeptAt { job: JobId(7), inside: Some(Name::new(name.as_bytes()).unwrap()) };
+
+    let slot = versions.find(JobId(7)).unwrap().unwrap();
+    assert_eq!((slot.size, slot.is_restorable), (9, true));
+    assert_eq!(std::io::read_to_string(versions.open(&inside("b")).unwrap()).unwrap(), "three");
+    for bad in [inside("link"), inside("none"), KeptAt::alone(JobId(7))] {
+        versions.open(&bad).unwrap_err();
+    }
+    let staged = versions.stage(&inside("a"), &order(5, None)).unwrap();
+    assert_eq!(staged.stamp.size, 3);
+
+    assert_eq!(versions.prune(&[JobId(7)]).unwrap(), Total { slots: 1, bytes: 9 });
+    assert!(!kept.exists());
+    assert_eq!(versions.prune(&[JobId(7)]).unwrap(), Total::default(), "once more, as after a crash");
 }
 
 #[test]

@@ -23,6 +23,7 @@ use crate::daemon::fetch::{self, FetchError, FetchOrder};
 use crate::hook::document::{Document, FolderPart, ItemPart, SCHEMA};
 use crate::hook::select::Happening;
 use crate::hook::{HookKind, Policy, Selector, Verdict, When};
+use crate::deed::KeptAt;
 use crate::id::{JobId, VersionId};
 use crate::local::hash;
 use crate::local::recall::{self, Dress, PutError, Target};
@@ -125,8 +126,8 @@ pub async fn restore(args: &RestoreArgs, places: &Places, around: &Surroundings,
         said.message = format!("Would write version {what} from {from_words} to {shown}.");
         return said.tell(args.json, screen);
     }
-    let (content, _scratch) = if let Some(job) = row.kept {
-        (kept(&report, job)?, None)
+    let (content, _scratch) = if let Some(at) = row.kept_at() {
+        (kept(&report, &at)?, None)
     } else {
         let (file, scratch) = fetched(&row, &report, &config, places).await?;
         (file, Some(scratch))
@@ -236,9 +237,9 @@ fn find(wanted: &str, report: &Versions) -> Option<VersionRow> {
     here.or_else(|| report.rows.iter().find(named)).cloned()
 }
 
-fn kept(report: &Versions, job: JobId) -> Outcome<File> {
-    recall::open_kept(Path::new(&report.local), job).map_err(|error| {
-        let failure = Failure::error(format!("version kept-{job} cannot be read")).because(&error);
+fn kept(report: &Versions, at: &KeptAt) -> Outcome<File> {
+    recall::open_kept(Path::new(&report.local), at).map_err(|error| {
+        let failure = Failure::error(format!("version kept-{} cannot be read", at.job)).because(&error);
         match error.kind() {
             std::io::ErrorKind::NotFound => failure.hint("it was given up meanwhile; see `agent versions`"),
             std::io::ErrorKind::PermissionDenied => failure.hint("run the command with sudo"),

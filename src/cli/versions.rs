@@ -74,6 +74,7 @@ pub async fn ask_cloud(report: &mut Versions, config: &Config, places: &Places) 
             since: None,
             on_disk: false,
             kept: None,
+            kept_in: None,
             in_cloud: true,
         });
     }

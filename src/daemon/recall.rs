@@ -74,7 +74,7 @@ pub fn versions(
     }
     report.item = items.first().cloned();
     for id in &items {
-        add_former(rows, folder, id, &mut report.rows)?;
+        add_former(rows, folder, (id, &shown), &mut report.rows)?;
     }
     Ok((!items.is_empty()).then_some(report))
 }
@@ -93,6 +93,7 @@ fn add_present(item: &ItemRow, rows: &mut Vec<VersionRow>) {
             since: None,
             on_disk: synced.is_some_and(|synced| synced.version == content.version),
             kept: None,
+            kept_in: None,
             in_cloud: true,
         });
     }
@@ -108,6 +109,7 @@ fn add_present(item: &ItemRow, rows: &mut Vec<VersionRow>) {
             since: None,
             on_disk: true,
             kept: None,
+            kept_in: None,
             in_cloud: false,
         });
     }
@@ -116,22 +118,24 @@ fn add_present(item: &ItemRow, rows: &mut Vec<VersionRow>) {
 fn add_former(
     rows: Rows<'_>,
     folder: &FolderRow,
-    id: &ItemId,
+    (id, shown): (&ItemId, &str),
     versions: &mut Vec<VersionRow>,
 ) -> Result<(), StoreError> {
     let mut former = Vec::new();
-    for kept in rows.kept_of(folder.folder, id)? {
+    let kept = rows.kept_of(folder.folder, id)?.into_iter().chain(rows.kept_whole(folder.folder, shown, id)?);
+    for kept in kept {
         former.push(VersionRow {
-            id: format!("kept-{}", kept.job),
+            id: format!("kept-{}", kept.at.job),
             item: id.clone(),
             version: kept.version,
             state: kept.reason,
             size: Some(kept.size),
-            hash: None,
-            modified: None,
-            since: Some(kept.at),
+            hash: kept.hash,
+            modified: kept.modified,
+            since: Some(kept.since),
             on_disk: false,
-            kept: Some(kept.job),
+            kept: Some(kept.at.job),
+            kept_in: kept.at.inside,
             in_cloud: false,
         });
     }
@@ -153,6 +157,7 @@ fn add_former(
             since: Some(seen.at),
             on_disk: false,
             kept: None,
+            kept_in: None,
             in_cloud: false,
         });
     }

@@ -438,7 +438,7 @@ impl World {
             self.post(job, Outcome::Fetched(Err(FetchFailure::Disk(error))));
             return;
         };
-        if let Some(held) = order.held {
+        if let Some(held) = order.held.clone() {
             return self.stage_held(job, held, order, local);
         }
         let counter = self.transfers.begin(job, id, Way::Down, order.path.clone(), order.size);

@@ -179,6 +179,9 @@ impl Engine {
         if let Deed::KeepFiles { dirs } = &intent.order.deed {
             return self.files_kept(intent, dirs, result);
         }
+        if let Deed::KeepFolder { .. } = &intent.order.deed {
+            return self.folder_kept(intent, &result);
+        }
         resolve::deed_done(&mut self.ctx, intent, &result)?;
         let Some(item) = self.ctx.store.item(node)? else {
             self.leave(node);

@@ -59,7 +59,7 @@ pub enum FetchFailure {
     /// The disk's side.
     Disk(DiskError),
     /// The version store does not hold it after all.
-    NotHeld(crate::id::JobId),
+    NotHeld(crate::deed::KeptAt),
 }
 
 /// What came of a job. Every effect with a job brings exactly one of these back.
@@ -183,8 +183,8 @@ pub struct FetchOrder {
     pub hash: Option<crate::id::ContentHash>,
     /// Its modification time, if known.
     pub modified: Option<Wall>,
-    /// The version store holds a content of this digest and length, under this job: no call is made for it.
-    pub held: Option<crate::id::JobId>,
+    /// Where the version store holds a content of this digest and length: no call is made for it.
+    pub held: Option<crate::deed::KeptAt>,
     /// The path, for people.
     pub path: String,
 }

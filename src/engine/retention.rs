@@ -15,7 +15,7 @@ use crate::store::Result;
 use crate::store::intents::{IntentRow, NewSeat};
 use crate::store::items::{ItemRow, Presence, SeatRow};
 use crate::store::undo::{Away, Tombstone};
-use crate::store::versions::{Kept, Reason, Slot};
+use crate::store::versions::{Kept, KeptFolder, Left, Reason, Slot};
 use crate::store::work::{Ask, Lane};
 use crate::tree::Wall;
 
@@ -168,6 +168,24 @@ impl Retention {
         let surplus = ctx.store.surplus_versions(id, &item.id, settings.keep_versions)?;
         self.give_up(ctx, id, &surplus)?;
         if self.is_over_limit(ctx, id, settings)? { self.tend(ctx, id, settings) } else { Ok(()) }
+    }
+
+    /// A directory went into the version store of a folder with the files in it, which are written down there.
+    pub fn keep_folder(
+        &mut self,
+        ctx: &mut Ctx,
+        settings: Option<&FolderSettings>,
+        kept: &KeptFolder<'_>,
+    ) -> Result<Left> {
+        let held = self.kept_bytes(ctx, kept.folder)?;
+        let left = ctx.store.keep_folder(kept, ctx.now.wall)?;
+        self.kept.insert(kept.folder, held.saturating_add(left.kept_bytes));
+        if let Some(settings) = settings
+            && self.is_over_limit(ctx, kept.folder, settings)?
+        {
+            self.tend(ctx, kept.folder, settings)?;
+        }
+        Ok(left)
     }
 
     fn kept_bytes(&mut self, ctx: &Ctx, id: FolderId) -> Result<u64> {

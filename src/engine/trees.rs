@@ -3,7 +3,7 @@
 //!
 //! Nothing here is durable: what is forgotten is counted again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ctx::Ctx;
 use crate::id::NodeId;
@@ -37,6 +37,8 @@ pub(in crate::engine) enum Progress {
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Trees {
     trees: BTreeMap<NodeId, Tree>,
+    /// Directories out of sight that could not go into the version store by one rename.
+    by_file: BTreeSet<NodeId>,
 }
 
 impl Trees {
@@ -95,5 +97,16 @@ impl Trees {
     /// A directory is no more, or waits: what it holds may be something else by then.
     pub fn forget(&mut self, dir: NodeId) {
         self.trees.remove(&dir);
+        self.by_file.remove(&dir);
+    }
+
+    /// The files of a directory out of sight go into the version store one by one.
+    pub fn keep_by_file(&mut self, dir: NodeId) {
+        self.by_file.insert(dir);
+    }
+
+    /// Whether they do.
+    pub fn is_kept_by_file(&self, dir: NodeId) -> bool {
+        self.by_file.contains(&dir)
     }
 }

@@ -57,19 +57,28 @@ impl Selector {
             .filter(move |(hook, patterns)| concerns(hook, patterns.as_ref(), when, what))
             .map(|(hook, _)| hook)
     }
+
+    /// Whether something of a kind in a folder may concern a hook, whatever its account and path.
+    pub fn may_choose(&self, when: When, kind: HookKind, folder: Option<&str>) -> bool {
+        self.all().any(|hook| is_for(hook, when, kind) && hook.folder.as_deref().is_none_or(|name| Some(name) == folder))
+    }
 }
 
 fn concerns(hook: &HookSettings, patterns: Option<&Gitignore>, when: When, what: Happening<'_>) -> bool {
-    hook.when == when
-        && (when == When::Before) == what.kind.is_decided()
-        && hook.on.iter().any(|listen| listen.covers(what.kind))
-        && (hook.actions.is_empty() || hook.actions.iter().any(|act| act.covers(what.kind)))
+    is_for(hook, when, what.kind)
         && hook.account.as_deref().is_none_or(|account| account == what.account)
         && hook.folder.as_deref().is_none_or(|folder| Some(folder) == what.folder)
         // What has no path, such as a sign-in that is needed, cannot be picked by one.
         && patterns.is_none_or(|patterns| {
             what.path.is_some_and(|path| patterns.matched_path_or_any_parents(path, what.is_dir).is_ignore())
         })
+}
+
+fn is_for(hook: &HookSettings, when: When, kind: HookKind) -> bool {
+    hook.when == when
+        && (when == When::Before) == kind.is_decided()
+        && hook.on.iter().any(|listen| listen.covers(kind))
+        && (hook.actions.is_empty() || hook.actions.iter().any(|act| act.covers(kind)))
 }
 
 /// Nothing means that every path matches, also none.

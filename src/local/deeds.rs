@@ -64,6 +64,7 @@ impl Batch<'_> {
             Deed::RemoveFile { at, expect, on_edit } => self.remove_file(job, at, expect, *on_edit),
             Deed::RemoveFolder { at } => self.remove_folder(at),
             Deed::KeepFiles { dirs } => Ok(self.keep_files(dirs)),
+            Deed::KeepFolder { at, holds } => self.keep_folder(job, at, holds),
             Deed::Adopt { at, size, hash, modified } => self.adopt(at, *size, hash, *modified),
         }
     }

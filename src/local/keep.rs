@@ -1,10 +1,17 @@
-//! Files of directories out of sight on their way into the version store, many at a time.
+//! What is in directories out of sight on its way into the version store: a directory by one rename, or many files at a time.
 
+use std::ffi::OsStr;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::Dir;
 use rustix::io::Errno;
 
-use super::batch::Batch;
-use super::deeds::displaced;
-use crate::deed::{DeedResult, Displaced, Keep, KeepIn, Place};
+use super::batch::{Batch, full_path};
+use super::deeds::{Outcome, displaced};
+use super::disk;
+use crate::deed::{DeedResult, Displaced, Holding, Keep, KeepIn, Place};
+use crate::id::JobId;
 
 impl Batch<'_> {
     /// Takes files into the version store; each by itself.
@@ -14,6 +21,58 @@ impl Batch<'_> {
             files.extend(dir.files.iter().map(|file| self.keep_file(&dir.at, file)));
         }
         DeedResult::Kept { files }
+    }
+
+    /// Takes a directory into the version store with the files in it, if it holds just those.
+    pub(super) fn keep_folder(&mut self, job: JobId, at: &Place, holds: &Holding) -> Outcome {
+        let refuse = |batch: &Self, why| batch.refuse("keep the directory", at, why);
+        let done = DeedResult::Done { stamp: None, displaced: None };
+        let spot = self.spot(at)?;
+        let taken = self.slot(job).map_err(|why| refuse(self, why))?;
+        if taken.is_some_and(|taken| taken.is_folder()) {
+            // It was taken before a crash.
+            if let Some(spot) = &spot {
+                self.touch(&spot.dir);
+            }
+            self.touch_versions();
+            return Ok(done);
+        }
+        let Some(spot) = spot else { return Ok(DeedResult::Missing) };
+        match self.contents(at, holds.entries) {
+            Ok(found) if found == *holds => {}
+            Ok(found) => return Ok(DeedResult::NotEmpty { entries: found.entries }),
+            Err(Errno::NOENT) => return Ok(DeedResult::Missing),
+            Err(why) => return Err(refuse(self, why)),
+        }
+        match self.to_slot(spot.at(), job) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => return Ok(DeedResult::Missing),
+            Err(why) => return Err(refuse(self, why)),
+        }
+        self.forget_below(at);
+        self.touch(&spot.dir);
+        Ok(done)
+    }
+
+    /// The files of a directory with their contents, as they are now; not all of them once there are more than `most`. An error if
+    /// something in it is no file.
+    fn contents(&self, at: &Place, most: u64) -> rustix::io::Result<Holding> {
+        let fd = self.look_up(&full_path(at))?;
+        let mut held = Holding::default();
+        let mut entries = Dir::read_from(&fd)?;
+        while let Some(entry) = entries.read() {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            let seen = disk::look(fd.as_fd(), OsStr::from_bytes(name))?.filter(disk::Seen::is_file).ok_or(Errno::NOTDIR)?;
+            held.add_content(&seen.stamp);
+            if held.entries > most {
+                break;
+            }
+        }
+        Ok(held)
     }
 
     /// Takes one file into the version store; nothing if that is not there now.

@@ -10,7 +10,7 @@ use rustix::fs::{self, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::disk;
-use crate::id::JobId;
+use crate::deed::KeptAt;
 use crate::path::{RESERVED_NAME, RelPath};
 use crate::tree::Stamp;
 
@@ -72,11 +72,15 @@ impl From<Errno> for PutError {
 }
 
 /// Opens a content of the version store of the folder at `root`. Works beside a running agent, which may give the content up meanwhile.
-pub fn open_kept(root: &Path, job: JobId) -> io::Result<File> {
+pub fn open_kept(root: &Path, kept: &KeptAt) -> io::Result<File> {
     let top = File::open(root)?;
     let ours = disk::open_dir(top.as_fd(), OsStr::new(RESERVED_NAME))?;
     let versions = disk::open_dir(ours.as_fd(), OsStr::new("versions"))?;
-    let file = disk::open_file(versions.as_fd(), OsStr::new(&job.to_string()))?;
+    let number = kept.job.to_string();
+    let file = match &kept.inside {
+        None => disk::open_file(versions.as_fd(), OsStr::new(&number))?,
+        Some(name) => disk::open_file(disk::open_dir(versions.as_fd(), OsStr::new(&number))?.as_fd(), name.as_os_str())?,
+    };
     if disk::look_at(&file)?.is_file() {
         Ok(file)
     } else {

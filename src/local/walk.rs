@@ -151,7 +151,7 @@ impl LocalFolder {
 }
 
 /// The names in a directory, without the dots.
-pub(super) fn names_in(dir: BorrowedFd<'_>, place: &dyn std::fmt::Display) -> Result<Vec<Vec<u8>>, DiskError> {
+pub(crate) fn names_in(dir: BorrowedFd<'_>, place: &dyn std::fmt::Display) -> Result<Vec<Vec<u8>>, DiskError> {
     let read = || {
         let mut names = Vec::new();
         let mut entries = Dir::read_from(dir)?;

@@ -9,7 +9,7 @@ use crate::id::{AccountId, Etag, FolderId, ItemId, JobId, NodeId, Sha256, Versio
 use crate::path::Name;
 use crate::tree::{RemoteContent, Stamp, SyncedContent, Wall};
 
-mod digest;
+pub(super) mod digest;
 pub mod local;
 pub mod seated;
 

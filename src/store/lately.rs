@@ -24,15 +24,17 @@ const KEPT_MOST: usize = 1_024;
 pub(super) enum Sparse {
     Quarantine,
     Tombstone,
+    KeptFolder,
 }
 
 impl Sparse {
-    const ALL: [Self; 2] = [Self::Quarantine, Self::Tombstone];
+    const ALL: [Self; 3] = [Self::Quarantine, Self::Tombstone, Self::KeptFolder];
 
     fn table(self) -> &'static str {
         match self {
             Self::Quarantine => "quarantine",
             Self::Tombstone => "tombstone",
+            Self::KeptFolder => "version",
         }
     }
 
@@ -40,6 +42,7 @@ impl Sparse {
         match self {
             Self::Quarantine => "SELECT EXISTS (SELECT 1 FROM quarantine)",
             Self::Tombstone => "SELECT EXISTS (SELECT 1 FROM tombstone)",
+            Self::KeptFolder => "SELECT EXISTS (SELECT 1 FROM version WHERE files IS NOT NULL)",
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use rusqlite::params;
 
-use super::Result;
-use super::items::{self, ItemRow};
+use super::{Result, StoreError};
+use super::items::{self, ItemRow, digest};
 use super::query::Rows;
 use super::undo::{self, Tombstone};
+use crate::deed::KeptAt;
 use crate::id::{ContentHash, FolderId, ItemId, JobId, NodeId, VersionId};
+use crate::path::Name;
 use crate::tree::Wall;
 
 /// The most versions of one item that a report names, of each kind.
@@ -17,18 +19,22 @@ const ITEMS_AT_PATH_MOST: u32 = 20;
 /// A content in the version store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptRow {
-    /// The job that names it.
-    pub job: JobId,
+    /// Where it lies.
+    pub at: KeptAt,
     /// Where it was on disk.
     pub path: String,
     /// Why it left.
     pub reason: String,
     /// The provider's version, unless it was edited.
     pub version: Option<VersionId>,
+    /// Its digest, where it is written down with it.
+    pub hash: Option<ContentHash>,
     /// Bytes.
     pub size: u64,
+    /// When it was written, where that is written down with it.
+    pub modified: Option<Wall>,
     /// When it left.
-    pub at: Wall,
+    pub since: Wall,
 }
 
 /// A version that the cloud once had.
@@ -54,15 +60,45 @@ impl Rows<'_> {
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map(params![folder.0, id.to_string(), VERSIONS_MOST], |row| {
             Ok(KeptRow {
-                job: JobId(row.get(0)?),
+                at: KeptAt::alone(JobId(row.get(0)?)),
                 path: row.get(1)?,
                 reason: row.get(2)?,
                 version: row.get::<_, Option<String>>(3)?.map(VersionId::new),
+                hash: None,
                 size: row.get::<_, i64>(4)?.max(0) as u64,
-                at: Wall(row.get(5)?),
+                modified: None,
+                since: Wall(row.get(5)?),
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The contents of an item that went into the version store with its directory when it was at a path, newest first.
+    pub fn kept_whole(self, folder: FolderId, path: &str, id: &ItemId) -> Result<Vec<KeptRow>> {
+        let Some((dir, name)) = path.rsplit_once('/') else { return Ok(Vec::new()) };
+        let sql = "SELECT v.job, f.name, v.reason, f.version, f.hash, f.size, f.modified, v.at
+                   FROM version v JOIN kept_file f ON f.job = v.job
+                   WHERE v.folder = ?1 AND v.path = ?2 AND v.files IS NOT NULL AND v.dropped IS NULL
+                       AND (f.name = CAST(?3 AS BLOB) OR f.shown = ?3) AND f.id = ?4
+                   ORDER BY v.at DESC, v.job DESC LIMIT ?5";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let values = params![folder.0, dir, name, id.to_string(), VERSIONS_MOST];
+        let mut rows = statement.query(values)?;
+        let mut kept = Vec::new();
+        while let Some(row) = rows.next()? {
+            let name = Name::new(row.get_ref(1)?.as_blob().map_err(StoreError::damaged)?).map_err(StoreError::damaged)?;
+            kept.push(KeptRow {
+                at: KeptAt { job: JobId(row.get(0)?), inside: Some(name) },
+                path: path.to_owned(),
+                reason: row.get(2)?,
+                version: Some(VersionId::new(row.get::<_, String>(3)?)),
+                hash: digest::read(row.get_ref(4)?)?,
+                size: row.get::<_, i64>(5)?.max(0) as u64,
+                modified: row.get::<_, Option<i64>>(6)?.map(Wall),
+                since: Wall(row.get(7)?),
+            });
+        }
+        Ok(kept)
     }
 
     /// The former versions of an item, newest first.
@@ -84,11 +120,17 @@ impl Rows<'_> {
 
     /// The items that were at a path when a version of theirs was kept or seen, latest first.
     pub fn items_once_at(self, folder: FolderId, path: &str) -> Result<Vec<ItemId>> {
-        let sql = "SELECT id FROM (SELECT id, at FROM version WHERE folder = ?1 AND path = ?2 AND dropped IS NULL
-                   UNION ALL SELECT id, at FROM seen_version WHERE folder = ?1 AND path = ?2)
-                   GROUP BY id ORDER BY max(at) DESC LIMIT ?3";
+        let sql = "SELECT id FROM (SELECT id, at FROM version
+                                   WHERE folder = ?1 AND path = ?2 AND files IS NULL AND dropped IS NULL
+                   UNION ALL SELECT id, at FROM seen_version WHERE folder = ?1 AND path = ?2
+                   UNION ALL SELECT f.id, v.at FROM version v JOIN kept_file f ON f.job = v.job
+                             WHERE v.folder = ?1 AND v.path = ?3 AND v.files IS NOT NULL AND v.dropped IS NULL
+                                 AND (f.name = CAST(?4 AS BLOB) OR f.shown = ?4))
+                   GROUP BY id ORDER BY max(at) DESC LIMIT ?5";
+        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement.query_map(params![folder.0, path, ITEMS_AT_PATH_MOST], |row| row.get::<_, String>(0))?;
+        let values = params![folder.0, path, dir, name, ITEMS_AT_PATH_MOST];
+        let rows = statement.query_map(values, |row| row.get::<_, String>(0))?;
         let texts: Vec<String> = rows.collect::<rusqlite::Result<_>>()?;
         Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
     }

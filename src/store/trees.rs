@@ -5,7 +5,9 @@ use rusqlite::{OptionalExtension, params};
 use crate::deed::Holding;
 use crate::id::NodeId;
 use crate::path::Name;
+use crate::store::lately::Sparse;
 use crate::store::{Result, Store, StoreError};
+use crate::tree::Stamp;
 
 /// What was counted below a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,6 +70,54 @@ impl Store {
             }
         }
         Ok(Counted::Whole)
+    }
+
+    /// The files of a directory with their contents, if it holds nothing else, at most `most` of them, and nothing is to be done with any.
+    pub fn settled_files(&self, dir: NodeId, most: u64) -> Result<Option<Holding>> {
+        let has_others = "SELECT EXISTS (SELECT 1 FROM item WHERE l_parent = ?1)
+                          OR EXISTS (SELECT 1 FROM item WHERE s = 1 AND away = 1 AND s_parent = ?1)";
+        if self.conn.prepare_cached(has_others)?.query_row([dir.0], |row| row.get(0))? {
+            return Ok(None);
+        }
+        let sql = "SELECT s_version IS NULL OR l <> 0 OR r <> 1 OR r_parent IS NOT ?1
+                          OR EXISTS (SELECT 1 FROM work WHERE work.node = item.node), ino, size, mtime
+                   FROM item WHERE s = 1 AND away = 0 AND s_parent = ?1 LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params![dir.0, most.saturating_add(1) as i64])?;
+        let mut held = Holding::default();
+        while let Some(row) = rows.next()? {
+            if row.get(0)? || held.entries == most {
+                return Ok(None);
+            }
+            let stamp = Stamp {
+                dev: 0,
+                ino: row.get::<_, i64>(1)? as u64,
+                size: row.get::<_, i64>(2)? as u64,
+                mtime_ns: row.get(3)?,
+                ctime_ns: 0,
+            };
+            held.add_content(&stamp);
+        }
+        // What the cloud last had in it, and is not on disk, is to be told.
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM item WHERE r_parent = ?1 LIMIT ?2)";
+        let values = params![dir.0, most.saturating_add(1) as i64];
+        let in_cloud: i64 = self.conn.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+        Ok((held.entries > 0 && in_cloud as u64 == held.entries).then_some(held))
+    }
+
+    /// Whether a hook rejected a version of a file in a directory, or one is kept off the disk.
+    pub fn has_kept_off(&self, dir: NodeId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM item JOIN tombstone ON tombstone.node = item.node
+                                  WHERE s = 1 AND away = 0 AND s_parent = ?1)";
+        if self.lately.has_rows(&self.conn, Sparse::Tombstone)?
+            && self.conn.prepare_cached(sql)?.query_row([dir.0], |row| row.get(0))?
+        {
+            return Ok(true);
+        }
+        let sql = "SELECT EXISTS (SELECT 1 FROM item JOIN quarantine q ON q.folder = item.folder AND q.item = item.id
+                                  WHERE s = 1 AND away = 0 AND s_parent = ?1)";
+        Ok(self.lately.has_rows(&self.conn, Sparse::Quarantine)?
+            && self.conn.prepare_cached(sql)?.query_row([dir.0], |row| row.get(0))?)
     }
 
     /// The directory out of sight under whose roof a directory is, be it the directory itself, and whether the cloud has none of those

@@ -2,8 +2,12 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Result, Store};
-use crate::id::{ContentHash, FolderId, ItemId, JobId, Sha256, VersionId};
+use super::items::digest;
+use super::lately::Sparse;
+use super::{Result, Store, StoreError};
+use crate::deed::KeptAt;
+use crate::id::{ContentHash, FolderId, ItemId, JobId, NodeId, Sha256, VersionId};
+use crate::path::Name;
 use crate::tree::Wall;
 
 /// Why content left the visible tree.
@@ -55,6 +59,36 @@ pub struct Kept<'a> {
     pub at: Wall,
 }
 
+/// A directory that is kept whole.
+#[derive(Debug)]
+pub struct KeptFolder<'a> {
+    /// The job that moved it, which names it on disk.
+    pub job: JobId,
+    /// The folder.
+    pub folder: FolderId,
+    /// The directory.
+    pub node: NodeId,
+    /// Its item.
+    pub id: &'a ItemId,
+    /// Where it was.
+    pub path: &'a str,
+}
+
+/// What left with a directory that is kept whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Files that have no row any more.
+    pub files: i64,
+    /// Their length, as both sides agreed on.
+    pub bytes: i64,
+    /// The length of all that is kept.
+    pub kept_bytes: u64,
+}
+
+/// Files in a directory `?1`, by the cloud's tree and on disk, with which nothing is to be done.
+const SETTLED: &str = "s = 1 AND away = 0 AND s_parent = ?1 AND l = 0 AND r = 1 AND r_parent = ?1
+                       AND NOT EXISTS (SELECT 1 FROM work WHERE work.node = item.node)";
+
 impl Store {
     /// Writes down what went to the version store.
     pub fn keep_version(&mut self, kept: &Kept<'_>) -> Result<()> {
@@ -75,20 +109,72 @@ impl Store {
         Ok(())
     }
 
+    /// A directory that is out of sight went into the version store with the files in it. Those for which nothing else is to be done, and
+    /// that the cloud last had in it, have no row of their own any more.
+    pub fn keep_folder(&mut self, kept: &KeptFolder<'_>, now: Wall) -> Result<Left> {
+        let sql = "INSERT INTO kept_file (job, name, shown, id, version, hash, sha256, size, modified)
+                   SELECT ?1, s_name, CASE WHEN r_name <> CAST(s_name AS TEXT) THEN r_name END, id, s_version, s_hash, s_sha256, size,
+                       CASE WHEN r_version = s_version THEN r_mtime END
+                   FROM item WHERE s = 1 AND away = 0 AND s_parent = ?2 ORDER BY s_name ON CONFLICT DO NOTHING";
+        let (job, dir) = (kept.job.0, kept.node.0);
+        self.conn.prepare_cached(sql)?.execute([job, dir])?;
+        let sql = "INSERT INTO version (job, folder, id, path, reason, size, at, files)
+                   SELECT ?1, ?2, ?3, ?4, ?5, coalesce(sum(size), 0), ?6, count(*) FROM kept_file WHERE job = ?1
+                   ON CONFLICT (job) DO NOTHING";
+        let values = params![job, kept.folder.0, kept.id.to_string(), kept.path, Reason::Deleted.word(), now.0];
+        self.conn.prepare_cached(sql)?.execute(values)?;
+        let sql = "SELECT size FROM version WHERE job = ?1";
+        let kept_bytes: i64 = self.conn.prepare_cached(sql)?.query_row([job], |row| row.get(0))?;
+        let sql = format!("SELECT count(*), coalesce(sum(s_size), 0) FROM item WHERE {SETTLED}");
+        let (files, bytes) = self.conn.prepare_cached(&sql)?.query_row([dir], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        self.conn.prepare_cached(&format!("DELETE FROM item WHERE {SETTLED}"))?.execute([dir])?;
+        Ok(Left { files, bytes, kept_bytes: kept_bytes.max(0) as u64 })
+    }
+
     /// A content of a folder's version store that has the provider's digest and this length; the one that came last.
-    pub fn held_content(&self, folder: FolderId, hash: &ContentHash, size: u64) -> Result<Option<JobId>> {
+    pub fn held_content(&self, folder: FolderId, hash: &ContentHash, size: u64) -> Result<Option<KeptAt>> {
         let sql = "SELECT job FROM version WHERE folder = ?1 AND hash = ?2 AND dropped IS NULL AND size = ?3
                    ORDER BY job DESC LIMIT 1";
         let job = self
             .conn
             .prepare_cached(sql)?
             .query_row(params![folder.0, hash.to_string(), size as i64], |row| row.get(0));
-        Ok(job.optional()?.map(JobId))
+        Ok(job.optional()?.map(|job| KeptAt::alone(JobId(job))))
+    }
+
+    /// The same of a file that went there with its directory, and was called `name` in it.
+    pub fn held_whole(
+        &self,
+        folder: FolderId,
+        dir: &ItemId,
+        name: &str,
+        content: (&ContentHash, u64),
+    ) -> Result<Option<KeptAt>> {
+        if !self.lately.has_rows(&self.conn, Sparse::KeptFolder)? {
+            return Ok(None);
+        }
+        let sql = "SELECT f.job, f.name FROM version v JOIN kept_file f ON f.job = v.job
+                   WHERE v.folder = ?1 AND v.id = ?2 AND v.files IS NOT NULL AND v.dropped IS NULL
+                       AND f.name = CAST(?3 AS BLOB) AND f.hash IN (?4, ?5) AND f.size = ?6
+                   ORDER BY f.job DESC LIMIT 1";
+        let (hash, size) = content;
+        let values = params![folder.0, dir.to_string(), name, digest::stored(hash), hash.to_string(), size as i64];
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(values)?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let name = Name::new(row.get_ref(1)?.as_blob().map_err(StoreError::damaged)?).map_err(StoreError::damaged)?;
+        Ok(Some(KeptAt { job: JobId(row.get(0)?), inside: Some(name) }))
     }
 
     /// A kept content turned out not to be what it was taken for: it is not looked for again by a digest.
-    pub fn doubt_held(&mut self, job: JobId) -> Result<()> {
-        self.conn.prepare_cached("UPDATE version SET hash = NULL WHERE job = ?1")?.execute([job.0])?;
+    pub fn doubt_held(&mut self, kept: &KeptAt) -> Result<()> {
+        match &kept.inside {
+            None => self.conn.prepare_cached("UPDATE version SET hash = NULL WHERE job = ?1")?.execute([kept.job.0])?,
+            Some(name) => {
+                let sql = "UPDATE kept_file SET hash = NULL WHERE job = ?1 AND name = ?2";
+                self.conn.prepare_cached(sql)?.execute(params![kept.job.0, name.as_bytes()])?
+            }
+        };
         Ok(())
     }
 
@@ -139,6 +225,13 @@ impl Store {
 
     /// Forgets contents that were given up before a moment, at most `limit`.
     pub fn forget_given_up(&mut self, before: Wall, limit: u32) -> Result<()> {
+        // The files of a directory before its own row, which leads to them.
+        let sql = "DELETE FROM kept_file WHERE (job, name) IN
+                   (SELECT f.job, f.name FROM version v JOIN kept_file f ON f.job = v.job
+                    WHERE v.files IS NOT NULL AND v.dropped IS NOT NULL AND v.dropped < ?1 LIMIT ?2)";
+        if self.conn.prepare_cached(sql)?.execute(params![before.0, limit])? > 0 {
+            return Ok(());
+        }
         let sql = "DELETE FROM version WHERE job IN (SELECT job FROM version WHERE dropped < ?1 LIMIT ?2)";
         self.conn.prepare_cached(sql)?.execute(params![before.0, limit])?;
         Ok(())

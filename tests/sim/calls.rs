@@ -150,8 +150,8 @@ impl World {
         if self.disk.away {
             return Err(FetchFailure::Disk(disk_error(DiskErrorKind::RootLost, "the root is away")));
         }
-        let held = order.held.unwrap();
-        let kept = self.disk.versions.get(&held).and_then(|ino| self.disk.content(*ino));
+        let held = order.held.clone().unwrap();
+        let kept = self.disk.kept_at(&held);
         let is_it = |content: &u64| Some(hash_of(*content)) == order.hash && Some(size_of(*content)) == order.size;
         let Some(content) = kept.filter(is_it) else {
             self.tally.hit("version store: not held");

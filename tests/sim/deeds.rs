@@ -1,13 +1,11 @@
 //! How deeds reach the disk, and what a deed must look like.
 
-use std::collections::BTreeSet;
-
 use folder_sync_agent::deed::{Deed, DeedOrder, DeedResult, DiskErrorKind, Place};
 use folder_sync_agent::id::NodeId;
 use folder_sync_agent::path::Name;
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::intents::NewSeat;
-use folder_sync_agent::store::items::SeatRow;
+use folder_sync_agent::store::items::{ItemRow, SeatRow};
 
 use super::cloud::HALF;
 use super::disk::{Cut, disk_error};
@@ -63,12 +61,16 @@ impl World {
         let result = self.disk.carry_out(order, cut);
         // One that finds an edit removes nothing, and may be ordered again.
         if self.removing.contains(&order.job) && matches!(result, DeedResult::Done { .. }) {
-            self.removed.insert(order.job);
+            self.removed.insert(order.job, 1);
+        }
+        if let (Deed::KeepFolder { holds, .. }, DeedResult::Done { .. }) = (&order.deed, &result) {
+            self.tally.hit("directory kept whole");
+            self.removed.insert(order.job, holds.entries);
         }
         if let (Deed::KeepFiles { dirs }, DeedResult::Kept { files }) = (&order.deed, &result) {
             let jobs = dirs.iter().flat_map(|dir| dir.files.iter().map(|file| file.job));
             let kept = jobs.zip(files).filter(|(job, kept)| kept.is_some() && self.removing.contains(job));
-            let kept: Vec<_> = kept.map(|(job, _)| job).collect();
+            let kept: Vec<_> = kept.map(|(job, _)| (job, 1)).collect();
             self.removed.extend(kept);
         }
         let result = self.twist_deed(order, result);
@@ -137,6 +139,15 @@ impl World {
                 }
                 continue;
             }
+            if let Deed::KeepFolder { .. } = &order.deed {
+                let files = self.store().remote_children(intent.node, NodeId(0), u32::MAX).unwrap();
+                let is_seated = |row: &ItemRow| {
+                    matches!(row.disk_seat(), Some(SeatRow::At { parent, .. }) if parent == intent.node)
+                };
+                let files: Vec<_> = files.into_iter().filter(is_seated).map(|row| row.node).collect();
+                files.into_iter().for_each(|node| self.check_removal(node));
+                continue;
+            }
             let expires = self.store().tombstone(intent.node).unwrap().is_some();
             // What a person decides about a conflict removes one of the two.
             let decided = intent.seat == NewSeat::Unchanged;
@@ -195,8 +206,8 @@ impl World {
         if self.swarm.wall_jumps > 0 {
             return;
         }
-        let gone: BTreeSet<_> = self.removed.iter().collect();
-        assert!(gone.len() as u64 <= most, "law 9, V9: {} files are deleted on disk, and {most} may be", gone.len());
+        let gone: u64 = self.removed.values().sum();
+        assert!(gone <= most, "law 9, V9: {gone} files are deleted on disk, and {most} may be");
         assert!(self.trashed <= most, "law 9, V9: {} files are deleted in the cloud, and {most} may be", self.trashed);
     }
 }

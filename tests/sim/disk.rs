@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use folder_sync_agent::deed::{
-    Base, Deed, DeedOrder, DeedResult, DiskError, DiskErrorKind, Displaced, Expect, Holding, Keep, OnEdit, Place,
+    Base, Deed, DeedOrder, DeedResult, DiskError, DiskErrorKind, Displaced, Expect, Holding, Keep, KeptAt, OnEdit, Place,
     Staged,
 };
 use folder_sync_agent::engine::input::{FetchOrder, OpenOrder, RootFacts};
@@ -440,6 +440,16 @@ impl Disk {
 
     /// Contents in the version store.
     pub fn kept(&self) -> BTreeSet<Content> {
-        self.versions.values().filter_map(|ino| self.content(*ino)).collect()
+        let whole = self.versions.values().filter(|ino| self.is_dir(**ino)).flat_map(|dir| self.entries(*dir).values());
+        self.versions.values().chain(whole).filter_map(|ino| self.content(*ino)).collect()
+    }
+
+    /// One content of the version store.
+    pub fn kept_at(&self, kept: &KeptAt) -> Option<Content> {
+        let slot = *self.versions.get(&kept.job)?;
+        match &kept.inside {
+            Some(name) => self.is_dir(slot).then(|| self.lookup(slot, name))?.and_then(|ino| self.content(ino)),
+            None => self.content(slot),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use folder_sync_agent::deed::Deed;
 use folder_sync_agent::engine::Task;
 use folder_sync_agent::id::{ItemId, JobId};
 use folder_sync_agent::settings::Mode;
@@ -109,8 +110,14 @@ impl World {
             let Some(row) = self.store().item_by_id(FOLDER, id).unwrap() else { continue };
             let Some(synced) = row.synced.filter(|synced| matches!(synced.seat, SeatRow::At { .. })) else { continue };
             let Some(content) = synced.content else { continue };
-            let is_about = |intent: &IntentRow| match &intent.seat {
-                NewSeat::AllNowhere { nodes } => nodes.contains(&row.node),
+            let dir = match synced.seat {
+                SeatRow::At { parent, .. } => Some(parent),
+                SeatRow::Root | SeatRow::Parked(_) => None,
+            };
+            let is_about = |intent: &IntentRow| match (&intent.seat, &intent.order.deed) {
+                (NewSeat::AllNowhere { nodes }, _) => nodes.contains(&row.node),
+                // Its files go with it.
+                (_, Deed::KeepFolder { .. }) => dir == Some(intent.node),
                 _ => intent.node == row.node,
             };
             if intents.iter().any(is_about) {

@@ -123,11 +123,11 @@ pub struct World {
     pub watching: bool,
     /// What chance decides that was thought of later: what was decided before stays as it was.
     pub extra: Chance,
-    /// Deeds that are to remove local files, those that make room for another item, those that removed, and files that the agent put
-    /// into the trash.
+    /// Deeds that are to remove local files, those that make room for another item, those that removed, with the files of
+    /// each, and files that the agent put into the trash.
     pub removing: BTreeSet<JobId>,
     pub replacing: BTreeSet<JobId>,
-    pub removed: BTreeSet<JobId>,
+    pub removed: BTreeMap<JobId, u64>,
     pub trashed: u64,
     /// The files that went to the cloud's trash with an item, as far as the agent did not hear of it, and the jobs that ask for it.
     pub trashed_unheard: BTreeMap<ItemId, u64>,
@@ -214,7 +214,7 @@ impl World {
             extra: Chance::new(seed ^ 0xe8_72a0),
             removing: BTreeSet::new(),
             replacing: BTreeSet::new(),
-            removed: BTreeSet::new(),
+            removed: BTreeMap::new(),
             trashed: 0,
             trashed_unheard: BTreeMap::new(),
             trashing: BTreeMap::new(),

@@ -102,6 +102,61 @@ fn not_kept_here(bed: &Bed, above: &str, download: &str) {
 }
 
 #[test]
+fn what_went_with_its_directory_is_kept_as_one_found_by_path_and_not_downloaded_again() {
+    let bed = Bed::new();
+    bed.add_folder(&[]);
+    bed.ok(&["set-folder", "inbox", "max_delete=off"]);
+    let cloud = bed.cloud();
+    let settle = |bed: &Bed| {
+        bed.wait_equal(PATIENCE);
+        bed.wait_in_sync(PATIENCE);
+    };
+    cloud.mkdir_p(&remote("docs/deep")).unwrap();
+    for file in 0..20 {
+        cloud.write(&remote(&format!("docs/deep/f{file}.txt")), format!("content {file}").into_bytes()).unwrap();
+    }
+    cloud.write(&remote("docs/beside.txt"), "beside".as_bytes().to_vec()).unwrap();
+    let agent = bed.start();
+    bed.wait_in_sync(PATIENCE);
+    let id = cloud.trash(&remote("docs")).unwrap();
+    settle(&bed);
+    let kept = bed.ours("versions");
+    assert_eq!(kept.len(), 2, "a directory and a file: {kept:?}");
+
+    let report: serde_json::Value =
+        serde_json::from_str(&bed.ok(&["versions", "inbox/docs/deep/f7.txt", "--json"])).unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 1, "{report}");
+    assert_eq!((&rows[0]["state"], &rows[0]["size"]), (&"deleted".into(), &9.into()));
+    bed.ok(&["restore", "inbox/docs/deep/f7.txt", "--to", "copy.txt"]);
+    assert_eq!(read(&bed, "copy.txt"), "content 7");
+
+    cloud.restore(&id).unwrap();
+    cloud.reset_counters();
+    settle(&bed);
+    assert_eq!(read(&bed, "inbox/docs/deep/f19.txt"), "content 19");
+    assert_eq!(read(&bed, "inbox/docs/beside.txt"), "beside");
+    assert_eq!(cloud.count("content"), 0, "all of it is here");
+
+    // A content of the directory that was changed by hand is not what it is taken for.
+    cloud.trash(&remote("docs")).unwrap();
+    settle(&bed);
+    let versions = bed.local().join(crate::support::RESERVED).join("versions");
+    for name in bed.ours("versions") {
+        if let Ok(file) = std::fs::metadata(versions.join(&name).join("f3.txt")) {
+            assert!(file.is_file());
+            std::fs::write(versions.join(&name).join("f3.txt"), "meddled 3").unwrap();
+        }
+    }
+    cloud.restore(&id).unwrap();
+    cloud.reset_counters();
+    settle(&bed);
+    assert_eq!(read(&bed, "inbox/docs/deep/f3.txt"), "content 3");
+    assert!(cloud.count("content") <= 1, "the others are taken from here");
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
 fn a_file_that_is_gone_everywhere_comes_back_to_its_place() {
     let bed = Bed::new();
     bed.add_folder(&[]);

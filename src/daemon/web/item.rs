@@ -20,6 +20,7 @@ use super::page::{Asked, at, cell, moment, name, prose, row, table};
 use super::{App, Inner};
 use crate::command::Command;
 use crate::config::Config;
+use crate::deed::KeptAt;
 use crate::hook::select::Happening;
 use crate::hook::{HookKind, Selector, When};
 use crate::id::{JobId, NodeId, VersionId};
@@ -189,17 +190,17 @@ pub async fn restore(State(app): State<App>, posted: Posted) -> Response {
 }
 
 /// A version of this very path, and never one of another.
-fn version(web: &Inner, path: &str, kept: JobId) -> Result<Versions, String> {
+fn version(web: &Inner, path: &str, kept: JobId) -> Result<(Versions, KeptAt), String> {
     let versions = web.reports.versions(path).map_err(|why| why.to_string())?;
-    if versions.rows.iter().any(|row| row.kept == Some(kept)) {
-        Ok(versions)
-    } else {
-        Err("This version was given up meanwhile.".into())
+    let at = versions.rows.iter().find(|row| row.kept == Some(kept)).and_then(VersionRow::kept_at);
+    match at {
+        Some(at) => Ok((versions, at)),
+        None => Err("This version was given up meanwhile.".into()),
     }
 }
 
 fn put_back(web: &Inner, path: &str, kept: JobId) -> Result<String, String> {
-    let versions = version(web, path, kept)?;
+    let (versions, at) = version(web, path, kept)?;
     let config = Config::load(&web.places).map_err(|why| why.to_string())?;
     let folder = config.folder(&versions.folder).ok_or("The configuration has no such folder any more.")?;
     let target = match folder.mode {
@@ -213,7 +214,7 @@ fn put_back(web: &Inner, path: &str, kept: JobId) -> Result<String, String> {
     let below = Path::new(path).strip_prefix(&root).map_err(|why| why.to_string())?;
     let names: Result<Vec<Name>, _> = below.iter().map(|step| Name::new(step.as_encoded_bytes())).collect();
     let below = RelPath::from_names(names.map_err(|why| why.to_string())?);
-    let content = recall::open_kept(&root, kept).map_err(|why| format!("The version cannot be read: {why}"))?;
+    let content = recall::open_kept(&root, &at).map_err(|why| format!("The version cannot be read: {why}"))?;
     may_be_put_back(web, &config, folder, &versions, kept, &content, &below)?;
     recall::put(&content, &root, &below, target, Dress::Folder(folder.file_mode))
         .map(|length| format!("Put back, {}.", size(length)))
@@ -262,8 +263,8 @@ pub async fn kept(asked: Asked, Query(wanted): Query<Wanted>) -> Response {
         let path = local_path(web, &wanted)?;
         let shown = path.to_string_lossy();
         let kept = JobId(wanted.kept.unwrap_or_default());
-        let versions = version(web, &shown, kept).map_err(ReportError::NotFound)?;
-        let file = recall::open_kept(Path::new(&versions.local), kept)
+        let (versions, at) = version(web, &shown, kept).map_err(ReportError::NotFound)?;
+        let file = recall::open_kept(Path::new(&versions.local), &at)
             .map_err(|why| ReportError::NotFound(format!("the version cannot be read: {why}")))?;
         let length = file.metadata().map_err(|why| ReportError::Failed(why.to_string()))?.len();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{World, post};
-use crate::deed::{DiskErrorKind, Staged};
+use crate::deed::{DiskErrorKind, KeptAt, Staged};
 use crate::engine::Outcome;
 use crate::engine::input::{FetchFailure, FetchOrder};
 use crate::id::JobId;
@@ -11,17 +11,17 @@ use crate::local::{LocalFolder, StageError, StageOrder};
 use crate::versions::Versions;
 
 impl World {
-    pub(super) fn stage_held(&self, job: JobId, held: JobId, order: FetchOrder, local: Arc<LocalFolder>) {
+    pub(super) fn stage_held(&self, job: JobId, held: KeptAt, order: FetchOrder, local: Arc<LocalFolder>) {
         let inputs = self.inputs.clone();
         let work = move || post(&inputs, job, Outcome::Fetched(stage(job, held, order, &local)));
         self.tasks.spawn_blocking_on(work, &self.runtime);
     }
 }
 
-fn stage(job: JobId, held: JobId, order: FetchOrder, local: &LocalFolder) -> Result<Staged, FetchFailure> {
+fn stage(job: JobId, held: KeptAt, order: FetchOrder, local: &LocalFolder) -> Result<Staged, FetchFailure> {
     local.check_room(order.size.unwrap_or(0)).map_err(FetchFailure::Disk)?;
     let order = StageOrder { job, size: order.size, hash: order.hash, modified: order.modified };
-    Versions::of(local).stage(held, &order).map_err(|why| match why {
+    Versions::of(local).stage(&held, &order).map_err(|why| match why {
         StageError::Disk(error)
             if matches!(error.kind, DiskErrorKind::Full | DiskErrorKind::RootLost | DiskErrorKind::NotWritable) =>
         {
@@ -55,11 +55,11 @@ mod tests {
             size: Some(size),
             hash: Some(ContentHash::Sha1(hash.into())),
             modified: None,
-            held: Some(JobId(7)),
+            held: Some(KeptAt::alone(JobId(7))),
             path: "a".into(),
         };
-        let take = |order| stage(JobId(9), JobId(7), order, &local);
-        assert!(matches!(take(order(3, OF_ABC)), Err(FetchFailure::NotHeld(JobId(7)))), "it is not there");
+        let take = |order| stage(JobId(9), KeptAt::alone(JobId(7)), order, &local);
+        assert!(matches!(take(order(3, OF_ABC)), Err(FetchFailure::NotHeld(KeptAt { job: JobId(7), inside: None }))), "it is not there");
         std::fs::write(&kept, "abc").unwrap();
         let staged = take(order(3, OF_ABC)).unwrap();
         assert_eq!(staged.stamp.size, 3);

@@ -239,6 +239,12 @@ impl Engine {
         self.happened(story, Some(work))
     }
 
+    /// Whether a hook may want to know of files that are removed from a folder.
+    pub(in crate::engine) fn tells_of_removals(&self, id: FolderId) -> bool {
+        let name = self.folders.get(&id).map(|folder| folder.settings.name.as_str());
+        self.hooks.selector.may_choose(When::After, HookKind::FileDeleted, name)
+    }
+
     /// What was done on disk, for the hooks that want to know.
     pub(in crate::engine) fn tell_of(
         &mut self,
@@ -273,6 +279,7 @@ impl Engine {
             | Deed::RemoveFolder { at }
             | Deed::Adopt { at, .. }
             | Deed::Relocate { to: at, .. } => at,
+            Deed::KeepFolder { at, .. } => at,
             // Each file is told of by itself.
             Deed::KeepFiles { .. } => return Ok(()),
         };

@@ -4,7 +4,7 @@ use super::{
     ATTEMPTS_COUNTED, HIDDEN, HIDDEN_RETRIED_EVERY, HIDDEN_RETRIED_FIRST, NETWORK, OUTCOME_UNKNOWN, REFUSED_MOST,
     STAGED_MOST, VERSION_GONE,
 };
-use crate::deed::{DiskErrorKind, Staged};
+use crate::deed::{DiskErrorKind, KeptAt, Staged};
 use crate::engine::effect::{Effect, Task};
 use crate::engine::input::{FetchFailure, FetchOrder};
 use crate::engine::learn::{Learned, Source};
@@ -12,7 +12,7 @@ use crate::engine::queues::{CallKind, Waiting};
 use crate::engine::{Engine, Job, Phase, millis};
 use crate::events::budget::Share;
 use crate::events::interval::backoff;
-use crate::id::{AccountId, ContentHash, FolderId, Generation, JobId, NodeId};
+use crate::id::{AccountId, ContentHash, FolderId, Generation, NodeId};
 use crate::plan::Action;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
@@ -162,7 +162,7 @@ impl Engine {
         if !self.jobs.slots().may_fetch(id, most, bytes) || self.is_staging_full(work.folder) {
             return Ok(false);
         }
-        let held = self.held_content(work.folder, &content)?;
+        let held = self.held_content(&item, &content)?;
         let share = self.share_of(work.folder, work.lane);
         if held.is_none() && !self.may_call(id, share) {
             return Ok(false);
@@ -194,12 +194,17 @@ impl Engine {
 
     /// Where the version store has a content with exactly the provider's digest and length, it is taken from there: what went to the
     /// trash in the cloud and came back is not downloaded. It is verified as it is staged, and passes what any content passes.
-    fn held_content(&self, folder: FolderId, content: &RemoteContent) -> Result<Option<JobId>> {
+    fn held_content(&self, item: &ItemRow, content: &RemoteContent) -> Result<Option<KeptAt>> {
         let Some((hash, size)) = content.hash.as_ref().zip(content.size) else { return Ok(None) };
         if matches!(hash, ContentHash::Unknown(_)) {
             return Ok(None);
         }
-        self.ctx.store.held_content(folder, hash, size)
+        if let Some(held) = self.ctx.store.held_content(item.folder, hash, size)? {
+            return Ok(Some(held));
+        }
+        let above = item.remote.parent.map(|above| self.ctx.store.item(above)).transpose()?.flatten();
+        let Some(above) = above else { return Ok(None) };
+        self.ctx.store.held_whole(item.folder, &above.id, &item.remote.name, (hash, size))
     }
 
     pub(in crate::engine) fn looked(
@@ -370,8 +375,8 @@ impl Engine {
             Err(failure) => failure,
         };
         match failure {
-            FetchFailure::NotHeld(job) => {
-                self.ctx.store.doubt_held(job)?;
+            FetchFailure::NotHeld(kept) => {
+                self.ctx.store.doubt_held(&kept)?;
                 let lane = self.ctx.store.work(node)?.map_or(Lane::News, |work| work.lane);
                 self.schedule.unqueue(node);
                 self.schedule.make_ready(node, lane);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::deed::{Base, Deed, DeedOrder, DeedResult, Keep, KeepIn, OnEdit, Place};
-use crate::engine::disk::{Want, held};
+use crate::deed::{Base, Deed, DeedOrder, DeedResult, Holding, Keep, KeepIn, OnEdit, Place};
+use crate::engine::disk::{DEEDS_PER_BATCH, Want, held};
 use crate::engine::learn::Source;
 use crate::engine::trees::Progress;
 use crate::engine::{Engine, Phase, ROWS_PER_STEP, holds, undo};
@@ -13,12 +13,15 @@ use crate::store::Result;
 use crate::store::folders::{FolderCounts, ScanStage};
 use crate::store::intents::{IntentRow, NewSeat};
 use crate::store::items::{ItemRow, Presence, SeatRow, SyncedRow};
+use crate::store::versions::KeptFolder;
 use crate::store::work::{Ask, Lane, WorkRow, WorkState};
 
 /// Folders that are passed over in one step, as they may yet go out of sight.
 const PASSED_OVER_MOST: usize = 16;
 /// Files that go into the version store by one deed.
 const KEPT_AT_ONCE: usize = 256;
+/// The most files of a directory that goes into the version store by one rename: their rows leave in one step.
+const KEPT_WHOLE_MOST: u64 = 2_000;
 
 impl Engine {
     /// Takes a directory that is gone from the cloud out of sight with all that is in it, if the disk has nothing else there than what was
@@ -153,11 +156,15 @@ impl Engine {
         if std::mem::take(&mut folder.kept_last) {
             return Ok(());
         }
+        if self.keep_folders(id)? {
+            return Ok(());
+        }
         let (mut dirs, mut nodes, mut first) = (Vec::new(), Vec::new(), None);
         let mut after = NodeId(0);
         while nodes.len() < KEPT_AT_ONCE && self.ctx.rows_left() > 0 {
             let Some((dir, Presence::Absent)) = self.ctx.store.next_sweep(id, after)? else { break };
-            if !self.settles(dir)? {
+            // One that can go whole has the next turn.
+            if !self.settles(dir)? || self.goes_whole(id, dir)?.is_some() {
                 break;
             }
             let Some(at) = self.ctx.place(dir)? else { break };
@@ -179,6 +186,77 @@ impl Engine {
         let intent = IntentRow { node, folder: id, order, seat: NewSeat::AllNowhere { nodes } };
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.building.add(intent, None, true);
+        }
+        Ok(())
+    }
+
+    /// Orders the next directories out of sight into the version store that hold nothing but files with which nothing else is to be done, if
+    /// the next one is such. Whether it is.
+    fn keep_folders(&mut self, id: FolderId) -> Result<bool> {
+        let mut whole = Vec::new();
+        let mut after = NodeId(0);
+        while whole.len() < DEEDS_PER_BATCH && self.ctx.rows_left() > 0 {
+            let Some((dir, Presence::Absent)) = self.ctx.store.next_sweep(id, after)? else { break };
+            if !self.settles(dir)? {
+                break;
+            }
+            let Some(holds) = self.goes_whole(id, dir)? else { break };
+            let Some(at) = self.ctx.place(dir)? else { break };
+            whole.push((dir, at, holds));
+            after = dir;
+        }
+        let Some(folder) = self.folders.get_mut(&id).filter(|_| !whole.is_empty()) else { return Ok(false) };
+        for (node, at, holds) in whole {
+            let order = DeedOrder { job: self.ctx.store.next_job()?, deed: Deed::KeepFolder { at, holds } };
+            folder.building.add(IntentRow { node, folder: id, order, seat: NewSeat::Nowhere }, None, false);
+        }
+        Ok(true)
+    }
+
+    /// What a directory out of sight holds, if it goes into the version store by one rename.
+    fn goes_whole(&mut self, id: FolderId, dir: NodeId) -> Result<Option<Holding>> {
+        if self.tells_of_removals(id) || self.trees.is_kept_by_file(dir) {
+            return Ok(None);
+        }
+        let Some(holds) = self.ctx.store.settled_files(dir, KEPT_WHOLE_MOST)? else { return Ok(None) };
+        self.ctx.gone_through += holds.entries as usize;
+        Ok(if self.ctx.store.has_kept_off(dir)? { None } else { Some(holds) })
+    }
+
+    /// A directory out of sight went into the version store with the files in it, or did not.
+    pub(in crate::engine) fn folder_kept(&mut self, intent: &IntentRow, result: &DeedResult) -> Result<()> {
+        let (id, node) = (intent.folder, intent.node);
+        self.schedule.unqueue(node);
+        self.schedule.make_ready(node, Lane::News);
+        let Some(dir) = self.ctx.store.item(node)? else {
+            self.leave(node);
+            return Ok(());
+        };
+        if !matches!(result, DeedResult::Done { .. }) {
+            // Its files go one by one, and what is in the way of one of them is told then.
+            self.trees.keep_by_file(node);
+            return Ok(());
+        }
+        self.trees.forget(node);
+        let path = self.ctx.shown_path(&dir)?;
+        let kept = KeptFolder { job: intent.order.job, folder: id, node, id: &dir.id, path: &path };
+        let settings = self.folders.get(&id).map(|folder| &folder.settings);
+        let left = self.retention.keep_folder(&mut self.ctx, settings, &kept)?;
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.count(FolderCounts { files: -left.files, bytes: -left.bytes, ..FolderCounts::default() });
+            folder.kept_last = true;
+        }
+        self.ctx.store.count_deletions(id, left.files.max(0) as u64, self.ctx.now.wall)?;
+        // Those of which something was heard meanwhile are decided anew; they are no longer where they were.
+        while let Some(other) = self.ctx.store.seated_in(node)?.map(|other| self.ctx.store.item(other)).transpose()?.flatten() {
+            self.put_nowhere(&other)?;
+            self.ctx.store.mark(other.node, id, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
+        }
+        self.put_nowhere(&dir)?;
+        self.done(&dir, intent, "removed")?;
+        self.ctx.store.mark(node, id, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
+        if let Some(above) = Self::dir_of(&dir) {
+            self.schedule.wake_waiters(above);
         }
         Ok(())
     }

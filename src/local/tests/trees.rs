@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::rig::{ABILITIES, Rig, at, brief, lines, parked};
-use crate::deed::{Deed, Holding, Keep, KeepIn};
+use crate::deed::{Deed, DeedResult, Holding, Keep, KeepIn};
 use crate::id::JobId;
 use crate::path::Name;
 use crate::tree::Stamp;
@@ -98,5 +98,41 @@ fn files_out_of_sight_are_kept_each_by_itself() {
             assert_eq!(brief(&result), "3 of 6 kept, 1 edited");
             assert_eq!(lines(&rig.picture()), kept);
         }
+    }
+}
+
+#[test]
+fn a_directory_out_of_sight_is_kept_whole_if_it_holds_just_what_is_expected() {
+    type Meddle = fn(&std::path::Path);
+    let meddlings: [(&str, Meddle); 5] = [
+        ("an edit", |dir| std::fs::write(dir.join("b"), "an edit").unwrap()),
+        ("another file", |dir| std::fs::write(dir.join("new"), "").unwrap()),
+        ("a directory", |dir| std::fs::create_dir(dir.join("new")).unwrap()),
+        ("a link", |dir| std::os::unix::fs::symlink("b", dir.join("new")).unwrap()),
+        ("a file that is gone", |dir| std::fs::remove_file(dir.join("b")).unwrap()),
+    ];
+    for abilities in ABILITIES {
+        let out_of_sight = || {
+            let rig = Rig::with(abilities);
+            let stamps = tree(&rig);
+            assert_eq!(brief(&rig.run(9, hide(stamps))), "done");
+            let mut holds = Holding::default();
+            holds.add_content(&stamps[3]);
+            (rig, Deed::KeepFolder { at: parked(9, "e"), holds })
+        };
+        for (what, meddle) in meddlings {
+            let (rig, keep) = out_of_sight();
+            meddle(&rig.path(".folder-sync-agent/parked/9/e"));
+            let before = rig.picture();
+            let result = rig.run(21, keep);
+            assert!(!matches!(result, DeedResult::Done { .. }), "{what}: {result:?}");
+            assert_eq!(rig.picture(), before, "{what}");
+        }
+        let (rig, keep) = out_of_sight();
+        for _ in 0..2 {
+            assert_eq!(brief(&rig.run(21, keep.clone())), "done");
+            assert_eq!(lines(&rig.picture()), "OWN/parked/9/\nOWN/parked/9/a=one\nOWN/versions/21/\nOWN/versions/21/b=two\n");
+        }
+        assert_eq!(brief(&rig.run(22, keep)), "missing");
     }
 }

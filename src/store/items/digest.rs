@@ -11,7 +11,7 @@ const SHA1: u8 = 1;
 const SHA512: u8 = 2;
 
 /// The value of a column.
-pub(super) fn stored(hash: &ContentHash) -> Value {
+pub(in crate::store) fn stored(hash: &ContentHash) -> Value {
     let (mark, hex, bytes) = match hash {
         ContentHash::Sha1(hex) => (SHA1, hex, 20),
         ContentHash::Sha512(hex) => (SHA512, hex, 64),
@@ -24,7 +24,7 @@ pub(super) fn stored(hash: &ContentHash) -> Value {
 }
 
 /// The digest that a column holds; an older agent wrote text only.
-pub(super) fn read(value: ValueRef<'_>) -> Result<Option<ContentHash>> {
+pub(in crate::store) fn read(value: ValueRef<'_>) -> Result<Option<ContentHash>> {
     match value {
         ValueRef::Null => Ok(None),
         ValueRef::Text(_) => {

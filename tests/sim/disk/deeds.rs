@@ -27,6 +27,7 @@ impl Disk {
                 });
                 DeedResult::Kept { files: kept.collect() }
             }
+            Deed::KeepFolder { at, holds } => self.keep_folder(order.job, at, holds),
             Deed::Adopt { at, size, hash, .. } => self.adopt(at, *size, content_of(hash)),
         }
     }
@@ -127,6 +128,27 @@ impl Disk {
             }
         }
         holding
+    }
+
+    fn keep_folder(&mut self, job: JobId, at: &Place, holds: &Holding) -> DeedResult {
+        let done = DeedResult::Done { stamp: None, displaced: None };
+        if self.versions.get(&job).is_some_and(|ino| self.is_dir(*ino)) {
+            return done;
+        }
+        let Some(dir) = self.find(at).filter(|ino| self.is_dir(*ino)) else { return DeedResult::Missing };
+        let mut found = Holding::default();
+        for ino in self.entries(dir).values() {
+            if self.content(*ino).is_none() {
+                return DeedResult::Failed(disk_error(DiskErrorKind::Item, "something in it is no file"));
+            }
+            found.add_content(&self.stamp(*ino));
+        }
+        if found != *holds {
+            return DeedResult::NotEmpty { entries: found.entries };
+        }
+        self.unlink(at);
+        self.versions.insert(job, dir);
+        done
     }
 
     fn relocate(
