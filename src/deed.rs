@@ -146,6 +146,9 @@ pub struct KeepIn {
     pub at: Place,
     /// The files.
     pub files: Vec<Keep>,
+    /// The number under which those of them that were not edited are kept together, in a directory; each has its own without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub into: Option<JobId>,
 }
 
 /// A file that goes into the version store.
@@ -280,7 +283,8 @@ pub enum DeedResult {
         /// What went to the version store under the job's number.
         displaced: Option<Displaced>,
     },
-    /// `KeepFiles`: what went to the version store of each file; nothing if it did not.
+    /// `KeepFiles`: what went to the version store of each file; nothing if it did not. Where they are kept together, an edited one has the
+    /// number of its own all the same.
     Kept {
         /// In the order of the files.
         files: Vec<Option<Displaced>>,

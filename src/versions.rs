@@ -151,7 +151,8 @@ impl<'a> Versions<'a> {
         for &job in jobs {
             let name = job.to_string();
             let versions = self.folder.versions_dir().as_fd();
-            let seen = disk::look(versions, OsStr::new(&name)).map_err(|why| self.refuse("look at version", job, why))?;
+            let seen =
+                disk::look(versions, OsStr::new(&name)).map_err(|why| self.refuse("look at version", job, why))?;
             let Some(seen) = seen else { continue };
             let gone = if seen.is_folder() {
                 removed.bytes = removed.bytes.saturating_add(self.empty(job)?);

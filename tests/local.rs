@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use folder_sync_agent::deed::{
-    Deed, DeedOrder, DeedResult, DiskError, DiskErrorKind, Displaced, KeptAt, Expect, OnEdit, Place, Staged,
+    Deed, DeedOrder, DeedResult, DiskError, DiskErrorKind, Displaced, Expect, KeptAt, OnEdit, Place, Staged,
 };
 use folder_sync_agent::id::{ContentHash, JobId};
 use folder_sync_agent::local::{Found, Kind, LocalFolder, LocalOptions, StageError, StageOrder};
@@ -249,7 +249,8 @@ fn versions_are_kept_listed_staged_again_and_pruned() {
     std::fs::write(home.path("root/.folder-sync-agent/versions/stranger"), "?").unwrap();
 
     let alone = |job| KeptAt::alone(JobId(job));
-    let listed: Vec<_> = versions.list().unwrap().iter().map(|slot| (slot.job.0, slot.size, slot.is_restorable)).collect();
+    let listed: Vec<_> =
+        versions.list().unwrap().iter().map(|slot| (slot.job.0, slot.size, slot.is_restorable)).collect();
     assert_eq!(listed, [(2, 3, true), (3, 6, true), (4, 1, false)]);
     assert_eq!(versions.total().unwrap(), Total { slots: 3, bytes: 10 });
     assert_eq!(std::io::read_to_string(versions.open(&alone(3)).unwrap()).unwrap(), "second");

@@ -223,6 +223,7 @@ impl Engine {
         self.conclude(item, work, what)?;
         undo::remember_version(&mut self.ctx, item)?;
         self.ctx.store.drop_item(item.node)?;
+        self.trees.forget(item.node);
         self.leave(item.node);
         Ok(())
     }
@@ -261,6 +262,7 @@ impl Engine {
         self.put_synced(item, None)?;
         self.conclude(item, work, "filtered out; the local copy stays")?;
         self.ctx.store.drop_item(item.node)?;
+        self.trees.forget(item.node);
         self.leave(item.node);
         Ok(())
     }

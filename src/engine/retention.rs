@@ -179,13 +179,28 @@ impl Retention {
     ) -> Result<Left> {
         let held = self.kept_bytes(ctx, kept.folder)?;
         let left = ctx.store.keep_folder(kept, ctx.now.wall)?;
-        self.kept.insert(kept.folder, held.saturating_add(left.kept_bytes));
-        if let Some(settings) = settings
-            && self.is_over_limit(ctx, kept.folder, settings)?
-        {
-            self.tend(ctx, kept.folder, settings)?;
-        }
+        self.kept_more(ctx, settings, kept.folder, held.saturating_add(left.kept_bytes))?;
         Ok(left)
+    }
+
+    /// Files of a directory went into the version store of a folder together, and are written down there.
+    pub fn keep_together(
+        &mut self,
+        ctx: &mut Ctx,
+        settings: Option<&FolderSettings>,
+        kept: &KeptFolder<'_>,
+    ) -> Result<()> {
+        let held = self.kept_bytes(ctx, kept.folder)?;
+        let bytes = ctx.store.kept_together(kept, ctx.now.wall)?;
+        self.kept_more(ctx, settings, kept.folder, held.saturating_add(bytes))
+    }
+
+    fn kept_more(&mut self, ctx: &mut Ctx, settings: Option<&FolderSettings>, id: FolderId, held: u64) -> Result<()> {
+        self.kept.insert(id, held);
+        match settings {
+            Some(settings) if self.is_over_limit(ctx, id, settings)? => self.tend(ctx, id, settings),
+            _ => Ok(()),
+        }
     }
 
     fn kept_bytes(&mut self, ctx: &Ctx, id: FolderId) -> Result<u64> {

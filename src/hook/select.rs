@@ -60,7 +60,8 @@ impl Selector {
 
     /// Whether something of a kind in a folder may concern a hook, whatever its account and path.
     pub fn may_choose(&self, when: When, kind: HookKind, folder: Option<&str>) -> bool {
-        self.all().any(|hook| is_for(hook, when, kind) && hook.folder.as_deref().is_none_or(|name| Some(name) == folder))
+        self.all()
+            .any(|hook| is_for(hook, when, kind) && hook.folder.as_deref().is_none_or(|name| Some(name) == folder))
     }
 }
 

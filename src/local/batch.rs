@@ -33,7 +33,7 @@ pub(super) type Key = (Tree, RelPath);
 /// An open directory of this batch.
 #[derive(Debug)]
 pub(super) struct Dir {
-    fd: OwnedFd,
+    pub fd: OwnedFd,
     pub ino: u64,
     /// Where it must still be at the end; nothing once a deed of ours moved or removed it.
     key: RefCell<Option<Key>>,
@@ -42,6 +42,12 @@ pub(super) struct Dir {
 }
 
 impl Dir {
+    /// A directory of our own, which nobody else moves.
+    pub fn of_ours(fd: OwnedFd) -> rustix::io::Result<Self> {
+        let ino = disk::look_at(&fd)?.stamp.ino;
+        Ok(Self { fd, ino, key: RefCell::new(None), users: RefCell::default() })
+    }
+
     /// Where it is, for messages.
     fn place(&self) -> String {
         self.key.borrow().as_ref().map_or_else(String::new, |(_, path)| path.to_string())

@@ -3,22 +3,31 @@
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::rc::Rc;
 
-use rustix::fs::Dir;
 use rustix::io::Errno;
 
-use super::batch::{Batch, full_path};
+use super::batch::{Batch, Dir, full_path};
 use super::deeds::{Outcome, displaced};
 use super::disk;
 use crate::deed::{DeedResult, Displaced, Holding, Keep, KeepIn, Place};
 use crate::id::JobId;
+
+/// The permissions of a directory in the version store, which only we enter.
+const KEPT_DIR_MODE: u32 = 0o700;
 
 impl Batch<'_> {
     /// Takes files into the version store; each by itself.
     pub(super) fn keep_files(&mut self, dirs: &[KeepIn]) -> DeedResult {
         let mut files = Vec::with_capacity(dirs.iter().map(|dir| dir.files.len()).sum());
         for dir in dirs {
-            files.extend(dir.files.iter().map(|file| self.keep_file(&dir.at, file)));
+            let into = dir.into.map(|job| self.open_kept(job)).transpose();
+            // Without their place none is kept.
+            let Ok(into) = into else {
+                files.extend(dir.files.iter().map(|_| None));
+                continue;
+            };
+            files.extend(dir.files.iter().map(|file| self.keep_file(&dir.at, file, into.as_ref())));
         }
         DeedResult::Kept { files }
     }
@@ -59,14 +68,15 @@ impl Batch<'_> {
     fn contents(&self, at: &Place, most: u64) -> rustix::io::Result<Holding> {
         let fd = self.look_up(&full_path(at))?;
         let mut held = Holding::default();
-        let mut entries = Dir::read_from(&fd)?;
+        let mut entries = rustix::fs::Dir::read_from(&fd)?;
         while let Some(entry) = entries.read() {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if name == b"." || name == b".." {
                 continue;
             }
-            let seen = disk::look(fd.as_fd(), OsStr::from_bytes(name))?.filter(disk::Seen::is_file).ok_or(Errno::NOTDIR)?;
+            let seen =
+                disk::look(fd.as_fd(), OsStr::from_bytes(name))?.filter(disk::Seen::is_file).ok_or(Errno::NOTDIR)?;
             held.add_content(&seen.stamp);
             if held.entries > most {
                 break;
@@ -75,10 +85,38 @@ impl Batch<'_> {
         Ok(held)
     }
 
+    /// The directory of the version store for files that are kept together.
+    fn open_kept(&mut self, job: JobId) -> rustix::io::Result<Rc<Dir>> {
+        let (versions, name) = (self.folder.versions_dir().as_fd(), job.to_string());
+        match disk::make_dir(versions, OsStr::new(&name), KEPT_DIR_MODE) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(why) => return Err(why),
+        }
+        let fd = disk::open_dir(versions, OsStr::new(&name))?;
+        self.touch_versions();
+        Dir::of_ours(fd).map(Rc::new)
+    }
+
     /// Takes one file into the version store; nothing if that is not there now.
-    fn keep_file(&mut self, dir: &Place, file: &Keep) -> Option<Displaced> {
+    fn keep_file(&mut self, dir: &Place, file: &Keep, into: Option<&Rc<Dir>>) -> Option<Displaced> {
         // Without its directory it is there already, or nowhere.
         let spot = self.spot(&dir.join(&file.name)).ok()?;
+        if let Some(into) = into {
+            let slot = (into.fd.as_fd(), file.name.as_os_str());
+            if let Some(spot) = &spot
+                && disk::rename_free(self.folder.disk.noreplace, spot.at(), slot).is_ok()
+            {
+                self.touch(&spot.dir);
+            }
+            if let Some(taken) = disk::look(slot.0, slot.1).ok()? {
+                self.touch(into);
+                if taken.is_content(&file.expect) {
+                    return Some(displaced(&taken, Some(&file.expect)));
+                }
+                // An edit, or something else: it goes back, and on by itself.
+                disk::rename_free(self.folder.disk.noreplace, slot, spot.as_ref()?.at()).ok()?;
+            }
+        }
         if let Some(spot) = &spot {
             match self.to_slot(spot.at(), file.job) {
                 Ok(()) => self.touch(&spot.dir),

@@ -79,7 +79,9 @@ pub fn open_kept(root: &Path, kept: &KeptAt) -> io::Result<File> {
     let number = kept.job.to_string();
     let file = match &kept.inside {
         None => disk::open_file(versions.as_fd(), OsStr::new(&number))?,
-        Some(name) => disk::open_file(disk::open_dir(versions.as_fd(), OsStr::new(&number))?.as_fd(), name.as_os_str())?,
+        Some(name) => {
+            disk::open_file(disk::open_dir(versions.as_fd(), OsStr::new(&number))?.as_fd(), name.as_os_str())?
+        }
     };
     if disk::look_at(&file)?.is_file() {
         Ok(file)

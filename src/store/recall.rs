@@ -2,10 +2,10 @@
 
 use rusqlite::params;
 
-use super::{Result, StoreError};
 use super::items::{self, ItemRow, digest};
 use super::query::Rows;
 use super::undo::{self, Tombstone};
+use super::{Result, StoreError};
 use crate::deed::KeptAt;
 use crate::id::{ContentHash, FolderId, ItemId, JobId, NodeId, VersionId};
 use crate::path::Name;
@@ -86,7 +86,8 @@ impl Rows<'_> {
         let mut rows = statement.query(values)?;
         let mut kept = Vec::new();
         while let Some(row) = rows.next()? {
-            let name = Name::new(row.get_ref(1)?.as_blob().map_err(StoreError::damaged)?).map_err(StoreError::damaged)?;
+            let name =
+                Name::new(row.get_ref(1)?.as_blob().map_err(StoreError::damaged)?).map_err(StoreError::damaged)?;
             kept.push(KeptRow {
                 at: KeptAt { job: JobId(row.get(0)?), inside: Some(name) },
                 path: path.to_owned(),

@@ -85,6 +85,12 @@ pub struct Left {
     pub kept_bytes: u64,
 }
 
+/// Files as they are written down with the directory that is kept under the number `?1`.
+const KEPT_FILES: &str = "INSERT INTO kept_file (job, name, shown, id, version, hash, sha256, size, modified)
+                          SELECT ?1, s_name, CASE WHEN r_name <> CAST(s_name AS TEXT) THEN r_name END, id, s_version, s_hash, s_sha256,
+                              size, CASE WHEN r_version = s_version THEN r_mtime END
+                          FROM item";
+
 /// Files in a directory `?1`, by the cloud's tree and on disk, with which nothing is to be done.
 const SETTLED: &str = "s = 1 AND away = 0 AND s_parent = ?1 AND l = 0 AND r = 1 AND r_parent = ?1
                        AND NOT EXISTS (SELECT 1 FROM work WHERE work.node = item.node)";
@@ -112,23 +118,35 @@ impl Store {
     /// A directory that is out of sight went into the version store with the files in it. Those for which nothing else is to be done, and
     /// that the cloud last had in it, have no row of their own any more.
     pub fn keep_folder(&mut self, kept: &KeptFolder<'_>, now: Wall) -> Result<Left> {
-        let sql = "INSERT INTO kept_file (job, name, shown, id, version, hash, sha256, size, modified)
-                   SELECT ?1, s_name, CASE WHEN r_name <> CAST(s_name AS TEXT) THEN r_name END, id, s_version, s_hash, s_sha256, size,
-                       CASE WHEN r_version = s_version THEN r_mtime END
-                   FROM item WHERE s = 1 AND away = 0 AND s_parent = ?2 ORDER BY s_name ON CONFLICT DO NOTHING";
         let (job, dir) = (kept.job.0, kept.node.0);
-        self.conn.prepare_cached(sql)?.execute([job, dir])?;
-        let sql = "INSERT INTO version (job, folder, id, path, reason, size, at, files)
-                   SELECT ?1, ?2, ?3, ?4, ?5, coalesce(sum(size), 0), ?6, count(*) FROM kept_file WHERE job = ?1
-                   ON CONFLICT (job) DO NOTHING";
-        let values = params![job, kept.folder.0, kept.id.to_string(), kept.path, Reason::Deleted.word(), now.0];
-        self.conn.prepare_cached(sql)?.execute(values)?;
-        let sql = "SELECT size FROM version WHERE job = ?1";
-        let kept_bytes: i64 = self.conn.prepare_cached(sql)?.query_row([job], |row| row.get(0))?;
+        let sql =
+            format!("{KEPT_FILES} WHERE s = 1 AND away = 0 AND s_parent = ?2 ORDER BY s_name ON CONFLICT DO NOTHING");
+        self.conn.prepare_cached(&sql)?.execute([job, dir])?;
+        let kept_bytes = self.kept_together(kept, now)?;
         let sql = format!("SELECT count(*), coalesce(sum(s_size), 0) FROM item WHERE {SETTLED}");
         let (files, bytes) = self.conn.prepare_cached(&sql)?.query_row([dir], |row| Ok((row.get(0)?, row.get(1)?)))?;
         self.conn.prepare_cached(&format!("DELETE FROM item WHERE {SETTLED}"))?.execute([dir])?;
-        Ok(Left { files, bytes, kept_bytes: kept_bytes.max(0) as u64 })
+        Ok(Left { files, bytes, kept_bytes })
+    }
+
+    /// One file of a directory is kept with others of it.
+    pub fn keep_in_folder(&mut self, job: JobId, node: NodeId) -> Result<()> {
+        let sql = format!("{KEPT_FILES} WHERE node = ?2 ON CONFLICT DO NOTHING");
+        self.conn.prepare_cached(&sql)?.execute([job.0, node.0])?;
+        Ok(())
+    }
+
+    /// Files that are written down with their directory are kept as one; their length.
+    pub fn kept_together(&mut self, kept: &KeptFolder<'_>, now: Wall) -> Result<u64> {
+        let sql = "INSERT INTO version (job, folder, id, path, reason, size, at, files)
+                   SELECT ?1, ?2, ?3, ?4, ?5, coalesce(sum(size), 0), ?6, count(*) FROM kept_file WHERE job = ?1
+                   ON CONFLICT (job) DO NOTHING";
+        let reason = Reason::Deleted.word();
+        let values = params![kept.job.0, kept.folder.0, kept.id.to_string(), kept.path, reason, now.0];
+        self.conn.prepare_cached(sql)?.execute(values)?;
+        let sql = "SELECT size FROM version WHERE job = ?1";
+        let bytes: i64 = self.conn.prepare_cached(sql)?.query_row([kept.job.0], |row| row.get(0))?;
+        Ok(bytes.max(0) as u64)
     }
 
     /// A content of a folder's version store that has the provider's digest and this length; the one that came last.

@@ -141,9 +141,7 @@ impl World {
             }
             if let Deed::KeepFolder { .. } = &order.deed {
                 let files = self.store().remote_children(intent.node, NodeId(0), u32::MAX).unwrap();
-                let is_seated = |row: &ItemRow| {
-                    matches!(row.disk_seat(), Some(SeatRow::At { parent, .. }) if parent == intent.node)
-                };
+                let is_seated = |row: &ItemRow| matches!(row.disk_seat(), Some(SeatRow::At { parent, .. }) if parent == intent.node);
                 let files: Vec<_> = files.into_iter().filter(is_seated).map(|row| row.node).collect();
                 files.into_iter().for_each(|node| self.check_removal(node));
                 continue;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use folder_sync_agent::deed::{
-    Base, Deed, DeedOrder, DeedResult, DiskError, DiskErrorKind, Displaced, Expect, Holding, Keep, KeptAt, OnEdit, Place,
-    Staged,
+    Base, Deed, DeedOrder, DeedResult, DiskError, DiskErrorKind, Displaced, Expect, Holding, Keep, KeepIn, KeptAt,
+    OnEdit, Place, Staged,
 };
 use folder_sync_agent::engine::input::{FetchOrder, OpenOrder, RootFacts};
 use folder_sync_agent::id::{JobId, Sha256};

@@ -59,7 +59,10 @@ mod tests {
             path: "a".into(),
         };
         let take = |order| stage(JobId(9), KeptAt::alone(JobId(7)), order, &local);
-        assert!(matches!(take(order(3, OF_ABC)), Err(FetchFailure::NotHeld(KeptAt { job: JobId(7), inside: None }))), "it is not there");
+        assert!(
+            matches!(take(order(3, OF_ABC)), Err(FetchFailure::NotHeld(KeptAt { job: JobId(7), inside: None }))),
+            "it is not there"
+        );
         std::fs::write(&kept, "abc").unwrap();
         let staged = take(order(3, OF_ABC)).unwrap();
         assert_eq!(staged.stamp.size, 3);

@@ -7,7 +7,7 @@ use crate::engine::disk::{DEEDS_PER_BATCH, Want, held};
 use crate::engine::learn::Source;
 use crate::engine::trees::Progress;
 use crate::engine::{Engine, Phase, ROWS_PER_STEP, holds, undo};
-use crate::id::{FolderId, NodeId};
+use crate::id::{FolderId, JobId, NodeId};
 use crate::settings::OnDrift;
 use crate::store::Result;
 use crate::store::folders::{FolderCounts, ScanStage};
@@ -19,7 +19,9 @@ use crate::store::work::{Ask, Lane, WorkRow, WorkState};
 /// Folders that are passed over in one step, as they may yet go out of sight.
 const PASSED_OVER_MOST: usize = 16;
 /// Files that go into the version store by one deed.
-const KEPT_AT_ONCE: usize = 256;
+const KEPT_AT_ONCE: usize = 1_000;
+/// The fewest files of a directory that are kept together: fewer have a number each.
+const TOGETHER_LEAST: usize = 8;
 /// The most files of a directory that goes into the version store by one rename: their rows leave in one step.
 const KEPT_WHOLE_MOST: u64 = 2_000;
 
@@ -179,7 +181,10 @@ impl Engine {
             }
             after = dir;
             first.get_or_insert(dir);
-            dirs.push(KeepIn { at, files });
+            let is_many = files.len() >= TOGETHER_LEAST && !self.tells_of_removals(id);
+            let into =
+                if is_many && !self.ctx.store.has_kept_off(dir)? { Some(self.ctx.store.next_job()?) } else { None };
+            dirs.push(KeepIn { at, files, into });
         }
         let Some(node) = first else { return Ok(()) };
         let order = DeedOrder { job: self.ctx.store.next_job()?, deed: Deed::KeepFiles { dirs } };
@@ -248,7 +253,9 @@ impl Engine {
         }
         self.ctx.store.count_deletions(id, left.files.max(0) as u64, self.ctx.now.wall)?;
         // Those of which something was heard meanwhile are decided anew; they are no longer where they were.
-        while let Some(other) = self.ctx.store.seated_in(node)?.map(|other| self.ctx.store.item(other)).transpose()?.flatten() {
+        while let Some(other) =
+            self.ctx.store.seated_in(node)?.map(|other| self.ctx.store.item(other)).transpose()?.flatten()
+        {
             self.put_nowhere(&other)?;
             self.ctx.store.mark(other.node, id, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
         }
@@ -318,8 +325,8 @@ impl Engine {
             _ => Vec::new(),
         }
         .into_iter();
-        let files = dirs.iter().flat_map(|dir| dir.files.iter().map(|file| (&dir.at, file)));
-        let (mut count, mut hidden) = (0, BTreeMap::new());
+        let files = dirs.iter().flat_map(|dir| dir.files.iter().map(move |file| (dir, file)));
+        let (mut count, mut hidden, mut together) = (0, BTreeMap::new(), BTreeMap::new());
         for ((dir, file), node) in files.zip(nodes) {
             let displaced = kept.next().flatten();
             let Some(item) = self.ctx.store.item(*node)? else { continue };
@@ -336,12 +343,23 @@ impl Engine {
                 continue;
             };
             count += 1;
-            let deed = Deed::RemoveFile { at: dir.join(&file.name), expect: file.expect, on_edit: OnEdit::Displace };
+            if let Some(job) = dir.into.filter(|_| !displaced.edited) {
+                self.ctx.store.keep_in_folder(job, item.node)?;
+                if let Some(SeatRow::At { parent, .. }) = item.disk_seat() {
+                    together.insert(job, parent);
+                }
+                self.file_gone(&item, is_hidden)?;
+                continue;
+            }
+            let deed = Deed::RemoveFile { at: dir.at.join(&file.name), expect: file.expect, on_edit: OnEdit::Displace };
             let order = DeedOrder { job: file.job, deed };
             let one = IntentRow { node: *node, folder: item.folder, order, seat: NewSeat::Nowhere };
             let settings = self.folders.get(&item.folder).map(|folder| &folder.settings);
             self.retention.keep(&mut self.ctx, settings, &one, &item, displaced)?;
             self.file_kept(&item, &one, is_hidden)?;
+        }
+        for (job, dir) in together {
+            self.kept_together(intent, job, dir)?;
         }
         self.ctx.store.count_deletions(intent.folder, count, self.ctx.now.wall)?;
         if let Some(folder) = self.folders.get_mut(&intent.folder) {
@@ -361,15 +379,44 @@ impl Engine {
         self.ctx.store.mark(item.node, item.folder, Lane::Bulk, Ask::Nothing, None, self.ctx.now.wall)
     }
 
+    /// Files of a directory out of sight are kept together under one number.
+    fn kept_together(&mut self, intent: &IntentRow, job: JobId, dir: NodeId) -> Result<()> {
+        let Some(dir) = self.ctx.store.item(dir)? else { return Ok(()) };
+        let path = self.ctx.shown_path(&dir)?;
+        let kept = KeptFolder { job, folder: intent.folder, node: dir.node, id: &dir.id, path: &path };
+        let settings = self.folders.get(&intent.folder).map(|folder| &folder.settings);
+        self.retention.keep_together(&mut self.ctx, settings, &kept)?;
+        self.ctx.store.add_action(intent.folder, &path, "files removed", None, self.ctx.now.wall)
+    }
+
+    /// A file is off the disk, of which no more is told.
+    fn file_gone(&mut self, item: &ItemRow, is_hidden: bool) -> Result<()> {
+        if self.is_told_done(item, is_hidden)? {
+            return self.drop_kept(item);
+        }
+        self.put_nowhere(item)?;
+        self.ctx.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall)
+    }
+
+    /// Whether nothing is left to do for a file that is off the disk, as the cloud does not have its directory either.
+    fn is_told_done(&self, item: &ItemRow, is_hidden: bool) -> Result<bool> {
+        Ok(is_hidden && item.remote.presence == Presence::Present && self.ctx.store.work(item.node)?.is_none())
+    }
+
     /// A file is off the disk. Nothing is left to do for it, if the cloud does not have its directory either; else it is decided anew.
     fn file_kept(&mut self, item: &ItemRow, intent: &IntentRow, is_hidden: bool) -> Result<()> {
-        let is_done =
-            is_hidden && item.remote.presence == Presence::Present && self.ctx.store.work(item.node)?.is_none();
-        if !is_done {
+        if !self.is_told_done(item, is_hidden)? {
             self.put_nowhere(item)?;
             self.done(item, intent, "removed")?;
             return self.ctx.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall);
         }
+        self.done(item, intent, "removed")?;
+        undo::remember_version(&mut self.ctx, item)?;
+        self.drop_kept(item)
+    }
+
+    /// Drops the row of a file that is off the disk, and was in no count but those of its folder.
+    fn drop_kept(&mut self, item: &ItemRow) -> Result<()> {
         let held = held(item, item.synced.as_ref());
         if let Some(folder) = self.folders.get_mut(&item.folder) {
             folder.count(FolderCounts {
@@ -379,8 +426,6 @@ impl Engine {
                 removals: -held.removals,
             });
         }
-        self.done(item, intent, "removed")?;
-        undo::remember_version(&mut self.ctx, item)?;
         self.ctx.store.drop_item(item.node)?;
         self.leave(item.node);
         Ok(())

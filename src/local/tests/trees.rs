@@ -87,15 +87,42 @@ fn files_out_of_sight_are_kept_each_by_itself() {
             KeepIn {
                 at: parked(9, ""),
                 files: vec![keep("a", a, 21), keep("none", a, 22), keep("edited", a, 23), keep("directory", a, 24)],
+                into: None,
             },
-            KeepIn { at: parked(9, "e"), files: vec![keep("b", b, 25)] },
-            KeepIn { at: parked(9, "f"), files: vec![keep("b", b, 26)] },
+            KeepIn { at: parked(9, "e"), files: vec![keep("b", b, 25)], into: None },
+            KeepIn { at: parked(9, "f"), files: vec![keep("b", b, 26)], into: None },
         ];
         let kept = "OWN/parked/9/\nOWN/parked/9/directory/\nOWN/parked/9/e/\n\
                     OWN/versions/21=one\nOWN/versions/23=an edit\nOWN/versions/25=two\n";
         for _ in 0..2 {
             let result = rig.run(20, Deed::KeepFiles { dirs: dirs.clone() });
             assert_eq!(brief(&result), "3 of 6 kept, 1 edited");
+            assert_eq!(lines(&rig.picture()), kept);
+        }
+    }
+}
+
+#[test]
+fn files_out_of_sight_are_kept_together_and_an_edited_one_by_itself() {
+    for abilities in ABILITIES {
+        let rig = Rig::with(abilities);
+        let stamps = tree(&rig);
+        let c = rig.publish_new(3, "d/c", "three");
+        let mut holds = holding(stamps);
+        holds.add(c.ino, false);
+        let hide =
+            Deed::Relocate { from: at("d"), to: parked(9, ""), expect: stamps[0], is_folder: true, holds: Some(holds) };
+        assert_eq!(brief(&rig.run(9, hide)), "done");
+        std::fs::write(rig.path(".folder-sync-agent/parked/9/c"), "an edit").unwrap();
+        let keep =
+            |name: &str, expect, job| Keep { name: Name::new(name.as_bytes()).unwrap(), expect, job: JobId(job) };
+        let files = vec![keep("a", stamps[1], 21), keep("none", stamps[1], 22), keep("c", c, 23)];
+        let dirs = vec![KeepIn { at: parked(9, ""), files, into: Some(JobId(30)) }];
+        let kept = "OWN/parked/9/\nOWN/parked/9/e/\nOWN/parked/9/e/b=two\n\
+                    OWN/versions/23=an edit\nOWN/versions/30/\nOWN/versions/30/a=one\n";
+        for _ in 0..2 {
+            let result = rig.run(20, Deed::KeepFiles { dirs: dirs.clone() });
+            assert_eq!(brief(&result), "2 of 3 kept, 1 edited");
             assert_eq!(lines(&rig.picture()), kept);
         }
     }
@@ -131,7 +158,10 @@ fn a_directory_out_of_sight_is_kept_whole_if_it_holds_just_what_is_expected() {
         let (rig, keep) = out_of_sight();
         for _ in 0..2 {
             assert_eq!(brief(&rig.run(21, keep.clone())), "done");
-            assert_eq!(lines(&rig.picture()), "OWN/parked/9/\nOWN/parked/9/a=one\nOWN/versions/21/\nOWN/versions/21/b=two\n");
+            assert_eq!(
+                lines(&rig.picture()),
+                "OWN/parked/9/\nOWN/parked/9/a=one\nOWN/versions/21/\nOWN/versions/21/b=two\n"
+            );
         }
         assert_eq!(brief(&rig.run(22, keep)), "missing");
     }

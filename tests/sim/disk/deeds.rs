@@ -17,15 +17,9 @@ impl Disk {
             Deed::RemoveFile { at, expect, on_edit } => self.remove_file(order.job, at, expect, *on_edit),
             Deed::RemoveFolder { at } => self.remove_folder(at),
             Deed::KeepFiles { dirs } => {
-                let files = dirs.iter().flat_map(|dir| dir.files.iter().map(|file| (dir.at.join(&file.name), file)));
-                let files: Vec<(Place, Keep)> = files.map(|(at, file)| (at, file.clone())).collect();
-                let kept = files.iter().map(|(at, file)| {
-                    match self.remove_file(file.job, at, &file.expect, OnEdit::Displace) {
-                        DeedResult::Done { displaced, .. } => displaced,
-                        _ => None,
-                    }
-                });
-                DeedResult::Kept { files: kept.collect() }
+                let files = dirs.iter().flat_map(|dir| dir.files.iter().map(move |file| (dir, file)));
+                let files: Vec<(KeepIn, Keep)> = files.map(|(dir, file)| (dir.clone(), file.clone())).collect();
+                DeedResult::Kept { files: files.iter().map(|(dir, file)| self.keep_file(dir, file)).collect() }
             }
             Deed::KeepFolder { at, holds } => self.keep_folder(order.job, at, holds),
             Deed::Adopt { at, size, hash, .. } => self.adopt(at, *size, content_of(hash)),
@@ -128,6 +122,32 @@ impl Disk {
             }
         }
         holding
+    }
+
+    fn keep_file(&mut self, dir: &KeepIn, file: &Keep) -> Option<Displaced> {
+        let at = dir.at.join(&file.name);
+        if let Some(job) = dir.into {
+            let found = self.find(&at).filter(|ino| self.same_content(*ino, &file.expect));
+            let into = match self.versions.get(&job) {
+                Some(into) => *into,
+                None => {
+                    let into = self.make(Inode::Dir(BTreeMap::new()));
+                    self.versions.insert(job, into);
+                    into
+                }
+            };
+            if let Some(ino) = found {
+                self.unlink(&at);
+                self.entries_mut(into).insert(file.name.clone(), ino);
+            }
+            if let Some(ino) = self.lookup(into, &file.name) {
+                return Some(Displaced { size: self.stamp(ino).size, edited: false });
+            }
+        }
+        match self.remove_file(file.job, &at, &file.expect, OnEdit::Displace) {
+            DeedResult::Done { displaced, .. } => displaced,
+            _ => None,
+        }
     }
 
     fn keep_folder(&mut self, job: JobId, at: &Place, holds: &Holding) -> DeedResult {
