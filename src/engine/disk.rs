@@ -404,7 +404,7 @@ impl Engine {
         let work = self.ctx.store.work(item.node)?;
         let path = self.ctx.shown_path(item)?;
         let journal = work.as_ref().and_then(|work| work.journal);
-        self.ctx.store.add_action(item.folder, &path, what, journal, self.ctx.now.wall)?;
+        self.ctx.store.add_action(item.folder, item.node, &path, what, journal, self.ctx.now.wall)?;
         let took_ms = work.as_ref().map_or(0, |work| self.ctx.now.wall.since(work.since).max(0));
         let from = match &intent.order.deed {
             Deed::Relocate { from, .. } => Some(from.path.to_string()),

@@ -150,7 +150,7 @@ pub(in crate::engine) fn deed_done(ctx: &mut Ctx, intent: &IntentRow, result: &D
 fn decide_again(ctx: &mut Ctx, conflict: &ConflictRow) -> Result<()> {
     ctx.store.decide_again(conflict.conflict, CHANGED_AFTER_DECISION)?;
     let (folder, path, what) = (conflict.folder, conflict.path.clone(), DECIDE_AGAIN.to_owned());
-    ctx.store.add_action(folder, &path, DECIDE_AGAIN, None, ctx.now.wall)?;
+    ctx.store.add_action(folder, conflict.node, &path, DECIDE_AGAIN, None, ctx.now.wall)?;
     ctx.notice(Notice::Outcome { folder, journal: None, what, path, from: None, took_ms: 0 });
     Ok(())
 }

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Result;
-use super::items::{self, Presence};
+use super::items::{self, IS_FOLDER, Presence, R_NAME};
 use super::query::{EVENT_COLUMNS, Rows, read_event};
 use crate::id::{FolderId, HoldId, JournalId, NodeId};
 use crate::report::EventRow;
@@ -87,7 +87,7 @@ impl Rows<'_> {
     pub fn entries(self, directory: NodeId, skip: u64, limit: u32) -> Result<Vec<Entry>> {
         let sql = format!(
             "SELECT i.node, w.state, w.code, w.text FROM ({CHILDREN}) c JOIN item i USING (node) LEFT JOIN work w USING (node)
-             ORDER BY i.id < 'folder:', coalesce(i.r_name, CAST(i.l_name AS TEXT), CAST(i.s_name AS TEXT)), i.node LIMIT ?2 OFFSET ?3"
+             ORDER BY NOT {IS_FOLDER}, coalesce({R_NAME}, CAST(l_name AS TEXT), CAST(s_name AS TEXT)), i.node LIMIT ?2 OFFSET ?3"
         );
         let mut statement = self.conn().prepare_cached(&sql)?;
         let mut rows = statement.query(params![directory.0, limit, skip])?;
@@ -100,12 +100,14 @@ impl Rows<'_> {
 
     /// Entries of a folder whose names hold a text, in whatever letters where they are ASCII, at most `limit`; with their paths.
     pub fn named(self, folder: FolderId, text: &str, limit: u32) -> Result<Vec<(Entry, String)>> {
-        let sql = "SELECT i.node, w.state, w.code, w.text FROM item i LEFT JOIN work w USING (node)
+        let sql = format!(
+            "SELECT i.node, w.state, w.code, w.text FROM item i LEFT JOIN work w USING (node)
                    WHERE i.folder = ?1 AND (i.r_parent IS NOT NULL OR i.s_parent IS NOT NULL OR i.l_parent IS NOT NULL)
-                     AND (instr(lower(coalesce(i.r_name, '')), ?2) > 0
+                     AND (instr(lower(coalesce({R_NAME}, '')), ?2) > 0
                           OR instr(lower(CAST(coalesce(i.l_name, i.s_name, x'') AS TEXT)), ?2) > 0)
-                   ORDER BY i.node LIMIT ?3";
-        let mut statement = self.conn().prepare_cached(sql)?;
+                   ORDER BY i.node LIMIT ?3"
+        );
+        let mut statement = self.conn().prepare_cached(&sql)?;
         let mut rows = statement.query(params![folder.0, text.to_ascii_lowercase(), limit])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {

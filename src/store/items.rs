@@ -1,16 +1,17 @@
 //! Items: what the cloud has, and what the disk and the cloud last agreed on.
 
 use rusqlite::blob::ZeroBlob;
-use rusqlite::types::Value;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Result, Store, StoreError};
-use crate::id::{AccountId, Etag, FolderId, ItemId, JobId, NodeId, Sha256, VersionId};
+use crate::id::{AccountId, Etag, FolderId, ItemId, JobId, NodeId, Sha256};
 use crate::path::Name;
 use crate::tree::{RemoteContent, Stamp, SyncedContent, Wall};
 
 pub(super) mod digest;
 pub mod local;
+pub(super) mod packed;
 pub mod seated;
 
 pub use local::{LocalEdit, LocalRow};
@@ -147,25 +148,52 @@ pub(super) const COLUMNS: &str =
      s, s_parent, s_name, s_job, s_version, s_hash, s_sha256, s_size, dev, ino, size, mtime, ctime,
      l, l_parent, l_name, l_dev, l_ino, l_size, l_mtime, l_ctime, l_sha256, l_hash, l_at";
 
+/// In a column of the cloud's side: it is as the column of the synced side says. Nearly every file is so, and its name, version and digest
+/// stand in its row once. `s_size` stands so for the length in the stamp.
+///
+/// What a statement changes on the synced side, it first writes out on the cloud's side: [`Store::set_synced`] is the only one.
+const AS_SYNCED: Value = Value::Blob(Vec::new());
+
+fn is_as_synced(value: ValueRef<'_>) -> bool {
+    matches!(value, ValueRef::Blob([]))
+}
+
+/// The name in the cloud, in SQL.
+pub(super) const R_NAME: &str = "iif(r_name = x'', CAST(s_name AS TEXT), r_name)";
+/// The length in the cloud, in SQL.
+pub(super) const R_SIZE: &str = "iif(r_size = x'', size, r_size)";
+/// When the cloud's content was changed, in SQL.
+pub(super) const R_MTIME: &str = "iif(r_mtime = x'', mtime / 1000000, r_mtime)";
+/// The length of what both agreed on, in SQL.
+pub(super) const S_SIZE: &str = "iif(s_size = x'', size, s_size)";
+/// Whether an item is a folder, in SQL.
+pub(super) const IS_FOLDER: &str = "id >= x'10'";
+
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<ItemRow>> {
     Ok(read_checked(row))
 }
 
 fn read_checked(row: &Row<'_>) -> Result<ItemRow> {
-    let id: ItemId = row.get_ref(2)?.as_str().map_err(StoreError::damaged)?.parse().map_err(StoreError::damaged)?;
-    let remote_content = match row.get::<_, Option<String>>(6)? {
+    // Where a column stands for that of the synced side.
+    let or = |column: usize, synced: usize| -> Result<ValueRef<'_>> {
+        let value = row.get_ref(column)?;
+        if is_as_synced(value) { Ok(row.get_ref(synced)?) } else { Ok(value) }
+    };
+    let remote_content = match packed::read_version(or(6, 17)?)? {
         Some(version) => Some(RemoteContent {
-            version: VersionId::new(version),
-            hash: digest::read(row.get_ref(7)?)?,
-            size: row.get::<_, Option<i64>>(8)?.map(|size| size as u64),
-            modified: row.get::<_, Option<i64>>(9)?.map(Wall),
+            version,
+            hash: digest::read(or(7, 18)?)?,
+            size: or(8, 23)?.as_i64_or_null().map_err(StoreError::damaged)?.map(|size| size as u64),
+            modified: read_modified(row)?,
         }),
         None => None,
     };
     let remote = RemoteRow {
         presence: Presence::from_code(row.get(3)?)?,
         parent: row.get::<_, Option<i64>>(4)?.map(NodeId),
-        name: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
+        name: str::from_utf8(or(5, 15)?.as_bytes_or_null().map_err(StoreError::damaged)?.unwrap_or_default())
+            .map_err(StoreError::damaged)?
+            .to_owned(),
         content: remote_content,
         etag: row.get::<_, Option<String>>(10)?.map(Etag::new),
         sequence: row.get::<_, Option<i64>>(11)?.map(|seq| seq as u64),
@@ -179,8 +207,19 @@ fn read_checked(row: &Row<'_>) -> Result<ItemRow> {
         0 => None,
         state => Some(local::read(row, state)?),
     };
+    let id = packed::read_id(row.get_ref(2)?)?;
     Ok(ItemRow { node: NodeId(row.get(0)?), folder: FolderId(row.get(1)?), id, remote, synced, local })
 }
+
+/// When the cloud's content was changed: the stamp on disk is given that time.
+fn read_modified(row: &Row<'_>) -> Result<Option<Wall>> {
+    if is_as_synced(row.get_ref(9)?) {
+        return Ok(Some(Wall(row.get::<_, i64>(24)? / NS_IN_MS)));
+    }
+    Ok(row.get::<_, Option<i64>>(9)?.map(Wall))
+}
+
+const NS_IN_MS: i64 = 1_000_000;
 
 fn read_synced(row: &Row<'_>, state: i64) -> Result<SyncedRow> {
     let seat = match (state, row.get::<_, Option<i64>>(14)?) {
@@ -189,21 +228,21 @@ fn read_synced(row: &Row<'_>, state: i64) -> Result<SyncedRow> {
         (2, _) => SeatRow::Parked(JobId(row.get(16)?)),
         (other, _) => return Err(StoreError::damaged(format_args!("seat {other}"))),
     };
-    let content = match row.get::<_, Option<String>>(17)? {
-        Some(version) => Some(SyncedContent {
-            version: VersionId::new(version),
-            hash: digest::read(row.get_ref(18)?)?,
-            sha256: row.get::<_, Option<[u8; 32]>>(19)?.map(Sha256),
-            size: row.get::<_, i64>(20)? as u64,
-        }),
-        None => None,
-    };
     let stamp = Stamp {
         dev: row.get::<_, i64>(21)? as u64,
         ino: row.get::<_, i64>(22)? as u64,
         size: row.get::<_, i64>(23)? as u64,
         mtime_ns: row.get(24)?,
         ctime_ns: row.get(25)?,
+    };
+    let content = match packed::read_version(row.get_ref(17)?)? {
+        Some(version) => Some(SyncedContent {
+            version,
+            hash: digest::read(row.get_ref(18)?)?,
+            sha256: row.get::<_, Option<[u8; 32]>>(19)?.map(Sha256),
+            size: if is_as_synced(row.get_ref(20)?) { stamp.size } else { row.get::<_, i64>(20)? as u64 },
+        }),
+        None => None,
     };
     Ok(SyncedRow { seat, content, stamp })
 }
@@ -214,18 +253,7 @@ fn read_name(row: &Row<'_>, column: usize) -> Result<Name> {
 
 /// Room in a new file's row for what both sides will agree on: rows that grow later tear pages apart that are full, and a quarter of the
 /// table would be empty. The column means nothing as long as nothing is agreed.
-fn room_for_synced(remote: &RemoteRow, content: &RemoteContent) -> ZeroBlob {
-    let hash = match content.hash.as_ref().map(digest::stored) {
-        Some(Value::Blob(bytes)) => bytes.len(),
-        Some(Value::Text(text)) => text.len(),
-        _ => 0,
-    };
-    let bytes = SYNCED_BYTES + remote.name.len() + content.version.as_str().len() + hash;
-    ZeroBlob(bytes as u64)
-}
-
-/// Our digest, the stamp and the numbers of what is agreed.
-const SYNCED_BYTES: usize = 66;
+const ROOM_FOR_SYNCED: u64 = 54;
 
 /// One item, by any connection.
 pub(super) fn load(conn: &rusqlite::Connection, node: NodeId) -> Result<Option<ItemRow>> {
@@ -242,7 +270,7 @@ impl Store {
     /// One item of a folder, by its id.
     pub fn item_by_id(&self, folder: FolderId, id: &ItemId) -> Result<Option<ItemRow>> {
         let sql = format!("SELECT {COLUMNS} FROM item WHERE id = ?1 AND folder = ?2");
-        self.conn.prepare_cached(&sql)?.query_row(params![id.to_string(), folder.0], read).optional()?.transpose()
+        self.conn.prepare_cached(&sql)?.query_row(params![packed::id(id), folder.0], read).optional()?.transpose()
     }
 
     /// The folders of an account that know an item.
@@ -250,15 +278,15 @@ impl Store {
         let sql = "SELECT item.folder FROM item JOIN folder USING (folder)
                    WHERE item.id = ?1 AND folder.account = ?2 AND folder.name IS NOT NULL ORDER BY item.folder";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement.query_map(params![id.to_string(), account.0], |row| Ok(FolderId(row.get(0)?)))?;
+        let rows = statement.query_map(params![packed::id(id), account.0], |row| Ok(FolderId(row.get(0)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// The watched folders of any account that know an item, or that lie below it, in no order.
     pub fn folders_naming(&self, id: &ItemId, found: &mut Vec<FolderId>) -> Result<()> {
-        let sql = "SELECT folder FROM item WHERE id = ?1 UNION ALL SELECT folder FROM above WHERE id = ?1";
+        let sql = "SELECT folder FROM item WHERE id = ?1 UNION ALL SELECT folder FROM above WHERE id = ?2";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let mut rows = statement.query([id.to_string()])?;
+        let mut rows = statement.query(params![packed::id(id), id.to_string()])?;
         while let Some(row) = rows.next()? {
             found.push(FolderId(row.get(0)?));
         }
@@ -273,33 +301,36 @@ impl Store {
         let content = remote.content.as_ref();
         self.conn.prepare_cached(sql)?.execute(params![
             folder.0,
-            id.to_string(),
+            packed::id(id),
             remote.presence.code(),
             remote.parent.map(|node| node.0),
             remote.name,
-            content.map(|content| content.version.as_str()),
+            content.map(|content| packed::version(&content.version)),
             content.and_then(|content| content.hash.as_ref()).map(digest::stored),
             content.and_then(|content| content.size).map(|size| size as i64),
             content.and_then(|content| content.modified).map(|at| at.0),
             remote.etag.as_ref().map(Etag::as_str),
             remote.sequence.map(|seq| seq as i64),
             remote.seen,
-            content.map(|content| room_for_synced(remote, content)),
+            content.map(|_| ZeroBlob(ROOM_FOR_SYNCED)),
         ])?;
         Ok(NodeId(self.conn.last_insert_rowid()))
     }
 
     /// Replaces what the cloud has of an item.
     pub fn set_remote(&mut self, node: NodeId, remote: &RemoteRow) -> Result<()> {
-        let sql = "UPDATE item SET r = ?2, r_parent = ?3, r_name = ?4, r_version = ?5, r_hash = ?6, r_size = ?7, r_mtime = ?8,
-                   r_etag = ?9, r_seq = ?10, seen = ?11 WHERE node = ?1";
+        let sql = "UPDATE item SET r = ?2, r_parent = ?3, r_etag = ?9, r_seq = ?10, seen = ?11,
+                       r_name = iif(s_name = CAST(?4 AS BLOB), x'', ?4), r_version = iif(s_version = ?5, x'', ?5),
+                       r_hash = iif(s_hash = ?6, x'', ?6), r_size = iif(size = ?7, x'', ?7),
+                       r_mtime = iif(mtime = ?8 * 1000000, x'', ?8)
+                   WHERE node = ?1";
         let content = remote.content.as_ref();
         self.conn.prepare_cached(sql)?.execute(params![
             node.0,
             remote.presence.code(),
             remote.parent.map(|node| node.0),
             remote.name,
-            content.map(|content| content.version.as_str()),
+            content.map(|content| packed::version(&content.version)),
             content.and_then(|content| content.hash.as_ref()).map(digest::stored),
             content.and_then(|content| content.size).map(|size| size as i64),
             content.and_then(|content| content.modified).map(|at| at.0),
@@ -335,12 +366,16 @@ impl Store {
 
     /// Records what both sides now agree on; nothing if the disk no longer has it.
     pub fn set_synced(&mut self, node: NodeId, synced: Option<&SyncedRow>) -> Result<()> {
+        // What the cloud has is written out where it stood for what is replaced, and stands for what replaces it where that is the same.
         let Some(synced) = synced else {
-            let sql =
-                "UPDATE item SET s = 0, s_parent = NULL, s_name = NULL, s_job = NULL, s_version = NULL, s_hash = NULL,
-                       s_sha256 = NULL, s_size = NULL, dev = NULL, ino = NULL, size = NULL, mtime = NULL, ctime = NULL
-                       WHERE node = ?1";
-            self.conn.prepare_cached(sql)?.execute([node.0])?;
+            let sql = format!(
+                "UPDATE item SET r_name = {R_NAME}, r_version = iif(r_version = x'', s_version, r_version),
+                     r_hash = iif(r_hash = x'', s_hash, r_hash), r_size = {R_SIZE}, r_mtime = {R_MTIME},
+                     s = 0, s_parent = NULL, s_name = NULL, s_job = NULL, s_version = NULL, s_hash = NULL,
+                     s_sha256 = NULL, s_size = NULL, dev = NULL, ino = NULL, size = NULL, mtime = NULL, ctime = NULL
+                 WHERE node = ?1"
+            );
+            self.conn.prepare_cached(&sql)?.execute([node.0])?;
             return Ok(());
         };
         let (state, parent, name, job) = match &synced.seat {
@@ -349,18 +384,27 @@ impl Store {
             SeatRow::Parked(job) => (2, None, None, Some(job.0)),
         };
         let content = synced.content.as_ref();
-        let sql = "UPDATE item SET s = ?2, s_parent = ?3, s_name = ?4, s_job = ?5, s_version = ?6, s_hash = ?7, s_sha256 = ?8,
-                   s_size = ?9, dev = ?10, ino = ?11, size = ?12, mtime = ?13, ctime = ?14 WHERE node = ?1";
-        self.conn.prepare_cached(sql)?.execute(params![
+        let size = content
+            .map(|content| content.size)
+            .map(|size| if size == synced.stamp.size { AS_SYNCED } else { Value::Integer(size as i64) });
+        let sql = format!(
+            "UPDATE item SET r_name = iif(CAST({R_NAME} AS BLOB) = ?4, x'', {R_NAME}),
+                 r_version = CASE WHEN r_version = x'' THEN iif(s_version = ?6, x'', s_version) WHEN r_version = ?6 THEN x'' ELSE r_version END,
+                 r_hash = CASE WHEN r_hash = x'' THEN iif(s_hash = ?7, x'', s_hash) WHEN r_hash = ?7 THEN x'' ELSE r_hash END,
+                 r_size = iif({R_SIZE} = ?12, x'', {R_SIZE}), r_mtime = iif({R_MTIME} * 1000000 = ?13, x'', {R_MTIME}),
+                 s = ?2, s_parent = ?3, s_name = ?4, s_job = ?5, s_version = ?6, s_hash = ?7, s_sha256 = ?8,
+                 s_size = ?9, dev = ?10, ino = ?11, size = ?12, mtime = ?13, ctime = ?14 WHERE node = ?1"
+        );
+        self.conn.prepare_cached(&sql)?.execute(params![
             node.0,
             state,
             parent,
             name,
             job,
-            content.map(|content| content.version.as_str()),
+            content.map(|content| packed::version(&content.version)),
             content.and_then(|content| content.hash.as_ref()).map(digest::stored),
             content.and_then(|content| content.sha256.as_ref()).map(|hash| hash.0),
-            content.map(|content| content.size as i64),
+            size,
             synced.stamp.dev as i64,
             synced.stamp.ino as i64,
             synced.stamp.size as i64,
@@ -432,5 +476,131 @@ impl Store {
             }
         }
         Ok((unseen, (looked == limit).then_some(last)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::id::VersionId;
+    use crate::store::folders::NewFolder;
+
+    fn store() -> (Store, FolderId) {
+        let mut store = Store::in_memory().unwrap();
+        let account = store.account("a", "box").unwrap().account;
+        let new = NewFolder { name: "f", account, mark: "m", remote: "/", local: Path::new("/f"), filters: "" };
+        let folder = store.add_folder(&new).unwrap().folder;
+        (store, folder)
+    }
+
+    /// A source of choices that are the same every time.
+    struct Choice(u64);
+
+    impl Choice {
+        fn below(&mut self, most: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % most
+        }
+
+        fn of<T: Clone>(&mut self, from: &[T]) -> T {
+            from[self.below(from.len() as u64) as usize].clone()
+        }
+
+        fn version(&mut self) -> VersionId {
+            VersionId::new(self.of(&["7", "07", "", "v", "0123abcd-4567-89ab-cdef-0123456789ab"]))
+        }
+
+        fn hash(&mut self) -> Option<crate::id::ContentHash> {
+            let sha1 = |digit: &str| crate::id::ContentHash::Sha1(digit.repeat(40));
+            let hashes = [None, Some(sha1("1")), Some(sha1("2")), Some(crate::id::ContentHash::Unknown("9-x".into()))];
+            self.of(&hashes)
+        }
+
+        fn remote(&mut self, parent: NodeId) -> RemoteRow {
+            let content = (self.below(5) > 0).then(|| RemoteContent {
+                version: self.version(),
+                hash: self.hash(),
+                size: self.of(&[None, Some(0), Some(1), Some(4_096)]),
+                modified: self.of(&[None, Some(Wall(0)), Some(Wall(5)), Some(Wall(-5)), Some(Wall(i64::MAX))]),
+            });
+            RemoteRow {
+                presence: self.of(&[Presence::Absent, Presence::Present, Presence::FilteredOut]),
+                parent: Some(parent),
+                name: self.of(&["a", "b", "", "契約"]).to_owned(),
+                content,
+                etag: None,
+                sequence: None,
+                seen: 0,
+            }
+        }
+
+        fn synced(&mut self, parent: NodeId) -> Option<SyncedRow> {
+            let name = self.of(&[&b"a"[..], b"b", "契約".as_bytes(), b"\xff"]);
+            let name = Name::new(name).unwrap();
+            let seat = match self.below(6) {
+                0 => return None,
+                1 => SeatRow::Parked(JobId(9)),
+                _ => SeatRow::At { parent, name },
+            };
+            let content = (self.below(5) > 0).then(|| SyncedContent {
+                version: self.version(),
+                hash: self.hash(),
+                sha256: self.of(&[None, Some(Sha256([7; 32]))]),
+                size: self.of(&[0, 1, 4_096]),
+            });
+            let stamp = Stamp {
+                dev: 1,
+                ino: 2,
+                size: self.of(&[0, 1, 4_096]),
+                mtime_ns: self.of(&[0, 5_000_000, 5_000_001, -5_000_000, -5_000_001, i64::MAX]),
+                ctime_ns: 4,
+            };
+            Some(SyncedRow { seat, content, stamp })
+        }
+    }
+
+    /// The sides of a row say what they were told, in whatever order they are told it, although what is equal stands there once.
+    #[test]
+    fn each_side_is_what_it_was_told_whatever_the_other_becomes() {
+        let (mut store, folder) = store();
+        let mut choice = Choice(1);
+        let top = store.add_item(folder, &ItemId::folder("1"), &choice.remote(NodeId(0))).unwrap();
+        let id = ItemId::file("2");
+        let mut remote = choice.remote(top);
+        let node = store.add_item(folder, &id, &remote).unwrap();
+        let mut synced = None;
+        let mut shared = 0;
+        for _ in 0..20_000 {
+            if choice.below(2) == 0 {
+                remote = choice.remote(top);
+                store.set_remote(node, &remote).unwrap();
+            } else {
+                synced = choice.synced(top);
+                store.set_synced(node, synced.as_ref()).unwrap();
+            }
+            let item = store.item_by_id(folder, &id).unwrap().unwrap();
+            assert_eq!((&item.remote, &item.synced), (&remote, &synced));
+            let sql = format!(
+                "SELECT {R_NAME}, {R_SIZE}, {R_MTIME}, {S_SIZE}, {IS_FOLDER}, r_name = x'' FROM item WHERE node = ?1"
+            );
+            let in_sql = store.conn.prepare_cached(&sql).unwrap().query_row([node.0], |row| {
+                let number = |column| row.get::<_, Option<i64>>(column);
+                shared += usize::from(row.get::<_, bool>(5)?);
+                Ok((row.get::<_, String>(0)?, number(1)?, number(2)?, number(3)?, row.get::<_, bool>(4)?))
+            });
+            let content = remote.content.as_ref();
+            let held = synced.as_ref().and_then(|synced| synced.content.as_ref());
+            let as_told = (
+                remote.name.clone(),
+                content.and_then(|content| content.size).map(|size| size as i64),
+                content.and_then(|content| content.modified).map(|at| at.0),
+                held.map(|content| content.size as i64),
+                false,
+            );
+            assert_eq!(in_sql.unwrap(), as_told);
+        }
+        assert!(shared > 1_000, "{shared} names stood there once");
     }
 }

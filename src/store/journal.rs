@@ -50,6 +50,30 @@ pub struct NewEvent<'a> {
     pub raw: &'a str,
 }
 
+/// How what is done to every file stands in the column `what`: a first mirror writes a row for each. Anything else stands as it is, and so
+/// does what was written before.
+const SHORT: [(&str, &str); 10] = [
+    ("a", "already there"),
+    ("d", "downloaded"),
+    ("f", "folder created"),
+    ("m", "moved"),
+    ("n", "renamed"),
+    ("r", "replaced"),
+    ("t", "trashed in the cloud"),
+    ("u", "uploaded"),
+    ("v", "new version uploaded"),
+    ("x", "removed"),
+];
+
+fn short_of(what: &str) -> &str {
+    SHORT.iter().find(|(_, long)| *long == what).map_or(what, |(short, _)| short)
+}
+
+/// What was done, by the column `what`.
+pub(super) fn what_of(short: String) -> String {
+    SHORT.iter().find(|(known, _)| *known == short).map_or(short, |(_, long)| (*long).to_owned())
+}
+
 /// The values of an event's row, in the order of its columns.
 macro_rules! params_of {
     ($event:expr) => {
@@ -161,24 +185,37 @@ impl Store {
         Ok(self.conn.prepare_cached(sql)?.query_row([node.0, at.0, TOLD_LATELY], |row| row.get(0))?)
     }
 
-    /// Writes down what was done on disk.
+    /// Writes down what was done on disk with an item.
     pub fn add_action(
         &mut self,
         folder: FolderId,
+        node: NodeId,
         path: &str,
         what: &str,
         journal: Option<JournalId>,
         now: Wall,
     ) -> Result<()> {
-        let sql = "INSERT INTO action (folder, at, path, what, journal) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let sql = "INSERT INTO action (folder, at, path, what, journal, node) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         self.conn.prepare_cached(sql)?.execute(params![
             folder.0,
             now.0,
             path,
-            what,
-            journal.map(|journal| journal.0)
+            short_of(what),
+            journal.map(|journal| journal.0),
+            node.0
         ])?;
         Ok(())
+    }
+
+    /// When the present content of an item came to the disk. Actions that were written down without a row are known by the path.
+    pub(super) fn content_since(&self, folder: FolderId, node: Option<i64>, path: &str) -> Result<Option<Wall>> {
+        let sql = "SELECT max(at) FROM (
+                       SELECT at, what FROM action WHERE node = ?1
+                       UNION ALL SELECT at, what FROM action WHERE node IS NULL AND folder = ?2 AND path = ?3)
+                   WHERE what IN ('a', 'already there', 'd', 'downloaded', 'r', 'replaced')";
+        let at: Option<i64> =
+            self.conn.prepare_cached(sql)?.query_row(params![node, folder.0, path], |row| row.get(0))?;
+        Ok(at.map(Wall))
     }
 
     /// Drops what is older than we keep, at most `limit` rows of each kind; whether there may be more. The newest entry stays, so that no

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::params;
 
+use super::items::{IS_FOLDER, R_NAME, packed};
 use super::{Result, Store, StoreError};
 use crate::id::{AccountId, FolderId, ItemId, NodeId};
 use crate::tree::Wall;
@@ -11,8 +12,9 @@ use crate::tree::Wall;
 impl Store {
     /// The folders that the cloud has in a folder: their nodes and names.
     pub fn folders_in(&self, parent: NodeId) -> Result<Vec<(NodeId, String)>> {
-        let sql = "SELECT node, r_name FROM item WHERE r_parent = ?1 AND r = 1 AND id >= 'folder:' AND id < 'folder;' ORDER BY node";
-        let mut statement = self.conn.prepare_cached(sql)?;
+        let sql =
+            format!("SELECT node, {R_NAME} FROM item WHERE r_parent = ?1 AND r = 1 AND {IS_FOLDER} ORDER BY node");
+        let mut statement = self.conn.prepare_cached(&sql)?;
         let rows = statement.query_map([parent.0], |row| Ok((NodeId(row.get(0)?), row.get(1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -24,8 +26,7 @@ impl Store {
         let mut rows = statement.query(params![parent.0, after.0, limit])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            let id = row.get_ref(1)?.as_str().map_err(StoreError::damaged)?.parse().map_err(StoreError::damaged)?;
-            found.push((NodeId(row.get(0)?), id, row.get(2)?));
+            found.push((NodeId(row.get(0)?), packed::read_id(row.get_ref(1)?)?, row.get(2)?));
         }
         Ok(found)
     }
@@ -42,7 +43,8 @@ impl Store {
         if names.is_empty() {
             return Ok(known);
         }
-        let mut statement = self.conn.prepare_cached("SELECT r_name FROM item WHERE r_parent = ?1 AND r = 1")?;
+        let sql = format!("SELECT {R_NAME} FROM item WHERE r_parent = ?1 AND r = 1");
+        let mut statement = self.conn.prepare_cached(&sql)?;
         let mut rows = statement.query([parent.0])?;
         while let Some(row) = rows.next()? {
             let name = row.get_ref(0)?.as_str().map_err(StoreError::damaged)?.to_lowercase();

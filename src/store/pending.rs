@@ -6,6 +6,7 @@
 use rusqlite::{Row, params};
 
 use super::Result;
+use super::items::R_SIZE;
 use super::query::Rows;
 use crate::id::FolderId;
 
@@ -42,14 +43,17 @@ impl Rows<'_> {
 
     /// Counts the work of a folder.
     pub fn work_counts(self, folder: FolderId) -> Result<WorkCounts> {
-        let sql = "SELECT count(*) FILTER (WHERE w.state = 0),
+        let sql = format!(
+            "SELECT count(*) FILTER (WHERE w.state = 0),
                           count(*) FILTER (WHERE w.state = 1),
                           count(*) FILTER (WHERE w.state = 1 AND w.code IS NOT NULL AND w.code <> 'waits'),
                           count(*) FILTER (WHERE w.state = 1 AND w.code = 'quarantined'),
                           count(*) FILTER (WHERE w.state = 2),
-                          coalesce(sum(i.r_size) FILTER (WHERE w.state <> 2 AND i.r = 1 AND i.s_version IS NOT i.r_version), 0)
-                   FROM work w JOIN item i USING (node) WHERE w.folder = ?1";
-        let counts = self.conn.prepare_cached(sql)?.query_row([folder.0], |row| {
+                          coalesce(sum({R_SIZE}) FILTER (WHERE w.state <> 2 AND i.r = 1 AND i.s_version IS NOT i.r_version
+                                                               AND i.r_version IS NOT x''), 0)
+                   FROM work w JOIN item i USING (node) WHERE w.folder = ?1"
+        );
+        let counts = self.conn.prepare_cached(&sql)?.query_row([folder.0], |row| {
             Ok(Pending {
                 now: row.get(0)?,
                 waiting: row.get(1)?,

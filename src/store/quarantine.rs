@@ -3,9 +3,10 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::hooks::sha256;
+use super::items::packed;
 use super::lately::Sparse;
 use super::query::Rows;
-use super::{Result, Store};
+use super::{Result, Store, StoreError};
 use crate::id::{FolderId, ItemId, Sha256, VersionId};
 use crate::report::{MAX_ROWS, QuarantineReport};
 use crate::tree::Wall;
@@ -216,6 +217,19 @@ impl Store {
         Ok(self.conn.prepare_cached(&sql)?.query_row(params, read).optional()?)
     }
 
+    /// Items of a folder that are kept out of it, as a hook rejected a version of theirs: one more than `most`, if there are more.
+    pub fn rejected_items(&self, folder: FolderId, most: u32) -> Result<Vec<ItemId>> {
+        if !self.lately.has_rows(&self.conn, Sparse::Quarantine)? {
+            return Ok(Vec::new());
+        }
+        let sql =
+            "SELECT DISTINCT item FROM quarantine WHERE folder = ?1 AND state NOT IN ('moving', 'released') LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![folder.0, most.saturating_add(1)], |row| row.get::<_, String>(0))?;
+        let texts: Vec<String> = rows.collect::<rusqlite::Result<_>>()?;
+        texts.iter().map(|text| text.parse().map_err(StoreError::damaged)).collect()
+    }
+
     /// The newest rejection of a content in a folder that still holds.
     pub fn quarantined_content(&self, folder: FolderId, sha256: Sha256) -> Result<Option<QuarantineRow>> {
         let sql = format!(
@@ -227,21 +241,21 @@ impl Store {
 
     /// Since when a version is on disk, who brought it, and which hooks were told of it.
     pub fn history_of(&self, folder: FolderId, folder_name: &str, path: &str, item: &ItemId) -> Result<History> {
-        let sql = "SELECT max(at) FROM action WHERE folder = ?1 AND path = ?2 AND what IN ('downloaded', 'replaced', 'already there')";
-        let since: Option<i64> = self.conn.prepare_cached(sql)?.query_row(params![folder.0, path], |row| row.get(0))?;
-        let sql = "SELECT actor FROM event WHERE node = (SELECT node FROM item WHERE folder = ?1 AND id = ?2) AND actor IS NOT NULL
-                   ORDER BY journal DESC LIMIT 1";
-        let actor = self
+        let sql = "SELECT node FROM item WHERE folder = ?1 AND id = ?2";
+        let node: Option<i64> = self
             .conn
             .prepare_cached(sql)?
-            .query_row(params![folder.0, item.to_string()], |row| row.get(0))
+            .query_row(params![folder.0, packed::id(item)], |row| row.get(0))
             .optional()?;
+        let since = self.content_since(folder, node, path)?;
+        let sql = "SELECT actor FROM event WHERE node = ?1 AND actor IS NOT NULL ORDER BY journal DESC LIMIT 1";
+        let actor = self.conn.prepare_cached(sql)?.query_row([node], |row| row.get(0)).optional()?;
         let sql = "SELECT DISTINCT hook FROM delivery WHERE state = 1 AND folder = ?1 AND path = ?2 AND at >= ?3";
         let mut statement = self.conn.prepare_cached(sql)?;
         let told = statement
-            .query_map(params![folder_name, path, since.unwrap_or(0)], |row| row.get(0))?
+            .query_map(params![folder_name, path, since.map_or(0, |since| since.0)], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
-        Ok(History { since: since.map(Wall), actor, told })
+        Ok(History { since, actor, told })
     }
 
     /// What became of a rejected version, and why.

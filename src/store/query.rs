@@ -4,8 +4,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::accounts::{self, AccountRow};
 use super::folders::{self, FolderRow};
-use super::items::{self, ItemRow, SeatRow};
-use super::{Result, StoreError};
+use super::items::{self, ItemRow, R_NAME, S_SIZE, SeatRow};
+use super::{Result, StoreError, journal};
 use crate::events::filter::{Disposition, Matcher};
 use crate::events::taxonomy;
 use crate::id::{AccountId, EventId, FolderId, HoldId, ItemId, JournalId, NodeId};
@@ -129,7 +129,7 @@ impl<'a> Rows<'a> {
         let found = statement.query_map(params![folder, since, limit], |row| {
             let (kind, word): (Option<String>, Option<String>) = (row.get(2)?, row.get(3)?);
             let provider: Option<String> = row.get(8)?;
-            let became: String = row.get(5)?;
+            let became = journal::what_of(row.get(5)?);
             let action = match (kind, word, provider) {
                 (Some(kind), Some(word), Some(provider)) => match taxonomy::name_of(&provider, &kind, &word) {
                     taxonomy::UNKNOWN => word,
@@ -154,10 +154,11 @@ impl<'a> Rows<'a> {
 
     /// Files of a folder that leave the disk when their time is over, the next first: where they are, their size, and when their time began.
     pub fn expiring(self, folder: &str, limit: u32) -> Result<Vec<(String, Option<u64>, Wall)>> {
-        let sql =
-            "SELECT r.node, i.s_size, r.at FROM arrival r JOIN item i USING (node) JOIN folder f ON f.folder = r.folder
-                   WHERE f.name = ?1 AND i.s = 1 ORDER BY r.at LIMIT ?2";
-        let mut statement = self.conn.prepare_cached(sql)?;
+        let sql = format!(
+            "SELECT r.node, {S_SIZE}, r.at FROM arrival r JOIN item i USING (node) JOIN folder f ON f.folder = r.folder
+                   WHERE f.name = ?1 AND i.s = 1 ORDER BY r.at LIMIT ?2"
+        );
+        let mut statement = self.conn.prepare_cached(&sql)?;
         let mut found = statement.query(params![folder, limit])?;
         let mut rows = Vec::new();
         while let Some(row) = found.next()? {
@@ -343,9 +344,9 @@ impl<'a> Rows<'a> {
     /// The item at a path in the cloud's tree.
     pub fn item_in_cloud(self, root: NodeId, names: &[String]) -> Result<Option<NodeId>> {
         let mut at = root;
-        let sql = "SELECT node FROM item WHERE r_parent = ?1 AND r_name = ?2 AND r <> 0";
+        let sql = format!("SELECT node FROM item WHERE r_parent = ?1 AND {R_NAME} = ?2 AND r <> 0");
         for name in names {
-            let found = self.conn.prepare_cached(sql)?.query_row(params![at.0, name], |row| row.get(0)).optional()?;
+            let found = self.conn.prepare_cached(&sql)?.query_row(params![at.0, name], |row| row.get(0)).optional()?;
             match found {
                 Some(node) => at = NodeId(node),
                 None => return Ok(None),

@@ -1,8 +1,9 @@
 //! Reports on contents that can be brought back, and the rows that a verification compares.
 
 use rusqlite::params;
+use rusqlite::types::ValueRef;
 
-use super::items::{self, ItemRow, digest};
+use super::items::{self, ItemRow, digest, packed};
 use super::query::Rows;
 use super::undo::{self, Tombstone};
 use super::{Result, StoreError};
@@ -82,7 +83,7 @@ impl Rows<'_> {
                        AND (f.name = CAST(?3 AS BLOB) OR f.shown = ?3) AND f.id = ?4
                    ORDER BY v.at DESC, v.job DESC LIMIT ?5";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let values = params![folder.0, dir, name, id.to_string(), VERSIONS_MOST];
+        let values = params![folder.0, dir, name, packed::id(id), VERSIONS_MOST];
         let mut rows = statement.query(values)?;
         let mut kept = Vec::new();
         while let Some(row) = rows.next()? {
@@ -92,7 +93,7 @@ impl Rows<'_> {
                 at: KeptAt { job: JobId(row.get(0)?), inside: Some(name) },
                 path: path.to_owned(),
                 reason: row.get(2)?,
-                version: Some(VersionId::new(row.get::<_, String>(3)?)),
+                version: packed::read_version(row.get_ref(3)?)?,
                 hash: digest::read(row.get_ref(4)?)?,
                 size: row.get::<_, i64>(5)?.max(0) as u64,
                 modified: row.get::<_, Option<i64>>(6)?.map(Wall),
@@ -131,9 +132,16 @@ impl Rows<'_> {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
         let mut statement = self.conn.prepare_cached(sql)?;
         let values = params![folder.0, path, dir, name, ITEMS_AT_PATH_MOST];
-        let rows = statement.query_map(values, |row| row.get::<_, String>(0))?;
-        let texts: Vec<String> = rows.collect::<rusqlite::Result<_>>()?;
-        Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
+        let mut rows = statement.query(values)?;
+        let mut items = Vec::new();
+        while let Some(row) = rows.next()? {
+            let item = match row.get_ref(0)? {
+                packed @ ValueRef::Blob(_) => Some(packed::read_id(packed)?),
+                text => text.as_str().ok().and_then(|text| text.parse().ok()),
+            };
+            items.extend(item.filter(|item| !items.contains(item)));
+        }
+        Ok(items)
     }
 
     /// Why an item is kept off the disk, if it is.

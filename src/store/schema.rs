@@ -14,7 +14,7 @@ const APPLICATION_ID: i64 = 0x4653_4167;
 const SQLITE_FLOOR: i32 = 3_051_003;
 
 /// Every step from an empty database to the newest schema. Steps are only ever added.
-const MIGRATIONS: [&str; 18] = [
+const MIGRATIONS: [&str; 19] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -33,6 +33,7 @@ const MIGRATIONS: [&str; 18] = [
     include_str!("migrations/0016.sql"),
     include_str!("migrations/0017.sql"),
     include_str!("migrations/0018.sql"),
+    include_str!("migrations/0019.sql"),
 ];
 
 /// The schema that this program writes.
@@ -68,7 +69,7 @@ pub fn empty_in_memory(conn: &Connection) -> Result<bool, StoreError> {
     if conn.path().is_some_and(|path| !path.is_empty()) || !conn.is_autocommit() {
         return Ok(false);
     }
-    // A table is younger than those that its rows refer to.
+    // A table is younger than those that its rows refer to; `item` was made anew, and takes the rows that refer to its own with it.
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid DESC";
     let tables: Vec<String> = conn.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
@@ -126,6 +127,8 @@ pub fn check_version(conn: &Connection) -> Result<i64, StoreError> {
 
 fn upgrade(mut conn: Connection) -> Result<Connection, StoreError> {
     let mut version = check_version(&conn)?;
+    // A table that is made anew is dropped, and must not take the rows that refer to it with it. Inside a transaction this says nothing.
+    conn.pragma_update(None, "foreign_keys", version == NEWEST)?;
     while let Some(step) = MIGRATIONS.get(version as usize) {
         let txn = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another process may have upgraded while we waited for the lock.
@@ -137,6 +140,7 @@ fn upgrade(mut conn: Connection) -> Result<Connection, StoreError> {
         txn.commit()?;
         version = version_of(&conn)?;
     }
+    conn.pragma_update(None, "foreign_keys", true)?;
     Ok(conn)
 }
 
@@ -213,6 +217,112 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Rows of schema 17, by the kinds of their ids and versions, and what they mean.
+    #[test]
+    fn rows_of_before_mean_what_they_meant() {
+        use super::super::Store;
+        use super::super::items::{ItemRow, Presence, SeatRow};
+        use crate::id::{FolderId, ItemId, NodeId};
+
+        const RAWS: [&str; 8] = [
+            "1000000000000",
+            "0",
+            "255",
+            "007",
+            "1000000000000000000",
+            "0123abcd-4567-89ab-cdef-0123456789ab",
+            "0123ABCD-4567-89ab-cdef-0123456789ab",
+            "~契約",
+        ];
+        const BEFORE: usize = 17;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        let conn = Connection::open(&path).unwrap();
+        prepare(&conn).unwrap();
+        for step in &MIGRATIONS[..BEFORE] {
+            conn.execute_batch(step).unwrap();
+        }
+        conn.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        conn.pragma_update(None, "user_version", BEFORE as i64).unwrap();
+        conn.execute_batch(
+            "INSERT INTO account (account, name, provider) VALUES (1, 'a', 'box');
+             INSERT INTO folder (folder, name, account, mark, remote, local, filters) VALUES (1, 'f', 1, 'm', '/', x'2f', '');
+             INSERT INTO item (node, folder, id, r, r_name, s) VALUES (1, 1, 'folder:top', 1, 'top', 1);
+             UPDATE item SET dev = 1, ino = 1, size = 1, mtime = 1, ctime = 1;
+             INSERT INTO item (node, folder, id) VALUES (900, 1, 'file:gone');
+             DELETE FROM item WHERE node = 900;
+             INSERT INTO action (folder, at, path, what) VALUES (1, 5, 'file', 'downloaded');",
+        )
+        .unwrap();
+        let mut expected = Vec::new();
+        for (number, raw) in RAWS.into_iter().enumerate() {
+            for kind in ["file", "folder"] {
+                // Both sides the same; other names, versions and times; and not on disk.
+                for (how, s_name, s_version, mtime, s) in [
+                    ("same", "n", raw, 7_000_000, 1),
+                    ("other", "m", "other", 7_000_001, 1),
+                    ("away", "n", raw, 7_000_000, 0),
+                ] {
+                    let node = 10 + expected.len() as i64;
+                    let id = format!("{kind}:{}", raw.to_owned() + if how == "same" { "" } else { how });
+                    let name = format!("{kind}{number}{how}");
+                    let (version, s_version) = if kind == "file" { (Some(raw), Some(s_version)) } else { (None, None) };
+                    conn.execute(
+                        "INSERT INTO item (node, folder, id, r, r_parent, r_name, r_version, r_hash, r_size, r_mtime, seen)
+                         VALUES (?1, 1, ?2, 1, 1, ?3, ?4, iif(?4 IS NULL, NULL, 'sha1:00'), iif(?4 IS NULL, NULL, 4), iif(?4 IS NULL, NULL, 7), 2)",
+                        rusqlite::params![node, id, name.clone() + "n", version],
+                    )
+                    .unwrap();
+                    if s == 1 {
+                        conn.execute(
+                            "UPDATE item SET s = 1, s_parent = 1, s_name = CAST(?2 AS BLOB), s_version = ?3, s_hash = r_hash,
+                                 s_size = r_size, dev = 1, ino = 2, size = 4, mtime = ?4, ctime = 5 WHERE node = ?1",
+                            rusqlite::params![node, name.clone() + s_name, s_version, mtime],
+                        )
+                        .unwrap();
+                    }
+                    conn.execute("INSERT INTO work (node, folder, lane, pos, since) VALUES (?1, 1, 0, ?1, 1)", [node])
+                        .unwrap();
+                    expected.push((node, id, name, version, s_name, s_version, s));
+                }
+            }
+        }
+        drop(conn);
+        let store = Store::open(&path).unwrap();
+        let count = |sql: &str| store.conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("SELECT count(*) FROM work"), expected.len() as i64, "what refers to a row is still there");
+        assert_eq!(count("SELECT count(*) FROM pragma_foreign_key_check"), 0);
+        assert_eq!(count("PRAGMA foreign_keys"), 1);
+        for (node, id, name, version, s_name, s_version, s) in expected {
+            let id: ItemId = id.parse().unwrap();
+            let item: ItemRow = store.item_by_id(FolderId(1), &id).unwrap().unwrap_or_else(|| panic!("{id}"));
+            assert_eq!((item.node, &item.id), (NodeId(node), &id));
+            assert_eq!((item.remote.presence, &item.remote.name), (Presence::Present, &format!("{name}n")));
+            let content = item.remote.content.map(|content| {
+                (
+                    content.version.as_str().to_owned(),
+                    content.hash.unwrap().to_string(),
+                    content.size,
+                    content.modified.unwrap().0,
+                )
+            });
+            assert_eq!(content, version.map(|version| (version.to_owned(), "sha1:00".to_owned(), Some(4), 7)));
+            let synced = item.synced.map(|synced| {
+                let SeatRow::At { name, .. } = synced.seat else { panic!("{id}: {synced:?}") };
+                let content = synced.content.map(|content| (content.version.as_str().to_owned(), content.size));
+                (name.to_text(), content)
+            });
+            let agreed = (format!("{name}{s_name}"), s_version.map(|version| (version.to_owned(), 4)));
+            assert_eq!(synced, (s == 1).then_some(agreed));
+        }
+        let top = store.item(NodeId(1)).unwrap().unwrap();
+        assert_eq!((top.remote.name.as_str(), top.synced.unwrap().seat), ("top", SeatRow::Root));
+        let next = "INSERT INTO item (folder, id) VALUES (1, x'0399') RETURNING node";
+        assert_eq!(count(next), 901, "no number is used twice");
+        assert_eq!(store.content_since(FolderId(1), Some(1), "file").unwrap(), Some(crate::tree::Wall(5)));
+        assert_eq!(store.content_since(FolderId(1), Some(1), "other").unwrap(), None);
     }
 
     #[test]

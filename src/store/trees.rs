@@ -3,11 +3,15 @@
 use rusqlite::{OptionalExtension, params};
 
 use crate::deed::Holding;
-use crate::id::NodeId;
+use crate::id::{FolderId, NodeId};
 use crate::path::Name;
+use crate::store::items::SeatRow;
 use crate::store::lately::Sparse;
 use crate::store::{Result, Store, StoreError};
 use crate::tree::Stamp;
+
+/// Rejected items of a folder that are looked for in a directory.
+const REJECTED_MOST: u32 = 100;
 
 /// What was counted below a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -105,8 +109,8 @@ impl Store {
         Ok((held.entries > 0 && in_cloud as u64 == held.entries).then_some(held))
     }
 
-    /// Whether a hook rejected a version of a file in a directory, or one is kept off the disk.
-    pub fn has_kept_off(&self, dir: NodeId) -> Result<bool> {
+    /// Whether a hook rejected a version of a file in a directory, or one is kept off the disk; also where too many are rejected to tell.
+    pub fn has_kept_off(&self, folder: FolderId, dir: NodeId) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM item JOIN tombstone ON tombstone.node = item.node
                                   WHERE s = 1 AND away = 0 AND s_parent = ?1)";
         if self.lately.has_rows(&self.conn, Sparse::Tombstone)?
@@ -114,10 +118,17 @@ impl Store {
         {
             return Ok(true);
         }
-        let sql = "SELECT EXISTS (SELECT 1 FROM item JOIN quarantine q ON q.folder = item.folder AND q.item = item.id
-                                  WHERE s = 1 AND away = 0 AND s_parent = ?1)";
-        Ok(self.lately.has_rows(&self.conn, Sparse::Quarantine)?
-            && self.conn.prepare_cached(sql)?.query_row([dir.0], |row| row.get(0))?)
+        let rejected = self.rejected_items(folder, REJECTED_MOST)?;
+        if rejected.len() > REJECTED_MOST as usize {
+            return Ok(true);
+        }
+        for id in rejected {
+            let seat = self.item_by_id(folder, &id)?.and_then(|item| item.disk_seat());
+            if matches!(seat, Some(SeatRow::At { parent, .. }) if parent == dir) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The directory out of sight under whose roof a directory is, be it the directory itself, and whether the cloud has none of those

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::items::R_MTIME;
 use super::lately::Sparse;
 use super::{Result, Store};
 use crate::id::{ContentHash, FolderId, ItemId, NodeId, VersionId};
@@ -149,11 +150,13 @@ impl Store {
             self.conn.prepare_cached(sql)?.query_row(params![after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let last = last.unwrap_or(after);
         // What arrived while this went on has its own moment already, and that is no earlier than ours.
-        let sql = "INSERT INTO arrival (node, folder, at)
-                   SELECT node, folder, CASE WHEN ?5 THEN min(coalesce(r_mtime, ?4), ?4) ELSE ?4 END FROM item
+        let sql = format!(
+            "INSERT INTO arrival (node, folder, at)
+                   SELECT node, folder, CASE WHEN ?5 THEN min(coalesce({R_MTIME}, ?4), ?4) ELSE ?4 END FROM item
                    WHERE node > ?1 AND node <= ?2 AND folder = ?3 AND s = 1 AND s_version IS NOT NULL
-                   ON CONFLICT (node) DO UPDATE SET at = max(at, excluded.at)";
-        self.conn.prepare_cached(sql)?.execute(params![after, last, folder.0, now.0, from_change])?;
+                   ON CONFLICT (node) DO UPDATE SET at = max(at, excluded.at)"
+        );
+        self.conn.prepare_cached(&sql)?.execute(params![after, last, folder.0, now.0, from_change])?;
         let more = looked == limit;
         let sql = "UPDATE arrival_walk SET at = ?2, done = ?3 WHERE folder = ?1";
         self.conn.prepare_cached(sql)?.execute(params![folder.0, last, !more])?;

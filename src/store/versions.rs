@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::items::digest;
+use super::items::{S_SIZE, digest};
 use super::lately::Sparse;
 use super::{Result, Store, StoreError};
 use crate::deed::KeptAt;
@@ -87,8 +87,8 @@ pub struct Left {
 
 /// Files as they are written down with the directory that is kept under the number `?1`.
 const KEPT_FILES: &str = "INSERT INTO kept_file (job, name, shown, id, version, hash, sha256, size, modified)
-                          SELECT ?1, s_name, CASE WHEN r_name <> CAST(s_name AS TEXT) THEN r_name END, id, s_version, s_hash, s_sha256,
-                              size, CASE WHEN r_version = s_version THEN r_mtime END
+                          SELECT ?1, s_name, iif(r_name <> x'', r_name, NULL), id, s_version, s_hash, s_sha256,
+                              size, iif(r_version = x'', iif(r_mtime = x'', mtime / 1000000, r_mtime), NULL)
                           FROM item";
 
 /// Files in a directory `?1`, by the cloud's tree and on disk, with which nothing is to be done.
@@ -123,7 +123,7 @@ impl Store {
             format!("{KEPT_FILES} WHERE s = 1 AND away = 0 AND s_parent = ?2 ORDER BY s_name ON CONFLICT DO NOTHING");
         self.conn.prepare_cached(&sql)?.execute([job, dir])?;
         let kept_bytes = self.kept_together(kept, now)?;
-        let sql = format!("SELECT count(*), coalesce(sum(s_size), 0) FROM item WHERE {SETTLED}");
+        let sql = format!("SELECT count(*), coalesce(sum({S_SIZE}), 0) FROM item WHERE {SETTLED}");
         let (files, bytes) = self.conn.prepare_cached(&sql)?.query_row([dir], |row| Ok((row.get(0)?, row.get(1)?)))?;
         self.conn.prepare_cached(&format!("DELETE FROM item WHERE {SETTLED}"))?.execute([dir])?;
         Ok(Left { files, bytes, kept_bytes })

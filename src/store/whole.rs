@@ -36,11 +36,13 @@ const BELOW: &str = "WITH RECURSIVE below (node) AS (
 /// Whether an item surely goes: it is where it was and as it was, the disk lost it, and nothing is to be heard of it or to be done for it
 /// before. ?3 and ?4 are the times of [`Hopes`].
 const GOES: &str = "i.r = 1 AND i.s = 1 AND i.l = 2 AND i.l_hash IS NULL
-    AND (i.id LIKE 'folder:%' AND NOT EXISTS (SELECT 1 FROM listing WHERE listing.node = i.node)
-         OR i.r_parent = i.s_parent AND CAST(i.r_name AS BLOB) = i.s_name AND i.r_version = i.s_version)
+    AND (i.id >= x'10' AND NOT EXISTS (SELECT 1 FROM listing WHERE listing.node = i.node)
+         OR i.r_parent = i.s_parent AND (i.r_name = x'' OR CAST(i.r_name AS BLOB) = i.s_name)
+            AND (i.r_version = x'' OR i.r_version = i.s_version))
     AND i.l_at < ?3
-    AND (i.l_at < ?4 OR coalesce(i.s_size, 0) = 0 OR NOT EXISTS (
-         SELECT 1 FROM item AS new WHERE new.l = 1 AND new.s = 0 AND new.r = 0 AND new.folder = i.folder AND new.l_size = i.s_size))
+    AND (i.l_at < ?4 OR coalesce(iif(i.s_size = x'', i.size, i.s_size), 0) = 0 OR NOT EXISTS (
+         SELECT 1 FROM item AS new WHERE new.l = 1 AND new.s = 0 AND new.r = 0 AND new.folder = i.folder
+             AND new.l_size = iif(i.s_size = x'', i.size, i.s_size)))
     AND coalesce(work.state, 0) <> 2 AND coalesce(work.attempts, 0) = 0 AND coalesce(work.look, 0) = 0
     AND NOT EXISTS (SELECT 1 FROM sent WHERE sent.node = i.node)";
 
@@ -49,7 +51,7 @@ impl Store {
     pub fn below(&self, top: NodeId, most: usize, hopes: Hopes) -> Result<Below> {
         let sql = format!(
             "{BELOW} SELECT count(*), count(*) FILTER (WHERE ({GOES}) IS NOT TRUE),
-                 count(*) FILTER (WHERE i.id LIKE 'file:%' AND i.r = 1 AND coalesce(work.approved, 0) = 0)
+                 count(*) FILTER (WHERE i.id < x'10' AND i.r = 1 AND coalesce(work.approved, 0) = 0)
              FROM below CROSS JOIN item AS i USING (node) LEFT JOIN work USING (node)"
         );
         let found = self.conn.prepare_cached(&sql)?.query_row(
@@ -89,12 +91,12 @@ mod tests {
         let setup = format!(
             "INSERT INTO account (account, name, provider) VALUES (1, 'a', 'box');
              INSERT INTO folder (folder, account, mark, remote, local, filters) VALUES (1, 1, '', '', x'00', '');
-             INSERT INTO item (node, folder, id, r, r_name) VALUES (1, 1, 'folder:1', 1, 'top');
+             INSERT INTO item (node, folder, id, r, r_name) VALUES (1, 1, x'1101', 1, 'top');
              INSERT INTO item (node, folder, id, r, r_parent, r_name, s, s_parent, s_name, l, away, l_at)
-                 VALUES (2, 1, 'folder:2', 1, 1, 'd', 1, 1, CAST('d' AS BLOB), 2, 1, 100);
+                 VALUES (2, 1, x'1102', 1, 1, 'd', 1, 1, CAST('d' AS BLOB), 2, 1, 100);
              WITH RECURSIVE n (n) AS (VALUES (3) UNION ALL SELECT n + 1 FROM n WHERE n < {files} + 2)
              INSERT INTO item (node, folder, id, r, r_parent, r_name, r_version, s, s_parent, s_name, s_version, s_size, l, away, l_at)
-                 SELECT n, 1, 'file:' || n, 1, 1 + n % 2, 'f' || n, 'v', 1, 1 + n % 2, CAST('f' || n AS BLOB), 'v', 10, 2, 1, 100
+                 SELECT n, 1, CAST(char(3) || n AS BLOB), 1, 1 + n % 2, 'f' || n, 'v', 1, 1 + n % 2, CAST('f' || n AS BLOB), 'v', 10, 2, 1, 100
                  FROM n;
              UPDATE item SET dev = 0, ino = 0, size = 0, mtime = 0, ctime = 0 WHERE s = 1;"
         );
@@ -159,7 +161,7 @@ mod tests {
         assert!(doubtful(&store, parked(101)).is_empty());
         let moved = |since| Hopes { moved_since: Wall(since), ..BEYOND_HOPE };
         assert!(doubtful(&store, moved(100)).is_empty());
-        let new = "INSERT INTO item (node, folder, id, l, l_parent, l_name, l_size) VALUES (9, 1, 'file:~9', 1, 2, x'41', 10)";
+        let new = "INSERT INTO item (node, folder, id, l, l_parent, l_name, l_size) VALUES (9, 1, CAST(char(3) || '~9' AS BLOB), 1, 2, x'41', 10)";
         store.conn.execute_batch(new).unwrap();
         assert_eq!(doubtful(&store, moved(100)), [3, 4], "something new has their length");
         assert!(doubtful(&store, moved(101)).is_empty());

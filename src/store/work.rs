@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::items::Presence;
+use super::items::{Presence, R_SIZE};
 use super::{Result, Store};
 use crate::id::{FolderId, Generation, JournalId, NodeId};
 use crate::tree::Wall;
@@ -243,20 +243,25 @@ impl Store {
 
     /// Makes work of a folder due that was put off for one reason, of items of these lengths.
     pub fn wake_for_room(&mut self, folder: FolderId, code: &str, lengths: RangeInclusive<u64>) -> Result<()> {
-        let sql = "UPDATE work SET due = 0 WHERE state = 1 AND code = ?2 AND folder = ?1
+        let sql = format!(
+            "UPDATE work SET due = 0 WHERE state = 1 AND code = ?2 AND folder = ?1
                    AND node IN (SELECT item.node FROM item JOIN work USING (node)
-                                WHERE state = 1 AND code = ?2 AND coalesce(r_size, 0) BETWEEN ?3 AND ?4)";
+                                WHERE state = 1 AND code = ?2 AND coalesce({R_SIZE}, 0) BETWEEN ?3 AND ?4)"
+        );
         let length = |length: u64| i64::try_from(length).unwrap_or(i64::MAX);
         let lengths = params![folder.0, code, length(*lengths.start()), length(*lengths.end())];
-        self.conn.prepare_cached(sql)?.execute(lengths)?;
+        self.conn.prepare_cached(&sql)?.execute(lengths)?;
         Ok(())
     }
 
     /// The length of the shortest item of a folder that was put off for one reason.
     pub fn least_for_room(&self, folder: FolderId, code: &str) -> Result<Option<u64>> {
-        let sql = "SELECT min(coalesce(r_size, 0)) FROM work JOIN item USING (node)
-                   WHERE state = 1 AND code = ?2 AND work.folder = ?1";
-        let least: Option<i64> = self.conn.prepare_cached(sql)?.query_row(params![folder.0, code], |row| row.get(0))?;
+        let sql = format!(
+            "SELECT min(coalesce({R_SIZE}, 0)) FROM work JOIN item USING (node)
+                   WHERE state = 1 AND code = ?2 AND work.folder = ?1"
+        );
+        let least: Option<i64> =
+            self.conn.prepare_cached(&sql)?.query_row(params![folder.0, code], |row| row.get(0))?;
         Ok(least.map(|least| least.max(0) as u64))
     }
 

@@ -72,7 +72,7 @@ mod tests {
              INSERT OR IGNORE INTO folder (folder, name, account, mark, remote, local, filters)
                  VALUES (1, 'f', 1, 'm', '/', x'2f', '');
              WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {items})
-                 INSERT OR IGNORE INTO item (node, folder, id) SELECT n, 1, 'file:' || n FROM n;
+                 INSERT OR IGNORE INTO item (node, folder, id) SELECT n, 1, CAST(char(3) || n AS BLOB) FROM n;
              INSERT INTO work (node, folder, lane, pos, since) SELECT node, 1, 0, node, 0 FROM item WHERE node <= {items};"
         );
         conn.execute_batch(&sql).unwrap();

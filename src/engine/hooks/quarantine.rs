@@ -529,7 +529,7 @@ impl Engine {
         };
         let work = self.ctx.store.work(node)?;
         let journal = work.as_ref().and_then(|work| work.journal);
-        self.ctx.store.add_action(id, &row.path, QUARANTINED, journal, self.ctx.now.wall)?;
+        self.ctx.store.add_action(id, node, &row.path, QUARANTINED, journal, self.ctx.now.wall)?;
         if let Some(journal) = journal {
             self.ctx.store.set_outcome(journal, QUARANTINED, self.ctx.now.wall)?;
         }

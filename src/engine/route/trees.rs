@@ -183,7 +183,7 @@ impl Engine {
             first.get_or_insert(dir);
             let is_many = files.len() >= TOGETHER_LEAST && !self.tells_of_removals(id);
             let into =
-                if is_many && !self.ctx.store.has_kept_off(dir)? { Some(self.ctx.store.next_job()?) } else { None };
+                if is_many && !self.ctx.store.has_kept_off(id, dir)? { Some(self.ctx.store.next_job()?) } else { None };
             dirs.push(KeepIn { at, files, into });
         }
         let Some(node) = first else { return Ok(()) };
@@ -225,7 +225,7 @@ impl Engine {
         }
         let Some(holds) = self.ctx.store.settled_files(dir, KEPT_WHOLE_MOST)? else { return Ok(None) };
         self.ctx.gone_through += holds.entries as usize;
-        Ok(if self.ctx.store.has_kept_off(dir)? { None } else { Some(holds) })
+        Ok(if self.ctx.store.has_kept_off(id, dir)? { None } else { Some(holds) })
     }
 
     /// A directory out of sight went into the version store with the files in it, or did not.
@@ -386,7 +386,7 @@ impl Engine {
         let kept = KeptFolder { job, folder: intent.folder, node: dir.node, id: &dir.id, path: &path };
         let settings = self.folders.get(&intent.folder).map(|folder| &folder.settings);
         self.retention.keep_together(&mut self.ctx, settings, &kept)?;
-        self.ctx.store.add_action(intent.folder, &path, "files removed", None, self.ctx.now.wall)
+        self.ctx.store.add_action(intent.folder, dir.node, &path, "files removed", None, self.ctx.now.wall)
     }
 
     /// A file is off the disk, of which no more is told.

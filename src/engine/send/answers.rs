@@ -286,7 +286,7 @@ impl Engine {
     pub(in crate::engine) fn sent_done(&mut self, item: &ItemRow, what: &'static str) -> Result<()> {
         self.schedule.note_done(item.node, what);
         let path = self.ctx.shown_path(item)?;
-        self.ctx.store.add_action(item.folder, &path, what, None, self.ctx.now.wall)?;
+        self.ctx.store.add_action(item.folder, item.node, &path, what, None, self.ctx.now.wall)?;
         let took_ms = self.ctx.store.work(item.node)?.map_or(0, |work| self.ctx.now.wall.since(work.since).max(0));
         let (folder, what) = (item.folder, what.to_owned());
         self.ctx.notice(Notice::Outcome { folder, journal: None, what, path, from: None, took_ms });

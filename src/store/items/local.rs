@@ -3,7 +3,7 @@
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{COLUMNS, ItemRow, Presence, RemoteRow, digest, read_name};
+use super::{COLUMNS, ItemRow, Presence, R_NAME, RemoteRow, digest, packed, read_name};
 use crate::id::{ContentHash, FolderId, ItemId, NodeId, Sha256};
 use crate::local_news::EntryKind;
 use crate::path::Name;
@@ -173,7 +173,7 @@ impl Store {
     /// says nothing of the new one.
     pub fn set_id(&mut self, node: NodeId, id: &ItemId) -> Result<()> {
         let sql = "UPDATE item SET id = ?2, r_seq = NULL, r_etag = NULL WHERE node = ?1";
-        self.conn.prepare_cached(sql)?.execute(params![node.0, id.to_string()])?;
+        self.conn.prepare_cached(sql)?.execute(params![node.0, packed::id(id)])?;
         Ok(())
     }
 
@@ -265,7 +265,8 @@ impl Store {
     /// An item of the cloud with this name in a remote folder, in whatever letters if the cloud takes those for equal.
     pub fn remote_named(&self, parent: NodeId, name: &str, folds_case: bool) -> Result<Option<NodeId>> {
         let lower = name.to_lowercase();
-        let mut statement = self.conn.prepare_cached("SELECT node, r_name FROM item WHERE r_parent = ?1 AND r <> 0")?;
+        let sql = format!("SELECT node, {R_NAME} FROM item WHERE r_parent = ?1 AND r <> 0");
+        let mut statement = self.conn.prepare_cached(&sql)?;
         let mut rows = statement.query([parent.0])?;
         while let Some(row) = rows.next()? {
             let theirs: String = row.get::<_, Option<String>>(1)?.unwrap_or_default();

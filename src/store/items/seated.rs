@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use rusqlite::params;
 
+use super::packed;
 use crate::id::NodeId;
 use crate::path::Name;
 use crate::store::{Result, Store, StoreError};
@@ -38,11 +39,10 @@ impl Store {
         let mut statement = self.conn.prepare_cached(sql)?;
         let mut rows = statement.query(params![parent.0, after.map_or(&[][..], Name::as_bytes)])?;
         while let Some(row) = rows.next()? {
-            let id = row.get_ref(2)?.as_str().map_err(StoreError::damaged)?;
             let seated = Seated {
                 node: NodeId(row.get(0)?),
                 name: row.get_ref(1)?.as_blob().map_err(StoreError::damaged)?,
-                is_folder: id.starts_with("folder:"),
+                is_folder: packed::is_folder(row.get_ref(2)?),
                 is_as_synced: row.get::<_, i64>(3)? == 0,
                 stamp: Stamp {
                     dev: row.get::<_, i64>(4)? as u64,
