@@ -314,7 +314,7 @@ impl Engine {
             self.await_node(work, &above)?;
             return Ok(false);
         }
-        if self.await_covered(item, work, &above)? {
+        if self.await_covered(item, work, &above)? || self.await_gone_directory(item, &above)? {
             return Ok(false);
         }
         let (way, first) = self.way(item, parent, name)?;

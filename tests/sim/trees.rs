@@ -176,3 +176,28 @@ fn one_that_somebody_removes_before_it_goes_is_settled_all_the_same() {
         ends_as(&mut world, "");
     }
 }
+
+/// A file that was fetched for a folder waits for the disk behind that folder, which goes out of sight: it is not put there, where it would
+/// be removed without being counted.
+#[test]
+fn nothing_comes_into_one_out_of_sight() {
+    for (new_after, gone_after) in (0..8).flat_map(|first| (0..12).map(move |then| (first, then))) {
+        let swarm = Swarm { call_ms: 500, deeds_ms: 5_000, max_delete: Some(0), ..Swarm::calm() };
+        let mut world = world_like(swarm, "d/");
+        let d = world.cloud.at("d");
+        put(&mut world, "busy/");
+        for _ in 0..new_after {
+            assert!(world.step());
+        }
+        world.cloud.add_file(&d, "new", 1);
+        for _ in 0..gone_after {
+            assert!(world.step());
+        }
+        world.cloud.shift(&d, &elsewhere(), "d");
+        let end = world.now + 60_000;
+        while world.now < end {
+            assert!(world.step());
+            world.check_deletions();
+        }
+    }
+}

@@ -85,6 +85,18 @@ impl Engine {
         }
     }
 
+    /// Lets an item wait that is to come into a directory which is gone from the cloud, until what is in that was told so: it may be gone as
+    /// well, and what comes into a directory out of sight is removed there without being counted. Whether it waits.
+    ///
+    /// Example: `a/f` is fetched, `a` goes to the trash and out of sight, and `f` is not told yet.
+    pub(super) fn await_gone_directory(&mut self, item: &ItemRow, dir: &ItemRow) -> Result<bool> {
+        let waits = dir.remote.presence == Presence::Absent && self.ctx.store.sweep_left(item.folder)?;
+        if waits {
+            self.await_sweep(item);
+        }
+        Ok(waits)
+    }
+
     /// An item waits until another one has moved on.
     pub(in crate::engine) fn await_node(&mut self, work: &WorkRow, other: &ItemRow) -> Result<()> {
         match self.ctx.store.work(other.node)?.map(|theirs| theirs.state) {
