@@ -36,6 +36,7 @@ mod rest;
 mod rows;
 mod seeds;
 mod sight;
+mod staged;
 mod stories;
 mod swarm;
 mod tally;

@@ -276,7 +276,7 @@ impl Schedule {
     }
 
     /// For whom an item waits that does nothing else.
-    fn stands_for(&self, node: NodeId) -> Option<NodeId> {
+    pub fn stands_for(&self, node: NodeId) -> Option<NodeId> {
         let working = self.items.get(&node)?;
         working.waits_for.filter(|_| working.phase.is_none_or(|phase| phase == Phase::AwaitNode))
     }

@@ -114,10 +114,15 @@ impl Engine {
                     }
                     None => self.put_off(work, WAIT_AGAIN, WAITS, "waits for another item")?,
                 }
+                if self.waits_for_refused(other.node)? {
+                    // What was fetched would lie there for as long as that problem.
+                    self.drop_staged(work.folder, work.node);
+                }
                 self.schedule.note_waits_for(work.node, other.node);
                 return self.break_circle(work);
             }
             Some(WorkState::Held) => {
+                self.drop_staged(work.folder, work.node);
                 // It is held with what it waits for; the decision frees both.
                 self.ctx.store.hold_work(work.node)?;
                 self.rest(work.node);
@@ -135,6 +140,20 @@ impl Engine {
         }
         let problem = self.ctx.store.work(other.node)?.and_then(|theirs| theirs.problem);
         Ok(problem.filter(|(code, _)| code != WAITS).map(|(_, text)| text))
+    }
+
+    /// Whether an item has a problem of its own, or waits for one that has: how long that lasts is no matter of turns.
+    fn waits_for_refused(&self, node: NodeId) -> Result<bool> {
+        let mut at = Some(node);
+        for _ in 0..HOPS_MOST {
+            let Some(node) = at else { break };
+            let problem = self.ctx.store.work(node)?.and_then(|theirs| theirs.problem);
+            if problem.is_some_and(|(code, _)| code != WAITS) {
+                return Ok(true);
+            }
+            at = self.schedule.stands_for(node);
+        }
+        Ok(false)
     }
 
     /// Items that wait for one another in a circle would wait for ever: one of them that is on disk and is to move steps aside.
