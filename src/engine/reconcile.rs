@@ -56,6 +56,8 @@ pub(super) const VERSION_GONE: &str = "version_gone";
 pub(super) const LOCAL_IN_THE_WAY: &str = "local_in_the_way";
 /// A problem: somebody edited a file, and edits are kept.
 pub(super) const DRIFT: &str = "drift";
+/// Looks at two items in one place after which that is no matter of an old description any more.
+const UNCLEAR_MOST: u32 = 3;
 /// Failures of one item before the waits stop growing.
 const ATTEMPTS_COUNTED: u32 = 10;
 
@@ -365,7 +367,10 @@ impl Engine {
         }
         let path = self.ctx.shown_path(occupant)?;
         let attempts = work.attempts + 1;
-        self.drop_staged(item.folder, item.node);
+        if attempts > UNCLEAR_MOST {
+            // What was fetched would lie there for as long as the cloud has both.
+            self.drop_staged(item.folder, item.node);
+        }
         let due =
             self.ctx
                 .now

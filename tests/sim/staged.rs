@@ -33,3 +33,23 @@ fn what_waits_for_somebody_elses_problem_is_not_kept() {
         world.check();
     }
 }
+
+/// A file was fetched and is to get a name that another one has, as nobody told yet that this one left: both are looked at, and what was
+/// fetched is not fetched again.
+#[test]
+fn what_waits_for_a_look_is_kept() {
+    for moment in 0..20 {
+        let mut world = world_like(Swarm { deeds_ms: 5_000, ..Swarm::calm() }, "d/ d/a=1");
+        let (a, d) = (world.cloud.at("d/a"), world.cloud.at("d"));
+        put(&mut world, "busy/");
+        let b = world.cloud.add_file(&d, "b", 2);
+        steps(&mut world, moment);
+        world.cloud.shift(&a, &watched(), "q");
+        let untold = world.cloud.take_back();
+        world.cloud.rename(&b, "a");
+        world.rest();
+        world.cloud.tell_late(untold);
+        ends_as(&mut world, "busy/ d/ d/a=2 q=1");
+        assert_eq!(world.tally.fetches, 2, "moment {moment}");
+    }
+}
