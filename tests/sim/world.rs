@@ -38,8 +38,10 @@ const WALL_AT_START: i64 = 1_700_000_000_000;
 const ALOUD_MOST: usize = 4_000;
 /// Steps at one moment of time before we say that the engine runs in circles.
 const STEPS_AT_ONE_MOMENT_MOST: u32 = 3_000;
-/// Steps of a whole history.
+/// Steps of a whole history, beside those of its starts.
 const STEPS_MOST: u64 = 8_000;
+/// Steps of one start: everything is scanned anew, where a page of a scan may be one entry.
+const STEPS_OF_A_START: u64 = 50;
 /// Deaths of the process in a whole history.
 const CRASHES_MOST: u64 = 200;
 /// The pattern that keeps names out.
@@ -360,7 +362,8 @@ impl World {
         );
         self.tally.steps += 1;
         let left = || self.unsettled().unwrap_or_default();
-        assert!(self.tally.steps < STEPS_MOST, "V2: the history does not end: {}", left());
+        let enough = STEPS_MOST + self.tally.crashes * STEPS_OF_A_START;
+        assert!(self.tally.steps < enough, "V2: the history does not end: {}", left());
 
         let most = self.chance.within(1, self.swarm.batch.max(1)) as usize;
         while self.inbox.len() < most {
