@@ -161,12 +161,13 @@ fn histories_of_whole_trees_end_well() {
 /// of another one, an id that only the second reading of the stream told of, what was gone and came back by a word that we do not know, a deletion that was
 /// carried out after it had been looked for, an upload that only its event told of before the process died, paths that led into a folder
 /// that had gone or did not have its new name yet, a folder that went while another one was being made in it, an edit in a directory out of
-/// sight that could not come back, and what was told just after the place in the stream was taken, and had happened before.
+/// sight that could not come back, what was told just after the place in the stream was taken, and had happened before, a file that came
+/// into a directory out of sight, a download that waited for what another item's problem held up, and one that was given up for a look.
 #[test]
 fn histories_that_failed_once_end_well() {
     for seed in [
         1_069, 1_128, 2_474, 2_577, 2_661, 3_639, 6_829, 10_126, 10_689, 12_840, 15_384, 16_175, 16_603, 17_249,
-        17_401, 17_927, 18_223, 18_521, 20_292, 21_256, 23_267, 23_878, 24_977, 31_579, 664, 4_142, 11_742,
+        17_401, 17_927, 18_223, 18_521, 20_292, 21_256, 23_267, 23_878, 24_977, 31_579, 664, 4_142, 11_742, 26_801,
     ] {
         live(seed, MIRROR);
     }
@@ -177,7 +178,7 @@ fn histories_that_failed_once_end_well() {
     ] {
         live(seed, TWO_WAY);
     }
-    for seed in [968, 1_384, 3_200, 3_395, 3_436, 4_299, 4_655, 17_339, 18_837, 22_354, 53_614] {
+    for seed in [968, 1_384, 3_200, 3_395, 3_436, 4_299, 4_655, 17_339, 18_837, 22_354, 53_614, 26_801] {
         live(seed, PASSING);
     }
     for seed in [
@@ -192,10 +193,10 @@ fn histories_that_failed_once_end_well() {
     for seed in [65, 141, 1_652, 2_640, 7_514, 51_535, 52_465, 11_987] {
         live(seed, ENTERPRISE);
     }
-    for seed in [216, 586, 779, 6_288, 6_586, 15_445, 54_496] {
+    for seed in [216, 586, 779, 6_288, 6_586, 15_445, 54_496, 19_064, 24_091] {
         live(seed, UNTOLD);
     }
-    for seed in [76, 225, 1_395, 2_283, 4_597, 5_454, 9_200, 9_299, 13_756, 51_252] {
+    for seed in [76, 225, 1_395, 2_283, 4_597, 5_454, 9_200, 9_299, 13_756, 51_252, 16_271] {
         live(seed, GARBLED);
     }
     for seed in [
@@ -210,13 +211,7 @@ fn histories_that_failed_once_end_well() {
 }
 
 /// Histories that are known to end badly and are passed over, until they are mended: their kind, their seed, and what happens.
-const OPEN: &[(&str, u64, &str)] = &[
-    ("garbled", 16_271, "a file that comes into a directory which is out of sight is removed with it, and not counted"),
-    ("untold", 19_064, "a version is fetched twice; not looked into yet"),
-    ("untold", 24_091, "does not end, and nothing is busy; not looked into yet"),
-    ("mirror", 26_801, "a download is left in staging; not looked into yet"),
-    ("passing", 26_801, "as mirror 26801"),
-];
+const OPEN: &[(&str, u64, &str)] = &[];
 
 fn histories(kind: Kind) {
     if let Some(seed) = number("SIM_SEED") {
