@@ -124,7 +124,7 @@ pub struct Cloud {
     epoch: u64,
     /// Events were lost: only a full comparison can heal that.
     pub lossy: bool,
-    /// Items that were not in the watched folder at some moment after they first were, or whose place was taken.
+    /// Items that were not in the watched folder at some moment after they first were or the agent made them, or whose place was taken.
     pub ever_gone: BTreeSet<ItemId>,
     /// Versions of files that existed: what may be fetched.
     pub versions: BTreeMap<u64, (ItemId, Content)>,
@@ -232,6 +232,9 @@ impl Cloud {
         self.things.insert(id.clone(), thing);
         if !self.by_agent {
             self.foreign.insert(id.clone());
+        } else if !self.is_below(&id, &watched()) {
+            // Its answer says so, whatever becomes of it.
+            self.ever_gone.insert(id.clone());
         }
         self.all_ids.push(id);
     }
