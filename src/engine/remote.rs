@@ -189,13 +189,14 @@ impl Engine {
         }
         for mark in marks {
             let expected = mark.expected_name().map(|(dir, name)| (dir, name.to_owned()));
+            let is_below = matches!(mark, Mark::Below(..));
             if self.take_mark(folder, mark, version, source)? {
                 outcome = outcome.or(Some("listed"));
             }
             if let (Some(path), Some((dir, name))) = (path, expected)
                 && self.questions.expects_name(dir, &name)
             {
-                self.questions.told_by_path.note_path(dir, path, Way { name, is_sought: false });
+                self.questions.told_by_path.note_path(dir, path, Way { name, is_below, is_sought: false });
             }
         }
         Ok(outcome)
@@ -252,6 +253,7 @@ impl Engine {
                     // Streams that name the item by its id alone do not say what it is called.
                     if !name.is_empty() && told == Told::There {
                         self.expect_name(parent, &name)?;
+                        self.questions.told_by_path.note_item(parent, &name, &id, false);
                     }
                     return Ok(true);
                 }
@@ -280,7 +282,7 @@ impl Engine {
                 if let Some(name) = name {
                     self.expect_name(dir, &name)?;
                     if let Some(id) = id {
-                        self.questions.told_by_path.note_item(dir, &name, &id);
+                        self.questions.told_by_path.note_item(dir, &name, &id, true);
                     }
                 }
                 self.ctx.store.want_listing_below(dir, folder)?;
@@ -330,7 +332,7 @@ impl Engine {
             match self.locate(gone.folder, &path)? {
                 Location::Name { parent, name } => {
                     self.expect_name(parent, &name)?;
-                    self.questions.told_by_path.note_path(parent, &path, Way { name, ..way });
+                    self.questions.told_by_path.note_path(parent, &path, Way { name, is_below: false, ..way });
                     self.ctx.store.want_listing_now(parent, gone.folder)?;
                 }
                 Location::Beyond { nearest, .. } => self.ctx.store.want_listing_below(nearest, gone.folder)?,
@@ -353,7 +355,7 @@ impl Engine {
             Some(Location::Name { parent, name } | Location::Beyond { nearest: parent, name }) => {
                 let folder = self.ctx.store.item(parent)?.map(|parent| parent.folder);
                 for id in &items {
-                    self.questions.told_by_path.note_item(parent, &name, id);
+                    self.questions.told_by_path.note_item(parent, &name, id, true);
                 }
                 folder.map_or(Ok(()), |folder| self.ctx.store.want_listing_below(parent, folder))
             }
@@ -375,7 +377,7 @@ impl Engine {
                 Location::Folder { .. } | Location::Outside | Location::FilteredOut => continue,
             };
             let is_here = to == dir && to_name == way.name;
-            let further = Way { name: to_name.clone(), is_sought: way.is_sought || is_here };
+            let further = Way { name: to_name.clone(), is_below, is_sought: way.is_sought || is_here };
             self.questions.told_by_path.note_path(to, &path, further);
             if is_here {
                 // It may be shown a little later, or where the folders on the way are by now.

@@ -236,6 +236,30 @@ fn a_new_folder_below_names_that_were_swapped_is_found_at_once() {
     }
 }
 
+/// A new item is told by its path before the renames of the folders above were observed: it is looked for in the folder that had the name
+/// before, and something else has its name there, or that of the folder which holds it.
+#[test]
+fn what_is_new_below_names_that_were_swapped_is_not_taken_for_what_has_its_name() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        for (paths, at, ends) in [
+            ("c/ c/f=1 d/ d/m=2", "d", "c/ c/f=3 c/m=2 d/ d/f=1"),
+            ("c/ c/s/ c/s/f=1 d/ d/s/ d/s/m=2", "d/s", "c/ c/s/ c/s/f=3 c/s/m=2 d/ d/s/ d/s/f=1"),
+            ("c/ c/S=1 d/ d/s/ d/s/m=2", "d/s", "c/ c/s/ c/s/f=3 c/s/m=2 d/ d/S=1"),
+        ] {
+            let mut world = by_path(mode, paths);
+            let (c, d, at) = (world.cloud.at("c"), world.cloud.at("d"), world.cloud.at(at));
+            world.cloud.rename(&c, "aside");
+            world.cloud.rename(&d, "c");
+            world.cloud.rename(&c, "d");
+            world.cloud.add_file(&at, "f", 3);
+            let begun = world.now;
+            ends_as(&mut world, ends);
+            let took = world.now - begun;
+            assert!(took < 60_000, "{mode:?}: in sync after {took} ms");
+        }
+    }
+}
+
 /// A new folder is told by its path after the folder above was renamed, and after that was observed: no folder has the first name
 /// any more, or another one has it.
 #[test]

@@ -184,6 +184,7 @@ impl Engine {
         self.account_worked(account);
         let Some(asked) = self.questions.asked(listing) else { return Ok(()) };
         for item in &found.items {
+            self.questions.told_by_path.saw_item(node, &item.id);
             let learned = self.learn(id, item, Source::Listing(listing.lane, asked))?;
             if learned == Learned::FilteredOut && self.questions.saw_name(node, &item.name) {
                 // There is no row that could show it.
@@ -340,8 +341,17 @@ impl Engine {
         let names = std::mem::take(names);
         let folded: BTreeSet<String> = names.iter().map(|name| name.to_lowercase()).collect();
         let known = self.ctx.store.children_named(dir, &folded)?;
-        let (met, unmet): (BTreeSet<_>, BTreeSet<_>) =
-            names.into_iter().partition(|name| known.contains(&name.to_lowercase()));
+        let of_folders = self.questions.told_by_path.names_of_folders(dir);
+        let folders: BTreeSet<String> = if of_folders.is_empty() {
+            BTreeSet::new()
+        } else {
+            self.ctx.store.folders_in(dir)?.into_iter().map(|(_, name)| name.to_lowercase()).collect()
+        };
+        let is_met = |name: &String| {
+            let has_it = if of_folders.contains(name) { &folders } else { &known };
+            has_it.contains(&name.to_lowercase())
+        };
+        let (met, unmet): (BTreeSet<_>, BTreeSet<_>) = names.into_iter().partition(is_met);
         for name in met {
             self.ctx.store.forget_name(dir, &name)?;
         }
@@ -355,6 +365,8 @@ impl Engine {
             self.follow_paths(dir, item.folder, &unmet)?;
         }
         let Some(wait) = self.questions.list_again_after(dir) else {
+            let unseen = self.questions.told_by_path.take_all_items(dir);
+            self.look_for(dir, &unseen)?;
             self.questions.told_by_path.forget(dir);
             return self.ctx.store.forget_names(dir);
         };

@@ -15,9 +15,17 @@ const TOLD_MOST: usize = 10_000;
 #[derive(Debug, Default)]
 pub(in crate::engine) struct ToldByPath {
     /// Unknown items that events named.
-    items: BTreeMap<NodeId, BTreeMap<ItemId, String>>,
+    items: BTreeMap<NodeId, BTreeMap<ItemId, Under>>,
     /// Whole paths.
     paths: BTreeMap<NodeId, BTreeMap<String, Way>>,
+}
+
+/// The name that is expected in a folder for an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Under {
+    name: String,
+    /// The item is somewhere below what has the name; else it is to have the name itself.
+    is_below: bool,
 }
 
 /// How far a path has been followed.
@@ -25,17 +33,34 @@ pub(in crate::engine) struct ToldByPath {
 pub(in crate::engine) struct Way {
     /// The name that is expected in the folder.
     pub name: String,
+    /// The path leads on below what has the name.
+    pub is_below: bool,
     /// It is expected as well where the folders on the way are by now. Once is enough: two paths that lead to each other's folders would
     /// be followed for ever.
     pub is_sought: bool,
 }
 
 impl ToldByPath {
-    /// An event tells of an unknown item somewhere below a name that is expected in a folder.
-    pub fn note_item(&mut self, dir: NodeId, name: &str, id: &ItemId) {
+    /// An event tells of an unknown item that has a name which is expected in a folder, or is somewhere below what has it.
+    pub fn note_item(&mut self, dir: NodeId, name: &str, id: &ItemId, is_below: bool) {
         if has_room(&self.items) {
-            self.items.entry(dir).or_default().insert(id.clone(), name.to_owned());
+            self.items.entry(dir).or_default().insert(id.clone(), Under { name: name.to_owned(), is_below });
         }
+    }
+
+    /// A listing of a folder shows an item.
+    pub fn saw_item(&mut self, dir: NodeId, id: &ItemId) {
+        if let Some(told) = self.items.get_mut(&dir) {
+            told.remove(id);
+        }
+    }
+
+    /// The names that are expected in a folder and that something was told to be below: only folders can have them.
+    pub fn names_of_folders(&self, dir: NodeId) -> BTreeSet<String> {
+        let items = self.items.get(&dir).into_iter().flat_map(BTreeMap::values);
+        let paths = self.paths.get(&dir).into_iter().flat_map(BTreeMap::values);
+        let items = items.filter(|under| under.is_below).map(|under| &under.name);
+        items.chain(paths.filter(|way| way.is_below).map(|way| &way.name)).cloned().collect()
     }
 
     /// A path leads to a name that is expected in a folder, or to something below it.
@@ -45,18 +70,32 @@ impl ToldByPath {
         }
     }
 
-    /// The items that were told of below names that a listing of a folder did not show. Each is returned once.
+    /// The items that a listing of a folder may have passed by: those below names that it did not show, and those whose own name it showed, as
+    /// something else may have that. Each is returned once. Those whose own name it did not show stay; the others are forgotten.
     pub fn take_items(&mut self, dir: NodeId, unmet: &BTreeSet<String>) -> Vec<ItemId> {
         let told = self.items.remove(&dir).unwrap_or_default();
-        told.into_iter().filter(|(_, name)| unmet.contains(name)).map(|(id, _)| id).collect()
+        let (unmet, met): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            told.into_iter().partition(|(_, under)| unmet.contains(&under.name));
+        let (below, stays): (BTreeMap<_, _>, BTreeMap<_, _>) = unmet.into_iter().partition(|(_, under)| under.is_below);
+        if !stays.is_empty() {
+            self.items.insert(dir, stays);
+        }
+        let named = met.into_iter().filter(|(_, under)| !under.is_below);
+        below.into_iter().chain(named).map(|(id, _)| id).collect()
     }
 
     /// The items that were told of below one name in a folder. Each is returned once.
     pub fn take_items_below(&mut self, dir: NodeId, name: &str) -> Vec<ItemId> {
         let Some(told) = self.items.get_mut(&dir) else { return Vec::new() };
-        let (below, others) = std::mem::take(told).into_iter().partition(|(_, under)| under == name);
+        let is_there = |under: &Under| under.is_below && under.name == name;
+        let (below, others) = std::mem::take(told).into_iter().partition(|(_, under)| is_there(under));
         *told = others;
         below.into_keys().collect()
+    }
+
+    /// All items that were told of in a folder. Each is returned once.
+    pub fn take_all_items(&mut self, dir: NodeId) -> Vec<ItemId> {
+        self.items.remove(&dir).unwrap_or_default().into_keys().collect()
     }
 
     /// The paths that led to names that a listing of a folder did not show. The others of that folder are forgotten.
@@ -82,9 +121,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_item_is_passed_by_where_something_else_has_its_name_or_nothing_has_that_of_its_folder() {
+        let dir = NodeId(1);
+        let item = |name: &str| ItemId::file(name);
+        let mut told = ToldByPath::default();
+        for (name, is_below) in [("shown", false), ("missing", false), ("shown", true), ("missing", true)] {
+            told.note_item(dir, name, &item(&format!("{name} {is_below}")), is_below);
+        }
+        assert_eq!(told.names_of_folders(dir).into_iter().collect::<Vec<_>>(), ["missing", "shown"]);
+        let unmet = BTreeSet::from(["missing".to_owned()]);
+        assert_eq!(told.take_items(dir, &unmet), [item("missing true"), item("shown false")]);
+        assert_eq!(told.take_all_items(dir), [item("missing false")], "it may be shown a little later");
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded_over_all_folders() {
         let mut told = ToldByPath::default();
-        let way = Way { name: "name".to_owned(), is_sought: false };
+        let way = Way { name: "name".to_owned(), is_below: true, is_sought: false };
         for number in 0..TOLD_MOST as i64 + 100 {
             told.note_path(NodeId(number % 20), &format!("/Watched/name/{number}"), way.clone());
         }
