@@ -303,8 +303,9 @@ impl Engine {
             NewSeat::Nowhere => {
                 self.put_nowhere(item)?;
                 // What a person approved, or what was replaced, does not count towards the next question.
-                let approved = self.ctx.store.work(item.node)?.is_some_and(|work| work.approved);
-                if !item.id.is_folder() && item.remote.presence == Presence::Absent && !approved {
+                let work = self.ctx.store.work(item.node)?;
+                let goes_unasked = work.map(|work| self.goes_unasked(item, &work)).transpose()?.unwrap_or_default();
+                if !item.id.is_folder() && item.remote.presence == Presence::Absent && !goes_unasked {
                     self.ctx.store.count_deletions(item.folder, 1, self.ctx.now.wall)?;
                 }
                 let expired =

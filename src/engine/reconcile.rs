@@ -341,7 +341,7 @@ impl Engine {
                     let now = self.ctx.now.wall;
                     self.ctx.store.mark(occupant.node, occupant.folder, Lane::News, Ask::Nothing, None, now)?;
                 }
-                self.ctx.store.approve(occupant.node)?;
+                self.ctx.store.note_replaced(occupant.node)?;
                 self.await_node(work, &occupant)?;
             }
             Way::StepAside => self.clear_for(work, &occupant)?,
@@ -463,18 +463,19 @@ impl Engine {
             self.await_sweep(item);
             return Ok(());
         }
+        let is_asked_about = !self.goes_unasked(item, work)?;
         match kind {
             ItemKind::File if self.hides_an_edit(item) => self.bring_back(item, work),
-            ItemKind::File if !work.approved && self.may_be_elsewhere(item)? => {
+            ItemKind::File if is_asked_about && self.may_be_elsewhere(item)? => {
                 self.wait_quietly(work, COMPARISON_AWAITED)
             }
-            ItemKind::File if !work.approved && self.went_with_folder(item)? && self.reads_on(item.folder) => {
+            ItemKind::File if is_asked_about && self.went_with_folder(item)? && self.reads_on(item.folder) => {
                 self.await_sweep(item);
                 Ok(())
             }
             ItemKind::File if self.await_answer_above(item, work)? => Ok(()),
             ItemKind::File => {
-                if work.approved || self.is_hidden(item)? || !self.hold_removal(item)? {
+                if !is_asked_about || self.is_hidden(item)? || !self.hold_removal(item)? {
                     self.want(item, work, Want::RemoveFile)?;
                 }
                 Ok(())
@@ -487,6 +488,18 @@ impl Engine {
                 Ok(())
             }
         }
+    }
+
+    /// Whether nobody is asked about the removal of an item, as a person approved it, or as another item is to have its place.
+    pub(super) fn goes_unasked(&self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+        if work.approved || !work.replaced {
+            return Ok(work.approved);
+        }
+        // The other one may be gone by now.
+        let Some(SeatRow::At { parent, name }) = item.disk_seat() else { return Ok(false) };
+        let other = self.ctx.store.remote_named(parent, &name.to_text(), false)?;
+        let other = other.map(|other| self.ctx.store.item(other)).transpose()?.flatten();
+        Ok(other.is_some_and(|other| other.node != item.node && other.remote.presence == Presence::Present))
     }
 
     /// Whether a file went with its folder, and may have left that before: the stream that would have told is lost or could not be

@@ -59,6 +59,8 @@ pub struct WorkRow {
     pub state: WorkState,
     /// A person approved its removal.
     pub approved: bool,
+    /// Another item was to have its place on disk when that was last looked at: as long as that is so, nobody is asked about its removal.
+    pub replaced: bool,
     /// When it is tried again.
     pub due: Wall,
     /// Failures so far.
@@ -71,6 +73,10 @@ pub struct WorkRow {
     pub journal: Option<JournalId>,
 }
 
+/// A person approved its removal.
+const APPROVED: i64 = 1;
+/// It is to be replaced.
+const REPLACED: i64 = 2;
 const COLUMNS: &str = "node, folder, lane, look, state, approved, due, attempts, code, text, since, journal";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<WorkRow> {
@@ -86,7 +92,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<WorkRow> {
             1 => WorkState::Waiting,
             _ => WorkState::Held,
         },
-        approved: row.get(5)?,
+        approved: row.get::<_, i64>(5)? == APPROVED,
+        replaced: row.get::<_, i64>(5)? == REPLACED,
         due: Wall(row.get(6)?),
         attempts: row.get(7)?,
         problem: code.map(|code| (code, text.unwrap_or_default())),
@@ -166,7 +173,14 @@ impl Store {
 
     /// Its removal needs no more asking.
     pub fn approve(&mut self, node: NodeId) -> Result<()> {
-        self.conn.prepare_cached("UPDATE work SET approved = 1 WHERE node = ?1")?.execute([node.0])?;
+        self.conn.prepare_cached("UPDATE work SET approved = ?2 WHERE node = ?1")?.execute([node.0, APPROVED])?;
+        Ok(())
+    }
+
+    /// Another item is to have its place on disk.
+    pub fn note_replaced(&mut self, node: NodeId) -> Result<()> {
+        let sql = "UPDATE work SET approved = ?2 WHERE node = ?1 AND approved = 0";
+        self.conn.prepare_cached(sql)?.execute([node.0, REPLACED])?;
         Ok(())
     }
 
@@ -291,7 +305,7 @@ impl Store {
     /// Approves what is held, or makes it ready again.
     pub fn unhold(&mut self, node: NodeId, approved: bool) -> Result<()> {
         let pos = self.take_pos();
-        let sql = "UPDATE work SET state = 0, approved = max(approved, ?2), pos = ?3 WHERE node = ?1 AND state = 2";
+        let sql = "UPDATE work SET state = 0, approved = iif(?2, 1, approved), pos = ?3 WHERE node = ?1 AND state = 2";
         self.conn.prepare_cached(sql)?.execute(params![node.0, approved, pos])?;
         Ok(())
     }
