@@ -35,7 +35,8 @@ fn verdict(tombstone: &Tombstone, item: &ItemRow) -> Verdict {
 
 /// What the tombstone of an item that would be fetched, or left as it is, means for it; nothing if it has none.
 pub(in crate::engine) fn verdict_on(ctx: &Ctx, item: &ItemRow, plan: &Action) -> Result<Option<Verdict>> {
-    if item.id.kind() != ItemKind::File || !matches!(plan, Action::Fetch { .. } | Action::Settle) {
+    if item.id.kind() != ItemKind::File || !matches!(plan, Action::Fetch { .. } | Action::Settle | Action::Acknowledge)
+    {
         return Ok(None);
     }
     Ok(ctx.store.tombstone(item.node)?.map(|tombstone| verdict(&tombstone, item)))

@@ -78,6 +78,10 @@ impl Engine {
             }
             Some(Verdict::Over) => {
                 self.ctx.store.unbury(item.node)?;
+                if *plan == Action::Acknowledge {
+                    // The disk has the new version already, and its time begins with that.
+                    self.note_arrival(item)?;
+                }
                 return Ok(false);
             }
             Some(Verdict::Remove) => self.want(item, work, Want::RemoveFile)?,
