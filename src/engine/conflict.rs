@@ -187,7 +187,12 @@ impl Engine {
             LocalMiss::Changed { stamp } => {
                 let seat = match &item.local {
                     Some(LocalRow::Present { seat, .. }) => seat.clone(),
-                    _ => None,
+                    None => None,
+                    // A scan did not find it since, or something else in its place: what was seen is of before.
+                    Some(LocalRow::Absent { .. } | LocalRow::Covered { .. }) => {
+                        self.make_ready_again(work);
+                        return Ok(());
+                    }
                 };
                 let edit = Some(LocalEdit { stamp: *stamp, digests: None });
                 self.ctx.store.set_local(item.node, Some(&LocalRow::Present { seat, edit, at: self.ctx.now.wall }))?;

@@ -3,12 +3,12 @@
 use folder_sync_agent::command::Command;
 use folder_sync_agent::engine::{Outcome, Task};
 use folder_sync_agent::id::{JobId, NodeId};
-use folder_sync_agent::local_news::{News, Rescan};
+use folder_sync_agent::local_news::{LocalMiss, News, Rescan, UploadFailure};
 use folder_sync_agent::path::{Name, RelPath};
 use folder_sync_agent::provider::{ProviderError, ProviderErrorKind};
 use folder_sync_agent::settings::Mode;
-use folder_sync_agent::store::items::SeatRow;
-use folder_sync_agent::tree::{ItemState, Wall};
+use folder_sync_agent::store::items::{LocalRow, SeatRow};
+use folder_sync_agent::tree::{ItemState, Stamp, Wall};
 
 use super::cloud::watched;
 use super::stories::{ends_as, put, world_like};
@@ -404,6 +404,34 @@ fn a_folder_in_which_we_are_making_another_one_goes_with_it() {
         }
         let ItemState::Active(made) = world.cloud.look(&e) else { panic!("{mode:?}: it is gone") };
         world.schedule(0, Happening::Deliver { job, outcome: Outcome::FolderMade(Ok(made)) });
+        ends_as(&mut world, "");
+        assert!(world.cloud.thing(&d).trashed, "{mode:?}");
+    }
+}
+
+/// A file turns out to be another one while it is read for its upload, and goes with its folder before that is known: what was seen of it then
+/// is of before, and it is not waited for.
+#[test]
+fn what_an_upload_saw_of_a_file_does_not_outlive_the_file() {
+    for mode in [Mode::TwoWay, Mode::Upload] {
+        let mut world = world_like(calm(mode), "");
+        assert!(world.disk.mkdir("d") && world.disk.write("d/a", 201));
+        ends_as(&mut world, "d/ d/a=201");
+        let d = world.cloud.at("d");
+        assert!(world.disk.write("d/a", 202));
+        let (job, task) = intercept(&mut world, |task| matches!(task, Task::Upload(..)));
+        let Task::Upload(_, file) = task else { unreachable!() };
+        world.disk.remove("d/");
+        let a = world.cloud.at("d/a");
+        let is_missing = |world: &World| {
+            let row = world.store().item_by_id(FOLDER, &a).unwrap().unwrap();
+            matches!(row.local, Some(LocalRow::Absent { .. }))
+        };
+        while !is_missing(&world) {
+            assert!(world.step());
+        }
+        let changed = LocalMiss::Changed { stamp: Stamp { ino: file.stamp.ino + 1_000, ..file.stamp } };
+        world.schedule(0, Happening::Deliver { job, outcome: Outcome::Uploaded(Err(UploadFailure::Local(changed))) });
         ends_as(&mut world, "");
         assert!(world.cloud.thing(&d).trashed, "{mode:?}");
     }
