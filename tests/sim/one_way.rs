@@ -40,10 +40,10 @@ impl World {
             // One that waits for a name may be what keeps another one where it was.
             let is_there = !planned.is_empty() || disk.contains_key(path);
             // A folder stays with what is only in the cloud, and is those others' from then on, though that goes.
-            let is_there = is_there || self.cloud.subtree(id).iter().any(|id| self.cloud.is_foreign(id));
-            let is_there = is_there || self.cloud.hosts.contains(id);
             // Nobody can know who made what appears after it was looked for and not found.
-            let is_there = is_there || self.cloud.belated.contains(id);
+            let is_others = |id: &ItemId| self.cloud.is_foreign(id) || self.cloud.belated.contains(id);
+            let is_there = is_there || self.cloud.subtree(id).iter().any(is_others);
+            let is_there = is_there || self.cloud.hosts.contains(id);
             assert!(is_there, "upload: `{path}` was deleted on disk");
         }
         self.check_kept_counts();
