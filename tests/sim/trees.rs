@@ -79,6 +79,29 @@ fn one_that_is_restored_while_it_is_settled_comes_back_with_what_is_left_in_it()
     assert_eq!(world.tally.fetches, 3, "nothing is downloaded again");
 }
 
+/// Whatever of it is in the version store by then: a directory by one rename, files of another one together.
+#[test]
+fn what_comes_back_and_moves_at_any_moment_is_where_the_cloud_has_it() {
+    let many: Vec<String> = (0..9).map(|file| format!("d/f{file}={}", 10 + file)).collect();
+    let before = format!("d/ d/e/ d/e/b=2 d/e/c=3 {}", many.join(" "));
+    let after = format!("b=2 d/ d/e/ d/e/c=3 {}", many.join(" "));
+    let mut kept_together = 0;
+    for steps in 0..40 {
+        let mut world = world_with(&before);
+        let (d, b) = (world.cloud.at("d"), world.cloud.at("d/e/b"));
+        world.cloud.trash(&d);
+        for _ in 0..steps {
+            assert!(world.step());
+        }
+        kept_together += usize::from(world.disk.versions.len() == 1);
+        world.cloud.restore(&d, &watched(), "d");
+        world.cloud.shift(&b, &watched(), "b");
+        ends_as(&mut world, &after);
+        assert!(world.tally.fetches <= 12, "only what moved out of its directory may be downloaded again");
+    }
+    assert!(kept_together > 0, "nine files are kept as one");
+}
+
 #[test]
 fn with_something_else_in_it_it_goes_in_parts() {
     let mut world = world_with(TREE);
@@ -134,10 +157,13 @@ fn one_that_moves_takes_everything_along_by_one_rename() {
 #[test]
 fn a_crash_at_every_step_loses_nothing() {
     for crash_at in 1..60 {
-        for back in [false, true] {
+        for (back, many) in [(false, false), (true, false), (false, true), (true, true)] {
+            let more: String =
+                if many { (0..9).map(|file| format!(" d/f{file}={}", 10 + file)).collect() } else { String::new() };
+            let files = format!("{TREE}{more}");
             let mut world = World::new(crash_at, Swarm::calm());
             world.misfortune = false;
-            put(&mut world, TREE);
+            put(&mut world, &files);
             world.start();
             world.rest();
             let d = world.cloud.at("d");
@@ -149,9 +175,11 @@ fn a_crash_at_every_step_loses_nothing() {
             if back {
                 world.cloud.restore(&d, &watched(), "d");
             }
-            ends_as(&mut world, if back { TREE } else { "" });
+            ends_as(&mut world, if back { &files } else { "" });
             if !back {
-                assert_eq!(world.disk.kept().into_iter().collect::<Vec<_>>(), [1, 2, 3], "crash at {crash_at}");
+                let kept: Vec<_> = world.disk.kept().into_iter().collect();
+                let all: Vec<_> = (1..=3).chain(if many { 10..19 } else { 10..10 }).collect();
+                assert_eq!(kept, all, "crash at {crash_at}");
             }
         }
     }
