@@ -432,7 +432,13 @@ impl Engine {
             ProviderErrorKind::Refused => "refused",
             ProviderErrorKind::OutcomeUnknown => OUTCOME_UNKNOWN,
             ProviderErrorKind::Malformed => "malformed",
-            _ => "unavailable",
+            // Those of the account were told above.
+            ProviderErrorKind::SignInNeeded
+            | ProviderErrorKind::RateLimited
+            | ProviderErrorKind::QuotaExhausted
+            | ProviderErrorKind::Unavailable
+            | ProviderErrorKind::Network
+            | ProviderErrorKind::Local => "unavailable",
         };
         self.item_failed(node, code, &error.to_string(), error.retry_after)
     }
