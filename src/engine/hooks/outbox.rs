@@ -278,8 +278,8 @@ impl Engine {
             | Deed::RemoveFile { at, .. }
             | Deed::RemoveFolder { at }
             | Deed::Adopt { at, .. }
-            | Deed::Relocate { to: at, .. } => at,
-            Deed::KeepFolder { at, .. } => at,
+            | Deed::Relocate { to: at, .. }
+            | Deed::KeepFolder { at, .. } => at,
             // Each file is told of by itself.
             Deed::KeepFiles { .. } => return Ok(()),
         };
