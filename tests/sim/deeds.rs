@@ -143,7 +143,9 @@ impl World {
                 let files = self.store().remote_children(intent.node, NodeId(0), u32::MAX).unwrap();
                 let is_seated = |row: &ItemRow| matches!(row.disk_seat(), Some(SeatRow::At { parent, .. }) if parent == intent.node);
                 let files: Vec<_> = files.into_iter().filter(is_seated).map(|row| row.node).collect();
-                files.into_iter().for_each(|node| self.check_removal(node));
+                for node in files {
+                    self.check_removal(node);
+                }
                 continue;
             }
             let expires = self.store().tombstone(intent.node).unwrap().is_some();

@@ -158,9 +158,8 @@ fn one_that_moves_takes_everything_along_by_one_rename() {
 fn a_crash_at_every_step_loses_nothing() {
     for crash_at in 1..60 {
         for (back, many) in [(false, false), (true, false), (false, true), (true, true)] {
-            let more: String =
-                if many { (0..9).map(|file| format!(" d/f{file}={}", 10 + file)).collect() } else { String::new() };
-            let files = format!("{TREE}{more}");
+            let more = (0..if many { 9 } else { 0 }).map(|file| format!("d/f{file}={}", 10 + file));
+            let files = [TREE.to_owned()].into_iter().chain(more).collect::<Vec<_>>().join(" ");
             let mut world = World::new(crash_at, Swarm::calm());
             world.misfortune = false;
             put(&mut world, &files);

@@ -128,13 +128,12 @@ impl Disk {
         let at = dir.at.join(&file.name);
         if let Some(job) = dir.into {
             let found = self.find(&at).filter(|ino| self.same_content(*ino, &file.expect));
-            let into = match self.versions.get(&job) {
-                Some(into) => *into,
-                None => {
-                    let into = self.make(Inode::Dir(BTreeMap::new()));
-                    self.versions.insert(job, into);
-                    into
-                }
+            let into = if let Some(into) = self.versions.get(&job) {
+                *into
+            } else {
+                let into = self.make(Inode::Dir(BTreeMap::new()));
+                self.versions.insert(job, into);
+                into
             };
             if let Some(ino) = found {
                 self.unlink(&at);
