@@ -232,6 +232,9 @@ fn usage(error: &clap::Error) -> Outcome {
 
 /// The agent itself gets threads to work with; every other command gets by with one.
 fn runtime(command: &Command) -> io::Result<tokio::runtime::Runtime> {
+    if let Command::Run(_) = command {
+        crate::sys::share_heaps();
+    }
     let mut builder = match command {
         Command::Run(_) | Command::Demo(_) | Command::Sandbox(_) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
