@@ -232,6 +232,7 @@ impl Control {
             for effect in effects {
                 self.world.carry_out(effect);
             }
+            self.world.begin_reads();
             self.shared.stepped(engine.health(), took);
             self.shared.set_degraded("store", None);
             for heard in heard.drain(..) {

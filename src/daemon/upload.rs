@@ -81,9 +81,15 @@ async fn run(job: JobId, order: UploadFile, with: Upload<'_>) -> Result<Box<Uplo
     }
     let order = provider_order(&file, target, session, sha256, hash);
     let body = Body { job, file: Arc::clone(&file), whole, with: &with };
+    let is_whole = body.whole.is_some();
     let answer = with.provider.upload(&order, &body).await;
-    let checked = Arc::clone(&file);
-    let still = blocking(move || checked.check()).await;
+    let still = if is_whole {
+        // One look at an open file: handing it to a thread that may block would cost ten times as much.
+        file.check()
+    } else {
+        let checked = Arc::clone(&file);
+        blocking(move || checked.check()).await
+    };
     match (answer, still) {
         (Ok(item), still) => {
             let done = Box::new(Uploaded { item, sha256, stamp });

@@ -12,13 +12,13 @@ use tokio_util::task::TaskTracker;
 mod cloud;
 mod held;
 mod hooks;
+mod together;
 mod upward;
-mod verdicts;
 
 pub use self::hooks::HookKit;
 
+use self::together::{Enough, Together};
 use self::upward::SessionNotes;
-use self::verdicts::Verdicts;
 use super::bandwidth::Bandwidth;
 use super::fetch::{self, Broken, FetchError};
 use super::looking::Watches;
@@ -33,7 +33,7 @@ use crate::engine::input::{FetchFailure, FetchOrder, OpenOrder, RootFacts};
 use crate::engine::{Effect, Input, Notice, Outcome, Task};
 use crate::id::{AccountId, FolderId, JobId};
 use crate::local::{LocalFolder, LocalOptions};
-use crate::local_news::UploadFailure;
+use crate::local_news::{HashOrder, UploadFailure};
 use crate::path::Name;
 use crate::provider::box_com::BoxCom;
 use crate::provider::egnyte::Egnyte;
@@ -132,7 +132,10 @@ pub struct World {
     notices: broadcast::Sender<Notice>,
     meters: Meters,
     hooks: HookKit,
-    verdicts: Verdicts,
+    verdicts: Together,
+    uploads: Together,
+    /// Files that the effects of this step want read.
+    reads: Vec<(JobId, FolderId, HashOrder)>,
     accounts: HashMap<AccountId, Account>,
     folders: OpenFolders,
     watches: Watches,
@@ -181,7 +184,9 @@ impl World {
         Self {
             watches: Watches::default(),
             sessions: SessionNotes::new(inputs.clone()),
-            verdicts: Verdicts::new(inputs.clone(), &runtime),
+            verdicts: Together::new(inputs.clone(), &runtime, Enough::Count(hooks::VERDICTS_ENOUGH)),
+            uploads: Together::new(inputs.clone(), &runtime, Enough::Half),
+            reads: Vec::new(),
             runtime,
             inputs,
             credentials,

@@ -98,7 +98,8 @@ impl Engine {
         let ids: Vec<FolderId> = self.folders.keys().copied().collect();
         for id in ids {
             while let Some(folder) = self.folders.get_mut(&id) {
-                if !self.jobs.slots().may_read(id) || !folder.is_open() {
+                // The next one may be short.
+                if !self.jobs.slots().may_read(id, 0) || !folder.is_open() {
                     break;
                 }
                 let Some(node) = folder.readers.pop_front() else { break };
@@ -128,10 +129,15 @@ impl Engine {
             }
             return Ok(true);
         };
+        let bytes = edit.stamp.size;
+        if !self.jobs.slots().may_read(id, bytes) {
+            return Ok(false);
+        }
         let account = self.folders.get(&id).and_then(|folder| self.accounts.get(&folder.account));
         let hash = account.map_or(HashKind::Sha1, |account| account.capabilities.hash);
         let order = HashOrder { path, stamp: edit.stamp, hash };
-        let Some(job) = self.jobs.start(&mut self.ctx.store, Job::Read { folder: id, node })? else { return Ok(false) };
+        let about = Job::Read { folder: id, node, bytes };
+        let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else { return Ok(false) };
         self.schedule.set_phase(node, Phase::Busy);
         self.ctx.out.push(Effect::Local { job, folder: id, task: LocalTask::Hash(order) });
         Ok(true)

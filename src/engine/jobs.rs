@@ -40,8 +40,8 @@ pub(in crate::engine) enum Job {
     Dispose { folder: FolderId, node: NodeId, number: i64 },
     Tell { delivery: i64, hook: Box<HookSettings> },
     Scan { folder: FolderId, scans: Vec<Scan> },
-    Read { folder: FolderId, node: NodeId },
-    Write { account: AccountId, folder: FolderId, node: NodeId, is_upload: bool },
+    Read { folder: FolderId, node: NodeId, bytes: u64 },
+    Write { account: AccountId, folder: FolderId, node: NodeId, uploads: Option<u64> },
 }
 
 /// The jobs under way, and what they take up.
@@ -148,10 +148,10 @@ fn job_slot(job: &Job) -> Option<Slot> {
         Job::List { account, .. } | Job::Look { account, .. } | Job::Root(account, _) | Job::Stray { account, .. } => {
             Some(Slot::Question(*account))
         }
-        Job::Write { account, is_upload: false, .. } => Some(Slot::Question(*account)),
-        Job::Write { account, is_upload: true, .. } => Some(Slot::Upload(*account)),
+        Job::Write { account, uploads: None, .. } => Some(Slot::Question(*account)),
+        Job::Write { account, uploads: Some(bytes), .. } => Some(Slot::Upload(*account, *bytes)),
         Job::Fetch { account, folder, content, .. } => Some(Slot::Fetch(*account, *folder, content.size)),
-        Job::Read { folder, .. } => Some(Slot::Read(*folder)),
+        Job::Read { folder, bytes, .. } => Some(Slot::Read(*folder, *bytes)),
         // An account's question about itself and a folder's one batch are one at a time; hooks have their own slots.
         Job::Identify(_)
         | Job::TakeCursor(_)

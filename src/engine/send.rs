@@ -331,11 +331,11 @@ impl Engine {
             return Ok(true);
         }
         let Some(account) = self.accounts.get(&id) else { return Ok(true) };
-        let is_upload = matches!(action, Action::Upload { .. } | Action::Update);
-        let room = if is_upload {
-            self.jobs.slots().may_transfer(id, account.settings.transfers)
-        } else {
-            self.jobs.slots().may_ask(id)
+        let uploads = matches!(action, Action::Upload { .. } | Action::Update)
+            .then(|| item.local.as_ref().and_then(LocalRow::edit).map_or(0, |edit| edit.stamp.size));
+        let room = match uploads {
+            Some(bytes) => self.jobs.slots().may_transfer(id, account.settings.transfers, bytes),
+            None => self.jobs.slots().may_ask(id),
         };
         if !room {
             return Ok(false);
@@ -365,7 +365,7 @@ impl Engine {
         }
         let Some(job) = self
             .jobs
-            .start(&mut self.ctx.store, Job::Write { account: id, folder: item.folder, node: item.node, is_upload })?
+            .start(&mut self.ctx.store, Job::Write { account: id, folder: item.folder, node: item.node, uploads })?
         else {
             return Ok(false);
         };

@@ -6,14 +6,16 @@ use crate::id::{AccountId, FolderId, JobId};
 
 /// Questions and changes under way at once, per account.
 const QUESTIONS_MOST: usize = 6;
-/// Up to this length a download waits for answers more than it carries: two of them go for one, in bytes.
-const SHORT_BYTES: u64 = 256 * 1024;
+/// Up to this length a transfer waits for answers more than it carries: two of them go for one, in bytes.
+pub(in crate::engine) const SHORT_BYTES: u64 = 256 * 1024;
 /// What a transfer takes of twice the number of transfers.
 const WHOLE: usize = 2;
 /// What a short one takes.
 const HALF: usize = 1;
-/// Files that are read at once, per folder.
+/// Long files that are read at once, per folder.
 const READS_AT_ONCE: usize = 2;
+/// Short ones, which are read one after the other by as many threads, and whose digests are one transaction.
+const SHORT_READS_AT_ONCE: usize = 32;
 
 /// What a job takes up while it is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +24,10 @@ pub(in crate::engine) enum Slot {
     Question(AccountId),
     /// A download of so many bytes, which needs room in the folder's staging directory as well.
     Fetch(AccountId, FolderId, u64),
-    /// An upload.
-    Upload(AccountId),
-    /// A local file is read.
-    Read(FolderId),
+    /// An upload of so many bytes.
+    Upload(AccountId, u64),
+    /// A local file of so many bytes is read.
+    Read(FolderId, u64),
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +41,7 @@ struct Calls {
 #[derive(Debug, Default)]
 struct Files {
     fetched: usize,
+    /// Short files that could be read instead.
     read: usize,
 }
 
@@ -69,8 +72,8 @@ impl Slots {
     /// An account is no more: its calls were given up, and may never be answered.
     pub fn forget(&mut self, account: AccountId) {
         let is_theirs = |slot: &Slot| match slot {
-            Slot::Question(of) | Slot::Upload(of) | Slot::Fetch(of, _, _) => *of == account,
-            Slot::Read(_) => false,
+            Slot::Question(of) | Slot::Upload(of, _) | Slot::Fetch(of, _, _) => *of == account,
+            Slot::Read(..) => false,
         };
         let theirs: Vec<JobId> = self.taken.iter().filter(|(_, slot)| is_theirs(slot)).map(|(job, _)| *job).collect();
         for job in theirs {
@@ -81,10 +84,10 @@ impl Slots {
     fn count(&mut self, slot: Slot, change: impl Fn(&mut usize, usize)) {
         match slot {
             Slot::Question(account) => change(&mut self.accounts.entry(account).or_default().questions, 1),
-            Slot::Upload(account) => {
+            Slot::Upload(account, bytes) => {
                 let calls = self.accounts.entry(account).or_default();
                 change(&mut calls.transfers, 1);
-                change(&mut calls.halves, WHOLE);
+                change(&mut calls.halves, halves(bytes));
             }
             Slot::Fetch(account, folder, bytes) => {
                 let calls = self.accounts.entry(account).or_default();
@@ -92,7 +95,7 @@ impl Slots {
                 change(&mut calls.halves, halves(bytes));
                 change(&mut self.folders.entry(folder).or_default().fetched, 1);
             }
-            Slot::Read(folder) => change(&mut self.folders.entry(folder).or_default().read, 1),
+            Slot::Read(folder, bytes) => change(&mut self.folders.entry(folder).or_default().read, reads(bytes)),
         }
     }
 
@@ -101,18 +104,9 @@ impl Slots {
         self.accounts.get(&account).is_none_or(|calls| calls.questions < QUESTIONS_MOST)
     }
 
-    /// Whether an account has a free slot for a transfer, of so many.
-    pub fn may_transfer(&self, account: AccountId, most: u32) -> bool {
-        self.has_room(account, most, WHOLE)
-    }
-
-    /// Whether it has one for a download of so many bytes.
-    pub fn may_fetch(&self, account: AccountId, most: u32, bytes: u64) -> bool {
-        self.has_room(account, most, halves(bytes))
-    }
-
-    fn has_room(&self, account: AccountId, most: u32, needed: usize) -> bool {
-        self.accounts.get(&account).map_or(0, |calls| calls.halves) + needed <= most as usize * WHOLE
+    /// Whether an account, which may have so many transfers under way, has a free slot for one more, of so many bytes.
+    pub fn may_transfer(&self, account: AccountId, most: u32, bytes: u64) -> bool {
+        self.accounts.get(&account).map_or(0, |calls| calls.halves) + halves(bytes) <= most as usize * WHOLE
     }
 
     /// Calls of an account under way that take a slot.
@@ -125,14 +119,18 @@ impl Slots {
         self.folders.get(&folder).map_or(0, |files| files.fetched)
     }
 
-    /// Whether one more file of a folder may be read.
-    pub fn may_read(&self, folder: FolderId) -> bool {
-        self.folders.get(&folder).is_none_or(|files| files.read < READS_AT_ONCE)
+    /// Whether one more file of a folder, of so many bytes, may be read.
+    pub fn may_read(&self, folder: FolderId, bytes: u64) -> bool {
+        self.folders.get(&folder).map_or(0, |files| files.read) + reads(bytes) <= SHORT_READS_AT_ONCE
     }
 }
 
 fn halves(bytes: u64) -> usize {
     if bytes <= SHORT_BYTES { HALF } else { WHOLE }
+}
+
+fn reads(bytes: u64) -> usize {
+    if bytes <= SHORT_BYTES { 1 } else { SHORT_READS_AT_ONCE / READS_AT_ONCE }
 }
 
 #[cfg(test)]
@@ -148,8 +146,8 @@ mod tests {
             slots.calls(ACCOUNT),
             slots.fetching(FOLDER),
             slots.may_ask(ACCOUNT),
-            slots.may_transfer(ACCOUNT, 2),
-            slots.may_read(FOLDER),
+            slots.may_transfer(ACCOUNT, 2, u64::MAX),
+            slots.may_read(FOLDER, 0),
         )
     }
 
@@ -158,10 +156,12 @@ mod tests {
         // The slot, how many fit, the calls and the downloads that are counted then, and what is still free.
         let table = [
             (Slot::Question(ACCOUNT), QUESTIONS_MOST, (QUESTIONS_MOST, 0, false, true, true)),
-            (Slot::Upload(ACCOUNT), 2, (2, 0, true, false, true)),
+            (Slot::Upload(ACCOUNT, 1 << 20), 2, (2, 0, true, false, true)),
+            (Slot::Upload(ACCOUNT, 9), 4, (4, 0, true, false, true)),
             (Slot::Fetch(ACCOUNT, FOLDER, 1 << 20), 2, (2, 2, true, false, true)),
             (Slot::Fetch(ACCOUNT, FOLDER, 9), 4, (4, 4, true, false, true)),
-            (Slot::Read(FOLDER), READS_AT_ONCE, (0, 0, true, true, false)),
+            (Slot::Read(FOLDER, 1 << 20), READS_AT_ONCE, (0, 0, true, true, false)),
+            (Slot::Read(FOLDER, 9), SHORT_READS_AT_ONCE, (0, 0, true, true, false)),
         ];
         for (slot, most, full) in table {
             let mut slots = Slots::default();
@@ -184,7 +184,7 @@ mod tests {
         let mut slots = Slots::default();
         slots.take(JobId(1), Slot::Fetch(ACCOUNT, FOLDER, 9));
         slots.take(JobId(2), Slot::Question(ACCOUNT));
-        slots.take(JobId(3), Slot::Read(FOLDER));
+        slots.take(JobId(3), Slot::Read(FOLDER, 9));
         slots.take(JobId(4), Slot::Question(AccountId(9)));
         slots.forget(ACCOUNT);
         slots.release(JobId(1));

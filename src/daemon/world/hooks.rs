@@ -29,6 +29,9 @@ pub struct HookKit {
     quarantine: Quarantine,
 }
 
+/// Verdicts that wait for no more: half of what the engine asks ahead, so that a scanner always has something to do.
+pub(super) const VERDICTS_ENOUGH: usize = 32;
+
 impl HookKit {
     /// The kit of an installation.
     pub fn new(places: &Places) -> Self {

@@ -1,6 +1,6 @@
 //! The way up: looks at the local disk, watches over it, and uploads.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,8 +17,8 @@ use crate::deed::{DiskError, DiskErrorKind};
 use crate::engine::effect::LocalTask;
 use crate::engine::{Input, Outcome};
 use crate::id::{FolderId, JobId};
-use crate::local::{self, LocalFolder};
-use crate::local_news::{LocalMiss, News, Rescan, ScanFailure, UploadFailure, UploadFile};
+use crate::local;
+use crate::local_news::{HashOrder, LocalMiss, News, Rescan, ScanFailure, UploadFailure, UploadFile};
 use crate::provider::Provider;
 use crate::tree::Wall;
 
@@ -68,31 +68,64 @@ fn closed() -> DiskError {
     DiskError { kind: DiskErrorKind::RootLost, text: "the folder is not open".into() }
 }
 
-fn look(local: &LocalFolder, task: &LocalTask) -> Outcome {
-    match task {
-        LocalTask::Scan(orders) => Outcome::Scanned(local.scan_in_turn(orders)),
-        LocalTask::Hash(order) => {
-            let now = Wall(jiff::Timestamp::now().as_millisecond());
-            Outcome::Hashed(local.hash_file(order, now))
-        }
-    }
-}
+/// Up to this length what comes of an upload waits a moment for what comes of others.
+const TOGETHER_MAX_BYTES: u64 = 256 * 1024;
+/// Up to this length a file is read in turn with others.
+const READ_IN_TURN_MAX_BYTES: u64 = 256 * 1024;
+/// So many are read in turn, by one thread: half of what the engine asks ahead, so that there is always something to read.
+const READS_IN_TURN: usize = 16;
 
 impl World {
-    /// Looks at a folder's disk.
-    pub(super) fn local(&self, job: JobId, folder: FolderId, task: LocalTask) {
-        let Some(local) = self.root(folder) else {
-            let outcome = match task {
-                LocalTask::Scan(orders) => {
-                    Outcome::Scanned(orders.iter().map(|_| Err(ScanFailure::Unreadable(closed()))).collect())
-                }
-                LocalTask::Hash(_) => Outcome::Hashed(Err(LocalMiss::Failed(closed()))),
+    /// Begins to read the files that the effects of this step wanted read: short ones in turn, and what they hold is one input.
+    pub fn begin_reads(&mut self) {
+        let mut short: BTreeMap<FolderId, Vec<(JobId, HashOrder)>> = BTreeMap::new();
+        for (job, folder, order) in std::mem::take(&mut self.reads) {
+            if order.stamp.size > READ_IN_TURN_MAX_BYTES {
+                self.read_in_turn(folder, vec![(job, order)]);
+                continue;
+            }
+            let orders = short.entry(folder).or_default();
+            orders.push((job, order));
+            if orders.len() == READS_IN_TURN {
+                let orders = std::mem::take(orders);
+                self.read_in_turn(folder, orders);
+            }
+        }
+        for (folder, orders) in short.into_iter().filter(|(_, orders)| !orders.is_empty()) {
+            self.read_in_turn(folder, orders);
+        }
+    }
+
+    fn read_in_turn(&self, folder: FolderId, orders: Vec<(JobId, HashOrder)>) {
+        let (local, inputs) = (self.root(folder), self.inputs.clone());
+        let read = move || {
+            let read = |(job, order): (JobId, HashOrder)| {
+                let result = match &local {
+                    Some(local) => local.hash_file(&order, Wall(jiff::Timestamp::now().as_millisecond())),
+                    None => Err(LocalMiss::Failed(closed())),
+                };
+                Input::Done { job, outcome: Outcome::Hashed(result) }
             };
-            self.post(job, outcome);
+            // The queue has a place for every job; it is gone only when the agent ends.
+            let _ = inputs.send(Message::Together(orders.into_iter().map(read).collect()));
+        };
+        self.tasks.spawn_blocking_on(read, &self.runtime);
+    }
+
+    /// Looks at a folder's disk.
+    pub(super) fn local(&mut self, job: JobId, folder: FolderId, task: LocalTask) {
+        let orders = match task {
+            LocalTask::Scan(orders) => orders,
+            LocalTask::Hash(order) => return self.reads.push((job, folder, order)),
+        };
+        let Some(local) = self.root(folder) else {
+            let failed = orders.iter().map(|_| Err(ScanFailure::Unreadable(closed())));
+            self.post(job, Outcome::Scanned(failed.collect()));
             return;
         };
         let inputs = self.inputs.clone();
-        self.tasks.spawn_blocking_on(move || post(&inputs, job, look(&local, &task)), &self.runtime);
+        let scan = move || post(&inputs, job, Outcome::Scanned(local.scan_in_turn(&orders)));
+        self.tasks.spawn_blocking_on(scan, &self.runtime);
     }
 
     /// Begins or ends the watch over a folder. A folder that cannot be watched says so as a hint.
@@ -128,7 +161,10 @@ impl World {
             return;
         };
         let counter = self.transfers.begin(job, id, Way::Up, order.path.to_string(), Some(order.stamp.size));
+        // What a long one brings about is worth a transaction of its own, and nobody waits for it.
+        let awaited = (order.stamp.size <= TOGETHER_MAX_BYTES).then(|| self.uploads.expect());
         let (inputs, transfers, sessions) = (self.inputs.clone(), self.transfers.clone(), self.sessions.clone());
+        let uploads = self.uploads.clone();
         let work = async move {
             let progress = |bytes| counter.reached(bytes);
             let with = Upload {
@@ -142,7 +178,10 @@ impl World {
             let _stream = bandwidth.streams.enter();
             let outcome = upload(job, order, with).await;
             transfers.end(job);
-            post(&inputs, job, Outcome::Uploaded(outcome));
+            match awaited {
+                Some(awaited) => uploads.post(job, Outcome::Uploaded(outcome), awaited),
+                None => post(&inputs, job, Outcome::Uploaded(outcome)),
+            }
         };
         self.tasks.spawn_on(work, &self.runtime);
     }

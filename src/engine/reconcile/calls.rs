@@ -60,8 +60,8 @@ impl Engine {
             } else if !self.release_call(id, node)? {
                 put_back.push(next);
                 refused += 1;
-                // Short downloads behind a long one that waits for room would keep the room from it.
-                if kind == CallKind::Fetch && !self.has_room_for_any(id) {
+                // Short transfers behind a long one that waits for room would keep the room from it.
+                if kind != CallKind::Question && !self.has_room_for_any(id) {
                     break;
                 }
             }
@@ -81,10 +81,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a download of any length finds room.
+    /// Whether a transfer of any length finds room.
     fn has_room_for_any(&self, id: AccountId) -> bool {
         let most = self.accounts.get(&id).map_or(0, |account| account.settings.transfers);
-        self.jobs.slots().may_transfer(id, most)
+        self.jobs.slots().may_transfer(id, most, u64::MAX)
     }
 
     fn is_staging_full(&self, folder: FolderId) -> bool {
@@ -99,9 +99,8 @@ impl Engine {
         let now = self.ctx.now.mono;
         let account = self.accounts.get_mut(&id)?;
         let room = match kind {
-            CallKind::Upload => self.jobs.slots().may_transfer(id, account.settings.transfers),
             // The next one may be short.
-            CallKind::Fetch => self.jobs.slots().may_fetch(id, account.settings.transfers, 0),
+            CallKind::Upload | CallKind::Fetch => self.jobs.slots().may_transfer(id, account.settings.transfers, 0),
             CallKind::Question => self.jobs.slots().may_ask(id),
         };
         if !room || !account.is_open(now) || account.queues.of(kind).len() == 0 {
@@ -159,7 +158,7 @@ impl Engine {
         };
         // A content of unknown length may be a long one.
         let (most, bytes) = (account.settings.transfers, content.size.unwrap_or(u64::MAX));
-        if !self.jobs.slots().may_fetch(id, most, bytes) || self.is_staging_full(work.folder) {
+        if !self.jobs.slots().may_transfer(id, most, bytes) || self.is_staging_full(work.folder) {
             return Ok(false);
         }
         let held = self.held_content(&item, &content)?;

@@ -1,4 +1,4 @@
-//! Verdicts on their way to the engine: those that come within a few milliseconds go together, so that they are one transaction.
+//! Outcomes on their way to the engine: those of one kind that come within a few milliseconds go together, so that they are one transaction.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,21 +13,38 @@ use super::Message;
 use crate::engine::{Input, JOBS_MOST, Outcome};
 use crate::id::JobId;
 
-/// How long a verdict waits for others, while others are to come. Every transaction writes the same pages of the database once more.
+/// How long an outcome waits for others, while others are to come. Every transaction writes the same pages of the database once more.
 const GATHERED_FOR: Duration = Duration::from_millis(12);
-/// Verdicts that wait for no more: half of what the engine asks ahead, so that a scanner always has something to do.
-const TOGETHER_ENOUGH: usize = 32;
-/// Verdicts that are sent at once.
+/// Outcomes that are sent at once.
 const TOGETHER_MOST: usize = 128;
 
-/// Takes verdicts and passes them on. Cheap to clone.
+/// How many outcomes wait for no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enough {
+    /// So many: half of what the engine asks ahead, so that there is always something to do.
+    Count(usize),
+    /// As many as are still to come: the other half keeps whoever is asked busy.
+    Half,
+}
+
+impl Enough {
+    fn is_reached(self, together: usize, awaited: usize) -> bool {
+        awaited == 0
+            || match self {
+                Self::Count(enough) => together >= enough,
+                Self::Half => together >= awaited,
+            }
+    }
+}
+
+/// Takes outcomes and passes them on. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Verdicts {
+pub struct Together {
     sender: mpsc::Sender<Input>,
     awaited: Arc<AtomicUsize>,
 }
 
-/// A verdict that is still to come.
+/// An outcome that is still to come.
 #[derive(Debug)]
 pub struct Awaited(Arc<AtomicUsize>);
 
@@ -37,41 +54,46 @@ impl Drop for Awaited {
     }
 }
 
-impl Verdicts {
-    /// Passes verdicts on to the engine's queue.
-    pub fn new(inputs: SyncSender<Message>, runtime: &Handle) -> Self {
+impl Together {
+    /// Passes outcomes on to the engine's queue.
+    pub fn new(inputs: SyncSender<Message>, runtime: &Handle, enough: Enough) -> Self {
         // There is room for every job that can be under way.
         let (sender, receiver) = mpsc::channel(JOBS_MOST);
         let awaited = Arc::new(AtomicUsize::new(0));
-        runtime.spawn(gather(receiver, inputs, Arc::clone(&awaited)));
+        runtime.spawn(gather(receiver, inputs, Arc::clone(&awaited), enough));
         Self { sender, awaited }
     }
 
-    /// A verdict is to come: others may wait for it a moment.
+    /// An outcome is to come: others may wait for it a moment.
     pub fn expect(&self) -> Awaited {
         self.awaited.fetch_add(1, Ordering::Relaxed);
         Awaited(Arc::clone(&self.awaited))
     }
 
-    /// A verdict came.
+    /// An outcome came.
     pub fn post(&self, job: JobId, outcome: Outcome, awaited: Awaited) {
         drop(awaited);
         if self.sender.try_send(Input::Done { job, outcome }).is_err() {
-            tracing::debug!(%job, "the agent ended before a hook did");
+            tracing::debug!(%job, "the agent ended before a job did");
         }
     }
 }
 
-async fn gather(mut verdicts: mpsc::Receiver<Input>, inputs: SyncSender<Message>, awaited: Arc<AtomicUsize>) {
-    while let Some(first) = verdicts.recv().await {
+async fn gather(
+    mut outcomes: mpsc::Receiver<Input>,
+    inputs: SyncSender<Message>,
+    awaited: Arc<AtomicUsize>,
+    enough: Enough,
+) {
+    while let Some(first) = outcomes.recv().await {
         let mut together = vec![first];
         let until = Instant::now() + GATHERED_FOR;
         while together.len() < TOGETHER_MOST {
-            match verdicts.try_recv() {
+            match outcomes.try_recv() {
                 Ok(next) => together.push(next),
                 // One that comes alone is not held back.
-                Err(_) if together.len() >= TOGETHER_ENOUGH || awaited.load(Ordering::Relaxed) == 0 => break,
-                Err(_) => match timeout_at(until, verdicts.recv()).await {
+                Err(_) if enough.is_reached(together.len(), awaited.load(Ordering::Relaxed)) => break,
+                Err(_) => match timeout_at(until, outcomes.recv()).await {
                     Ok(Some(next)) => together.push(next),
                     Ok(None) | Err(_) => break,
                 },
@@ -98,7 +120,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn verdicts_that_come_together_go_together_and_one_alone_at_once() {
         let (sender, queue) = sync_channel(8);
-        let verdicts = Verdicts::new(sender, &Handle::current());
+        let verdicts = Together::new(sender, &Handle::current(), Enough::Count(32));
         let awaited: Vec<Awaited> = (0..3).map(|_| verdicts.expect()).collect();
         for (job, awaited) in awaited.into_iter().enumerate() {
             verdicts.post(JobId(job as i64), verdict(), awaited);
@@ -113,5 +135,13 @@ mod tests {
         let Message::Together(inputs) = queue.recv().unwrap() else { panic!("something else") };
         assert_eq!(inputs.len(), 1, "one that is slow holds nobody back for long");
         drop(slow);
+    }
+
+    #[test]
+    fn what_waits_for_half_goes_with_as_many_as_are_to_come() {
+        let goes: Vec<usize> =
+            (0..9).map(|awaited| (1..99).find(|at| Enough::Half.is_reached(*at, awaited)).unwrap()).collect();
+        assert_eq!(goes, [1, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert!(!Enough::Count(32).is_reached(31, 1) && Enough::Count(32).is_reached(1, 0));
     }
 }
