@@ -1,5 +1,7 @@
 //! What a provider's stream tells us: hints about where to look, never orders.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Cursor, EventId, ItemId, VersionId};
@@ -155,7 +157,7 @@ pub struct RemoteEvent {
     /// Our word for what happened.
     pub kind: EventKind,
     /// The provider's word for it.
-    pub provider_kind: String,
+    pub provider_kind: Cow<'static, str>,
     /// What it happened to.
     pub subject: Subject,
     /// The provider's id of the acting user, if known.

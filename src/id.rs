@@ -156,6 +156,16 @@ impl ItemId {
         self.kind == ItemKind::Folder
     }
 
+    /// The text form.
+    pub fn text(&self) -> String {
+        let kind = self.kind.word();
+        let mut text = String::with_capacity(kind.len() + 1 + self.raw.len());
+        text.push_str(kind);
+        text.push(':');
+        text.push_str(&self.raw);
+        text
+    }
+
     /// The id as the provider writes it.
     pub fn raw(&self) -> &str {
         &self.raw
@@ -164,7 +174,9 @@ impl ItemId {
 
 impl fmt::Display for ItemId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.kind.word(), self.raw)
+        f.write_str(self.kind.word())?;
+        f.write_str(":")?;
+        f.write_str(&self.raw)
     }
 }
 

@@ -286,7 +286,7 @@ impl Store {
     pub fn folders_naming(&self, id: &ItemId, found: &mut Vec<FolderId>) -> Result<()> {
         let sql = "SELECT folder FROM item WHERE id = ?1 UNION ALL SELECT folder FROM above WHERE id = ?2";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let mut rows = statement.query(params![packed::id(id), id.to_string()])?;
+        let mut rows = statement.query(params![packed::id(id), id.text()])?;
         while let Some(row) = rows.next()? {
             found.push(FolderId(row.get(0)?));
         }

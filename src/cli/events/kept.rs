@@ -379,7 +379,7 @@ fn row_of(
         account: settings.name.clone(),
         provider: settings.provider.word().to_owned(),
         kind: event.kind.word().to_owned(),
-        provider_kind: event.provider_kind.clone(),
+        provider_kind: event.provider_kind.to_string(),
         event_id: event.id.as_str().to_owned(),
         item: event.subject.item().cloned(),
         path: event.subject.path(),

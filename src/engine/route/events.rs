@@ -4,9 +4,10 @@ use crate::engine::Engine;
 use crate::engine::effect::Notice;
 use crate::engine::hooks::Story;
 use crate::engine::learn::{Learned, Source};
+use crate::engine::listen::Account;
 use crate::events::{EventKind, RemoteEvent, Subject, taxonomy};
 use crate::hook::HookKind;
-use crate::id::{AccountId, FolderId, NodeId};
+use crate::id::{AccountId, FolderId, ItemId, NodeId};
 use crate::report::EventCounts;
 use crate::store::Result;
 use crate::store::journal::NewEvent;
@@ -168,12 +169,7 @@ impl Engine {
 
     /// Who did it, as people know them: an event may carry nothing but a number, and of one number it is known whose it is.
     fn who(&self, account: AccountId, event: &RemoteEvent) -> Option<String> {
-        if event.actor_name.is_some() {
-            return event.actor_name.clone();
-        }
-        let us = self.accounts.get(&account).map(|account| &account.row);
-        let us = us.filter(|row| event.actor.is_some() && row.user_id == event.actor);
-        us.and_then(|row| row.login.clone()).or_else(|| event.actor.clone())
+        name_of_actor(self.accounts.get(&account), event).map(ToOwned::to_owned)
     }
 
     fn journal(
@@ -227,17 +223,16 @@ impl Engine {
         }
         let is_unknown = taxonomy::name(of.settings.provider, event.kind, &event.provider_kind) == taxonomy::UNKNOWN;
         let keeps_raw = is_unknown || self.subscribers.wants_raw(&of.settings.name);
-        let who = self.who(account, event);
         let journal = self.ctx.store.add_foreign_event(&NewEvent {
             account,
             event_id: &event.id,
             folder: None,
             node: None,
-            item: event.subject.item().map(ToString::to_string),
+            item: event.subject.item().map(ItemId::text),
             kind: event.kind.word(),
             provider_kind: &event.provider_kind,
             path: event.subject.path(),
-            actor: who.as_deref(),
+            actor: name_of_actor(Some(of), event),
             actor_id: event.actor.as_deref(),
             at: event.at,
             received: self.ctx.now.wall,
@@ -400,6 +395,14 @@ impl Engine {
             Learned::Marked | Learned::Overtaken | Learned::Unlisted => None,
         })
     }
+}
+
+fn name_of_actor<'a>(account: Option<&'a Account>, event: &'a RemoteEvent) -> Option<&'a str> {
+    if event.actor_name.is_some() {
+        return event.actor_name.as_deref();
+    }
+    let us = account.map(|account| &account.row).filter(|row| event.actor.is_some() && row.user_id == event.actor);
+    us.and_then(|row| row.login.as_deref()).or(event.actor.as_deref())
 }
 
 /// Whether something that happened later was told before an event, or was passed over when the place was taken.

@@ -100,7 +100,7 @@ impl BoxApi {
         let mut url = self.url(&["users", "me"]);
         url.query_pairs_mut().append_pair("fields", "id,login,name");
         let text = self.session.text(&Call::get("whoami", CallKind::Metadata, url)).await?;
-        translate::identity(translate::parse::<wire::User>(&text)?)
+        translate::identity(translate::parse::<wire::User<'_>>(&text)?)
     }
 
     pub async fn item(&self, id: &ItemId) -> Result<ItemState> {

@@ -1,5 +1,6 @@
 //! Box's words into ours: items, events, positions and refusals. Pure, and the only place that knows both.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -37,9 +38,10 @@ pub fn parse<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T> {
 }
 
 /// Who we are.
-pub fn identity(user: wire::User) -> Result<Identity> {
+pub fn identity(user: wire::User<'_>) -> Result<Identity> {
+    let text = |text: Option<wire::Str<'_>>| text.map_or_else(String::new, |text| text.0.into_owned());
     let user_id = user.id.ok_or_else(|| malformed("the user has no id"))?.0;
-    Ok(Identity { user_id, login: user.login.unwrap_or_default(), name: user.name.unwrap_or_default() })
+    Ok(Identity { user_id, login: text(user.login), name: text(user.name) })
 }
 
 fn item_kind(word: Option<&str>) -> Option<ItemKind> {
@@ -78,7 +80,7 @@ fn ancestors(path: Option<wire::PathCollection<'_>>, parent: Option<&ItemId>) ->
     let above: Option<Vec<Ancestor>> = path?
         .entries?
         .into_iter()
-        .map(|mini| Some(Ancestor { id: ItemId::folder(mini.id?.0), name: mini.name? }))
+        .map(|mini| Some(Ancestor { id: ItemId::folder(mini.id?.0), name: mini.name?.0.into_owned() }))
         .collect();
     above.filter(|above| above.last().map(|last| &last.id) == parent)
 }
@@ -93,7 +95,7 @@ fn live_item(kind: ItemKind, mut item: wire::Item<'_>, parent: Option<&ItemId>) 
         name: item.name.take()?,
         content,
         etag: item.etag.take().map(|etag| Etag::new(etag.0)),
-        sequence: item.sequence_id.take().and_then(|sequence| sequence.0.parse().ok()),
+        sequence: item.sequence_id.map(|sequence| sequence.0),
         ancestors: ancestors(item.path_collection.take(), parent.as_ref()),
         path: None,
         id,
@@ -303,7 +305,7 @@ fn event(event: Option<wire::Event<'_>>, page: &Arc<PageText>, index: usize) -> 
         return RemoteEvent {
             id: made_up_id(raw.as_str()),
             kind: EventKind::Other,
-            provider_kind: String::new(),
+            provider_kind: Cow::Borrowed(""),
             subject: Subject::Unreadable,
             actor: None,
             actor_name: None,
@@ -311,12 +313,17 @@ fn event(event: Option<wire::Event<'_>>, page: &Arc<PageText>, index: usize) -> 
             raw,
         };
     };
-    let provider_kind = event.kind.map_or_else(String::new, |kind| kind.0.into_owned());
-    let kind = event_kind(&provider_kind);
+    let word = event.kind.map_or(Cow::Borrowed(""), |kind| kind.0);
+    let known = taxonomy::box_type(&word);
+    let kind = event_kind(known, &word);
+    let provider_kind = known.map_or_else(|| Cow::Owned(word.into_owned()), |known| Cow::Borrowed(known.word));
     let is_harmless =
         kind == EventKind::Other && ABOUT_NO_FOLDER.iter().any(|prefix| provider_kind.starts_with(prefix));
     let (actor, actor_name) = match event.created_by {
-        Some(user) => (user.id.map(|id| id.0), user.name.filter(|name| !name.is_empty()).or(user.login)),
+        Some(user) => {
+            let name = user.name.filter(|name| !name.is_empty()).or(user.login);
+            (user.id.map(|id| id.0), name.map(|name| name.0.into_owned()))
+        }
         None => (None, None),
     };
     RemoteEvent {
@@ -446,8 +453,8 @@ fn enterprise_subject(source: wire::Item<'_>, kind: EventKind) -> Option<Subject
 }
 
 /// Our word for Box's. The set is open: what is not listed is `Other`, and its item is looked at like any other.
-pub fn event_kind(word: &str) -> EventKind {
-    match taxonomy::box_type(word) {
+fn event_kind(known: Option<&taxonomy::Type>, word: &str) -> EventKind {
+    match known {
         Some(known) => known.kind,
         None if word.starts_with("COLLAB_") || word.starts_with("COLLABORATION_") => EventKind::Sharing,
         None => EventKind::Other,

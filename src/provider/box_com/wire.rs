@@ -134,6 +134,20 @@ impl<'de> Lenient<'de> for Text {
     }
 }
 
+/// A count that may come as text or as a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count(pub u64);
+
+impl<'de> Lenient<'de> for Count {
+    fn from_text(text: Cow<'de, str>) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+
+    fn from_whole(number: u64) -> Option<Self> {
+        Some(Self(number))
+    }
+}
+
 /// A count of bytes; Box writes large ones with an exponent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bytes(pub u64);
@@ -180,7 +194,7 @@ macro_rules! lenient_objects {
 }
 
 lenient_objects!(
-    User,
+    User<'de>,
     Mini<'de>,
     FileVersion,
     PathCollection<'de>,
@@ -215,13 +229,13 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 
 /// A user, as far as we care.
 #[derive(Debug, Deserialize)]
-pub struct User {
+pub struct User<'a> {
     #[serde(default, deserialize_with = "lenient")]
     pub id: Option<Text>,
-    #[serde(default, deserialize_with = "lenient")]
-    pub login: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    pub name: Option<String>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub login: Option<Str<'a>>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub name: Option<Str<'a>>,
 }
 
 /// An item as Box names it inside others.
@@ -231,8 +245,8 @@ pub struct Mini<'a> {
     pub kind: Option<Str<'a>>,
     #[serde(default, deserialize_with = "lenient")]
     pub id: Option<Text>,
-    #[serde(default, deserialize_with = "lenient")]
-    pub name: Option<String>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub name: Option<Str<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -259,7 +273,7 @@ pub struct Item<'a> {
     #[serde(default, deserialize_with = "lenient")]
     pub etag: Option<Text>,
     #[serde(default, deserialize_with = "lenient")]
-    pub sequence_id: Option<Text>,
+    pub sequence_id: Option<Count>,
     #[serde(default, deserialize_with = "lenient")]
     pub sha1: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
@@ -343,8 +357,8 @@ pub struct Event<'a> {
     pub kind: Option<Str<'a>>,
     #[serde(borrow, default, deserialize_with = "lenient")]
     pub created_at: Option<Str<'a>>,
-    #[serde(default, deserialize_with = "lenient")]
-    pub created_by: Option<User>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub created_by: Option<User<'a>>,
     #[serde(borrow, default, deserialize_with = "lenient")]
     pub source: Option<Item<'a>>,
 }

@@ -295,7 +295,7 @@ fn event(text: &str) -> RemoteEvent {
         id: event.text("id").map_or_else(|| made_up_id(text), EventId::new),
         kind,
         subject: subject(&event, kind, about),
-        provider_kind: action,
+        provider_kind: action.into(),
         actor: event.text("actor"),
         actor_name: None,
         at: event.text("timestamp").and_then(|text| moment(&text)),

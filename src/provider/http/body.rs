@@ -40,6 +40,7 @@ pub async fn read_capped(response: Response, cap: usize) -> Result<Bytes> {
         return Ok(first);
     }
     let mut whole = BytesMut::from(first);
+    whole.reserve(declared.map_or(0, |length| (length as usize).saturating_sub(whole.len())));
     while let Some(chunk) = body.next().await {
         let chunk = chunk?;
         if whole.len() + chunk.len() > cap {

@@ -20,16 +20,21 @@ const FOLDER: u8 = 0x10;
 pub(in crate::store) fn id(id: &ItemId) -> Vec<u8> {
     let kind = if id.is_folder() { FOLDER } else { 0 };
     let raw = id.raw();
-    let (form, bytes) = if let Some(number) = number_of(raw) {
+    let packed = |form: u8, bytes: &[u8]| {
+        let mut packed = Vec::with_capacity(1 + bytes.len());
+        packed.push(kind | form);
+        packed.extend_from_slice(bytes);
+        packed
+    };
+    if let Some(number) = number_of(raw) {
         let bytes = number.to_be_bytes();
         let zeros = (number.leading_zeros() / 8) as usize;
-        (NUMBER, bytes[zeros.min(bytes.len() - 1)..].to_vec())
+        packed(NUMBER, &bytes[zeros.min(bytes.len() - 1)..])
     } else if let Some(bytes) = uuid_of(raw) {
-        (UUID, bytes.to_vec())
+        packed(UUID, &bytes)
     } else {
-        (TEXT, raw.as_bytes().to_vec())
-    };
-    [&[kind | form][..], &bytes].concat()
+        packed(TEXT, raw.as_bytes())
+    }
 }
 
 /// The item whose id a column holds.

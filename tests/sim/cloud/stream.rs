@@ -67,7 +67,7 @@ impl Cloud {
         let event = RemoteEvent {
             id: EventId::new(format!("e{}", self.next_event)),
             kind,
-            provider_kind: word.to_owned(),
+            provider_kind: word.to_owned().into(),
             subject,
             actor: None,
             actor_name: None,
@@ -289,7 +289,7 @@ fn blank(event: &mut RemoteEvent, unreadable: bool) {
     event.subject = if is_chatter && !unreadable { Subject::Nothing } else { Subject::Unreadable };
     if unreadable {
         event.kind = EventKind::Other;
-        event.provider_kind = String::new();
+        event.provider_kind = "".into();
         event.id = EventId::new(format!("sha256:{}", event.id));
         event.at = None;
     }

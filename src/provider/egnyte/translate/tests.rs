@@ -200,7 +200,7 @@ fn an_event_of_a_folder_may_name_a_path_only() {
 #[test]
 fn what_is_not_known_does_no_harm() {
     let odd = data(FILE_DATA, "transmogrify");
-    assert_eq!((odd.kind, odd.provider_kind.as_str()), (EventKind::Other, "transmogrify"));
+    assert_eq!((odd.kind, odd.provider_kind.as_ref()), (EventKind::Other, "transmogrify"));
     let note = told(r#"{"id":"9","type":"note","action":"create","data":{"note_id":"n"}}"#);
     assert_eq!((note.kind, note.subject), (EventKind::Comment, Subject::Nothing));
     let permission = r#"{"id":9,"type":"permission_change","action":"permission_change",
