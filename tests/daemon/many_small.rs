@@ -2,6 +2,7 @@
 
 use folder_sync_agent::sandbox::{self, Network};
 
+use super::restart::commits;
 use crate::support::{Bed, EGNYTE_REMOTE, PATIENCE, REMOTE, until};
 
 const FILES: u64 = 400;
@@ -51,6 +52,7 @@ fn own_uploads_cost_few_looks_at_the_stream_and_hide_no_news() {
     bed.wait_in_sync(PATIENCE);
     let looks = || cloud.count("events") + cloud.count("realtime");
     let before = looks();
+    let commits_before = commits(&bed);
     for number in 0..uploads {
         std::fs::write(bed.local().join(format!("{number}.txt")), format!("file {number}")).unwrap();
     }
@@ -62,5 +64,7 @@ fn own_uploads_cost_few_looks_at_the_stream_and_hide_no_news() {
     assert_eq!(cloud.count("upload_new"), uploads);
     let cost = looks() - before;
     assert!(cost <= 60, "{cost} requests to the stream for {uploads} uploads");
+    let commits = commits(&bed) - commits_before;
+    assert!(commits < uploads, "{commits} transactions for {uploads} uploads: what is read and sent goes together");
     assert_eq!(agent.stop(), Some(0));
 }

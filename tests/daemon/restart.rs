@@ -22,7 +22,7 @@ fn stopped(mode: &str) -> Bed {
 }
 
 /// Transactions of the running agent since its start.
-fn commits(bed: &Bed) -> u64 {
+pub(super) fn commits(bed: &Bed) -> u64 {
     let metrics = bed.ok(&["metrics"]);
     let line = metrics.lines().find(|line| !line.starts_with('#') && line.contains("store_commits")).unwrap();
     line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64
