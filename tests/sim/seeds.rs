@@ -213,7 +213,15 @@ fn histories_that_failed_once_end_well() {
 }
 
 /// Histories that are known to end badly and are passed over, until they are mended: their kind, their seed, and what happens.
-const OPEN: &[(&str, u64, &str)] = &[];
+const OPEN: &[(&str, u64, &str)] = &[
+    (
+        "hidden",
+        42_652,
+        "a folder told by the path that the watched one had elsewhere is found by the verification alone",
+    ),
+    ("two_way", 37_218, "a new folder is not looked for, and \"in sync\" is said"),
+    ("two_way", 47_029, "a file that the cloud does not have stays on disk, and \"in sync\" is said"),
+];
 
 fn histories(kind: Kind) {
     if let Some(seed) = number("SIM_SEED") {
