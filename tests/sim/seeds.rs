@@ -219,8 +219,8 @@ const OPEN: &[(&str, u64, &str)] = &[
         42_652,
         "a folder told by the path that the watched one had elsewhere is found by the verification alone",
     ),
-    ("two_way", 37_218, "a new folder is not looked for, and \"in sync\" is said"),
-    ("two_way", 47_029, "a file that the cloud does not have stays on disk, and \"in sync\" is said"),
+    ("two-way", 37_218, "a new folder is not looked for, and \"in sync\" is said"),
+    ("two-way", 47_029, "a file that the cloud does not have stays on disk, and \"in sync\" is said"),
 ];
 
 fn histories(kind: Kind) {
