@@ -15,7 +15,7 @@ use crate::store::Result;
 use crate::store::intents::{IntentRow, NewSeat};
 use crate::store::items::{ItemRow, Presence, SeatRow};
 use crate::store::undo::{Away, Tombstone};
-use crate::store::versions::{Kept, KeptFolder, Left, Reason, Slot};
+use crate::store::versions::{Kept, KeptFolder, Reason, Slot};
 use crate::store::work::{Ask, Lane};
 use crate::tree::Wall;
 
@@ -176,11 +176,10 @@ impl Retention {
         ctx: &mut Ctx,
         settings: Option<&FolderSettings>,
         kept: &KeptFolder<'_>,
-    ) -> Result<Left> {
+    ) -> Result<()> {
         let held = self.kept_bytes(ctx, kept.folder)?;
-        let left = ctx.store.keep_folder(kept, ctx.now.wall)?;
-        self.kept_more(ctx, settings, kept.folder, held.saturating_add(left.kept_bytes))?;
-        Ok(left)
+        let bytes = ctx.store.keep_folder(kept, ctx.now.wall)?;
+        self.kept_more(ctx, settings, kept.folder, held.saturating_add(bytes))
     }
 
     /// Files of a directory went into the version store of a folder together, and are written down there.

@@ -74,17 +74,6 @@ pub struct KeptFolder<'a> {
     pub path: &'a str,
 }
 
-/// What left with a directory that is kept whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Left {
-    /// Files that have no row any more.
-    pub files: i64,
-    /// Their length, as both sides agreed on.
-    pub bytes: i64,
-    /// The length of all that is kept.
-    pub kept_bytes: u64,
-}
-
 /// Files as they are written down with the directory that is kept under the number `?1`.
 const KEPT_FILES: &str = "INSERT INTO kept_file (job, name, shown, id, version, hash, sha256, size, modified)
                           SELECT ?1, s_name, iif(r_name <> x'', r_name, NULL), id, s_version, s_hash, s_sha256,
@@ -115,18 +104,21 @@ impl Store {
         Ok(())
     }
 
-    /// A directory that is out of sight went into the version store with the files in it. Those for which nothing else is to be done, and
-    /// that the cloud last had in it, have no row of their own any more.
-    pub fn keep_folder(&mut self, kept: &KeptFolder<'_>, now: Wall) -> Result<Left> {
-        let (job, dir) = (kept.job.0, kept.node.0);
+    /// Writes down the files of a directory that is kept whole; their length.
+    pub fn keep_folder(&mut self, kept: &KeptFolder<'_>, now: Wall) -> Result<u64> {
         let sql =
             format!("{KEPT_FILES} WHERE s = 1 AND away = 0 AND s_parent = ?2 ORDER BY s_name ON CONFLICT DO NOTHING");
-        self.conn.prepare_cached(&sql)?.execute([job, dir])?;
-        let kept_bytes = self.kept_together(kept, now)?;
+        self.conn.prepare_cached(&sql)?.execute([kept.job.0, kept.node.0])?;
+        self.kept_together(kept, now)
+    }
+
+    /// Drops the rows of the files in a directory that is kept whole, of those for which nothing else is to be done: how many they were, and
+    /// their length, as both sides agreed on.
+    pub fn drop_settled(&mut self, dir: NodeId) -> Result<(i64, i64)> {
         let sql = format!("SELECT count(*), coalesce(sum({S_SIZE}), 0) FROM item WHERE {SETTLED}");
-        let (files, bytes) = self.conn.prepare_cached(&sql)?.query_row([dir], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        self.conn.prepare_cached(&format!("DELETE FROM item WHERE {SETTLED}"))?.execute([dir])?;
-        Ok(Left { files, bytes, kept_bytes })
+        let dropped = self.conn.prepare_cached(&sql)?.query_row([dir.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        self.conn.prepare_cached(&format!("DELETE FROM item WHERE {SETTLED}"))?.execute([dir.0])?;
+        Ok(dropped)
     }
 
     /// One file of a directory is kept with others of it.

@@ -246,19 +246,24 @@ impl Engine {
         let path = self.ctx.shown_path(&dir)?;
         let kept = KeptFolder { job: intent.order.job, folder: id, node, id: &dir.id, path: &path };
         let settings = self.folders.get(&id).map(|folder| &folder.settings);
-        let left = self.retention.keep_folder(&mut self.ctx, settings, &kept)?;
+        self.retention.keep_folder(&mut self.ctx, settings, &kept)?;
+        // If the directory came back while the deed was under way, a listing may have met its files since: no row is dropped.
+        let is_hidden = self.hidden_above(node)?.is_some();
+        let (files, bytes) = if is_hidden { self.ctx.store.drop_settled(node)? } else { (0, 0) };
         if let Some(folder) = self.folders.get_mut(&id) {
-            folder.count(FolderCounts { files: -left.files, bytes: -left.bytes, ..FolderCounts::default() });
+            folder.count(FolderCounts { files: -files, bytes: -bytes, ..FolderCounts::default() });
             folder.kept_last = true;
         }
-        self.ctx.store.count_deletions(id, left.files.max(0) as u64, self.ctx.now.wall)?;
+        let mut gone = files.max(0) as u64;
         // Those of which something was heard meanwhile are decided anew; they are no longer where they were.
         while let Some(other) =
             self.ctx.store.seated_in(node)?.map(|other| self.ctx.store.item(other)).transpose()?.flatten()
         {
+            gone += 1;
             self.put_nowhere(&other)?;
             self.ctx.store.mark(other.node, id, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
         }
+        self.ctx.store.count_deletions(id, gone, self.ctx.now.wall)?;
         self.put_nowhere(&dir)?;
         self.done(&dir, intent, "removed")?;
         self.ctx.store.mark(node, id, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
