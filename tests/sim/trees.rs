@@ -1,9 +1,11 @@
 //! Whole folders that go, come back and move: one rename on disk, however much is in them.
 
+use folder_sync_agent::deed::Deed;
+
 use super::cloud::{elsewhere, watched};
 use super::stories::{ends_as, put, tree, world_like, world_with};
 use super::swarm::Swarm;
-use super::world::{FOLDER, World};
+use super::world::{FOLDER, Happening, World};
 
 const TREE: &str = "d/ d/a=1 d/e/ d/e/b=2 d/e/c=3";
 
@@ -100,6 +102,22 @@ fn what_comes_back_and_moves_at_any_moment_is_where_the_cloud_has_it() {
         assert!(world.tally.fetches <= 12, "only what moved out of its directory may be downloaded again");
     }
     assert!(kept_together > 0, "nine files are kept as one");
+}
+
+/// It is restored and listed before the disk has answered that it went into the version store.
+#[test]
+fn one_that_is_listed_again_while_it_is_being_kept_is_whole_again() {
+    let mut world = world_like(Swarm { deeds_ms: 10_000, call_ms: 1, ..Swarm::calm() }, "d/ d/a=1 d/b=2 k=3");
+    let d = world.cloud.at("d");
+    world.cloud.trash(&d);
+    until(&mut world, |world| {
+        world.heap.values().any(|happening| {
+            let Happening::Deeds { orders, .. } = happening else { return false };
+            orders.iter().any(|order| matches!(order.deed, Deed::KeepFolder { .. }))
+        })
+    });
+    world.cloud.restore(&d, &watched(), "d");
+    ends_as(&mut world, "d/ d/a=1 d/b=2 k=3");
 }
 
 #[test]
