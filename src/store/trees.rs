@@ -103,16 +103,33 @@ impl Store {
             held.add_content(&stamp);
         }
         // What the cloud last had in it, and is not on disk, is to be told.
-        let sql = "SELECT count(*) FROM (SELECT 1 FROM item WHERE r_parent = ?1 LIMIT ?2)";
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM item WHERE r_parent = ?1 AND r = 1 LIMIT ?2)";
         let values = params![dir.0, most.saturating_add(1) as i64];
         let in_cloud: i64 = self.conn.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
         Ok((held.entries > 0 && in_cloud as u64 == held.entries).then_some(held))
     }
 
-    /// Whether a hook rejected a version of a file in a directory, or one is kept off the disk; also where too many are rejected to tell.
+    /// The folders that the cloud has in a directory, if it has no more than `most` in it.
+    pub fn few_folders_in(&self, dir: NodeId, most: u64) -> Result<Vec<NodeId>> {
+        let sql = "SELECT node, r = 1 AND id >= x'10' FROM item WHERE r_parent = ?1 LIMIT ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params![dir.0, most.saturating_add(1) as i64])?;
+        let (mut folders, mut all) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            all += 1;
+            if row.get(1)? {
+                folders.push(NodeId(row.get(0)?));
+            }
+        }
+        Ok(if all > most { Vec::new() } else { folders })
+    }
+
+    /// Whether a hook rejected a version of a file in a directory, by the cloud or on disk, or one is kept off the disk; also where too many
+    /// are rejected to tell.
     pub fn has_kept_off(&self, folder: FolderId, dir: NodeId) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM item JOIN tombstone ON tombstone.node = item.node
-                                  WHERE s = 1 AND away = 0 AND s_parent = ?1)";
+                                  WHERE s = 1 AND away = 0 AND s_parent = ?1)
+                          OR EXISTS (SELECT 1 FROM item JOIN tombstone ON tombstone.node = item.node WHERE r_parent = ?1)";
         if self.lately.has_rows(&self.conn, Sparse::Tombstone)?
             && self.conn.prepare_cached(sql)?.query_row([dir.0], |row| row.get(0))?
         {
@@ -123,8 +140,9 @@ impl Store {
             return Ok(true);
         }
         for id in rejected {
-            let seat = self.item_by_id(folder, &id)?.and_then(|item| item.disk_seat());
-            if matches!(seat, Some(SeatRow::At { parent, .. }) if parent == dir) {
+            let Some(item) = self.item_by_id(folder, &id)? else { continue };
+            let is_there = matches!(item.disk_seat(), Some(SeatRow::At { parent, .. }) if parent == dir);
+            if is_there || item.remote.parent == Some(dir) {
                 return Ok(true);
             }
         }

@@ -462,6 +462,17 @@ impl Store {
         found.map(|(node, r)| Ok((NodeId(node), Presence::from_code(r)?))).transpose()
     }
 
+    /// The one before another one: what is in a directory mostly has higher numbers than the directory.
+    pub fn sweep_before(&self, folder: FolderId, before: NodeId) -> Result<Option<(NodeId, Presence)>> {
+        let sql = "SELECT node, r FROM sweep WHERE folder = ?1 AND node < ?2 ORDER BY node DESC LIMIT 1";
+        let found = self
+            .conn
+            .prepare_cached(sql)?
+            .query_row([folder.0, before.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        found.map(|(node, r)| Ok((NodeId(node), Presence::from_code(r)?))).transpose()
+    }
+
     /// A folder's children were told.
     pub fn swept(&mut self, node: NodeId) -> Result<()> {
         self.conn.prepare_cached("DELETE FROM sweep WHERE node = ?1")?.execute([node.0])?;

@@ -22,6 +22,8 @@ const PASSED_OVER_MOST: usize = 16;
 const KEPT_AT_ONCE: usize = 1_000;
 /// The fewest files of a directory that are kept together: fewer have a number each.
 const TOGETHER_LEAST: usize = 8;
+/// Directories that cannot go there whole and are passed over in search of those that can.
+const NOT_WHOLE_MOST: usize = 4;
 /// The most files of a directory that goes into the version store by one rename: their rows leave in one step.
 const KEPT_WHOLE_MOST: u64 = 2_000;
 
@@ -169,6 +171,10 @@ impl Engine {
             if !self.settles(dir)? || self.goes_whole(id, dir)?.is_some() {
                 break;
             }
+            if self.tell_folders_in(dir)? {
+                after = dir;
+                continue;
+            }
             let Some(at) = self.ctx.place(dir)? else { break };
             let files = self.take_files(dir, KEPT_AT_ONCE - nodes.len(), &mut nodes)?;
             if files.is_empty() {
@@ -195,20 +201,37 @@ impl Engine {
         Ok(())
     }
 
-    /// Orders the next directories out of sight into the version store that hold nothing but files with which nothing else is to be done, if
-    /// the next one is such. Whether it is.
+    /// Tells the folders in a directory out of sight that they are gone: those go first, and then it may go whole with the files in it.
+    /// Whether there were any.
+    fn tell_folders_in(&mut self, dir: NodeId) -> Result<bool> {
+        if self.trees.is_kept_by_file(dir) {
+            return Ok(false);
+        }
+        let folders = self.ctx.store.few_folders_in(dir, KEPT_WHOLE_MOST)?;
+        let asked = self.ctx.store.generation();
+        for folder in &folders {
+            if let Some(folder) = self.ctx.store.item(*folder)? {
+                self.gone(&folder, Presence::Absent, Source::Listing(Lane::Bulk, asked))?;
+            }
+        }
+        self.ctx.gone_through += folders.len();
+        Ok(!folders.is_empty())
+    }
+
+    /// Orders directories out of sight into the version store that hold nothing but files with which nothing else is to be done, the deepest
+    /// first. Whether there are any.
     fn keep_folders(&mut self, id: FolderId) -> Result<bool> {
         let mut whole = Vec::new();
-        let mut after = NodeId(0);
-        while whole.len() < DEEDS_PER_BATCH && self.ctx.rows_left() > 0 {
-            let Some((dir, Presence::Absent)) = self.ctx.store.next_sweep(id, after)? else { break };
-            if !self.settles(dir)? {
-                break;
+        let (mut before, mut passed) = (NodeId(i64::MAX), 0);
+        while whole.len() < DEEDS_PER_BATCH && passed < NOT_WHOLE_MOST && self.ctx.rows_left() > 0 {
+            let Some((dir, presence)) = self.ctx.store.sweep_before(id, before)? else { break };
+            before = dir;
+            let holds =
+                if presence == Presence::Absent && self.settles(dir)? { self.goes_whole(id, dir)? } else { None };
+            match holds.zip(self.ctx.place(dir)?) {
+                Some((holds, at)) => whole.push((dir, at, holds)),
+                None => passed += 1,
             }
-            let Some(holds) = self.goes_whole(id, dir)? else { break };
-            let Some(at) = self.ctx.place(dir)? else { break };
-            whole.push((dir, at, holds));
-            after = dir;
         }
         let Some(folder) = self.folders.get_mut(&id).filter(|_| !whole.is_empty()) else { return Ok(false) };
         for (node, at, holds) in whole {
