@@ -223,6 +223,16 @@ pub enum Deed {
         /// The files in it, with their contents.
         holds: Holding,
     },
+    /// Bring a directory back from `.folder-sync-agent/versions/FROM` with the files in it by one rename; only if it holds just those, as
+    /// we put them there. The target must be free.
+    RestoreFolder {
+        /// The job under whose number it is kept.
+        from: JobId,
+        /// Where it goes.
+        at: Place,
+        /// The files in it, with their contents.
+        holds: Holding,
+    },
     /// See whether the file at a place already has the content that would be fetched.
     Adopt {
         /// Where it is.
@@ -250,6 +260,7 @@ impl Deed {
             | Self::RemoveFile { at, .. }
             | Self::RemoveFolder { at }
             | Self::KeepFolder { at, .. }
+            | Self::RestoreFolder { at, .. }
             | Self::Adopt { at, .. } => at.follow(from, to),
         }
     }

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use crate::id::Generation;
 
 pub mod accounts;
+pub mod back;
 pub mod browse;
 mod clock;
 pub mod conflicts;

@@ -171,7 +171,14 @@ impl<'a> Versions<'a> {
 
     /// Removes the files of a directory; their length.
     fn empty(self, job: JobId) -> Result<u64, DiskError> {
-        let dir = self.dir(job)?;
+        // A directory that is on its way back must not lose files that are in sight by then: either it is gone before that, or it is not
+        // here any more.
+        let _turn = self.folder.turn();
+        let dir = match disk::open_dir(self.folder.versions_dir().as_fd(), OsStr::new(&job.to_string())) {
+            Ok(dir) => dir,
+            Err(Errno::NOENT) => return Ok(0),
+            Err(why) => return Err(self.refuse("open version", job, why)),
+        };
         let mut bytes = 0_u64;
         for name in walk::names_in(dir.as_fd(), &job)? {
             let name = OsStr::from_bytes(&name);

@@ -33,6 +33,7 @@ mod mass;
 mod mutants;
 mod one_way;
 mod rest;
+mod returns;
 mod rows;
 mod seeds;
 mod sight;

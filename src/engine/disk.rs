@@ -44,7 +44,10 @@ impl Engine {
             return Ok(());
         }
         let job = self.ctx.store.next_job()?;
-        let facts = self.deed_facts(item);
+        let mut facts = self.deed_facts(item);
+        if matches!(want, Want::MakeFolder { .. }) && !facts.clears_way {
+            facts.comes_back = self.comes_back(item)?;
+        }
         let made = deeds::deed(&mut self.ctx, facts, item, job, &want)?;
         let Some((deed, seat)) = made else { return self.no_place(item, work, target) };
         if target.is_some() && !matches!(want, Want::Uncover { .. }) {
@@ -83,6 +86,7 @@ impl Engine {
             staged: folder.and_then(|folder| folder.staged.get(&item.node)).cloned(),
             clears_way: self.schedule.is_noted(item.node, Note::ClearWay),
             is_put_back: self.schedule.is_noted(item.node, Note::PutBack),
+            comes_back: None,
         }
     }
 
@@ -201,6 +205,11 @@ impl Engine {
             let dirs: Vec<NodeId> = Self::dir_of(&item).into_iter().collect();
             return self.look_around(node, &dirs, false);
         }
+        if let Deed::RestoreFolder { from, .. } = intent.order.deed
+            && !matches!(result, DeedResult::Failed(_))
+        {
+            return self.folder_back(intent, &item, from, &result);
+        }
         match result {
             DeedResult::Done { stamp, displaced } => {
                 if let Some(displaced) = displaced {
@@ -272,7 +281,7 @@ impl Engine {
     }
 
     /// The synced tree becomes what the deed made of the disk.
-    fn seat_changed(
+    pub(super) fn seat_changed(
         &mut self,
         intent: &IntentRow,
         item: &ItemRow,
@@ -334,6 +343,7 @@ impl Engine {
                 let replaced = kept.is_some();
                 let what = match intent.order.deed {
                     Deed::MakeFolder { .. } => "folder created",
+                    Deed::RestoreFolder { .. } => "folder restored",
                     Deed::Adopt { .. } => "already there",
                     Deed::Publish { .. } if replaced => "replaced",
                     Deed::Publish { .. } => "downloaded",

@@ -165,6 +165,9 @@ impl Engine {
                 self.settle(&item, &work)
             }
             Action::MakeFolder { parent, name } => {
+                if self.await_contents(&item)? {
+                    return Ok(());
+                }
                 if self.unseat_children(&item)? && self.make_way(&item, &work, parent, &name)? {
                     self.want(&item, &work, Want::MakeFolder { parent, name })?;
                 }

@@ -194,6 +194,14 @@ impl Retention {
         self.kept_more(ctx, settings, kept.folder, held.saturating_add(bytes))
     }
 
+    /// A directory is back in sight from the version store of a folder.
+    pub fn went_back(&mut self, ctx: &mut Ctx, id: FolderId, kept: JobId) -> Result<()> {
+        let held = self.kept_bytes(ctx, id)?;
+        let bytes = ctx.store.went_back(kept)?;
+        self.kept.insert(id, held.saturating_sub(bytes));
+        Ok(())
+    }
+
     fn kept_more(&mut self, ctx: &mut Ctx, settings: Option<&FolderSettings>, id: FolderId, held: u64) -> Result<()> {
         self.kept.insert(id, held);
         match settings {

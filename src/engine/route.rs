@@ -8,4 +8,5 @@ mod folders;
 mod keeping;
 mod listings;
 mod people;
+mod returns;
 mod trees;

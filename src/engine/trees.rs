@@ -37,7 +37,7 @@ pub(in crate::engine) enum Progress {
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Trees {
     trees: BTreeMap<NodeId, Tree>,
-    /// Directories out of sight that could not go into the version store by one rename.
+    /// Directories that could not go into the version store by one rename, or come back from there.
     by_file: BTreeSet<NodeId>,
 }
 
@@ -100,7 +100,7 @@ impl Trees {
         self.by_file.remove(&dir);
     }
 
-    /// The files of a directory out of sight go into the version store one by one.
+    /// The files of a directory go into the version store, or come back from there, one by one.
     pub fn keep_by_file(&mut self, dir: NodeId) {
         self.by_file.insert(dir);
     }

@@ -2,7 +2,7 @@
 //! it is reported.
 
 use std::os::fd::OwnedFd;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 use rustix::fs::Gid;
 use rustix::io::Errno;
@@ -28,8 +28,13 @@ impl LocalFolder {
     /// Carries out deeds in their order and reports each; what is reported is durable.
     pub fn execute(&self, orders: &[DeedOrder]) -> Vec<DeedResult> {
         // Nothing that the lock protects can be left half done: all of it is on the disk.
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn();
         orders.chunks(BATCH_MAX_ORDERS).flat_map(|batch| self.execute_batch(batch)).collect()
+    }
+
+    /// One at a time changes what deeds change, for as long as this is held.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn execute_batch(&self, orders: &[DeedOrder]) -> Vec<DeedResult> {
@@ -65,6 +70,7 @@ impl Batch<'_> {
             Deed::RemoveFolder { at } => self.remove_folder(at),
             Deed::KeepFiles { dirs } => Ok(self.keep_files(dirs)),
             Deed::KeepFolder { at, holds } => self.keep_folder(job, at, holds),
+            Deed::RestoreFolder { from, at, holds } => self.restore_folder(*from, at, holds),
             Deed::Adopt { at, size, hash, modified } => self.adopt(at, *size, hash, *modified),
         }
     }
@@ -103,7 +109,7 @@ impl Batch<'_> {
     }
 
     /// Gives a new directory its group and its permissions, whatever the umask left of them.
-    fn dress(&self, fd: &OwnedFd) -> rustix::io::Result<()> {
+    pub(super) fn dress(&self, fd: &OwnedFd) -> rustix::io::Result<()> {
         let seen = disk::look_at(fd)?;
         if seen.group != self.folder.group {
             // Without the right to give the group away the directory keeps ours.

@@ -1,13 +1,14 @@
-//! What is in directories out of sight on its way into the version store: a directory by one rename, or many files at a time.
+//! What is in directories out of sight on its way into the version store: a directory by one rename, or many files at a time; and a
+//! directory on its way back.
 
 use std::ffi::OsStr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
 use rustix::io::Errno;
 
-use super::batch::{Batch, Dir, full_path};
+use super::batch::{Batch, Dir, Spot, full_path};
 use super::deeds::{Outcome, displaced};
 use super::disk;
 use crate::deed::{DeedResult, Displaced, Holding, Keep, KeepIn, Place};
@@ -47,7 +48,7 @@ impl Batch<'_> {
             return Ok(done);
         }
         let Some(spot) = spot else { return Ok(DeedResult::Missing) };
-        match self.contents(at, holds.entries) {
+        match self.look_up(&full_path(at)).and_then(|fd| contents(&fd, holds.entries)) {
             Ok(found) if found == *holds => {}
             Ok(found) => return Ok(DeedResult::NotEmpty { entries: found.entries }),
             Err(Errno::NOENT) => return Ok(DeedResult::Missing),
@@ -63,26 +64,53 @@ impl Batch<'_> {
         Ok(done)
     }
 
-    /// The files of a directory with their contents, as they are now; not all of them once there are more than `most`. An error if
-    /// something in it is no file.
-    fn contents(&self, at: &Place, most: u64) -> rustix::io::Result<Holding> {
-        let fd = self.look_up(&full_path(at))?;
-        let mut held = Holding::default();
-        let mut entries = rustix::fs::Dir::read_from(&fd)?;
-        while let Some(entry) = entries.read() {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            if name == b"." || name == b".." {
-                continue;
+    /// Brings a directory back from the version store with the files in it, if it holds just those and its place is free.
+    pub(super) fn restore_folder(&mut self, from: JobId, at: &Place, holds: &Holding) -> Outcome {
+        let refuse = |batch: &Self, why| batch.refuse("restore the directory", at, why);
+        let spot = self.target(at)?;
+        let (parent, name) = spot.at();
+        let holds_just_that = |fd: &OwnedFd| contents(fd, holds.entries).map(|found| found == *holds);
+        let kept = match disk::open_dir(self.folder.versions_dir().as_fd(), OsStr::new(&from.to_string())) {
+            Ok(kept) => kept,
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                // Was it restored before a crash?
+                let there = match disk::open_dir(parent, name) {
+                    Ok(there) => there,
+                    Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(DeedResult::Missing),
+                    Err(why) => return Err(refuse(self, why)),
+                };
+                return match holds_just_that(&there) {
+                    Ok(true) => self.restored(there, &spot, at),
+                    Ok(false) | Err(Errno::NOTDIR) => Ok(DeedResult::Missing),
+                    Err(why) => Err(refuse(self, why)),
+                };
             }
-            let seen =
-                disk::look(fd.as_fd(), OsStr::from_bytes(name))?.filter(disk::Seen::is_file).ok_or(Errno::NOTDIR)?;
-            held.add_content(&seen.stamp);
-            if held.entries > most {
-                break;
-            }
+            Err(why) => return Err(refuse(self, why)),
+        };
+        match contents(&kept, holds.entries) {
+            Ok(found) if found == *holds => {}
+            Ok(found) => return Ok(DeedResult::NotEmpty { entries: found.entries }),
+            Err(Errno::NOTDIR) => return Ok(DeedResult::NotEmpty { entries: holds.entries }),
+            Err(why) => return Err(refuse(self, why)),
         }
-        Ok(held)
+        match self.out_of_slot(from, spot.at()) {
+            Ok(()) => {}
+            Err(Errno::EXIST | Errno::NOTEMPTY) => {
+                let there = spot.look().map_err(|why| refuse(self, why))?;
+                return Ok(DeedResult::Occupied { by_folder: there.is_some_and(|there| there.is_folder()) });
+            }
+            Err(why) => return Err(refuse(self, why)),
+        }
+        self.restored(kept, &spot, at)
+    }
+
+    fn restored(&mut self, fd: OwnedFd, spot: &Spot, at: &Place) -> Outcome {
+        let refuse = |batch: &Self, why| batch.refuse("restore the directory", at, why);
+        self.dress(&fd).map_err(|why| refuse(self, why))?;
+        let stamp = disk::look_at(&fd).map_err(|why| refuse(self, why))?.stamp;
+        self.touch(&spot.dir);
+        self.touch_versions();
+        Ok(DeedResult::Done { stamp: Some(stamp), displaced: None })
     }
 
     /// The directory of the version store for files that are kept together.
@@ -136,4 +164,25 @@ impl Batch<'_> {
         self.touch_versions();
         Some(displaced(&taken, Some(&file.expect)))
     }
+}
+
+/// The files of a directory with their contents, as they are now; not all of them once there are more than `most`. An error if something
+/// in it is no file.
+fn contents(dir: &OwnedFd, most: u64) -> rustix::io::Result<Holding> {
+    let mut held = Holding::default();
+    let mut entries = rustix::fs::Dir::read_from(dir)?;
+    while let Some(entry) = entries.read() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name == b"." || name == b".." {
+            continue;
+        }
+        let seen =
+            disk::look(dir.as_fd(), OsStr::from_bytes(name))?.filter(disk::Seen::is_file).ok_or(Errno::NOTDIR)?;
+        held.add_content(&seen.stamp);
+        if held.entries > most {
+            break;
+        }
+    }
+    Ok(held)
 }

@@ -75,10 +75,16 @@ pub struct KeptFolder<'a> {
 }
 
 /// Files as they are written down with the directory that is kept under the number `?1`.
-const KEPT_FILES: &str = "INSERT INTO kept_file (job, name, shown, id, version, hash, sha256, size, modified)
+const KEPT_FILES: &str =
+    "INSERT INTO kept_file (job, name, shown, id, version, hash, sha256, size, modified, ino, mtime, ctime)
                           SELECT ?1, s_name, iif(r_name <> x'', r_name, NULL), id, s_version, s_hash, s_sha256,
-                              size, iif(r_version = x'', iif(r_mtime = x'', mtime / 1000000, r_mtime), NULL)
-                          FROM item";
+                              size, iif(r_version = x'', iif(r_mtime = x'', mtime / 1000000, r_mtime), NULL)";
+
+/// Their stamps, where they go there with their directory.
+const AS_THEY_ARE: &str = ", ino, mtime, ctime FROM item";
+
+/// Files that go there by themselves are touched.
+const TOUCHED: &str = ", NULL, NULL, NULL FROM item";
 
 /// Files in a directory `?1`, by the cloud's tree and on disk, with which nothing is to be done.
 const SETTLED: &str = "s = 1 AND away = 0 AND s_parent = ?1 AND l = 0 AND r = 1 AND r_parent = ?1
@@ -106,8 +112,9 @@ impl Store {
 
     /// Writes down the files of a directory that is kept whole; their length.
     pub fn keep_folder(&mut self, kept: &KeptFolder<'_>, now: Wall) -> Result<u64> {
-        let sql =
-            format!("{KEPT_FILES} WHERE s = 1 AND away = 0 AND s_parent = ?2 ORDER BY s_name ON CONFLICT DO NOTHING");
+        let sql = format!(
+            "{KEPT_FILES}{AS_THEY_ARE} WHERE s = 1 AND away = 0 AND s_parent = ?2 ORDER BY s_name ON CONFLICT DO NOTHING"
+        );
         self.conn.prepare_cached(&sql)?.execute([kept.job.0, kept.node.0])?;
         self.kept_together(kept, now)
     }
@@ -123,7 +130,7 @@ impl Store {
 
     /// One file of a directory is kept with others of it.
     pub fn keep_in_folder(&mut self, job: JobId, node: NodeId) -> Result<()> {
-        let sql = format!("{KEPT_FILES} WHERE node = ?2 ON CONFLICT DO NOTHING");
+        let sql = format!("{KEPT_FILES}{TOUCHED} WHERE node = ?2 ON CONFLICT DO NOTHING");
         self.conn.prepare_cached(&sql)?.execute([job.0, node.0])?;
         Ok(())
     }

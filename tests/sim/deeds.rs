@@ -67,6 +67,9 @@ impl World {
             self.tally.hit("directory kept whole");
             self.removed.insert(order.job, holds.entries);
         }
+        if let (Deed::RestoreFolder { .. }, DeedResult::Done { .. }) = (&order.deed, &result) {
+            self.tally.hit("directory came back whole");
+        }
         if let (Deed::KeepFiles { dirs }, DeedResult::Kept { files }) = (&order.deed, &result) {
             let jobs = dirs.iter().flat_map(|dir| dir.files.iter().map(|file| file.job));
             let kept = jobs.zip(files).filter(|(job, kept)| kept.is_some() && self.removing.contains(job));

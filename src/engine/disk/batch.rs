@@ -12,6 +12,10 @@ use crate::store::intents::IntentRow;
 /// Deeds in one batch.
 pub(in crate::engine) const DEEDS_PER_BATCH: usize = 64;
 
+/// Files in directories that one batch brings back: what comes of them is written down in one step. A directory with more is the last of
+/// its batch.
+const BROUGHT_PER_BATCH: u64 = 500;
+
 /// What an item wants of the disk.
 #[derive(Debug, Clone)]
 pub(in crate::engine) enum Want {
@@ -63,6 +67,8 @@ pub(in crate::engine) struct Building {
     taken: BTreeSet<(NodeId, Name)>,
     /// A directory moves: nothing may follow.
     closed: bool,
+    /// Files in directories that come back.
+    brought: u64,
 }
 
 impl Building {
@@ -73,7 +79,7 @@ impl Building {
 
     /// Whether nothing more goes into it.
     pub fn is_full(&self) -> bool {
-        self.closed || self.intents.len() >= DEEDS_PER_BATCH
+        self.closed || self.brought >= BROUGHT_PER_BATCH || self.intents.len() >= DEEDS_PER_BATCH
     }
 
     /// Whether a deed that takes a place may go into it.
@@ -93,6 +99,9 @@ impl Building {
             Deed::KeepFiles { .. } => true,
             _ => false,
         };
+        if let Deed::RestoreFolder { holds, .. } = &intent.order.deed {
+            self.brought += holds.entries;
+        }
         self.taken.extend(target);
         self.intents.push(intent);
     }

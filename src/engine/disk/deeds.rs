@@ -1,7 +1,7 @@
 //! What an item wants of the disk as a deed: which paths, what is expected there, and where the item is afterwards.
 
 use super::batch::Want;
-use crate::deed::{Base, Deed, Expect, OnEdit, Place, Staged};
+use crate::deed::{Base, Deed, Expect, Holding, OnEdit, Place, Staged};
 use crate::engine::ctx::Ctx;
 use crate::engine::sides::id_hash;
 use crate::id::JobId;
@@ -27,6 +27,8 @@ pub(in crate::engine) struct Facts {
     pub clears_way: bool,
     /// It is to become visible again under another name.
     pub is_put_back: bool,
+    /// Where its directory is kept that can come back, and with which files.
+    pub comes_back: Option<(JobId, Holding)>,
 }
 
 /// The deed that gives an item what it wants, and where the item is when it is done; nothing if a place that it needs is not known.
@@ -78,7 +80,11 @@ pub(in crate::engine) fn deed(
     }
     Ok(match (want, target, here) {
         (Want::MakeFolder { .. }, Some((at, parent, name)), _) => {
-            Some((Deed::MakeFolder { at }, NewSeat::At { parent, name, content: None }))
+            let deed = match facts.comes_back {
+                Some((from, holds)) => Deed::RestoreFolder { from, at, holds },
+                None => Deed::MakeFolder { at },
+            };
+            Some((deed, NewSeat::At { parent, name, content: None }))
         }
         (Want::Publish { .. }, Some((at, parent, name)), _) => {
             let Some((staged, content)) = facts.staged else { return Ok(None) };

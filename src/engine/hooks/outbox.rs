@@ -245,6 +245,13 @@ impl Engine {
         self.hooks.selector.may_choose(When::After, HookKind::FileDeleted, name)
     }
 
+    /// Whether hooks may want to decide about what comes to a folder, or to know of it file by file.
+    pub(in crate::engine) fn minds_arrivals(&self, id: FolderId) -> bool {
+        let name = self.folders.get(&id).map(|folder| folder.settings.name.as_str());
+        self.hooks.selector.may_choose(When::Before, HookKind::FileDownload, name)
+            || self.hooks.selector.may_choose(When::After, HookKind::FileCreated, name)
+    }
+
     /// What was done on disk, for the hooks that want to know.
     pub(in crate::engine) fn tell_of(
         &mut self,
@@ -258,7 +265,7 @@ impl Engine {
         let kind = match (what, item.id.is_folder()) {
             ("downloaded", _) => HookKind::FileCreated,
             ("replaced", _) => HookKind::FileUpdated,
-            ("folder created", _) => HookKind::FolderCreated,
+            ("folder created" | "folder restored", _) => HookKind::FolderCreated,
             ("renamed", false) => HookKind::FileRenamed,
             ("renamed", true) => HookKind::FolderRenamed,
             ("moved", false) => HookKind::FileMoved,
@@ -279,7 +286,8 @@ impl Engine {
             | Deed::RemoveFolder { at }
             | Deed::Adopt { at, .. }
             | Deed::Relocate { to: at, .. }
-            | Deed::KeepFolder { at, .. } => at,
+            | Deed::KeepFolder { at, .. }
+            | Deed::RestoreFolder { at, .. } => at,
             // Each file is told of by itself.
             Deed::KeepFiles { .. } => return Ok(()),
         };

@@ -166,3 +166,42 @@ fn a_directory_out_of_sight_is_kept_whole_if_it_holds_just_what_is_expected() {
         assert_eq!(brief(&rig.run(22, keep)), "missing");
     }
 }
+
+#[test]
+fn a_kept_directory_comes_back_if_it_holds_just_what_is_expected_and_its_place_is_free() {
+    type Meddle = fn(&std::path::Path, &std::path::Path);
+    let meddlings: [(&str, Meddle, &str); 5] = [
+        ("an edit", |kept, _| std::fs::write(kept.join("b"), "an edit").unwrap(), "1 inside"),
+        ("another file", |kept, _| std::fs::write(kept.join("new"), "").unwrap(), "2 inside"),
+        ("a link", |kept, _| std::os::unix::fs::symlink("b", kept.join("new")).unwrap(), "1 inside"),
+        ("a directory in its place", |_, at| std::fs::create_dir(at).unwrap(), "occupied by a folder"),
+        ("a file in its place", |_, at| std::fs::write(at, "own").unwrap(), "occupied"),
+    ];
+    for abilities in ABILITIES {
+        let kept = || {
+            let rig = Rig::with(abilities);
+            let stamps = tree(&rig);
+            assert_eq!(brief(&rig.run(9, hide(stamps))), "done");
+            let mut holds = Holding::default();
+            holds.add_content(&stamps[3]);
+            assert_eq!(brief(&rig.run(21, Deed::KeepFolder { at: parked(9, "e"), holds })), "done");
+            (rig, Deed::RestoreFolder { from: JobId(21), at: at("k"), holds })
+        };
+        for (what, meddle, outcome) in meddlings {
+            let (rig, restore) = kept();
+            meddle(&rig.path(".folder-sync-agent/versions/21"), &rig.path("k"));
+            let before = rig.picture();
+            assert_eq!(brief(&rig.run(22, restore)), outcome, "{what}");
+            assert_eq!(rig.picture(), before, "{what}");
+        }
+        let (rig, restore) = kept();
+        for _ in 0..2 {
+            assert_eq!(brief(&rig.run(22, restore.clone())), "done");
+            assert_eq!(lines(&rig.picture()), "OWN/parked/9/\nOWN/parked/9/a=one\nk/\nk/b=two\n");
+        }
+        // What was given up cannot come back.
+        let (rig, restore) = kept();
+        std::fs::remove_dir_all(rig.path(".folder-sync-agent/versions/21")).unwrap();
+        assert_eq!(brief(&rig.run(22, restore)), "missing");
+    }
+}

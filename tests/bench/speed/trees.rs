@@ -12,6 +12,11 @@ use crate::support::{Bed, REMOTE, Running};
 /// The rows.
 pub const ROWS: &[Row] = &[
     Row { name: "trash-folder", what: "a folder is trashed in the cloud (--files, --folders)", measure: trash },
+    Row {
+        name: "restore-folder",
+        what: "a trashed folder is restored in the cloud (--files, --folders)",
+        measure: restored,
+    },
     Row { name: "move-folder", what: "a folder is moved in the cloud (--files, --folders)", measure: moved },
 ];
 
@@ -73,6 +78,22 @@ fn trash(arguments: &Arguments) -> Vec<Measure> {
     let (bed, agent) = mirrored(files, folders);
     bed.cloud().trash(&format!("{REMOTE}/project")).unwrap();
     let measures = measured(&bed, &agent, files, |local| !local.join("project").exists());
+    assert_eq!(agent.stop(), Some(0));
+    measures
+}
+
+fn restored(arguments: &Arguments) -> Vec<Measure> {
+    let (files, folders) = sizes(arguments);
+    let (bed, agent) = mirrored(files, folders);
+    let trashed = bed.cloud().trash(&format!("{REMOTE}/project")).unwrap();
+    let local = bed.local();
+    while local.join("project").exists() {
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    bed.wait_in_sync(LONG);
+    bed.cloud().restore(&trashed).unwrap();
+    let last = format!("project/d{:04}/f{:07}.bin", (files - 1) % folders, files - 1);
+    let measures = measured(&bed, &agent, files, |local| local.join(&last).exists());
     assert_eq!(agent.stop(), Some(0));
     measures
 }

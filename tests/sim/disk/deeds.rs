@@ -22,6 +22,7 @@ impl Disk {
                 DeedResult::Kept { files: files.iter().map(|(dir, file)| self.keep_file(dir, file)).collect() }
             }
             Deed::KeepFolder { at, holds } => self.keep_folder(order.job, at, holds),
+            Deed::RestoreFolder { from, at, holds } => self.restore_folder(*from, at, holds),
             Deed::Adopt { at, size, hash, .. } => self.adopt(at, *size, content_of(hash)),
         }
     }
@@ -155,19 +156,46 @@ impl Disk {
             return done;
         }
         let Some(dir) = self.find(at).filter(|ino| self.is_dir(*ino)) else { return DeedResult::Missing };
-        let mut found = Holding::default();
-        for ino in self.entries(dir).values() {
-            if self.content(*ino).is_none() {
-                return DeedResult::Failed(disk_error(DiskErrorKind::Item, "something in it is no file"));
-            }
-            found.add_content(&self.stamp(*ino));
-        }
-        if found != *holds {
-            return DeedResult::NotEmpty { entries: found.entries };
+        match self.contents(dir) {
+            Some(found) if found == *holds => {}
+            Some(found) => return DeedResult::NotEmpty { entries: found.entries },
+            None => return DeedResult::Failed(disk_error(DiskErrorKind::Item, "something in it is no file")),
         }
         self.unlink(at);
         self.versions.insert(job, dir);
         done
+    }
+
+    /// The files of a directory with their contents, if it holds nothing else.
+    fn contents(&self, dir: Ino) -> Option<Holding> {
+        let mut found = Holding::default();
+        for ino in self.entries(dir).values() {
+            self.content(*ino)?;
+            found.add_content(&self.stamp(*ino));
+        }
+        Some(found)
+    }
+
+    fn restore_folder(&mut self, from: JobId, at: &Place, holds: &Holding) -> DeedResult {
+        let Some(parent) = self.dir_of(at) else { return Self::parent_missing() };
+        let (_, name) = at.path.split_last().unwrap();
+        let there = self.lookup(parent, name);
+        let Some(dir) = self.versions.get(&from).copied().filter(|ino| self.is_dir(*ino)) else {
+            // Restored before a crash?
+            return match there.filter(|ino| self.is_dir(*ino) && self.contents(*ino) == Some(*holds)) {
+                Some(there) => DeedResult::Done { stamp: Some(self.stamp(there)), displaced: None },
+                None => DeedResult::Missing,
+            };
+        };
+        if self.contents(dir) != Some(*holds) {
+            return DeedResult::NotEmpty { entries: self.entries(dir).len() as u64 };
+        }
+        if let Some(there) = there {
+            return DeedResult::Occupied { by_folder: self.is_dir(there) };
+        }
+        self.versions.remove(&from);
+        self.link(at, dir);
+        DeedResult::Done { stamp: Some(self.stamp(dir)), displaced: None }
     }
 
     fn relocate(
