@@ -249,10 +249,12 @@ impl Reader {
     /// Moves committed pages from the log into the database file. `all` also empties the log, if nobody reads or writes just then: says
     /// whether what was wanted was done. SQLite does not take it for an error if not.
     pub fn checkpoint(&self, all: bool) -> Result<bool> {
-        let sql = if all { "PRAGMA wal_checkpoint(TRUNCATE)" } else { "PRAGMA wal_checkpoint(PASSIVE)" };
         // Whoever empties the log keeps the writer out while it waits for readers.
         self.conn.busy_timeout(CHECKPOINT_PATIENCE)?;
-        let is_busy: bool = self.conn.query_row(sql, [], |row| row.get(0))?;
+        let run = |sql: &str| self.conn.query_row(sql, [], |row| row.get::<_, bool>(0));
+        // The writer is kept out while the log is emptied: what can be moved without that is moved first.
+        let is_held_up = run("PRAGMA wal_checkpoint(PASSIVE)")?;
+        let is_busy = if all { run("PRAGMA wal_checkpoint(TRUNCATE)")? } else { is_held_up };
         Ok(!is_busy)
     }
 }
