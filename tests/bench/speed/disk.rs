@@ -22,9 +22,15 @@ const LONG: Duration = Duration::from_hours(1);
 /// Restarts that are measured over one mirror.
 const RESTARTS: usize = 5;
 
-/// A bed with a cloud of small files, spread over directories of two levels.
+/// A bed with a cloud of small files.
 pub fn bed(files: u64, folders: u64) -> Bed {
     let bed = Bed::new();
+    fill(&bed, files, folders);
+    bed
+}
+
+/// Small files for the cloud of a bed, spread over directories of two levels.
+pub fn fill(bed: &Bed, files: u64, folders: u64) {
     let cloud = bed.cloud();
     for folder in 0..folders {
         cloud.mkdir_p(&format!("{REMOTE}/d{:02}/d{folder:05}", folder % 20)).unwrap();
@@ -34,7 +40,6 @@ pub fn bed(files: u64, folders: u64) -> Bed {
         let path = format!("{REMOTE}/d{:02}/d{folder:05}/f{file:07}.bin", folder % 20);
         cloud.write(&path, Content::pattern(file + 1, SMALL)).unwrap();
     }
-    bed
 }
 
 fn first_mirror(arguments: &Arguments) -> Vec<Measure> {

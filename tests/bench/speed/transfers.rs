@@ -22,9 +22,11 @@ pub const ROWS: &[Row] = &[
 const LONG: Duration = Duration::from_hours(1);
 const MIB: u64 = 1 << 20;
 const LATENCY_MS: u64 = 40;
-const TRANSFERS: u64 = 16;
+/// Transfers at a time.
+pub const TRANSFERS: u64 = 16;
 
-fn bed(network: Network) -> Bed {
+/// A bed whose account has so many transfers at a time.
+pub fn bed(network: Network) -> Bed {
     let bed = Bed::with(Options { network, ..Options::default() });
     let path = bed.home().join("config.toml");
     let config = std::fs::read_to_string(&path).unwrap();
