@@ -162,13 +162,14 @@ fn histories_of_whole_trees_end_well() {
 /// carried out after it had been looked for, an upload that only its event told of before the process died, paths that led into a folder
 /// that had gone or did not have its new name yet, a folder that went while another one was being made in it, an edit in a directory out of
 /// sight that could not come back, what was told just after the place in the stream was taken, and had happened before, a file that came
-/// into a directory out of sight, a download that waited for what another item's problem held up, and one that was given up for a look.
+/// into a directory out of sight, a download that waited for what another item's problem held up, and one that was given up for a look, and directories
+/// out of sight among which none had the next turn.
 #[test]
 fn histories_that_failed_once_end_well() {
     for seed in [
         1_069, 1_128, 2_474, 2_577, 2_661, 3_639, 6_829, 10_126, 10_689, 12_840, 15_384, 16_175, 16_603, 17_249,
         17_401, 17_927, 18_223, 18_521, 20_292, 21_256, 23_267, 23_878, 24_977, 31_579, 664, 4_142, 11_742, 26_801,
-        27_322,
+        27_322, 1_757,
     ] {
         live(seed, MIRROR);
     }
@@ -207,7 +208,7 @@ fn histories_that_failed_once_end_well() {
     ] {
         live(seed, HIDDEN);
     }
-    for seed in [101, 1_174, 2_283, 3_305, 5_043, 8_296, 8_621, 59_063, 29_582, 36_012] {
+    for seed in [101, 1_174, 2_283, 3_305, 5_043, 8_296, 8_621, 59_063, 29_582, 36_012, 4_530, 5_025, 72_124] {
         live(seed, TREES);
     }
 }

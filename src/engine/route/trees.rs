@@ -117,7 +117,7 @@ impl Engine {
                 continue;
             }
             if self.settles(node)? && !holds::asks_before_any_deletion(&self.ctx, id)? {
-                self.keep_files(id)?;
+                self.keep_files(id, after)?;
                 return Ok(None);
             }
             return Ok(next);
@@ -146,8 +146,9 @@ impl Engine {
         Ok(is_out_of_sight && self.hidden_above(dir)?.is_some() && self.asked_above(Some(dir))?.is_none())
     }
 
-    /// Orders the next files of directories out of sight into the version store, if the disk is free and it is their turn.
-    fn keep_files(&mut self, id: FolderId) -> Result<()> {
+    /// Orders files of directories out of sight into the version store, those of the one behind `after` first, if the disk is free and it is
+    /// their turn.
+    fn keep_files(&mut self, id: FolderId, mut after: NodeId) -> Result<()> {
         if self.reads_on(id) {
             return Ok(());
         }
@@ -160,11 +161,10 @@ impl Engine {
         if std::mem::take(&mut folder.kept_last) {
             return Ok(());
         }
-        if self.keep_folders(id)? {
+        if self.keep_folders(id, after)? {
             return Ok(());
         }
         let (mut dirs, mut nodes, mut first) = (Vec::new(), Vec::new(), None);
-        let mut after = NodeId(0);
         while nodes.len() < KEPT_AT_ONCE && self.ctx.rows_left() > 0 {
             let Some((dir, Presence::Absent)) = self.ctx.store.next_sweep(id, after)? else { break };
             // One that can go whole has the next turn.
@@ -208,19 +208,21 @@ impl Engine {
             return Ok(false);
         }
         let folders = self.ctx.store.few_folders_in(dir, KEPT_WHOLE_MOST)?;
-        let asked = self.ctx.store.generation();
-        for folder in &folders {
-            if let Some(folder) = self.ctx.store.item(*folder)? {
-                self.gone(&folder, Presence::Absent, Source::Listing(Lane::Bulk, asked))?;
-            }
-        }
         self.ctx.gone_through += folders.len();
-        Ok(!folders.is_empty())
+        let asked = self.ctx.store.generation();
+        let mut were_told = false;
+        for node in folders {
+            let Some(folder) = self.ctx.store.item(node)? else { continue };
+            self.gone(&folder, Presence::Absent, Source::Listing(Lane::Bulk, asked))?;
+            // One of which something newer was heard is not believed to be gone, and would be told for ever.
+            were_told |= self.ctx.store.item(node)?.is_none_or(|folder| folder.remote.presence != Presence::Present);
+        }
+        Ok(were_told)
     }
 
     /// Orders directories out of sight into the version store that hold nothing but files with which nothing else is to be done, the deepest
     /// first. Whether there are any.
-    fn keep_folders(&mut self, id: FolderId) -> Result<bool> {
+    fn keep_folders(&mut self, id: FolderId, after: NodeId) -> Result<bool> {
         let mut whole = Vec::new();
         let (mut before, mut passed) = (NodeId(i64::MAX), 0);
         while whole.len() < DEEDS_PER_BATCH && passed < NOT_WHOLE_MOST && self.ctx.rows_left() > 0 {
@@ -232,6 +234,15 @@ impl Engine {
                 Some((holds, at)) => whole.push((dir, at, holds)),
                 None => passed += 1,
             }
+        }
+        // The one whose turn it is may be behind more than were passed over.
+        if whole.is_empty()
+            && let Some((dir, Presence::Absent)) = self.ctx.store.next_sweep(id, after)?
+            && self.settles(dir)?
+            && let Some(holds) = self.goes_whole(id, dir)?
+            && let Some(at) = self.ctx.place(dir)?
+        {
+            whole.push((dir, at, holds));
         }
         let Some(folder) = self.folders.get_mut(&id).filter(|_| !whole.is_empty()) else { return Ok(false) };
         for (node, at, holds) in whole {
