@@ -281,10 +281,30 @@ pub struct HoldRow {
     pub text: String,
     /// Since when.
     pub since: Wall,
-    /// How many items it covers.
+    /// How many items it lists: files, and directories that wait with all that is in them.
     pub items: u64,
-    /// Some of their paths, at most 20.
+    /// How many files that are.
+    pub files: u64,
+    /// Some of their paths, at most 20; that of a directory ends in `/`.
     pub examples: Vec<String>,
+    /// Directories among these, with the number of files in each of them.
+    pub folders: Vec<HeldFolder>,
+}
+
+impl HoldRow {
+    /// The number of files in a directory among the examples.
+    pub fn files_in(&self, path: &str) -> Option<u64> {
+        self.folders.iter().find(|folder| folder.path == path).map(|folder| folder.files)
+    }
+}
+
+/// A directory that waits for a person with all that is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldFolder {
+    /// Its path, which ends in `/`.
+    pub path: String,
+    /// How many files are in it.
+    pub files: u64,
 }
 
 /// The reason of a conflict that has to be decided once more: what was to go is not what it was.

@@ -53,6 +53,14 @@ pub fn count(number: u64, noun: &str) -> String {
     format!("{digits} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// How much a list covers that has whole directories among its items.
+pub fn listed(files: u64, items: u64) -> String {
+    if files == items {
+        return count(items, "item");
+    }
+    format!("{}, listed as {}", count(files, "file"), count(items, "item"))
+}
+
 /// A span in its two largest units at most: `2 d 3 h`, `45 s`, `120 ms`.
 pub fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();

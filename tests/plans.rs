@@ -60,6 +60,12 @@ const ALLOWED: &[(&str, &str, &str, &str)] = &[
     ("lately", "quarantine", "EXISTS (SELECT 1 FROM quarantine)", "the first row is enough"),
     ("lately", "tombstone", "EXISTS (SELECT 1 FROM tombstone)", "the first row is enough"),
     ("lately", "version", "files IS NOT NULL", "the first row of an index of nothing but directories is enough"),
+    (
+        "holds",
+        "hold_item",
+        "WHERE files IS NOT NULL)",
+        "the first row of an index of nothing but directories is enough",
+    ),
     ("former", "former_name", "FROM former_name ORDER BY pos", "a thousand at most, read once at the start"),
     ("expected", "expected", "FROM expected CROSS JOIN", "read once at the start; a row for each mark that is open"),
     (

@@ -26,6 +26,7 @@ mod disk;
 mod failing;
 mod figures;
 mod from_disk;
+mod held;
 mod laws;
 mod life;
 mod many;

@@ -9,6 +9,7 @@ use crate::command::Command;
 use crate::config::Places;
 use crate::id::HoldId;
 use crate::report::Listing;
+use crate::shown::listed;
 
 /// Paths shown of each hold.
 const EXAMPLES_SHOWN: usize = 5;
@@ -62,9 +63,14 @@ pub async fn held(args: &HeldArgs, places: &Places, screen: &mut Screen) -> Outc
     for hold in &holds {
         let title = screen.tint(Tone::Warning, format_args!("hold {} in folder `{}`", hold.id, hold.folder));
         screen.line(format_args!("{title}: {}", harmless(&hold.text)))?;
-        screen.line(format_args!("  {}, since {}", count(hold.items, "item"), age(hold.since, now)))?;
-        if !hold.examples.is_empty() {
-            screen.line(format_args!("  such as {}", some_of(&hold.examples, EXAMPLES_SHOWN)))?;
+        screen.line(format_args!("  {}, since {}", listed(hold.files, hold.items), age(hold.since, now)))?;
+        let shown = |path: &String| match hold.files_in(path) {
+            Some(files) => format!("{path} ({})", count(files, "file")),
+            None => path.clone(),
+        };
+        let examples: Vec<String> = hold.examples.iter().map(shown).collect();
+        if !examples.is_empty() {
+            screen.line(format_args!("  such as {}", some_of(&examples, EXAMPLES_SHOWN)))?;
         }
         screen.line(format_args!("  let it happen: agent approve {0}    refuse it: agent reject {0}", hold.id))?;
     }

@@ -66,7 +66,9 @@ pub fn why(
     let row = plan_row(rows, &name, policy, &item, false, None)?;
     let away = item.synced.is_none() && rows.tombstone(item.node)?.is_some();
     let work = rows.work_of(item.node)?;
+    let waits_with_folder = work.is_none() && rows.is_in_held_tree(item.node)?;
     let state = match work.as_ref().map(|work| work.state) {
+        None if waits_with_folder => "held",
         None if away => "away",
         None => "done",
         Some(WorkState::Held) => "held",
@@ -75,6 +77,9 @@ pub fn why(
     };
     let action = if work.is_some() { row.action.clone() } else { "nothing".to_owned() };
     let plan = match work {
+        None if waits_with_folder => {
+            "nothing, before a person decides about the folder that it is in: see `agent held`".to_owned()
+        }
         None if away => "nothing: it is kept off the disk until a new version arrives, or `agent restore`".to_owned(),
         None => "nothing: both sides agree".to_owned(),
         Some(work) => match work.state {

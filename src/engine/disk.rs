@@ -323,6 +323,7 @@ impl Engine {
                 // The directory above may now be empty, and wait for that.
                 if let Some(parent) = Self::dir_of(item) {
                     self.schedule.wake_waiters(parent);
+                    self.left_directory(item, parent)?;
                 }
             }
             NewSeat::Parked => {
@@ -358,6 +359,9 @@ impl Engine {
                 let synced = SyncedRow { seat: seat.clone(), content, stamp };
                 self.put_synced(item, Some(&synced))?;
                 if moved {
+                    if let Some(from) = Self::dir_of(item) {
+                        self.left_directory(item, from)?;
+                    }
                     self.reseat(item, Some(&seat), reported)?;
                 } else if item.local.is_some() {
                     self.ctx.store.set_local(item.node, None)?;

@@ -123,6 +123,13 @@ impl Holds {
     }
 }
 
+/// What a person is told of the files of a folder that are gone from the cloud.
+fn gone_from_cloud(waiting: u64, files: u64, name: &str) -> String {
+    format!(
+        "{waiting} of {files} files of folder `{name}` are gone from the cloud; they stay on disk until you approve"
+    )
+}
+
 /// Holds the removal of a file from disk if it must wait for a person.
 pub(in crate::engine) fn hold_removal(
     ctx: &mut Ctx,
@@ -138,15 +145,45 @@ pub(in crate::engine) fn hold_removal(
             return Ok(Brake::Off);
         }
     }
-    let name = &settings.name;
-    let text = format!(
-        "{waiting} of {files} files of folder `{name}` are gone from the cloud; they stay on disk until you approve"
-    );
+    let in_trees = open.map(|hold| ctx.store.files_in_held_trees(hold)).transpose()?.unwrap_or(0);
+    let text = gone_from_cloud(waiting.saturating_add(in_trees), files, &settings.name);
     let hold = ctx.store.hold(Some(item.folder), None, MASS_DELETE, &text, None, ctx.now.wall)?;
     let version = item.synced.as_ref().and_then(|synced| synced.content.as_ref()).map(|content| &content.version);
     ctx.store.hold_item(hold, item.node, version)?;
     ctx.store.hold_work(item.node)?;
     Ok(Brake::On(open.is_none().then_some(text)))
+}
+
+/// Holds a directory with all that is in it, so many files of which are told to be gone by nobody else; `counts_others` if directories in it
+/// are held already. What people are to be told, if it is the first one.
+pub(in crate::engine) fn hold_tree(
+    ctx: &mut Ctx,
+    settings: &FolderSettings,
+    counts: FolderCounts,
+    item: &ItemRow,
+    gone: u64,
+    counts_others: bool,
+) -> Result<Option<String>> {
+    let (files, waiting) = (counts.files.max(0) as u64, counts.removals.max(0) as u64);
+    let open = ctx.store.open_hold(item.folder, MASS_DELETE)?;
+    let hold = ctx.store.hold(Some(item.folder), None, MASS_DELETE, "", None, ctx.now.wall)?;
+    ctx.store.hold_tree(hold, item.node, gone)?;
+    if counts_others {
+        ctx.store.hold_with_tree(hold, item.node)?;
+    }
+    let waiting = waiting.saturating_add(ctx.store.files_in_held_trees(hold)?);
+    let text = gone_from_cloud(waiting, files, &settings.name);
+    ctx.store.hold(Some(item.folder), None, MASS_DELETE, &text, None, ctx.now.wall)?;
+    ctx.store.hold_work(item.node)?;
+    Ok(open.is_none().then_some(text))
+}
+
+/// The directories of a folder that are held with all that is in them.
+pub(in crate::engine) fn held_trees(ctx: &Ctx, id: FolderId) -> Result<Vec<NodeId>> {
+    match ctx.store.open_hold(id, MASS_DELETE)? {
+        Some(hold) => ctx.store.held_trees(hold),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Whether a person is to be asked before so many more files of a folder go from the disk than wait to go.
@@ -315,8 +352,12 @@ fn approve_items(ctx: &mut Ctx, hold: &Hold) -> Result<String> {
         }
         for node in nodes {
             ctx.store.unhold(node, true)?;
-            ctx.store.unhold_item(hold.hold, node)?;
-            approved += 1;
+            let in_tree = ctx.store.unhold_item(hold.hold, node)?;
+            if in_tree.is_some() {
+                // It may just be counted anew.
+                ctx.store.approve(node)?;
+            }
+            approved += in_tree.unwrap_or(1);
         }
     }
     if let Some(folder) = hold.folder {
@@ -346,38 +387,45 @@ pub(in crate::engine) struct Rejection {
     pub folder: Option<FolderId>,
     /// Files that stay where they are.
     pub kept: Vec<NodeId>,
+    /// Directories that stay with all that is in them.
+    pub trees: Vec<NodeId>,
     /// What the person is told.
     pub answer: Answer,
 }
 
 /// A person rejects.
 pub(in crate::engine) fn reject(ctx: &mut Ctx, id: HoldId) -> Result<Rejection> {
-    let refused = |answer| Rejection { folder: None, kept: Vec::new(), answer };
+    let refused = |answer| Rejection { folder: None, kept: Vec::new(), trees: Vec::new(), answer };
     let Some(hold) = ctx.store.find_hold(id)? else { return Ok(refused(no_such_hold(id))) };
     if hold.reason != MASS_DELETE && hold.reason != MASS_DELETE_UP {
         let message = "nothing happens until you approve; to end it, put back what was changed".to_owned();
         return Ok(refused(Answer::Refused { message }));
     }
-    let mut kept = Vec::new();
+    let (mut kept, mut trees, mut files) = (Vec::new(), Vec::new(), 0);
     loop {
         let nodes = ctx.store.held_items(id, ROWS_PER_STEP)?;
         if nodes.is_empty() {
             break;
         }
         for node in nodes {
-            ctx.store.unhold_item(id, node)?;
-            kept.push(node);
+            match ctx.store.unhold_item(id, node)? {
+                None => kept.push(node),
+                Some(more) => {
+                    trees.push(node);
+                    files += more;
+                }
+            }
         }
     }
     ctx.store.drop_hold(id)?;
     ctx.more = true;
-    let files = kept.len();
+    files += kept.len() as u64;
     let message = if hold.reason == MASS_DELETE {
         format!("{files} files stay on disk and are no longer synced")
     } else {
         format!("{files} files stay in the cloud and come back to the disk")
     };
-    Ok(Rejection { folder: hold.folder, kept, answer: Answer::Ok { message } })
+    Ok(Rejection { folder: hold.folder, kept, trees, answer: Answer::Ok { message } })
 }
 
 fn no_such_hold(id: HoldId) -> Answer {

@@ -141,6 +141,9 @@ impl Engine {
             }
         }
         let action = self.plan_of(&item);
+        if self.waits_with_tree(&item, &work, &action)? {
+            return Ok(());
+        }
         if self.policy(item.folder).sends() && !self.make_sure_of_write(&item, &work)? {
             return Ok(());
         }
@@ -337,6 +340,8 @@ impl Engine {
                     self.want(&occupant, &theirs, Want::Park)?;
                 }
             }
+            // It waits for a person with all that is in it, and so does what is to have its place.
+            Way::Replace if self.ctx.store.is_tree_held(occupant.node)? => self.await_node(work, &occupant)?,
             Way::Replace => {
                 self.ctx.store.leave_holds(occupant.node)?;
                 // One that failed keeps its waiting time: marking it anew would try it again at once, for ever.
@@ -495,8 +500,11 @@ impl Engine {
 
     /// Whether nobody is asked about the removal of an item, as a person approved it, or as another item is to have its place.
     pub(super) fn goes_unasked(&self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
-        if work.approved || !work.replaced {
-            return Ok(work.approved);
+        if work.approved || !item.id.is_folder() && self.approved_above(item)? {
+            return Ok(true);
+        }
+        if !work.replaced {
+            return Ok(false);
         }
         // The other one may be gone by now.
         let Some(SeatRow::At { parent, name }) = item.disk_seat() else { return Ok(false) };

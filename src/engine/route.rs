@@ -5,6 +5,7 @@
 mod accounts;
 mod events;
 mod folders;
+mod held;
 mod keeping;
 mod listings;
 mod people;

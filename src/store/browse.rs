@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::Result;
 use super::items::{self, IS_FOLDER, Presence, R_NAME};
 use super::query::{EVENT_COLUMNS, Rows, read_event};
-use crate::id::{FolderId, HoldId, JournalId, NodeId};
+use crate::id::{FolderId, JournalId, NodeId};
 use crate::report::EventRow;
 use crate::tree::Wall;
 
@@ -214,15 +214,6 @@ impl Rows<'_> {
     pub fn request_of(self, run: i64) -> Result<Option<String>> {
         let sql = "SELECT d.document FROM hook_run r JOIN delivery d USING (delivery) WHERE r.run = ?1";
         Ok(self.conn().prepare_cached(sql)?.query_row([run], |row| row.get(0)).optional()?)
-    }
-
-    /// A page of the items that a hold covers.
-    pub fn hold_items(self, hold: HoldId, skip: u64, limit: u32) -> Result<Vec<String>> {
-        let sql = "SELECT node FROM hold_item WHERE hold = ?1 ORDER BY node LIMIT ?2 OFFSET ?3";
-        let mut statement = self.conn().prepare_cached(sql)?;
-        let rows = statement.query_map(params![hold.0, limit, skip], |row| Ok(NodeId(row.get(0)?)))?;
-        let nodes: Vec<NodeId> = rows.collect::<rusqlite::Result<_>>()?;
-        nodes.into_iter().map(|node| self.path(node)).collect()
     }
 
     /// The root of a folder, and where it is on disk; nothing before it was found in the cloud.

@@ -100,28 +100,101 @@ impl Store {
         Ok(())
     }
 
+    /// Puts a whole directory that is gone from the cloud on a hold's list, with the number of files in it that are on no list yet. Nothing
+    /// in it is told while it is there.
+    pub fn hold_tree(&mut self, hold: HoldId, node: NodeId, files: u64) -> Result<()> {
+        let sql = "INSERT INTO hold_item (hold, node, files) VALUES (?1, ?2, ?3)
+                   ON CONFLICT (hold, node) DO UPDATE SET files = excluded.files";
+        self.conn.prepare_cached(sql)?.execute(params![hold.0, node.0, files as i64])?;
+        self.swept(node)
+    }
+
+    /// Directories of a hold's list that lie in another one of it, which is counted with all that is in it: they stay there without a
+    /// number of their own.
+    pub fn hold_with_tree(&mut self, hold: HoldId, above: NodeId) -> Result<()> {
+        let sql = "UPDATE hold_item SET files = 0 WHERE hold = ?1 AND files > 0 AND node <> ?2 AND ?2 IN (
+                       WITH RECURSIVE up (node) AS (
+                           SELECT s_parent FROM item WHERE item.node = hold_item.node
+                           UNION SELECT s_parent FROM up JOIN item USING (node) WHERE s = 1)
+                       SELECT node FROM up)";
+        self.conn.prepare_cached(sql)?.execute([hold.0, above.0])?;
+        Ok(())
+    }
+
+    /// Whether any directory waits for a person with all that is in it.
+    pub fn any_tree_held(&self) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM hold_item WHERE files IS NOT NULL)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    }
+
+    /// Whether a directory waits for a person with all that is in it.
+    pub fn is_tree_held(&self, node: NodeId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM hold_item WHERE node = ?1 AND files IS NOT NULL)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([node.0], |row| row.get(0))?)
+    }
+
+    /// Whether an item is on the list of a hold.
+    pub fn is_on_a_list(&self, node: NodeId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM hold_item WHERE node = ?1)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([node.0], |row| row.get(0))?)
+    }
+
+    /// Directories of a hold's list.
+    pub fn held_trees(&self, hold: HoldId) -> Result<Vec<NodeId>> {
+        let sql = "SELECT node FROM hold_item WHERE hold = ?1 AND files IS NOT NULL";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([hold.0], |row| Ok(NodeId(row.get(0)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// How many files are in the directories of a hold's list.
+    pub fn files_in_held_trees(&self, hold: HoldId) -> Result<u64> {
+        let sql = "SELECT coalesce(sum(files), 0) FROM hold_item WHERE hold = ?1 AND files IS NOT NULL";
+        Ok(self.conn.prepare_cached(sql)?.query_row([hold.0], |row| row.get::<_, i64>(0))? as u64)
+    }
+
+    /// A file left a directory that waits for a person. False if what is in it must be counted again.
+    pub fn left_held_tree(&mut self, dir: NodeId) -> Result<bool> {
+        let sql = "UPDATE hold_item SET files = files - 1 WHERE node = ?1 AND files > 1";
+        Ok(self.conn.prepare_cached(sql)?.execute([dir.0])? > 0)
+    }
+
     /// Takes an item off every list (it is wanted again). A hold whose list is empty goes away.
     pub fn leave_holds(&mut self, node: NodeId) -> Result<()> {
-        let sql = "DELETE FROM hold_item WHERE node = ?1 RETURNING hold";
-        let holds: Vec<i64> = {
+        let sql = "DELETE FROM hold_item WHERE node = ?1 RETURNING hold, files IS NOT NULL";
+        let holds: Vec<(i64, bool)> = {
             let mut statement = self.conn.prepare_cached(sql)?;
-            let rows = statement.query_map([node.0], |row| row.get(0))?;
+            let rows = statement.query_map([node.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.collect::<rusqlite::Result<_>>()?
         };
-        for hold in holds {
+        for (hold, is_tree) in holds {
             let sql = "DELETE FROM hold WHERE hold = ?1 AND NOT EXISTS (SELECT 1 FROM hold_item WHERE hold = ?1) RETURNING folder";
             let dropped: Option<Option<i64>> = self.conn.query_row(sql, [hold], |row| row.get(0)).optional()?;
-            if let Some(Some(folder)) = dropped {
-                self.free_dependents(FolderId(folder))?;
+            let mut freed = dropped.flatten().map(FolderId);
+            if is_tree {
+                self.sweep_after_hold(node)?;
+                freed = self.find_hold(HoldId(hold))?.and_then(|hold| hold.folder).or(freed);
+            }
+            if let Some(folder) = freed {
+                self.free_dependents(folder)?;
             }
         }
         Ok(())
     }
 
-    /// Frees what was held only because it waited for something on a list (a directory for the files in it).
+    /// What is in a directory that left its list is to be told that it is gone.
+    fn sweep_after_hold(&mut self, node: NodeId) -> Result<()> {
+        let sql = "INSERT INTO sweep (node, folder, r) SELECT node, folder, r FROM item WHERE node = ?1 AND r = 0
+                   ON CONFLICT (node) DO NOTHING";
+        self.conn.prepare_cached(sql)?.execute([node.0])?;
+        Ok(())
+    }
+
+    /// Frees what was held only because it waited for something on a list: a directory for the files in it, or what is in a directory for
+    /// that one.
     pub fn free_dependents(&mut self, folder: FolderId) -> Result<()> {
         let sql = "SELECT node FROM work WHERE folder = ?1 AND state = 2
-                   AND NOT EXISTS (SELECT 1 FROM hold_item WHERE hold_item.node = work.node)";
+                   AND NOT EXISTS (SELECT 1 FROM hold_item WHERE hold_item.node = work.node AND hold_item.files IS NOT 0)";
         let nodes: Vec<i64> = {
             let mut statement = self.conn.prepare_cached(sql)?;
             let rows = statement.query_map([folder.0], |row| row.get(0))?;
@@ -140,10 +213,16 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Takes one item off a hold's list.
-    pub fn unhold_item(&mut self, hold: HoldId, node: NodeId) -> Result<()> {
-        self.conn.prepare_cached("DELETE FROM hold_item WHERE hold = ?1 AND node = ?2")?.execute([hold.0, node.0])?;
-        Ok(())
+    /// Takes one item off a hold's list: the number of files in it, if it is a directory with all that is in it.
+    pub fn unhold_item(&mut self, hold: HoldId, node: NodeId) -> Result<Option<u64>> {
+        let sql = "DELETE FROM hold_item WHERE hold = ?1 AND node = ?2 RETURNING files";
+        let files: Option<Option<i64>> =
+            self.conn.prepare_cached(sql)?.query_row([hold.0, node.0], |row| row.get(0)).optional()?;
+        let files = files.flatten();
+        if files.is_some() {
+            self.sweep_after_hold(node)?;
+        }
+        Ok(files.map(|files| files.max(0) as u64))
     }
 
     /// The hold is decided.

@@ -9,7 +9,7 @@ use super::{Result, StoreError, journal};
 use crate::events::filter::{Disposition, Matcher};
 use crate::events::taxonomy;
 use crate::id::{AccountId, EventId, FolderId, HoldId, ItemId, JournalId, NodeId};
-use crate::report::{ActivityRow, EventQuery, EventRow, HoldRow, MAX_ROWS, ProblemRow, SCHEMA_VERSION};
+use crate::report::{ActivityRow, EventQuery, EventRow, HeldFolder, HoldRow, MAX_ROWS, ProblemRow, SCHEMA_VERSION};
 use crate::tree::Wall;
 
 /// Who did it, of `event e`: by name, where the provider told no more than a number and the name became known.
@@ -249,7 +249,8 @@ impl<'a> Rows<'a> {
     /// The holds.
     pub fn holds(self) -> Result<Vec<HoldRow>> {
         let sql = "SELECT h.hold, coalesce(f.name, a.name, ''), h.reason, h.text, h.since,
-                          (SELECT count(*) FROM hold_item x WHERE x.hold = h.hold)
+                          (SELECT count(*) FROM hold_item x WHERE x.hold = h.hold AND files IS NOT 0),
+                          (SELECT coalesce(sum(coalesce(files, 1)), 0) FROM hold_item x WHERE x.hold = h.hold)
                    FROM hold h LEFT JOIN folder f ON f.folder = h.folder LEFT JOIN account a ON a.account = h.account
                    ORDER BY h.hold LIMIT ?1";
         let mut statement = self.conn.prepare_cached(sql)?;
@@ -261,18 +262,44 @@ impl<'a> Rows<'a> {
                 text: row.get(3)?,
                 since: Wall(row.get(4)?),
                 items: row.get(5)?,
+                files: row.get(6)?,
                 examples: Vec::new(),
+                folders: Vec::new(),
             })
         })?;
         let mut holds: Vec<HoldRow> = rows.collect::<rusqlite::Result<_>>()?;
-        let mut statement =
-            self.conn.prepare_cached("SELECT node FROM hold_item WHERE hold = ?1 ORDER BY node LIMIT ?2")?;
         for hold in &mut holds {
-            let rows = statement.query_map(params![hold.id.0, EXAMPLES], |row| Ok(NodeId(row.get(0)?)))?;
-            let nodes: Vec<NodeId> = rows.collect::<rusqlite::Result<_>>()?;
-            hold.examples = nodes.into_iter().map(|node| self.path(node)).collect::<Result<_>>()?;
+            for (path, files) in self.held_paths(hold.id, 0, EXAMPLES)? {
+                if let Some(files) = files {
+                    hold.folders.push(HeldFolder { path: path.clone(), files });
+                }
+                hold.examples.push(path);
+            }
         }
         Ok(holds)
+    }
+
+    /// A page of what a hold lists: paths, and the number of files of those that are directories. The largest directories come first.
+    pub fn held_paths(self, hold: HoldId, skip: u64, limit: u32) -> Result<Vec<(String, Option<u64>)>> {
+        let sql = "SELECT node, files FROM hold_item WHERE hold = ?1 AND files IS NOT 0
+                   ORDER BY coalesce(files, 0) DESC, node LIMIT ?2 OFFSET ?3";
+        let mut statement = self.conn().prepare_cached(sql)?;
+        let rows = statement.query_map(params![hold.0, limit, skip], |row| Ok((NodeId(row.get(0)?), row.get(1)?)))?;
+        let held: Vec<(NodeId, Option<u64>)> = rows.collect::<rusqlite::Result<_>>()?;
+        let shown = |(node, files): (NodeId, Option<u64>)| {
+            let path = self.path(node)?;
+            Ok((if files.is_some() { format!("{path}/") } else { path }, files))
+        };
+        held.into_iter().map(shown).collect()
+    }
+
+    /// Whether an item is in a directory that waits for a person with all that is in it.
+    pub fn is_in_held_tree(self, node: NodeId) -> Result<bool> {
+        let sql = "WITH RECURSIVE up (node) AS (
+                       SELECT r_parent FROM item WHERE node = ?1
+                       UNION SELECT r_parent FROM up JOIN item USING (node))
+                   SELECT EXISTS (SELECT 1 FROM up JOIN hold_item USING (node) WHERE files IS NOT NULL)";
+        Ok(self.conn().prepare_cached(sql)?.query_row([node.0], |row| row.get(0))?)
     }
 
     /// Items with problems of their own.

@@ -20,6 +20,10 @@ pub struct Below {
     pub holding: Holding,
     /// Files.
     pub files: u64,
+    /// Those of them that are told to be gone already, each for itself.
+    pub told: u64,
+    /// Those of them that wait for a person with a directory in it.
+    pub held: u64,
     /// Their length together.
     pub bytes: u64,
 }
@@ -50,7 +54,9 @@ impl Store {
         if after.is_none() && self.conn.prepare_cached(is_elsewhere)?.query_row([dir.0], |row| row.get(0))? {
             return Ok(Counted::Differs);
         }
-        let sql = "SELECT node, s_name, s_version IS NULL, l, ino, size FROM item
+        let sql = "SELECT node, s_name, s_version IS NULL, l, ino, size, r <> 1,
+                          iif(s_version IS NULL, (SELECT sum(files) FROM hold_item WHERE hold_item.node = item.node), 0)
+                   FROM item
                    WHERE s = 1 AND away = 0 AND s_parent = ?1 AND s_name > ?2 ORDER BY s_name LIMIT ?3";
         let mut statement = self.conn.prepare_cached(sql)?;
         let mut rows = statement.query(params![dir.0, after.map_or(&[][..], Name::as_bytes), limit as i64])?;
@@ -64,8 +70,10 @@ impl Store {
             below.holding.add(row.get::<_, i64>(4)? as u64, is_folder);
             if is_folder {
                 folders.push(NodeId(row.get(0)?));
+                below.held += row.get::<_, Option<i64>>(7)?.unwrap_or(0) as u64;
             } else {
                 below.files += 1;
+                below.told += row.get::<_, i64>(6)? as u64;
                 below.bytes = below.bytes.saturating_add(row.get::<_, i64>(5)?.max(0) as u64);
             }
             if counted == limit {

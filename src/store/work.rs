@@ -59,6 +59,8 @@ pub struct WorkRow {
     pub state: WorkState,
     /// A person approved its removal.
     pub approved: bool,
+    /// It is a directory that goes with all that is in it, and nobody had to be asked about that.
+    pub unasked: bool,
     /// Another item was to have its place on disk when that was last looked at: as long as that is so, nobody is asked about its removal.
     pub replaced: bool,
     /// When it is tried again.
@@ -77,6 +79,8 @@ pub struct WorkRow {
 const APPROVED: i64 = 1;
 /// It is to be replaced.
 const REPLACED: i64 = 2;
+/// It goes with all that is in it, and nobody had to be asked.
+const UNASKED: i64 = 3;
 const COLUMNS: &str = "node, folder, lane, look, state, approved, due, attempts, code, text, since, journal";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<WorkRow> {
@@ -93,6 +97,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<WorkRow> {
             _ => WorkState::Held,
         },
         approved: row.get::<_, i64>(5)? == APPROVED,
+        unasked: row.get::<_, i64>(5)? == UNASKED,
         replaced: row.get::<_, i64>(5)? == REPLACED,
         due: Wall(row.get(6)?),
         attempts: row.get(7)?,
@@ -174,6 +179,13 @@ impl Store {
     /// Its removal needs no more asking.
     pub fn approve(&mut self, node: NodeId) -> Result<()> {
         self.conn.prepare_cached("UPDATE work SET approved = ?2 WHERE node = ?1")?.execute([node.0, APPROVED])?;
+        Ok(())
+    }
+
+    /// A directory goes with all that is in it, and nobody has to be asked. What a person approved stays approved.
+    pub fn goes_unasked(&mut self, node: NodeId) -> Result<()> {
+        let sql = "UPDATE work SET approved = ?2 WHERE node = ?1 AND approved <> ?3";
+        self.conn.prepare_cached(sql)?.execute([node.0, UNASKED, APPROVED])?;
         Ok(())
     }
 
@@ -471,6 +483,19 @@ impl Store {
             .query_row([folder.0, before.0], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         found.map(|(node, r)| Ok((NodeId(node), Presence::from_code(r)?))).transpose()
+    }
+
+    /// A person rejected the removal of what is in a directory: it is told so, and stays on disk.
+    pub fn stays_below(&mut self, node: NodeId, folder: FolderId) -> Result<()> {
+        let sql = "INSERT INTO sweep (node, folder, r, stays) VALUES (?1, ?2, ?3, 1) ON CONFLICT (node) DO UPDATE SET stays = 1";
+        self.conn.prepare_cached(sql)?.execute([node.0, folder.0, Presence::Absent.code()])?;
+        Ok(())
+    }
+
+    /// The next directory of a watched folder of which a person said that what is in it stays.
+    pub fn next_that_stays(&self, folder: FolderId) -> Result<Option<NodeId>> {
+        let sql = "SELECT node FROM sweep WHERE folder = ?1 AND stays = 1 LIMIT 1";
+        Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0)).optional()?.map(NodeId))
     }
 
     /// A folder's children were told.

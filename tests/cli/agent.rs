@@ -7,8 +7,8 @@ use folder_sync_agent::daemon::control::{self, ControlSocket, Order};
 use folder_sync_agent::id::{HoldId, JournalId};
 use folder_sync_agent::report::{
     AccountStatus, Budget, ConflictRow, Degraded, Digested, EventCounts, EventQuery, EventRow, FolderState,
-    FolderStatus, HoldRow, LeftOut, MetricsFormat, PlanRow, ProblemRow, Progress, ReportError, Reports, SCHEMA_VERSION,
-    Status, Transfer, Versions, Why,
+    FolderStatus, HeldFolder, HoldRow, LeftOut, MetricsFormat, PlanRow, ProblemRow, Progress, ReportError, Reports,
+    SCHEMA_VERSION, Status, Transfer, Versions, Why,
 };
 use folder_sync_agent::tree::Wall;
 use tokio::sync::mpsc;
@@ -65,8 +65,10 @@ impl Reports for MadeUp {
             reason: "mass_delete".into(),
             text: "40 of 50 files would be deleted".into(),
             since: Wall(0),
-            items: 40,
-            examples: vec!["a".into(), "b".into()],
+            items: 2,
+            files: 40,
+            examples: vec!["Reports/2024/".into(), "b".into()],
+            folders: vec![HeldFolder { path: "Reports/2024/".into(), files: 39 }],
         }])
     }
 
@@ -326,6 +328,8 @@ async fn listings_are_for_people_and_for_programs() {
     let held = bed.run(&["held"]).await.fine();
     assert!(held.contains("hold 3 in folder `inbox`: 40 of 50 files would be deleted"), "{held}");
     assert!(held.contains("let it happen: agent approve 3"), "{held}");
+    assert!(held.contains("40 files, listed as 2 items, since"), "{held}");
+    assert!(held.contains("such as Reports/2024/ (39 files), b"), "{held}");
     assert_eq!(bed.run(&["problems"]).await.fine(), "No problems.\n");
     let events = bed.run(&["events", "--folder", "inbox"]).await.fine();
     assert!(events.contains("inbox: evil\\u{1b}[2J.txt by Ann → downloaded in 12 ms"), "{events}");

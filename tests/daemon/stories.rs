@@ -129,13 +129,22 @@ fn too_many_deletions_wait_for_a_person_and_the_rest_goes_on() {
     crate::support::until("the hold", || bed.status().is_some_and(|status| status["held"] == 1));
     let held: serde_json::Value = serde_json::from_str(&bed.ok(&["held", "--json"])).unwrap();
     let id = held["rows"][0]["id"].to_string();
-    crate::support::until("all sixty on the list", || {
-        let held: serde_json::Value = serde_json::from_str(&bed.ok(&["held", "--json"])).unwrap();
-        held["rows"][0]["items"] == 60
-    });
-    bed.ok(&["approve", &id]);
+    let row = &held["rows"][0];
+    assert_eq!((row["items"].as_u64(), row["files"].as_u64()), (Some(1), Some(60)), "{row}");
+    assert_eq!(row["folders"], serde_json::json!([{ "path": "many/", "files": 60 }]));
+    let shown = bed.ok(&["held"]);
+    assert!(shown.contains("60 of 61 files of folder `inbox` are gone from the cloud"), "{shown}");
+    assert!(shown.contains("60 files, listed as 1 item") && shown.contains("many/ (60 files)"), "{shown}");
+    let why = bed.ok(&["why", &bed.local().join("many/f7").display().to_string()]);
+    assert!(why.contains("before a person decides about the folder that it is in"), "{why}");
+    assert!(bed.ok(&["approve", &id]).contains("60 files go to the version store now"));
     bed.wait_equal(PATIENCE);
-    assert_eq!(bed.ours("versions").len(), 60, "every file is kept");
+    // It is out of sight at once, and its files are kept after that, in one directory.
+    let versions = bed.local().join(crate::support::RESERVED).join("versions");
+    crate::support::until("every file to be kept", || {
+        let kept = |dir: &String| std::fs::read_dir(versions.join(dir)).map_or(0, |files| files.count());
+        bed.ours("versions").iter().map(kept).sum::<usize>() == 60
+    });
     assert_eq!(agent.stop(), Some(0));
 }
 

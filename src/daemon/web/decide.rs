@@ -12,7 +12,7 @@ use super::{App, Inner};
 use crate::command::{Command, Keep};
 use crate::id::{HoldId, NodeId};
 use crate::report::{CHANGED_AFTER_DECISION, HoldRow, ReportError};
-use crate::shown::{count, size};
+use crate::shown::{count, listed, size};
 use crate::store::conflicts::ConflictRow;
 use crate::store::items::ItemRow;
 
@@ -50,12 +50,19 @@ fn one_hold(hold: &HoldRow, asked: &Asked) -> Markup {
             p { (state(Tone::Warning, hold.reason.replace('_', " "))) ", " (when(hold.since, asked.now)) }
             p { (prose(&hold.text)) }
             @if hold.items > 0 {
-                ul class="paths" { @for path in hold.examples.iter().take(5) { li { (name(path)) } } }
-                p { a href=(at("/decide/hold", &[("id", &id)])) { "The whole list: " (count(hold.items, "item")) } }
+                ul class="paths" {
+                    @for path in hold.examples.iter().take(5) { li { (held(path, hold.files_in(path))) } }
+                }
+                p { a href=(at("/decide/hold", &[("id", &id)])) { "The whole list: " (listed(hold.files, hold.items)) } }
             }
             (decision(&id, asked))
         }
     }
+}
+
+/// A line of the list: a file, or a directory with the number of files in it.
+fn held(path: &str, files: Option<u64>) -> Markup {
+    html! { (name(path)) @if let Some(files) = files { " (" (count(files, "file")) ")" } }
 }
 
 fn decision(id: &str, asked: &Asked) -> Markup {
@@ -74,13 +81,14 @@ pub async fn hold_page(asked: Asked, Query(wanted): Query<Wanted>) -> Response {
         let hold = web.reports.held()?.into_iter().find(|hold| hold.id.0 == wanted.id);
         let hold = hold.ok_or_else(|| ReportError::NotFound(format!("there is no hold {}", wanted.id)))?;
         let (page, skip) = page_number(wanted.page);
-        let paths = web.read(|rows| rows.hold_items(HoldId(wanted.id), skip, ROWS))?;
+        let paths = web.read(|rows| rows.held_paths(HoldId(wanted.id), skip, ROWS))?;
         let id = wanted.id.to_string();
         Ok(html! {
             h1 { "Hold " (id) " in " (name(&hold.folder)) }
             p { (prose(&hold.text)) }
+            p { (listed(hold.files, hold.items)) }
             (decision(&id, &made))
-            ol class="paths" start=(skip + 1) { @for path in &paths { li { (name(path)) } } }
+            ol class="paths" start=(skip + 1) { @for (path, files) in &paths { li { (held(path, *files)) } } }
             (pager("/decide/hold", &[("id", &id)], page, hold.items))
         })
     });

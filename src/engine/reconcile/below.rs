@@ -127,6 +127,10 @@ impl Engine {
         let mut at = item.remote.parent;
         for _ in 0..ABOVE_MOST {
             let Some(above) = at.map(|node| self.ctx.store.item(node)).transpose()?.flatten() else { return Ok(false) };
+            if above.remote.presence == Presence::Absent && self.ctx.store.is_tree_held(above.node)? {
+                // It is told when somebody has decided about that one.
+                return Ok(true);
+            }
             if above.remote.presence == Presence::Absent && !self.ctx.store.sweep_left(item.folder)? {
                 return Ok(item.remote.presence == Presence::Absent);
             }
@@ -240,6 +244,9 @@ impl Engine {
         // Only in folders whose counts we keep: one that is not configured now goes on when it is.
         let mut next = None;
         for id in self.folders.keys().copied().collect::<Vec<_>>() {
+            if self.let_stay(id)? {
+                break;
+            }
             next = self.next_sweep(id)?;
             if next.is_some() {
                 break;

@@ -1,6 +1,6 @@
 //! Full comparisons: listing a folder's tree, and believing what was not met only when the stream was read after it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::engine::effect::{Effect, Task};
 use crate::engine::jobs::Job;
@@ -90,9 +90,10 @@ impl Engine {
         }
         let (unseen, last) = self.ctx.store.unseen(id, scan, at, ROWS_PER_STEP)?;
         let asked = self.ctx.store.generation();
+        let mut held = BTreeMap::new();
         for node in unseen {
             let Some(item) = self.ctx.store.item(node)? else { continue };
-            if item.remote.presence != Presence::Present {
+            if item.remote.presence != Presence::Present || self.went_with_held(&item, &mut held)? {
                 continue;
             }
             if !is_doubted {

@@ -272,6 +272,9 @@ impl Engine {
         for node in rejection.kept {
             self.release_from_books(node)?;
         }
+        for node in rejection.trees {
+            self.tree_stays(node)?;
+        }
         if let Some(folder) = rejection.folder {
             self.ctx.store.free_dependents(folder)?;
         }
@@ -279,7 +282,7 @@ impl Engine {
     }
 
     /// A file stays on disk as somebody's own, and leaves our books.
-    fn release_from_books(&mut self, node: NodeId) -> Result<()> {
+    pub(in crate::engine) fn release_from_books(&mut self, node: NodeId) -> Result<()> {
         let Some(item) = self.ctx.store.item(node)? else { return Ok(()) };
         if item.remote.presence == Presence::Present && item.disk_seat().is_none() {
             self.lose(&item)?;
@@ -319,6 +322,10 @@ impl Engine {
             self.scan_all(id)?;
         }
         if changed {
+            // What is sent does not go out of sight.
+            for node in holds::held_trees(&self.ctx, id)? {
+                self.ctx.store.leave_holds(node)?;
+            }
             self.compare(id, "the mode changed")?;
         }
         Ok(())

@@ -29,10 +29,24 @@ const KEPT_WHOLE_MOST: u64 = 2_000;
 
 impl Engine {
     /// Takes a directory that is gone from the cloud out of sight with all that is in it, if the disk has nothing else there than what was
-    /// synced, and nobody is to be asked first. Whether that is under way; if not, what is in it goes one by one.
+    /// synced. If a person is to be asked first, it waits with all that is in it. Whether one of them is under way; if not, what is in it goes
+    /// one by one.
     pub(in crate::engine) fn hide_tree(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+        if self.lets_stay(item.folder)? {
+            self.make_ready_again(work);
+            self.ctx.more = true;
+            return Ok(true);
+        }
+        // One that waits already waits on: what speaks against it now is over before long.
+        let is_held = self.ctx.store.is_tree_held(item.node)?;
+        if is_held && (self.is_unsure_of_trees(item.folder) || self.reads_on(item.folder)) {
+            self.ctx.store.hold_work(item.node)?;
+            self.rest(item.node);
+            return Ok(true);
+        }
         let hides = self.try_to_hide(item, work)?;
         if !hides {
+            self.ctx.store.leave_holds(item.node)?;
             // The sweep of what is in it waits no longer.
             self.trees.goes_in_parts(item.node);
         }
@@ -54,24 +68,37 @@ impl Engine {
         };
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(false) };
         let (settings, counts) = (&folder.settings, folder.row.counts);
-        if holds::asks_before(&self.ctx, settings, counts, item.folder, below.files)?
+        if !work.approved && holds::asks_before(&self.ctx, settings, counts, item.folder, below.files)? {
+            return self.hold_tree(item, below);
+        }
+        // What is out of sight and not yet told to be gone is in no count of deletions.
+        let is_uncounted = self.ctx.store.any_parked(item.folder)? && self.ctx.store.sweep_left(item.folder)?;
+        if !work.approved && is_uncounted
             || !self.retention.has_room_for(&self.ctx, item.folder, settings, below.bytes)?
         {
             return Ok(false);
         }
+        self.ctx.store.leave_holds(item.node)?;
         // Its files are not asked about once more.
-        self.ctx.store.approve(item.node)?;
+        self.ctx.store.goes_unasked(item.node)?;
         self.want(item, work, Want::Hide { holds: below.holding })?;
         Ok(true)
+    }
+
+    /// Whether what is in a directory that is gone may have left it before, which a comparison has not shown yet.
+    fn is_unsure_of_trees(&self, id: FolderId) -> bool {
+        self.folders.get(&id).is_none_or(|folder| {
+            let compares = matches!(folder.row.scan_stage, Some(ScanStage::Listing | ScanStage::Settling));
+            compares || folder.doubts_what_went()
+        })
     }
 
     /// Whether a directory can go out of sight whole, whatever is in it.
     fn may_hide(&mut self, item: &ItemRow) -> Result<bool> {
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(false) };
-        let compares = matches!(folder.row.scan_stage, Some(ScanStage::Listing | ScanStage::Settling));
         // An edit that is to stay must be seen where it is.
-        if folder.policy().sends() || folder.settings.on_drift == OnDrift::Keep || compares || folder.doubts_what_went()
-        {
+        let sees_edits = folder.policy().sends() || folder.settings.on_drift == OnDrift::Keep;
+        if sees_edits || self.is_unsure_of_trees(item.folder) {
             return Ok(false);
         }
         if !is_in_place(item) || item.local.is_some() || item.remote.presence != Presence::Absent {
@@ -80,10 +107,6 @@ impl Engine {
         // It goes with the directory above, if that is gone as well.
         let above = item.remote.parent.map(|above| self.ctx.store.item(above)).transpose()?.flatten();
         if above.is_none_or(|above| above.remote.presence != Presence::Present) {
-            return Ok(false);
-        }
-        // What is out of sight and not yet told to be gone is in no count of deletions.
-        if self.ctx.store.any_parked(item.folder)? && self.ctx.store.sweep_left(item.folder)? {
             return Ok(false);
         }
         Ok(matches!(self.ctx.place(item.node)?, Some(Place { base: Base::Tree, .. })))
@@ -102,7 +125,7 @@ impl Engine {
     /// cloud has none of those between them.
     fn hidden_above(&self, dir: NodeId) -> Result<Option<NodeId>> {
         let Some((top, true)) = self.ctx.store.parked_above(dir)? else { return Ok(None) };
-        Ok(self.ctx.store.work(top)?.is_some_and(|work| work.approved).then_some(top))
+        Ok(self.ctx.store.work(top)?.is_some_and(|work| work.approved || work.unasked).then_some(top))
     }
 
     /// The next remote folder of a watched folder whose children are to be told what became of it. Those that went out of sight whole are
@@ -112,6 +135,12 @@ impl Engine {
         for _ in 0..PASSED_OVER_MOST {
             let next = self.ctx.store.next_sweep(id, after)?;
             let Some((node, Presence::Absent)) = next else { return Ok(next) };
+            if self.ctx.store.is_tree_held(node)? {
+                // It is told when it leaves the list.
+                self.ctx.store.swept(node)?;
+                after = node;
+                continue;
+            }
             if self.may_yet_hide(node)? {
                 after = node;
                 continue;
@@ -131,6 +160,14 @@ impl Engine {
     /// Example: `a` goes to the trash and is to go out of sight when the disk is free. Before that, somebody removes it.
     fn may_yet_hide(&mut self, dir: NodeId) -> Result<bool> {
         let Some(item) = self.ctx.store.item(dir)? else { return Ok(false) };
+        // It goes with the one above, if that does.
+        if let Some(above) = item.remote.parent
+            && Self::dir_of(&item) == Some(above)
+            && self.ctx.store.item(above)?.is_some_and(|above| above.remote.presence == Presence::Absent)
+            && self.may_yet_hide(above)?
+        {
+            return Ok(true);
+        }
         if self.trees.knows(dir) {
             let may_go = self.schedule.is_busy(dir) || (is_in_place(&item) && item.local.is_none());
             return Ok(may_go && self.trees.may_be_whole(dir));
@@ -289,6 +326,7 @@ impl Engine {
             folder.kept_last = true;
         }
         let mut gone = files.max(0) as u64;
+        let is_counted = self.counts_in(node)?;
         // Those of which something was heard meanwhile are decided anew; they are no longer where they were.
         while let Some(other) =
             self.ctx.store.seated_in(node)?.map(|other| self.ctx.store.item(other)).transpose()?.flatten()
@@ -297,7 +335,7 @@ impl Engine {
             self.put_nowhere(&other)?;
             self.ctx.store.mark(other.node, id, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
         }
-        self.ctx.store.count_deletions(id, gone, self.ctx.now.wall)?;
+        self.ctx.store.count_deletions(id, if is_counted { gone } else { 0 }, self.ctx.now.wall)?;
         self.put_nowhere(&dir)?;
         self.done(&dir, intent, "removed")?;
         self.ctx.store.mark(node, id, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
@@ -366,6 +404,7 @@ impl Engine {
         .into_iter();
         let files = dirs.iter().flat_map(|dir| dir.files.iter().map(move |file| (dir, file)));
         let (mut count, mut hidden, mut together) = (0, BTreeMap::new(), BTreeMap::new());
+        let mut counted = BTreeMap::new();
         for ((dir, file), node) in files.zip(nodes) {
             let displaced = kept.next().flatten();
             let Some(item) = self.ctx.store.item(*node)? else { continue };
@@ -381,7 +420,13 @@ impl Engine {
                 self.file_not_kept(&item, is_hidden)?;
                 continue;
             };
-            count += 1;
+            if let Some(SeatRow::At { parent, .. }) = item.disk_seat() {
+                let is_counted = match counted.get(&parent) {
+                    Some(known) => *known,
+                    None => *counted.entry(parent).or_insert(self.counts_in(parent)?),
+                };
+                count += u64::from(is_counted);
+            }
             if let Some(job) = dir.into.filter(|_| !displaced.edited) {
                 self.ctx.store.keep_in_folder(job, item.node)?;
                 if let Some(SeatRow::At { parent, .. }) = item.disk_seat() {
