@@ -73,27 +73,26 @@ impl Engine {
     /// A file is on disk in a directory that came back, whatever was heard of it meanwhile: it is decided anew.
     fn file_back(&mut self, dir: &ItemRow, file: KeptFile, of_dir: &Stamp) -> Result<()> {
         let known = self.ctx.store.item_by_id(dir.folder, &file.id)?;
-        let item = match known {
-            Some(item) => item,
-            None => {
-                // It went from the cloud before the directory was back, and as it was not on disk its row went at once.
-                let remote = RemoteRow {
-                    presence: Presence::Absent,
-                    parent: Some(dir.node),
-                    name: file.name.to_text(),
-                    content: Some(RemoteContent {
-                        version: file.content.version.clone(),
-                        hash: file.content.hash.clone(),
-                        size: Some(file.content.size),
-                        modified: None,
-                    }),
-                    etag: None,
-                    sequence: None,
-                    seen: 0,
-                };
-                let node = self.ctx.store.add_item(dir.folder, &file.id, &remote)?;
-                ItemRow { node, folder: dir.folder, id: file.id, remote, synced: None, local: None }
-            }
+        let item = if let Some(item) = known {
+            item
+        } else {
+            // It went from the cloud before the directory was back, and as it was not on disk its row went at once.
+            let remote = RemoteRow {
+                presence: Presence::Absent,
+                parent: Some(dir.node),
+                name: file.name.to_text(),
+                content: Some(RemoteContent {
+                    version: file.content.version.clone(),
+                    hash: file.content.hash.clone(),
+                    size: Some(file.content.size),
+                    modified: None,
+                }),
+                etag: None,
+                sequence: None,
+                seen: 0,
+            };
+            let node = self.ctx.store.add_item(dir.folder, &file.id, &remote)?;
+            ItemRow { node, folder: dir.folder, id: file.id, remote, synced: None, local: None }
         };
         if item.synced.is_some() {
             // Nothing else is done on the folder's disk while a batch is under way.

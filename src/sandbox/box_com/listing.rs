@@ -152,7 +152,8 @@ fn written(ask: &Ask, page: &Page, by_marker: bool, offset: u64, limit: usize) -
         out.push_str(r#","next_marker":"#);
         match &page.next {
             Some(next) => render::quote(&mut out, next),
-            None => out.push_str(r#""""#),
+            // A client that goes on until there is no marker would never end with an empty one.
+            None => out.push_str("null"),
         }
     } else {
         let _ = write!(out, r#","offset":{offset},"order":{ORDER}"#);
