@@ -3,7 +3,7 @@
 use folder_sync_agent::command::Command;
 use folder_sync_agent::settings::Mode;
 
-use super::cloud::{Habits, above, top};
+use super::cloud::{Habits, above, elsewhere, top};
 use super::stories::{ends_as, put, tree, world_with};
 use super::swarm::Swarm;
 use super::two_way::both;
@@ -72,6 +72,27 @@ fn a_name_that_a_hidden_item_has_is_given_up() {
         let name = world.cloud.thing(&item).name.clone();
         assert!(name.starts_with("c (conflicted copy"), "{moved} is {name}");
         assert!(world.now < begun + 10 * 60_000, "after {} ms", world.now - begun);
+    }
+}
+
+/// A file leaves the watched folder while the first listing of its directory is under way, and the event of that comes before the answer: nobody
+/// knew the file when it was told, and the answer shows it as it was. Tried at every moment of the first comparison.
+#[test]
+fn what_left_before_it_was_known_is_not_brought_in_by_an_older_listing() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        for moment in 0..60 {
+            let mut world = World::new(moment, Swarm { mode, call_ms: 3_000, ..Swarm::calm() });
+            world.misfortune = false;
+            put(&mut world, "a=1 d/ d/b=2 d/e/ d/e/c=3");
+            world.start();
+            for _ in 0..moment {
+                assert!(world.step());
+            }
+            let (b, c) = (world.cloud.at("d/b"), world.cloud.at("d/e/c"));
+            world.cloud.shift(&b, &elsewhere(), "b");
+            world.cloud.shift(&c, &elsewhere(), "c");
+            ends_as(&mut world, "a=1 d/ d/e/");
+        }
     }
 }
 

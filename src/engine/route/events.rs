@@ -149,7 +149,7 @@ impl Engine {
     /// Invariant: what is told for the first time is looked at, by whichever reading it comes. Example: an event is written behind the
     /// position that was read to, and the second reading finds it; or the second reading goes on beyond the first one.
     fn note_foreign(&mut self, account: AccountId, event: &RemoteEvent, is_news: bool) -> Result<()> {
-        let (Subject::Gone(id) | Subject::Id { id, .. }) = &event.subject else { return Ok(()) };
+        let Some(id) = event.subject.item() else { return Ok(()) };
         if !self.folders.values().any(|folder| folder.account == account) {
             return Ok(());
         }
