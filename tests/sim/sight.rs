@@ -35,6 +35,29 @@ fn what_went_to_the_trash_with_a_folder_above_the_watched_one_stays() {
     }
 }
 
+/// The folder above the watched one moves and comes back before we hear of either. What is told by the path that the watched folder had
+/// meanwhile cannot be placed, and is found, though a look at the watched folder shows nothing new.
+#[test]
+fn what_happened_while_the_folder_above_the_watched_one_was_elsewhere_is_found() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let habits = Habits { paths: true, list_page: 100, event_page: 100, ..Habits::default() };
+        let mut world = World::new(1, Swarm { habits, mode, ..Swarm::calm() });
+        world.misfortune = false;
+        world.cloud.nest();
+        put(&mut world, "a=1 d/ d/b=2 e/");
+        world.start();
+        world.rest();
+        let (d, e) = (world.cloud.at("d"), world.cloud.at("e"));
+        world.cloud.shift(&above(), &elsewhere(), "Above");
+        world.cloud.add_folder(&d, "new");
+        world.cloud.trash(&e);
+        world.cloud.shift(&above(), &top(), "Above");
+        let begun = world.now;
+        ends_as(&mut world, "a=1 d/ d/b=2 d/new/");
+        assert!(world.now - begun < 10 * 60_000, "{mode:?}: in sync after {} ms", world.now - begun);
+    }
+}
+
 /// A file moves while the folder is compared, into a directory that is listed by then and out of one that is not, and
 /// the event cannot be read: it is looked at before it counts as gone. Tried at every moment of the comparison; that
 /// the file is not removed is checked at each deed.

@@ -399,9 +399,15 @@ impl Engine {
         if matches!(kind, EventKind::Comment | EventKind::Lock | EventKind::Read) {
             return Ok(true);
         }
+        let came_back = root.zip(paths[0]).is_some_and(|(root, to)| below(to, root).is_some());
         self.check_remote_root(id)?;
         if matches!(kind, EventKind::Sharing | EventKind::Restored) {
             // What could not be seen for a while was not told either; and what was looked at meanwhile was said to be in the trash.
+            self.doubt(id)?;
+        }
+        if came_back && matches!(kind, EventKind::Moved | EventKind::Renamed | EventKind::Other) {
+            // It has the path that is known, and had another one before: what was told under that could not be placed. A look shows no
+            // difference. Example: `/Above` moves to `/Elsewhere`, and back before its new path was observed.
             self.doubt(id)?;
         }
         Ok(true)
