@@ -433,6 +433,23 @@ fn a_pattern_that_comes_later_releases_and_one_that_goes_brings_in() {
     assert_eq!(world.store().folders().unwrap()[0].counts.files, 3);
 }
 
+/// The configuration is read twice in one step, with patterns and without: what counts is the last one, and the next change is one again.
+#[test]
+fn patterns_that_are_read_twice_at_once_are_the_last_ones() {
+    let mut world = world_with("a=1 x/ x/b=2");
+    world.swarm.refilter = true;
+    for excluding in [true, false] {
+        world.excluding = excluding;
+        world.configure();
+    }
+    ends_as(&mut world, "a=1 x/ x/b=2");
+    assert_eq!(world.store().folders().unwrap()[0].counts.files, 2);
+    world.excluding = true;
+    world.configure();
+    ends_as(&mut world, "a=1 x/ x/b=2");
+    assert_eq!(world.store().folders().unwrap()[0].counts.files, 1);
+}
+
 #[test]
 fn equal_local_files_are_adopted_and_others_are_kept() {
     let mut world = World::calm();

@@ -105,6 +105,8 @@ impl Engine {
         let remote = settings.remote.to_string();
         let filter = Filter::new(&settings);
         if let Some(row) = self.ctx.store.folder_named(&settings.name)? {
+            // Of a folder that is known the database may not have the newest yet: the configuration may be read twice in one step.
+            let row = self.folders.get(&row.folder).map_or(row, |folder| folder.row.clone());
             if row.remote != remote || row.local != settings.local || row.account != account {
                 return self.folder_was_moved(account, &settings, row);
             }
