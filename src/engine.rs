@@ -396,6 +396,7 @@ impl Engine {
         self.sweep()?;
         self.find_absences()?;
         self.take_listings()?;
+        self.read_paths_again()?;
         self.release_listings()?;
         self.release_awaiting_listing()?;
         self.drive_scans()?;

@@ -285,6 +285,7 @@ impl Engine {
         }
         if placed && is_folder {
             self.ctx.paths.moved_in_cloud();
+            self.questions.told_by_path.was_placed(known.node, known.folder);
             if let Some(parent) = known.remote.parent.filter(|_| !returned && !self.events_carry_items(known.folder)) {
                 let (name, until) = (known.remote.name.clone(), self.ctx.now.wall);
                 let former = FormerName { dir: parent, name, node: known.node, until };
@@ -453,6 +454,7 @@ impl Engine {
             self.ctx.store.unwant_listing(known.node)?;
             self.ctx.store.unobserve(known.node)?;
             self.questions.drop_listing(known.node);
+            self.questions.told_by_path.was_placed(known.node, known.folder);
             self.follow_names(known)?;
         }
         let at = match source.asked() {

@@ -7,15 +7,16 @@ mod rolling;
 mod root;
 mod strays;
 
-pub(in crate::engine) use hints::{Facts, Location, Mark};
+pub(in crate::engine) use hints::{Facts, Location, Mark, marks};
 pub(in crate::engine) use questions::{Complete, Listing, Questions, Taken, Way};
+pub(in crate::engine) use readings::Named;
 pub(in crate::engine) use rolling::{Verification, may_compare_again, verification_calls};
 pub(in crate::engine) use root::{REMOTE_GONE, RootAnswer, RootState, looked_at_every};
 pub(in crate::engine) use strays::{StrayAnswer, Strays};
 
 use std::collections::BTreeSet;
 
-use readings::{Named, readings};
+use readings::readings;
 
 use super::Engine;
 use super::learn::Source;
@@ -79,12 +80,12 @@ impl Engine {
     }
 
     /// The folders of a name in a folder, without regard to case.
-    fn folders_called(&self, dir: NodeId, folded: &str) -> Result<Vec<NodeId>> {
+    pub(super) fn folders_called(&self, dir: NodeId, folded: &str) -> Result<Vec<NodeId>> {
         let known = self.ctx.store.folders_in(dir)?;
         Ok(known.into_iter().filter(|(_, known)| known.to_lowercase() == folded).map(|(node, _)| node).collect())
     }
 
-    fn read_path(
+    pub(super) fn read_path(
         &self,
         folder: FolderId,
         path: &str,
@@ -151,6 +152,7 @@ impl Engine {
         };
         let mut other_to = self.locate_told(folder, event, path)?;
         let mut other_from = self.locate_told(folder, event, from)?;
+        let from_path = from;
         let (to, from) = (other_to.next(), other_from.next());
         let is_open = match &known {
             Some(known) => {
@@ -181,25 +183,46 @@ impl Engine {
             from,
             top: self.watched_top(folder),
         };
-        let (mut marks, mut outcome) = hints::marks(&facts);
+        let (mut marks, mut outcome) = marks(&facts);
         while let (to, from) = (other_to.next(), other_from.next())
             && (to.is_some() || from.is_some())
         {
             marks.extend(hints::marks_otherwise(&facts, to, from));
         }
+        // What leaves is told of by the path that it had.
+        let told = if facts.leaves() { from_path.map(|from| (from, EventKind::Other)) } else { path.zip(Some(kind)) };
+        if let (Subject::Path { .. }, Some((path, kind))) = (subject, told) {
+            self.note_unsure(folder, path, kind)?;
+        }
         for mark in marks {
-            let expected = mark.expected_name().map(|(dir, name)| (dir, name.to_owned()));
-            let is_below = matches!(mark, Mark::Below(..));
-            if self.take_mark(folder, mark, version, source)? {
-                outcome = outcome.or(Some("listed"));
+            if let (Mark::Left { dir, name, .. }, Some(from), Some(to)) = (&mark, from_path, path) {
+                self.follow_below(folder, (*dir, name), from, to)?;
             }
-            if let (Some(path), Some((dir, name))) = (path, expected)
-                && self.questions.expects_name(dir, &name)
-            {
-                self.questions.told_by_path.note_path(dir, path, Way { name, is_below, is_sought: false });
+            if self.take_told(folder, mark, told, version, source)? {
+                outcome = outcome.or(Some("listed"));
             }
         }
         Ok(outcome)
+    }
+
+    /// What an event obliges us to ask, and where that is a name, by which path the event told of it.
+    pub(super) fn take_told(
+        &mut self,
+        folder: FolderId,
+        mark: Mark,
+        told: Option<(&str, EventKind)>,
+        version: Option<&VersionId>,
+        source: Source,
+    ) -> Result<bool> {
+        let expected = mark.expected_name().map(|(dir, name)| (dir, name.to_owned()));
+        let is_below = matches!(mark, Mark::Below(..));
+        let is_listed = self.take_mark(folder, mark, version, source)?;
+        if let (Some((path, kind)), Some((dir, name))) = (told, expected)
+            && self.questions.expects_name(dir, &name)
+        {
+            self.questions.told_by_path.note_path(dir, path, Way { name, is_below, kind, is_sought: false });
+        }
+        Ok(is_listed)
     }
 
     /// Whether something later than an event was told of its item, or another version was seen in place of the one that it names.
@@ -377,7 +400,7 @@ impl Engine {
                 Location::Folder { .. } | Location::Outside | Location::FilteredOut => continue,
             };
             let is_here = to == dir && to_name == way.name;
-            let further = Way { name: to_name.clone(), is_below, is_sought: way.is_sought || is_here };
+            let further = Way { name: to_name.clone(), is_below, is_sought: way.is_sought || is_here, ..way };
             self.questions.told_by_path.note_path(to, &path, further);
             if is_here {
                 // It may be shown a little later, or where the folders on the way are by now.
@@ -418,6 +441,7 @@ impl Engine {
 
     /// Nothing is expected of an item any more.
     pub(super) fn forget_expected(&mut self, node: NodeId) -> Result<()> {
+        self.questions.told_by_path.was_confirmed(node);
         if self.questions.forget_expected(node) { self.ctx.store.forget_expected(node) } else { Ok(()) }
     }
 

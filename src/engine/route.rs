@@ -10,4 +10,5 @@ mod keeping;
 mod listings;
 mod people;
 mod returns;
+mod told;
 mod trees;

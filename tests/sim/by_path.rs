@@ -217,6 +217,91 @@ fn a_new_file_below_a_name_that_is_known_to_be_left_is_found() {
     }
 }
 
+/// A folder is told of by its path alone before the renames of the folders above were observed, and the folder that had the name before holds
+/// one of the same name, below which the same happens: what is meant is found where the path leads once both were observed.
+#[test]
+fn what_happens_below_names_that_were_swapped_is_not_taken_for_known() {
+    type Change = fn(&mut World, &ItemId, &ItemId);
+    let changes: [(&str, Change); 4] = [
+        ("n/ n/m=2 new/", |world, d, _| {
+            world.cloud.add_folder(d, "new");
+        }),
+        ("", |world, _, n| world.cloud.trash(n)),
+        ("", |world, _, n| world.cloud.shift(n, &elsewhere(), "n")),
+        ("new/ new/m=2", |world, _, n| world.cloud.rename(n, "new")),
+    ];
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        for (ends, change) in changes {
+            for s in ["", "s/"] {
+                let below = |paths: &str, above: &str| {
+                    let inner = paths.split_whitespace().map(|path| format!(" {above}/{s}{path}"));
+                    let s = if s.is_empty() { String::new() } else { format!(" {above}/{s}") };
+                    format!("{above}/{s}{}", inner.collect::<String>())
+                };
+                let paths = format!("{} {}", below("n/ n/k=1 new/", "c"), below("n/ n/m=2", "d"));
+                let mut world = by_path(mode, &paths);
+                let (c, d) = (world.cloud.at("c"), world.cloud.at("d"));
+                let (at, n) = (world.cloud.at(&format!("d/{s}")), world.cloud.at(&format!("d/{s}n")));
+                world.cloud.rename(&c, "aside");
+                world.cloud.rename(&d, "c");
+                world.cloud.rename(&c, "d");
+                change(&mut world, &at, &n);
+                let begun = world.now;
+                ends_as(&mut world, &format!("{} {}", below(ends, "c"), below("n/ n/k=1 new/", "d")));
+                let took = world.now - begun;
+                // What was told to be gone and is not is asked for a few times.
+                assert!(took < 180_000, "{mode:?}: {ends:?} is found after {took} ms");
+            }
+        }
+    }
+}
+
+/// A folder is renamed twice, and between that something happens below it, which is told by its name of then. A listing shows its last name
+/// before we hear of any of it: no listing will ever show the one between, and the folder is known already.
+#[test]
+fn what_happens_below_a_name_that_was_never_seen_is_found() {
+    type Change = fn(&mut World, &ItemId, &ItemId);
+    let changes: [(&str, Change); 5] = [
+        ("s/ s/n/ s/n/f=2 s/new/", |world, s, _| {
+            world.cloud.add_folder(s, "new");
+        }),
+        ("s/ s/m/ s/m/f=2", |world, _, n| world.cloud.rename(n, "m")),
+        ("s/", |world, _, n| world.cloud.trash(n)),
+        ("s/", |world, _, n| world.cloud.shift(n, &elsewhere(), "n")),
+        ("n/ n/f=2 s/", |world, _, n| {
+            let e = world.cloud.at("e");
+            world.cloud.shift(n, &e, "n");
+        }),
+    ];
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        for (index, (ends, change)) in changes.into_iter().enumerate() {
+            let mut world = by_path(mode, "d/ d/s/ d/s/n/ d/s/n/f=2");
+            let (d, s, n) = (world.cloud.at("d"), world.cloud.at("d/s"), world.cloud.at("d/s/n"));
+            world.cloud.rename(&d, "e");
+            let first = world.cloud.take_back();
+            change(&mut world, &s, &n);
+            let then = world.cloud.take_back();
+            world.cloud.rename(&d, "g");
+            let last = world.cloud.take_back();
+            // A new folder beside it has what holds both listed.
+            world.cloud.add_folder(&watched(), "k");
+            world.schedule(0, Happening::Late);
+            world.cloud.untold = Some(world.now);
+            let until = world.now + 5_000;
+            while world.now < until && world.step() {}
+            assert_eq!(tree(&world).split(' ').next(), Some("g/"));
+            world.cloud.untold = None;
+            for told in [first, then, last] {
+                world.cloud.tell_late(told);
+            }
+            world.schedule(0, Happening::Late);
+            let begun = world.now;
+            ends_as(&mut world, &format!("g/ g/{} k/", ends.replace(' ', " g/")));
+            assert!(world.now - begun < 60_000, "{mode:?}: change {index} is found after {} ms", world.now - begun);
+        }
+    }
+}
+
 /// A new folder is told by its path before the renames of the folders above were observed: it is looked for in the one
 /// that had the name before, and then where the path leads by the tree that is known by then.
 #[test]

@@ -176,7 +176,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [
         10, 224, 235, 377, 2_563, 3_108, 5_092, 5_136, 5_187, 5_449, 5_524, 5_695, 5_881, 6_960, 7_626, 9_824, 11_006,
         15_854, 16_074, 16_936, 18_652, 20_082, 31_790, 60_362, 60_445, 81_028, 3_079, 8_887, 7_006, 83_602, 9_199,
-        11_713, 47_029,
+        11_713, 47_029, 37_218,
     ] {
         live(seed, TWO_WAY);
     }
@@ -214,7 +214,7 @@ fn histories_that_failed_once_end_well() {
 }
 
 /// Histories that are known to end badly and are passed over, until they are mended: their kind, their seed, and what happens.
-const OPEN: &[(&str, u64, &str)] = &[("two-way", 37_218, "a new folder is not looked for, and \"in sync\" is said")];
+const OPEN: &[(&str, u64, &str)] = &[];
 
 fn histories(kind: Kind) {
     if let Some(seed) = number("SIM_SEED") {

@@ -100,6 +100,29 @@ pub(in crate::engine) struct Facts<'a> {
     pub top: Option<NodeId>,
 }
 
+impl Facts<'_> {
+    /// Of an event that names no item.
+    pub fn of_kind(kind: EventKind) -> Self {
+        Self {
+            kind,
+            id: None,
+            known: None,
+            is_open: true,
+            version: None,
+            is_former: false,
+            parent: None,
+            to: None,
+            from: None,
+            top: None,
+        }
+    }
+
+    /// Whether what the event is about is told to be where we see nothing, if it tells that at all.
+    pub fn leaves(&self) -> bool {
+        matches!(self.to, None | Some(Location::Outside | Location::FilteredOut))
+    }
+}
+
 /// The marks of one event in one watched folder, and the word for the journal if no item's work will say what became of it.
 pub(in crate::engine) fn marks(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
     // Reading, comments and locks change neither names nor content.
@@ -270,13 +293,12 @@ fn of_place(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
     let mut marks = Vec::new();
     // What has two places is a move by whatever word.
     let is_move = matches!(facts.kind, EventKind::Moved | EventKind::Renamed | EventKind::Other);
-    let leaves = matches!(facts.to, None | Some(Location::Outside | Location::FilteredOut));
     if is_move
-        && leaves
-        && let Some(Location::Beyond { nearest, .. }) = &facts.from
+        && facts.leaves()
+        && let Some(Location::Beyond { nearest, name }) = &facts.from
     {
         // Example: `c` becomes `e`, and `e/d` leaves the watched folder before the first was observed: `d` is known, and not as `e/d`.
-        marks.push(Mark::Below(*nearest, None, None));
+        marks.push(Mark::Below(*nearest, Some(name.clone()), None));
     }
     if is_move && let Some(Location::Folder { node, parent, ambiguous, .. }) = &facts.from {
         let expected = match &facts.to {
@@ -296,9 +318,8 @@ fn of_place(facts: &Facts<'_>) -> (Vec<Mark>, Option<&'static str>) {
         None | Some(Location::Outside) if marks.is_empty() => return (marks, Some("outside")),
         Some(Location::FilteredOut) if marks.is_empty() => return (marks, Some("filtered out")),
         None | Some(Location::Outside | Location::FilteredOut) => {}
-        Some(Location::Beyond { nearest, name }) => {
-            marks.push(Mark::Below(*nearest, expected_name(facts.kind, name), None));
-        }
+        // Whatever happened there, the folder of that name held it.
+        Some(Location::Beyond { nearest, name }) => marks.push(Mark::Below(*nearest, Some(name.clone()), None)),
         Some(Location::Name { parent, name }) => {
             marks.push(Mark::Children(*parent, expected_name(facts.kind, name)));
         }
@@ -563,7 +584,7 @@ mod tests {
             (K::Renamed, Some(at("first name")), Some(at("e")), "-1/first name [1 e]"),
             (K::Moved, Some(folder(DIR, false)), Some(at("e")), "?20 there [1 e]"),
             (K::Moved, Some(folder(DIR, false)), Some(Location::Outside), "?20 gone"),
-            (K::Moved, Some(beyond()), Some(Location::Outside), "[20>]"),
+            (K::Moved, Some(beyond()), Some(Location::Outside), "[20>new]"),
             (K::Moved, Some(beyond()), Some(at("e")), "[1 e]"),
             (K::Moved, Some(Location::Outside), Some(at("e")), "[1 e]"),
             (K::Other, Some(folder(DIR, false)), Some(Location::Outside), "?20"),
@@ -571,23 +592,12 @@ mod tests {
             (K::Copied, Some(folder(DIR, false)), Some(Location::Outside), ""),
             (K::Sharing, None, Some(folder(DIR, false)), "?20 [20]*"),
             (K::Sharing, None, Some(at("d")), "[1]"),
-            (K::Sharing, None, Some(beyond()), "[20>]"),
-            (K::Trashed, None, Some(beyond()), "[20>]"),
+            (K::Sharing, None, Some(beyond()), "[20>new]"),
+            (K::Trashed, None, Some(beyond()), "[20>new]"),
             (K::Created, None, Some(Location::Outside), ""),
             (K::Created, None, Some(Location::FilteredOut), ""),
         ] {
-            let facts = Facts {
-                kind,
-                id: None,
-                known: None,
-                is_open: true,
-                version: None,
-                is_former: false,
-                parent: None,
-                to,
-                from,
-                top: None,
-            };
+            let facts = Facts { to, from, ..Facts::of_kind(kind) };
             assert_eq!(of(&facts), expected, "{facts:?}");
         }
     }
@@ -604,18 +614,7 @@ mod tests {
             (K::Moved, Some(at("d")), None, ""),
             (K::Comment, None, Some(folder(DIR, false)), ""),
         ] {
-            let facts = Facts {
-                kind,
-                id: None,
-                known: None,
-                is_open: true,
-                version: None,
-                is_former: false,
-                parent: None,
-                to: Some(Location::Outside),
-                from: None,
-                top: None,
-            };
+            let facts = Facts { to: Some(Location::Outside), ..Facts::of_kind(kind) };
             assert_eq!(text(marks_otherwise(&facts, to.clone(), from.clone())), expected, "{kind:?} {from:?} {to:?}");
         }
     }

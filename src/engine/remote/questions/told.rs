@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::id::{ItemId, NodeId};
+use crate::events::EventKind;
+use crate::id::{FolderId, ItemId, NodeId};
 
 /// Entries that are remembered, of all folders together: items, and as many paths. What is told beyond that is found by the verification.
 const TOLD_MOST: usize = 10_000;
@@ -18,6 +19,10 @@ pub(in crate::engine) struct ToldByPath {
     items: BTreeMap<NodeId, BTreeMap<ItemId, Under>>,
     /// Whole paths.
     paths: BTreeMap<NodeId, BTreeMap<String, Way>>,
+    /// Whole paths that led through a folder whose own name or place was asked about.
+    unsure: BTreeMap<NodeId, BTreeMap<String, EventKind>>,
+    /// Those of `unsure` whose folder turned out to be elsewhere.
+    again: Vec<(FolderId, String, EventKind)>,
 }
 
 /// The name that is expected in a folder for an item.
@@ -35,6 +40,8 @@ pub(in crate::engine) struct Way {
     pub name: String,
     /// The path leads on below what has the name.
     pub is_below: bool,
+    /// What the event says happened there.
+    pub kind: EventKind,
     /// It is expected as well where the folders on the way are by now. Once is enough: two paths that lead to each other's folders would
     /// be followed for ever.
     pub is_sought: bool,
@@ -104,10 +111,41 @@ impl ToldByPath {
         told.into_iter().filter(|(_, way)| unmet.contains(&way.name)).collect()
     }
 
+    /// The paths that lead on below one name in a folder, and what was told of them. Each is returned once.
+    pub fn take_paths_below(&mut self, dir: NodeId, name: &str) -> Vec<(String, EventKind)> {
+        let Some(told) = self.paths.get_mut(&dir) else { return Vec::new() };
+        let below = told.extract_if(.., |_, way| way.is_below && way.name == name);
+        below.map(|(path, way)| (path, way.kind)).collect()
+    }
+
+    /// A path leads through a folder of which it is not known whether it still has its name and place.
+    pub fn note_unsure(&mut self, dir: NodeId, path: &str, kind: EventKind) {
+        if has_room(&self.unsure) {
+            self.unsure.entry(dir).or_default().insert(path.to_owned(), kind);
+        }
+    }
+
+    /// A folder is elsewhere than it was, or gone: the paths that led through it are to be read again.
+    pub fn was_placed(&mut self, dir: NodeId, folder: FolderId) {
+        let told = self.unsure.remove(&dir).unwrap_or_default();
+        self.again.extend(told.into_iter().map(|(path, kind)| (folder, path, kind)));
+    }
+
+    /// A folder is where it was.
+    pub fn was_confirmed(&mut self, dir: NodeId) {
+        self.unsure.remove(&dir);
+    }
+
+    /// The paths that are to be read again. Each is returned once.
+    pub fn take_again(&mut self) -> Vec<(FolderId, String, EventKind)> {
+        std::mem::take(&mut self.again)
+    }
+
     /// A folder is no more.
     pub fn forget(&mut self, dir: NodeId) {
         self.items.remove(&dir);
         self.paths.remove(&dir);
+        self.unsure.remove(&dir);
     }
 }
 
@@ -137,7 +175,7 @@ mod tests {
     #[test]
     fn what_is_remembered_is_bounded_over_all_folders() {
         let mut told = ToldByPath::default();
-        let way = Way { name: "name".to_owned(), is_below: true, is_sought: false };
+        let way = Way { name: "name".to_owned(), is_below: true, kind: EventKind::Created, is_sought: false };
         for number in 0..TOLD_MOST as i64 + 100 {
             told.note_path(NodeId(number % 20), &format!("/Watched/name/{number}"), way.clone());
         }
