@@ -7,7 +7,7 @@ use folder_sync_agent::id::ItemId;
 
 use super::cloud::{elsewhere, watched};
 use super::swarm::Swarm;
-use super::world::{FOLDER, World};
+use super::world::{FOLDER, Happening, World};
 
 /// The visible tree, one line an entry.
 pub fn tree(world: &World) -> String {
@@ -431,6 +431,32 @@ fn a_pattern_that_comes_later_releases_and_one_that_goes_brings_in() {
     world.configure();
     ends_as(&mut world, "a=1 x/ x/b=2 x/d/ x/d/c=3");
     assert_eq!(world.store().folders().unwrap()[0].counts.files, 3);
+}
+
+/// A user moves a file of a mirror, and once more, and makes a directory where it was between; the cloud has another file of its first name by then.
+/// Tried at every moment of what follows.
+#[test]
+fn a_directory_in_the_place_that_a_file_was_moved_to_covers_nothing() {
+    for moment in 0..40 {
+        let mut world = world_with("c=1 k/");
+        let c = world.cloud.at("c");
+        assert!(world.disk.rename("c", "x"));
+        while world.store().item_by_id(FOLDER, &c).unwrap().unwrap().local.is_none() {
+            assert!(world.step());
+        }
+        world.cloud.shift(&c, &elsewhere(), "c");
+        world.cloud.add_file(&watched(), "c", 2);
+        world.schedule(0, Happening::Late);
+        for _ in 0..moment {
+            assert!(world.step());
+        }
+        if world.disk.rename("x", "a") {
+            assert!(world.disk.mkdir("x"));
+        }
+        world.rest();
+        assert_eq!(world.disk.tree().get("c"), Some(&Some(2)));
+        world.check();
+    }
 }
 
 /// The configuration is read twice in one step, with patterns and without: what counts is the last one, and the next change is one again.

@@ -37,9 +37,12 @@ impl Engine {
         }
     }
 
-    /// Something stands in an item's place. What only the disk had is found again when it is back.
+    /// Something stands in an item's place. What only the disk had is found again when it is back. So is what had moved there: the place that is
+    /// covered is the one that both sides agreed on, and another item may have that by now.
+    ///
+    /// Example: `mv c x; mv x a; mkdir x`, and the cloud has another `c`.
     pub(super) fn cover(&mut self, item: &ItemRow, by: EntryKind, stamp: Stamp) -> Result<()> {
-        if item.is_local_only() {
+        if item.is_local_only() || matches!(item.local, Some(LocalRow::Present { seat: Some(_), .. })) {
             return self.missing(item);
         }
         let covered = LocalRow::Covered { by, stamp, at: self.ctx.now.wall };
