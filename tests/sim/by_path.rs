@@ -73,6 +73,26 @@ fn what_came_into_a_folder_while_it_was_away_is_found() {
     }
 }
 
+/// The same, and the folder comes back under another name, which a listing of the folder above shows before anybody looks at it.
+#[test]
+fn what_came_into_a_folder_that_a_listing_shows_to_be_back_is_found() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let habits = Habits { list_page: 100, event_page: 100, ..Habits::default() };
+        let mut world = world_like(Swarm { habits, mode, ..Swarm::calm() }, "d/ d/e/ d/e/a=1");
+        let (d, e) = (world.cloud.at("d"), world.cloud.at("d/e"));
+        world.cloud.shift(&d, &elsewhere(), "d");
+        world.cloud.add_file(&e, "new", 5);
+        world.cloud.shift(&d, &watched(), "g");
+        // What is in a folder that nobody told of has the one above listed.
+        let k = world.cloud.add_folder(&watched(), "k");
+        world.cloud.take_back();
+        world.cloud.add_file(&k, "f", 6);
+        let begun = world.now;
+        ends_as(&mut world, "g/ g/e/ g/e/a=1 g/e/new=5 k/ k/f=6");
+        assert!(world.now - begun < 60_000, "{mode:?}: found after {} ms", world.now - begun);
+    }
+}
+
 #[test]
 fn a_file_that_went_into_a_folder_that_we_trashed_meanwhile_is_gone() {
     let mut world = by_path(Mode::TwoWay, "a=1 d/ e/");

@@ -287,11 +287,7 @@ impl Engine {
         let Some(item) = self.ctx.store.item(was.node)? else { return Ok(()) };
         let is_there = item.remote.presence == Presence::Present;
         if was.id.is_folder() && is_there && (was_hidden || was_away && was.remote.presence == Presence::Present) {
-            self.questions.forget_not_found();
-            // Of what happened in it while it was hidden or away, the stream told us nothing.
-            self.ctx.store.want_listing_now(was.node, was.folder)?;
-            self.ctx.store.want_sweep(was.node, was.folder, Presence::Present)?;
-            self.ctx.more = true;
+            self.was_away(&item)?;
         }
         let is_met = self.questions.expected(was.node).is_none_or(|expected| expected.is_met_by(Some(&item.remote)));
         let is_news = item.remote.content != was.remote.content
@@ -302,6 +298,15 @@ impl Engine {
             self.forget_expected(was.node)?;
             self.ctx.store.looked(was.node, asked)?;
         }
+        Ok(())
+    }
+
+    /// A folder is there that was hidden or away, though nobody saw that it was: of what happened in it meanwhile the stream told us nothing.
+    pub(in crate::engine) fn was_away(&mut self, dir: &ItemRow) -> Result<()> {
+        self.questions.forget_not_found();
+        self.ctx.store.want_listing_now(dir.node, dir.folder)?;
+        self.ctx.store.want_sweep(dir.node, dir.folder, Presence::Present)?;
+        self.ctx.more = true;
         Ok(())
     }
 

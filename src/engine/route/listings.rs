@@ -11,6 +11,7 @@ use crate::events::interval::{UNREACHED_COUNTED, backoff};
 use crate::id::{AccountId, FolderId, ItemId, NodeId};
 use crate::provider::{ListPage, ProviderError, ProviderErrorKind};
 use crate::store::Result;
+use crate::store::expected::Told;
 use crate::store::folders::ScanStage;
 use crate::store::items::{ItemRow, Presence};
 use crate::store::work::{Ask, Lane};
@@ -274,6 +275,10 @@ impl Engine {
                 continue;
             }
             if is_met || !agrees || !self.ask_again(node)? {
+                let was_away = self.questions.expected(node).is_some_and(|expected| expected.told == Told::Gone);
+                if was_away && item.id.is_folder() && item.remote.presence == Presence::Present {
+                    self.was_away(&item)?;
+                }
                 self.forget_expected(node)?;
                 self.ctx.store.looked(node, asked)?;
             }
