@@ -407,7 +407,7 @@ impl Engine {
             // What could not be seen for a while was not told either; and what was looked at meanwhile was said to be in the trash.
             self.doubt(id)?;
         }
-        if came_back && matches!(kind, EventKind::Moved | EventKind::Renamed | EventKind::Other) {
+        if came_back && (matches!(kind, EventKind::Moved | EventKind::Renamed) || paths[1].is_some()) {
             // It has the path that is known, and had another one before: what was told under that could not be placed. A look shows no
             // difference. Example: `/Above` moves to `/Elsewhere`, and back before its new path was observed.
             self.doubt(id)?;
