@@ -245,8 +245,8 @@ impl Engine {
                 self.found_trashed(&item)?;
                 self.found_gone(&item, &work, asked)?;
             }
-            // No folder can be listed that would tell, and the watched one is where it was.
-            ItemState::Trashed if work.attempts > 0 && self.lies_in_itself(&item)? => {
+            // No folder can be listed that would tell, and the watched one is where it was. Some clouds do not find what is in the trash.
+            ItemState::Trashed | ItemState::NotFound if was_hidden(&work) && self.lies_in_itself(&item)? => {
                 self.found_trashed(&item)?;
                 self.found_gone(&item, &work, asked)?;
             }
@@ -454,6 +454,11 @@ impl Engine {
             self.ctx.out.push(Effect::DropStaged(id, staged));
         }
     }
+}
+
+/// Whether an item was not to be seen, and no listing of its folder could tell what became of it.
+fn was_hidden(work: &WorkRow) -> bool {
+    work.problem.as_ref().is_some_and(|(code, _)| code == HIDDEN)
 }
 
 /// How long an item rests that the cloud hides from us, having been asked about so often: a right that is given back soon is soon noticed.

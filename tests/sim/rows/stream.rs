@@ -38,6 +38,8 @@ rows! {
     /// Row 7.
     folders_in_one_another_by_what_was_told_and_in_the_trash_are_gone: ["V2", "law 1"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
     /// Row 7.
+    folders_in_one_another_by_what_was_told_and_nowhere_are_gone: ["V2", "law 1"], EVERY_STREAM, [Mode::Mirror, Mode::TwoWay];
+    /// Row 7.
     what_left_the_folder_is_not_taken_for_what_the_disk_has_under_its_name: ["law 1", "law 10"], EVERY_STREAM, [Mode::TwoWay];
 }
 
@@ -294,6 +296,15 @@ mod play {
     }
 
     pub fn folders_in_one_another_by_what_was_told_and_in_the_trash_are_gone(case: Case) {
+        in_one_another(case, false);
+    }
+
+    pub fn folders_in_one_another_by_what_was_told_and_nowhere_are_gone(case: Case) {
+        in_one_another(case, true);
+    }
+
+    /// Two folders are gone, and by what was observed of them at different moments they lie in one another. What is gone for good is not found.
+    fn in_one_another(case: Case, for_good: bool) {
         let mut world = case.world("d=1 a/ a/b/ a/c=2");
         let (a, b) = (world.cloud.at("a"), world.cloud.at("a/b"));
         world.cloud.shift(&b, &elsewhere(), "b");
@@ -302,6 +313,9 @@ mod play {
         let told = world.cloud.take_back();
         world.cloud.trash(&b);
         world.cloud.take_back();
+        if for_good {
+            world.cloud.purge(&b);
+        }
         world.cloud.tell_late(told);
         world.cloud.note_untold(world.now);
         heals_in_time(&mut world, SEEN_WHOLE_WITHIN_MS, "d=1");
