@@ -449,6 +449,12 @@ impl Store {
         rows.map(|row| row?).collect()
     }
 
+    /// Whether the cloud has something in this folder, as far as was told.
+    pub fn has_children(&self, parent: NodeId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM item WHERE r_parent = ?1 AND r = 1)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([parent.0], |row| row.get(0))?)
+    }
+
     /// Whether something is gone from the cloud that was last in this folder.
     pub fn has_absent_children(&self, parent: NodeId) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM item WHERE r_parent = ?1 AND r = 0)";

@@ -321,6 +321,11 @@ impl Engine {
         // If the directory came back while the deed was under way, a listing may have met its files since: no row is dropped.
         let is_hidden = self.hidden_above(node)?.is_some();
         let (files, bytes) = if is_hidden { self.ctx.store.drop_settled(node)? } else { (0, 0) };
+        if is_hidden && !self.ctx.store.has_children(node)? {
+            // Nothing is left in it to be told, and it does not stand before those that can go whole.
+            self.sweep_at.take_if(|(at, _)| *at == node);
+            self.ctx.store.swept(node)?;
+        }
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.count(FolderCounts { files: -files, bytes: -bytes, ..FolderCounts::default() });
             folder.kept_last = true;
