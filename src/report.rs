@@ -281,10 +281,10 @@ pub struct HoldRow {
     pub text: String,
     /// Since when.
     pub since: Wall,
-    /// How many items it lists: files, and directories that wait with all that is in them.
+    /// How many items it covers, with all that are in a directory that waits as one.
     pub items: u64,
-    /// How many files that are.
-    pub files: u64,
+    /// How many lines its list has: each a file, or a directory with all that is in it.
+    pub lines: u64,
     /// Some of their paths, at most 20; that of a directory ends in `/`.
     pub examples: Vec<String>,
     /// Directories among these, with the number of files in each of them.

@@ -54,11 +54,11 @@ pub fn count(number: u64, noun: &str) -> String {
 }
 
 /// How much a list covers that has whole directories among its items.
-pub fn listed(files: u64, items: u64) -> String {
-    if files == items {
+pub fn listed(items: u64, lines: u64) -> String {
+    if items == lines {
         return count(items, "item");
     }
-    format!("{}, listed as {}", count(files, "file"), count(items, "item"))
+    format!("{}, listed as {}", count(items, "file"), count(lines, "item"))
 }
 
 /// A span in its two largest units at most: `2 d 3 h`, `45 s`, `120 ms`.

@@ -63,7 +63,7 @@ pub async fn held(args: &HeldArgs, places: &Places, screen: &mut Screen) -> Outc
     for hold in &holds {
         let title = screen.tint(Tone::Warning, format_args!("hold {} in folder `{}`", hold.id, hold.folder));
         screen.line(format_args!("{title}: {}", harmless(&hold.text)))?;
-        screen.line(format_args!("  {}, since {}", listed(hold.files, hold.items), age(hold.since, now)))?;
+        screen.line(format_args!("  {}, since {}", listed(hold.items, hold.lines), age(hold.since, now)))?;
         let shown = |path: &String| match hold.files_in(path) {
             Some(files) => format!("{path} ({})", count(files, "file")),
             None => path.clone(),

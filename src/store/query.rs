@@ -261,8 +261,8 @@ impl<'a> Rows<'a> {
                 reason: row.get(2)?,
                 text: row.get(3)?,
                 since: Wall(row.get(4)?),
-                items: row.get(5)?,
-                files: row.get(6)?,
+                lines: row.get(5)?,
+                items: row.get(6)?,
                 examples: Vec::new(),
                 folders: Vec::new(),
             })

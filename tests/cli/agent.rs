@@ -65,8 +65,8 @@ impl Reports for MadeUp {
             reason: "mass_delete".into(),
             text: "40 of 50 files would be deleted".into(),
             since: Wall(0),
-            items: 2,
-            files: 40,
+            lines: 2,
+            items: 40,
             examples: vec!["Reports/2024/".into(), "b".into()],
             folders: vec![HeldFolder { path: "Reports/2024/".into(), files: 39 }],
         }])

@@ -130,7 +130,7 @@ fn too_many_deletions_wait_for_a_person_and_the_rest_goes_on() {
     let held: serde_json::Value = serde_json::from_str(&bed.ok(&["held", "--json"])).unwrap();
     let id = held["rows"][0]["id"].to_string();
     let row = &held["rows"][0];
-    assert_eq!((row["items"].as_u64(), row["files"].as_u64()), (Some(1), Some(60)), "{row}");
+    assert_eq!((row["lines"].as_u64(), row["items"].as_u64()), (Some(1), Some(60)), "{row}");
     assert_eq!(row["folders"], serde_json::json!([{ "path": "many/", "files": 60 }]));
     let shown = bed.ok(&["held"]);
     assert!(shown.contains("60 of 61 files of folder `inbox` are gone from the cloud"), "{shown}");

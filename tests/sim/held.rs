@@ -32,7 +32,7 @@ fn holds(world: &World) -> Vec<HoldRow> {
 fn listed(world: &World) -> (u64, u64) {
     let holds = holds(world);
     assert_eq!(holds.len(), 1, "{holds:?}");
-    (holds[0].items, holds[0].files)
+    (holds[0].lines, holds[0].items)
 }
 
 fn run_for(world: &mut World, ms: u64) {

@@ -49,11 +49,11 @@ fn one_hold(hold: &HoldRow, asked: &Asked) -> Markup {
             h3 id={ "hold-" (id) } { "Hold " (id) " in " (name(&hold.folder)) }
             p { (state(Tone::Warning, hold.reason.replace('_', " "))) ", " (when(hold.since, asked.now)) }
             p { (prose(&hold.text)) }
-            @if hold.items > 0 {
+            @if hold.lines > 0 {
                 ul class="paths" {
                     @for path in hold.examples.iter().take(5) { li { (held(path, hold.files_in(path))) } }
                 }
-                p { a href=(at("/decide/hold", &[("id", &id)])) { "The whole list: " (listed(hold.files, hold.items)) } }
+                p { a href=(at("/decide/hold", &[("id", &id)])) { "The whole list: " (listed(hold.items, hold.lines)) } }
             }
             (decision(&id, asked))
         }
@@ -86,10 +86,10 @@ pub async fn hold_page(asked: Asked, Query(wanted): Query<Wanted>) -> Response {
         Ok(html! {
             h1 { "Hold " (id) " in " (name(&hold.folder)) }
             p { (prose(&hold.text)) }
-            p { (listed(hold.files, hold.items)) }
+            p { (listed(hold.items, hold.lines)) }
             (decision(&id, &made))
             ol class="paths" start=(skip + 1) { @for (path, files) in &paths { li { (held(path, *files)) } } }
-            (pager("/decide/hold", &[("id", &id)], page, hold.items))
+            (pager("/decide/hold", &[("id", &id)], page, hold.lines))
         })
     });
     asked.page_of("Hold", "/decide", body.await)
