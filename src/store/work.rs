@@ -466,22 +466,18 @@ impl Store {
     /// A remote folder of a watched folder behind another one whose children are still to be told, if there is one.
     pub fn next_sweep(&self, folder: FolderId, after: NodeId) -> Result<Option<(NodeId, Presence)>> {
         let sql = "SELECT node, r FROM sweep WHERE folder = ?1 AND node > ?2 ORDER BY node LIMIT 1";
-        let found = self
-            .conn
-            .prepare_cached(sql)?
-            .query_row([folder.0, after.0], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        found.map(|(node, r)| Ok((NodeId(node), Presence::from_code(r)?))).transpose()
+        self.one_to_sweep(sql, folder, after)
     }
 
     /// The one before another one: what is in a directory mostly has higher numbers than the directory.
     pub fn sweep_before(&self, folder: FolderId, before: NodeId) -> Result<Option<(NodeId, Presence)>> {
         let sql = "SELECT node, r FROM sweep WHERE folder = ?1 AND node < ?2 ORDER BY node DESC LIMIT 1";
-        let found = self
-            .conn
-            .prepare_cached(sql)?
-            .query_row([folder.0, before.0], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
+        self.one_to_sweep(sql, folder, before)
+    }
+
+    fn one_to_sweep(&self, sql: &str, folder: FolderId, beside: NodeId) -> Result<Option<(NodeId, Presence)>> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let found = statement.query_row([folder.0, beside.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         found.map(|(node, r)| Ok((NodeId(node), Presence::from_code(r)?))).transpose()
     }
 

@@ -245,8 +245,8 @@ impl Engine {
         self.hooks.selector.may_choose(When::After, HookKind::FileDeleted, name)
     }
 
-    /// Whether hooks may want to decide about what comes to a folder, or to know of it file by file.
-    pub(in crate::engine) fn minds_arrivals(&self, id: FolderId) -> bool {
+    /// Whether a hook decides about files that come to a folder, or is told of each.
+    pub(in crate::engine) fn asks_hooks_of_arrivals(&self, id: FolderId) -> bool {
         let name = self.folders.get(&id).map(|folder| folder.settings.name.as_str());
         self.hooks.selector.may_choose(When::Before, HookKind::FileDownload, name)
             || self.hooks.selector.may_choose(When::After, HookKind::FileCreated, name)

@@ -499,18 +499,7 @@ mod tests {
     fn a_permission_that_changes_asks_for_all_below() {
         let id = ItemId::folder("d");
         let known = row(&id, DIR, "d", None);
-        let facts = Facts {
-            kind: EventKind::Sharing,
-            id: Some(&id),
-            known: Some(&known),
-            is_open: false,
-            version: None,
-            is_former: false,
-            parent: None,
-            to: None,
-            from: None,
-            top: None,
-        };
+        let facts = Facts { id: Some(&id), known: Some(&known), is_open: false, ..Facts::of_kind(EventKind::Sharing) };
         assert_eq!(of(&facts), "?20 [20]*");
     }
 

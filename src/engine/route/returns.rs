@@ -37,11 +37,15 @@ impl Engine {
         Ok((!has_kept_off).then_some((kept, holds)))
     }
 
-    /// The number under which a new directory is kept, if nobody minds that its files come back unseen. In what is sent to the cloud as well
-    /// a directory does not go there whole.
+    /// The number under which a new directory is kept, if it can come back by one rename: not where a hook has to see each file, nor where the
+    /// disk's changes are sent, as no directory is kept whole there.
     fn kept_dir(&self, item: &ItemRow) -> Result<Option<JobId>> {
         let sends = self.folders.get(&item.folder).is_none_or(|folder| folder.policy().sends());
-        if sends || item.synced.is_some() || self.trees.is_kept_by_file(item.node) || self.minds_arrivals(item.folder) {
+        if sends
+            || item.synced.is_some()
+            || self.trees.is_kept_by_file(item.node)
+            || self.asks_hooks_of_arrivals(item.folder)
+        {
             return Ok(None);
         }
         self.ctx.store.kept_dir(item.folder, &item.id)

@@ -272,7 +272,7 @@ impl Engine {
                 None => passed += 1,
             }
         }
-        // The one whose turn it is may be behind more than were passed over.
+        // Example: five directories with an edited file in each have higher numbers than the next one of the sweep, and four are passed over.
         if whole.is_empty()
             && let Some((dir, Presence::Absent)) = self.ctx.store.next_sweep(id, after)?
             && self.settles(dir)?
