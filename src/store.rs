@@ -32,6 +32,7 @@ pub mod people;
 pub mod quarantine;
 pub mod query;
 pub mod recall;
+mod referring;
 pub mod scans;
 mod schema;
 pub mod sent;

@@ -197,6 +197,8 @@ impl Store {
         self.conn.execute("DELETE FROM work WHERE folder = ?1", [folder.0])?;
         self.conn.execute("DELETE FROM listing WHERE folder = ?1", [folder.0])?;
         self.conn.execute("DELETE FROM sweep WHERE folder = ?1", [folder.0])?;
+        let sql = "DELETE FROM hold_item WHERE hold IN (SELECT hold FROM hold WHERE folder = ?1)";
+        self.conn.execute(sql, [folder.0])?;
         self.conn.execute("DELETE FROM hold WHERE folder = ?1", [folder.0])?;
         self.conn.execute("DELETE FROM intent WHERE folder = ?1", [folder.0])?;
         for table in ["observed", "above", "local_scan", "vanished", "sent", "echo", "conflict"] {
@@ -212,9 +214,9 @@ impl Store {
         let reached: Option<i64> =
             self.conn.prepare_cached(sql)?.query_row(params![after.0, limit], |row| row.get(0))?;
         if let Some(reached) = reached {
-            let sql = "DELETE FROM item WHERE node > ?1 AND node <= ?2 AND folder = ?3";
-            self.conn.prepare_cached(sql)?.execute(params![after.0, reached, folder.0])?;
-            return Ok(Some(NodeId(reached)));
+            let reached = NodeId(reached);
+            self.drop_items_of(folder, after, reached)?;
+            return Ok(Some(reached));
         }
         self.conn.execute("DELETE FROM deletion WHERE folder = ?1", [folder.0])?;
         self.conn.execute("DELETE FROM folder WHERE folder = ?1", [folder.0])?;

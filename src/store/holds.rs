@@ -227,6 +227,7 @@ impl Store {
 
     /// The hold is decided.
     pub fn drop_hold(&mut self, hold: HoldId) -> Result<()> {
+        self.conn.execute("DELETE FROM hold_item WHERE hold = ?1", [hold.0])?;
         self.conn.execute("DELETE FROM hold WHERE hold = ?1", [hold.0])?;
         Ok(())
     }

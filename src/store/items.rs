@@ -414,12 +414,6 @@ impl Store {
         Ok(())
     }
 
-    /// Drops an item's row.
-    pub fn drop_item(&mut self, node: NodeId) -> Result<()> {
-        self.conn.prepare_cached("DELETE FROM item WHERE node = ?1")?.execute([node.0])?;
-        Ok(())
-    }
-
     /// Who sits at a place on disk.
     pub fn seated_at(&self, parent: NodeId, name: &Name) -> Result<Option<NodeId>> {
         let sql = "SELECT node FROM item WHERE s = 1 AND away = 0 AND s_parent = ?1 AND s_name = ?2

@@ -6,6 +6,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::StoreError;
+use super::referring::KEPT_BY_SQLITE;
 
 /// Marks the file as ours (`PRAGMA application_id`): "FSAg".
 const APPLICATION_ID: i64 = 0x4653_4167;
@@ -102,7 +103,7 @@ pub fn prepare(conn: &Connection) -> Result<(), StoreError> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.pragma_update(None, "foreign_keys", KEPT_BY_SQLITE)?;
     conn.pragma_update(None, "trusted_schema", false)?;
     conn.pragma_update(None, "cache_size", -8_192)?;
     conn.pragma_update(None, "mmap_size", 0)?;
@@ -130,7 +131,7 @@ pub fn check_version(conn: &Connection) -> Result<i64, StoreError> {
 fn upgrade(mut conn: Connection) -> Result<Connection, StoreError> {
     let mut version = check_version(&conn)?;
     // A table that is made anew is dropped, and must not take the rows that refer to it with it. Inside a transaction this says nothing.
-    conn.pragma_update(None, "foreign_keys", version == NEWEST)?;
+    conn.pragma_update(None, "foreign_keys", KEPT_BY_SQLITE && version == NEWEST)?;
     while let Some(step) = MIGRATIONS.get(version as usize) {
         let txn = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another process may have upgraded while we waited for the lock.
@@ -142,7 +143,7 @@ fn upgrade(mut conn: Connection) -> Result<Connection, StoreError> {
         txn.commit()?;
         version = version_of(&conn)?;
     }
-    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.pragma_update(None, "foreign_keys", KEPT_BY_SQLITE)?;
     Ok(conn)
 }
 
@@ -296,7 +297,7 @@ mod tests {
         let count = |sql: &str| store.conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(count("SELECT count(*) FROM work"), expected.len() as i64, "what refers to a row is still there");
         assert_eq!(count("SELECT count(*) FROM pragma_foreign_key_check"), 0);
-        assert_eq!(count("PRAGMA foreign_keys"), 1);
+        assert_eq!(count("PRAGMA foreign_keys"), i64::from(KEPT_BY_SQLITE));
         for (node, id, name, version, s_name, s_version, s) in expected {
             let id: ItemId = id.parse().unwrap();
             let item: ItemRow = store.item_by_id(FolderId(1), &id).unwrap().unwrap_or_else(|| panic!("{id}"));

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+use super::referring::refer_to_nothing;
 use super::{Result, Store, StoreError, schema};
 use crate::id::FolderId;
 
@@ -75,12 +76,7 @@ pub fn look(path: &Path, depth: Depth) -> Result<Facts> {
         let mut statement = conn.prepare(&format!("PRAGMA integrity_check({COMPLAINTS_MOST})"))?;
         let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
         complaints.extend(lines.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().filter(|line| line != "ok"));
-        let mut statement = conn.prepare("PRAGMA foreign_key_check")?;
-        let rows = statement.query_map([], |row| {
-            let (table, of): (String, String) = (row.get(0)?, row.get(2)?);
-            Ok(format!("a row of `{table}` refers to one of `{of}` that is not there"))
-        })?;
-        complaints.extend(rows.take(COMPLAINTS_MOST as usize).collect::<rusqlite::Result<Vec<_>>>()?);
+        complaints.extend(refer_to_nothing(&conn, COMPLAINTS_MOST as usize)?);
     }
     let mut rows = Vec::new();
     for table in COUNTED {

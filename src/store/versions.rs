@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::items::{S_SIZE, digest};
 use super::lately::Sparse;
+use super::referring::SETTLED;
 use super::{Result, Store, StoreError};
 use crate::deed::KeptAt;
 use crate::id::{ContentHash, FolderId, ItemId, JobId, NodeId, Sha256, VersionId};
@@ -86,10 +87,6 @@ const AS_THEY_ARE: &str = ", ino, mtime, ctime FROM item";
 /// Files that go there by themselves are touched.
 const TOUCHED: &str = ", NULL, NULL, NULL FROM item";
 
-/// Files in a directory `?1`, by the cloud's tree and on disk, with which nothing is to be done.
-const SETTLED: &str = "s = 1 AND away = 0 AND s_parent = ?1 AND l = 0 AND r = 1 AND r_parent = ?1
-                       AND NOT EXISTS (SELECT 1 FROM work WHERE work.node = item.node)";
-
 impl Store {
     /// Writes down what went to the version store.
     pub fn keep_version(&mut self, kept: &Kept<'_>) -> Result<()> {
@@ -124,7 +121,7 @@ impl Store {
     pub fn drop_settled(&mut self, dir: NodeId) -> Result<(i64, i64)> {
         let sql = format!("SELECT count(*), coalesce(sum({S_SIZE}), 0) FROM item WHERE {SETTLED}");
         let dropped = self.conn.prepare_cached(&sql)?.query_row([dir.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        self.conn.prepare_cached(&format!("DELETE FROM item WHERE {SETTLED}"))?.execute([dir.0])?;
+        self.drop_settled_files(dir)?;
         Ok(dropped)
     }
 

@@ -37,6 +37,9 @@ use super::rows::SEEN_WHOLE_WITHIN_MS;
 use super::swarm::Swarm;
 use super::world::{FOLDER, Happening, World};
 
+/// Rows that refer to nothing, of which a failed check shows this many.
+const DANGLING_SHOWN: usize = 5;
+
 /// What differs between the trees, and both of them.
 struct Difference {
     what: String,
@@ -81,6 +84,8 @@ impl World {
 
     /// Checks what must be true at rest.
     pub fn check(&self) {
+        let dangling = self.store().refer_to_nothing(DANGLING_SHOWN).unwrap();
+        assert!(dangling.is_empty(), "rows outlived their item: {dangling:?}");
         if self.swarm.mode == Mode::Upload {
             return self.check_upload(false);
         }
