@@ -20,14 +20,14 @@
 //!
 //! ```text
 //! router      engine.rs, route/*: hold all components, decide nothing
-//! shares yet  conflict  disk, disk/unexpected  hooks/*  learn  local/*  reconcile/*  remote  send/*: functions on the engine itself
+//! shares yet  conflict  hooks/*  learn  local/*  reconcile/*  remote  send/*: functions on the engine itself
 //!
 //! components  listen          folders
-//!             jobs            retention   resolve   undo   room   remote/root   remote/rolling   disk/deeds
+//!             jobs            retention   resolve   undo   room   remote/root   remote/rolling   disk/*
 //!             remote/questions   budget   holds
 //! context     ctx
 //!             effect   paths
-//! values      input   remote/hints   remote/strays   local/scan   disk/batch   queues   slots   schedule   health   sides   filter
+//! values      input   remote/hints   remote/strays   local/scan   queues   slots   schedule   health   sides   filter
 //! ```
 
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 //! Only these files and the engine itself hold all components at once. They decide nothing that a component can decide.
 
 mod accounts;
+mod deeds;
 mod events;
 mod folders;
 mod held;
@@ -10,5 +11,6 @@ mod keeping;
 mod listings;
 mod people;
 mod returns;
+mod seats;
 mod told;
 mod trees;

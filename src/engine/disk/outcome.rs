@@ -1,0 +1,230 @@
+//! What the result of a deed means for the item that it was about: questions about values, by which nothing changes.
+//!
+//! A deed acts only on what it expected to find. What it found instead is either known to happen, and says what is done next ([`after`]), or,
+//! where the disk's own changes count, it is left alone and a scan says what it is ([`surprise`]).
+
+use std::collections::BTreeSet;
+
+use super::deeds::NOT_OURS;
+use crate::deed::{Deed, DeedResult, DiskError, DiskErrorKind, Displaced};
+use crate::id::{JobId, NodeId, Sha256};
+use crate::store::intents::{IntentRow, NewSeat};
+use crate::store::items::{ItemRow, LocalRow, SeatRow};
+use crate::tree::Stamp;
+
+/// How often a directory that is not empty is scanned before it is left to whoever put things into it.
+const NOT_EMPTY_TRIED: u32 = 3;
+
+/// What is known of an item beside its row.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::engine) struct Known {
+    /// It was to become visible again under another name, as it holds local files.
+    pub is_put_back: bool,
+    /// An edit of it was met before, and is kept.
+    pub keeps_edit: bool,
+    /// It lies out of sight, by itself or with a directory.
+    pub is_out_of_sight: bool,
+    /// How often its work failed.
+    pub attempts: u32,
+}
+
+/// What comes after a deed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) enum After {
+    /// The synced tree becomes what the deed made of the disk.
+    Done {
+        /// The stamp of what is there now.
+        stamp: Option<Stamp>,
+        /// The digest, of a content that was there already.
+        sha256: Option<Sha256>,
+        /// What went to the version store.
+        displaced: Option<Displaced>,
+    },
+    /// A directory is back from the version store, or cannot come from there.
+    FolderBack(JobId),
+    /// What stands in its place is not what its scan found: the directory is scanned.
+    Uncovered,
+    /// The item is decided about anew: the deed has nothing left to do.
+    Again,
+    /// What may have been there already is not: it is fetched.
+    Fetch,
+    /// The disk does not have what we had put there.
+    Missing,
+    /// An edit is in the way of a deed, and may be spared once.
+    Edited,
+    /// An edit is in the way that is kept.
+    Drifted,
+    /// Something that nobody told us of is cleared away first.
+    ClearWay,
+    /// Something is in the way that only a person can move.
+    Blocked(&'static str),
+    /// It holds something else than it was to take along: what is in it goes one by one.
+    InParts,
+    /// It holds local files, and is put back into sight.
+    PutBack,
+    /// It left the books; this many entries in it stay on disk.
+    Left(u64),
+    /// What was fetched for it is lost.
+    StagedLost,
+    /// The directory that it was to go into is not there.
+    ParentLost,
+    /// The disk is full.
+    NoRoom(DiskError),
+    /// The disk refused.
+    Failed(DiskError),
+}
+
+/// What comes after a deed whose result may be expected.
+pub(in crate::engine) fn after(deed: &Deed, item: &ItemRow, result: DeedResult, known: Known) -> After {
+    let is_over = matches!(result, DeedResult::Failed(_));
+    let is_covered = matches!(item.local, Some(LocalRow::Covered { .. }));
+    if is_covered && !is_over && !matches!(result, DeedResult::Done { .. }) {
+        return After::Uncovered;
+    }
+    if let Deed::RestoreFolder { from, .. } = deed
+        && !is_over
+    {
+        return After::FolderBack(*from);
+    }
+    match result {
+        DeedResult::Done { stamp, displaced } => After::Done { stamp, sha256: None, displaced },
+        DeedResult::Adopted { stamp, sha256 } => {
+            After::Done { stamp: Some(stamp), sha256: Some(sha256), displaced: None }
+        }
+        // Of deeds about many files, which have no item of their own.
+        DeedResult::Kept { .. } => After::Again,
+        DeedResult::Missing => match deed {
+            Deed::Adopt { .. } => After::Fetch,
+            // What stood in its way went by itself.
+            Deed::RemoveFile { expect: NOT_OURS, .. } => After::Again,
+            _ => After::Missing,
+        },
+        DeedResult::Different if known.keeps_edit => After::Drifted,
+        DeedResult::Different => After::Fetch,
+        DeedResult::Occupied { .. } if known.is_put_back => {
+            After::Blocked("it holds local files, and where it was to be put back something else is in the way")
+        }
+        DeedResult::Occupied { by_folder: false } => After::ClearWay,
+        DeedResult::Occupied { by_folder: true } => {
+            After::Blocked("a local folder is in the way; move it elsewhere, or rename the item in the cloud")
+        }
+        DeedResult::NotEmpty { .. } if hides(deed) => After::InParts,
+        DeedResult::Edited { .. } => After::Edited,
+        DeedResult::NotEmpty { .. } if is_parked(item.synced.as_ref().map(|synced| &synced.seat)) => After::PutBack,
+        DeedResult::NotEmpty { entries } => After::Left(entries),
+        DeedResult::StagedLost => After::StagedLost,
+        DeedResult::Failed(error) => match error.kind {
+            DiskErrorKind::ParentMissing => After::ParentLost,
+            DiskErrorKind::Full => After::NoRoom(error),
+            _ => After::Failed(error),
+        },
+    }
+}
+
+/// Something that no deed expects where the disk's own changes count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Surprise {
+    /// It is not where it was, out of sight: somebody moved it on, and a scan of its target meets it by its inode.
+    MovedOn,
+    /// It was edited out of sight, where no scan sees it: the deed saw it.
+    EditedOutOfSight(Stamp),
+    /// Directories are scanned.
+    Scan {
+        /// That of the item.
+        own: bool,
+        /// That which it was to go into.
+        target: bool,
+        /// Something stands where it was to go.
+        is_occupied: bool,
+    },
+    /// The directory that it was to go into is not there: the one above that is scanned.
+    ScanAboveTarget,
+    /// It holds something, out of sight, where nobody would find it.
+    Crowded,
+    /// It holds something that may be new: it is scanned.
+    Filled,
+}
+
+/// What is unexpected about a result; nothing if the deed may have it. What no scan brings into our books stays where it is, outside of them.
+pub(in crate::engine) fn surprise(
+    intent: &IntentRow,
+    item: &ItemRow,
+    result: &DeedResult,
+    known: Known,
+) -> Option<Surprise> {
+    let is_adoption = matches!(intent.order.deed, Deed::Adopt { .. });
+    let is_parked = is_parked(item.disk_seat().as_ref());
+    Some(match result {
+        DeedResult::Missing | DeedResult::Different if is_adoption => return None,
+        DeedResult::Missing if intent.seat == NewSeat::Nowhere => return None,
+        // It was on its way back when the process died.
+        DeedResult::Missing if is_parked => Surprise::MovedOn,
+        DeedResult::Edited { stamp } if known.is_out_of_sight => Surprise::EditedOutOfSight(*stamp),
+        DeedResult::Missing | DeedResult::Edited { .. } => {
+            Surprise::Scan { own: true, target: true, is_occupied: false }
+        }
+        DeedResult::Occupied { .. } => Surprise::Scan { own: false, target: true, is_occupied: true },
+        DeedResult::NotEmpty { .. } if is_parked => Surprise::Crowded,
+        DeedResult::NotEmpty { .. } if known.attempts >= NOT_EMPTY_TRIED => return None,
+        DeedResult::NotEmpty { .. } => Surprise::Filled,
+        DeedResult::Failed(error) if error.kind == DiskErrorKind::ParentMissing => Surprise::ScanAboveTarget,
+        _ => return None,
+    })
+}
+
+/// Whether a deed takes a directory out of sight with all that is in it.
+pub(in crate::engine) fn hides(deed: &Deed) -> bool {
+    matches!(deed, Deed::Relocate { holds: Some(_), .. })
+}
+
+fn is_parked(seat: Option<&SeatRow>) -> bool {
+    matches!(seat, Some(SeatRow::Parked(_)))
+}
+
+/// The directory that an intent puts its item into.
+pub(in crate::engine) fn target_of(seat: &NewSeat) -> Option<NodeId> {
+    match seat {
+        NewSeat::At { parent, .. } | NewSeat::Parted { parent, .. } | NewSeat::Aside { parent, .. } => Some(*parent),
+        NewSeat::Parked | NewSeat::Nowhere | NewSeat::Unchanged | NewSeat::AllNowhere { .. } => None,
+    }
+}
+
+/// Whether a deed failed in a way that leaves open whether it was done: it may be the last flush that the disk refused.
+pub(in crate::engine) fn is_unsure(result: &DeedResult) -> bool {
+    let kinds = [DiskErrorKind::Item, DiskErrorKind::UnsafePath, DiskErrorKind::Full];
+    matches!(result, DeedResult::Failed(error) if kinds.contains(&error.kind))
+}
+
+/// Deeds of a batch that follow a directory.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::engine) struct Followed {
+    /// Those to be written down anew, by their places in the batch.
+    pub anew: Vec<usize>,
+    /// Those that may have been done under the directory's other name: only another try tells.
+    pub unseen: BTreeSet<JobId>,
+}
+
+/// A deed that failed is carried out again, in a directory that the same batch moved after it: there it has another path. One that did not
+/// find its directory was done before a crash, if the directory was moved before that as well: only there this can be seen.
+pub(in crate::engine) fn follow_directory(intents: &mut [IntentRow], results: &[DeedResult]) -> Followed {
+    let moved = intents.iter().zip(results).find_map(|(intent, result)| match (&intent.order.deed, result) {
+        (Deed::Relocate { from, to, is_folder: true, .. }, DeedResult::Done { .. }) => Some((from.clone(), to.clone())),
+        _ => None,
+    });
+    let mut followed = Followed::default();
+    let Some((from, to)) = moved else { return followed };
+    for (place, (intent, result)) in intents.iter_mut().zip(results).enumerate() {
+        let is_unseen = match result {
+            DeedResult::Failed(error) => error.kind == DiskErrorKind::ParentMissing,
+            DeedResult::Missing => true,
+            _ => continue,
+        };
+        let before = intent.order.deed.clone();
+        intent.order.deed.follow(&from, &to);
+        if is_unseen && intent.order.deed != before {
+            followed.unseen.insert(intent.order.job);
+        }
+        followed.anew.push(place);
+    }
+    followed
+}
