@@ -57,8 +57,6 @@ const ALLOWED: &[(&str, &str, &str, &str)] = &[
         "FROM conflict",
         "rows until a person looked at them; asked for by a person, with a limit",
     ),
-    ("lately", "quarantine", "EXISTS (SELECT 1 FROM quarantine)", "the first row is enough"),
-    ("lately", "tombstone", "EXISTS (SELECT 1 FROM tombstone)", "the first row is enough"),
     ("lately", "version", "files IS NOT NULL", "the first row of an index of nothing but directories is enough"),
     (
         "holds",
@@ -129,6 +127,29 @@ const VALUES: &[(&str, &str, &str, &[&str])] = &[
     ("examined", "range", "", &["signatures < ?3", "signatures > ?3"]),
     ("folders", "table", "", &["observed", "above", "local_scan", "vanished", "sent", "echo", "conflict"]),
     ("query", "table", "", &["listing", "local_scan"]),
+    (
+        "referring",
+        "table",
+        "",
+        &[
+            "work",
+            "hold_item",
+            "tombstone",
+            "arrival",
+            "vanished",
+            "expected",
+            "examined",
+            "staged",
+            "former_name",
+            "listing",
+            "sweep",
+            "local_scan",
+            "observed",
+            "left_out",
+        ],
+    ),
+    ("referring", "within", "", &["expected_name", "former_name"]),
+    ("referring", "those", "", &["s = 1 AND away = 0 AND s_parent = 1", "node > 1 AND node <= 2"]),
     ("query", "order", "", &["ASC", "DESC"]),
     ("query", "raw", "", &["NULL", "e.raw"]),
     ("subscriptions", "raw", "", &["NULL", "e.raw"]),
@@ -333,6 +354,10 @@ fn no_statement_reads_a_whole_table_that_grows() {
             };
             let aliases = aliases(sql, &tables);
             let Some(table) = aliases.get(of).filter(|table| !SMALL.contains(&table.as_str())) else { continue };
+            // Whether a table has any row is known by the first one.
+            if *sql == format!("SELECT EXISTS (SELECT 1 FROM {table})") {
+                continue;
+            }
             let allowed =
                 ALLOWED.iter().position(|(in_file, of, part, _)| in_file == file && of == table && sql.contains(part));
             match allowed {

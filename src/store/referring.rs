@@ -4,8 +4,8 @@
 //! which takes six times as long as the deletion itself. So they are kept here, and SQLite keeps them as well where assertions are on: a row
 //! that refers to nothing is an error there.
 
+use rusqlite::OptionalExtension;
 use rusqlite::types::ToSql;
-use rusqlite::{OptionalExtension, params};
 
 use super::{Result, Store};
 use crate::id::{FolderId, NodeId};
@@ -14,34 +14,24 @@ use crate::id::{FolderId, NodeId};
 pub(super) const KEPT_BY_SQLITE: bool = cfg!(debug_assertions);
 
 /// What is to be done with an item.
-const WORK: [(&str, &str); 1] = [("work", "node")];
+const WORK: [&str; 1] = ["work"];
 
-/// What else can be said of files and folders, by table and column.
-const OF_ITEMS: [(&str, &str); 8] = [
-    ("hold_item", "node"),
-    ("tombstone", "node"),
-    ("arrival", "node"),
-    ("vanished", "node"),
-    ("expected", "node"),
-    ("examined", "node"),
-    ("staged", "node"),
-    ("former_name", "node"),
-];
+/// What else can be said of files and folders, by their `node`.
+const OF_ITEMS: [&str; 8] =
+    ["hold_item", "tombstone", "arrival", "vanished", "expected", "examined", "staged", "former_name"];
 
-/// What is said of folders only.
-const OF_FOLDERS: [(&str, &str); 7] = [
-    ("listing", "node"),
-    ("sweep", "node"),
-    ("local_scan", "node"),
-    ("observed", "node"),
-    ("left_out", "node"),
-    ("expected_name", "dir"),
-    ("former_name", "dir"),
-];
+/// What is said of folders only, by their `node`.
+const OF_FOLDERS: [&str; 5] = ["listing", "sweep", "local_scan", "observed", "left_out"];
+
+/// What is said of names in a folder, by its `dir`.
+const IN_FOLDERS: [&str; 2] = ["expected_name", "former_name"];
 
 /// Files in a directory `?1`, by the cloud's tree and on disk, with which nothing is to be done.
 pub(super) const SETTLED: &str = "s = 1 AND away = 0 AND s_parent = ?1 AND l = 0 AND r = 1 AND r_parent = ?1
                        AND NOT EXISTS (SELECT 1 FROM work WHERE work.node = item.node)";
+
+/// Items of a folder `?3` behind `?1`, up to `?2`.
+const OF_FOLDER: &str = "node > ?1 AND node <= ?2 AND folder = ?3";
 
 impl Store {
     /// Drops an item's row, and what is said of it.
@@ -49,9 +39,12 @@ impl Store {
         let sql = "SELECT id >= x'10' FROM item WHERE node = ?1";
         let is_folder: Option<bool> =
             self.conn.prepare_cached(sql)?.query_row([node.0], |row| row.get(0)).optional()?;
-        let folders = OF_FOLDERS.iter().filter(|_| is_folder == Some(true));
-        for (table, column) in WORK.iter().chain(&OF_ITEMS).chain(folders) {
-            self.conn.prepare_cached(&format!("DELETE FROM {table} WHERE {column} = ?1"))?.execute([node.0])?;
+        let is_folder = is_folder == Some(true);
+        for table in WORK.iter().chain(&OF_ITEMS).chain(OF_FOLDERS.iter().filter(|_| is_folder)) {
+            self.conn.prepare_cached(&format!("DELETE FROM {table} WHERE node = ?1"))?.execute([node.0])?;
+        }
+        for within in IN_FOLDERS.iter().filter(|_| is_folder) {
+            self.conn.prepare_cached(&format!("DELETE FROM {within} WHERE dir = ?1"))?.execute([node.0])?;
         }
         self.conn.prepare_cached("DELETE FROM item WHERE node = ?1")?.execute([node.0])?;
         Ok(())
@@ -66,21 +59,24 @@ impl Store {
 
     /// Drops the rows of a folder's items behind `after`, up to `reached`.
     pub(super) fn drop_items_of(&mut self, folder: FolderId, after: NodeId, reached: NodeId) -> Result<()> {
-        const THOSE: &str = "node > ?1 AND node <= ?2 AND folder = ?3";
+        let values: [&dyn ToSql; 3] = [&after.0, &reached.0, &folder.0];
         for tables in [&WORK[..], &OF_ITEMS, &OF_FOLDERS] {
-            self.drop_said(tables, THOSE, &[&after.0, &reached.0, &folder.0])?;
+            self.drop_said(tables, OF_FOLDER, &values)?;
         }
-        let sql = format!("DELETE FROM item WHERE {THOSE}");
-        self.conn.prepare_cached(&sql)?.execute(params![after.0, reached.0, folder.0])?;
+        for within in IN_FOLDERS {
+            let sql = format!("DELETE FROM {within} WHERE dir IN (SELECT node FROM item WHERE {OF_FOLDER})");
+            self.conn.prepare_cached(&sql)?.execute(&values)?;
+        }
+        self.conn.prepare_cached(&format!("DELETE FROM item WHERE {OF_FOLDER}"))?.execute(&values)?;
         Ok(())
     }
 
     /// Drops what is said of many items. Most tables are empty most of the time, which is quickly seen.
-    fn drop_said(&mut self, tables: &[(&str, &str)], those: &str, values: &[&dyn ToSql]) -> Result<()> {
-        for (table, column) in tables {
+    fn drop_said(&mut self, tables: &[&str], those: &str, values: &[&dyn ToSql]) -> Result<()> {
+        for table in tables {
             let sql = format!("SELECT EXISTS (SELECT 1 FROM {table})");
             if self.conn.prepare_cached(&sql)?.query_row([], |row| row.get(0))? {
-                let sql = format!("DELETE FROM {table} WHERE {column} IN (SELECT node FROM item WHERE {those})");
+                let sql = format!("DELETE FROM {table} WHERE node IN (SELECT node FROM item WHERE {those})");
                 self.conn.prepare_cached(&sql)?.execute(values)?;
             }
         }
@@ -120,8 +116,9 @@ mod tests {
             .unwrap()
             .collect::<rusqlite::Result<_>>()
             .unwrap();
-        let known = WORK.iter().chain(&OF_ITEMS).chain(&OF_FOLDERS);
-        let known: BTreeSet<_> = known.map(|(table, column)| ((*table).to_owned(), (*column).to_owned())).collect();
+        let by_node = WORK.iter().chain(&OF_ITEMS).chain(&OF_FOLDERS).map(|table| (*table, "node"));
+        let known = by_node.chain(IN_FOLDERS.map(|table| (table, "dir")));
+        let known: BTreeSet<_> = known.map(|(table, column)| (table.to_owned(), column.to_owned())).collect();
         assert_eq!(known, declared);
     }
 }

@@ -228,3 +228,159 @@ pub(in crate::engine) fn follow_directory(intents: &mut [IntentRow], results: &[
     }
     followed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deed::{Base, OnEdit, Place};
+    use crate::id::{FolderId, ItemId};
+    use crate::path::{Name, RelPath};
+    use crate::store::items::{Presence, RemoteRow, SyncedRow};
+    use crate::tree::Wall;
+
+    const STAMP: Stamp = Stamp { dev: 1, ino: 2, size: 3, mtime_ns: 4, ctime_ns: 5 };
+
+    fn name(name: &str) -> Name {
+        Name::new(name.as_bytes()).unwrap()
+    }
+
+    fn at(path: &str) -> Place {
+        path.split('/').fold(Place::tree(RelPath::root()), |place, part| place.join(&name(part)))
+    }
+
+    fn item(seat: Option<SeatRow>, local: Option<LocalRow>) -> ItemRow {
+        ItemRow {
+            node: NodeId(7),
+            folder: FolderId(1),
+            id: "file:7".parse::<ItemId>().unwrap(),
+            remote: RemoteRow {
+                presence: Presence::Present,
+                parent: Some(NodeId(1)),
+                name: "a".into(),
+                content: None,
+                etag: None,
+                sequence: None,
+                seen: 0,
+            },
+            synced: seat.map(|seat| SyncedRow { seat, content: None, stamp: STAMP }),
+            local,
+        }
+    }
+
+    fn in_tree() -> Option<SeatRow> {
+        Some(SeatRow::At { parent: NodeId(1), name: name("a") })
+    }
+
+    fn relocate(from: &str, to: &str, is_folder: bool) -> Deed {
+        Deed::Relocate { from: at(from), to: at(to), expect: STAMP, is_folder, holds: None }
+    }
+
+    fn remove(expect: Stamp) -> Deed {
+        Deed::RemoveFile { at: at("a"), expect, on_edit: OnEdit::Displace }
+    }
+
+    fn refused(kind: DiskErrorKind) -> DiskError {
+        DiskError { kind, text: "no".into() }
+    }
+
+    fn intent(job: i64, deed: Deed, seat: NewSeat) -> IntentRow {
+        let order = crate::deed::DeedOrder { job: JobId(job), deed };
+        IntentRow { node: NodeId(7), folder: FolderId(1), order, seat }
+    }
+
+    fn into_b() -> NewSeat {
+        NewSeat::At { parent: NodeId(2), name: name("a"), content: None }
+    }
+
+    #[test]
+    fn what_comes_after_a_result() {
+        let here = item(in_tree(), None);
+        let parked = item(Some(SeatRow::Parked(JobId(9))), None);
+        let moves = relocate("a", "b/a", false);
+        let put_back = Known { is_put_back: true, ..Known::default() };
+        let keeps = Known { keeps_edit: true, ..Known::default() };
+        let none = Known::default();
+        let full = refused(DiskErrorKind::Full);
+        let cases = [
+            (&moves, &here, DeedResult::Missing, none, After::Missing),
+            // Somebody else's file stood there, and went by itself.
+            (&remove(NOT_OURS), &here, DeedResult::Missing, none, After::Again),
+            (&remove(STAMP), &here, DeedResult::Missing, none, After::Missing),
+            (&moves, &here, DeedResult::Different, none, After::Fetch),
+            (&moves, &here, DeedResult::Different, keeps, After::Drifted),
+            (&moves, &here, DeedResult::Occupied { by_folder: false }, none, After::ClearWay),
+            (&moves, &here, DeedResult::Edited { stamp: STAMP }, none, After::Edited),
+            (&moves, &here, DeedResult::NotEmpty { entries: 2 }, none, After::Left(2)),
+            // Out of sight nobody would find what is in it.
+            (&moves, &parked, DeedResult::NotEmpty { entries: 2 }, none, After::PutBack),
+            (&moves, &here, DeedResult::StagedLost, none, After::StagedLost),
+            (&moves, &here, DeedResult::Failed(full.clone()), none, After::NoRoom(full)),
+            (&moves, &here, DeedResult::Failed(refused(DiskErrorKind::ParentMissing)), none, After::ParentLost),
+        ];
+        for (deed, item, result, known, expected) in cases {
+            let shown = format!("{deed:?} {result:?} {known:?}");
+            assert_eq!(after(deed, item, result, known), expected, "{shown}");
+        }
+        let blocked = after(&moves, &here, DeedResult::Occupied { by_folder: false }, put_back);
+        assert!(matches!(blocked, After::Blocked(_)), "it was to be cleared out of the way before: {blocked:?}");
+    }
+
+    #[test]
+    fn what_stands_in_an_items_place_and_is_not_what_its_scan_found_is_scanned_again() {
+        let local = LocalRow::Covered { by: crate::local_news::EntryKind::Link, stamp: STAMP, at: Wall(0) };
+        let covered = item(in_tree(), Some(local));
+        let deed = remove(NOT_OURS);
+        assert_eq!(after(&deed, &covered, DeedResult::Missing, Known::default()), After::Uncovered);
+        let refused = refused(DiskErrorKind::Item);
+        let failed = DeedResult::Failed(refused.clone());
+        assert_eq!(after(&deed, &covered, failed, Known::default()), After::Failed(refused));
+    }
+
+    #[test]
+    fn what_is_unexpected_is_scanned() {
+        let here = item(in_tree(), None);
+        let parked = item(Some(SeatRow::Parked(JobId(9))), None);
+        let moves = intent(1, relocate("a", "b/a", false), into_b());
+        let removes = intent(1, remove(STAMP), NewSeat::Nowhere);
+        let both = Surprise::Scan { own: true, target: true, is_occupied: false };
+        let target = Surprise::Scan { own: false, target: true, is_occupied: true };
+        let edited = DeedResult::Edited { stamp: STAMP };
+        let out_of_sight = Known { is_out_of_sight: true, ..Known::default() };
+        let tried = Known { attempts: NOT_EMPTY_TRIED, ..Known::default() };
+        let none = Known::default();
+        let cases = [
+            (&moves, &here, DeedResult::Missing, none, Some(both)),
+            (&moves, &parked, DeedResult::Missing, none, Some(Surprise::MovedOn)),
+            (&removes, &here, DeedResult::Missing, none, None),
+            (&moves, &here, edited.clone(), none, Some(both)),
+            (&moves, &here, edited, out_of_sight, Some(Surprise::EditedOutOfSight(STAMP))),
+            (&moves, &here, DeedResult::Occupied { by_folder: true }, none, Some(target)),
+            (&removes, &here, DeedResult::NotEmpty { entries: 1 }, none, Some(Surprise::Filled)),
+            (&removes, &here, DeedResult::NotEmpty { entries: 1 }, tried, None),
+            (&removes, &parked, DeedResult::NotEmpty { entries: 1 }, tried, Some(Surprise::Crowded)),
+            (&moves, &here, DeedResult::Done { stamp: None, displaced: None }, none, None),
+        ];
+        for (intent, item, result, known, expected) in cases {
+            let found = surprise(intent, item, &result, known);
+            assert_eq!(found, expected, "{intent:?} {result:?} {known:?}");
+        }
+    }
+
+    #[test]
+    fn what_failed_follows_the_directory_that_moved_after_it() {
+        let mut intents = [
+            intent(1, relocate("d/a", "d/b", false), into_b()),
+            intent(2, relocate("e/a", "e/b", false), into_b()),
+            intent(3, relocate("d/c", "d/f", false), into_b()),
+            intent(4, relocate("d", "g", true), into_b()),
+        ];
+        let done = DeedResult::Done { stamp: None, displaced: None };
+        let results = [DeedResult::Missing, DeedResult::Missing, done.clone(), done];
+        let followed = follow_directory(&mut intents, &results);
+        assert_eq!(followed, Followed { anew: vec![0, 1], unseen: BTreeSet::from([JobId(1)]) });
+        assert_eq!(intents[0].order.deed, relocate("g/a", "g/b", false));
+        assert_eq!(intents[1].order.deed, relocate("e/a", "e/b", false), "it lies elsewhere");
+        assert_eq!(intents[2].order.deed, relocate("d/c", "d/f", false), "it was done");
+        assert!(matches!(&intents[0].order.deed, Deed::Relocate { from: Place { base: Base::Tree, .. }, .. }));
+    }
+}
