@@ -20,9 +20,9 @@
 //!
 //! ```text
 //! router      engine.rs, route/*: hold all components, decide nothing
-//! shares yet  conflict  hooks/*  learn  local/*  reconcile/*  remote  send/*: functions on the engine itself
+//! shares yet  conflict  learn  local/*  reconcile/*  remote  send/*: functions on the engine itself
 //!
-//! components  listen          folders
+//! components  listen          folders         hooks/*
 //!             jobs            retention   resolve   undo   room   remote/root   remote/rolling   disk/*
 //!             remote/questions   budget   holds
 //! context     ctx
@@ -308,7 +308,7 @@ impl Engine {
                 if expected.since(now.wall) < CLOCK_WENT_BACK_MS {
                     return Ok(());
                 }
-                self.hooks.disposals.are_wanted();
+                self.hooks.clock_went_back();
                 self.ctx.store.clock_went_back(now.wall)
             }
             Input::Config(wishes) => self.take_wishes(*wishes),
@@ -355,13 +355,13 @@ impl Engine {
                 self.deeds_done(folder, intents, results, again)
             }
             (Job::Ask { folder, node, hook, matter, sha256 }, Outcome::Hooked(outcome)) => {
-                self.asked(folder, node, &hook, matter, sha256, &outcome)
+                self.hook_answered(folder, node, &hook, (matter, sha256), &outcome)
             }
             (Job::Inspect { folder, node, hook, sha256 }, Outcome::Hooked(outcome)) => {
-                self.has_inspected(folder, node, &hook, sha256, &outcome)
+                self.hook_examined(folder, node, (&hook, sha256), &outcome)
             }
-            (Job::Probe { hook }, Outcome::Hooked(outcome)) => self.probed_hook(&hook, &outcome),
-            (Job::Tell { delivery, hook }, Outcome::Hooked(outcome)) => self.told_hook(delivery, &hook, &outcome),
+            (Job::Probe { hook }, Outcome::Hooked(outcome)) => self.hook_probed(&hook, &outcome),
+            (Job::Tell { delivery, hook }, Outcome::Hooked(outcome)) => self.hook_told(delivery, &hook, &outcome),
             (Job::Quarantine { folder, node, number, remote, seized }, Outcome::Quarantined(result)) => {
                 self.quarantine_done(folder, node, number, (&remote, seized), result)
             }
@@ -403,16 +403,17 @@ impl Engine {
         self.expire()?;
         self.reconcile()?;
         self.release_reads()?;
-        self.tell()?;
+        self.drive_hooks()?;
         self.flush_batches()?;
-        self.hooks.notes.write(&mut self.ctx.store, &self.folders, self.ctx.now.mono)?;
+        let folders = &self.folders;
+        self.hooks.write_notes(&mut self.ctx, |id, node| folders.get(&id)?.staged.get(&node))?;
         if self.ctx.now.mono >= self.prune_at {
             self.prune_at = self.ctx.now.mono + PRUNE_EVERY_MS;
             if self.ctx.store.prune_journal(self.ctx.now.wall, ROWS_PER_STEP)? {
                 self.prune_at = self.ctx.now.mono + PRUNE_AGAIN_MS;
             }
             self.ctx.store.prune_hooks(self.ctx.now.wall, ROWS_PER_STEP)?;
-            self.expire_quarantine()?;
+            hooks::expire(&mut self.ctx)?;
             self.tend_all_versions()?;
             self.expire_echoes()?;
         }
@@ -435,7 +436,7 @@ impl Engine {
 
     /// All rows that are ready are looked at again: a folder can work that could not before.
     fn reload(&mut self) {
-        self.hooks.rounds.look();
+        self.hooks.look();
         self.schedule.reload(Lane::News);
         self.schedule.reload(Lane::Bulk);
         self.questions.reload();

@@ -149,7 +149,7 @@ const COMPONENTS: &[(&str, &[&str])] = &[
     ("engine/disk/deeds", &["batch", "ctx", "sides"]),
     ("engine/disk/outcome", &["deeds"]),
     ("engine/disk/seat", &["deeds"]),
-    ("engine/jobs", &["hooks", "local", "remote", "slots"]),
+    ("engine/jobs", &["local", "remote", "slots"]),
     ("engine/room", &["ctx"]),
     ("engine/holds", &["ctx"]),
     ("engine/retention", &["ctx", "effect", "holds"]),
@@ -157,6 +157,14 @@ const COMPONENTS: &[(&str, &[&str])] = &[
     ("engine/undo", &["ctx"]),
     ("engine/resolve", &["ctx", "effect"]),
     ("engine/folders", &["ctx", "disk", "filter", "input", "remote", "room"]),
+    (
+        "engine/hooks",
+        &["background", "ctx", "disposal", "effect", "line", "names", "notes", "outbox", "quarantine", "rounds"],
+    ),
+    ("engine/hooks/line", &[]),
+    ("engine/hooks/rounds", &[]),
+    ("engine/hooks/notes", &[]),
+    ("engine/hooks/question", &["Scope", "TAKEN_UP", "effect", "staged_path"]),
     ("engine/listen", &["budget", "ctx", "effect", "health", "input", "jobs", "queues", "remote"]),
     ("engine/listen/again", &["ctx"]),
     ("engine/listen/cursor", &["Account", "ctx"]),
@@ -169,9 +177,6 @@ const ROUTES: &[&str] = &["engine", "engine/route"];
 /// Other files that still share the engine's fields. The list may only grow shorter: what is new owns its state.
 const SHARES_ENGINE: &[&str] = &[
     "engine/conflict",
-    "engine/hooks",
-    "engine/hooks/outbox",
-    "engine/hooks/quarantine",
     "engine/learn",
     "engine/local",
     "engine/local/covered",

@@ -74,7 +74,7 @@ impl Engine {
     pub(super) fn consider_local(&mut self, item: &ItemRow, work: &WorkRow, action: Action) -> Result<()> {
         match action {
             Action::Read => {
-                self.await_read(item);
+                self.await_read(item.folder, item.node);
                 Ok(())
             }
             Action::Agree => self.agree(item, work),
@@ -86,10 +86,10 @@ impl Engine {
         }
     }
 
-    pub(super) fn await_read(&mut self, item: &ItemRow) {
-        self.schedule.set_phase(item.node, Phase::AwaitRead);
-        if let Some(folder) = self.folders.get_mut(&item.folder) {
-            folder.readers.push_back(item.node);
+    pub(super) fn await_read(&mut self, id: FolderId, node: NodeId) {
+        self.schedule.set_phase(node, Phase::AwaitRead);
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.readers.push_back(node);
         }
     }
 

@@ -434,7 +434,7 @@ impl Engine {
                 "the cloud does not say what the file holds",
             );
         };
-        if !self.may_fetch(item, work)? {
+        if !self.may_fetch(item)? {
             return Ok(());
         }
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(()) };

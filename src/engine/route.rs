@@ -7,6 +7,7 @@ mod deeds;
 mod events;
 mod folders;
 mod held;
+mod hooks;
 mod keeping;
 mod listings;
 mod people;
