@@ -20,24 +20,24 @@
 //!
 //! ```text
 //! router      engine.rs, route/*: hold all components, decide nothing
-//! shares yet  conflict  learn  local/*  reconcile/*  remote  send/*: functions on the engine itself
+//! shares yet  conflict  learn  reconcile/*  remote  send/*: functions on the engine itself
 //!
 //! components  listen          folders         hooks/*
 //!             jobs            retention   resolve   undo   room   remote/root   remote/rolling   disk/*
-//!             remote/questions   budget   holds
+//!             remote/questions   budget   holds   local/*
 //! context     ctx
 //!             effect   paths
-//! values      input   remote/hints   remote/strays   local/scan   queues   slots   schedule   health   sides   filter
+//! values      codes   input   remote/hints   remote/strays   queues   slots   schedule   health   sides   filter
 //! ```
 
 use std::collections::BTreeMap;
 
 use crate::id::{AccountId, FolderId, JobId, NodeId};
-use crate::path::Name;
 use crate::store::work::Lane;
 use crate::store::{Result, Store};
 
 mod budget;
+mod codes;
 mod conflict;
 mod ctx;
 pub mod disk;
@@ -106,10 +106,8 @@ pub struct Engine {
     /// Questions about the cloud's tree.
     questions: Questions,
     sweep_at: Option<(NodeId, NodeId)>,
-    /// What the disk calls items with names that it cannot hold, in the directory whose scan is taken.
-    mapped_names: Option<(NodeId, BTreeMap<Name, NodeId>)>,
-    /// How far a covered directory's children are covered.
-    covering_at: Option<(NodeId, Name)>,
+    /// What the disk shows of items.
+    local: local::Local,
     holds: holds::Holds,
     hooks: hooks::Hooks,
     prune_at: u64,
@@ -133,8 +131,7 @@ impl Engine {
             host: conflict::shown_host(""),
             questions: Questions::default(),
             sweep_at: None,
-            mapped_names: None,
-            covering_at: None,
+            local: local::Local::default(),
             holds: holds::Holds::default(),
             hooks: hooks::Hooks::default(),
             prune_at: 0,
@@ -242,9 +239,9 @@ impl Engine {
             let account = self.accounts.get(&folder.account).map(|account| account.settings.name.as_str());
             let scanner = || self.hooks.trouble(&folder.settings.name, account?);
             let degraded = folder.degraded.clone().or_else(scanner);
-            (*id, degraded.or_else(|| folder.unwatched.clone()))
+            (*id, degraded.or_else(|| folder.watch.trouble().cloned()))
         });
-        let unopened = self.folders.iter().filter(|(_, folder)| !folder.watched || !folder.is_open());
+        let unopened = self.folders.iter().filter(|(_, folder)| !folder.watch.is_on() || !folder.is_open());
         Health {
             accounts: accounts.collect(),
             folders: folders.collect(),

@@ -221,7 +221,7 @@ impl Engine {
         let Some(seat) = item.disk_seat() else { return self.wait_for_scans(work) };
         let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
         let moved = item.synced.as_ref().is_some_and(|synced| synced.seat != seat);
-        let stamp = item.disk_stamp().unwrap_or(NO_STAMP);
+        let stamp = item.disk_stamp().unwrap_or(Stamp::NONE);
         let synced = match &item.synced {
             Some(synced) if moved => SyncedRow { seat: seat.clone(), ..synced.clone() },
             _ => {
@@ -454,8 +454,6 @@ impl Engine {
         }
     }
 }
-
-const NO_STAMP: Stamp = Stamp { dev: 0, ino: 0, size: 0, mtime_ns: 0, ctime_ns: 0 };
 
 /// A path with another last name.
 fn beside(path: &str, name: &Name) -> String {

@@ -10,6 +10,7 @@ mod held;
 mod hooks;
 mod keeping;
 mod listings;
+mod local;
 mod people;
 mod returns;
 mod seats;

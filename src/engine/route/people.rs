@@ -310,8 +310,7 @@ impl Engine {
         let changed = before.mode != now.mode;
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.preview = holds::hold_new_mode(&mut self.ctx, id, &folder.settings.name, before, now)?;
-            if !now.sends() && folder.watched {
-                folder.watched = false;
+            if !now.sends() && folder.watch.end() {
                 self.ctx.out.push(Effect::Watch(id, false));
             }
             if folder.row.policy != Some(now) {
