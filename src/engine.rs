@@ -20,11 +20,11 @@
 //!
 //! ```text
 //! router      engine.rs, route/*: hold all components, decide nothing
-//! shares yet  conflict  learn  reconcile/*  remote  send/*: functions on the engine itself
+//! shares yet  learn  reconcile/*  remote  send/*: functions on the engine itself
 //!
 //! components  listen          folders         hooks/*
 //!             jobs            retention   resolve   undo   room   remote/root   remote/rolling   disk/*
-//!             remote/questions   budget   holds   local/*
+//!             remote/questions   budget   holds   local/*   conflict
 //! context     ctx
 //!             effect   paths
 //! values      codes   input   remote/hints   remote/strays   queues   slots   schedule   health   sides   filter
@@ -101,8 +101,7 @@ pub struct Engine {
     jobs: Jobs,
     /// What is worked on, and what waits for what.
     schedule: Schedule,
-    /// This machine's name, for conflict copies.
-    host: String,
+    conflicts: conflict::Conflicts,
     /// Questions about the cloud's tree.
     questions: Questions,
     sweep_at: Option<(NodeId, NodeId)>,
@@ -128,7 +127,7 @@ impl Engine {
             retired: BTreeMap::new(),
             jobs: Jobs::default(),
             schedule: Schedule::default(),
-            host: conflict::shown_host(""),
+            conflicts: conflict::Conflicts::default(),
             questions: Questions::default(),
             sweep_at: None,
             local: local::Local::default(),
@@ -296,7 +295,7 @@ impl Engine {
         match input {
             Input::Start { seed, host } => {
                 self.ctx.chance = Chance(seed);
-                self.host = conflict::shown_host(&host);
+                self.conflicts = conflict::Conflicts::on(&host);
                 self.recall_former_names()
             }
             Input::Tick(now) => {

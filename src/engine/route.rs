@@ -3,6 +3,7 @@
 //! Only these files and the engine itself hold all components at once. They decide nothing that a component can decide.
 
 mod accounts;
+mod conflicts;
 mod deeds;
 mod events;
 mod folders;
