@@ -389,10 +389,94 @@ fn shown_host(host: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::{ContentHash, ItemId, Sha256, VersionId};
+    use crate::settings::OnDrift;
+    use crate::tree::RemoteContent;
+
+    const PARENT: NodeId = NodeId(1);
+
+    fn name(text: &str) -> Name {
+        Name::new(text.as_bytes()).unwrap()
+    }
+
+    fn stamp(ino: u64) -> Stamp {
+        Stamp { ino, size: 3, ..Stamp::NONE }
+    }
+
+    fn edit(ino: u64) -> LocalEdit {
+        LocalEdit { stamp: stamp(ino), digests: Some((Sha256([7; 32]), ContentHash::Sha1("07".repeat(20)))) }
+    }
+
+    /// An item that the cloud has in version 2, with what was synced, and what the disk has of it.
+    fn item(synced: Option<&str>, local: Option<LocalRow>) -> ItemRow {
+        let content = RemoteContent { version: VersionId::new("2"), hash: None, size: Some(3), modified: None };
+        ItemRow {
+            node: NodeId(2),
+            folder: FolderId(1),
+            id: ItemId::file("2"),
+            remote: RemoteRow {
+                presence: Presence::Present,
+                parent: Some(PARENT),
+                name: "a".into(),
+                content: Some(content),
+                etag: None,
+                sequence: None,
+                seen: 0,
+            },
+            synced: synced.map(|version| SyncedRow {
+                seat: crate::store::items::SeatRow::At { parent: PARENT, name: name("a") },
+                content: Some(SyncedContent { version: VersionId::new(version), hash: None, sha256: None, size: 1 }),
+                stamp: stamp(1),
+            }),
+            local,
+        }
+    }
+
+    fn present(called: Option<&str>, edit: Option<LocalEdit>) -> Option<LocalRow> {
+        let seat = called.map(|called| (PARENT, name(called)));
+        Some(LocalRow::Present { seat, edit, at: Wall(0) })
+    }
+
+    #[test]
+    fn what_both_have_is_agreed_on_and_an_edit_beyond_a_move_stays_one() {
+        let met = agreed(&item(None, present(Some("a"), Some(edit(5))))).unwrap();
+        let content = met.synced.content.unwrap();
+        assert_eq!((content.version, content.sha256, content.size), (VersionId::new("2"), Some(Sha256([7; 32])), 3));
+        assert_eq!((met.synced.stamp, met.edit), (stamp(5), None), "it is synced, with all that was read");
+        let moved = agreed(&item(Some("1"), present(Some("b"), Some(edit(5))))).unwrap();
+        assert_eq!(moved.synced.content.unwrap().version, VersionId::new("1"), "only its place is agreed on");
+        assert_eq!((moved.synced.stamp, moved.edit), (stamp(1), Some(edit(5))));
+        assert!(
+            agreed(&item(Some("1"), Some(LocalRow::Absent { at: Wall(0) }))).is_none(),
+            "the disk does not have it"
+        );
+    }
+
+    #[test]
+    fn a_digest_is_asked_for_only_where_it_decides() {
+        let changed = item(Some("1"), present(None, Some(edit(5))));
+        assert!(lacks_digest(&changed, &Action::Part) && lacks_digest(&changed, &Action::Update));
+        assert!(!lacks_digest(&changed, &Action::Settle));
+        assert!(!lacks_digest(&item(Some("2"), None), &Action::Update), "the cloud has what we have");
+        let mut known = changed;
+        known.remote.content.as_mut().unwrap().hash = Some(ContentHash::Sha1("01".repeat(20)));
+        assert!(!lacks_digest(&known, &Action::Part));
+    }
+
+    #[test]
+    fn what_is_left_as_it_is_is_a_problem_where_somebody_could_lose_by_it() {
+        let policy = |mode| Policy { mode, on_drift: OnDrift::Keep, ..Policy::default() };
+        let edited = item(Some("1"), present(None, Some(edit(5))));
+        let (code, text) = complaint(policy(Mode::Mirror), &edited).unwrap();
+        assert!(code == DRIFT && text.contains("on_drift"), "{text}");
+        let (_, text) = complaint(policy(Mode::Upload), &edited).unwrap();
+        assert!(text.starts_with("somebody changed it in the cloud"), "{text}");
+        assert_eq!(complaint(policy(Mode::Mirror), &item(Some("1"), None)), None);
+        assert_eq!(complaint(policy(Mode::Upload), &item(None, None)), None);
+    }
 
     #[test]
     fn conflict_copies_say_whose_and_when() {
-        let name = |text: &str| Name::new(text.as_bytes()).unwrap();
         let at = Wall(1_700_000_000_000);
         let copy = |text: &str, number| copy_name(&name(text), "nas", at, number).to_text();
         assert_eq!(copy("a.txt", 1), "a (conflicted copy nas 2023-11-14 221320).txt");

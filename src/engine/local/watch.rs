@@ -108,3 +108,46 @@ impl Watch {
         self.read_as_another.len() < READ_AS_ANOTHER_MOST && self.read_as_another.insert(dir)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_gives_its_turn_to_deeds_that_wait_and_has_the_next_one() {
+        let mut watch = Watch::default();
+        assert!(watch.takes_turn(true), "nothing was scanned yet");
+        watch.scanned();
+        assert!(!watch.takes_turn(true), "deeds that wait are next");
+        assert!(watch.takes_turn(true), "and then a scan");
+        watch.scanned();
+        assert!(watch.takes_turn(false), "nobody waits");
+    }
+
+    #[test]
+    fn what_cannot_be_watched_is_scanned_again_and_not_while_its_account_is_quiet() {
+        let mut watch = Watch::default();
+        assert!(!watch.scans_all(None, u64::MAX - 1), "everything is watched");
+        watch.heard(Rescan::Unwatched { text: "too many".into() }, 1_000);
+        assert!(watch.trouble().is_some());
+        let due = 1_000 + millis(UNWATCHED_EVERY);
+        assert!(!watch.scans_all(None, due - 1));
+        assert!(!watch.scans_all(Some(5_000), due), "its account is quiet");
+        assert!(!watch.scans_all(None, due + 4_999) && watch.scans_all(None, due + 5_000));
+        assert!(!watch.scans_all(None, due + 5_001), "once");
+        watch.heard(Rescan::Began, due);
+        assert!(watch.trouble().is_none() && !watch.scans_all(None, u64::MAX - 1));
+    }
+
+    #[test]
+    fn a_directory_is_read_as_another_one_for_the_first_time_until_it_was_read_itself() {
+        let mut watch = Watch::default();
+        assert!(watch.read_as_another(NodeId(1)) && !watch.read_as_another(NodeId(1)));
+        watch.read(NodeId(1));
+        assert!(watch.read_as_another(NodeId(1)));
+        for node in 2..=READ_AS_ANOTHER_MOST as i64 {
+            assert!(watch.read_as_another(NodeId(node)));
+        }
+        assert!(!watch.read_as_another(NodeId(-1)), "no more are remembered, and what was read is believed");
+    }
+}
