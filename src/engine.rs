@@ -20,24 +20,24 @@
 //!
 //! ```text
 //! router      engine.rs, route/*: hold all components, decide nothing
-//! shares yet  conflict  hooks/*  learn  local/*  reconcile/*  remote  send/*: functions on the engine itself
+//! shares yet  learn  reconcile/*  remote  send/*: functions on the engine itself
 //!
-//! components  listen          folders
+//! components  listen          folders         hooks/*
 //!             jobs            retention   resolve   undo   room   remote/root   remote/rolling   disk/*
-//!             remote/questions   budget   holds
+//!             remote/questions   budget   holds   local/*   conflict
 //! context     ctx
 //!             effect   paths
-//! values      input   remote/hints   remote/strays   local/scan   queues   slots   schedule   health   sides   filter
+//! values      codes   input   remote/hints   remote/strays   queues   slots   schedule   health   sides   filter
 //! ```
 
 use std::collections::BTreeMap;
 
 use crate::id::{AccountId, FolderId, JobId, NodeId};
-use crate::path::Name;
 use crate::store::work::Lane;
 use crate::store::{Result, Store};
 
 mod budget;
+mod codes;
 mod conflict;
 mod ctx;
 pub mod disk;
@@ -101,15 +101,12 @@ pub struct Engine {
     jobs: Jobs,
     /// What is worked on, and what waits for what.
     schedule: Schedule,
-    /// This machine's name, for conflict copies.
-    host: String,
+    conflicts: conflict::Conflicts,
     /// Questions about the cloud's tree.
     questions: Questions,
     sweep_at: Option<(NodeId, NodeId)>,
-    /// What the disk calls items with names that it cannot hold, in the directory whose scan is taken.
-    mapped_names: Option<(NodeId, BTreeMap<Name, NodeId>)>,
-    /// How far a covered directory's children are covered.
-    covering_at: Option<(NodeId, Name)>,
+    /// What the disk shows of items.
+    local: local::Local,
     holds: holds::Holds,
     hooks: hooks::Hooks,
     prune_at: u64,
@@ -130,11 +127,10 @@ impl Engine {
             retired: BTreeMap::new(),
             jobs: Jobs::default(),
             schedule: Schedule::default(),
-            host: conflict::shown_host(""),
+            conflicts: conflict::Conflicts::default(),
             questions: Questions::default(),
             sweep_at: None,
-            mapped_names: None,
-            covering_at: None,
+            local: local::Local::default(),
             holds: holds::Holds::default(),
             hooks: hooks::Hooks::default(),
             prune_at: 0,
@@ -242,9 +238,9 @@ impl Engine {
             let account = self.accounts.get(&folder.account).map(|account| account.settings.name.as_str());
             let scanner = || self.hooks.trouble(&folder.settings.name, account?);
             let degraded = folder.degraded.clone().or_else(scanner);
-            (*id, degraded.or_else(|| folder.unwatched.clone()))
+            (*id, degraded.or_else(|| folder.watch.trouble().cloned()))
         });
-        let unopened = self.folders.iter().filter(|(_, folder)| !folder.watched || !folder.is_open());
+        let unopened = self.folders.iter().filter(|(_, folder)| !folder.watch.is_on() || !folder.is_open());
         Health {
             accounts: accounts.collect(),
             folders: folders.collect(),
@@ -299,7 +295,7 @@ impl Engine {
         match input {
             Input::Start { seed, host } => {
                 self.ctx.chance = Chance(seed);
-                self.host = conflict::shown_host(&host);
+                self.conflicts = conflict::Conflicts::on(&host);
                 self.recall_former_names()
             }
             Input::Tick(now) => {
@@ -308,7 +304,7 @@ impl Engine {
                 if expected.since(now.wall) < CLOCK_WENT_BACK_MS {
                     return Ok(());
                 }
-                self.hooks.disposals.are_wanted();
+                self.hooks.clock_went_back();
                 self.ctx.store.clock_went_back(now.wall)
             }
             Input::Config(wishes) => self.take_wishes(*wishes),
@@ -355,13 +351,13 @@ impl Engine {
                 self.deeds_done(folder, intents, results, again)
             }
             (Job::Ask { folder, node, hook, matter, sha256 }, Outcome::Hooked(outcome)) => {
-                self.asked(folder, node, &hook, matter, sha256, &outcome)
+                self.hook_answered(folder, node, &hook, (matter, sha256), &outcome)
             }
             (Job::Inspect { folder, node, hook, sha256 }, Outcome::Hooked(outcome)) => {
-                self.has_inspected(folder, node, &hook, sha256, &outcome)
+                self.hook_examined(folder, node, (&hook, sha256), &outcome)
             }
-            (Job::Probe { hook }, Outcome::Hooked(outcome)) => self.probed_hook(&hook, &outcome),
-            (Job::Tell { delivery, hook }, Outcome::Hooked(outcome)) => self.told_hook(delivery, &hook, &outcome),
+            (Job::Probe { hook }, Outcome::Hooked(outcome)) => self.hook_probed(&hook, &outcome),
+            (Job::Tell { delivery, hook }, Outcome::Hooked(outcome)) => self.hook_told(delivery, &hook, &outcome),
             (Job::Quarantine { folder, node, number, remote, seized }, Outcome::Quarantined(result)) => {
                 self.quarantine_done(folder, node, number, (&remote, seized), result)
             }
@@ -403,16 +399,17 @@ impl Engine {
         self.expire()?;
         self.reconcile()?;
         self.release_reads()?;
-        self.tell()?;
+        self.drive_hooks()?;
         self.flush_batches()?;
-        self.hooks.notes.write(&mut self.ctx.store, &self.folders, self.ctx.now.mono)?;
+        let folders = &self.folders;
+        self.hooks.write_notes(&mut self.ctx, |id, node| folders.get(&id)?.staged.get(&node))?;
         if self.ctx.now.mono >= self.prune_at {
             self.prune_at = self.ctx.now.mono + PRUNE_EVERY_MS;
             if self.ctx.store.prune_journal(self.ctx.now.wall, ROWS_PER_STEP)? {
                 self.prune_at = self.ctx.now.mono + PRUNE_AGAIN_MS;
             }
             self.ctx.store.prune_hooks(self.ctx.now.wall, ROWS_PER_STEP)?;
-            self.expire_quarantine()?;
+            hooks::expire(&mut self.ctx)?;
             self.tend_all_versions()?;
             self.expire_echoes()?;
         }
@@ -435,7 +432,7 @@ impl Engine {
 
     /// All rows that are ready are looked at again: a folder can work that could not before.
     fn reload(&mut self) {
-        self.hooks.rounds.look();
+        self.hooks.look();
         self.schedule.reload(Lane::News);
         self.schedule.reload(Lane::Bulk);
         self.questions.reload();

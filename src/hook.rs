@@ -38,6 +38,27 @@ impl When {
     }
 }
 
+/// Why a hook that decides is asked about a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matter {
+    /// A staged version that wants to be published.
+    Staged,
+    /// A file of the folder that wants a name that the hook covers.
+    Renamed,
+    /// A local file, or a name of one, that wants to go to the cloud.
+    Leaving,
+}
+
+impl Matter {
+    /// What this is in the words of hooks.
+    pub fn kind(self) -> HookKind {
+        match self {
+            Self::Staged | Self::Renamed => HookKind::FileDownload,
+            Self::Leaving => HookKind::FileUpload,
+        }
+    }
+}
+
 /// What follows from a verdict that is not a plain "allow".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

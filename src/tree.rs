@@ -94,6 +94,9 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// The stamp of nothing that is known.
+    pub const NONE: Self = Self { dev: 0, ino: 0, size: 0, mtime_ns: 0, ctime_ns: 0 };
+
     /// Whether two stamps seem to name the same file with the same content, whatever its name and permissions. As the status change time
     /// is left out, this proves a content only where a rename lies between the two; elsewhere the whole stamps are compared.
     pub fn same_content(&self, other: &Self) -> bool {

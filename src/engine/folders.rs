@@ -2,13 +2,14 @@
 //!
 //! It decides and remembers; the router asks.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::ctx::millis;
 use super::disk::Building;
 use super::filter::Filter;
 use super::input::{OpenOrder, RootFacts};
+use super::local::Watch;
 use super::remote::{RootState, Verification};
 use super::room::Room;
 use crate::deed::{DiskError, DiskErrorKind, Staged};
@@ -56,17 +57,10 @@ pub(in crate::engine) struct Folder {
     pub staged: BTreeMap<NodeId, (Staged, SyncedContent)>,
     /// Files that wait to be read.
     pub readers: VecDeque<NodeId>,
-    /// The disk is watched and scanned.
-    pub watched: bool,
-    /// The disk's turn was last a scan's.
-    pub scanned_last: bool,
+    /// How its disk is listened to.
+    pub watch: Watch,
     /// The disk's turn was last that of files out of sight.
     pub kept_last: bool,
-    /// When everything is scanned again, as not all of it can be watched.
-    pub scan_again: u64,
-    pub unwatched: Option<Degraded>,
-    /// Directories whose last scan read another one, which has their name.
-    pub read_as_another: BTreeSet<NodeId>,
     /// A person may have decided about conflicts, and the database knows which.
     pub decided: bool,
     /// The mode was changed and nobody has approved that: what would be done is found out, and not done.
@@ -120,12 +114,8 @@ impl Folder {
             after_sweep: Vec::new(),
             staged: BTreeMap::new(),
             readers: VecDeque::new(),
-            watched: false,
-            scanned_last: false,
+            watch: Watch::default(),
             kept_last: false,
-            scan_again: u64::MAX,
-            read_as_another: BTreeSet::new(),
-            unwatched: None,
             decided: true,
             preview: false,
             root: Root::Closed,
@@ -222,7 +212,7 @@ impl Folder {
     pub fn close(&mut self) {
         self.staged.clear();
         self.batch = None;
-        self.watched = false;
+        self.watch.end();
     }
 
     /// Nothing of it is in the working set any more.
@@ -291,7 +281,7 @@ impl Folder {
         self.root = Root::Closed;
         self.opening = None;
         // What happens to the disk meanwhile is not seen: it is scanned when it is back.
-        self.watched = false;
+        self.watch.end();
         self.root_due = now + millis(ROOT_RETRIED_EVERY);
         self.degraded = Some(root_trouble(error));
     }

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::hooks::Matter;
 use super::local::Scan;
 use super::remote::Listing;
 use super::slots::{Slot, Slots};
-use crate::hook::{HookSettings, QuarantineRemote};
+use crate::hook::{HookSettings, Matter, QuarantineRemote};
 use crate::id::{AccountId, FolderId, Generation, JobId, NodeId, Sha256};
 use crate::store::intents::IntentRow;
 use crate::store::{Result, Store};

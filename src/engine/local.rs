@@ -6,18 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::effect::{Effect, LocalTask};
+use super::codes::LOCAL_IN_THE_WAY;
+use super::ctx::{Ctx, millis};
+use super::effect::Effect;
+use super::filter::Filter;
 use super::sides::seat_of;
-use super::{Engine, Job, millis};
-use crate::deed::{Base, DiskErrorKind, Place};
+use crate::deed::{DiskError, DiskErrorKind};
 use crate::events::interval::backoff;
 use crate::id::{FolderId, ItemKind, NodeId};
-use crate::local_news::{
-    DirScan, EntryKind, LocalEntry, News, Rescan, SCAN_DIRS_MOST, SCAN_PAGE_ENTRIES, ScanFailure, ScanOrder,
-};
+use crate::local_news::{DirScan, EntryKind, LocalEntry, SCAN_PAGE_ENTRIES, ScanFailure};
 use crate::path::{Name, RelPath};
-use crate::plan::Policy;
-use crate::report::{Degraded, UNWATCHED};
 use crate::store::Result;
 use crate::store::items::{ItemRow, LocalEdit, LocalRow, SeatRow, local_id};
 use crate::store::work::{Ask, Lane};
@@ -30,8 +28,13 @@ mod hollow;
 mod left_out;
 mod moved;
 mod scan;
+mod watch;
 
-pub(in crate::engine) use scan::Scan;
+pub(in crate::engine) use covered::{above_is_covered, complaint, stays_in_sight};
+pub(in crate::engine) use hollow::{goes_into, may_be_hollow};
+pub(in crate::engine) use moved::{found_elsewhere, may_meet};
+pub(in crate::engine) use scan::{Scan, next_scans};
+pub(in crate::engine) use watch::Watch;
 
 /// How long a hint waits for others of the same directory.
 const HINTS_GATHERED: Duration = Duration::from_millis(300);
@@ -39,327 +42,250 @@ const HINTS_GATHERED: Duration = Duration::from_millis(300);
 const WATCH_HOPED_FOR: Duration = Duration::from_secs(30);
 /// How soon a directory that changed while it was read is read again.
 const UNSTEADY_AGAIN: Duration = Duration::from_secs(1);
-/// How often everything is scanned where not every directory can be watched.
-const UNWATCHED_EVERY: Duration = Duration::from_mins(10);
 /// Rows of a directory that are compared with one page of its scan; what is beyond is found by another scan.
 const ROWS_PER_PAGE: u32 = 4 * SCAN_PAGE_ENTRIES as u32;
 
-impl Engine {
-    /// What a folder's settings say of who decides.
-    pub(super) fn policy(&self, id: FolderId) -> Policy {
-        self.folders.get(&id).map(|folder| Policy::of(&folder.settings)).unwrap_or_default()
-    }
+/// What a scan must know of its folder.
+pub(in crate::engine) struct Here<'a> {
+    /// The folder.
+    pub id: FolderId,
+    /// Local changes travel to the cloud.
+    pub sends: bool,
+    /// Its patterns.
+    pub filter: &'a Filter,
+    /// Whether a directory is being scanned, or a deed under way puts something into it.
+    pub is_in_use: &'a dyn Fn(NodeId) -> bool,
+}
 
-    /// A watcher noticed something.
-    pub(super) fn local_news(&mut self, id: FolderId, news: News) -> Result<()> {
-        let Some(root) = self.folders.get(&id).and_then(|folder| folder.row.root) else { return Ok(()) };
-        match news {
-            News::Dirs(dirs) => {
-                let due = self.ctx.now.wall.plus_ms(millis(HINTS_GATHERED) as i64);
-                for dir in dirs {
-                    let node = self.deepest_known(root, &dir)?;
-                    self.ctx.store.want_scan(node, id, false, due)?;
-                }
-            }
-            News::Root => {
-                if let Some(folder) = self.folders.get_mut(&id) {
-                    folder.look_at_root_by(self.ctx.now.mono);
-                }
-            }
-            News::Rescan(Rescan::Asked) => self.scan_unwatched(id)?,
-            News::Rescan(why) => {
-                self.scan_all(id)?;
-                let again = self.ctx.now.mono + millis(UNWATCHED_EVERY);
-                let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-                if let Rescan::Unwatched { text } = why {
-                    folder.scan_again = again;
-                    folder.unwatched = Some(Degraded {
-                        name: UNWATCHED.into(),
-                        cause: text,
-                        next_step: "the folder is scanned every ten minutes; `agent doctor` says what to raise".into(),
-                    });
-                } else if why == Rescan::Began {
-                    folder.scan_again = u64::MAX;
-                    folder.unwatched = None;
-                }
-            }
-        }
-        Ok(())
+impl Here<'_> {
+    /// Whether the patterns want something under a name in a directory.
+    fn wants(&self, ctx: &mut Ctx, parent: NodeId, name: &Name, is_folder: bool) -> Result<bool> {
+        wants(ctx, self.filter, (parent, name), is_folder)
     }
+}
 
-    /// Scans a folder from its root down.
-    pub(super) fn scan_all(&mut self, id: FolderId) -> Result<()> {
-        match self.folders.get(&id).and_then(|folder| folder.row.root) {
-            Some(root) => self.ctx.store.want_scan(root, id, true, self.ctx.now.wall),
-            None => Ok(()),
+/// What came of scans.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Scanned {
+    /// Those that have more to read.
+    pub going_on: Vec<Scan>,
+    /// The root of the folder is not there any more.
+    pub root_lost: Option<DiskError>,
+}
+
+/// What one page was of a scan.
+enum Found {
+    /// There is no more to read.
+    AllOfIt,
+    /// There is.
+    GoesOn(Scan),
+    /// Nothing can be read.
+    RootLost(DiskError),
+}
+
+/// What others are to be told of what was seen on disk.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Told {
+    /// What the disk has of some item is news.
+    pub observed: bool,
+    /// Items that are no more, in the order in which they went.
+    pub left: Vec<NodeId>,
+}
+
+/// What is remembered between pages and steps.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Local {
+    /// What the disk calls items with names that it cannot hold, in the directory whose scan is taken.
+    mapped_names: Option<(NodeId, BTreeMap<Name, NodeId>)>,
+    /// How far a covered directory's children are covered.
+    covering_at: Option<(NodeId, Name)>,
+    told: Told,
+}
+
+/// A watcher noticed something in directories of a folder with this root.
+pub(in crate::engine) fn hinted(ctx: &mut Ctx, id: FolderId, root: NodeId, dirs: &[RelPath]) -> Result<()> {
+    let due = ctx.now.wall.plus_ms(millis(HINTS_GATHERED) as i64);
+    for dir in dirs {
+        let node = deepest_known(ctx, root, dir)?;
+        ctx.store.want_scan(node, id, false, due)?;
+    }
+    Ok(())
+}
+
+fn deepest_known(ctx: &Ctx, root: NodeId, dir: &RelPath) -> Result<NodeId> {
+    let mut at = root;
+    for name in dir.names() {
+        match ctx.store.seated_at(at, name)? {
+            Some(node) if ctx.store.item(node)?.is_some_and(|item| item.id.is_folder()) => at = node,
+            _ => break,
         }
     }
+    Ok(at)
+}
 
-    /// Looks at what is not watched, and at what could not be read before. Nothing where every directory is watched.
-    pub(super) fn scan_unwatched(&mut self, id: FolderId) -> Result<()> {
-        self.ctx.store.scan_failed_now(id, self.ctx.now.wall)?;
-        if self.folders.get(&id).is_some_and(|folder| folder.unwatched.is_some()) {
-            self.scan_all(id)?;
-        }
-        Ok(())
+/// Begins to watch a folder with this root. `is_settled`: it was compared with the cloud.
+pub(in crate::engine) fn begin_watch(ctx: &mut Ctx, id: FolderId, root: NodeId, is_settled: bool) -> Result<()> {
+    // The watcher begins before the scan, so that nothing falls between them.
+    ctx.out.push(Effect::Watch(id, true));
+    let now = ctx.now.wall;
+    ctx.store.scan_now(id, now)?;
+    // Where nothing is to be done, the scan waits until the watch stands, which its first hint tells, and nothing is read twice; if no
+    // hint should come, it is made all the same. Where there is work, it must know what the disk has as soon as it can.
+    let waits = is_settled && !ctx.store.busy(id)?;
+    let due = if waits { now.plus_ms(millis(WATCH_HOPED_FOR) as i64) } else { now };
+    ctx.store.want_scan(root, id, true, due)
+}
+
+/// A directory and, from now on, what is in it is looked at again.
+pub(in crate::engine) fn rescan_around(ctx: &mut Ctx, item: &ItemRow) -> Result<()> {
+    if let Some(SeatRow::At { parent, .. }) = item.disk_seat() {
+        ctx.store.want_scan(parent, item.folder, false, ctx.now.wall)?;
     }
+    Ok(())
+}
 
-    /// A directory and, from now on, what is in it is looked at again.
-    pub(super) fn rescan_around(&mut self, item: &ItemRow) -> Result<()> {
-        if let Some(SeatRow::At { parent, .. }) = item.disk_seat() {
-            self.ctx.store.want_scan(parent, item.folder, false, self.ctx.now.wall)?;
-        }
-        Ok(())
+/// Whether patterns want something at a place.
+pub(in crate::engine) fn wants(
+    ctx: &mut Ctx,
+    filter: &Filter,
+    (parent, name): (NodeId, &Name),
+    is_folder: bool,
+) -> Result<bool> {
+    if filter.is_empty() {
+        return Ok(true);
     }
+    let Some(place) = ctx.place(parent)? else { return Ok(false) };
+    Ok(filter.wants(&place.path.join(name).to_string(), is_folder))
+}
 
-    fn deepest_known(&self, root: NodeId, dir: &RelPath) -> Result<NodeId> {
-        let mut at = root;
-        for name in dir.names() {
-            match self.ctx.store.seated_at(at, name)? {
-                Some(node) if self.ctx.store.item(node)?.is_some_and(|item| item.id.is_folder()) => at = node,
-                _ => break,
-            }
-        }
-        Ok(at)
-    }
-
-    /// Begins to watch a folder whose mode listens to the disk.
-    pub(super) fn watch(&mut self, id: FolderId) -> Result<()> {
-        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        if folder.row.root.is_none() || !folder.is_open() || std::mem::replace(&mut folder.watched, true) {
-            return Ok(());
-        }
-        let is_settled = folder.row.verified_at.is_some() && folder.row.unverified.is_none();
-        let root = folder.row.root;
-        // The watcher begins before the scan, so that nothing falls between them.
-        self.ctx.out.push(Effect::Watch(id, true));
-        let now = self.ctx.now.wall;
-        self.ctx.store.scan_now(id, now)?;
-        let Some(root) = root else { return Ok(()) };
-        // Where nothing is to be done, the scan waits until the watch stands, which its first hint tells, and nothing is read twice; if no
-        // hint should come, it is made all the same. Where there is work, it must know what the disk has as soon as it can.
-        let waits = is_settled && !self.ctx.store.busy(id)?;
-        let due = if waits { now.plus_ms(millis(WATCH_HOPED_FOR) as i64) } else { now };
-        self.ctx.store.want_scan(root, id, true, due)
-    }
-
-    /// When a folder's next scan can begin, on the clock that never jumps.
-    pub(super) fn scan_deadline(&self, id: FolderId) -> Option<u64> {
-        let folder = self.folders.get(&id)?;
-        if !folder.is_open() || folder.row.paused || folder.batch.is_some() || !folder.watched {
-            return None;
-        }
-        // A database that cannot answer will fail the next step, which says so.
-        let due = self.ctx.store.next_scan_due(id).ok().flatten();
-        let due = due.map(|due| self.ctx.now.mono.saturating_add(due.since(self.ctx.now.wall).max(0) as u64));
-        due.into_iter().chain((folder.scan_again < u64::MAX).then_some(folder.scan_again)).min()
-    }
-
-    /// Hands out scans, one for each folder, in turn with its deeds.
-    pub(super) fn drive_scans(&mut self) -> Result<()> {
-        let ids: Vec<FolderId> = self.folders.keys().copied().collect();
-        for id in ids {
-            self.watch(id)?;
-            if !self.folders.get(&id).is_some_and(|folder| folder.watched) {
-                continue;
-            }
-            self.tell_vanished(id)?;
-            let now = self.ctx.now.mono;
-            let Some(folder) = self.folders.get_mut(&id) else { continue };
-            if folder.scan_again <= now {
-                let quiet = self.quiet_for(id);
-                if let Some(folder) = self.folders.get_mut(&id) {
-                    folder.scan_again = now + quiet.unwrap_or(millis(UNWATCHED_EVERY));
-                }
-                if quiet.is_none() {
-                    self.scan_all(id)?;
-                }
-            }
-            self.drive_decisions(id)?;
-            self.begin_scan(id)?;
-        }
-        Ok(())
-    }
-
-    fn begin_scan(&mut self, id: FolderId) -> Result<()> {
-        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        if !folder.is_open() || folder.row.paused || folder.batch.is_some() || !folder.building.is_empty() {
-            return Ok(());
-        }
-        if std::mem::take(&mut folder.scanned_last) && !folder.queue.is_empty() {
-            return Ok(());
-        }
-        self.order_scans(id, Vec::new())
-    }
-
-    /// Orders scans of directories: those that go on, and those whose turn it is. None of them is below another one: what the scan of a
-    /// directory shows may be that the one below is elsewhere.
-    fn order_scans(&mut self, id: FolderId, going_on: Vec<Scan>) -> Result<()> {
-        let (mut orders, mut scans): (Vec<ScanOrder>, Vec<Scan>) = (Vec::new(), Vec::new());
-        for scan in going_on {
-            match self.ctx.place(scan.node())? {
-                Some(Place { base: Base::Tree, path }) => {
-                    orders.push(ScanOrder { dir: path, after: scan.after.clone() });
-                    scans.push(scan);
-                }
-                _ => self.ctx.store.scan_ended(scan.node())?,
-            }
-        }
-        while orders.len() < SCAN_DIRS_MOST
-            && let Some(row) = self.ctx.store.next_scan(id, self.ctx.now.wall)?
-        {
-            let place = self.ctx.place(row.node)?;
-            if let Some(Place { base: Base::Tree, path }) = &place
-                && orders.iter().any(|order| path.starts_with(&order.dir))
-            {
-                break;
-            }
-            let attempts = self.ctx.store.scan_attempts(row.node)?;
-            self.ctx.store.scan_begun(row.node)?;
-            match place {
-                Some(Place { base: Base::Tree, path }) => {
-                    orders.push(ScanOrder { dir: path, after: None });
-                    scans.push(Scan { row, after: None, attempts, unsteady: false, holds: false });
-                }
-                _ => self.ctx.store.scan_ended(row.node)?,
-            }
-        }
-        if orders.is_empty() {
-            return Ok(());
-        }
-        // Like a folder's one batch of deeds it always has room.
-        let job = self.jobs.start_on_disk(&mut self.ctx.store, Job::Scan { folder: id, scans })?;
-        if let Some(folder) = self.folders.get_mut(&id) {
-            folder.batch = Some(job);
-        }
-        self.ctx.out.push(Effect::Local { job, folder: id, task: LocalTask::Scan(orders) });
-        Ok(())
-    }
-
-    /// Takes one page of scans.
-    pub(super) fn scanned(
+/// Scans.
+impl Local {
+    /// Takes one page of each of some scans.
+    pub fn scanned(
         &mut self,
-        id: FolderId,
+        ctx: &mut Ctx,
+        here: &Here<'_>,
+        watch: &mut Watch,
         scans: Vec<Scan>,
         results: Vec<std::result::Result<DirScan, ScanFailure>>,
-    ) -> Result<()> {
-        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
-        folder.batch = None;
-        folder.scanned_last = true;
-        let mut results = results.into_iter();
-        let mut going_on = Vec::new();
+    ) -> Result<Scanned> {
+        let (mut results, mut scanned) = (results.into_iter(), Scanned::default());
         for scan in scans {
             match results.next() {
-                Some(result) => going_on.extend(self.scanned_one(id, scan, result)?),
+                Some(result) => match self.scanned_one(ctx, here, watch, scan, result)? {
+                    Found::AllOfIt => {}
+                    Found::GoesOn(scan) => scanned.going_on.push(scan),
+                    Found::RootLost(error) => scanned.root_lost = Some(error),
+                },
                 // The page had no room for it. What was found before it may have shown that it is no more.
-                None if self.ctx.store.item(scan.node())?.is_none() => {}
-                None => self.ctx.store.want_scan(scan.node(), id, scan.row.deep, self.ctx.now.wall)?,
+                None if ctx.store.item(scan.node())?.is_none() => {}
+                None => ctx.store.want_scan(scan.node(), here.id, scan.row.deep, ctx.now.wall)?,
             }
         }
-        if going_on.is_empty() { Ok(()) } else { self.order_scans(id, going_on) }
+        Ok(scanned)
     }
 
     /// Takes what one scan found; the scan itself, if there is more to read.
     fn scanned_one(
         &mut self,
-        id: FolderId,
+        ctx: &mut Ctx,
+        here: &Here<'_>,
+        watch: &mut Watch,
         mut scan: Scan,
         result: std::result::Result<DirScan, ScanFailure>,
-    ) -> Result<Option<Scan>> {
-        let Some(item) = self.ctx.store.item(scan.row.node)? else { return Ok(None) };
+    ) -> Result<Found> {
+        let id = here.id;
+        let Some(item) = ctx.store.item(scan.row.node)? else { return Ok(Found::AllOfIt) };
         let page = match result {
-            Ok(page) if self.reads_another(&item, &scan, &page)? => return Ok(None),
+            Ok(page) if gone::reads_another(ctx, watch, &item, &scan, &page)? => return Ok(Found::AllOfIt),
             Ok(page) => page,
             Err(ScanFailure::Missing | ScanFailure::NotAFolder) => {
-                self.ctx.store.scan_ended(item.node)?;
-                self.rescan_around(&item)?;
-                return Ok(None);
+                ctx.store.scan_ended(item.node)?;
+                rescan_around(ctx, &item)?;
+                return Ok(Found::AllOfIt);
             }
             Err(ScanFailure::Unreadable(error)) => {
-                let wait = backoff(scan.attempts + 3, None, self.ctx.chance.next());
-                let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
+                let wait = backoff(scan.attempts + 3, None, ctx.chance.next());
+                let due = ctx.now.wall.plus_ms(millis(wait) as i64);
                 let root_is_lost = matches!(error.kind, DiskErrorKind::RootLost);
                 let attempts = if root_is_lost { 0 } else { scan.attempts + 1 };
-                scan.row.failing = scan.row.failing.or(Some(self.ctx.now.mono));
-                self.ctx.store.scan_failed(scan.row, id, due, attempts, &error.to_string())?;
-                if root_is_lost {
-                    self.root_failed(id, &error);
-                }
-                return Ok(None);
+                scan.row.failing = scan.row.failing.or(Some(ctx.now.mono));
+                ctx.store.scan_failed(scan.row, id, due, attempts, &error.to_string())?;
+                return Ok(if root_is_lost { Found::RootLost(error) } else { Found::AllOfIt });
             }
         };
         if page.next.is_none() {
-            self.ctx.store.scan_ended(item.node)?;
+            ctx.store.scan_ended(item.node)?;
         }
         if scan.attempts > 0 {
             // What was in the way here may have been in the way of others.
-            self.ctx.store.scan_failed_now(id, self.ctx.now.wall)?;
+            ctx.store.scan_failed_now(id, ctx.now.wall)?;
         }
         scan.unsteady |= !page.steady;
         scan.holds |= !page.entries.is_empty() || !page.unreadable.is_empty();
-        self.take_page(&item, &scan, &page)?;
+        self.take_page(ctx, here, &item, &scan, &page)?;
         if let Some(next) = page.next {
             scan.after = Some(next);
-            return Ok(Some(scan));
+            return Ok(Found::GoesOn(scan));
         }
         if scan.unsteady {
-            let due = self.ctx.now.wall.plus_ms(millis(UNSTEADY_AGAIN) as i64);
-            self.ctx.store.want_scan(item.node, id, scan.row.deep, due)?;
+            let due = ctx.now.wall.plus_ms(millis(UNSTEADY_AGAIN) as i64);
+            ctx.store.want_scan(item.node, id, scan.row.deep, due)?;
         } else if scan.holds {
-            self.drop_hollow(item)?;
+            self.drop_hollow(ctx, here, item)?;
         }
-        Ok(None)
+        Ok(Found::AllOfIt)
     }
 
-    fn take_page(&mut self, dir: &ItemRow, scan: &Scan, page: &DirScan) -> Result<()> {
-        let here = |item: &ItemRow| match item.disk_seat() {
+    fn take_page(&mut self, ctx: &mut Ctx, here: &Here<'_>, dir: &ItemRow, scan: &Scan, page: &DirScan) -> Result<()> {
+        let name_of = |item: &ItemRow| match item.disk_seat() {
             Some(SeatRow::At { name, .. }) => Some(name),
             _ => None,
         };
-        let found = compare::compare(&self.ctx.store, dir.node, scan.after.as_ref(), page, ROWS_PER_PAGE)?;
+        let found = compare::compare(&ctx.store, dir.node, scan.after.as_ref(), page, ROWS_PER_PAGE)?;
         if found.is_cut {
-            self.ctx.store.want_scan(dir.node, dir.folder, scan.row.deep, self.ctx.now.wall)?;
+            ctx.store.want_scan(dir.node, dir.folder, scan.row.deep, ctx.now.wall)?;
         }
         if scan.row.deep {
             for folder in found.folders {
-                self.ctx.store.want_scan(folder, dir.folder, true, self.ctx.now.wall)?;
+                ctx.store.want_scan(folder, dir.folder, true, ctx.now.wall)?;
             }
         }
         let mut expected = Vec::with_capacity(found.items.len());
         for node in found.items {
-            expected.extend(self.ctx.store.item(node)?);
+            expected.extend(ctx.store.item(node)?);
         }
         let differing: Vec<&LocalEntry> = found.entries.into_iter().filter_map(|at| page.entries.get(at)).collect();
         if page.steady {
             let entries = page.entries.iter().map(|entry| &entry.name);
             let seen: BTreeSet<&Name> = entries.chain(page.unreadable.iter().map(|entry| &entry.name)).collect();
-            for item in expected.iter().filter(|item| here(item).is_some_and(|name| !seen.contains(&name))) {
-                self.missing(item)?;
+            for item in expected.iter().filter(|item| name_of(item).is_some_and(|name| !seen.contains(&name))) {
+                self.missing(ctx, item)?;
             }
         }
-        self.changed_names(&expected, &differing)?;
+        self.changed_names(ctx, &expected, &differing)?;
         let mut odd = Vec::new();
         for entry in differing {
-            if covered::kind_of(entry.kind).is_none() && self.wanted_here(dir, entry, ItemKind::File)? {
+            if covered::kind_of(entry.kind).is_none() && here.wants(ctx, dir.node, &entry.name, false)? {
                 odd.push(entry);
             }
-            self.entry(dir, entry, scan.row.deep)?;
+            self.entry(ctx, here, dir, entry, scan.row.deep)?;
         }
-        left_out::note(&mut self.ctx.store, dir, &odd, scan.after.is_none())?;
+        left_out::note(&mut ctx.store, dir, &odd, scan.after.is_none())?;
         self.mapped_names = None;
         Ok(())
     }
 
     /// Items that changed names among themselves: each is first taken for missing and then found by its inode. A file whose inode has
     /// a new name is not meant: that is how editors keep a backup.
-    fn changed_names(&mut self, expected: &[ItemRow], entries: &[&LocalEntry]) -> Result<()> {
+    fn changed_names(&mut self, ctx: &mut Ctx, expected: &[ItemRow], entries: &[&LocalEntry]) -> Result<()> {
         let by_ino: BTreeMap<u64, &LocalEntry> = entries.iter().map(|entry| (entry.stamp.ino, *entry)).collect();
         let by_name: BTreeMap<&Name, &LocalEntry> = entries.iter().map(|entry| (&entry.name, *entry)).collect();
         let known: BTreeSet<Name> = expected.iter().filter_map(|item| seat_of(item).map(|(_, name)| name)).collect();
         for item in expected.iter().filter(|item| !item.is_local_only()) {
             let (Some((_, name)), Some(stamp)) = (seat_of(item), item.disk_stamp()) else { continue };
-            let (Some(here), Some(there)) = (by_name.get(&name), by_ino.get(&stamp.ino)) else { continue };
-            let moved = stamp.ino != 0 && !here.stamp.same_inode(&stamp) && there.stamp.same_inode(&stamp);
+            let (Some(there_now), Some(there)) = (by_name.get(&name), by_ino.get(&stamp.ino)) else { continue };
+            let moved = stamp.ino != 0 && !there_now.stamp.same_inode(&stamp) && there.stamp.same_inode(&stamp);
             let is_it = match there.kind {
                 EntryKind::Folder => item.id.is_folder(),
                 EntryKind::File => {
@@ -371,24 +297,24 @@ impl Engine {
                 EntryKind::Link | EntryKind::Special | EntryKind::Mount => false,
             };
             if moved && is_it {
-                self.missing(item)?;
+                self.missing(ctx, item)?;
             }
         }
         Ok(())
     }
 
     /// One entry of a directory.
-    fn entry(&mut self, dir: &ItemRow, entry: &LocalEntry, deep: bool) -> Result<()> {
+    fn entry(&mut self, ctx: &mut Ctx, here: &Here<'_>, dir: &ItemRow, entry: &LocalEntry, deep: bool) -> Result<()> {
         let kind = covered::kind_of(entry.kind);
-        let known = match self.ctx.store.seated_at(dir.node, &entry.name)? {
-            Some(node) => self.ctx.store.item(node)?,
+        let known = match ctx.store.seated_at(dir.node, &entry.name)? {
+            Some(node) => ctx.store.item(node)?,
             None => None,
         };
         match (known, kind) {
-            (Some(known), kind) if Some(known.id.kind()) != kind => self.another_kind(dir, &known, entry),
-            (Some(known), Some(ItemKind::File)) => self.known_file(&known, entry),
-            (Some(known), _) => self.known_folder(dir, &known, entry, deep),
-            (None, Some(kind)) => self.new_entry(dir, entry, kind),
+            (Some(known), kind) if Some(known.id.kind()) != kind => self.another_kind(ctx, here, dir, &known, entry),
+            (Some(known), Some(ItemKind::File)) => self.known_file(ctx, &known, entry),
+            (Some(known), _) => self.known_folder(ctx, here, (dir, &known), entry, deep),
+            (None, Some(kind)) => self.new_entry(ctx, here, dir, entry, kind),
             // What is neither file nor folder of this disk is nobody's to sync.
             (None, None) => Ok(()),
         }
@@ -396,7 +322,7 @@ impl Engine {
 
     /// A file has the name that we know it by; whether it is the same inode does not matter, as editors write a new one and rename it
     /// over the old one.
-    fn known_file(&mut self, known: &ItemRow, entry: &LocalEntry) -> Result<()> {
+    fn known_file(&mut self, ctx: &mut Ctx, known: &ItemRow, entry: &LocalEntry) -> Result<()> {
         // With only another status change time it may have other permissions, or another content of the same length under a modification
         // time that was set back: it is read.
         let is_covered = matches!(known.local, Some(LocalRow::Covered { .. }));
@@ -405,160 +331,171 @@ impl Engine {
         }
         let seat = seat_of(known);
         let edit = Some(LocalEdit { stamp: entry.stamp, digests: None });
-        self.observe(known, Some(LocalRow::Present { seat, edit, at: self.ctx.now.wall }))
+        self.observe(ctx, known, Some(LocalRow::Present { seat, edit, at: ctx.now.wall }))
     }
 
-    fn known_folder(&mut self, dir: &ItemRow, known: &ItemRow, entry: &LocalEntry, deep: bool) -> Result<()> {
+    fn known_folder(
+        &mut self,
+        ctx: &mut Ctx,
+        here: &Here<'_>,
+        (dir, known): (&ItemRow, &ItemRow),
+        entry: &LocalEntry,
+        deep: bool,
+    ) -> Result<()> {
         let stamp = known.disk_stamp().filter(|stamp| stamp.ino != 0);
         let is_same = stamp.is_none_or(|stamp| stamp.same_inode(&entry.stamp));
-        if !is_same && self.ctx.store.missing_inode(known.folder, &entry.stamp)?.is_some() {
+        if !is_same && ctx.store.missing_inode(known.folder, &entry.stamp)?.is_some() {
             // Another directory that we know was moved over this one's name.
-            self.missing(known)?;
-            return self.new_entry(dir, entry, ItemKind::Folder);
+            self.missing(ctx, known)?;
+            return self.new_entry(ctx, here, dir, entry, ItemKind::Folder);
         }
         let was_covered = matches!(known.local, Some(LocalRow::Covered { .. }));
         if was_covered {
-            self.ctx.store.vanished_told(known.node)?;
-            self.observe(known, Some(LocalRow::Present { seat: seat_of(known), edit: None, at: self.ctx.now.wall }))?;
+            ctx.store.vanished_told(known.node)?;
+            self.observe(ctx, known, Some(LocalRow::Present { seat: seat_of(known), edit: None, at: ctx.now.wall }))?;
             // Others may have waited for it.
-            self.ctx.store.wake_code(crate::engine::reconcile::LOCAL_IN_THE_WAY)?;
+            ctx.store.wake_code(LOCAL_IN_THE_WAY)?;
         }
         if !is_same {
-            self.replaced_folder(known, entry.stamp)?;
+            replaced_folder(ctx, known, entry.stamp)?;
         }
         if deep || !is_same || was_covered {
-            self.ctx.store.want_scan(known.node, known.folder, true, self.ctx.now.wall)?;
+            ctx.store.want_scan(known.node, known.folder, true, ctx.now.wall)?;
         }
         Ok(())
     }
 
-    /// Another directory stands where a known one stood: it is that one from now on, and deeds expect its inode.
-    fn replaced_folder(&mut self, known: &ItemRow, stamp: Stamp) -> Result<()> {
-        if let Some(mut synced) = known.synced.clone() {
-            synced.stamp = stamp;
-            return self.put_synced(known, Some(&synced));
-        }
-        match &known.local {
-            Some(LocalRow::Present { seat, edit: Some(edit), at }) => {
-                let edit = Some(LocalEdit { stamp, ..edit.clone() });
-                self.ctx.store.set_local(known.node, Some(&LocalRow::Present { seat: seat.clone(), edit, at: *at }))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// An entry where we knew of none: something that moved, something that the cloud has and the disk had not, or something new.
-    fn new_entry(&mut self, dir: &ItemRow, entry: &LocalEntry, kind: ItemKind) -> Result<()> {
+    fn new_entry(
+        &mut self,
+        ctx: &mut Ctx,
+        here: &Here<'_>,
+        dir: &ItemRow,
+        entry: &LocalEntry,
+        kind: ItemKind,
+    ) -> Result<()> {
         let seat = (dir.node, entry.name.clone());
-        let at = self.ctx.now.wall;
-        if let Some(moved) = self.moved_here(dir.folder, entry, kind)? {
+        let at = ctx.now.wall;
+        if let Some(moved) = moved::moved_here(ctx, here, entry, kind)? {
             // The rename changed the stamp of a file, and hides whether anything else did: it is read once.
             let edit = (kind == ItemKind::File).then_some(LocalEdit { stamp: entry.stamp, digests: None });
-            self.observe(&moved, Some(LocalRow::Present { seat: Some(seat), edit, at }))?;
+            self.observe(ctx, &moved, Some(LocalRow::Present { seat: Some(seat), edit, at }))?;
             if kind == ItemKind::Folder {
-                self.ctx.store.vanished_told(moved.node)?;
-                self.ctx.store.want_scan(moved.node, dir.folder, true, at)?;
+                ctx.store.vanished_told(moved.node)?;
+                ctx.store.want_scan(moved.node, dir.folder, true, at)?;
             }
             return Ok(());
         }
-        if !self.policy(dir.folder).sends() || !self.wanted_here(dir, entry, kind)? {
+        if !here.sends || !here.wants(ctx, dir.node, &entry.name, kind == ItemKind::Folder)? {
             return Ok(());
         }
         let local =
             LocalRow::Present { seat: Some(seat), edit: Some(LocalEdit { stamp: entry.stamp, digests: None }), at };
-        let there = self.unplaced_here(dir, &entry.name)?;
+        let there = self.unplaced_here(ctx, dir, &entry.name)?;
         let node = if let Some(there) = there.filter(|there| there.id.kind() == kind && there.local.is_none()) {
             // Both made it; the planner compares them.
-            self.observe(&there, Some(local))?;
+            self.observe(ctx, &there, Some(local))?;
             there.node
         } else {
-            let id = local_id(kind, self.ctx.store.next_job()?);
-            let node = self.ctx.store.add_local(dir.folder, &id, &local)?;
-            self.ctx.store.mark(node, dir.folder, Lane::News, Ask::Nothing, None, at)?;
+            let id = local_id(kind, ctx.store.next_job()?);
+            let node = ctx.store.add_local(dir.folder, &id, &local)?;
+            ctx.store.mark(node, dir.folder, Lane::News, Ask::Nothing, None, at)?;
             node
         };
         if kind == ItemKind::Folder {
-            self.ctx.store.want_scan(node, dir.folder, true, at)?;
+            ctx.store.want_scan(node, dir.folder, true, at)?;
         }
         Ok(())
     }
+}
 
-    /// Whether the patterns want a local entry.
-    fn wanted_here(&mut self, dir: &ItemRow, entry: &LocalEntry, kind: ItemKind) -> Result<bool> {
-        self.wanted_as(dir.folder, dir.node, &entry.name, kind == ItemKind::Folder)
-    }
-
-    /// Whether the patterns want an item at another place than its own.
-    pub(super) fn wanted_at(&mut self, item: &ItemRow, parent: NodeId, name: &Name) -> Result<bool> {
-        self.wanted_as(item.folder, parent, name, item.id.is_folder())
-    }
-
-    fn wanted_as(&mut self, id: FolderId, parent: NodeId, name: &Name, is_folder: bool) -> Result<bool> {
-        if self.folders.get(&id).is_none_or(|folder| folder.filter.is_empty()) {
-            return Ok(true);
-        }
-        let Some(place) = self.ctx.place(parent)? else { return Ok(false) };
-        let path = place.path.join(name).to_string();
-        Ok(self.folders.get(&id).is_some_and(|folder| folder.filter.wants(&path, is_folder)))
+/// What was seen.
+impl Local {
+    /// What others are to be told since they were told last.
+    pub fn take_told(&mut self) -> Told {
+        std::mem::take(&mut self.told)
     }
 
     /// A complete scan did not find an item where it was.
-    pub(super) fn missing(&mut self, item: &ItemRow) -> Result<()> {
-        self.lose_sight(item, LocalRow::Absent { at: self.ctx.now.wall })
+    pub fn missing(&mut self, ctx: &mut Ctx, item: &ItemRow) -> Result<()> {
+        self.lose_sight(ctx, item, LocalRow::Absent { at: ctx.now.wall })
     }
 
     /// An item is not where it was. If it is not elsewhere either, `gone` is what the disk has of it.
-    fn lose_sight(&mut self, item: &ItemRow, gone: LocalRow) -> Result<()> {
-        if self.ctx.store.item(item.node)?.is_none() {
+    fn lose_sight(&mut self, ctx: &mut Ctx, item: &ItemRow, gone: LocalRow) -> Result<()> {
+        if ctx.store.item(item.node)?.is_none() {
             // Another one that is missing here as well turned out to be what it was.
             return Ok(());
         }
-        if let Some(found) = self.found_elsewhere(item)? {
+        if let Some(found) = moved::found_elsewhere(ctx, item)? {
             let seat = seat_of(&found);
             let edit = found.local.as_ref().and_then(LocalRow::edit).cloned();
-            self.drop_found(&found)?;
-            self.observe(item, Some(LocalRow::Present { seat, edit, at: self.ctx.now.wall }))?;
+            self.drop_found(ctx, &found)?;
+            self.observe(ctx, item, Some(LocalRow::Present { seat, edit, at: ctx.now.wall }))?;
             if item.id.is_folder() {
-                self.ctx.store.want_scan(item.node, item.folder, true, self.ctx.now.wall)?;
+                ctx.store.want_scan(item.node, item.folder, true, ctx.now.wall)?;
             }
             return Ok(());
         }
-        self.observe(item, Some(gone))?;
+        self.observe(ctx, item, Some(gone))?;
         if item.id.is_folder() {
-            self.ctx.store.vanish(item.node, item.folder)?;
-            self.ctx.more = true;
+            ctx.store.vanish(item.node, item.folder)?;
+            ctx.more = true;
         }
         Ok(())
     }
 
     /// Writes down what the disk has of an item, and marks it if that is news.
-    pub(super) fn observe(&mut self, item: &ItemRow, local: Option<LocalRow>) -> Result<()> {
+    pub fn observe(&mut self, ctx: &mut Ctx, item: &ItemRow, local: Option<LocalRow>) -> Result<()> {
         let local = local.and_then(|local| differing(item, local));
         if same_but_when(item.local.as_ref(), local.as_ref()) {
             return Ok(());
         }
-        self.ctx.store.set_local(item.node, local.as_ref())?;
-        self.holds.more_missing(item.folder);
-        self.ctx.paths.moved_on_disk(item);
+        ctx.store.set_local(item.node, local.as_ref())?;
+        self.told.observed = true;
+        ctx.paths.moved_on_disk(item);
         if local.is_none() && item.is_local_only() {
             return Ok(());
         }
-        self.ctx.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall)
+        ctx.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, ctx.now.wall)
     }
+}
 
-    /// The synced side of an item changed: what the disk has of it is compared with that again.
-    pub(super) fn rebase(&mut self, node: NodeId, was: Option<&SeatRow>, edit: Option<LocalEdit>) -> Result<()> {
-        let Some(item) = self.ctx.store.item(node)? else { return Ok(()) };
-        let seat = match was {
-            Some(SeatRow::At { parent, name }) => Some((*parent, name.clone())),
-            Some(SeatRow::Root | SeatRow::Parked(_)) | None => None,
-        };
-        let at = item.local.as_ref().map_or(self.ctx.now.wall, LocalRow::at);
-        let local = differing(&item, LocalRow::Present { seat, edit, at });
-        self.ctx.store.set_local(node, local.as_ref())?;
-        self.ctx.paths.moved_on_disk(&item);
-        Ok(())
+/// Another directory stands where a known one stood: it is that one from now on, and deeds expect its inode.
+fn replaced_folder(ctx: &mut Ctx, known: &ItemRow, stamp: Stamp) -> Result<()> {
+    if let Some(mut synced) = known.synced.clone() {
+        synced.stamp = stamp;
+        // What its folder counts stays: a directory is one, whatever its stamp.
+        ctx.store.set_synced(known.node, Some(&synced))?;
+        ctx.paths.moved_on_disk(known);
+        return Ok(());
     }
+    match &known.local {
+        Some(LocalRow::Present { seat, edit: Some(edit), at }) => {
+            let edit = Some(LocalEdit { stamp, ..edit.clone() });
+            ctx.store.set_local(known.node, Some(&LocalRow::Present { seat: seat.clone(), edit, at: *at }))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The synced side of an item changed: what the disk has of it is compared with that again.
+pub(in crate::engine) fn rebase(
+    ctx: &mut Ctx,
+    node: NodeId,
+    was: Option<&SeatRow>,
+    edit: Option<LocalEdit>,
+) -> Result<()> {
+    let Some(item) = ctx.store.item(node)? else { return Ok(()) };
+    let seat = match was {
+        Some(SeatRow::At { parent, name }) => Some((*parent, name.clone())),
+        Some(SeatRow::Root | SeatRow::Parked(_)) | None => None,
+    };
+    let at = item.local.as_ref().map_or(ctx.now.wall, LocalRow::at);
+    let local = differing(&item, LocalRow::Present { seat, edit, at });
+    ctx.store.set_local(node, local.as_ref())?;
+    ctx.paths.moved_on_disk(&item);
+    Ok(())
 }
 
 /// What is left of an observation when that which equals the synced side is taken out of it.

@@ -18,6 +18,7 @@ use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::{Ask, Lane, WorkRow, WorkState};
 use crate::store::{DEEPEST_PATH, Result};
 
+pub(super) use super::codes::{DRIFT, LOCAL_IN_THE_WAY};
 pub(crate) use super::sides::{name_on_disk, plan_under};
 
 mod below;
@@ -52,10 +53,6 @@ pub(super) const OUTCOME_UNKNOWN: &str = "outcome_unknown";
 pub(super) const NETWORK: &str = "network";
 /// Waits after the cloud did not find what it had announced, or what was to be changed.
 pub(super) const VERSION_GONE: &str = "version_gone";
-/// A problem: a local folder has the name of an item.
-pub(super) const LOCAL_IN_THE_WAY: &str = "local_in_the_way";
-/// A problem: somebody edited a file, and edits are kept.
-pub(super) const DRIFT: &str = "drift";
 /// Looks at two items in one place after which that is no matter of an old description any more.
 const UNCLEAR_MOST: u32 = 3;
 /// Failures of one item before the waits stop growing.
@@ -434,7 +431,7 @@ impl Engine {
                 "the cloud does not say what the file holds",
             );
         };
-        if !self.may_fetch(item, work)? {
+        if !self.may_fetch(item)? {
             return Ok(());
         }
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(()) };

@@ -3,12 +3,15 @@
 //! Only these files and the engine itself hold all components at once. They decide nothing that a component can decide.
 
 mod accounts;
+mod conflicts;
 mod deeds;
 mod events;
 mod folders;
 mod held;
+mod hooks;
 mod keeping;
 mod listings;
+mod local;
 mod people;
 mod returns;
 mod seats;

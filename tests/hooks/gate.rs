@@ -276,6 +276,22 @@ fn people_release_delete_and_rescan() {
 }
 
 #[test]
+fn what_passes_by_policy_passes_by_a_remembered_verdict_as_well() {
+    let bed = Bed::new();
+    let cloud = bed.cloud();
+    cloud.write(&remote("a.txt"), b"the same".to_vec()).unwrap();
+    bed.add_folder(&[]);
+    let judge = script(&bed, "judge", "echo looks bad; exit 1");
+    bed.ok(&["add-hook", "judge", "--when", "before", "--on", "file.download", "--remember", "1h", "--run", &judge]);
+    bed.ok(&["set-hook", "judge", "on_reject=allow"]);
+    let agent = bed.start();
+    until("the file that passes by policy", || bed.local().join("a.txt").exists());
+    cloud.write(&remote("b.txt"), b"the same".to_vec()).unwrap();
+    until("the one that passes by what is remembered", || bed.local().join("b.txt").exists());
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
 fn several_hooks_decide_in_order_and_a_guest_that_alters_the_file_publishes_nothing_of_it() {
     let bed = Bed::new();
     let cloud = bed.cloud();

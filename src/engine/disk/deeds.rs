@@ -12,7 +12,7 @@ use crate::store::items::{ItemRow, LocalRow};
 use crate::tree::{Stamp, SyncedContent};
 
 /// The stamp of nothing that is ours.
-pub(in crate::engine) const NOT_OURS: Stamp = Stamp { dev: 0, ino: 0, size: 0, mtime_ns: 0, ctime_ns: 0 };
+pub(in crate::engine) const NOT_OURS: Stamp = Stamp::NONE;
 
 /// What decides how a deed looks, beside the item and its want.
 #[derive(Debug)]

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::ROOM_AWAITED;
-use crate::engine::ctx::Ctx;
+use crate::engine::ctx::{Ctx, millis};
 use crate::engine::effect::{Effect, Notice, Task};
 use crate::engine::input::Now;
-use crate::engine::jobs::Jobs;
-use crate::engine::{Job, millis};
+use crate::engine::jobs::{Job, Jobs};
 use crate::hook::QuarantineRemote;
 use crate::id::{AccountId, FolderId, NodeId};
 use crate::provider::{ProviderError, ProviderErrorKind};

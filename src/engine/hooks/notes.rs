@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Hooks;
-use crate::engine::folders::Folder;
+use crate::deed::Staged;
 use crate::id::{FolderId, NodeId};
 use crate::store::{Result, Store};
+use crate::tree::SyncedContent;
 
 /// How long it may stay in memory only that a file waits.
 const WRITTEN_WITHIN_MS: u64 = 20;
@@ -52,8 +52,14 @@ impl Notes {
         self.due
     }
 
-    /// Writes down what changed, in the transaction of the step, if that writes anyway or it is time to.
-    pub fn write(&mut self, store: &mut Store, folders: &BTreeMap<FolderId, Folder>, now: u64) -> Result<()> {
+    /// Writes down what changed, in the transaction of the step, if that writes anyway or it is time to. `staged` tells what an item of a
+    /// folder has staged.
+    pub fn write<'a>(
+        &mut self,
+        store: &mut Store,
+        staged: impl Fn(FolderId, NodeId) -> Option<&'a (Staged, SyncedContent)>,
+        now: u64,
+    ) -> Result<()> {
         if self.wanted.is_empty() && self.unwanted.is_empty() {
             self.due = None;
             return Ok(());
@@ -68,21 +74,12 @@ impl Notes {
             self.known.remove(&node);
         }
         for (node, folder) in std::mem::take(&mut self.wanted) {
-            let staged = folders.get(&folder).and_then(|of| of.staged.get(&node));
-            if let Some((staged, content)) = staged {
+            if let Some((staged, content)) = staged(folder, node) {
                 store.keep_staged(node, folder, staged, content)?;
                 self.known.insert(node);
             }
         }
         Ok(())
-    }
-}
-
-impl Hooks {
-    /// A staged file is no more: published, dropped, or lost.
-    pub fn staged_gone(&mut self, folder: FolderId, node: NodeId) {
-        self.lines.unkeep(folder, node);
-        self.notes.gone(node);
     }
 }
 

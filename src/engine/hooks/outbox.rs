@@ -1,29 +1,28 @@
 //! Hooks that react: what they are to be told is written down with the change itself, and told until it was heard.
 
+use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use super::line::Trial;
-use super::{SCANNER_DOWN, basis_digest, content_id};
+use super::{Hooks, Scope};
 use crate::command::Answer;
 use crate::deed::Deed;
+use crate::engine::ctx::{Ctx, millis};
 use crate::engine::effect::{Effect, HookOrder, Notice};
-use crate::engine::{Engine, Job, millis};
+use crate::engine::jobs::{Job, Jobs};
+use crate::events::interval::backoff;
 use crate::hook::document::{AccountPart, Actor, Document, ItemPart, SCHEMA};
 use crate::hook::select::Happening;
 use crate::hook::{self, HookKind, HookSettings, Verdict, When};
-use crate::id::AccountId;
-use crate::id::FolderId;
+use crate::id::{AccountId, FolderId};
 use crate::path::RelPath;
+use crate::settings::AccountSettings;
 use crate::store::Result;
-use crate::store::examined::Examiner;
-use crate::store::hooks::NewDelivery;
-use crate::store::hooks::{NewRun, said};
+use crate::store::hooks::{NewDelivery, NewRun, said};
 use crate::store::intents::IntentRow;
 use crate::store::items::ItemRow;
 use crate::store::work::WorkRow;
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::time::Duration;
 
 /// Hooks that may stand between a change and its cause; one more is not called by itself.
 const DEPTH_MOST: u32 = 8;
@@ -34,7 +33,7 @@ const LOOP: &str = "it seems to have caused itself: hooks led to hooks, and `age
 
 /// A delivery under way.
 #[derive(Debug)]
-pub(in crate::engine) struct Telling {
+pub(super) struct Telling {
     hook: String,
     folder: Option<String>,
     path: Option<String>,
@@ -101,6 +100,22 @@ impl Story {
         }
     }
 
+    /// An item has a problem; nothing if it failed before, as further failures of it are no news.
+    pub fn of_problem(item: &ItemRow, work: &WorkRow, path: &str, code: &str, text: &str) -> Option<Self> {
+        let story = || Self::of_item(HookKind::Problem, item, path.to_owned()).with_message(format!("{code}: {text}"));
+        (work.attempts == 0).then(story)
+    }
+
+    /// The account that it happened to as a whole.
+    pub fn account(&self) -> Option<AccountId> {
+        self.account
+    }
+
+    /// The folder that it happened in.
+    pub fn folder(&self) -> Option<FolderId> {
+        self.folder
+    }
+
     /// With a sentence.
     pub fn with_message(mut self, message: String) -> Self {
         self.message = Some(message);
@@ -124,25 +139,21 @@ impl Story {
     }
 }
 
-impl Engine {
-    /// Who did what an item's work is about.
-    pub(in crate::engine) fn actor_of(&self, work: &WorkRow) -> Result<Option<Actor>> {
-        let Some(journal) = work.journal else { return Ok(None) };
-        Ok(self
-            .ctx
-            .store
-            .event_actor(journal)?
-            .map(|(_, name, _)| Actor { id: None, name })
-            .filter(|actor| actor.name.is_some()))
-    }
-
+impl Hooks {
     /// Writes down what hooks are to be told, in the transaction of the change itself.
-    pub(in crate::engine) fn happened(&mut self, mut story: Story, work: Option<&WorkRow>) -> Result<()> {
-        if self.hooks.selector.is_empty() {
+    /// `folder` and `account` are those that it happened in.
+    pub fn happened(
+        &mut self,
+        ctx: &mut Ctx,
+        (folder, account): (Option<Scope<'_>>, Option<&AccountSettings>),
+        mut story: Story,
+        work: Option<&WorkRow>,
+    ) -> Result<()> {
+        if self.selector.is_empty() {
             return Ok(());
         }
         if let Some(journal) = work.and_then(|work| work.journal)
-            && let Some((kind, actor, ours)) = self.ctx.store.event_actor(journal)?
+            && let Some((kind, actor, ours)) = ctx.store.event_actor(journal)?
         {
             story.actor = actor.or(story.actor);
             story.ours = ours;
@@ -154,30 +165,27 @@ impl Engine {
                 };
             }
         }
-        let folder = story.folder.and_then(|id| self.folders.get(&id));
-        let account_id = story.account.or(folder.map(|folder| folder.account));
-        let Some(account) = account_id.and_then(|id| self.accounts.get(&id)) else { return Ok(()) };
-        let account_name = account.settings.name.clone();
-        let provider = account.settings.provider.word().to_owned();
+        let Some(account) = account else { return Ok(()) };
+        let account_part = AccountPart { name: account.name.clone(), provider: account.provider.word().to_owned() };
         let folder_name = folder.map(|folder| folder.settings.name.clone());
         let path = story.item.as_ref().map(|item| item.path.clone());
         let what = Happening {
             kind: story.kind,
-            account: &account_name,
+            account: &account.name,
             folder: folder_name.as_deref(),
             path: path.as_deref(),
             is_dir: story.item.as_ref().is_some_and(|item| item.kind == "folder"),
         };
-        let hooks: Vec<String> = self.hooks.selector.choose(When::After, what).map(|hook| hook.name.clone()).collect();
+        let hooks: Vec<String> = self.selector.choose(When::After, what).map(|hook| hook.name.clone()).collect();
         if hooks.is_empty() {
             return Ok(());
         }
         let file = story.place.as_ref().zip(folder).map(|(place, folder)| folder.settings.local.join(place.to_path()));
         let gone = matches!(story.kind, HookKind::FileDeleted | HookKind::FolderDeleted);
         let file = file.filter(|_| !gone);
-        let (depth, causes, is_sure) = self.cause(story.ours, folder_name.as_deref(), path.as_deref());
+        let (depth, causes, is_sure) = self.cause(ctx, story.ours, folder_name.as_deref(), path.as_deref());
         for hook in hooks {
-            let key = format!("{:016x}{:016x}", self.ctx.chance.next(), self.ctx.chance.next());
+            let key = format!("{:016x}{:016x}", ctx.chance.next(), ctx.chance.next());
             let document = Document {
                 schema: SCHEMA,
                 hook: hook.clone(),
@@ -185,9 +193,9 @@ impl Engine {
                 event: story.kind,
                 delivery: key.clone(),
                 attempt: 1,
-                at: self.ctx.now.wall,
-                account: Some(AccountPart { name: account_name.clone(), provider: provider.clone() }),
-                folder: story.folder.and_then(|id| self.folder_part(id)),
+                at: ctx.now.wall,
+                account: Some(account_part.clone()),
+                folder: folder.map(|folder| folder.folder_part()),
                 item: story.item.clone(),
                 file: file.as_ref().map(|file| file.display().to_string()),
                 actor: story.actor.clone().map(|name| Actor { id: None, name: Some(name) }),
@@ -198,8 +206,8 @@ impl Engine {
             let text = String::from_utf8_lossy(&document.to_json()).into_owned();
             let raw_path = story.place.as_ref().map(RelPath::to_path);
             let too_deep = depth > DEPTH_MOST && is_sure;
-            let wait = if depth > DEPTH_MOST { self.slowed(depth) } else { Duration::ZERO };
-            self.ctx.store.add_delivery(&NewDelivery {
+            let wait = if depth > DEPTH_MOST { slowed(ctx, depth) } else { Duration::ZERO };
+            ctx.store.add_delivery(&NewDelivery {
                 key: &key,
                 hook: &hook,
                 chain: &story.chain,
@@ -210,97 +218,28 @@ impl Engine {
                 file: file.as_ref().map(|file| file.as_os_str().as_bytes()),
                 document: &text,
                 depth,
-                at: self.ctx.now.wall.plus_ms(millis(wait) as i64),
+                at: ctx.now.wall.plus_ms(millis(wait) as i64),
                 dead: too_deep.then_some(LOOP),
             })?;
             if too_deep && let Some(folder) = story.folder {
                 let (path, text) = (path.clone().unwrap_or_default(), format!("hook `{hook}` is not called: {LOOP}"));
-                self.ctx.notice(Notice::Problem { folder, path, code: "hook_loop".into(), text });
+                ctx.notice(Notice::Problem { folder, path, code: "hook_loop".into(), text });
             }
         }
         // This step may begin to tell it.
-        self.ctx.more = true;
+        ctx.more = true;
         Ok(())
-    }
-
-    /// An item has a problem; further failures of it are no news.
-    pub(in crate::engine) fn problem_happened(
-        &mut self,
-        item: &ItemRow,
-        work: &WorkRow,
-        path: &str,
-        code: &str,
-        text: &str,
-    ) -> Result<()> {
-        if work.attempts > 0 {
-            return Ok(());
-        }
-        let story = Story::of_item(HookKind::Problem, item, path.to_owned()).with_message(format!("{code}: {text}"));
-        self.happened(story, Some(work))
-    }
-
-    /// Whether a hook may want to know of files that are removed from a folder.
-    pub(in crate::engine) fn tells_of_removals(&self, id: FolderId) -> bool {
-        let name = self.folders.get(&id).map(|folder| folder.settings.name.as_str());
-        self.hooks.selector.may_choose(When::After, HookKind::FileDeleted, name)
-    }
-
-    /// Whether a hook decides about files that come to a folder, or is told of each.
-    pub(in crate::engine) fn asks_hooks_of_arrivals(&self, id: FolderId) -> bool {
-        let name = self.folders.get(&id).map(|folder| folder.settings.name.as_str());
-        self.hooks.selector.may_choose(When::Before, HookKind::FileDownload, name)
-            || self.hooks.selector.may_choose(When::After, HookKind::FileCreated, name)
-    }
-
-    /// What was done on disk, for the hooks that want to know.
-    pub(in crate::engine) fn tell_of(
-        &mut self,
-        item: &ItemRow,
-        intent: &IntentRow,
-        what: &str,
-        path: &str,
-        from: Option<String>,
-        work: Option<&WorkRow>,
-    ) -> Result<()> {
-        let kind = match (what, item.id.is_folder()) {
-            ("downloaded", _) => HookKind::FileCreated,
-            ("replaced", _) => HookKind::FileUpdated,
-            ("folder created" | "folder restored", _) => HookKind::FolderCreated,
-            ("renamed", false) => HookKind::FileRenamed,
-            ("renamed", true) => HookKind::FolderRenamed,
-            ("moved", false) => HookKind::FileMoved,
-            ("moved", true) => HookKind::FolderMoved,
-            (what, is_folder) if what.starts_with("removed") => {
-                if is_folder {
-                    HookKind::FolderDeleted
-                } else {
-                    HookKind::FileDeleted
-                }
-            }
-            _ => return Ok(()),
-        };
-        let place = match &intent.order.deed {
-            Deed::MakeFolder { at }
-            | Deed::Publish { at, .. }
-            | Deed::RemoveFile { at, .. }
-            | Deed::RemoveFolder { at }
-            | Deed::Adopt { at, .. }
-            | Deed::Relocate { to: at, .. }
-            | Deed::KeepFolder { at, .. }
-            | Deed::RestoreFolder { at, .. } => at,
-            // Each file is told of by itself.
-            Deed::KeepFiles { .. } => return Ok(()),
-        };
-        let place = self.ctx.in_sight(item, place)?;
-        // The row as the deed has just left it.
-        let item = self.ctx.store.item(item.node)?.unwrap_or_else(|| item.clone());
-        let story = Story::of_item(kind, &item, path.to_owned()).placed(place, from);
-        self.happened(story, work)
     }
 
     /// Which hook's run may have led to a change that our own account made: how deep the chain is, who is in it, and whether
     /// the names leave no doubt. What anybody else did is nobody's doing.
-    fn cause(&mut self, is_ours: bool, folder: Option<&str>, path: Option<&str>) -> (u32, Vec<String>, bool) {
+    fn cause(
+        &mut self,
+        ctx: &Ctx,
+        is_ours: bool,
+        folder: Option<&str>,
+        path: Option<&str>,
+    ) -> (u32, Vec<String>, bool) {
         if !is_ours {
             return (0, Vec::new(), false);
         }
@@ -308,10 +247,10 @@ impl Engine {
             (Some(path), Some(other)) => path == other || stem(path).contains(stem(other)),
             _ => false,
         };
-        let now = self.ctx.now.wall;
-        self.hooks.recent.retain(|(at, _)| now.since(*at) < CAUSED_WITHIN_MS);
-        let running = self.hooks.telling.values();
-        let all = running.chain(self.hooks.recent.iter().map(|(_, told)| told));
+        let now = ctx.now.wall;
+        self.recent.retain(|(at, _)| now.since(*at) < CAUSED_WITHIN_MS);
+        let running = self.telling.values();
+        let all = running.chain(self.recent.iter().map(|(_, told)| told));
         let cause = all
             .filter(|told| told.folder.as_deref() == folder)
             .map(|told| (related(told.path.as_deref()), told))
@@ -328,148 +267,27 @@ impl Engine {
         }
     }
 
-    /// What a run tells of the hook itself: whether it works, and which signatures it has.
-    pub(super) fn heard_of(&mut self, hook: &HookSettings, outcome: &hook::Outcome) -> Result<()> {
-        if let Some(version) = &outcome.version
-            && self.hooks.lines.told_version(&hook.name, version)
-        {
-            self.hooks.rounds.signatures_changed(&hook.name);
-        }
-        if outcome.is_moot {
-            return Ok(());
-        }
-        if matches!(outcome.verdict, Verdict::Error | Verdict::TimedOut) {
-            let cause = outcome.reason.clone().or_else(|| said(outcome)).unwrap_or_else(|| outcome.verdict.to_string());
-            let now = (self.ctx.now.mono, self.ctx.now.wall);
-            if self.hooks.lines.failed(&hook.name, &cause, outcome.is_down, now) {
-                let message = format!("hook `{}` does not work, and what it decides about waits: {cause}", hook.name);
-                self.hooks.happens_later(Story::at_large(HookKind::Problem, None, None, message));
-            }
-        } else if self.hooks.lines.worked(&hook.name) {
-            // It works again: nobody waits any longer for its sake.
-            self.ctx.store.wake_hook(SCANNER_DOWN, &hook.name, true)?;
-            self.ctx.store.wake_hook("hook_error", &hook.name, true)?;
-            self.hooks.rounds.look();
-            self.ctx.more = true;
-        }
-        Ok(())
-    }
-
-    /// Sees to hooks that do not work, and to scanners whose signatures may be new.
-    pub(super) fn try_hooks(&mut self) -> Result<()> {
-        let hooks: Vec<HookSettings> = self.hooks.selector.all().cloned().collect();
-        for trial in self.hooks.lines.trials(hooks.iter(), self.ctx.now.mono) {
-            match trial {
-                Trial::Probe(hook) => {
-                    let name = hook.name.clone();
-                    match self.jobs.start(&mut self.ctx.store, Job::Probe { hook: hook.clone() })? {
-                        Some(job) => self.ctx.out.push(Effect::ProbeHook { job, hook }),
-                        None => self.hooks.lines.probed(&name),
-                    }
-                }
-                Trial::OneFile(hook) => {
-                    self.ctx.store.wake_hook(SCANNER_DOWN, &hook, false)?;
-                    self.hooks.rounds.look();
-                    self.ctx.more = true;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A scanner was asked how it is.
-    pub(in crate::engine) fn probed_hook(&mut self, hook: &HookSettings, outcome: &hook::Outcome) -> Result<()> {
-        self.hooks.lines.probed(&hook.name);
-        self.heard_of(hook, outcome)
-    }
-
-    /// Has what is on disk examined again: a file, a folder, or everything.
-    pub(in crate::engine) fn examine_again(&mut self, path: Option<&str>) -> Result<Answer> {
-        let before: Vec<HookSettings> =
-            self.hooks.selector.all().filter(|hook| hook.when == When::Before).cloned().collect();
-        if before.is_empty() {
-            return Ok(Answer::Refused { message: "there is no `before` hook that could examine anything".into() });
-        }
-        let mut folders: Vec<FolderId> = self.folders.keys().copied().collect();
-        if let Some(path) = path {
-            let asked = std::path::Path::new(path);
-            let found = self.folders.iter().find(|(_, folder)| asked.starts_with(&folder.settings.local));
-            let Some((id, root, below)) = found.and_then(|(id, folder)| {
-                let below = asked.strip_prefix(&folder.settings.local).ok()?;
-                Some((*id, folder.row.root?, below.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>()))
-            }) else {
-                return Ok(Answer::NotFound { message: format!("{path} lies in no watched folder") });
-            };
-            if !below.is_empty() {
-                let node = self.ctx.store.reader().item_on_disk(root, &below)?;
-                let item = node.map(|node| self.ctx.store.item(node)).transpose()?.flatten();
-                let Some(item) = item.filter(|item| item.synced.is_some() && !item.id.is_folder()) else {
-                    let message = format!("{path} is no file of a watched folder; name a file, or the whole folder");
-                    return Ok(Answer::NotFound { message });
-                };
-                return self.examine_file_again(&item, path);
-            }
-            folders = vec![id];
-        }
-        self.ctx.store.forget_all_verdicts()?;
-        for id in folders {
-            for hook in &before {
-                let basis = basis_digest(hook);
-                self.ctx.store.begin_round(id, Examiner { hook: &hook.name, basis: &basis }, self.ctx.now.wall)?;
-            }
-        }
-        self.hooks.rounds.begin();
-        self.ctx.more = true;
-        Ok(Answer::Ok { message: "what is on disk is examined again, beside the rest of the work".into() })
-    }
-
-    fn examine_file_again(&mut self, item: &ItemRow, path: &str) -> Result<Answer> {
-        let shown = self.ctx.shown_path(item)?;
-        let judges = self.judges_of(item.folder, HookKind::FileDownload, &shown);
-        if judges.is_empty() {
-            return Ok(Answer::Refused { message: format!("no `before` hook covers {path}") });
-        }
-        self.ctx.store.forget_verdicts(content_id(item))?;
-        for hook in &judges {
-            self.ctx.store.want_examined(item.node, item.folder, &hook.name)?;
-        }
-        self.hooks.rounds.look_from_the_start();
-        self.ctx.more = true;
-        let names: Vec<&str> = judges.iter().map(|hook| hook.name.as_str()).collect();
-        Ok(Answer::Ok { message: format!("{path} is examined again by {}", names.join(", ")) })
-    }
-
     /// Tells hooks what is due, as far as there is room.
-    pub(in crate::engine) fn tell(&mut self) -> Result<()> {
-        self.hooks.lines.forget_wake();
-        for story in std::mem::take(&mut self.hooks.later) {
-            self.happened(story, None)?;
-        }
-        self.try_hooks()?;
-        self.release_waiting()?;
-        self.examine()?;
-        self.dispose()?;
-        let hooks: Vec<HookSettings> =
-            self.hooks.selector.all().filter(|hook| hook.when == When::After).cloned().collect();
+    pub fn tell(&mut self, ctx: &mut Ctx, jobs: &mut Jobs) -> Result<()> {
+        let hooks: Vec<HookSettings> = self.selector.all().filter(|hook| hook.when == When::After).cloned().collect();
         for hook in hooks {
-            if !self.hooks.lines.has_room(&hook, self.ctx.now.mono) {
+            if !self.lines.has_room(&hook, ctx.now.mono) {
                 continue;
             }
-            let limit = hook.concurrency + self.hooks.lines.running(&hook.name);
-            for row in self.ctx.store.due_deliveries(&hook.name, self.ctx.now.wall, limit)? {
-                if self.hooks.telling.contains_key(&row.delivery) {
+            let limit = hook.concurrency + self.lines.running(&hook.name);
+            for row in ctx.store.due_deliveries(&hook.name, ctx.now.wall, limit)? {
+                if self.telling.contains_key(&row.delivery) {
                     continue;
                 }
-                if !self.hooks.lines.has_room(&hook, self.ctx.now.mono) {
+                if !self.lines.has_room(&hook, ctx.now.mono) {
                     break;
                 }
                 let Some(mut document) = read_document(&row.document) else {
-                    self.ctx.store.bury_delivery(row.delivery, "its document cannot be read")?;
+                    ctx.store.bury_delivery(row.delivery, "its document cannot be read")?;
                     continue;
                 };
-                let Some(job) = self
-                    .jobs
-                    .start(&mut self.ctx.store, Job::Tell { delivery: row.delivery, hook: Box::new(hook.clone()) })?
+                let Some(job) =
+                    jobs.start(&mut ctx.store, Job::Tell { delivery: row.delivery, hook: Box::new(hook.clone()) })?
                 else {
                     return Ok(());
                 };
@@ -481,8 +299,8 @@ impl Engine {
                     depth: document.depth,
                     causes: document.causes.clone(),
                 };
-                self.hooks.telling.insert(row.delivery, telling);
-                self.hooks.lines.begin(&hook, self.ctx.now.mono);
+                self.telling.insert(row.delivery, telling);
+                self.lines.begin(&hook, ctx.now.mono);
                 let order = HookOrder {
                     settings: hook.clone(),
                     document,
@@ -490,45 +308,40 @@ impl Engine {
                     file: row.file.map(|file| PathBuf::from(OsString::from_vec(file))),
                     stamp: None,
                 };
-                self.ctx.out.push(Effect::Hook { job, order: Box::new(order) });
+                ctx.out.push(Effect::Hook { job, order: Box::new(order) });
             }
-            if let Some(due) = self.ctx.store.next_delivery_due(&hook.name, self.ctx.now.wall)? {
-                let at = self.ctx.now.mono.saturating_add(due.since(self.ctx.now.wall).max(0) as u64);
-                self.hooks.lines.wake(at);
+            if let Some(due) = ctx.store.next_delivery_due(&hook.name, ctx.now.wall)? {
+                let at = ctx.now.mono.saturating_add(due.since(ctx.now.wall).max(0) as u64);
+                self.lines.wake(at);
             }
         }
         Ok(())
     }
 
     /// An `after` hook was told, or did not listen.
-    pub(in crate::engine) fn told_hook(
-        &mut self,
-        delivery: i64,
-        hook: &HookSettings,
-        outcome: &hook::Outcome,
-    ) -> Result<()> {
-        self.hooks.lines.release(&hook.name);
-        let telling = self.hooks.telling.remove(&delivery);
-        let Some(row) = self.ctx.store.delivery(delivery)? else { return Ok(()) };
+    pub fn told(&mut self, ctx: &mut Ctx, delivery: i64, hook: &HookSettings, outcome: &hook::Outcome) -> Result<()> {
+        self.lines.release(&hook.name);
+        let telling = self.telling.remove(&delivery);
+        let Some(row) = ctx.store.delivery(delivery)? else { return Ok(()) };
         let Some(document) = read_document(&row.document) else { return Ok(()) };
         let attempt = row.attempts + 1;
         let effect = if outcome.verdict == Verdict::Allow {
-            self.ctx.store.delivered(delivery)?;
+            ctx.store.delivered(delivery)?;
             "delivered"
         } else {
             let why = outcome.reason.clone().or_else(|| said(outcome)).unwrap_or_else(|| outcome.verdict.to_string());
             if attempt >= hook.attempts {
-                self.ctx.store.bury_delivery(delivery, &why)?;
+                ctx.store.bury_delivery(delivery, &why)?;
                 "dead"
             } else {
-                let pause = self.delivery_pause(row.attempts);
-                self.ctx.store.put_off_delivery(delivery, self.ctx.now.wall.plus_ms(millis(pause) as i64), &why)?;
+                let pause = delivery_pause(ctx, row.attempts);
+                ctx.store.put_off_delivery(delivery, ctx.now.wall.plus_ms(millis(pause) as i64), &why)?;
                 "again"
             }
         };
         let item = document.item.as_ref();
         let id = item.and_then(|item| item.id.as_ref().map(|id| format!("{}:{id}", item.kind)));
-        self.ctx.store.add_run(&NewRun {
+        ctx.store.add_run(&NewRun {
             delivery: Some(delivery),
             hook: &hook.name,
             when: When::After,
@@ -539,23 +352,23 @@ impl Engine {
             sha256: None,
             attempt,
             depth: document.depth,
-            at: self.ctx.now.wall,
+            at: ctx.now.wall,
             outcome,
             effect,
         })?;
         if let Some(telling) = telling {
-            if self.hooks.recent.len() >= RECENT_MOST {
-                self.hooks.recent.pop_front();
+            if self.recent.len() >= RECENT_MOST {
+                self.recent.pop_front();
             }
-            self.hooks.recent.push_back((self.ctx.now.wall, telling));
+            self.recent.push_back((ctx.now.wall, telling));
         }
         Ok(())
     }
 
     /// Tells again what was told before, or what was given up.
-    pub(in crate::engine) fn replay(&mut self, run: Option<i64>, hook: Option<&str>) -> Result<Answer> {
-        let count = self.ctx.store.replay(run, hook, self.ctx.now.wall)?;
-        self.ctx.more = true;
+    pub(in crate::engine) fn replay(ctx: &mut Ctx, run: Option<i64>, hook: Option<&str>) -> Result<Answer> {
+        let count = ctx.store.replay(run, hook, ctx.now.wall)?;
+        ctx.more = true;
         Ok(match (run, count) {
             (Some(run), 0) => Answer::NotFound {
                 message: format!("run {run} is not that of an `after` hook, or too old; see `agent hook-runs`"),
@@ -566,6 +379,64 @@ impl Engine {
             (None, count) => Answer::Ok { message: format!("{count} deliveries are tried again") },
         })
     }
+}
+
+/// What was done on disk by a deed, for the hooks that want to know; nothing if none may.
+pub(in crate::engine) fn story_of_deed(
+    ctx: &mut Ctx,
+    item: &ItemRow,
+    intent: &IntentRow,
+    what: &str,
+    (path, from): (&str, Option<String>),
+) -> Result<Option<Story>> {
+    let kind = match (what, item.id.is_folder()) {
+        ("downloaded", _) => HookKind::FileCreated,
+        ("replaced", _) => HookKind::FileUpdated,
+        ("folder created" | "folder restored", _) => HookKind::FolderCreated,
+        ("renamed", false) => HookKind::FileRenamed,
+        ("renamed", true) => HookKind::FolderRenamed,
+        ("moved", false) => HookKind::FileMoved,
+        ("moved", true) => HookKind::FolderMoved,
+        (what, is_folder) if what.starts_with("removed") => {
+            if is_folder {
+                HookKind::FolderDeleted
+            } else {
+                HookKind::FileDeleted
+            }
+        }
+        _ => return Ok(None),
+    };
+    let place = match &intent.order.deed {
+        Deed::MakeFolder { at }
+        | Deed::Publish { at, .. }
+        | Deed::RemoveFile { at, .. }
+        | Deed::RemoveFolder { at }
+        | Deed::Adopt { at, .. }
+        | Deed::Relocate { to: at, .. }
+        | Deed::KeepFolder { at, .. }
+        | Deed::RestoreFolder { at, .. } => at,
+        // Each file is told of by itself.
+        Deed::KeepFiles { .. } => return Ok(None),
+    };
+    let place = ctx.in_sight(item, place)?;
+    // The row as the deed has just left it.
+    let item = ctx.store.item(item.node)?.unwrap_or_else(|| item.clone());
+    Ok(Some(Story::of_item(kind, &item, path.to_owned()).placed(place, from)))
+}
+
+/// The wait before a delivery is tried again: it doubles from five seconds to an hour, varied by chance.
+fn delivery_pause(ctx: &mut Ctx, attempts: u32) -> Duration {
+    const FIRST_SECONDS: u64 = 5;
+    const LONGEST: Duration = Duration::from_hours(1);
+    let whole = Duration::from_secs(FIRST_SECONDS << attempts.min(10)).min(LONGEST);
+    // Half of it is chance, so that what failed together does not come back together.
+    let half = whole / 2;
+    half + Duration::from_millis(ctx.chance.next() % (half.as_millis() as u64 + 1))
+}
+
+/// How soon what a loop may have caused is told.
+fn slowed(ctx: &mut Ctx, depth: u32) -> Duration {
+    backoff(depth, None, ctx.chance.next())
 }
 
 /// Runs remembered as possible causes.

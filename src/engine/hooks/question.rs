@@ -3,35 +3,15 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::{Scope, TAKEN_UP, staged_path};
 use crate::engine::effect::HookOrder;
 use crate::hook::document::{AccountPart, Actor, Document, FolderPart, ItemPart, SCHEMA};
-use crate::hook::{self, HookKind, HookSettings, Verdict, When};
-use crate::id::{FolderId, ItemId, Sha256, VersionId};
+use crate::hook::{self, HookSettings, Matter, Verdict, When};
+use crate::id::{FolderId, ItemId, NodeId, Sha256, VersionId};
 use crate::path::RelPath;
 use crate::store::hooks::said;
 use crate::store::quarantine::NewQuarantine;
 use crate::tree::{Stamp, Wall};
-
-/// What a hook is asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) enum Matter {
-    /// A staged version that wants to be published.
-    Staged,
-    /// A file of the folder that wants a name that the hook covers.
-    Renamed,
-    /// A local file, or a name of one, that wants to go to the cloud.
-    Leaving,
-}
-
-impl Matter {
-    /// What this is in the words of hooks.
-    pub fn kind(self) -> HookKind {
-        match self {
-            Self::Staged | Self::Renamed => HookKind::FileDownload,
-            Self::Leaving => HookKind::FileUpload,
-        }
-    }
-}
 
 /// A content that hooks are to decide about.
 #[derive(Debug)]
@@ -72,6 +52,20 @@ pub(in crate::engine) struct About<'a> {
 }
 
 impl Candidate {
+    /// What was fetched for an item, on its way to a place in its folder; nothing if that is not there.
+    pub fn staged(scope: &Scope<'_>, node: NodeId, place: &RelPath) -> Option<Self> {
+        let (staged, content) = scope.staged.get(&node)?;
+        Some(Self {
+            matter: Matter::Staged,
+            sha256: staged.sha256,
+            version: Some(content.version.clone()),
+            size: content.size,
+            file: staged_path(&scope.settings.local, &staged.name),
+            place: place.clone(),
+            stamp: Some(staged.stamp).filter(|stamp| stamp.ctime_ns == TAKEN_UP),
+        })
+    }
+
     /// The question.
     pub fn order(&self, hook: &HookSettings, about: About<'_>) -> HookOrder {
         let part = ItemPart {

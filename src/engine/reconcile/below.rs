@@ -3,16 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::engine::hooks::{Candidate, Matter, Walk, basis_digest, content_id};
 use crate::engine::learn::Source;
 use crate::engine::{Engine, ITEMS_PER_STEP, Phase, ROWS_PER_STEP};
-use crate::hook::{HookSettings, When};
-use crate::id::{FolderId, ItemKind, NodeId, Sha256};
-use crate::path::{Name, RelPath};
+use crate::id::{FolderId, ItemKind, NodeId};
 use crate::plan::Action;
-use crate::settings::Mode;
 use crate::store::expected::Told;
-use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
+use crate::store::items::{ItemRow, Presence, SeatRow};
 use crate::store::work::{Ask, Lane, WorkRow, WorkState};
 use crate::store::{DEEPEST_PATH, Result};
 
@@ -335,163 +331,5 @@ impl Engine {
             at = self.ctx.store.item(step)?.and_then(|row| row.remote.parent);
         }
         Ok(above)
-    }
-}
-
-/// How long a directory waits for what gets a covered name with it.
-const EXAMINATION_AWAITED: Duration = Duration::from_millis(500);
-/// Items below a directory that one step looks through.
-const WALKED_PER_STEP: usize = 1_000;
-
-/// Names that files get on disk or in the cloud, by themselves or with a directory above them: hooks that cover them there are asked first.
-impl Engine {
-    /// Whether something on disk may get the place that the cloud gives it: every hook that covers a file there has allowed it. If not,
-    /// one is being asked, or the item was put off.
-    pub(in crate::engine) fn may_move(
-        &mut self,
-        item: &ItemRow,
-        work: &WorkRow,
-        parent: NodeId,
-        name: &Name,
-    ) -> Result<bool> {
-        if self.policy(item.folder).mode == Mode::Upload {
-            return Ok(true);
-        }
-        let Some(above) = self.ctx.place(parent)? else { return Ok(true) };
-        self.may_be_called(item, work, Matter::Renamed, &above.path.join(name))
-    }
-
-    /// Whether the cloud may get to know something by the place that it has on disk.
-    pub(in crate::engine) fn may_move_up(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
-        let Some(place) = self.ctx.place(item.node)? else { return Ok(true) };
-        self.may_be_called(item, work, Matter::Leaving, &place.path)
-    }
-
-    fn may_be_called(&mut self, item: &ItemRow, work: &WorkRow, matter: Matter, to: &RelPath) -> Result<bool> {
-        if self.hooks.selector.is_empty() {
-            return Ok(true);
-        }
-        let Some(from) = self.ctx.place(item.node)? else { return Ok(true) };
-        if item.id.is_folder() {
-            return self.may_take_along(item, work, matter, to);
-        }
-        let edit = item.local.as_ref().and_then(LocalRow::edit);
-        let content = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
-        let known = match (edit, content) {
-            // An edit is examined before it leaves; here it only gets another name.
-            (Some(_), _) if matter == Matter::Renamed => None,
-            (Some(edit), _) => {
-                let Some((sha256, _)) = &edit.digests else {
-                    // What it holds decides whether it was allowed.
-                    self.await_read(item);
-                    return Ok(false);
-                };
-                Some((*sha256, edit.stamp))
-            }
-            (None, Some(_)) => item.synced.as_ref().map(|synced| (content_id(item), synced.stamp)),
-            (None, None) => None,
-        };
-        let Some((sha256, stamp)) = known else { return Ok(true) };
-        let judges = self.judges_of(item.folder, matter.kind(), &to.to_string());
-        let judges = self.not_satisfied(item.node, judges, sha256)?;
-        let Some(folder) = self.folders.get(&item.folder).filter(|_| !judges.is_empty()) else { return Ok(true) };
-        let candidate = Candidate {
-            matter,
-            sha256,
-            version: content.filter(|_| edit.is_none()).map(|content| content.version.clone()),
-            size: stamp.size,
-            file: folder.settings.local.join(from.path.to_path()),
-            place: to.clone(),
-            stamp: Some(stamp),
-        };
-        self.passes(item, work, judges, &candidate)
-    }
-
-    /// Those of some hooks that have not allowed a content of an item.
-    pub(in crate::engine) fn not_satisfied(
-        &self,
-        node: NodeId,
-        judges: Vec<HookSettings>,
-        sha256: Sha256,
-    ) -> Result<Vec<HookSettings>> {
-        let mut left = Vec::new();
-        for hook in judges {
-            if !self.ctx.store.examined(node, &hook.name)?.is_some_and(|row| row.covers(&basis_digest(&hook), sha256)) {
-                left.push(hook);
-            }
-        }
-        Ok(left)
-    }
-
-    /// Whether nothing below a directory gets a name with it that a hook covers and covered not before, and that this hook has not
-    /// allowed. What does is examined where it is, and the directory waits.
-    fn may_take_along(&mut self, item: &ItemRow, work: &WorkRow, matter: Matter, to: &RelPath) -> Result<bool> {
-        let by_path = |hook: &HookSettings| hook.when == When::Before && !hook.patterns.is_empty();
-        if !self.hooks.selector.all().any(by_path) {
-            return Ok(true);
-        }
-        let here = match matter {
-            // The cloud knows it by the name that it had.
-            Matter::Leaving => self.ctx.shown_path(item)?,
-            Matter::Staged | Matter::Renamed => {
-                self.ctx.place(item.node)?.map_or_else(String::new, |place| place.path.to_string())
-            }
-        };
-        let mut walk = self
-            .hooks
-            .walks
-            .remove(&item.node)
-            .unwrap_or_else(|| Walk { left: vec![(item.node, here, to.to_string())], found: false });
-        let mut looked = 0;
-        while let Some((dir, from, to)) = walk.left.pop() {
-            for node in self.ctx.store.all_seated_in(dir)? {
-                looked += 1;
-                let Some(child) = self.ctx.store.item(node)? else { continue };
-                let Some(SeatRow::At { name, .. }) = child.disk_seat() else { continue };
-                let name = name.to_text();
-                let (from, to) = (format!("{from}/{name}"), format!("{to}/{name}"));
-                if child.id.is_folder() {
-                    walk.left.push((node, from, to));
-                    continue;
-                }
-                let mut covered = self.judges_of(item.folder, matter.kind(), &to);
-                let before = self.judges_of(item.folder, matter.kind(), &from);
-                covered.retain(|hook| !before.contains(hook));
-                for hook in self.not_satisfied(node, covered, content_id(&child))? {
-                    self.ctx.store.want_examined(node, item.folder, &hook.name)?;
-                    walk.found = true;
-                }
-            }
-            if looked >= WALKED_PER_STEP && !walk.left.is_empty() {
-                self.ctx.gone_through += looked;
-                self.hooks.walks.insert(item.node, walk);
-                self.make_ready_again(work);
-                return Ok(false);
-            }
-        }
-        self.ctx.gone_through += looked;
-        // What else in the folder waits to be examined is no concern of this directory.
-        if !walk.found {
-            return Ok(true);
-        }
-        self.hooks.rounds.look_from_the_start();
-        self.ctx.more = true;
-        self.put_off(work, EXAMINATION_AWAITED, "waits", "waits until what gets its name with it was examined")?;
-        Ok(false)
-    }
-
-    /// The disk had what the cloud has: hooks that decide about it examine it where it is.
-    pub(in crate::engine) fn examine_later(&mut self, node: NodeId) -> Result<()> {
-        let Some(item) = self.ctx.store.item(node)?.filter(|item| !item.id.is_folder()) else { return Ok(()) };
-        if self.policy(item.folder).mode == Mode::Upload {
-            return Ok(());
-        }
-        let judges = self.judges(&item, None)?;
-        for hook in self.not_satisfied(node, judges, content_id(&item))? {
-            self.ctx.store.want_examined(node, item.folder, &hook.name)?;
-            self.hooks.rounds.look_from_the_start();
-            self.ctx.more = true;
-        }
-        Ok(())
     }
 }

@@ -90,9 +90,9 @@ impl Engine {
     fn is_staging_full(&self, folder: FolderId) -> bool {
         let fetching = self.jobs.slots().fetching(folder);
         // What waits for hooks does not wait for the disk, and has a limit of its own.
-        let kept = self.hooks.lines.kept(folder);
+        let kept = self.hooks.kept(folder);
         let staged = self.folders.get(&folder).map_or(0, |folder| folder.staged.len());
-        staged.saturating_sub(kept) + fetching >= STAGED_MOST || self.hooks.lines.keeps_enough(folder)
+        staged.saturating_sub(kept) + fetching >= STAGED_MOST || self.hooks.keep_enough(folder)
     }
 
     fn next_call(&mut self, id: AccountId, kind: CallKind) -> Option<Waiting> {

@@ -28,7 +28,7 @@ impl Engine {
     /// Takes a configuration, for the first time or again.
     pub(in crate::engine) fn take_wishes(&mut self, wishes: Wishes) -> Result<()> {
         self.wish_accounts(wishes.accounts)?;
-        self.wish_hooks(wishes.hooks)?;
+        self.hooks.wish(&mut self.ctx, wishes.hooks)?;
         let served = self.subscribers.wish(&mut self.ctx.store, wishes.subscriptions)?;
         self.ctx.out.push(served);
         let known = self.ctx.store.folders()?;
@@ -67,14 +67,14 @@ impl Engine {
             if let Some(Job::Ask { hook, .. } | Job::Inspect { hook, .. } | Job::Tell { hook, .. }) =
                 self.jobs.take(job)
             {
-                self.hooks.lines.release(&hook.name);
+                self.hooks.given_up(&hook.name);
             }
             self.ctx.out.push(Effect::Cancel(job));
         }
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.close();
         }
-        self.hooks.lines.forget_kept(id);
+        self.hooks.closed(id);
         self.empty_working_set();
     }
 
@@ -255,7 +255,9 @@ impl Engine {
                 if was_closed {
                     self.recover_sent(id)?;
                     self.recover(id)?;
-                    self.take_up_staged(id)?;
+                    if let Some(folder) = self.folders.get_mut(&id) {
+                        self.hooks.take_up(&mut self.ctx, id, &mut folder.staged)?;
+                    }
                     self.reload();
                 }
             }

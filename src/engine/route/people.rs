@@ -2,7 +2,7 @@
 
 use crate::command::{Answer, Command, Keep, Repair};
 use crate::engine::holds::{self, Approval};
-use crate::engine::hooks::Story;
+use crate::engine::hooks::{Hooks, Story};
 use crate::engine::reconcile::DRIFT;
 use crate::engine::resolve::{self, Next};
 use crate::engine::undo::{self, Watched};
@@ -90,7 +90,7 @@ impl Engine {
             Command::RescanQuarantined { number } => self.decide_quarantine(number, None, None),
             Command::Rescan { path } => self.examine_again(path.as_deref()),
             Command::ReplaySubscription { name, after, since_ms } => self.replay_subscription(&name, after, since_ms),
-            Command::ReplayHooks { run, hook } => self.replay(run, hook.as_deref()),
+            Command::ReplayHooks { run, hook } => Hooks::replay(&mut self.ctx, run, hook.as_deref()),
             Command::Restore { path } => {
                 let folders = self.folders.iter().map(|(id, folder)| Watched {
                     id: *id,
@@ -310,8 +310,7 @@ impl Engine {
         let changed = before.mode != now.mode;
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.preview = holds::hold_new_mode(&mut self.ctx, id, &folder.settings.name, before, now)?;
-            if !now.sends() && folder.watched {
-                folder.watched = false;
+            if !now.sends() && folder.watch.end() {
                 self.ctx.out.push(Effect::Watch(id, false));
             }
             if folder.row.policy != Some(now) {
