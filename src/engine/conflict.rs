@@ -291,15 +291,31 @@ impl Engine {
     /// A folder that is out of sight and is to go holds something that somebody put into it, or a file has an edit of somebody's: it is
     /// brought back into sight.
     pub(super) fn bring_back(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
-        let Some(root) = self.folders.get(&item.folder).and_then(|folder| folder.row.root) else { return Ok(()) };
+        match self.place_in_sight(item)? {
+            Some((parent, name)) => self.want(item, work, Want::Aside { parent, name }),
+            None => Ok(()),
+        }
+    }
+
+    /// A file that is out of sight is brought back, and stays what both sides agreed on.
+    pub(super) fn show_again(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
+        match self.place_in_sight(item)? {
+            Some((parent, name)) => self.want(item, work, Want::Move { parent, name }),
+            None => Ok(()),
+        }
+    }
+
+    /// A free place for something that is out of sight.
+    fn place_in_sight(&mut self, item: &ItemRow) -> Result<Option<(NodeId, Name)>> {
+        let Some(root) = self.folders.get(&item.folder).and_then(|folder| folder.row.root) else { return Ok(None) };
         let name = name_on_disk(item).name().clone();
         for number in 1..=COPIES_MOST {
             let copy = copy_name(&name, &self.host, self.ctx.now.wall, number);
             if self.ctx.store.seated_at(root, &copy)?.is_none() {
-                return self.want(item, work, Want::Aside { parent: root, name: copy });
+                return Ok(Some((root, copy)));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Somebody stands on disk where the cloud has another item: he gets another name.

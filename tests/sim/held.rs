@@ -370,3 +370,41 @@ fn what_is_in_two_of_them_is_one_number() {
     ends_as(&mut world, "");
     assert!(said(&world).starts_with("6 files "), "{}", said(&world));
 }
+
+/// A file that made room for another one is out of sight while somebody's directory has its new place. It goes to the trash, and waits for a
+/// person where it can be seen.
+#[test]
+fn one_that_is_out_of_sight_waits_where_it_can_be_seen() {
+    for (crash_at, rejects) in (0..30).flat_map(|step| [(step, false), (step, true)]) {
+        let mut world = world_like(Swarm { max_delete: Some(0), ..Swarm::calm() }, "a=1 b=2");
+        world.disk.mkdir("y");
+        world.disk.write("y/own", 30);
+        let a = world.cloud.at("a");
+        world.cloud.rename(&a, "y");
+        put(&mut world, "a=3");
+        world.rest();
+        assert_eq!(tree(&world), "a=3 b=2 y/ y/own=30");
+        world.cloud.trash(&a);
+        for step in 0..100 {
+            if step == crash_at {
+                world.crash();
+            }
+            assert!(world.step());
+        }
+        run_for(&mut world, 60_000);
+        let shown = tree(&world);
+        assert!(
+            shown.starts_with("a=3 b=2 y (conflicted copy") && shown.contains(")=1 y/ y/own=30"),
+            "{crash_at}: {shown}"
+        );
+        let hold = world.open_hold().unwrap();
+        if rejects {
+            reject(&mut world, hold);
+        } else {
+            approve(&mut world, hold);
+        }
+        world.rest();
+        assert_eq!(tree(&world).contains(")=1"), rejects, "{crash_at}");
+        world.check();
+    }
+}

@@ -199,7 +199,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [216, 586, 779, 6_288, 6_586, 15_445, 54_496, 19_064, 24_091] {
         live(seed, UNTOLD);
     }
-    for seed in [76, 225, 1_395, 2_283, 4_597, 5_454, 9_200, 9_299, 13_756, 51_252, 16_271, 31_454] {
+    for seed in [76, 225, 1_395, 2_283, 4_597, 5_454, 9_200, 9_299, 13_756, 51_252, 16_271, 31_454, 7_323] {
         live(seed, GARBLED);
     }
     for seed in [
@@ -214,10 +214,7 @@ fn histories_that_failed_once_end_well() {
 }
 
 /// Histories that are known to end badly and are passed over, until they are mended: their kind, their seed, and what happens.
-const OPEN: &[(&str, u64, &str)] = &[
-    ("garbled", 7_323, "a directory is left out of sight"),
-    ("hidden", 77_072, "does not end: an item is planned for ever"),
-];
+const OPEN: &[(&str, u64, &str)] = &[("hidden", 77_072, "does not end: an item is planned for ever")];
 
 fn histories(kind: Kind) {
     if let Some(seed) = number("SIM_SEED") {
