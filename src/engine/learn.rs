@@ -300,11 +300,11 @@ impl Engine {
             self.count_presence(known, Presence::Present);
             let was_held = is_folder && self.ctx.store.is_tree_held(known.node)?;
             self.ctx.store.leave_holds(known.node)?;
-            self.ctx.store.swept(known.node)?;
+            let was_untold = self.ctx.store.swept(known.node)?;
             // Example: `d` moves out of `p`, and `p` goes to the trash. A look at `p` is answered before one at `d`: what `d` holds went with
             // both, and is not to be removed before the listing of `d` shows it again.
-            // What became of what is in one that was held meanwhile, nobody told.
-            if was_held || is_folder && self.ctx.store.has_absent_children(known.node)? {
+            // What became of what is in one that was held meanwhile, or away before that was told of what is in it, nobody told.
+            if was_held || was_untold || is_folder && self.ctx.store.has_absent_children(known.node)? {
                 self.ctx.store.want_sweep(known.node, known.folder, Presence::Present)?;
                 self.ctx.more = true;
             }

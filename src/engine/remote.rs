@@ -319,9 +319,12 @@ impl Engine {
                 Ok(false)
             }
             Mark::Subtree(dir) => {
-                self.ctx.store.want_listing(dir, folder)?;
-                self.ctx.store.want_sweep(dir, folder, Presence::Present)?;
-                self.ctx.more = true;
+                // What is in one that is gone is told that, and listed if the folder comes back.
+                if self.ctx.store.item(dir)?.is_some_and(|dir| dir.remote.presence == Presence::Present) {
+                    self.ctx.store.want_listing(dir, folder)?;
+                    self.ctx.store.want_sweep(dir, folder, Presence::Present)?;
+                    self.ctx.more = true;
+                }
                 Ok(false)
             }
             Mark::Unknown(id) => {

@@ -204,7 +204,7 @@ fn histories_that_failed_once_end_well() {
     }
     for seed in [
         101, 236, 265, 353, 490, 4_159, 4_988, 5_496, 6_900, 7_413, 7_968, 50_499, 50_761, 51_896, 52_817, 183, 14_227,
-        57_010, 57_685, 54_107, 71_879, 85_083, 42_652,
+        57_010, 57_685, 54_107, 71_879, 85_083, 42_652, 77_072,
     ] {
         live(seed, HIDDEN);
     }
@@ -214,7 +214,7 @@ fn histories_that_failed_once_end_well() {
 }
 
 /// Histories that are known to end badly and are passed over, until they are mended: their kind, their seed, and what happens.
-const OPEN: &[(&str, u64, &str)] = &[("hidden", 77_072, "does not end: an item is planned for ever")];
+const OPEN: &[(&str, u64, &str)] = &[];
 
 fn histories(kind: Kind) {
     if let Some(seed) = number("SIM_SEED") {
