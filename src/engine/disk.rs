@@ -280,6 +280,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether what was just removed from the disk was gone from the cloud when that was ordered. It may be back by now, and counts all the same.
+    fn was_deleted(&self, item: &ItemRow) -> Result<bool> {
+        Ok(!item.id.is_folder()
+            && match item.remote.presence {
+                Presence::Absent => true,
+                Presence::FilteredOut => false,
+                Presence::Present => self.ctx.store.tombstone(item.node)?.is_none() && !self.is_in_quarantine(item)?,
+            })
+    }
+
     /// The synced tree becomes what the deed made of the disk.
     pub(super) fn seat_changed(
         &mut self,
@@ -314,7 +324,7 @@ impl Engine {
                 // What a person approved, or what was replaced, does not count towards the next question.
                 let work = self.ctx.store.work(item.node)?;
                 let goes_unasked = work.map(|work| self.goes_unasked(item, &work)).transpose()?.unwrap_or_default();
-                if !item.id.is_folder() && item.remote.presence == Presence::Absent && !goes_unasked {
+                if !goes_unasked && self.was_deleted(item)? {
                     self.ctx.store.count_deletions(item.folder, 1, self.ctx.now.wall)?;
                 }
                 let expired =

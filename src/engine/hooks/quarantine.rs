@@ -435,12 +435,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether the version of an item that the disk has, or had until now, is in quarantine.
+    pub(in crate::engine) fn is_in_quarantine(&self, item: &ItemRow) -> Result<bool> {
+        let content = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
+        let Some(content) = content else { return Ok(false) };
+        let row = self.ctx.store.quarantined_version(item.folder, &item.id, &content.version)?;
+        Ok(row.is_some_and(|row| row.is_away()))
+    }
+
     /// Whether what an item has on disk is in quarantine, so that it leaves the folder.
     pub(in crate::engine) fn leaves_for_quarantine(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
-        let content = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
-        let Some(content) = content.filter(|_| item.local.is_none()) else { return Ok(false) };
-        let row = self.ctx.store.quarantined_version(item.folder, &item.id, &content.version)?;
-        if !row.is_some_and(|row| row.is_away()) {
+        if item.local.is_some() || !self.is_in_quarantine(item)? {
             return Ok(false);
         }
         self.want(item, work, Want::RemoveFile)?;
