@@ -1,6 +1,6 @@
 //! Items that wait: for one another, in circles, and for another try.
 
-use super::{ABOVE, ATTEMPTS_COUNTED, NETWORK, WAIT_AGAIN, WAITS};
+use super::{ABOVE, ATTEMPTS_COUNTED, NAME_TAKEN, NETWORK, UNCLEAR_MOST, WAIT_AGAIN, WAITS};
 use crate::engine::disk::Want;
 use crate::engine::effect::Notice;
 use crate::engine::send::is_aside_name;
@@ -142,16 +142,24 @@ impl Engine {
         Ok(problem.filter(|(code, _)| code != WAITS).map(|(_, text)| text))
     }
 
-    /// Whether an item has a problem of its own, or waits for one that has: how long that lasts is no matter of turns.
+    /// Whether an item has a problem of its own, or waits for one that has: how long that lasts is no matter of turns. One that is looked at,
+    /// as the cloud seems to have another one in its place, has none yet.
     fn waits_for_refused(&self, node: NodeId) -> Result<bool> {
         let mut at = Some(node);
         for _ in 0..HOPS_MOST {
             let Some(node) = at else { break };
-            let problem = self.ctx.store.work(node)?.and_then(|theirs| theirs.problem);
-            if problem.is_some_and(|(code, _)| code != WAITS) {
+            let Some(theirs) = self.ctx.store.work(node)? else { break };
+            let next = self.schedule.stands_for(node);
+            let is_refused = match theirs.problem.as_ref().map(|(code, _)| &**code) {
+                None | Some(WAITS) => false,
+                Some(ABOVE) => next.is_none(),
+                Some(NAME_TAKEN) => theirs.attempts > UNCLEAR_MOST,
+                Some(_) => true,
+            };
+            if is_refused {
                 return Ok(true);
             }
-            at = self.schedule.stands_for(node);
+            at = next;
         }
         Ok(false)
     }
