@@ -69,18 +69,23 @@ impl Engine {
         Ok(names)
     }
 
-    /// A new file whose first upload is under way and that is no longer where it was when that began. The answer names the old place, and
-    /// from there it moves in the cloud as well.
+    /// A file whose content is going up and that is no longer where it was when that began. The answer tells of the old place, and from there it
+    /// moves in the cloud as well.
+    ///
+    /// Example: `x/f` is edited in place, and `x` moves to `y` while the new version goes up. What is found in `y` has another content than the
+    /// last one that both sides agreed on.
     fn moved_while_it_goes_up(&self, folder: FolderId, entry: &LocalEntry) -> Result<Option<ItemRow>> {
         for node in self.ctx.store.sent_nodes(folder)? {
             let (Some(sent), Some(item)) = (self.ctx.store.sent_of(node)?, self.ctx.store.item(node)?) else {
                 continue;
             };
-            let is_gone = item.is_local_only() && matches!(item.local, Some(LocalRow::Absent { .. }));
-            if let Write::Upload { stamp, .. } = sent.write
-                && is_gone
-                && stamp.same_content(&entry.stamp)
-            {
+            let is_gone = matches!(item.local, Some(LocalRow::Absent { .. }));
+            let stamp = match sent.write {
+                Write::Upload { stamp, .. } if item.is_local_only() => stamp,
+                Write::Update { stamp, .. } => stamp,
+                _ => continue,
+            };
+            if is_gone && stamp.same_content(&entry.stamp) {
                 return Ok(Some(item));
             }
         }
