@@ -159,3 +159,24 @@ fn a_permission_on_a_folder_that_left_brings_nothing_back() {
         ends_as(&mut world, "c/ c/1=4 k=3");
     }
 }
+
+/// A file gets another name and leaves, the place in the stream is lost, and the first of the two is told late, while the folder is compared. The second
+/// one was passed over: that the file was heard of does not mean that it is there.
+#[test]
+fn what_is_told_late_during_a_comparison_is_not_met_by_that() {
+    for (mode, moment) in (0..40).flat_map(|moment| [(Mode::Mirror, moment), (Mode::TwoWay, moment)]) {
+        let habits = Habits { list_page: 100, event_page: 100, ..Habits::default() };
+        let mut world = world_like(Swarm { habits, mode, ..Swarm::calm() }, "a=1 d/ d/b=2");
+        let a = world.cloud.at("a");
+        world.cloud.rename(&a, "aside");
+        let late = world.cloud.take_back();
+        world.cloud.shift(&a, &elsewhere(), "a");
+        world.cloud.lose_cursors();
+        world.schedule(0, Happening::Late);
+        for _ in 0..moment {
+            assert!(world.step());
+        }
+        world.cloud.tell_late(late);
+        ends_as(&mut world, "d/ d/b=2");
+    }
+}
