@@ -6,10 +6,10 @@ use crate::engine::{Engine, ROWS_PER_STEP};
 use crate::id::{FolderId, ItemKind, NodeId};
 use crate::local_news::LocalEntry;
 use crate::path::Name;
-use crate::store::Result;
 use crate::store::items::Presence;
 use crate::store::items::{ItemRow, LocalRow};
 use crate::store::sent::Write;
+use crate::store::{DEEPEST_PATH, Result};
 use std::collections::BTreeMap;
 
 /// What every name has that the disk has for one which it cannot hold, and hex digits of the item's id behind it.
@@ -119,7 +119,7 @@ impl Engine {
     }
 
     /// What is missing here was already met as something new elsewhere.
-    pub(in crate::engine) fn found_elsewhere(&self, item: &ItemRow) -> Result<Option<ItemRow>> {
+    pub(in crate::engine) fn found_elsewhere(&mut self, item: &ItemRow) -> Result<Option<ItemRow>> {
         let Some(stamp) = item.disk_stamp().filter(|stamp| stamp.ino != 0) else { return Ok(None) };
         if item.is_local_only() && (item.id.is_folder() || self.ctx.store.sent_of(item.node)?.is_none()) {
             // Nobody but the disk knows it: under its new name it is the same.
@@ -130,7 +130,27 @@ impl Engine {
             && found.is_local_only()
             && self.ctx.store.sent_of(found.node)?.is_none()
             && (item.id.is_folder() || found.disk_stamp().is_some_and(|theirs| theirs.same_content(&stamp)));
+        if is_same && self.is_below_on_disk(&found, item.node)? {
+            self.drop_found(&found)?;
+            return Ok(None);
+        }
         Ok(is_same.then_some(found))
+    }
+
+    /// Whether something lies below a directory by the books, which read another directory for that one. No directory lies in itself: it is met
+    /// again where the other one is.
+    ///
+    /// Example: `mv d a/c; mv a d`, and what is above both cannot be read. `d` is read, as it is now, for the former one, and `c` in it is that.
+    fn is_below_on_disk(&self, item: &ItemRow, dir: NodeId) -> Result<bool> {
+        let mut at = Self::dir_of(item);
+        for _ in 0..DEEPEST_PATH {
+            match at {
+                Some(node) if node == dir => return Ok(true),
+                Some(node) => at = self.ctx.store.item(node)?.as_ref().and_then(Self::dir_of),
+                None => break,
+            }
+        }
+        Ok(false)
     }
 }
 
