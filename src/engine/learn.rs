@@ -157,14 +157,12 @@ impl Engine {
             }
             known => known,
         };
-        let known = match known {
-            Some(known) => Some(known),
-            // The disk had it first.
-            None => match self.met_on_disk(folder, parent, item)? {
-                Some(node) => return self.learn_of_disk(node, item, row, source),
-                None => None,
-            },
-        };
+        // The disk had it first.
+        if known.is_none()
+            && let Some(node) = self.met_on_disk(folder, parent, item)?
+        {
+            return self.learn_of_disk(node, item, row, source);
+        }
         let Some(known) = known else {
             let node = self.ctx.store.add_item(folder, &item.id, &row)?;
             self.observed(node, source)?;
@@ -182,11 +180,16 @@ impl Engine {
             return Ok(Learned::Marked);
         };
         let node = known.node;
+        // Example: `a` becomes `b` and leaves, the place in the stream is lost, and a comparison hears of the first. The second was passed over.
+        let is_met_late = row.seen > known.remote.seen && matches!(source, Source::Event { late: true, .. });
         let learned = self.learn_again(&known, row, source)?;
         if source != Source::Own && self.ctx.store.sent_left(folder)? {
             self.found_unsure(node, item)?;
         }
-        Ok(learned)
+        if is_met_late {
+            self.mark_look(node, folder, source)?;
+        }
+        Ok(if is_met_late { Learned::Marked } else { learned })
     }
 
     /// Notes when an item was observed, for answers to questions that were asked before.
@@ -300,11 +303,11 @@ impl Engine {
             self.count_presence(known, Presence::Present);
             let was_held = is_folder && self.ctx.store.is_tree_held(known.node)?;
             self.ctx.store.leave_holds(known.node)?;
-            self.ctx.store.swept(known.node)?;
+            let was_untold = self.ctx.store.swept(known.node)?;
             // Example: `d` moves out of `p`, and `p` goes to the trash. A look at `p` is answered before one at `d`: what `d` holds went with
             // both, and is not to be removed before the listing of `d` shows it again.
-            // What became of what is in one that was held meanwhile, nobody told.
-            if was_held || is_folder && self.ctx.store.has_absent_children(known.node)? {
+            // What became of what is in one that was held meanwhile, or away before that was told of what is in it, nobody told.
+            if was_held || was_untold || is_folder && self.ctx.store.has_absent_children(known.node)? {
                 self.ctx.store.want_sweep(known.node, known.folder, Presence::Present)?;
                 self.ctx.more = true;
             }

@@ -32,7 +32,7 @@ mod watch;
 
 pub(in crate::engine) use covered::{above_is_covered, complaint, stays_in_sight};
 pub(in crate::engine) use hollow::{goes_into, may_be_hollow};
-pub(in crate::engine) use moved::{found_elsewhere, may_meet};
+pub(in crate::engine) use moved::may_meet;
 pub(in crate::engine) use scan::{Scan, next_scans};
 pub(in crate::engine) use watch::Watch;
 
@@ -427,7 +427,7 @@ impl Local {
             // Another one that is missing here as well turned out to be what it was.
             return Ok(());
         }
-        if let Some(found) = moved::found_elsewhere(ctx, item)? {
+        if let Some(found) = self.found_elsewhere(ctx, item)? {
             let seat = seat_of(&found);
             let edit = found.local.as_ref().and_then(LocalRow::edit).cloned();
             self.drop_found(ctx, &found)?;

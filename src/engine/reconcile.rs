@@ -480,10 +480,13 @@ impl Engine {
             }
             ItemKind::File if self.await_answer_above(item, work)? => Ok(()),
             ItemKind::File => {
-                if !is_asked_about || self.is_hidden(item)? || !self.hold_removal(item)? {
-                    self.want(item, work, Want::RemoveFile)?;
+                if !is_asked_about || self.is_hidden(item)? {
+                    return self.want(item, work, Want::RemoveFile);
                 }
-                Ok(())
+                if self.is_held_out_of_sight(item)? {
+                    return self.show_again(item, work);
+                }
+                if self.hold_removal(item)? { Ok(()) } else { self.want(item, work, Want::RemoveFile) }
             }
             ItemKind::Folder if self.schedule.is_noted(item.node, Note::Crowded) => self.bring_back(item, work),
             ItemKind::Folder => {

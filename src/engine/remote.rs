@@ -53,15 +53,41 @@ impl Engine {
     /// [`Self::locate`] has it.
     fn locate_all(&self, folder: FolderId, path: &str, at: Option<Wall>) -> Result<Vec<Location>> {
         self.read_path(folder, path, |dir, folded| {
-            let mut before = Vec::new();
-            for node in self.questions.former.had(dir, folded, at) {
-                let item = self.ctx.store.item(node)?;
-                if item.is_some_and(|item| item.folder == folder && item.remote.presence == Presence::Present) {
-                    before.push(node);
-                }
-            }
-            Ok(Named { now: self.folders_called(dir, folded)?, before })
+            Ok(Named { now: self.folders_called(dir, folded)?, before: self.former_folders(folder, dir, folded, at)? })
         })
+    }
+
+    /// The same of a place that something left, which may have been in a folder that is known to be gone by now.
+    ///
+    /// Example: `a/b` moves to `c/b`, and `a` goes to the trash. `a` is looked at before the first of the two is told: until `b` is looked at, what
+    /// is in it is not known to be gone.
+    fn locate_left(&self, folder: FolderId, path: &str, at: Option<Wall>) -> Result<Vec<Location>> {
+        self.read_path(folder, path, |dir, folded| {
+            let (mut now, mut before) =
+                (self.folders_called(dir, folded)?, self.former_folders(folder, dir, folded, at)?);
+            let gone = self.ctx.store.gone_folders_in(dir)?;
+            let gone = gone.into_iter().filter(|(_, name)| name.to_lowercase() == folded).map(|(node, _)| node);
+            let is_there = self.ctx.store.item(dir)?.is_some_and(|dir| dir.remote.presence == Presence::Present);
+            // What was in one that is gone is where it was, as far as is known.
+            if is_there {
+                before.extend(gone)
+            } else {
+                now.extend(gone)
+            }
+            Ok(Named { now, before })
+        })
+    }
+
+    /// The folders that had a name in a folder at a moment.
+    fn former_folders(&self, folder: FolderId, dir: NodeId, folded: &str, at: Option<Wall>) -> Result<Vec<NodeId>> {
+        let mut before = Vec::new();
+        for node in self.questions.former.had(dir, folded, at) {
+            let item = self.ctx.store.item(node)?;
+            if item.is_some_and(|item| item.folder == folder && item.remote.presence == Presence::Present) {
+                before.push(node);
+            }
+        }
+        Ok(before)
     }
 
     /// Where a path of an event may lead, the likeliest place first. What has an id is found by that, and one place is enough.
@@ -70,11 +96,13 @@ impl Engine {
         folder: FolderId,
         event: &RemoteEvent,
         path: Option<&str>,
+        was_left: bool,
     ) -> Result<impl Iterator<Item = Location> + use<>> {
         let found = match path {
             None => Vec::new(),
-            Some(path) if matches!(event.subject, Subject::Path { .. }) => self.locate_all(folder, path, event.at)?,
-            Some(path) => vec![self.locate(folder, path)?],
+            Some(path) if !matches!(event.subject, Subject::Path { .. }) => vec![self.locate(folder, path)?],
+            Some(path) if was_left => self.locate_left(folder, path, event.at)?,
+            Some(path) => self.locate_all(folder, path, event.at)?,
         };
         Ok(found.into_iter())
     }
@@ -150,8 +178,8 @@ impl Engine {
             }
             None => None,
         };
-        let mut other_to = self.locate_told(folder, event, path)?;
-        let mut other_from = self.locate_told(folder, event, from)?;
+        let mut other_to = self.locate_told(folder, event, path, false)?;
+        let mut other_from = self.locate_told(folder, event, from, true)?;
         let from_path = from;
         let (to, from) = (other_to.next(), other_from.next());
         let is_open = match &known {
@@ -319,9 +347,12 @@ impl Engine {
                 Ok(false)
             }
             Mark::Subtree(dir) => {
-                self.ctx.store.want_listing(dir, folder)?;
-                self.ctx.store.want_sweep(dir, folder, Presence::Present)?;
-                self.ctx.more = true;
+                // What is in one that is gone is told that, and listed if the folder comes back.
+                if self.ctx.store.item(dir)?.is_some_and(|dir| dir.remote.presence == Presence::Present) {
+                    self.ctx.store.want_listing(dir, folder)?;
+                    self.ctx.store.want_sweep(dir, folder, Presence::Present)?;
+                    self.ctx.more = true;
+                }
                 Ok(false)
             }
             Mark::Unknown(id) => {

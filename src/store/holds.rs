@@ -106,7 +106,8 @@ impl Store {
         let sql = "INSERT INTO hold_item (hold, node, files) VALUES (?1, ?2, ?3)
                    ON CONFLICT (hold, node) DO UPDATE SET files = excluded.files";
         self.conn.prepare_cached(sql)?.execute(params![hold.0, node.0, files as i64])?;
-        self.swept(node)
+        self.swept(node)?;
+        Ok(())
     }
 
     /// Directories of a hold's list that lie in another one of it, which is counted with all that is in it: they stay there without a

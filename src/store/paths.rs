@@ -19,6 +19,15 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The folders that the cloud had in a folder, and about which something is still to be done.
+    pub fn gone_folders_in(&self, parent: NodeId) -> Result<Vec<(NodeId, String)>> {
+        let sql =
+            format!("SELECT node, {R_NAME} FROM item WHERE r_parent = ?1 AND r = 0 AND {IS_FOLDER} ORDER BY node");
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        let rows = statement.query_map([parent.0], |row| Ok((NodeId(row.get(0)?), row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// The items that the cloud has in a folder, after one of them: their nodes and ids, and the comparison that met them last.
     pub fn remote_ids(&self, parent: NodeId, after: NodeId, limit: u32) -> Result<Vec<(NodeId, ItemId, i64)>> {
         let sql = "SELECT node, id, seen FROM item WHERE r_parent = ?1 AND r = 1 AND node > ?2 ORDER BY node LIMIT ?3";

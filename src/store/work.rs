@@ -494,10 +494,9 @@ impl Store {
         Ok(self.conn.prepare_cached(sql)?.query_row([folder.0], |row| row.get(0)).optional()?.map(NodeId))
     }
 
-    /// A folder's children were told.
-    pub fn swept(&mut self, node: NodeId) -> Result<()> {
-        self.conn.prepare_cached("DELETE FROM sweep WHERE node = ?1")?.execute([node.0])?;
-        Ok(())
+    /// A folder's children were told, or are not to be told any more. Whether they were to be told.
+    pub fn swept(&mut self, node: NodeId) -> Result<bool> {
+        Ok(self.conn.prepare_cached("DELETE FROM sweep WHERE node = ?1")?.execute([node.0])? > 0)
     }
 
     /// Whether a folder has anything to sweep.

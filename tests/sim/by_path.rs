@@ -501,3 +501,23 @@ fn what_is_new_deep_in_a_folder_that_moved_into_a_new_one_is_found() {
         ends_as(&mut world, &ends);
     }
 }
+
+/// A folder moves out of another one, which goes to the trash. What we do to the second finds that it is gone, before either is told: what is in
+/// the first stays, though the path that it left leads through what is gone.
+#[test]
+fn what_left_a_folder_that_is_found_gone_stays() {
+    for moment in 0..60 {
+        let mut world = by_path(Mode::TwoWay, "d/ d/d/ d/d/x/ d/d/x/c=1 k=2");
+        let (above, d, x) = (world.cloud.at("d"), world.cloud.at("d/d"), world.cloud.at("d/d/x"));
+        let a = world.cloud.add_folder(&above, "a");
+        world.cloud.shift(&x, &a, "f");
+        world.cloud.trash(&d);
+        let told = [world.cloud.take_back(), world.cloud.take_back(), world.cloud.take_back()];
+        assert!(world.disk.rename("d/d", "b"));
+        for _ in 0..moment {
+            assert!(world.step());
+        }
+        told.into_iter().rev().for_each(|told| world.cloud.tell_late(told));
+        ends_as(&mut world, "d/ d/a/ d/a/f/ d/a/f/c=1 k=2");
+    }
+}

@@ -1,7 +1,7 @@
 //! How deeds reach the disk, and what a deed must look like.
 
 use folder_sync_agent::deed::{Deed, DeedOrder, DeedResult, DiskErrorKind, Place};
-use folder_sync_agent::id::NodeId;
+use folder_sync_agent::id::{JobId, NodeId};
 use folder_sync_agent::path::Name;
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::intents::NewSeat;
@@ -137,7 +137,7 @@ impl World {
                 for (job, node) in files.map(|(job, node)| (job, *node)).collect::<Vec<_>>() {
                     if self.store().tombstone(node).unwrap().is_none() {
                         self.removing.insert(job);
-                        self.check_removal(node);
+                        self.check_removal(job, node);
                     }
                 }
                 continue;
@@ -147,7 +147,7 @@ impl World {
                 let is_seated = |row: &ItemRow| matches!(row.disk_seat(), Some(SeatRow::At { parent, .. }) if parent == intent.node);
                 let files: Vec<_> = files.into_iter().filter(is_seated).map(|row| row.node).collect();
                 for node in files {
-                    self.check_removal(node);
+                    self.check_removal(order.job, node);
                 }
                 continue;
             }
@@ -166,19 +166,24 @@ impl World {
                 self.check_expiry(order);
             }
             if removes && !expires {
-                self.check_removal(intent.node);
+                self.check_removal(order.job, intent.node);
             }
         }
     }
 
-    /// Only what was gone from the cloud is removed.
-    fn check_removal(&self, node: NodeId) {
+    /// Only what was gone from the cloud is removed. What a pattern keeps out looks gone where the place in the stream was lost. It may be back
+    /// when the same order is handed out once more, after a crash.
+    fn check_removal(&mut self, job: JobId, node: NodeId) {
         if self.cloud.lossy || self.swarm.habits.late > 0 {
             return;
         }
         let item = self.store().item(node).unwrap().expect("an item for each deed");
-        let is_wanted = self.wanted().values().any(|id| *id == item.id) && !self.cloud.ever_gone.contains(&item.id);
-        assert!(!is_wanted, "law 5, V9: {} is removed and was never gone from the cloud", item.id);
+        if !self.wanted().values().any(|id| *id == item.id) {
+            self.unwanted.insert((job, node));
+        } else if !self.unwanted.contains(&(job, node)) {
+            let was_gone = self.cloud.ever_gone.contains(&item.id);
+            assert!(was_gone, "law 5, V9: {} is removed and was never gone from the cloud", item.id);
+        }
     }
 
     fn is_replaced(&self, order: &DeedOrder) -> bool {

@@ -455,3 +455,28 @@ fn an_edit_that_no_scan_saw_before_its_folder_was_put_out_of_sight_outlives_both
         assert!([212, 214].iter().all(|edit| tree.values().any(|content| *content == Some(*edit))), "{tree:?}");
     }
 }
+
+/// A file is edited, in place or by a new one of its name, and moves while the new version goes up, by itself or with its directory. The cloud keeps
+/// it under its id.
+#[test]
+fn a_file_that_moves_while_its_new_version_goes_up_stays_what_it_was() {
+    for (mode, content) in [(Mode::TwoWay, 202), (Mode::TwoWay, 203), (Mode::Upload, 202), (Mode::Upload, 203)] {
+        for (from, to, expected) in [("d/a", "k/b", "d/ k/ k/b"), ("d", "k/e", "k/ k/e/ k/e/a")] {
+            let mut world = world_like(Swarm { call_ms: 60_000, ..calm(mode) }, "");
+            assert!(world.disk.mkdir("d") && world.disk.mkdir("k") && world.disk.write("d/a", 201));
+            world.rest();
+            let (a, uploads) = (world.cloud.at("d/a"), world.tally.uploads);
+            assert!(world.disk.write("d/a", content));
+            while world.tally.uploads == uploads {
+                assert!(world.step());
+            }
+            assert!(world.disk.rename(from, to));
+            ends_as(&mut world, &format!("{expected}={content}"));
+            assert_eq!(
+                (world.cloud.at(&expected[expected.rfind('k').unwrap()..]), world.tally.uploads),
+                (a, uploads + 1),
+                "{mode:?} {from}"
+            );
+        }
+    }
+}

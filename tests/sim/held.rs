@@ -8,7 +8,7 @@ use folder_sync_agent::settings::Mode;
 use super::cloud::{elsewhere, watched};
 use super::stories::{ends_as, put, tree, world_like};
 use super::swarm::Swarm;
-use super::world::{FOLDER, World};
+use super::world::{FOLDER, Happening, World};
 
 /// `d` with folders and files in it.
 fn many(folders: u64, files: u64) -> String {
@@ -369,4 +369,63 @@ fn what_is_in_two_of_them_is_one_number() {
     approve(&mut world, hold);
     ends_as(&mut world, "");
     assert!(said(&world).starts_with("6 files "), "{}", said(&world));
+}
+
+/// A file that made room for another one is out of sight while somebody's directory has its new place. It goes to the trash, and waits for a
+/// person where it can be seen.
+#[test]
+fn one_that_is_out_of_sight_waits_where_it_can_be_seen() {
+    for (crash_at, rejects) in (0..30).flat_map(|step| [(step, false), (step, true)]) {
+        let mut world = world_like(Swarm { max_delete: Some(0), ..Swarm::calm() }, "a=1 b=2");
+        world.disk.mkdir("y");
+        world.disk.write("y/own", 30);
+        let a = world.cloud.at("a");
+        world.cloud.rename(&a, "y");
+        put(&mut world, "a=3");
+        world.rest();
+        assert_eq!(tree(&world), "a=3 b=2 y/ y/own=30");
+        world.cloud.trash(&a);
+        for step in 0..100 {
+            if step == crash_at {
+                world.crash();
+            }
+            assert!(world.step());
+        }
+        run_for(&mut world, 60_000);
+        let shown = tree(&world);
+        assert!(
+            shown.starts_with("a=3 b=2 y (conflicted copy") && shown.contains(")=1 y/ y/own=30"),
+            "{crash_at}: {shown}"
+        );
+        let hold = world.open_hold().unwrap();
+        if rejects {
+            reject(&mut world, hold);
+        } else {
+            approve(&mut world, hold);
+        }
+        world.rest();
+        assert_eq!(tree(&world).contains(")=1"), rejects, "{crash_at}");
+        world.check();
+    }
+}
+
+/// A file goes to the trash, and is back before its removal from the disk is done: it was deleted all the same, and counts towards the question.
+#[test]
+fn what_comes_back_while_it_is_removed_was_deleted() {
+    for (mode, moment) in (0..12).flat_map(|moment| [(Mode::Mirror, moment), (Mode::TwoWay, moment)]) {
+        let swarm = Swarm { mode, max_delete: Some(1), deeds_ms: 300_000, call_ms: 1, ..Swarm::calm() };
+        let mut world = world_like(swarm, "a=1 b=2 c=3 d=4");
+        let a = trash(&mut world, "a");
+        world.schedule(0, Happening::Late);
+        for _ in 0..moment {
+            assert!(world.step());
+        }
+        world.cloud.restore(&a, &watched(), "a");
+        world.schedule(0, Happening::Late);
+        ends_as(&mut world, "a=1 b=2 c=3 d=4");
+        let was_deleted = world.disk.kept().contains(&1);
+        trash(&mut world, "b");
+        run_for(&mut world, 700_000);
+        assert_eq!(world.open_hold().is_some(), was_deleted, "{mode:?} {moment}");
+    }
 }

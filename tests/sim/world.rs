@@ -11,7 +11,7 @@ use folder_sync_agent::deed::DeedOrder;
 use folder_sync_agent::engine::effect::LocalTask;
 use folder_sync_agent::engine::input::{OpenOrder, Wishes};
 use folder_sync_agent::engine::{Effect, Engine, Input, JOBS_MOST, Notice, Now, Outcome, Task};
-use folder_sync_agent::id::{Cursor, FolderId, ItemId, JobId};
+use folder_sync_agent::id::{Cursor, FolderId, ItemId, JobId, NodeId};
 use folder_sync_agent::local_news::{News, Rescan};
 use folder_sync_agent::provider::{Capabilities, ProviderErrorKind};
 use folder_sync_agent::settings::{
@@ -129,6 +129,8 @@ pub struct World {
     /// each, and files that the agent put into the trash.
     pub removing: BTreeSet<JobId>,
     pub replacing: BTreeSet<JobId>,
+    /// Removals of what the cloud did not have in the folder, or a pattern kept out, when they were ordered.
+    pub unwanted: BTreeSet<(JobId, NodeId)>,
     pub removed: BTreeMap<JobId, u64>,
     pub trashed: u64,
     /// The files that went to the cloud's trash with an item, as far as the agent did not hear of it, and the jobs that ask for it.
@@ -216,6 +218,7 @@ impl World {
             extra: Chance::new(seed ^ 0xe8_72a0),
             removing: BTreeSet::new(),
             replacing: BTreeSet::new(),
+            unwanted: BTreeSet::new(),
             removed: BTreeMap::new(),
             trashed: 0,
             trashed_unheard: BTreeMap::new(),

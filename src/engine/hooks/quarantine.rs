@@ -36,10 +36,10 @@ pub(in crate::engine) fn rejected(ctx: &Ctx, item: &ItemRow) -> Result<Ruling> {
     Ok(Ruling::PutOff(RECONSIDERED_EVERY, QUARANTINED, text))
 }
 
-/// Whether what an item has on disk is in quarantine, so that it leaves the folder.
+/// Whether the version of an item that the disk has, or had until now, is in quarantine.
 pub(in crate::engine) fn is_away(ctx: &Ctx, item: &ItemRow) -> Result<bool> {
     let content = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
-    let Some(content) = content.filter(|_| item.local.is_none()) else { return Ok(false) };
+    let Some(content) = content else { return Ok(false) };
     let row = ctx.store.quarantined_version(item.folder, &item.id, &content.version)?;
     Ok(row.is_some_and(|row| row.is_away()))
 }

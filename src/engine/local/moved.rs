@@ -8,9 +8,9 @@ use crate::engine::sides::{name_on_disk, seat_of};
 use crate::id::{FolderId, ItemKind, NodeId};
 use crate::local_news::LocalEntry;
 use crate::path::Name;
-use crate::store::Result;
 use crate::store::items::{ItemRow, LocalRow, Presence};
 use crate::store::sent::Write;
+use crate::store::{DEEPEST_PATH, Result};
 
 /// What every name has that the disk has for one which it cannot hold, and hex digits of the item's id behind it.
 const MAPPED_MARK: char = '~';
@@ -95,37 +95,64 @@ fn mapped_names_in(ctx: &mut Ctx, dir: NodeId) -> Result<BTreeMap<Name, NodeId>>
     Ok(names)
 }
 
-/// A new file whose first upload is under way and that is no longer where it was when that began. The answer names the old place, and
-/// from there it moves in the cloud as well.
+/// A file whose content is going up and that is no longer where it was when that began. The answer tells of the old place, and from there it
+/// moves in the cloud as well.
+///
+/// Example: `x/f` is edited in place, and `x` moves to `y` while the new version goes up. What is found in `y` has another content than the
+/// last one that both sides agreed on.
 fn moved_while_it_goes_up(ctx: &Ctx, folder: FolderId, entry: &LocalEntry) -> Result<Option<ItemRow>> {
     for node in ctx.store.sent_nodes(folder)? {
         let (Some(sent), Some(item)) = (ctx.store.sent_of(node)?, ctx.store.item(node)?) else {
             continue;
         };
-        let is_gone = item.is_local_only() && matches!(item.local, Some(LocalRow::Absent { .. }));
-        if let Write::Upload { stamp, .. } = sent.write
-            && is_gone
-            && stamp.same_content(&entry.stamp)
-        {
+        let is_gone = matches!(item.local, Some(LocalRow::Absent { .. }));
+        let stamp = match sent.write {
+            Write::Upload { stamp, .. } if item.is_local_only() => stamp,
+            Write::Update { stamp, .. } => stamp,
+            _ => continue,
+        };
+        if is_gone && stamp.same_content(&entry.stamp) {
             return Ok(Some(item));
         }
     }
     Ok(None)
 }
 
-/// What is missing here was already met as something new elsewhere.
-pub(in crate::engine) fn found_elsewhere(ctx: &Ctx, item: &ItemRow) -> Result<Option<ItemRow>> {
-    let Some(stamp) = item.disk_stamp().filter(|stamp| stamp.ino != 0) else { return Ok(None) };
-    if item.is_local_only() && (item.id.is_folder() || ctx.store.sent_of(item.node)?.is_none()) {
-        // Nobody but the disk knows it: under its new name it is the same.
-        return Ok(None);
+impl Local {
+    /// What is missing here was already met as something new elsewhere.
+    pub fn found_elsewhere(&mut self, ctx: &mut Ctx, item: &ItemRow) -> Result<Option<ItemRow>> {
+        let Some(stamp) = item.disk_stamp().filter(|stamp| stamp.ino != 0) else { return Ok(None) };
+        if item.is_local_only() && (item.id.is_folder() || ctx.store.sent_of(item.node)?.is_none()) {
+            // Nobody but the disk knows it: under its new name it is the same.
+            return Ok(None);
+        }
+        let Some(found) = ctx.store.new_inode(item.folder, &stamp)? else { return Ok(None) };
+        let is_same = found.id.kind() == item.id.kind()
+            && found.is_local_only()
+            && ctx.store.sent_of(found.node)?.is_none()
+            && (item.id.is_folder() || found.disk_stamp().is_some_and(|theirs| theirs.same_content(&stamp)));
+        if is_same && is_below_on_disk(ctx, &found, item.node)? {
+            self.drop_found(ctx, &found)?;
+            return Ok(None);
+        }
+        Ok(is_same.then_some(found))
     }
-    let Some(found) = ctx.store.new_inode(item.folder, &stamp)? else { return Ok(None) };
-    let is_same = found.id.kind() == item.id.kind()
-        && found.is_local_only()
-        && ctx.store.sent_of(found.node)?.is_none()
-        && (item.id.is_folder() || found.disk_stamp().is_some_and(|theirs| theirs.same_content(&stamp)));
-    Ok(is_same.then_some(found))
+}
+
+/// Whether something lies below a directory by the books, which read another directory for that one. No directory lies in itself: it is met
+/// again where the other one is.
+///
+/// Example: `mv d a/c; mv a d`, and what is above both cannot be read. `d` is read, as it is now, for the former one, and `c` in it is that.
+fn is_below_on_disk(ctx: &Ctx, item: &ItemRow, dir: NodeId) -> Result<bool> {
+    let mut at = seat_of(item).map(|(parent, _)| parent);
+    for _ in 0..DEEPEST_PATH {
+        match at {
+            Some(node) if node == dir => return Ok(true),
+            Some(node) => at = ctx.store.item(node)?.as_ref().and_then(seat_of).map(|(parent, _)| parent),
+            None => break,
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a name may stand for one that the disk cannot hold. The backups of editors, which end with the mark, do not: looking through a

@@ -1,6 +1,6 @@
 //! Items that wait: for one another, in circles, and for another try.
 
-use super::{ABOVE, ATTEMPTS_COUNTED, NETWORK, WAIT_AGAIN, WAITS};
+use super::{ABOVE, ATTEMPTS_COUNTED, NAME_TAKEN, NETWORK, UNCLEAR_MOST, WAIT_AGAIN, WAITS};
 use crate::engine::disk::Want;
 use crate::engine::effect::Notice;
 use crate::engine::send::is_aside_name;
@@ -133,6 +133,22 @@ impl Engine {
         self.break_circle(work)
     }
 
+    /// Lets an item wait whose name the cloud has for another one that is to leave it. If that one has a problem, how long it lasts is no matter
+    /// of turns: each try is a call, and the waits grow.
+    pub(in crate::engine) fn await_name(&mut self, work: &WorkRow, other: &ItemRow) -> Result<()> {
+        if !self.waits_for_refused(other.node)? {
+            return self.await_node(work, other);
+        }
+        let attempts = work.attempts + 1;
+        let wait = backoff(attempts.min(ATTEMPTS_COUNTED), None, self.ctx.chance.next()).max(WAIT_AGAIN);
+        let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
+        let text =
+            format!("it waits for `{}`, which has its name in the cloud and a problem", self.ctx.shown_path(other)?);
+        self.ctx.store.put_off(work.node, due, attempts, Some((ABOVE, &text)))?;
+        self.rest(work.node);
+        Ok(())
+    }
+
     /// Why a folder is not where its items could go, if that is a problem of its own and not a matter of turns.
     fn refused_above(&self, other: &ItemRow) -> Result<Option<String>> {
         if !other.id.is_folder() {
@@ -142,16 +158,24 @@ impl Engine {
         Ok(problem.filter(|(code, _)| code != WAITS).map(|(_, text)| text))
     }
 
-    /// Whether an item has a problem of its own, or waits for one that has: how long that lasts is no matter of turns.
+    /// Whether an item has a problem of its own, or waits for one that has: how long that lasts is no matter of turns. One that is looked at,
+    /// as the cloud seems to have another one in its place, has none yet.
     fn waits_for_refused(&self, node: NodeId) -> Result<bool> {
         let mut at = Some(node);
         for _ in 0..HOPS_MOST {
             let Some(node) = at else { break };
-            let problem = self.ctx.store.work(node)?.and_then(|theirs| theirs.problem);
-            if problem.is_some_and(|(code, _)| code != WAITS) {
+            let Some(theirs) = self.ctx.store.work(node)? else { break };
+            let next = self.schedule.stands_for(node);
+            let is_refused = match theirs.problem.as_ref().map(|(code, _)| &**code) {
+                None | Some(WAITS) => false,
+                Some(ABOVE) => next.is_none(),
+                Some(NAME_TAKEN) => theirs.attempts > UNCLEAR_MOST,
+                Some(_) => true,
+            };
+            if is_refused {
                 return Ok(true);
             }
-            at = self.schedule.stands_for(node);
+            at = next;
         }
         Ok(false)
     }

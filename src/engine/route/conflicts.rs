@@ -237,11 +237,24 @@ impl Engine {
     /// A folder that is out of sight and is to go holds something that somebody put into it, or a file has an edit of somebody's: it is
     /// brought back into sight.
     pub(in crate::engine) fn bring_back(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
-        let Some(root) = self.folders.get(&item.folder).and_then(|folder| folder.row.root) else { return Ok(()) };
-        match self.conflicts.place_in(&self.ctx, root, item)? {
-            Some(name) => self.want(item, work, Want::Aside { parent: root, name }),
+        match self.place_in_sight(item)? {
+            Some((parent, name)) => self.want(item, work, Want::Aside { parent, name }),
             None => Ok(()),
         }
+    }
+
+    /// A file that is out of sight is brought back, and stays what both sides agreed on.
+    pub(in crate::engine) fn show_again(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
+        match self.place_in_sight(item)? {
+            Some((parent, name)) => self.want(item, work, Want::Move { parent, name }),
+            None => Ok(()),
+        }
+    }
+
+    /// A free place for something that is out of sight.
+    fn place_in_sight(&self, item: &ItemRow) -> Result<Option<(NodeId, Name)>> {
+        let Some(root) = self.folders.get(&item.folder).and_then(|folder| folder.row.root) else { return Ok(None) };
+        Ok(self.conflicts.place_in(&self.ctx, root, item)?.map(|name| (root, name)))
     }
 
     /// Somebody stands on disk where the cloud has another item: he gets another name.

@@ -159,7 +159,7 @@ impl Engine {
 
     /// Whether what an item has on disk is in quarantine, so that it leaves the folder.
     pub(in crate::engine) fn leaves_for_quarantine(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
-        let is_away = hooks::is_away(&self.ctx, item)?;
+        let is_away = item.local.is_none() && hooks::is_away(&self.ctx, item)?;
         if is_away {
             self.want(item, work, Want::RemoveFile)?;
         }

@@ -11,7 +11,7 @@ use crate::hook::HookKind;
 use crate::id::{FolderId, NodeId};
 use crate::plan::Action;
 use crate::store::Result;
-use crate::store::items::{ItemRow, LocalRow};
+use crate::store::items::{ItemRow, LocalRow, SeatRow};
 use crate::store::work::{Lane, WorkRow};
 use crate::tree::Wall;
 
@@ -22,6 +22,15 @@ impl Engine {
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(true) };
         let brake = holds::hold_removal(&mut self.ctx, &folder.settings, folder.row.counts, item)?;
         if self.stop_at(brake, item)? { Ok(true) } else { self.hold_if_full(item) }
+    }
+
+    /// Whether a file that is to be held is out of sight: people are told that what waits stays on disk, and would not find it.
+    ///
+    /// Example: `x` becomes `y`, where somebody has a directory of his own, and makes room for another `x`. Then it goes to the trash.
+    pub(in crate::engine) fn is_held_out_of_sight(&self, item: &ItemRow) -> Result<bool> {
+        let Some(folder) = self.folders.get(&item.folder) else { return Ok(false) };
+        let is_parked = matches!(item.disk_seat(), Some(SeatRow::Parked(_)));
+        Ok(is_parked && holds::asks_before(&self.ctx, &folder.settings, folder.row.counts, item.folder, 0)?)
     }
 
     /// Holds a file's way into the cloud's trash if it must wait for a person. Whether it is held.

@@ -193,8 +193,10 @@ impl Engine {
     }
 
     /// What is missing here was already met as something new elsewhere.
-    pub(in crate::engine) fn found_elsewhere(&self, item: &ItemRow) -> Result<Option<ItemRow>> {
-        local::found_elsewhere(&self.ctx, item)
+    pub(in crate::engine) fn found_elsewhere(&mut self, item: &ItemRow) -> Result<Option<ItemRow>> {
+        let found = self.local.found_elsewhere(&mut self.ctx, item)?;
+        self.tell_of_disk(item.folder);
+        Ok(found)
     }
 
     /// The synced side of an item changed: what the disk has of it is compared with that again.

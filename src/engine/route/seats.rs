@@ -5,6 +5,7 @@ use crate::engine::Engine;
 use crate::engine::disk::held;
 use crate::engine::disk::seat::{self, Seated};
 use crate::engine::effect::Notice;
+use crate::engine::hooks;
 use crate::id::{FolderId, NodeId, Sha256};
 use crate::store::Result;
 use crate::store::folders::FolderCounts;
@@ -73,7 +74,7 @@ impl Engine {
         // What a person approved, or what was replaced, does not count towards the next question.
         let work = self.ctx.store.work(item.node)?;
         let goes_unasked = work.map(|work| self.goes_unasked(item, &work)).transpose()?.unwrap_or_default();
-        if !item.id.is_folder() && item.remote.presence == Presence::Absent && !goes_unasked {
+        if !goes_unasked && self.was_deleted(item)? {
             self.ctx.store.count_deletions(item.folder, 1, self.ctx.now.wall)?;
         }
         let expired = item.remote.presence == Presence::Present && self.ctx.store.tombstone(item.node)?.is_some();
@@ -84,6 +85,18 @@ impl Engine {
             self.left_directory(item, parent)?;
         }
         Ok(())
+    }
+
+    /// Whether what was just removed from the disk was gone from the cloud when that was ordered. It may be back by now, and counts all the same.
+    fn was_deleted(&self, item: &ItemRow) -> Result<bool> {
+        Ok(!item.id.is_folder()
+            && match item.remote.presence {
+                Presence::Absent => true,
+                Presence::FilteredOut => false,
+                Presence::Present => {
+                    self.ctx.store.tombstone(item.node)?.is_none() && !hooks::is_away(&self.ctx, item)?
+                }
+            })
     }
 
     /// The staged file is gone: published, or lost.

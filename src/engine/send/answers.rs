@@ -444,7 +444,7 @@ impl Engine {
             // It is about to leave the name in the cloud. One that the disk is to follow stays there.
             Action::MoveRemote { .. } | Action::Trash(_) | Action::Remove(_) => {
                 self.schedule.unqueue(item.node);
-                self.await_node(work, &other)
+                self.await_name(work, &other)
             }
             _ if self.meet(item, &other)? => Ok(()),
             // The cloud's place wins: what the disk has under the name gets another one.
