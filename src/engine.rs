@@ -20,14 +20,14 @@
 //!
 //! ```text
 //! router      engine.rs, route/*: hold all components, decide nothing
-//! shares yet  learn  reconcile/*  remote  send/*: functions on the engine itself
+//! shares yet  learn  reconcile/*  send/*: functions on the engine itself
 //!
 //! components  listen          folders         hooks/*
 //!             jobs            retention   resolve   undo   room   remote/root   remote/rolling   disk/*
-//!             remote/questions   budget   holds   local/*   conflict
+//!             remote/ground   remote/heard   remote/questions   budget   holds   local/*   conflict
 //! context     ctx
 //!             effect   paths
-//! values      codes   input   remote/hints   remote/strays   queues   slots   schedule   health   sides   filter
+//! values      codes   input   remote/hints   remote/readings   remote/strays   queues   slots   schedule   health   sides   filter
 //! ```
 
 use std::collections::BTreeMap;
@@ -296,7 +296,7 @@ impl Engine {
             Input::Start { seed, host } => {
                 self.ctx.chance = Chance(seed);
                 self.conflicts = conflict::Conflicts::on(&host);
-                self.recall_former_names()
+                self.questions.recall_former_names(&self.ctx)
             }
             Input::Tick(now) => {
                 let before = std::mem::replace(&mut self.ctx.now, now);

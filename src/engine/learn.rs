@@ -398,7 +398,7 @@ impl Engine {
         match source {
             // An event may be old, and a removal is destructive: the item's own state decides.
             Source::Event { .. } => {
-                self.expect(known.node, Expectation::of_gone())?;
+                self.questions.await_state(&mut self.ctx, known.node, Expectation::of_gone())?;
                 self.mark_look(known.node, folder, source)?;
             }
             Source::Look { .. } | Source::Listing(..) | Source::Own => {

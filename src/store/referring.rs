@@ -65,9 +65,9 @@ impl Store {
         }
         for within in IN_FOLDERS {
             let sql = format!("DELETE FROM {within} WHERE dir IN (SELECT node FROM item WHERE {OF_FOLDER})");
-            self.conn.prepare_cached(&sql)?.execute(&values)?;
+            self.conn.prepare_cached(&sql)?.execute(values)?;
         }
-        self.conn.prepare_cached(&format!("DELETE FROM item WHERE {OF_FOLDER}"))?.execute(&values)?;
+        self.conn.prepare_cached(&format!("DELETE FROM item WHERE {OF_FOLDER}"))?.execute(values)?;
         Ok(())
     }
 

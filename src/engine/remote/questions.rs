@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub(in crate::engine) use told::Way;
 
-use former::FormerNames;
+pub(in crate::engine) use former::FormerNames;
 use told::ToldByPath;
 
 use crate::id::{FolderId, Generation, ItemId, NodeId, PageToken, VersionId};

@@ -125,7 +125,7 @@ impl Engine {
                     folder.remote.is_marked = self.ctx.store.listing_wanted(root)?;
                 }
                 self.folders.insert(id, folder);
-                self.recall_expectations(id)?;
+                self.questions.recall_expectations(&self.ctx, id)?;
             }
             if refiltered {
                 self.refilter(id)?;
