@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::disposal;
 use super::question::sidecar;
 use super::{Case, Hooks, QUARANTINED, ROOM_AWAITED, Ruling, Scope, Story, WAITS, content_id};
+use crate::command::Answer;
 use crate::deed::DiskError;
 use crate::engine::ctx::{Ctx, millis};
 use crate::engine::effect::{Effect, Notice};
@@ -15,7 +16,7 @@ use crate::id::{AccountId, FolderId, NodeId};
 use crate::provider::ProviderError;
 use crate::store::Result;
 use crate::store::hooks::said;
-use crate::store::items::ItemRow;
+use crate::store::items::{ItemRow, Presence};
 use crate::store::quarantine::{NewQuarantine, State};
 use crate::store::work::{Ask, Lane};
 
@@ -198,6 +199,69 @@ impl Hooks {
             ctx.store.mark(node, id, Lane::News, Ask::Nothing, None, ctx.now.wall)?;
         }
         Ok(Ruling::Again(Lane::News))
+    }
+
+    /// A person decides about a rejected version: the answer, and whether there is something to be worked on.
+    pub fn decide(
+        &mut self,
+        ctx: &mut Ctx,
+        number: i64,
+        state: Option<State>,
+        why: Option<&str>,
+    ) -> Result<(Answer, bool)> {
+        let Some(row) = ctx.store.quarantined(number)? else {
+            let message = format!("there is no number {number} in quarantine; see `agent quarantine list --all`");
+            return Ok((Answer::NotFound { message }, false));
+        };
+        if row.state == State::Moving {
+            let message = format!("number {number} is still being moved; try again in a moment");
+            return Ok((Answer::Refused { message }, false));
+        }
+        if matches!(row.state, State::Deleted | State::Expired) && state.is_some() {
+            let message = format!(
+                "number {number} is {} already; `agent quarantine rescan {number}` fetches it again",
+                row.state.word()
+            );
+            return Ok((Answer::Refused { message }, false));
+        }
+        let item = match row.item.parse() {
+            Ok(id) => ctx.store.item_by_id(row.folder, &id)?,
+            Err(_) => None,
+        };
+        let message = if state == Some(State::Released) {
+            let content = item.as_ref().and_then(|item| item.remote.content.as_ref());
+            let is_there = content.is_some_and(|content| content.version == row.version)
+                && item.as_ref().is_some_and(|item| item.remote.presence == Presence::Present);
+            if !is_there {
+                let message = format!(
+                    "the cloud no longer has this version of `{}` in the folder: bring it back there first; \
+                     `agent quarantine show {number}` says where its content is",
+                    row.path
+                );
+                return Ok((Answer::Refused { message }, false));
+            }
+            ctx.store.release_quarantined(number, why.unwrap_or_default(), ctx.now.wall)?;
+            format!("`{}` is released, and published when it has been fetched again", row.path)
+        } else if let Some(state) = state {
+            ctx.store.decide_quarantined(number, state, why, ctx.now.wall)?;
+            format!("`{}` is deleted from quarantine; this version is not fetched again", row.path)
+        } else {
+            // New signatures may see it otherwise.
+            ctx.store.forget_quarantined(number)?;
+            if let Some(sha256) = row.sha256 {
+                ctx.store.forget_verdicts(sha256)?;
+            }
+            format!("`{}` is fetched and examined again", row.path)
+        };
+        if state != Some(State::Released) {
+            ctx.out.push(Effect::DropQuarantined(vec![number]));
+        }
+        let wanted = item.filter(|_| state != Some(State::Deleted));
+        if let Some(item) = &wanted {
+            self.forget(item.node);
+            ctx.store.mark(item.node, row.folder, Lane::News, Ask::Nothing, None, ctx.now.wall)?;
+        }
+        Ok((Answer::Ok { message }, wanted.is_some()))
     }
 
     /// Whether something is to be done with the cloud's copies of what was rejected.

@@ -18,6 +18,7 @@ use crate::settings::Mode;
 use crate::store::Result;
 use crate::store::intents::IntentRow;
 use crate::store::items::ItemRow;
+use crate::store::quarantine::State;
 use crate::store::work::{Lane, WorkRow};
 
 /// What hooks are told of a folder.
@@ -374,6 +375,20 @@ impl Engine {
         };
         let folders: Vec<Grounds<'_>> = states.into_iter().filter_map(grounds).collect();
         self.hooks.examine(&mut self.ctx, &mut self.jobs, &folders)
+    }
+
+    /// A person decides about a rejected version.
+    pub(in crate::engine) fn decide_quarantine(
+        &mut self,
+        number: i64,
+        state: Option<State>,
+        why: Option<&str>,
+    ) -> Result<Answer> {
+        let (answer, is_work) = self.hooks.decide(&mut self.ctx, number, state, why)?;
+        if is_work {
+            self.reload();
+        }
+        Ok(answer)
     }
 
     /// Has what is on disk examined again: a file, a folder, or everything.
