@@ -190,6 +190,7 @@ impl Engine {
                     _ => None,
                 });
                 self.questions.may_show(known.node, [known.remote.parent, target])
+                    || self.is_unmet(known)
                     || self.ctx.store.work(known.node)?.is_some_and(|work| work.mark.is_some())
                     || self.ctx.store.sent_of(known.node)?.is_some()
             }

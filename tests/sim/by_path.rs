@@ -521,3 +521,24 @@ fn what_left_a_folder_that_is_found_gone_stays() {
         ends_as(&mut world, "d/ d/a/ d/a/f/ d/a/f/c=1 k=2");
     }
 }
+
+/// A file goes to the trash, the place in the stream is lost, and the file is restored while the folder is compared, after the listing that would have
+/// shown it. What is told agrees with what is known of before.
+#[test]
+fn what_is_restored_during_a_comparison_that_missed_it_stays() {
+    for (mode, moment) in (0..40).flat_map(|moment| [(Mode::Mirror, moment), (Mode::TwoWay, moment)]) {
+        for paths in [true, false] {
+            let habits = Habits { paths, ids: !paths, list_page: 100, event_page: 100, ..Habits::default() };
+            let mut world = world_like(Swarm { habits, mode, ..Swarm::calm() }, "a=1 d/ d/b=2 d/e/");
+            let a = world.cloud.at("a");
+            world.cloud.trash(&a);
+            world.cloud.lose_cursors();
+            world.schedule(0, Happening::Late);
+            for _ in 0..moment {
+                assert!(world.step());
+            }
+            world.cloud.restore(&a, &watched(), "a");
+            ends_as(&mut world, "a=1 d/ d/b=2 d/e/");
+        }
+    }
+}

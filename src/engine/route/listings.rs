@@ -113,6 +113,15 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether a comparison that is under way has not met an item yet. What is known of it may be of before, and an event that agrees with that
+    /// says that it is there all the same.
+    ///
+    /// Example: `a` goes to the trash, the place in the stream is lost, the folder above is listed, and then `a` is restored.
+    pub(in crate::engine) fn is_unmet(&self, item: &ItemRow) -> bool {
+        let folder = self.folders.get(&item.folder).filter(|folder| folder.row.scan_stage.is_some());
+        folder.is_some_and(|folder| item.remote.seen < folder.seen_mark(false))
+    }
+
     /// Whether a comparison met the folder that held an item.
     fn was_folder_met(&self, item: &ItemRow, scan: i64) -> Result<bool> {
         let above = item.remote.parent.map(|above| self.ctx.store.item(above)).transpose()?.flatten();
