@@ -227,7 +227,7 @@ impl Engine {
             if let (Mark::Left { dir, name, .. }, Some(from), Some(to)) = (&mark, from_path, path) {
                 self.follow_below(folder, (*dir, name), from, to)?;
             }
-            if self.take_told(folder, mark, told, version, source)? {
+            if self.take_told(folder, mark, told, source)? {
                 outcome = outcome.or(Some("listed"));
             }
         }
@@ -240,12 +240,11 @@ impl Engine {
         folder: FolderId,
         mark: Mark,
         told: Option<(&str, EventKind)>,
-        version: Option<&VersionId>,
         source: Source,
     ) -> Result<bool> {
         let expected = mark.expected_name().map(|(dir, name)| (dir, name.to_owned()));
         let is_below = matches!(mark, Mark::Below(..));
-        let is_listed = self.take_mark(folder, mark, version, source)?;
+        let is_listed = self.take_mark(folder, mark, source)?;
         if let (Some((path, kind)), Some((dir, name))) = (told, expected)
             && self.questions.expects_name(dir, &name)
         {
@@ -273,13 +272,7 @@ impl Engine {
     }
 
     /// Whether a listing answers for an item of which there is no row that could tell what became of it.
-    fn take_mark(
-        &mut self,
-        folder: FolderId,
-        mark: Mark,
-        version: Option<&crate::id::VersionId>,
-        source: Source,
-    ) -> Result<bool> {
+    fn take_mark(&mut self, folder: FolderId, mark: Mark, source: Source) -> Result<bool> {
         match mark {
             Mark::Node(node, expected) => {
                 let parent = expected.place.as_ref().map(|(parent, _)| *parent);
@@ -344,6 +337,7 @@ impl Engine {
                 if self.questions.saw_name(dir, &name) {
                     self.ctx.store.forget_name(dir, &name)?;
                 }
+                self.name_was_left(folder, dir, &name)?;
                 self.follow_items(dir, &name, to)?;
                 Ok(false)
             }
@@ -359,7 +353,8 @@ impl Engine {
             Mark::Unknown(id) => {
                 let at = self.ctx.store.generation();
                 let is_sent = self.ctx.store.sent_left(folder)?;
-                self.questions.note_unknown(&id, version, at, is_sent);
+                // Where it is told to be, no write of ours has put it: this is no echo.
+                self.questions.note_unknown(&id, None, at, is_sent);
                 Ok(false)
             }
         }

@@ -60,7 +60,7 @@ impl Engine {
         let facts = Facts { to: Some(self.locate(folder, path)?), ..Facts::of_kind(kind) };
         self.note_unsure(folder, path, kind)?;
         for mark in marks(&facts).0 {
-            self.take_told(folder, mark, Some((path, kind)), None, Source::Event { journal: None, late: false })?;
+            self.take_told(folder, mark, Some((path, kind)), Source::Event { journal: None, late: false })?;
         }
         Ok(())
     }
