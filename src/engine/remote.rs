@@ -70,9 +70,9 @@ impl Engine {
             let is_there = self.ctx.store.item(dir)?.is_some_and(|dir| dir.remote.presence == Presence::Present);
             // What was in one that is gone is where it was, as far as is known.
             if is_there {
-                before.extend(gone)
+                before.extend(gone);
             } else {
-                now.extend(gone)
+                now.extend(gone);
             }
             Ok(Named { now, before })
         })
