@@ -482,7 +482,7 @@ impl Engine {
             self.questions.expect(node, expected);
         }
         for (dir, name) in self.ctx.store.expected_names(folder)? {
-            self.questions.expect_name(dir, &name);
+            self.questions.recall_name(dir, &name);
         }
         Ok(())
     }

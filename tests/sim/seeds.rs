@@ -218,7 +218,11 @@ fn histories_that_failed_once_end_well() {
 }
 
 /// Histories that are known to end badly and are passed over, until they are mended: their kind, their seed, and what happens.
-const OPEN: &[(&str, u64, &str)] = &[];
+const OPEN: &[(&str, u64, &str)] = &[(
+    "trees",
+    10_960,
+    "a file that moved on disk goes to the trash and up again, as the clock went forward while its move was awaited",
+)];
 
 fn histories(kind: Kind) {
     if let Some(seed) = number("SIM_SEED") {
