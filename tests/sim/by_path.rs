@@ -521,3 +521,57 @@ fn what_left_a_folder_that_is_found_gone_stays() {
         ends_as(&mut world, "d/ d/a/ d/a/f/ d/a/f/c=1 k=2");
     }
 }
+
+/// A file goes to the trash, the place in the stream is lost, and the file is restored while the folder is compared, after the listing that would have
+/// shown it. What is told agrees with what is known of before.
+#[test]
+fn what_is_restored_during_a_comparison_that_missed_it_stays() {
+    for (mode, moment) in (0..40).flat_map(|moment| [(Mode::Mirror, moment), (Mode::TwoWay, moment)]) {
+        for paths in [true, false] {
+            let habits = Habits { paths, ids: !paths, list_page: 100, event_page: 100, ..Habits::default() };
+            let mut world = world_like(Swarm { habits, mode, ..Swarm::calm() }, "a=1 d/ d/b=2 d/e/");
+            let a = world.cloud.at("a");
+            world.cloud.trash(&a);
+            world.cloud.lose_cursors();
+            world.schedule(0, Happening::Late);
+            for _ in 0..moment {
+                assert!(world.step());
+            }
+            world.cloud.restore(&a, &watched(), "a");
+            ends_as(&mut world, "a=1 d/ d/b=2 d/e/");
+        }
+    }
+}
+
+/// What is told by a path that leads elsewhere than it seems to is found, though the process dies at any moment after that was read: a name
+/// that is expected and not shown has the folder compared then.
+#[test]
+fn what_was_told_by_a_path_of_before_outlives_the_process() {
+    type Change = fn(&mut World, &ItemId);
+    let changes: [(&str, &str, Change); 2] = [
+        ("c/ c/k=1 d/ d/x/ d/x/m=2", "c/ c/x/ c/x/m=2 c/x/new/ d/ d/k=1", |world, x| {
+            world.cloud.add_folder(x, "new");
+        }),
+        ("c/ c/k=1 d/ d/x/ d/x/m=2", "c/ c/x/ c/x/f=3 c/x/m=2 d/ d/k=1", |world, x| {
+            world.cloud.add_file(x, "f", 3);
+        }),
+    ];
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        for (paths, ends, change) in changes {
+            for crash_at in (0..60).step_by(2) {
+                let mut world = by_path(mode, paths);
+                let (c, d, x) = (world.cloud.at("c"), world.cloud.at("d"), world.cloud.at("d/x"));
+                world.cloud.rename(&c, "aside");
+                world.cloud.rename(&d, "c");
+                world.cloud.rename(&c, "d");
+                change(&mut world, &x);
+                world.schedule(0, Happening::Late);
+                for _ in 0..crash_at {
+                    assert!(world.step());
+                }
+                world.crash();
+                ends_as(&mut world, ends);
+            }
+        }
+    }
+}

@@ -3,14 +3,14 @@
 use folder_sync_agent::command::Command;
 use folder_sync_agent::engine::{Outcome, Task};
 use folder_sync_agent::id::{JobId, NodeId};
-use folder_sync_agent::local_news::{LocalMiss, News, Rescan, UploadFailure};
+use folder_sync_agent::local_news::{LocalMiss, News, Rescan, UploadFailure, Uploaded};
 use folder_sync_agent::path::{Name, RelPath};
 use folder_sync_agent::provider::{ProviderError, ProviderErrorKind};
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::items::{LocalRow, SeatRow};
 use folder_sync_agent::tree::{ItemState, Stamp, Wall};
 
-use super::cloud::watched;
+use super::cloud::{Habits, elsewhere, watched};
 use super::stories::{ends_as, put, world_like};
 use super::swarm::Swarm;
 use super::two_way::{both, calm, folders_change_names, trash_what_is_out_of_sight};
@@ -477,6 +477,45 @@ fn a_file_that_moves_while_its_new_version_goes_up_stays_what_it_was() {
                 (a, uploads + 1),
                 "{mode:?} {from}"
             );
+        }
+    }
+}
+
+/// What we make is moved out of the watched folder before the answer comes, and that is told before it is told that we made it.
+#[test]
+fn what_we_make_and_somebody_moves_away_before_we_know_it_is_gone() {
+    for (ids, paths) in [(false, false), (true, false), (false, true)] {
+        for path in ["e", "a"] {
+            let habits = Habits { ids, paths, list_page: 100, event_page: 100, ..Habits::default() };
+            let mut world = world_like(Swarm { habits, ..calm(Mode::TwoWay) }, "k=1");
+            assert!(if path == "e" { world.disk.mkdir("e") } else { world.disk.write("a", 202) });
+            let makes = |task: &Task| matches!(task, Task::MakeFolder { .. } | Task::Upload(..));
+            let (job, task) = intercept(&mut world, makes);
+            assert!(world.write_late(&task));
+            let made = world.cloud.at(path);
+            let created = world.cloud.take_back();
+            let ItemState::Active(item) = world.cloud.look(&made) else { unreachable!() };
+            world.cloud.shift(&made, &elsewhere(), path);
+            world.schedule(0, Happening::Late);
+            let end = world.now + 120_000;
+            while world.now < end {
+                assert!(world.step());
+            }
+            let outcome = match task {
+                Task::Upload(_, file) => {
+                    let (sha256, _) = file.digests.unwrap();
+                    Outcome::Uploaded(Ok(Box::new(Uploaded { item: *item, sha256, stamp: file.stamp })))
+                }
+                _ => Outcome::FolderMade(Ok(item)),
+            };
+            world.schedule(0, Happening::Deliver { job, outcome });
+            let end = world.now + 10_000;
+            while world.now < end {
+                assert!(world.step());
+            }
+            world.cloud.tell_late(created);
+            world.schedule(0, Happening::Late);
+            ends_as(&mut world, "k=1");
         }
     }
 }

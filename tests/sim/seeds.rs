@@ -169,7 +169,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [
         1_069, 1_128, 2_474, 2_577, 2_661, 3_639, 6_829, 10_126, 10_689, 12_840, 15_384, 16_175, 16_603, 17_249,
         17_401, 17_927, 18_223, 18_521, 20_292, 21_256, 23_267, 23_878, 24_977, 31_579, 664, 4_142, 11_742, 26_801,
-        27_322, 1_757, 63_084, 71_631, 96_536,
+        27_322, 1_757, 63_084, 71_631, 96_536, 11_647,
     ] {
         live(seed, MIRROR);
     }
@@ -180,7 +180,8 @@ fn histories_that_failed_once_end_well() {
     ] {
         live(seed, TWO_WAY);
     }
-    for seed in [968, 1_384, 3_200, 3_395, 3_436, 4_299, 4_655, 17_339, 18_837, 22_354, 53_614, 26_801, 33_715, 87_870]
+    for seed in
+        [968, 1_384, 3_200, 3_395, 3_436, 4_299, 4_655, 17_339, 18_837, 22_354, 53_614, 26_801, 33_715, 87_870, 14_104]
     {
         live(seed, PASSING);
     }
@@ -197,7 +198,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [65, 141, 1_652, 2_640, 7_514, 51_535, 52_465, 11_987, 31_405, 86_348] {
         live(seed, ENTERPRISE);
     }
-    for seed in [216, 586, 779, 6_288, 6_586, 15_445, 54_496, 19_064, 24_091] {
+    for seed in [216, 586, 779, 6_288, 6_586, 15_445, 54_496, 19_064, 24_091, 14_253] {
         live(seed, UNTOLD);
     }
     for seed in [76, 225, 1_395, 2_283, 4_597, 5_454, 9_200, 9_299, 13_756, 51_252, 16_271, 31_454, 7_323] {
@@ -218,7 +219,11 @@ fn histories_that_failed_once_end_well() {
 }
 
 /// Histories that are known to end badly and are passed over, until they are mended: their kind, their seed, and what happens.
-const OPEN: &[(&str, u64, &str)] = &[];
+const OPEN: &[(&str, u64, &str)] = &[(
+    "trees",
+    10_960,
+    "a file that moved on disk goes to the trash and up again, as the clock went forward while its move was awaited",
+)];
 
 fn histories(kind: Kind) {
     if let Some(seed) = number("SIM_SEED") {

@@ -8,7 +8,7 @@ use crate::engine::filter::Filter;
 use crate::events::{RemoteEvent, Subject};
 use crate::id::{FolderId, NodeId};
 use crate::store::Result;
-use crate::store::items::Presence;
+use crate::store::items::{ItemRow, Presence};
 use crate::tree::Wall;
 
 /// What is to be known of a watched folder. One that is known no more has no root, and nothing leads into it.
@@ -26,6 +26,8 @@ pub(in crate::engine) struct Ground<'a> {
     pub watches_top: bool,
     /// The events of its cloud carry whole items.
     pub events_carry_items: bool,
+    /// The mark of the comparison that is under way.
+    pub comparison: Option<i64>,
 }
 
 impl Ground<'_> {
@@ -42,6 +44,14 @@ impl Ground<'_> {
     /// Its root, if it watches the top of its account.
     pub fn top(&self) -> Option<NodeId> {
         self.root.filter(|_| self.watches_top)
+    }
+
+    /// Whether a comparison that is under way has not met an item yet. What is known of it may be of before, and an event that agrees with that
+    /// says that it is there all the same.
+    ///
+    /// Example: `a` goes to the trash, the place in the stream is lost, the folder above is listed, and then `a` is restored.
+    pub fn is_unmet(&self, item: &ItemRow) -> bool {
+        self.comparison.is_some_and(|comparison| item.remote.seen < comparison)
     }
 
     /// Where a whole path leads.

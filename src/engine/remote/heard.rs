@@ -166,6 +166,7 @@ impl Questions {
                     _ => None,
                 });
                 self.may_show(known.node, [known.remote.parent, target])
+                    || ground.is_unmet(known)
                     || ctx.store.work(known.node)?.is_some_and(|work| work.mark.is_some())
                     || ctx.store.sent_of(known.node)?.is_some()
             }
@@ -246,13 +247,13 @@ impl Questions {
         ctx: &mut Ctx,
         ground: &Ground<'_>,
         mark: Mark,
-        (told, version): (Option<(&str, EventKind)>, Option<&VersionId>),
+        told: Option<(&str, EventKind)>,
         journal: Option<JournalId>,
         is_made: bool,
     ) -> Result<MarkTaken> {
         let expected = mark.expected_name().map(|(dir, name)| (dir, name.to_owned()));
         let is_below = matches!(mark, Mark::Below(..));
-        let taken = self.take(ctx, ground, mark, version, journal, is_made)?;
+        let taken = self.take(ctx, ground, mark, journal, is_made)?;
         if let (Some((path, kind)), Some((dir, name))) = (told, expected)
             && self.expects_name(dir, &name)
         {
@@ -266,7 +267,6 @@ impl Questions {
         ctx: &mut Ctx,
         ground: &Ground<'_>,
         mark: Mark,
-        version: Option<&VersionId>,
         journal: Option<JournalId>,
         is_made: bool,
     ) -> Result<MarkTaken> {
@@ -343,7 +343,8 @@ impl Questions {
             Mark::Unknown(id) => {
                 let at = ctx.store.generation();
                 let is_sent = ctx.store.sent_left(folder)?;
-                self.note_unknown(&id, version, at, is_sent);
+                // Where it is told to be, no write of ours has put it: this is no echo.
+                self.note_unknown(&id, None, at, is_sent);
             }
         }
         Ok(taken)
@@ -471,7 +472,7 @@ impl Questions {
             self.expect(node, expected);
         }
         for (dir, name) in ctx.store.expected_names(folder)? {
-            self.expect_name(dir, &name);
+            self.recall_name(dir, &name);
         }
         Ok(())
     }

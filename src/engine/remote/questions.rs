@@ -108,6 +108,17 @@ pub(in crate::engine) struct Named {
     pub version: Option<VersionId>,
 }
 
+/// An item that events named before we knew it.
+#[derive(Debug)]
+struct Heard {
+    /// When the last one did.
+    at: Generation,
+    /// The version that they named; nothing if they do not agree.
+    version: Option<VersionId>,
+    /// A write of ours was under way, whose answer may bring the item in.
+    is_sent: bool,
+}
+
 /// What is under way, and what was just answered.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Questions {
@@ -121,8 +132,10 @@ pub(in crate::engine) struct Questions {
     loaded: [i64; 2],
     /// Items that were observed while a question was under way that had been asked before.
     observed: BTreeMap<NodeId, Generation>,
-    /// Items that we do not know and that events named while a listing was under way, with the version that they named.
-    unknown: BTreeMap<ItemId, (Generation, Option<VersionId>)>,
+    /// Items that we do not know and that events named while a listing was under way, or a write of ours.
+    unknown: BTreeMap<ItemId, Heard>,
+    /// Items that we are making, and whose name an event said was left.
+    left: BTreeSet<NodeId>,
     /// Items that were not found by a look that was asked at this generation.
     not_found: BTreeMap<NodeId, Generation>,
     /// Items that a complete listing of their parent did not show that was asked for at this generation.
@@ -131,6 +144,8 @@ pub(in crate::engine) struct Questions {
     expected: BTreeMap<NodeId, (Expectation, usize)>,
     /// Names that events make us expect in a folder, and how often a listing did not show one of them.
     names: BTreeMap<NodeId, (BTreeSet<String>, usize)>,
+    /// Those of them whose names were read back: what was told with them on the way to it is not known any more.
+    recalled: BTreeSet<NodeId>,
     /// What events told of with a name of `names` on the way to it.
     pub told_by_path: ToldByPath,
     /// The names that folders had until lately.
@@ -182,8 +197,25 @@ impl Questions {
     fn forget_answered(&mut self) {
         if self.looks.is_empty() && self.listed.is_empty() {
             self.observed.clear();
-            self.unknown.clear();
+            self.unknown.retain(|_, heard| heard.is_sent);
         }
+    }
+
+    /// The name of an item that we are making was left.
+    pub fn may_have_left(&mut self, node: NodeId) {
+        self.left.insert(node);
+    }
+
+    /// Whether an event said that the name of an item was left while we were making it. Says so once.
+    pub fn take_left(&mut self, node: NodeId) -> bool {
+        self.left.remove(&node)
+    }
+
+    /// No write of ours is under way any more.
+    pub fn nothing_is_sent(&mut self) {
+        self.left.clear();
+        self.unknown.values_mut().for_each(|heard| heard.is_sent = false);
+        self.forget_answered();
     }
 
     /// Remembers that an event named an item that we do not know, if a question is under way that may bring it in as it was before.
@@ -191,17 +223,22 @@ impl Questions {
         if (self.listed.is_empty() && !is_sent) || self.unknown.len() >= REMEMBERED_MOST {
             return;
         }
-        self.unknown.insert(id.clone(), (at, version.cloned()));
+        let heard = self.unknown.entry(id.clone()).or_insert(Heard { at, version: version.cloned(), is_sent });
+        // Example: what we make is moved away, and that is told before it is told that we made it: the second is not all that happened.
+        if heard.version.as_ref() != version {
+            heard.version = None;
+        }
+        (heard.at, heard.is_sent) = (at, heard.is_sent || is_sent);
     }
 
     /// Whether an event named an item, before it was known, after a question was asked that now brings it in. Says so once.
     pub fn was_named(&mut self, id: &ItemId, asked: Generation) -> bool {
-        self.unknown.remove(id).is_some_and(|(at, _)| at > asked)
+        self.unknown.remove(id).is_some_and(|heard| heard.at > asked)
     }
 
     /// The version that an event named, if one named what we made before the answer to our write came. Says so once.
     pub fn take_named(&mut self, id: &ItemId) -> Option<Named> {
-        self.unknown.remove(id).map(|(_, version)| Named { version })
+        self.unknown.remove(id).map(|heard| Named { version: heard.version })
     }
 
     /// Remembers what an event makes us expect of an item. The newest event counts. False if there is no room for it.
@@ -239,6 +276,17 @@ impl Questions {
         let (names, times) = self.names.entry(dir).or_default();
         *times = 0;
         names.len() < SHOWN_MOST && names.insert(name.to_owned())
+    }
+
+    /// Names are expected in a folder as an engine of before wrote down.
+    pub fn recall_name(&mut self, dir: NodeId, name: &str) {
+        self.expect_name(dir, name);
+        self.recalled.insert(dir);
+    }
+
+    /// Whether names of a folder were read back. Says so once.
+    pub fn take_recalled(&mut self, dir: NodeId) -> bool {
+        self.recalled.remove(&dir)
     }
 
     /// The names that are expected in a folder.
@@ -497,6 +545,7 @@ impl Questions {
         self.forget_expected(node);
         self.observed.remove(&node);
         self.names.remove(&node);
+        self.recalled.remove(&node);
         self.told_by_path.forget(node);
     }
 }

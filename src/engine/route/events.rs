@@ -144,7 +144,7 @@ impl Engine {
         Ok(())
     }
 
-    /// An event that concerns no folder, as far as is known: a listing that is under way may yet show that it did.
+    /// An event that concerns no folder, as far as is known: a listing that is under way may yet show that it did, and so may an answer.
     ///
     /// Invariant: what is told for the first time is looked at, by whichever reading it comes. Example: an event is written behind the
     /// position that was read to, and the second reading finds it; or the second reading goes on beyond the first one.
@@ -154,7 +154,8 @@ impl Engine {
             return Ok(());
         }
         let at = self.ctx.store.generation();
-        self.questions.note_unknown(id, None, at, false);
+        let is_sent = self.is_anything_sent(account)?;
+        self.questions.note_unknown(id, None, at, is_sent);
         let has_place = match &event.subject {
             Subject::Id { path, parent, .. } => path.is_some() || parent.is_some(),
             _ => true,
@@ -165,6 +166,19 @@ impl Engine {
             self.note_stray(account, id)?;
         }
         Ok(())
+    }
+
+    /// Whether the answer to a write of ours may bring in an item that we do not know yet.
+    ///
+    /// Example: we make `e`, somebody moves it out of the watched folder, and that is told before the answer comes, which says where `e` was.
+    pub(in crate::engine) fn is_anything_sent(&self, account: AccountId) -> Result<bool> {
+        let sends = self.folders.iter().filter(|(_, folder)| folder.account == account && folder.policy().sends());
+        for (id, _) in sends {
+            if self.ctx.store.sent_left(*id)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Who did it, as people know them: an event may carry nothing but a number, and of one number it is known whose it is.

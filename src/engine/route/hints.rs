@@ -8,7 +8,7 @@ use crate::engine::listen::Account;
 use crate::engine::remote::{self, Ground, Hint, Location, Mark, kind_of};
 use crate::engine::{Engine, Phase};
 use crate::events::{EventKind, RemoteEvent};
-use crate::id::{AccountId, FolderId, NodeId, VersionId};
+use crate::id::{AccountId, FolderId, NodeId};
 use crate::store::Result;
 use crate::store::items::ItemRow;
 use crate::store::work::Lane;
@@ -27,6 +27,7 @@ fn ground<'a>(
         root_path: folder.and_then(|folder| folder.row.root_path.as_deref()),
         filter: folder.map(|folder| &folder.filter),
         watches_top: folder.is_some_and(|folder| folder.watches_top),
+        comparison: folder.filter(|folder| folder.row.scan_stage.is_some()).map(|folder| folder.seen_mark(false)),
         events_carry_items: account.is_none_or(|account| account.capabilities.events_carry_items),
     }
 }
@@ -78,7 +79,7 @@ impl Engine {
                     self.take_path(folder, &path, kind)?;
                 }
             }
-            if self.take_told(folder, mark, heard.told, hint.version, source)? {
+            if self.take_told(folder, mark, heard.told, source)? {
                 outcome = outcome.or(Some("listed"));
             }
         }
@@ -100,7 +101,7 @@ impl Engine {
         let ground = ground(&self.folders, &self.accounts, folder);
         let source = Source::Event { journal: None, late: false };
         for mark in self.questions.hear_path(&self.ctx, &ground, path, kind)? {
-            self.take_told(folder, mark, Some((path, kind)), None, source)?;
+            self.take_told(folder, mark, Some((path, kind)), source)?;
         }
         Ok(())
     }
@@ -111,18 +112,21 @@ impl Engine {
         folder: FolderId,
         mark: Mark,
         told: Option<(&str, EventKind)>,
-        version: Option<&VersionId>,
         source: Source,
     ) -> Result<bool> {
         let is_made = match &mark {
             Mark::New { parent, name, .. } => {
                 self.ctx.store.sent_left(folder)? && self.is_being_made(folder, *parent, name)?
             }
+            Mark::Left { dir, name, .. } => {
+                self.name_was_left(folder, *dir, name)?;
+                false
+            }
             _ => false,
         };
         let ground = ground(&self.folders, &self.accounts, folder);
         let (ctx, journal) = (&mut self.ctx, source.journal());
-        let taken = self.questions.take_mark(ctx, &ground, mark, (told, version), journal, is_made)?;
+        let taken = self.questions.take_mark(ctx, &ground, mark, told, journal, is_made)?;
         if let Some((dir, items)) = taken.looked_for {
             self.look_for(dir, &items)?;
         }

@@ -172,7 +172,10 @@ impl Engine {
         }
         let learned = self.learn(item.folder, made, Source::Own)?;
         let version = made.content.as_ref().map(|content| &content.version);
-        let named = self.questions.take_named(&made.id);
+        let (named, may_have_left) = (self.questions.take_named(&made.id), self.questions.take_left(node));
+        if !self.is_anything_sent(account)? {
+            self.questions.nothing_is_sent();
+        }
         let expected = self.questions.expected(node).and_then(|expected| expected.version.clone());
         let is_named = version.is_some()
             && (named.as_ref().is_some_and(|named| named.version.as_ref() == version) || expected.as_ref() == version);
@@ -186,7 +189,7 @@ impl Engine {
             if let Some(account) = self.accounts.get_mut(&account) {
                 account.row.counts.own += 1;
             }
-        } else if named.is_some() {
+        } else if named.is_some() || may_have_left {
             // An event named it before the answer came, and another version: somebody may have changed what we made.
             self.mark_look(node, item.folder, Source::Own)?;
         }

@@ -77,14 +77,30 @@ impl Engine {
 
     /// Whether something new of a name is being made in a folder by a write that is under way.
     pub(in crate::engine) fn is_being_made(&self, folder: FolderId, parent: NodeId, name: &str) -> Result<bool> {
-        let Ok(name) = Name::new(name.as_bytes()) else { return Ok(false) };
+        Ok(self.being_made(folder, parent, name)?.is_some())
+    }
+
+    /// What is being made under a name in a folder by a write that is under way.
+    fn being_made(&self, folder: FolderId, parent: NodeId, name: &str) -> Result<Option<NodeId>> {
+        let Ok(name) = Name::new(name.as_bytes()) else { return Ok(None) };
         for node in self.ctx.store.sent_nodes(folder)? {
             let Some(sent) = self.ctx.store.sent_of(node)? else { continue };
             if is_made_by(&sent.write, parent, &name) && self.jobs.is_being_sent(node) {
-                return Ok(true);
+                return Ok(Some(node));
             }
         }
-        Ok(false)
+        Ok(None)
+    }
+
+    /// What had a name in a folder left it, as an event tells that knows it by its path alone. If we are making something of that name, this may
+    /// be it, and the answer says where it was.
+    ///
+    /// Example: we make `e`, and somebody moves it out of the watched folder before the answer comes.
+    pub(in crate::engine) fn name_was_left(&mut self, folder: FolderId, parent: NodeId, name: &str) -> Result<()> {
+        if let Some(node) = self.being_made(folder, parent, name)? {
+            self.questions.may_have_left(node);
+        }
+        Ok(())
     }
 
     /// The cloud shows what a write made of which no answer came: both agree on it, whatever became of it on disk since.

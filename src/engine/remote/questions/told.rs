@@ -2,7 +2,8 @@
 //! tree as it was last observed, and the cloud gave it by the tree as it was when the event happened. Where a listing
 //! shows none of the name that was expected, the path is read again, by the tree that is known by then.
 //!
-//! All of it is memory: after a crash what was told is found by the verification.
+//! All of it is memory. The names are durable: after a crash the watched folder is compared where a listing does not show one of them. What was
+//! told by a path through a folder whose own place was asked about, or of something whose name another one has, is found by the verification then.
 
 use std::collections::{BTreeMap, BTreeSet};
 
