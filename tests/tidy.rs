@@ -153,6 +153,7 @@ const COMPONENTS: &[(&str, &[&str])] = &[
     ("engine/disk/outcome", &["deeds"]),
     ("engine/disk/seat", &["deeds"]),
     ("engine/conflict", &["codes", "ctx", "sides"]),
+    ("engine/send/echoes", &["ctx", "sides"]),
     ("engine/local", &["codes", "ctx", "effect", "filter", "sides"]),
     ("engine/jobs", &["local", "remote", "slots"]),
     ("engine/room", &["ctx"]),
@@ -181,7 +182,6 @@ const SHARES_ENGINE: &[&str] = &[
     "engine/reconcile/waits",
     "engine/send",
     "engine/send/answers",
-    "engine/send/echoes",
     "engine/send/whole",
 ];
 /// The longest that a file may be, without its tests.

@@ -17,3 +17,4 @@ mod people;
 mod returns;
 mod seats;
 mod trees;
+mod written;

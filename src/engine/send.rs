@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use self::echoes::LISTING_AWAITED;
 use super::conflict::{NAME_IN_CLOUD, SCANS_AWAITED};
 use super::disk::Want;
 use super::effect::{Effect, Task};
@@ -35,19 +36,8 @@ const MOVES_AWAITED_MS: i64 = 10_000;
 const PARKED_AWAITED_MS: i64 = 600_000;
 /// The longest time between two looks whether a scan, or what comes back into sight, has shown what became of something.
 const HOPE_AWAITED_MOST: Duration = Duration::from_secs(10);
-/// How long we wait for the listing that tells whether a write happened.
-const LISTING_AWAITED: Duration = Duration::from_secs(2);
-/// How long an event of our own is awaited before the item is looked at instead, in milliseconds.
-const ECHO_AWAITED_MS: i64 = 3_600_000;
-/// Expired expectations looked at in one step.
-const ECHOES_PER_STEP: u32 = 100;
 /// How a name begins that an item has in the cloud while it changes names with others.
 const ASIDE_NAME: &str = ".renaming-";
-/// What an echo says of an item that we put into the trash.
-pub(super) const ECHO_GONE: &str = "gone";
-/// What an echo says of an item that we sent into the trash without hearing of it, and that was there when it was looked at: the cloud may
-/// still do it.
-const ECHO_MAY_GO: &str = "may_go";
 
 impl Engine {
     /// Prepares a change of the cloud: waits until it can be believed, and until those that come before it are done.

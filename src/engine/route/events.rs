@@ -96,9 +96,11 @@ impl Engine {
         for folder in &folders {
             own |= match &event.subject {
                 Subject::Item(item) => self.recognise_echo(*folder, item)?,
-                Subject::Gone(item) => self.ctx.store.take_echo(*folder, item, crate::engine::send::ECHO_GONE)?,
+                Subject::Gone(item) => {
+                    self.ctx.store.take_echo(*folder, item, crate::engine::send::echoes::ECHO_GONE)?
+                }
                 Subject::Id { id, .. } if event.kind == EventKind::Trashed => {
-                    self.ctx.store.take_echo(*folder, id, crate::engine::send::ECHO_GONE)?
+                    self.ctx.store.take_echo(*folder, id, crate::engine::send::echoes::ECHO_GONE)?
                 }
                 Subject::Id { id, version: Some(version), path, .. } => {
                     self.is_echo_of_version(*folder, event.kind, id, version, path.as_deref())?

@@ -1,7 +1,6 @@
 //! What came of our writes: both agree on what was done, and what was refused is compared with what is there.
 
-use super::echoes::echo_of;
-use super::{ECHO_GONE, ECHO_MAY_GO, LISTING_AWAITED};
+use super::echoes::{ECHO_GONE, ECHO_MAY_GO, LISTING_AWAITED, echo_of};
 use crate::engine::Engine;
 use crate::engine::effect::Notice;
 use crate::engine::learn::Source;
