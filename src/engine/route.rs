@@ -16,5 +16,6 @@ mod local;
 mod people;
 mod returns;
 mod seats;
+mod sends;
 mod trees;
 mod written;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use self::echoes::LISTING_AWAITED;
-use super::conflict::{NAME_IN_CLOUD, SCANS_AWAITED};
+use super::conflict::NAME_IN_CLOUD;
 use super::disk::Want;
 use super::effect::{Effect, Task};
 use super::queues::CallKind;
@@ -19,23 +19,16 @@ use crate::provider::{Expected, UploadTarget};
 use crate::settings::Mode;
 use crate::store::items::{ItemRow, LocalRow, Presence};
 use crate::store::sent::{SentRow, Write};
-use crate::store::whole::Hopes;
 use crate::store::work::{Ask, Lane, WorkRow};
 use crate::store::{DEEPEST_PATH, Result};
-use crate::tree::Wall;
 
 mod answers;
 pub(super) mod echoes;
+pub(super) mod hopes;
 pub(super) mod whole;
 
 /// How long a write rests whose place seems to lie in itself, some way up.
 const CIRCLE_RETRIED_AFTER: Duration = Duration::from_secs(30);
-/// How long something new waits for scans that may show that it was only moved.
-const MOVES_AWAITED_MS: i64 = 10_000;
-/// How long a deletion waits for folders that are out of sight, in milliseconds.
-const PARKED_AWAITED_MS: i64 = 600_000;
-/// The longest time between two looks whether a scan, or what comes back into sight, has shown what became of something.
-const HOPE_AWAITED_MOST: Duration = Duration::from_secs(10);
 /// How a name begins that an item has in the cloud while it changes names with others.
 const ASIDE_NAME: &str = ".renaming-";
 
@@ -49,10 +42,10 @@ impl Engine {
         let is_trash = matches!(action, Action::Trash(_));
         if is_trash && self.ctx.store.scan_hoped_for(item.folder, self.ctx.now.mono)? {
             // It may only have moved to where nobody could look.
-            return self.wait_quietly(work, self.hope_awaited(item));
+            return self.wait_quietly(work, hopes::looked_after(&self.ctx, item));
         }
-        if self.scans_left(item.folder)? && !self.need_not_wait(item, &action) {
-            return self.wait_quietly(work, self.hope_awaited(item));
+        if self.scans_left(item.folder)? && (is_trash || hopes::may_be_moved(&self.ctx, item)) {
+            return self.wait_quietly(work, hopes::looked_after(&self.ctx, item));
         }
         if matches!(action, Action::MakeRemote { .. }) {
             // Its scan tells whether anything in it is for the cloud.
@@ -135,33 +128,6 @@ impl Engine {
         Ok(true)
     }
 
-    /// Whether a missing file may still be found: in a folder that is out of sight, or in something new that was not read yet.
-    pub(super) fn may_turn_up(&self, item: &ItemRow) -> Result<bool> {
-        let length = item.synced.as_ref().and_then(|synced| synced.content.as_ref()).map_or(0, |content| content.size);
-        let since = item.local.as_ref().map_or(i64::MAX, |local| self.ctx.now.wall.since(local.at()));
-        if (0..=PARKED_AWAITED_MS).contains(&since) && self.ctx.store.any_parked(item.folder)? {
-            return Ok(true);
-        }
-        Ok(length > 0
-            && (0..=MOVES_AWAITED_MS).contains(&since)
-            && self.ctx.store.new_of_length(item.folder, length)?)
-    }
-
-    /// When to look again whether it is known by now what became of something on disk: ever less often.
-    pub(super) fn hope_awaited(&self, item: &ItemRow) -> Duration {
-        let since = item.local.as_ref().map_or(0, |local| self.ctx.now.wall.since(local.at()));
-        Duration::from_millis(since.max(0) as u64 / 4).clamp(SCANS_AWAITED, HOPE_AWAITED_MOST)
-    }
-
-    /// Since when something has to be missing to be beyond hope, as [`Self::may_turn_up`] has it.
-    pub(super) fn hopes(&self, folder: FolderId) -> Result<Hopes> {
-        let parked = self.ctx.store.any_parked(folder)?.then(|| self.ctx.now.wall.plus_ms(-PARKED_AWAITED_MS));
-        Ok(Hopes {
-            parked_since: parked.unwrap_or(Wall(i64::MAX)),
-            moved_since: self.ctx.now.wall.plus_ms(-MOVES_AWAITED_MS),
-        })
-    }
-
     /// Takes a missing item for moved that stands elsewhere on disk as something new, unless that reached the cloud by itself. Whether it
     /// waits for that.
     fn take_as_moved(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
@@ -197,13 +163,6 @@ impl Engine {
     /// Whether directories are still to be scanned, or are being scanned now.
     fn scans_left(&self, id: FolderId) -> Result<bool> {
         Ok(self.jobs.scans(id) || self.ctx.store.scan_left(id)?)
-    }
-
-    /// Whether something may go on though directories are still to be scanned.
-    fn need_not_wait(&self, item: &ItemRow, action: &Action) -> bool {
-        let since = item.local.as_ref().map_or(i64::MAX, |local| self.ctx.now.wall.since(local.at()));
-        // A clock that went back must not block for ever; a deletion waits until nothing can show that it was a move.
-        !matches!(action, Action::Trash(_)) && !(0..=MOVES_AWAITED_MS).contains(&since)
     }
 
     /// What an item is to be called in the cloud; nothing if the cloud cannot call it so.
@@ -269,8 +228,8 @@ impl Engine {
         if self.leave_to_its_folder(item, work)? {
             return Ok(false);
         }
-        if self.may_turn_up(item)? {
-            self.wait_quietly(work, self.hope_awaited(item))?;
+        if hopes::may_turn_up(&self.ctx, item)? {
+            self.wait_quietly(work, hopes::looked_after(&self.ctx, item))?;
             return Ok(false);
         }
         if self.take_as_moved(item, work)? {
