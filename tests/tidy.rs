@@ -154,6 +154,7 @@ const COMPONENTS: &[(&str, &[&str])] = &[
     ("engine/disk/seat", &["deeds"]),
     ("engine/conflict", &["codes", "ctx", "sides"]),
     ("engine/send/echoes", &["ctx", "sides"]),
+    ("engine/send/answers", &["codes", "ctx", "echoes", "effect", "sides"]),
     ("engine/send/hopes", &["ctx"]),
     ("engine/send/whole", &["ctx", "hopes", "schedule", "sides"]),
     ("engine/local", &["codes", "ctx", "effect", "filter", "sides"]),
@@ -183,7 +184,6 @@ const SHARES_ENGINE: &[&str] = &[
     "engine/reconcile/calls",
     "engine/reconcile/waits",
     "engine/send",
-    "engine/send/answers",
 ];
 /// The longest that a file may be, without its tests.
 const FILE_MAX_LINES: usize = 600;

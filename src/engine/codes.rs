@@ -4,3 +4,11 @@
 pub(in crate::engine) const LOCAL_IN_THE_WAY: &str = "local_in_the_way";
 /// A problem: somebody edited a file, and edits are kept.
 pub(in crate::engine) const DRIFT: &str = "drift";
+/// A problem: waits to be tried again under a name that the cloud says is taken.
+pub(in crate::engine) const NAME_TAKEN: &str = "name_taken";
+/// A problem: waits after calls of which nobody knows how they ended.
+pub(in crate::engine) const OUTCOME_UNKNOWN: &str = "outcome_unknown";
+/// A problem: waits after connections for it failed, and those for others did not.
+pub(in crate::engine) const NETWORK: &str = "network";
+/// A problem: waits after the cloud did not find what it had announced, or what was to be changed.
+pub(in crate::engine) const VERSION_GONE: &str = "version_gone";

@@ -10,7 +10,7 @@ pub(in crate::engine) mod outcome;
 pub(in crate::engine) mod seat;
 
 pub(in crate::engine) use batch::{Building, DEEDS_PER_BATCH, Want};
-pub(in crate::engine) use deeds::{Facts, NOT_OURS};
+pub(in crate::engine) use deeds::Facts;
 
 /// What an item adds to its folder's counts.
 pub(in crate::engine) fn held(item: &ItemRow, synced: Option<&SyncedRow>) -> FolderCounts {

@@ -18,7 +18,7 @@ use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::{Ask, Lane, WorkRow, WorkState};
 use crate::store::{DEEPEST_PATH, Result};
 
-pub(super) use super::codes::{DRIFT, LOCAL_IN_THE_WAY};
+pub(super) use super::codes::{DRIFT, LOCAL_IN_THE_WAY, NAME_TAKEN, NETWORK, OUTCOME_UNKNOWN, VERSION_GONE};
 pub(crate) use super::sides::{name_on_disk, plan_under};
 
 mod below;
@@ -45,14 +45,6 @@ const HIDDEN: &str = "hidden";
 const HIDDEN_RETRIED_EVERY: Duration = Duration::from_mins(10);
 /// The shortest.
 const HIDDEN_RETRIED_FIRST: Duration = Duration::from_mins(1);
-/// Waits to be tried again under a name that the cloud says is taken.
-pub(super) const NAME_TAKEN: &str = "name_taken";
-/// Waits after writes of which nobody knows how they ended.
-pub(super) const OUTCOME_UNKNOWN: &str = "outcome_unknown";
-/// Waits after connections for it failed, and those for others did not.
-pub(super) const NETWORK: &str = "network";
-/// Waits after the cloud did not find what it had announced, or what was to be changed.
-pub(super) const VERSION_GONE: &str = "version_gone";
 /// Looks at two items in one place after which that is no matter of an old description any more.
 const UNCLEAR_MOST: u32 = 3;
 /// Failures of one item before the waits stop growing.

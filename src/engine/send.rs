@@ -22,7 +22,7 @@ use crate::store::sent::{SentRow, Write};
 use crate::store::work::{Ask, Lane, WorkRow};
 use crate::store::{DEEPEST_PATH, Result};
 
-mod answers;
+pub(super) mod answers;
 pub(super) mod echoes;
 pub(super) mod hopes;
 pub(super) mod whole;

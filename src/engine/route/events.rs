@@ -364,7 +364,7 @@ impl Engine {
             folder.verification.heard(self.ctx.now.mono);
         }
         if let Some(node) = node.filter(|_| event.kind == EventKind::Trashed) {
-            self.told_trashed(node)?;
+            crate::engine::send::answers::told_trashed(&mut self.ctx, node)?;
         }
         if let Some(node) = node.filter(|_| event.kind == EventKind::Restored) {
             self.told_restored(node)?;

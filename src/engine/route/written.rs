@@ -1,14 +1,311 @@
 //! Our own writes after they were sent: what came of each is recorded, looked up, or recognised in an event, each by those who can.
 
-use crate::engine::send::echoes::{self, LISTING_AWAITED, LastWrite, Told};
+use crate::engine::codes::VERSION_GONE;
+use crate::engine::learn::{Learned, Source};
+use crate::engine::send::answers::{self, Clash, Failure, ToldBefore};
+use crate::engine::send::echoes::{self, ECHO_GONE, LISTING_AWAITED, LastWrite, Told, echo_of};
 use crate::engine::{Engine, Phase};
 use crate::events::EventKind;
-use crate::id::{FolderId, ItemId, NodeId, VersionId};
+use crate::id::{AccountId, FolderId, ItemId, NodeId, Sha256, VersionId};
+use crate::local_news::{UploadFailure, Uploaded};
+use crate::provider::ProviderError;
+use crate::report::EventCounts;
 use crate::store::Result;
-use crate::store::items::ItemRow;
+use crate::store::items::{ItemRow, LocalRow, Presence};
 use crate::store::sent::SentRow;
-use crate::store::work::{Lane, WorkRow};
-use crate::tree::RemoteItem;
+use crate::store::work::{Ask, Lane, WorkRow};
+use crate::tree::{RemoteItem, Stamp};
+
+/// Writes that were answered.
+impl Engine {
+    /// An upload ended.
+    pub(in crate::engine) fn uploaded(
+        &mut self,
+        account: AccountId,
+        node: NodeId,
+        result: std::result::Result<Box<Uploaded>, UploadFailure>,
+    ) -> Result<()> {
+        self.schedule.unqueue(node);
+        let Some(sent) = self.ctx.store.sent_of(node)? else { return self.reconsider(node) };
+        let (done, miss) = match result {
+            Ok(done) => (done, None),
+            Err(UploadFailure::ChangedAfter(done, miss)) => (done, Some(miss)),
+            Err(UploadFailure::Provider(error)) => return self.write_failed(account, &sent, &error),
+            Err(UploadFailure::Local(miss)) => {
+                self.ctx.store.drop_sent(node)?;
+                let (Some(work), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else {
+                    self.leave(node);
+                    return Ok(());
+                };
+                return self.local_miss(&item, &work, &miss);
+            }
+        };
+        self.wrote(account, &sent, &done.item, Some((done.sha256, done.stamp)))?;
+        if miss.is_some()
+            && let Some(item) = self.ctx.store.item(node)?
+        {
+            self.rescan_around(&item)?;
+        }
+        Ok(())
+    }
+
+    /// A remote folder was made, or an item moved.
+    pub(in crate::engine) fn changed_remotely(
+        &mut self,
+        account: AccountId,
+        node: NodeId,
+        result: std::result::Result<Box<RemoteItem>, ProviderError>,
+    ) -> Result<()> {
+        self.schedule.unqueue(node);
+        let Some(sent) = self.ctx.store.sent_of(node)? else { return self.reconsider(node) };
+        match result {
+            Ok(item) => self.wrote(account, &sent, &item, None),
+            Err(error) => self.write_failed(account, &sent, &error),
+        }
+    }
+
+    /// An item was put into the trash.
+    pub(in crate::engine) fn trashed(
+        &mut self,
+        account: AccountId,
+        node: NodeId,
+        result: std::result::Result<(), ProviderError>,
+    ) -> Result<()> {
+        self.schedule.unqueue(node);
+        let Some(sent) = self.ctx.store.sent_of(node)? else { return self.reconsider(node) };
+        if let Err(error) = result {
+            return self.write_failed(account, &sent, &error);
+        }
+        self.account_worked(account);
+        self.ctx.store.drop_sent(node)?;
+        let Some(item) = self.ctx.store.item(node)? else {
+            self.leave(node);
+            return Ok(());
+        };
+        self.ctx.store.expect_echo(item.folder, &item.id, ECHO_GONE, self.ctx.now.wall)?;
+        self.schedule.set_trash(node, None);
+        answers::count_trashed(&mut self.ctx, &item)?;
+        self.sent_done(&item, "trashed in the cloud")?;
+        self.gone(&item, Presence::Absent, Source::Own)?;
+        if let Some(parent) = item.remote.parent {
+            self.schedule.wake_waiters(parent);
+        }
+        self.reconsider(node)
+    }
+
+    /// Something is found to be gone: if we had sent it into the trash without hearing of it, that was it.
+    pub(in crate::engine) fn found_trashed(&mut self, item: &ItemRow) -> Result<()> {
+        answers::found_trashed(&mut self.ctx, item)
+    }
+
+    /// A write is done: the cloud has what we sent, and both agree on that.
+    fn wrote(
+        &mut self,
+        account: AccountId,
+        sent: &SentRow,
+        made: &RemoteItem,
+        content: Option<(Sha256, Stamp)>,
+    ) -> Result<()> {
+        self.account_worked(account);
+        let node = sent.node;
+        let Some(answered) = answers::take_answered(&mut self.ctx, node, made)? else {
+            self.leave(node);
+            return Ok(());
+        };
+        let item = answered.item;
+        if item.id != made.id {
+            if let Some(other) = answered.known {
+                if !self.is_bare(&other)? {
+                    return self.known_twice(&item, &other, (sent, made), content);
+                }
+                self.drop_bare(&other)?;
+            }
+            if let Some(parent) = answers::set_id(&mut self.ctx, &item, &made.id)? {
+                self.list_anew(parent, item.folder)?;
+            }
+        }
+        let newer = self.learn(item.folder, made, Source::Own)? == Learned::Stale;
+        self.await_own_event(account, &item, made, (answered.is_told, newer))?;
+        let Some(item) = self.ctx.store.item(node)? else {
+            self.leave(node);
+            return Ok(());
+        };
+        self.done_as_sent(&item, sent, made, content)?;
+        self.reconsider(node)
+    }
+
+    /// Awaits the event of a write, if it did not come yet; an event may have told all that the answer says, or we know something newer.
+    fn await_own_event(
+        &mut self,
+        account: AccountId,
+        item: &ItemRow,
+        made: &RemoteItem,
+        (all, newer): (bool, bool),
+    ) -> Result<()> {
+        let node = item.node;
+        let (named, may_have_left) = (self.questions.take_named(&made.id), self.questions.take_left(node));
+        if !self.is_anything_sent(account)? {
+            self.questions.nothing_is_sent();
+        }
+        let expected = self.questions.expected(node).and_then(|expected| expected.version.as_ref());
+        let versions = [named.as_ref().and_then(|named| named.version.as_ref()), expected];
+        let echo = answers::echo(made, ToldBefore { is_named: named.is_some(), may_have_left, versions, all, newer });
+        if echo.came {
+            let now = self.ctx.store.generation();
+            self.ctx.store.looked(node, now)?;
+            self.forget_expected(node)?;
+            self.ctx.store.count_events(account, EventCounts { own: 1, ..Default::default() })?;
+            if let Some(account) = self.accounts.get_mut(&account) {
+                account.row.counts.own += 1;
+            }
+        } else if echo.is_doubted {
+            self.mark_look(node, item.folder, Source::Own)?;
+        }
+        if echo.is_awaited {
+            self.ctx.store.expect_echo(item.folder, &made.id, &echo_of(made), self.ctx.now.wall)?;
+        }
+        Ok(())
+    }
+
+    /// Both agree on what a write made, and what the disk has by now is compared with that.
+    fn done_as_sent(
+        &mut self,
+        item: &ItemRow,
+        sent: &SentRow,
+        made: &RemoteItem,
+        content: Option<(Sha256, Stamp)>,
+    ) -> Result<()> {
+        let was = item.disk_seat();
+        let edit = item.local.as_ref().and_then(LocalRow::edit).cloned();
+        let agreed = answers::agreed(item, &sent.write, made, content);
+        if agreed.synced.is_some() {
+            self.put_synced(item, agreed.synced.as_ref())?;
+        }
+        // What went missing on disk meanwhile stays missing.
+        if !matches!(item.local, Some(LocalRow::Absent { .. })) {
+            self.rebase(item.node, was.as_ref(), edit)?;
+        }
+        self.sent_done(item, agreed.what)
+    }
+
+    /// The cloud's answer names an item that we know under another row: an event overtook the answer, and the file had moved.
+    fn known_twice(
+        &mut self,
+        item: &ItemRow,
+        other: &ItemRow,
+        (sent, made): (&SentRow, &RemoteItem),
+        content: Option<(Sha256, Stamp)>,
+    ) -> Result<()> {
+        self.learn(item.folder, made, Source::Own)?;
+        self.ctx.store.mark(other.node, other.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
+        if let Some(other) = self.ctx.store.item(other.node)?
+            && self.meet(item, &other)?
+        {
+            // A look at it overtook the answer, and it is where it was.
+            let Some(other) = self.ctx.store.item(other.node)? else { return Ok(()) };
+            return self.done_as_sent(&other, sent, made, content);
+        }
+        self.reconsider(item.node)
+    }
+
+    fn sent_done(&mut self, item: &ItemRow, what: &'static str) -> Result<()> {
+        self.schedule.note_done(item.node, what);
+        answers::note_done(&mut self.ctx, item, what)
+    }
+
+    /// The plan of an item is made again, if there is anything to plan.
+    pub(in crate::engine) fn reconsider(&mut self, node: NodeId) -> Result<()> {
+        match self.ctx.store.work(node)? {
+            Some(work) => self.make_ready_again(&work),
+            None => self.leave(node),
+        }
+        self.schedule.wake_waiters(node);
+        Ok(())
+    }
+}
+
+/// Writes that failed.
+impl Engine {
+    fn write_failed(&mut self, account: AccountId, sent: &SentRow, error: &ProviderError) -> Result<()> {
+        let node = sent.node;
+        let (Some(work), Some(item)) = (self.ctx.store.work(node)?, self.ctx.store.item(node)?) else {
+            self.leave(node);
+            return Ok(());
+        };
+        match answers::take_failed(&mut self.ctx, sent, error.kind)? {
+            Failure::Clash => {
+                self.account_worked(account);
+                self.name_conflict(account, sent, &item, &work)
+            }
+            Failure::Unsure => {
+                self.account_failed(account, error);
+                self.unsure(sent)?;
+                self.ctx.store.count_attempts(node, work.attempts.max(1))?;
+                let Some((code, text)) = answers::unsure_again(work.attempts, error) else { return Ok(()) };
+                self.schedule.unqueue(node);
+                self.item_failed(node, code, &text, error.retry_after)
+            }
+            Failure::GoesOn => {
+                self.account_failed(account, error);
+                self.unsure(sent)
+            }
+            Failure::NotFound { target, asked } => {
+                if let Some(target) = target {
+                    self.look_at(target)?;
+                }
+                let text = "the cloud does not find what is to be changed; it is looked at";
+                self.item_failed(node, VERSION_GONE, text, None)?;
+                self.look_at(asked)
+            }
+            Failure::Corrupt => {
+                self.rescan_around(&item)?;
+                self.item_failed(node, "corrupt", &error.to_string(), error.retry_after)
+            }
+            Failure::Other => self.call_failed(account, node, error),
+        }
+    }
+
+    /// The cloud refused a write because something else is there than we believed.
+    fn name_conflict(&mut self, account: AccountId, sent: &SentRow, item: &ItemRow, work: &WorkRow) -> Result<()> {
+        let folds = self.accounts.get(&account).is_some_and(|account| account.capabilities.folds_case);
+        match answers::clash(&self.ctx, self.policy(item.folder), folds, (sent, item, work))? {
+            Clash::Version => {
+                self.ctx.store.want_look(item.node)?;
+                self.wait_quietly(work, LISTING_AWAITED)
+            }
+            Clash::Leaves(other) => {
+                self.schedule.unqueue(item.node);
+                self.await_name(work, &other)
+            }
+            Clash::Stays(other) if self.meet(item, &other)? => Ok(()),
+            Clash::Unseen(parent, name) if self.wanted_at(item, parent, &name)? => {
+                if !self.ctx.store.listing_wanted(parent)? {
+                    self.list_anew(parent, item.folder)?;
+                }
+                answers::put_off_name(&mut self.ctx, item, work)?;
+                self.rest(item.node);
+                Ok(())
+            }
+            // The cloud's place wins: what the disk has under the name gets another one.
+            Clash::Stays(_) | Clash::Unseen(..) | Clash::Hidden => self.step_aside(item, work),
+        }
+    }
+
+    /// Asks for an item's state; the watched folder's own is not asked for so.
+    pub(in crate::engine) fn look_at(&mut self, node: NodeId) -> Result<()> {
+        let Some(item) = self.ctx.store.item(node)?.filter(|item| !item.is_local_only()) else { return Ok(()) };
+        if self.folders.get(&item.folder).is_some_and(|folder| folder.row.root == Some(node)) {
+            return self.check_remote_root(item.folder);
+        }
+        answers::ask_state(&mut self.ctx, &item)
+    }
+
+    /// Asks for a remote folder's children as they are from now on.
+    pub(in crate::engine) fn list_anew(&mut self, parent: NodeId, folder: FolderId) -> Result<()> {
+        self.questions.drop_listing(parent);
+        self.mark_children(parent, folder)
+    }
+}
 
 /// Writes that nothing was heard of.
 impl Engine {
