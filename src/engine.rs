@@ -20,10 +20,10 @@
 //!
 //! ```text
 //! router      engine.rs, route/*: hold all components, decide nothing
-//! shares yet  learn  reconcile/*  send/*: functions on the engine itself
+//! shares yet  learn  reconcile/*: functions on the engine itself
 //!
 //! components  listen          folders         hooks/*
-//!             jobs            retention   resolve   undo   room   remote/root   remote/rolling   disk/*
+//!             jobs            retention   resolve   undo   room   remote/root   remote/rolling   disk/*   send/*
 //!             remote/ground   remote/heard   remote/questions   budget   holds   local/*   conflict
 //! context     ctx
 //!             effect   paths
@@ -311,7 +311,7 @@ impl Engine {
             Input::Usage { account, calls, quota } => self.take_usage(account, calls, quota),
             Input::Done { job, outcome } => self.take_outcome(job, outcome),
             Input::Local { folder, news } => self.local_news(folder, news),
-            Input::Session { job, session } => self.session_begun(job, &session),
+            Input::Session { job, session } => send::session_begun(&mut self.ctx, job, &session),
             Input::Subscription { name, news } => Subscribers::news(&mut self.ctx.store, &name, &news, self.ctx.now),
             Input::Command { ticket, command } => {
                 let answer = self.command(command)?;

@@ -12,3 +12,5 @@ pub(in crate::engine) const OUTCOME_UNKNOWN: &str = "outcome_unknown";
 pub(in crate::engine) const NETWORK: &str = "network";
 /// A problem: waits after the cloud did not find what it had announced, or what was to be changed.
 pub(in crate::engine) const VERSION_GONE: &str = "version_gone";
+/// The problem of something in an upload folder whose name is not free in the cloud: there the disk is never changed.
+pub(in crate::engine) const NAME_IN_CLOUD: &str = "name_in_cloud";

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::codes::DRIFT;
+use super::codes::{DRIFT, NAME_IN_CLOUD};
 use super::ctx::{Ctx, millis};
 use super::sides::{name_on_disk, seat_of};
 use crate::deed::{Base, DiskError, DiskErrorKind, Place};
@@ -28,8 +28,6 @@ const WRITTEN_UNSAID: Duration = Duration::from_mins(1);
 const COPY_NAME_MAX_BYTES: usize = 240;
 /// The longest extension that a conflict copy keeps, in bytes.
 const COPY_EXTENSION_MAX_BYTES: usize = 20;
-/// The problem of something in an upload folder whose name is not free in the cloud: there the disk is never changed.
-pub(in crate::engine) const NAME_IN_CLOUD: &str = "name_in_cloud";
 /// Conflict copies of one name and moment.
 const COPIES_MOST: u32 = 1_000;
 
