@@ -336,9 +336,12 @@ impl Questions {
                 taken.looked_for = self.follow_items(ctx, dir, &name, to)?;
             }
             Mark::Subtree(dir) => {
-                ctx.store.want_listing(dir, folder)?;
-                ctx.store.want_sweep(dir, folder, Presence::Present)?;
-                ctx.more = true;
+                // What is in one that is gone is told that, and listed if the folder comes back.
+                if ctx.store.item(dir)?.is_some_and(|dir| dir.remote.presence == Presence::Present) {
+                    ctx.store.want_listing(dir, folder)?;
+                    ctx.store.want_sweep(dir, folder, Presence::Present)?;
+                    ctx.more = true;
+                }
             }
             Mark::Unknown(id) => {
                 let at = ctx.store.generation();
