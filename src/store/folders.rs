@@ -83,6 +83,8 @@ pub struct FolderRow {
     pub doubt: Option<Generation>,
     /// When the last comparison that such a mark asked for began.
     pub doubt_at: Wall,
+    /// Something was told by a path or a name that is yet to be found. By which is not durable.
+    pub told: bool,
 }
 
 /// What a folder holds on disk.
@@ -111,7 +113,7 @@ impl FolderCounts {
 pub(super) const COLUMNS: &str =
     "folder, name, account, mark, remote, local, filters, root, opened, adopt, paused, unverified,
      scan, scan_stage, scan_at, verified_at, files, folders, bytes, removals, root_path, whole_files, whole_folders, whole_bytes,
-     mode, doubt, doubt_at";
+     mode, doubt, doubt_at, told";
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<FolderRow> {
     Ok(FolderRow {
@@ -146,6 +148,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<FolderRow> {
         },
         doubt: Some(Generation(row.get(25)?)).filter(|doubt| doubt.0 > 0),
         doubt_at: Wall(row.get(26)?),
+        told: row.get(27)?,
     })
 }
 
@@ -228,7 +231,7 @@ impl Store {
         let sql = "UPDATE folder SET filters = ?2, root = ?3, opened = ?4, adopt = ?5, paused = ?6, unverified = ?7, scan = ?8,
                    scan_stage = ?9, scan_at = ?10, verified_at = ?11, files = ?12, folders = ?13, bytes = ?14, removals = ?15,
                    root_path = ?16, whole_files = ?17, whole_folders = ?18, whole_bytes = ?19, mode = ?20,
-                   doubt = ?21, doubt_at = ?22
+                   doubt = ?21, doubt_at = ?22, told = ?23
                    WHERE folder = ?1";
         self.conn.prepare_cached(sql)?.execute(params![
             row.folder.0,
@@ -253,6 +256,7 @@ impl Store {
             row.policy.and_then(|policy| serde_json::to_string(&policy).ok()),
             row.doubt.map_or(0, |doubt| doubt.0),
             row.doubt_at.0,
+            row.told,
         ])?;
         Ok(())
     }

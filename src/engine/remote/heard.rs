@@ -221,7 +221,7 @@ impl Questions {
     fn note_unsure(&mut self, ctx: &Ctx, ground: &Ground<'_>, path: &str, kind: EventKind) -> Result<()> {
         for dir in ground.way_to(ctx, path)? {
             if ctx.store.work(dir)?.is_some_and(|work| work.mark.is_some()) {
-                self.told_by_path.note_unsure(dir, path, kind);
+                self.told_by_path.note_unsure((ground.id, dir), path, kind);
             }
         }
         Ok(())
@@ -257,7 +257,7 @@ impl Questions {
         if let (Some((path, kind)), Some((dir, name))) = (told, expected)
             && self.expects_name(dir, &name)
         {
-            self.told_by_path.note_path(dir, path, Way { name, is_below, kind, is_sought: false });
+            self.told_by_path.note_path((ground.id, dir), path, Way { name, is_below, kind, is_sought: false });
         }
         Ok(taken)
     }
@@ -296,7 +296,7 @@ impl Questions {
                     // Streams that name the item by its id alone do not say what it is called.
                     if !name.is_empty() && told == Told::There {
                         self.await_name(ctx, parent, &name)?;
-                        self.told_by_path.note_item(parent, &name, &id, false);
+                        self.told_by_path.note_item((folder, parent), &name, &id, false);
                     }
                     taken.is_listed = true;
                     return Ok(taken);
@@ -324,7 +324,7 @@ impl Questions {
                 if let Some(name) = name {
                     self.await_name(ctx, dir, &name)?;
                     if let Some(id) = id {
-                        self.told_by_path.note_item(dir, &name, &id, true);
+                        self.told_by_path.note_item((folder, dir), &name, &id, true);
                     }
                 }
                 ctx.store.want_listing_below(dir, folder)?;
@@ -386,7 +386,7 @@ impl Questions {
             match ground.locate(ctx, &path)? {
                 Location::Name { parent, name } => {
                     self.await_name(ctx, parent, &name)?;
-                    self.told_by_path.note_path(parent, &path, Way { name, is_below: false, ..way });
+                    self.told_by_path.note_path((ground.id, parent), &path, Way { name, is_below: false, ..way });
                     ctx.store.want_listing_now(parent, ground.id)?;
                 }
                 Location::Beyond { nearest, .. } => ctx.store.want_listing_below(nearest, ground.id)?,
@@ -414,13 +414,11 @@ impl Questions {
             Some(Location::Folder { .. }) => return Ok(Some((dir, items))),
             // What is found there to be new, or to have moved there, is listed with all below it.
             Some(Location::Name { parent, name } | Location::Beyond { nearest: parent, name }) => {
-                let folder = ctx.store.item(parent)?.map(|parent| parent.folder);
+                let Some(folder) = ctx.store.item(parent)?.map(|parent| parent.folder) else { return Ok(None) };
                 for id in &items {
-                    self.told_by_path.note_item(parent, &name, id, true);
+                    self.told_by_path.note_item((folder, parent), &name, id, true);
                 }
-                if let Some(folder) = folder {
-                    ctx.store.want_listing_below(parent, folder)?;
-                }
+                ctx.store.want_listing_below(parent, folder)?;
             }
             Some(Location::Outside | Location::FilteredOut) | None => {}
         }
@@ -444,7 +442,7 @@ impl Questions {
             let Some((to, to_name, is_below)) = further(ground.locate(ctx, &path)?) else { continue };
             let is_here = to == dir && to_name == way.name;
             let onward = Way { name: to_name.clone(), is_below, is_sought: way.is_sought || is_here, ..way };
-            self.told_by_path.note_path(to, &path, onward);
+            self.told_by_path.note_path((folder, to), &path, onward);
             if is_here {
                 // It may be shown a little later, or where the folders on the way are by now.
                 for other in ground.locate_all(ctx, &self.former, &path, None)?.into_iter().skip(1) {
@@ -475,7 +473,7 @@ impl Questions {
             self.expect(node, expected);
         }
         for (dir, name) in ctx.store.expected_names(folder)? {
-            self.recall_name(dir, &name);
+            self.expect_name(dir, &name);
         }
         Ok(())
     }

@@ -144,8 +144,6 @@ pub(in crate::engine) struct Questions {
     expected: BTreeMap<NodeId, (Expectation, usize)>,
     /// Names that events make us expect in a folder, and how often a listing did not show one of them.
     names: BTreeMap<NodeId, (BTreeSet<String>, usize)>,
-    /// Those of them whose names were read back: what was told with them on the way to it is not known any more.
-    recalled: BTreeSet<NodeId>,
     /// What events told of with a name of `names` on the way to it.
     pub told_by_path: ToldByPath,
     /// The names that folders had until lately.
@@ -276,17 +274,6 @@ impl Questions {
         let (names, times) = self.names.entry(dir).or_default();
         *times = 0;
         names.len() < SHOWN_MOST && names.insert(name.to_owned())
-    }
-
-    /// Names are expected in a folder as an engine of before wrote down.
-    pub fn recall_name(&mut self, dir: NodeId, name: &str) {
-        self.expect_name(dir, name);
-        self.recalled.insert(dir);
-    }
-
-    /// Whether names of a folder were read back. Says so once.
-    pub fn take_recalled(&mut self, dir: NodeId) -> bool {
-        self.recalled.remove(&dir)
     }
 
     /// The names that are expected in a folder.
@@ -545,7 +532,6 @@ impl Questions {
         self.forget_expected(node);
         self.observed.remove(&node);
         self.names.remove(&node);
-        self.recalled.remove(&node);
         self.told_by_path.forget(node);
     }
 }

@@ -126,6 +126,10 @@ impl Engine {
                 }
                 self.folders.insert(id, folder);
                 self.questions.recall_expectations(&self.ctx, id)?;
+                if row.told {
+                    // By which paths died with the process: it may be anywhere by now.
+                    self.doubt(id)?;
+                }
             }
             if refiltered {
                 self.refilter(id)?;
@@ -192,7 +196,12 @@ impl Engine {
     }
 
     pub(in crate::engine) fn save_folders(&mut self) -> Result<()> {
-        for folder in self.folders.values_mut() {
+        let told = self.questions.told_by_path.watched();
+        for (id, folder) in &mut self.folders {
+            let is_told = told.contains(id);
+            if folder.row.told != is_told {
+                folder.change(|row| row.told = is_told);
+            }
             if let Some(row) = folder.take_changed_row() {
                 self.ctx.store.save_folder(row)?;
             }

@@ -367,13 +367,6 @@ impl Engine {
         }
         self.look_for(dir, &elsewhere)?;
         let item = self.ctx.store.item(dir)?;
-        if self.questions.take_recalled(dir)
-            && !unmet.is_empty()
-            && let Some(item) = &item
-        {
-            // By which path it was told died with the process: it may be anywhere by now.
-            self.doubt(item.folder)?;
-        }
         if let Some(item) = &item {
             self.follow_paths(dir, item.folder, &unmet)?;
         }

@@ -2,8 +2,7 @@
 //! tree as it was last observed, and the cloud gave it by the tree as it was when the event happened. Where a listing
 //! shows none of the name that was expected, the path is read again, by the tree that is known by then.
 //!
-//! All of it is memory. The names are durable: after a crash the watched folder is compared where a listing does not show one of them. What was
-//! told by a path through a folder whose own place was asked about, or of something whose name another one has, is found by the verification then.
+//! All of it is memory. Durable is whether there is any for a watched folder: after a crash that one is compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +21,8 @@ pub(in crate::engine) struct ToldByPath {
     paths: BTreeMap<NodeId, BTreeMap<String, Way>>,
     /// Whole paths that led through a folder whose own name or place was asked about.
     unsure: BTreeMap<NodeId, BTreeMap<String, EventKind>>,
+    /// The watched folders of all those.
+    folders: BTreeMap<NodeId, FolderId>,
     /// Those of `unsure` whose folder turned out to be elsewhere.
     again: Vec<(FolderId, String, EventKind)>,
 }
@@ -50,8 +51,9 @@ pub(in crate::engine) struct Way {
 
 impl ToldByPath {
     /// An event tells of an unknown item that has a name which is expected in a folder, or is somewhere below what has it.
-    pub fn note_item(&mut self, dir: NodeId, name: &str, id: &ItemId, is_below: bool) {
+    pub fn note_item(&mut self, (folder, dir): (FolderId, NodeId), name: &str, id: &ItemId, is_below: bool) {
         if has_room(&self.items) {
+            self.folders.insert(dir, folder);
             self.items.entry(dir).or_default().insert(id.clone(), Under { name: name.to_owned(), is_below });
         }
     }
@@ -72,8 +74,9 @@ impl ToldByPath {
     }
 
     /// A path leads to a name that is expected in a folder, or to something below it.
-    pub fn note_path(&mut self, dir: NodeId, path: &str, way: Way) {
+    pub fn note_path(&mut self, (folder, dir): (FolderId, NodeId), path: &str, way: Way) {
         if has_room(&self.paths) {
+            self.folders.insert(dir, folder);
             self.paths.entry(dir).or_default().insert(path.to_owned(), way);
         }
     }
@@ -120,8 +123,9 @@ impl ToldByPath {
     }
 
     /// A path leads through a folder of which it is not known whether it still has its name and place.
-    pub fn note_unsure(&mut self, dir: NodeId, path: &str, kind: EventKind) {
+    pub fn note_unsure(&mut self, (folder, dir): (FolderId, NodeId), path: &str, kind: EventKind) {
         if has_room(&self.unsure) {
+            self.folders.insert(dir, folder);
             self.unsure.entry(dir).or_default().insert(path.to_owned(), kind);
         }
     }
@@ -137,6 +141,17 @@ impl ToldByPath {
         self.unsure.remove(&dir);
     }
 
+    /// The watched folders of which something is remembered.
+    pub fn watched(&mut self) -> BTreeSet<FolderId> {
+        let (items, paths, unsure) = (&self.items, &self.paths, &self.unsure);
+        self.folders.retain(|dir, _| {
+            items.get(dir).is_some_and(|items| !items.is_empty())
+                || paths.get(dir).is_some_and(|paths| !paths.is_empty())
+                || unsure.contains_key(dir)
+        });
+        self.folders.values().copied().chain(self.again.iter().map(|(folder, ..)| *folder)).collect()
+    }
+
     /// The paths that are to be read again. Each is returned once.
     pub fn take_again(&mut self) -> Vec<(FolderId, String, EventKind)> {
         std::mem::take(&mut self.again)
@@ -146,7 +161,7 @@ impl ToldByPath {
     pub fn forget(&mut self, dir: NodeId) {
         self.items.remove(&dir);
         self.paths.remove(&dir);
-        self.unsure.remove(&dir);
+        self.was_confirmed(dir);
     }
 }
 
@@ -159,13 +174,15 @@ fn has_room<T, U>(told: &BTreeMap<NodeId, BTreeMap<T, U>>) -> bool {
 mod tests {
     use super::*;
 
+    const FOLDER: FolderId = FolderId(1);
+
     #[test]
     fn an_item_is_passed_by_where_something_else_has_its_name_or_nothing_has_that_of_its_folder() {
         let dir = NodeId(1);
         let item = |name: &str| ItemId::file(name);
         let mut told = ToldByPath::default();
         for (name, is_below) in [("shown", false), ("missing", false), ("shown", true), ("missing", true)] {
-            told.note_item(dir, name, &item(&format!("{name} {is_below}")), is_below);
+            told.note_item((FOLDER, dir), name, &item(&format!("{name} {is_below}")), is_below);
         }
         assert_eq!(told.names_of_folders(dir).into_iter().collect::<Vec<_>>(), ["missing", "shown"]);
         let unmet = BTreeSet::from(["missing".to_owned()]);
@@ -178,12 +195,13 @@ mod tests {
         let mut told = ToldByPath::default();
         let way = Way { name: "name".to_owned(), is_below: true, kind: EventKind::Created, is_sought: false };
         for number in 0..TOLD_MOST as i64 + 100 {
-            told.note_path(NodeId(number % 20), &format!("/Watched/name/{number}"), way.clone());
+            told.note_path((FOLDER, NodeId(number % 20)), &format!("/Watched/name/{number}"), way.clone());
         }
         let unmet = BTreeSet::from(["name".to_owned()]);
         let kept: usize = (0..20).map(|dir| told.take_paths(NodeId(dir), &unmet).len()).sum();
         assert_eq!(kept, TOLD_MOST);
-        told.note_path(NodeId(1), "/Watched/name/again", way);
+        told.note_path((FOLDER, NodeId(1)), "/Watched/name/again", way);
         assert_eq!(told.take_paths(NodeId(1), &unmet).len(), 1, "what was taken makes room");
+        assert_eq!(told.watched(), BTreeSet::new(), "nothing is left");
     }
 }
