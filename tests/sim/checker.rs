@@ -87,7 +87,7 @@ impl World {
         let dangling = self.store().refer_to_nothing(DANGLING_SHOWN).unwrap();
         assert!(dangling.is_empty(), "rows outlived their item: {dangling:?}");
         let told = self.store().folders().unwrap().into_iter().any(|folder| folder.told);
-        assert!(!told, "V19: a restart would compare the folder for what is settled");
+        assert!(!told, "V21: a restart would compare the folder for what is settled");
         if self.swarm.mode == Mode::Upload {
             return self.check_upload(false);
         }
