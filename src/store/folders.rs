@@ -83,7 +83,7 @@ pub struct FolderRow {
     pub doubt: Option<Generation>,
     /// When the last comparison that such a mark asked for began.
     pub doubt_at: Wall,
-    /// Something was told by a path or a name that is yet to be found. By which is not durable.
+    /// Something was told that is yet to be found below a folder that is not known, or whose place is asked about. By which path is not durable.
     pub told: bool,
 }
 

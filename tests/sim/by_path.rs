@@ -548,24 +548,21 @@ fn what_is_restored_during_a_comparison_that_missed_it_stays() {
 #[test]
 fn what_was_told_by_a_path_of_before_outlives_the_process() {
     type Change = fn(&mut World, &ItemId);
-    let changes: [(&str, &str, Change); 4] = [
+    let changes: [(&str, &str, Change); 3] = [
         ("c/ c/k=1 d/ d/x/ d/x/m=2", "c/ c/x/ c/x/m=2 c/x/new/ d/ d/k=1", |world, x| {
             world.cloud.add_folder(x, "new");
         }),
         ("c/ c/k=1 d/ d/x/ d/x/m=2", "c/ c/x/ c/x/f=3 c/x/m=2 d/ d/k=1", |world, x| {
             world.cloud.add_file(x, "f", 3);
         }),
-        // The folder that has the name by now holds one of the same name as what is new, and a file.
+        // The folder that has the name by now holds one of the same name as what is new.
         ("c/ c/x/ c/x/n/ d/ d/x/ d/x/m=2", "c/ c/x/ c/x/m=2 c/x/n/ d/ d/x/ d/x/n/", |world, x| {
             world.cloud.add_folder(x, "n");
-        }),
-        ("c/ c/x/ c/x/f=1 d/ d/x/ d/x/m=2", "c/ c/x/ c/x/f=3 c/x/m=2 d/ d/x/ d/x/f=1", |world, x| {
-            world.cloud.add_file(x, "f", 3);
         }),
     ];
     for mode in [Mode::Mirror, Mode::TwoWay] {
         for (paths, ends, change) in changes {
-            for crash_at in (0..60).step_by(2) {
+            for crash_at in 0..60 {
                 let mut world = by_path(mode, paths);
                 let (c, d, x) = (world.cloud.at("c"), world.cloud.at("d"), world.cloud.at("d/x"));
                 world.cloud.rename(&c, "aside");

@@ -127,8 +127,11 @@ impl Engine {
                 self.folders.insert(id, folder);
                 self.questions.recall_expectations(&self.ctx, id)?;
                 if row.told {
-                    // By which paths died with the process: it may be anywhere by now.
+                    // By which paths died with the process: it may be anywhere by now. A process that begins need not wait for its turn.
                     self.doubt(id)?;
+                    if let Some(folder) = self.folders.get_mut(&id) {
+                        folder.change(|row| row.doubt_at = Wall(0));
+                    }
                 }
             }
             if refiltered {

@@ -2,7 +2,8 @@
 //! tree as it was last observed, and the cloud gave it by the tree as it was when the event happened. Where a listing
 //! shows none of the name that was expected, the path is read again, by the tree that is known by then.
 //!
-//! All of it is memory. Durable is whether there is any for a watched folder: after a crash that one is compared.
+//! All of it is memory. A name that is expected in a folder that is known and stays where it is is durable by itself. Whether there is anything else
+//! for a watched folder is durable as well: after a crash that one is compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -141,12 +142,12 @@ impl ToldByPath {
         self.unsure.remove(&dir);
     }
 
-    /// The watched folders of which something is remembered.
+    /// The watched folders in which something is to be found below a folder that is not known yet, or whose place is asked about.
     pub fn watched(&mut self) -> BTreeSet<FolderId> {
         let (items, paths, unsure) = (&self.items, &self.paths, &self.unsure);
         self.folders.retain(|dir, _| {
-            items.get(dir).is_some_and(|items| !items.is_empty())
-                || paths.get(dir).is_some_and(|paths| !paths.is_empty())
+            items.get(dir).is_some_and(|items| items.values().any(|under| under.is_below))
+                || paths.get(dir).is_some_and(|paths| paths.values().any(|way| way.is_below))
                 || unsure.contains_key(dir)
         });
         self.folders.values().copied().chain(self.again.iter().map(|(folder, ..)| *folder)).collect()
