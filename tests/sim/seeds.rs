@@ -188,7 +188,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [
         11, 93, 307, 384, 502, 688, 719, 987, 992, 1_099, 1_138, 1_276, 1_338, 1_388, 1_803, 1_810, 4_835, 5_657,
         5_951, 6_584, 7_398, 8_852, 10_055, 20_750, 21_924, 22_256, 28_464, 1_698, 10_058, 12_736, 55_846, 30_077,
-        34_096, 97_206,
+        34_096, 97_206, 101_023, 102_341,
     ] {
         live(seed, UPLOAD);
     }
@@ -219,11 +219,14 @@ fn histories_that_failed_once_end_well() {
 }
 
 /// Histories that are known to end badly and are passed over, until they are mended: their kind, their seed, and what happens.
-const OPEN: &[(&str, u64, &str)] = &[(
-    "trees",
-    10_960,
-    "a file that moved on disk goes to the trash and up again, as the clock went forward while its move was awaited",
-)];
+const OPEN: &[(&str, u64, &str)] = &[
+    (
+        "trees",
+        10_960,
+        "a file that moved on disk goes to the trash and up again, as the clock went forward while its move was awaited",
+    ),
+    ("trees", 102_592, "what was told by a path is remembered for ever, and each restart would compare the folder"),
+];
 
 fn histories(kind: Kind) {
     if let Some(seed) = number("SIM_SEED") {

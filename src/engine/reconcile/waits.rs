@@ -133,22 +133,6 @@ impl Engine {
         self.break_circle(work)
     }
 
-    /// Lets an item wait whose name the cloud has for another one that is to leave it. If that one has a problem, how long it lasts is no matter
-    /// of turns: each try is a call, and the waits grow.
-    pub(in crate::engine) fn await_name(&mut self, work: &WorkRow, other: &ItemRow) -> Result<()> {
-        if !self.waits_for_refused(other.node)? {
-            return self.await_node(work, other);
-        }
-        let attempts = work.attempts + 1;
-        let wait = backoff(attempts.min(ATTEMPTS_COUNTED), None, self.ctx.chance.next()).max(WAIT_AGAIN);
-        let due = self.ctx.now.wall.plus_ms(millis(wait) as i64);
-        let text =
-            format!("it waits for `{}`, which has its name in the cloud and a problem", self.ctx.shown_path(other)?);
-        self.ctx.store.put_off(work.node, due, attempts, Some((ABOVE, &text)))?;
-        self.rest(work.node);
-        Ok(())
-    }
-
     /// Why a folder is not where its items could go, if that is a problem of its own and not a matter of turns.
     fn refused_above(&self, other: &ItemRow) -> Result<Option<String>> {
         if !other.id.is_folder() {

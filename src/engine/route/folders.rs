@@ -127,11 +127,12 @@ impl Engine {
                 self.folders.insert(id, folder);
                 self.questions.recall_expectations(&self.ctx, id)?;
                 if row.told {
-                    // By which paths died with the process: it may be anywhere by now. A process that begins need not wait for its turn.
+                    // By which paths died with the process: it may be anywhere by now.
                     self.doubt(id)?;
-                    if let Some(folder) = self.folders.get_mut(&id) {
-                        folder.change(|row| row.doubt_at = Wall(0));
-                    }
+                }
+                if let Some(folder) = self.folders.get_mut(&id).filter(|folder| folder.row.doubt.is_some()) {
+                    // A process that begins need not wait for its turn: the comparison of before may have died with that one.
+                    folder.change(|row| row.doubt_at = Wall(0));
                 }
             }
             if refiltered {

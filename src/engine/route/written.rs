@@ -275,7 +275,7 @@ impl Engine {
             }
             Clash::Leaves(other) => {
                 self.schedule.unqueue(item.node);
-                self.await_name(work, &other)
+                self.await_node(work, &other)
             }
             Clash::Stays(other) if self.meet(item, &other)? => Ok(()),
             Clash::Unseen(parent, name) if self.wanted_at(item, parent, &name)? => {
