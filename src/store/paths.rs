@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::params;
 
-use super::items::{IS_FOLDER, R_NAME, packed};
+use super::items::{IS_FOLDER, Presence, R_NAME, packed};
 use super::{Result, Store, StoreError};
 use crate::id::{AccountId, FolderId, ItemId, NodeId};
 use crate::tree::Wall;
@@ -12,19 +12,19 @@ use crate::tree::Wall;
 impl Store {
     /// The folders that the cloud has in a folder: their nodes and names.
     pub fn folders_in(&self, parent: NodeId) -> Result<Vec<(NodeId, String)>> {
-        let sql =
-            format!("SELECT node, {R_NAME} FROM item WHERE r_parent = ?1 AND r = 1 AND {IS_FOLDER} ORDER BY node");
-        let mut statement = self.conn.prepare_cached(&sql)?;
-        let rows = statement.query_map([parent.0], |row| Ok((NodeId(row.get(0)?), row.get(1)?)))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        self.folders_as(parent, Presence::Present)
     }
 
     /// The folders that the cloud had in a folder, and about which something is still to be done.
     pub fn gone_folders_in(&self, parent: NodeId) -> Result<Vec<(NodeId, String)>> {
+        self.folders_as(parent, Presence::Absent)
+    }
+
+    fn folders_as(&self, parent: NodeId, presence: Presence) -> Result<Vec<(NodeId, String)>> {
         let sql =
-            format!("SELECT node, {R_NAME} FROM item WHERE r_parent = ?1 AND r = 0 AND {IS_FOLDER} ORDER BY node");
+            format!("SELECT node, {R_NAME} FROM item WHERE r_parent = ?1 AND r = ?2 AND {IS_FOLDER} ORDER BY node");
         let mut statement = self.conn.prepare_cached(&sql)?;
-        let rows = statement.query_map([parent.0], |row| Ok((NodeId(row.get(0)?), row.get(1)?)))?;
+        let rows = statement.query_map([parent.0, presence.code()], |row| Ok((NodeId(row.get(0)?), row.get(1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 

@@ -7,6 +7,7 @@
 use rusqlite::OptionalExtension;
 use rusqlite::types::ToSql;
 
+use super::items::IS_FOLDER;
 use super::{Result, Store};
 use crate::id::{FolderId, NodeId};
 
@@ -27,7 +28,8 @@ const OF_FOLDERS: [&str; 5] = ["listing", "sweep", "local_scan", "observed", "le
 const IN_FOLDERS: [&str; 2] = ["expected_name", "former_name"];
 
 /// Files in a directory `?1`, by the cloud's tree and on disk, with which nothing is to be done.
-pub(super) const SETTLED: &str = "s = 1 AND away = 0 AND s_parent = ?1 AND l = 0 AND r = 1 AND r_parent = ?1
+pub(super) const SETTLED: &str =
+    "s = 1 AND away = 0 AND s_parent = ?1 AND l = 0 AND r = 1 AND r_parent = ?1 AND id < x'10'
                        AND NOT EXISTS (SELECT 1 FROM work WHERE work.node = item.node)";
 
 /// Items of a folder `?3` behind `?1`, up to `?2`.
@@ -36,9 +38,9 @@ const OF_FOLDER: &str = "node > ?1 AND node <= ?2 AND folder = ?3";
 impl Store {
     /// Drops an item's row, and what is said of it.
     pub fn drop_item(&mut self, node: NodeId) -> Result<()> {
-        let sql = "SELECT id >= x'10' FROM item WHERE node = ?1";
+        let sql = format!("SELECT {IS_FOLDER} FROM item WHERE node = ?1");
         let is_folder: Option<bool> =
-            self.conn.prepare_cached(sql)?.query_row([node.0], |row| row.get(0)).optional()?;
+            self.conn.prepare_cached(&sql)?.query_row([node.0], |row| row.get(0)).optional()?;
         let is_folder = is_folder == Some(true);
         for table in WORK.iter().chain(&OF_ITEMS).chain(OF_FOLDERS.iter().filter(|_| is_folder)) {
             self.conn.prepare_cached(&format!("DELETE FROM {table} WHERE node = ?1"))?.execute([node.0])?;

@@ -257,7 +257,7 @@ impl Engine {
         Ok(self.conflicts.place_in(&self.ctx, root, item)?.map(|name| (root, name)))
     }
 
-    /// Somebody stands on disk where the cloud has another item: he gets another name.
+    /// An item is on disk where the cloud has another one: it gets another name.
     pub(in crate::engine) fn clear_for(&mut self, work: &WorkRow, occupant: &ItemRow) -> Result<()> {
         self.await_node(work, occupant)?;
         let busy = self.schedule.is_busy(occupant.node);
