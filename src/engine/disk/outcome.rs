@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_after_a_result() {
+    fn the_result_of_a_deed_decides_what_is_done_next() {
         let here = item(in_tree(), None);
         let parked = item(Some(SeatRow::Parked(JobId(9))), None);
         let moves = relocate("a", "b/a", false);

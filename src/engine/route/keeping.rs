@@ -26,7 +26,7 @@ impl Engine {
 
     /// Whether a file that is to be held is out of sight: people are told that what waits stays on disk, and would not find it.
     ///
-    /// Example: `x` becomes `y`, where somebody has a directory of his own, and makes room for another `x`. Then it goes to the trash.
+    /// Example: `x` becomes `y`, where a user has a directory, and makes room for another `x`. Then it goes to the trash.
     pub(in crate::engine) fn is_held_out_of_sight(&self, item: &ItemRow) -> Result<bool> {
         let Some(folder) = self.folders.get(&item.folder) else { return Ok(false) };
         let is_parked = matches!(item.disk_seat(), Some(SeatRow::Parked(_)));
