@@ -299,9 +299,7 @@ impl Engine {
                 self.questions.recall_former_names(&self.ctx)
             }
             Input::Tick(now) => {
-                let before = std::mem::replace(&mut self.ctx.now, now);
-                let expected = before.wall.plus_ms(now.mono.saturating_sub(before.mono) as i64);
-                if expected.since(now.wall) < CLOCK_WENT_BACK_MS {
+                if -self.ctx.tick(now) < CLOCK_WENT_BACK_MS {
                     return Ok(());
                 }
                 self.hooks.clock_went_back();

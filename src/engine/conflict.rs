@@ -42,7 +42,7 @@ pub(in crate::engine) enum Pause {
 
 /// How long an item waits until what the disk has of it was left alone for long enough to be believed; nothing if it was.
 pub(in crate::engine) fn unsettled_for(ctx: &Ctx, item: &ItemRow) -> Option<Duration> {
-    let quiet = ctx.now.wall.since(item.local.as_ref()?.at());
+    let quiet = ctx.age(item.local.as_ref()?.at());
     // A clock that went back must not block for ever.
     (0..SETTLE_MS).contains(&quiet).then(|| Duration::from_millis((SETTLE_MS - quiet) as u64))
 }

@@ -69,6 +69,39 @@ fn what_we_did_to_files_ourselves_is_no_reason_to_read_them_again() {
     assert_eq!(world.tally.hashes, 1, "only what was written by somebody else is read");
 }
 
+/// A file is moved between the scan of its old place and that of its new one, and then somebody sets the clock: what was only just seen to
+/// be missing has not been missing for as long as the clock went forward.
+#[test]
+fn what_is_seen_to_be_missing_is_waited_for_though_the_clock_is_set() {
+    for (mode, set) in [(Mode::TwoWay, 1), (Mode::TwoWay, -1), (Mode::Upload, 1), (Mode::Upload, -1)] {
+        for moment in (250..500).step_by(10) {
+            let mut world = world_like(Swarm { mode, ..Swarm::calm() }, "");
+            assert!(world.disk.write("a", 1) && world.disk.mkdir("d"));
+            world.rest();
+            let a = world.cloud.at("a");
+            // It has the directory scanned.
+            assert!(world.disk.write("b", 2));
+            let begun = world.now;
+            while world.now < begun + moment {
+                world.schedule(1, Happening::Late);
+                assert!(world.step());
+            }
+            assert!(world.disk.rename("a", "d/a"));
+            let is_missing = |world: &World| {
+                let row = world.store().item_by_id(FOLDER, &a).unwrap().unwrap();
+                matches!(row.local, Some(LocalRow::Absent { .. }))
+            };
+            while world.now < begun + 2 * moment && !is_missing(&world) {
+                assert!(world.step());
+            }
+            world.wall_jump += set * 3_600_000;
+            world.schedule(0, Happening::Late);
+            ends_as(&mut world, "b=2 d/ d/a=1");
+            assert_eq!(world.cloud.at("d/a"), a);
+        }
+    }
+}
+
 #[test]
 fn a_whole_folder_goes_into_the_trash_by_one_call_and_all_that_was_in_it_counts() {
     let mut world = both("d/ d/a=1 d/e/ d/e/b=2 d/e/c=3 d/e/f/ x=4 y=5");

@@ -20,7 +20,7 @@ const LOOKED_AFTER_MOST: Duration = Duration::from_secs(10);
 
 /// Since when the disk has shown an item as it does, in milliseconds; nothing if it is as it was synced.
 fn shown_for(ctx: &Ctx, item: &ItemRow) -> Option<i64> {
-    item.local.as_ref().map(|local| ctx.now.wall.since(local.at()))
+    item.local.as_ref().map(|local| ctx.age(local.at()))
 }
 
 /// Whether scans may still show that something was moved. A clock that went back must not block for ever.
@@ -46,6 +46,6 @@ pub(in crate::engine) fn looked_after(ctx: &Ctx, item: &ItemRow) -> Duration {
 
 /// Since when something has to be missing to be beyond hope, as [`may_turn_up`] has it.
 pub(super) fn hopes(ctx: &Ctx, folder: FolderId) -> Result<Hopes> {
-    let parked = ctx.store.any_parked(folder)?.then(|| ctx.now.wall.plus_ms(-PARKED_AWAITED_MS));
-    Ok(Hopes { parked_since: parked.unwrap_or(Wall(i64::MAX)), moved_since: ctx.now.wall.plus_ms(-MOVES_AWAITED_MS) })
+    let parked = ctx.store.any_parked(folder)?.then(|| ctx.younger_than(PARKED_AWAITED_MS));
+    Ok(Hopes { parked_since: parked.unwrap_or(Wall(i64::MAX)), moved_since: ctx.younger_than(MOVES_AWAITED_MS) })
 }
