@@ -543,6 +543,20 @@ fn what_is_restored_during_a_comparison_that_missed_it_stays() {
     }
 }
 
+/// A new folder goes to the trash with what was put into it, and then the folder above does, before anybody looks: nothing is left to be found.
+#[test]
+fn what_was_told_below_a_name_that_was_left_is_forgotten_with_the_folder() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let mut world = by_path(mode, "a=1 d/ d/b=2");
+        let d = world.cloud.at("d");
+        let n = world.cloud.add_folder(&d, "n");
+        world.cloud.add_file(&n, "f", 3);
+        world.cloud.trash(&n);
+        world.cloud.trash(&d);
+        ends_as(&mut world, "a=1");
+    }
+}
+
 /// What is told by a path that leads elsewhere than it seems to is found, though the process dies at any moment after that was read: a name
 /// that is expected and not shown has the folder compared then.
 #[test]

@@ -376,12 +376,13 @@ impl Questions {
     /// Example: `a` goes to the trash, `b` becomes `a`, and `a/new` is told before the first was observed. It was looked for in the former `a`.
     pub fn follow_names(&mut self, ctx: &mut Ctx, ground: &Ground<'_>, gone: NodeId) -> Result<()> {
         let names = self.forget_names(gone);
+        let paths = self.told_by_path.take_paths(gone, &names);
+        // Names that were left since are not expected any more, and what was told of below them may still be remembered.
+        self.told_by_path.forget(gone);
         if names.is_empty() {
             return Ok(());
         }
         ctx.store.forget_names(gone)?;
-        let paths = self.told_by_path.take_paths(gone, &names);
-        self.told_by_path.forget(gone);
         for (path, way) in paths {
             match ground.locate(ctx, &path)? {
                 Location::Name { parent, name } => {
