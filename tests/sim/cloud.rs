@@ -124,7 +124,8 @@ pub struct Cloud {
     epoch: u64,
     /// Events were lost: only a full comparison can heal that.
     pub lossy: bool,
-    /// Items that were not in the watched folder at some moment after they first were or the agent made them, or whose place was taken.
+    /// Items that were not in the watched folder at some moment after they first were or the agent made them, or whose place was taken. So are those
+    /// that came into a folder outside which had been in the watched one: before the agent hears that it left, a listing of it shows them.
     pub ever_gone: BTreeSet<ItemId>,
     /// Versions of files that existed: what may be fetched.
     pub versions: BTreeMap<u64, (ItemId, Content)>,
@@ -232,8 +233,9 @@ impl Cloud {
         self.things.insert(id.clone(), thing);
         if !self.by_agent {
             self.foreign.insert(id.clone());
-        } else if !self.is_below(&id, &watched()) {
-            // Its answer says so, whatever becomes of it.
+        }
+        // Of what the agent made the answer says so, whatever becomes of it.
+        if !self.is_below(&id, &watched()) && (self.by_agent || self.is_in_what_left(&id)) {
             self.ever_gone.insert(id.clone());
         }
         self.all_ids.push(id);
@@ -382,6 +384,7 @@ impl Cloud {
         match (was_inside, is_inside) {
             (true, false) => self.note_gone(id),
             (false, true) => self.note_return(id),
+            (false, false) if self.is_in_what_left(id) => self.note_gone(id),
             _ => {}
         }
         let subject = self.subject_from(id, Some(from));
@@ -519,6 +522,10 @@ impl Cloud {
             next += 1;
         }
         found
+    }
+
+    fn is_in_what_left(&self, id: &ItemId) -> bool {
+        self.things[id].parent.as_ref().is_some_and(|parent| self.ever_gone.contains(parent))
     }
 
     fn note_gone(&mut self, id: &ItemId) {

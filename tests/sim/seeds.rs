@@ -162,8 +162,9 @@ fn histories_of_whole_trees_end_well() {
 /// carried out after it had been looked for, an upload that only its event told of before the process died, paths that led into a folder
 /// that had gone or did not have its new name yet, a folder that went while another one was being made in it, an edit in a directory out of
 /// sight that could not come back, what was told just after the place in the stream was taken, and had happened before, a file that came
-/// into a directory out of sight, a download that waited for what another item's problem held up, and one that was given up for a look, and directories
-/// out of sight among which none had the next turn.
+/// into a directory out of sight, a download that waited for what another item's problem held up, and one that was given up for a look, directories
+/// out of sight among which none had the next turn, what was just moved on disk when the clock was set, and what was told below a name that was left
+/// in a folder that went then.
 #[test]
 fn histories_that_failed_once_end_well() {
     for seed in [
@@ -176,7 +177,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [
         10, 224, 235, 377, 2_563, 3_108, 5_092, 5_136, 5_187, 5_449, 5_524, 5_695, 5_881, 6_960, 7_626, 9_824, 11_006,
         15_854, 16_074, 16_936, 18_652, 20_082, 31_790, 60_362, 60_445, 81_028, 3_079, 8_887, 7_006, 83_602, 9_199,
-        11_713, 47_029, 37_218, 68_563, 88_248, 91_460,
+        11_713, 47_029, 37_218, 68_563, 88_248, 91_460, 106_670,
     ] {
         live(seed, TWO_WAY);
     }
@@ -201,7 +202,9 @@ fn histories_that_failed_once_end_well() {
     for seed in [216, 586, 779, 6_288, 6_586, 15_445, 54_496, 19_064, 24_091, 14_253] {
         live(seed, UNTOLD);
     }
-    for seed in [76, 225, 1_395, 2_283, 4_597, 5_454, 9_200, 9_299, 13_756, 51_252, 16_271, 31_454, 7_323] {
+    for seed in
+        [76, 225, 1_395, 2_283, 4_597, 5_454, 9_200, 9_299, 13_756, 51_252, 16_271, 31_454, 7_323, 103_498, 104_806]
+    {
         live(seed, GARBLED);
     }
     for seed in [
@@ -212,21 +215,14 @@ fn histories_that_failed_once_end_well() {
     }
     for seed in [
         101, 1_174, 2_283, 3_305, 5_043, 8_296, 8_621, 59_063, 29_582, 36_012, 4_530, 5_025, 72_124, 88_284, 88_836,
-        94_960,
+        94_960, 10_960, 102_592, 104_502, 106_488,
     ] {
         live(seed, TREES);
     }
 }
 
 /// Histories that are known to end badly and are passed over, until they are mended: their kind, their seed, and what happens.
-const OPEN: &[(&str, u64, &str)] = &[
-    (
-        "trees",
-        10_960,
-        "a file that moved on disk goes to the trash and up again, as the clock went forward while its move was awaited",
-    ),
-    ("trees", 102_592, "what was told by a path is remembered for ever, and each restart would compare the folder"),
-];
+const OPEN: &[(&str, u64, &str)] = &[];
 
 fn histories(kind: Kind) {
     if let Some(seed) = number("SIM_SEED") {
