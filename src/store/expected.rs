@@ -3,8 +3,8 @@
 use rusqlite::params;
 
 use super::items::{Presence, RemoteRow};
-use super::{Result, Store};
-use crate::id::{FolderId, NodeId, VersionId};
+use super::{Result, Store, StoreError};
+use crate::id::{FolderId, ItemId, NodeId, VersionId};
 
 /// What an event says of whether its item is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -112,6 +112,14 @@ impl Store {
         Ok(())
     }
 
+    /// Remembers that an event tells of an unknown item under a name in a folder.
+    pub fn expect_item(&mut self, dir: NodeId, name: &str, id: &ItemId) -> Result<()> {
+        let sql = "INSERT INTO expected_name (dir, name, item) SELECT node, ?2, ?3 FROM item WHERE node = ?1
+                   ON CONFLICT (dir, name) DO UPDATE SET item = excluded.item";
+        self.conn.prepare_cached(sql)?.execute(params![dir.0, name, id.to_string()])?;
+        Ok(())
+    }
+
     /// A name was seen.
     pub fn forget_name(&mut self, dir: NodeId, name: &str) -> Result<()> {
         let sql = "DELETE FROM expected_name WHERE dir = ?1 AND name = ?2";
@@ -125,20 +133,26 @@ impl Store {
         Ok(())
     }
 
-    /// The names that are expected in the remote folders of a watched folder.
-    pub fn expected_names(&self, folder: FolderId) -> Result<Vec<(NodeId, String)>> {
-        let sql = "SELECT dir, expected_name.name FROM expected_name CROSS JOIN item ON item.node = dir
+    /// The names that are expected in the remote folders of a watched folder, and the unknown item of each, if an event named one.
+    pub fn expected_names(&self, folder: FolderId) -> Result<Vec<(NodeId, String, Option<ItemId>)>> {
+        let sql =
+            "SELECT dir, expected_name.name, expected_name.item FROM expected_name CROSS JOIN item ON item.node = dir
                    WHERE item.folder = ?1 ORDER BY dir, expected_name.name";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement.query_map([folder.0], |row| Ok((NodeId(row.get(0)?), row.get(1)?)))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let mut rows = statement.query([folder.0])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id = row.get_ref(2)?.as_str_or_null().map_err(StoreError::damaged)?;
+            let id = id.map(str::parse).transpose().map_err(StoreError::damaged)?;
+            found.push((NodeId(row.get(0)?), row.get(1)?, id));
+        }
+        Ok(found)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::ItemId;
 
     const FOLDER: FolderId = FolderId(1);
 
@@ -179,11 +193,20 @@ mod tests {
             store.expect_name(dir, name).unwrap();
         }
         store.expect_name(NodeId(99), "a").unwrap();
+        let file = ItemId::file("7");
+        store.expect_item(dir, "b", &file).unwrap();
+        store.expect_item(dir, "c", &file).unwrap();
+        store.expect_name(dir, "c").unwrap();
+        store.expect_item(NodeId(99), "c", &file).unwrap();
         let mut store = store.reopened().unwrap();
         assert_eq!(store.expectations(FOLDER).unwrap(), [(dir, gone), (other, moved)], "the newest event counts");
-        assert_eq!(store.expected_names(FOLDER).unwrap(), [(dir, "a".into()), (dir, "b".into())]);
+        assert_eq!(
+            store.expected_names(FOLDER).unwrap(),
+            [(dir, "a".into(), None), (dir, "b".into(), Some(file.clone())), (dir, "c".into(), Some(file.clone()))]
+        );
         store.forget_name(dir, "a").unwrap();
-        assert_eq!(store.expected_names(FOLDER).unwrap(), [(dir, "b".into())]);
+        store.forget_name(dir, "c").unwrap();
+        assert_eq!(store.expected_names(FOLDER).unwrap(), [(dir, "b".into(), Some(file))]);
         store.forget_expected(other).unwrap();
         store.drop_item(dir).unwrap();
         assert_eq!((store.expectations(FOLDER).unwrap(), store.expected_names(FOLDER).unwrap()), (vec![], vec![]));

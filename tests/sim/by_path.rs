@@ -562,7 +562,7 @@ fn what_was_told_below_a_name_that_was_left_is_forgotten_with_the_folder() {
 #[test]
 fn what_was_told_by_a_path_of_before_outlives_the_process() {
     type Change = fn(&mut World, &ItemId);
-    let changes: [(&str, &str, Change); 3] = [
+    let changes: [(&str, &str, Change); 4] = [
         ("c/ c/k=1 d/ d/x/ d/x/m=2", "c/ c/x/ c/x/m=2 c/x/new/ d/ d/k=1", |world, x| {
             world.cloud.add_folder(x, "new");
         }),
@@ -572,6 +572,9 @@ fn what_was_told_by_a_path_of_before_outlives_the_process() {
         // The folder that has the name by now holds one of the same name as what is new.
         ("c/ c/x/ c/x/n/ d/ d/x/ d/x/m=2", "c/ c/x/ c/x/m=2 c/x/n/ d/ d/x/ d/x/n/", |world, x| {
             world.cloud.add_folder(x, "n");
+        }),
+        ("c/ c/x/ c/x/f=1 d/ d/x/ d/x/m=2", "c/ c/x/ c/x/f=3 c/x/m=2 d/ d/x/ d/x/f=1", |world, x| {
+            world.cloud.add_file(x, "f", 3);
         }),
     ];
     for mode in [Mode::Mirror, Mode::TwoWay] {

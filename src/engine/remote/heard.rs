@@ -295,8 +295,7 @@ impl Questions {
                 if !ground.events_carry_items && list_if_small(ctx, parent, folder)? {
                     // Streams that name the item by its id alone do not say what it is called.
                     if !name.is_empty() && told == Told::There {
-                        self.await_name(ctx, parent, &name)?;
-                        self.told_by_path.note_item((folder, parent), &name, &id, false);
+                        self.await_item(ctx, (folder, parent), &name, &id)?;
                     }
                     taken.is_listed = true;
                     return Ok(taken);
@@ -362,6 +361,17 @@ impl Questions {
     /// What an event makes us expect in a folder, as durable as the mark that it leaves.
     fn await_name(&mut self, ctx: &mut Ctx, dir: NodeId, name: &str) -> Result<()> {
         if self.expect_name(dir, name) { ctx.store.expect_name(dir, name) } else { Ok(()) }
+    }
+
+    /// What an event makes us expect in a folder of an unknown item: what has the name there by then may be another one.
+    fn await_item(&mut self, ctx: &mut Ctx, at: (FolderId, NodeId), name: &str, id: &ItemId) -> Result<()> {
+        let (_, dir) = at;
+        self.expect_name(dir, name);
+        if self.expects_name(dir, name) {
+            ctx.store.expect_item(dir, name, id)?;
+        }
+        self.told_by_path.note_item(at, name, id, false);
+        Ok(())
     }
 
     /// Nothing is expected of an item any more.
@@ -473,8 +483,11 @@ impl Questions {
         for (node, expected) in ctx.store.expectations(folder)? {
             self.expect(node, expected);
         }
-        for (dir, name) in ctx.store.expected_names(folder)? {
+        for (dir, name, id) in ctx.store.expected_names(folder)? {
             self.expect_name(dir, &name);
+            if let Some(id) = id {
+                self.told_by_path.note_item((folder, dir), &name, &id, false);
+            }
         }
         Ok(())
     }

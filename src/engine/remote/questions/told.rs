@@ -2,8 +2,8 @@
 //! tree as it was last observed, and the cloud gave it by the tree as it was when the event happened. Where a listing
 //! shows none of the name that was expected, the path is read again, by the tree that is known by then.
 //!
-//! All of it is memory. A name that is expected in a folder that is known and stays where it is is durable by itself. Whether there is anything else
-//! for a watched folder is durable as well: after a crash that one is compared.
+//! All of it is memory. A name that is expected in a folder that is known and stays where it is is durable by itself, with the unknown item
+//! that is to have it. Whether there is anything else for a watched folder is durable as well: after a crash that one is compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
