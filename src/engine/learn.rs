@@ -298,7 +298,7 @@ impl Engine {
         }
         if returned {
             if is_folder {
-                self.questions.forget_not_found();
+                self.directory_is_back(known.node);
             }
             self.count_presence(known, Presence::Present);
             let was_held = is_folder && self.ctx.store.is_tree_held(known.node)?;

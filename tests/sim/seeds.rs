@@ -164,7 +164,7 @@ fn histories_of_whole_trees_end_well() {
 /// sight that could not come back, what was told just after the place in the stream was taken, and had happened before, a file that came
 /// into a directory out of sight, a download that waited for what another item's problem held up, and one that was given up for a look, directories
 /// out of sight among which none had the next turn, what was just moved on disk when the clock was set, and what was told below a name that was left
-/// in a folder that went then.
+/// in a folder that went then, and a folder that was about to go out of sight when it came back, and went with another one later.
 #[test]
 fn histories_that_failed_once_end_well() {
     for seed in [
@@ -215,7 +215,7 @@ fn histories_that_failed_once_end_well() {
     }
     for seed in [
         101, 1_174, 2_283, 3_305, 5_043, 8_296, 8_621, 59_063, 29_582, 36_012, 4_530, 5_025, 72_124, 88_284, 88_836,
-        94_960, 10_960, 102_592, 104_502, 106_488,
+        94_960, 10_960, 102_592, 104_502, 106_488, 111_755, 140_791,
     ] {
         live(seed, TREES);
     }

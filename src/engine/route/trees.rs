@@ -177,6 +177,15 @@ impl Engine {
         Ok(is_next && self.ctx.store.work(dir)?.is_some_and(is_ready) && self.may_hide(&item)?)
     }
 
+    /// The cloud has a directory again: it does not go out of sight, whatever it held when it was to.
+    ///
+    /// Example: `b` goes to the trash, is counted and comes back before it went out of sight. Then `f` with `b` in it goes: `b` is not about to go by
+    /// itself.
+    pub(in crate::engine) fn directory_is_back(&mut self, node: NodeId) {
+        self.trees.forget(node);
+        self.questions.forget_not_found();
+    }
+
     /// Whether what is in a remote folder that is gone is settled out of sight.
     fn settles(&mut self, dir: NodeId) -> Result<bool> {
         let is_out_of_sight = matches!(self.ctx.place(dir)?, Some(Place { base: Base::Parked(_), .. }));
