@@ -36,6 +36,26 @@ const SMALL: &[&str] = &[
     "json_each",
 ];
 
+/// Statements that may sort rows of which they take a few: the file, a part of the statement, and the reason.
+const SORTED: &[(&str, &str, &str)] = &[
+    ("browse", "UNION SELECT node FROM item", "what a directory holds; a person asked"),
+    ("browse", "FROM hook_run", "the latest runs of a hook; a person asked"),
+    ("items/local", "s_name AS seat", "two places in a directory; the page of a scan bounds both"),
+    ("people", "SELECT DISTINCT a.name", "of the last events, of which there is a limit"),
+    ("quarantine", "item = ?2 AND version = ?3 OR sha256 = ?4", "what is kept of one content"),
+    ("query", "AS moment", "journal and deeds in one order; a person asked"),
+    ("query", "FROM work WHERE folder = ?1 ORDER BY lane", "a person asked"),
+    ("query", "FROM listing WHERE folder = ?1 ORDER BY pos", "a person asked"),
+    ("query", "FROM hold_item", "the largest directories that a person is to decide on first"),
+    ("query", "w.code IS NOT NULL", "what waits for a person, who asked"),
+    ("query", "l.attempts > 0", "what failed; a person asked"),
+    ("recall", "seen_version", "the versions of one item; a person asked"),
+    ("undo", "FROM seen_version", "the versions of one item"),
+    ("versions", "kept_file", "the kept versions of one item"),
+    ("work", "INDEXED BY work_look", "what is to be looked at, of which it takes those in one directory"),
+    ("work", "instr(text, ?2) > 0", "what waits for one reason, as that ends"),
+];
+
 /// Statements that may go through a whole table or index: the file, what is gone through, a part of the statement, and the reason.
 const ALLOWED: &[(&str, &str, &str, &str)] = &[
     ("examined", "examined", "hook NOT IN", "when the configuration changes"),
@@ -369,6 +389,32 @@ fn no_statement_reads_a_whole_table_that_grows() {
     assert!(wrong.is_empty(), "{} statements read a whole table:\n{}", wrong.len(), wrong.join("\n"));
     let unused: Vec<_> =
         ALLOWED.iter().enumerate().filter(|(at, _)| !used.contains(at)).map(|(_, allowed)| allowed).collect();
+    assert!(unused.is_empty(), "nothing needs these any more: {unused:#?}");
+}
+
+/// What takes the first few rows of an order finds them by an index, and does not sort all the others for each of them.
+#[test]
+fn no_statement_sorts_what_it_leaves_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let conn = database(dir.path());
+    let (mut wrong, mut used) = (Vec::new(), BTreeSet::new());
+    for Statement { file, sql } in statements().iter().filter(|of| of.sql.contains("LIMIT")) {
+        let mut explained = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let mut rows = explained.raw_query();
+        while let Some(row) = rows.next().unwrap() {
+            let detail: String = row.get(3).unwrap();
+            if !detail.starts_with("USE TEMP B-TREE") {
+                continue;
+            }
+            match SORTED.iter().position(|(in_file, part, _)| in_file == file && sql.contains(part)) {
+                Some(at) => drop(used.insert(at)),
+                None => wrong.push(format!("{file}: {detail}: {sql}")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} statements sort what they leave out:\n{}", wrong.len(), wrong.join("\n"));
+    let unused: Vec<_> =
+        SORTED.iter().enumerate().filter(|(at, _)| !used.contains(at)).map(|(_, sorted)| sorted).collect();
     assert!(unused.is_empty(), "nothing needs these any more: {unused:#?}");
 }
 

@@ -36,9 +36,9 @@ impl Store {
         Ok(())
     }
 
-    /// The next directory of a folder to be scanned now.
+    /// The next directory of a folder to be scanned now: the one that was due first.
     pub fn next_scan(&self, folder: FolderId, now: Wall) -> Result<Option<ScanRow>> {
-        let sql = "SELECT node, deep, since FROM local_scan WHERE folder = ?1 AND due <= ?2 ORDER BY pos LIMIT 1";
+        let sql = "SELECT node, deep, since FROM local_scan WHERE folder = ?1 AND due <= ?2 ORDER BY due, pos LIMIT 1";
         let found = self.conn.prepare_cached(sql)?.query_row(params![folder.0, now.0], |row| {
             let failing = row.get::<_, Option<i64>>(2)?.map(i64::cast_unsigned);
             Ok(ScanRow { node: NodeId(row.get(0)?), deep: row.get(1)?, failing })

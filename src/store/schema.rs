@@ -15,7 +15,7 @@ const APPLICATION_ID: i64 = 0x4653_4167;
 const SQLITE_FLOOR: i32 = 3_051_003;
 
 /// Every step from an empty database to the newest schema. Steps are only ever added.
-const MIGRATIONS: [&str; 23] = [
+const MIGRATIONS: [&str; 24] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -39,6 +39,7 @@ const MIGRATIONS: [&str; 23] = [
     include_str!("migrations/0021.sql"),
     include_str!("migrations/0022.sql"),
     include_str!("migrations/0023.sql"),
+    include_str!("migrations/0024.sql"),
 ];
 
 /// The schema that this program writes.
@@ -46,6 +47,9 @@ pub const NEWEST: i64 = MIGRATIONS.len() as i64;
 
 /// How long a connection waits for another one's lock, in milliseconds.
 const BUSY_TIMEOUT_MS: u64 = 5_000;
+
+/// The room that the write-ahead log keeps once all of it was moved into the database.
+const LOG_KEPT_BYTES: i64 = 4 << 20;
 
 /// Statements kept prepared on a connection.
 const STATEMENTS_KEPT: usize = 256;
@@ -59,6 +63,8 @@ pub fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     conn.pragma_update(None, "synchronous", "FULL")?;
     // Checkpoints are run between batches, on purpose, and not in the middle of a commit.
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // What a burst left of the log is given back by the writer that begins again at its front.
+    conn.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
     upgrade(conn)
 }
 
