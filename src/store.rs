@@ -230,6 +230,11 @@ impl Store {
 /// How long emptying the log waits for those who read.
 const CHECKPOINT_PATIENCE: std::time::Duration = std::time::Duration::from_millis(20);
 
+/// How often what was written meanwhile is moved before the log is emptied.
+const PASSES_MOST: u32 = 4;
+/// So few pages are moved while the writer is kept out.
+const PAGES_LEFT: i64 = 64;
+
 /// A reading connection of its own.
 #[derive(Debug)]
 pub struct Reader {
@@ -252,10 +257,19 @@ impl Reader {
     pub fn checkpoint(&self, all: bool) -> Result<bool> {
         // Whoever empties the log keeps the writer out while it waits for readers.
         self.conn.busy_timeout(CHECKPOINT_PATIENCE)?;
-        let run = |sql: &str| self.conn.query_row(sql, [], |row| row.get::<_, bool>(0));
-        // The writer is kept out while the log is emptied: what can be moved without that is moved first.
-        let is_held_up = run("PRAGMA wal_checkpoint(PASSIVE)")?;
-        let is_busy = if all { run("PRAGMA wal_checkpoint(TRUNCATE)")? } else { is_held_up };
+        let run = |sql: &str| self.conn.query_row(sql, [], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(2)?)));
+        let (mut is_busy, mut moved) = run("PRAGMA wal_checkpoint(PASSIVE)")?;
+        if all {
+            // The writer is kept out while the log is emptied: what can be moved without that is moved first, and then what was written
+            // while that was done, which is less each time.
+            for _ in 0..PASSES_MOST {
+                let (_, now) = run("PRAGMA wal_checkpoint(PASSIVE)")?;
+                if now - std::mem::replace(&mut moved, now) <= PAGES_LEFT {
+                    break;
+                }
+            }
+            (is_busy, _) = run("PRAGMA wal_checkpoint(TRUNCATE)")?;
+        }
         Ok(!is_busy)
     }
 }

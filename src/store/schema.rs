@@ -48,6 +48,9 @@ pub const NEWEST: i64 = MIGRATIONS.len() as i64;
 /// How long a connection waits for another one's lock, in milliseconds.
 const BUSY_TIMEOUT_MS: u64 = 5_000;
 
+/// How long the writer sleeps before it tries again for a lock that whoever empties the log has. SQLite's own wait doubles, and overshoots.
+const WRITER_NAP: std::time::Duration = std::time::Duration::from_millis(1);
+
 /// The room that the write-ahead log keeps once all of it was moved into the database.
 const LOG_KEPT_BYTES: i64 = 4 << 20;
 
@@ -56,7 +59,7 @@ const STATEMENTS_KEPT: usize = 256;
 
 /// Opens the writing connection, and brings the schema up to date.
 pub fn open_writer(path: &Path) -> Result<Connection, StoreError> {
-    let conn = Connection::open(path).map_err(|error| StoreError::open(path, error))?;
+    let mut conn = Connection::open(path).map_err(|error| StoreError::open(path, error))?;
     prepare(&conn)?;
     conn.pragma_update(None, "journal_mode", "WAL")?;
     // FULL and not NORMAL: a committed transaction that a power cut takes back would leave the disk ahead of us.
@@ -65,6 +68,10 @@ pub fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     // What a burst left of the log is given back by the writer that begins again at its front.
     conn.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
+    conn.busy_handler(Some(|naps| {
+        std::thread::sleep(WRITER_NAP);
+        u64::try_from(naps).is_ok_and(|naps| naps < BUSY_TIMEOUT_MS)
+    }))?;
     upgrade(conn)
 }
 
