@@ -3,7 +3,7 @@
 use folder_sync_agent::command::Command;
 use folder_sync_agent::settings::Mode;
 
-use super::cloud::{Habits, above, elsewhere, top};
+use super::cloud::{Habits, above, elsewhere, top, watched};
 use super::stories::{ends_as, put, tree, world_like, world_with};
 use super::swarm::Swarm;
 use super::two_way::both;
@@ -54,6 +54,27 @@ fn what_happened_while_the_folder_above_the_watched_one_was_elsewhere_is_found()
         world.cloud.shift(&above(), &top(), "Above");
         let begun = world.now;
         ends_as(&mut world, "a=1 d/ d/b=2 d/new/");
+        assert!(world.now - begun < 10 * 60_000, "{mode:?}: in sync after {} ms", world.now - begun);
+    }
+}
+
+/// The folder above the watched one moves, and the place in the stream is lost with the event that tells it. What is told by the new path
+/// afterwards is known to lie in the watched folder, though that one is empty: nothing in it shows its path.
+#[test]
+fn a_watched_folder_that_moved_while_the_place_was_lost_is_known_by_its_new_path() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let habits = Habits { paths: true, list_page: 100, event_page: 100, ..Habits::default() };
+        let mut world = World::new(1, Swarm { habits, mode, ..Swarm::calm() });
+        world.misfortune = false;
+        world.cloud.nest();
+        world.start();
+        world.rest();
+        world.cloud.shift(&above(), &elsewhere(), "Above");
+        world.cloud.lose_cursors();
+        ends_as(&mut world, "");
+        world.cloud.add_folder(&watched(), "new");
+        let begun = world.now;
+        ends_as(&mut world, "new/");
         assert!(world.now - begun < 10 * 60_000, "{mode:?}: in sync after {} ms", world.now - begun);
     }
 }

@@ -37,6 +37,9 @@ impl Engine {
     pub(in crate::engine) fn lose_place(&mut self, account: AccountId, why: &str) -> Result<()> {
         for id in self.folders_of(account) {
             self.compare(id, why)?;
+            // What is lost may have told that the folder itself moved, with one above it: listings do not show that, and what is told by a
+            // path below its new place would be taken for foreign.
+            self.check_remote_root(id)?;
         }
         Ok(())
     }
