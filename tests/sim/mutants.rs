@@ -141,7 +141,7 @@ impl Mutant {
         (Self::LostPlaceIsRetried, "3", "mirror"),
         (Self::OtherVersionFetched, "4", "mirror"),
         (Self::WrittenInPlace, "4", "mirror"),
-        (Self::NotFoundIsGone, "5", "mirror"),
+        (Self::NotFoundIsGone, "5", "hidden"),
         (Self::UnreadableIsEmpty, "5", "two-way"),
         (Self::ScanPageIsAll, "5", "two-way"),
         (Self::RootAwayIsEmpty, "5", "two-way"),
