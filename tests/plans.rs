@@ -349,6 +349,13 @@ fn aliases(sql: &str, tables: &BTreeSet<String>) -> BTreeMap<String, String> {
     found
 }
 
+/// How SQLite would carry out a statement: a line for each loop and each sort.
+fn plan_of(conn: &Connection, file: &str, sql: &str) -> Vec<String> {
+    let explained = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}"));
+    let mut explained = explained.unwrap_or_else(|why| panic!("{file}: {why}: {sql}"));
+    explained.raw_query().mapped(|row| row.get(3)).collect::<Result<_, _>>().unwrap()
+}
+
 #[test]
 fn no_statement_reads_a_whole_table_that_grows() {
     let dir = tempfile::tempdir().unwrap();
@@ -364,11 +371,7 @@ fn no_statement_reads_a_whole_table_that_grows() {
     assert!(statements.len() > 300, "{} statements were found", statements.len());
     let (mut wrong, mut used) = (Vec::new(), BTreeSet::new());
     for Statement { file, sql } in &statements {
-        let mut explained =
-            conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap_or_else(|why| panic!("{file}: {why}: {sql}"));
-        let mut rows = explained.raw_query();
-        while let Some(row) = rows.next().unwrap() {
-            let detail: String = row.get(3).unwrap();
+        for detail in plan_of(&conn, file, sql) {
             let Some(of) = detail.strip_prefix("SCAN ").and_then(|rest| rest.split_whitespace().next()) else {
                 continue;
             };
@@ -399,13 +402,7 @@ fn no_statement_sorts_what_it_leaves_out() {
     let conn = database(dir.path());
     let (mut wrong, mut used) = (Vec::new(), BTreeSet::new());
     for Statement { file, sql } in statements().iter().filter(|of| of.sql.contains("LIMIT")) {
-        let mut explained = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let mut rows = explained.raw_query();
-        while let Some(row) = rows.next().unwrap() {
-            let detail: String = row.get(3).unwrap();
-            if !detail.starts_with("USE TEMP B-TREE") {
-                continue;
-            }
+        for detail in plan_of(&conn, file, sql).into_iter().filter(|detail| detail.starts_with("USE TEMP B-TREE")) {
             match SORTED.iter().position(|(in_file, part, _)| in_file == file && sql.contains(part)) {
                 Some(at) => drop(used.insert(at)),
                 None => wrong.push(format!("{file}: {detail}: {sql}")),

@@ -51,8 +51,8 @@ const BUSY_TIMEOUT_MS: u64 = 5_000;
 /// How long the writer sleeps before it tries again for a lock that whoever empties the log has. SQLite's own wait doubles, and overshoots.
 const WRITER_NAP: std::time::Duration = std::time::Duration::from_millis(1);
 
-/// The room that the write-ahead log keeps once all of it was moved into the database.
-const LOG_KEPT_BYTES: i64 = 4 << 20;
+/// The room that the write-ahead log keeps once all of it was moved into the database: less than the size from which on it is moved again.
+const LOG_KEPT_BYTES: i64 = 1 << 20;
 
 /// Statements kept prepared on a connection.
 const STATEMENTS_KEPT: usize = 256;

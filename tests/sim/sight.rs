@@ -9,18 +9,24 @@ use super::swarm::Swarm;
 use super::two_way::both;
 use super::world::{Happening, World};
 
+/// A watched folder at rest that lies in another one, with these items in it.
+fn nested(mode: Mode, habits: Habits, paths: &str) -> World {
+    let mut world = World::new(1, Swarm { habits, mode, ..Swarm::calm() });
+    world.misfortune = false;
+    world.cloud.nest();
+    put(&mut world, paths);
+    world.start();
+    world.rest();
+    world
+}
+
 /// A look finds a file in the trash because a folder above the watched one went there, before an event tells of that
 /// one. While it is away nothing is removed, nor when it is back.
 #[test]
 fn what_went_to_the_trash_with_a_folder_above_the_watched_one_stays() {
     for mode in [Mode::Mirror, Mode::TwoWay] {
         let habits = Habits { ids: true, list_page: 100, event_page: 100, ..Habits::default() };
-        let mut world = World::new(1, Swarm { habits, mode, ..Swarm::calm() });
-        world.misfortune = false;
-        world.cloud.nest();
-        put(&mut world, "a=1 d/ d/b=2");
-        world.start();
-        world.rest();
+        let mut world = nested(mode, habits, "a=1 d/ d/b=2");
         let b = world.cloud.at("d/b");
         world.cloud.edit(&b, 3);
         world.cloud.trash(&above());
@@ -41,12 +47,7 @@ fn what_went_to_the_trash_with_a_folder_above_the_watched_one_stays() {
 fn what_happened_while_the_folder_above_the_watched_one_was_elsewhere_is_found() {
     for mode in [Mode::Mirror, Mode::TwoWay] {
         let habits = Habits { paths: true, list_page: 100, event_page: 100, ..Habits::default() };
-        let mut world = World::new(1, Swarm { habits, mode, ..Swarm::calm() });
-        world.misfortune = false;
-        world.cloud.nest();
-        put(&mut world, "a=1 d/ d/b=2 e/");
-        world.start();
-        world.rest();
+        let mut world = nested(mode, habits, "a=1 d/ d/b=2 e/");
         let (d, e) = (world.cloud.at("d"), world.cloud.at("e"));
         world.cloud.shift(&above(), &elsewhere(), "Above");
         world.cloud.add_folder(&d, "new");
@@ -64,11 +65,7 @@ fn what_happened_while_the_folder_above_the_watched_one_was_elsewhere_is_found()
 fn a_watched_folder_that_moved_while_the_place_was_lost_is_known_by_its_new_path() {
     for mode in [Mode::Mirror, Mode::TwoWay] {
         let habits = Habits { paths: true, list_page: 100, event_page: 100, ..Habits::default() };
-        let mut world = World::new(1, Swarm { habits, mode, ..Swarm::calm() });
-        world.misfortune = false;
-        world.cloud.nest();
-        world.start();
-        world.rest();
+        let mut world = nested(mode, habits, "");
         world.cloud.shift(&above(), &elsewhere(), "Above");
         world.cloud.lose_cursors();
         ends_as(&mut world, "");
