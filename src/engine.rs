@@ -4,8 +4,8 @@
 //! effects are returned only after the commit that decided them, so that an intent is durable before the deed.
 //!
 //! Where to look, by what happens:
-//! - news of the cloud: [`mod@listen`] is an account and its stream, [`mod@remote`] what must be asked again, [`mod@learn`] turns observations
-//!   into rows;
+//! - news of the cloud: [`mod@listen`] is an account and its stream, [`mod@remote`] what must be asked again and how observations become
+//!   rows;
 //! - news of the disk: [`mod@local`] scans it, [`mod@folders`] is a watched folder with its root and its comparison;
 //! - work: [`mod@schedule`] has what is worked on, [`mod@reconcile`] decides about one item, [`mod@disk`] hands deeds out and records what came
 //!   of them, [`mod@send`] changes the cloud, [`mod@conflict`] keeps both, [`mod@jobs`] has what is under way, [`mod@budget`] counts calls;
@@ -20,11 +20,11 @@
 //!
 //! ```text
 //! router      engine.rs, route/*: hold all components, decide nothing
-//! shares yet  learn  reconcile/*: functions on the engine itself
+//! shares yet  reconcile/*: functions on the engine itself
 //!
 //! components  listen          folders         hooks/*
 //!             jobs            retention   resolve   undo   room   remote/root   remote/rolling   disk/*   send/*
-//!             remote/ground   remote/heard   remote/questions   budget   holds   local/*   conflict
+//!             remote/ground   remote/heard   remote/learn   remote/questions   budget   holds   local/*   conflict
 //! context     ctx
 //!             effect   paths
 //! values      codes   input   remote/hints   remote/readings   remote/strays   queues   slots   schedule   health   sides   filter
@@ -49,7 +49,6 @@ pub mod holds;
 pub mod hooks;
 pub mod input;
 mod jobs;
-pub mod learn;
 pub mod listen;
 mod local;
 mod paths;

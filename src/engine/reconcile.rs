@@ -188,17 +188,6 @@ impl Engine {
         }
     }
 
-    /// Whether nothing is left to do for an item, and nothing is marked.
-    pub(super) fn settled(&mut self, node: NodeId) -> Result<bool> {
-        if self.ctx.store.work(node)?.is_some() {
-            return Ok(false);
-        }
-        match self.ctx.store.item(node)? {
-            Some(item) => Ok(self.plan_of(&item) == Action::Settle),
-            None => Ok(false),
-        }
-    }
-
     /// The item came and went: drop its row.
     fn forget(&mut self, item: &ItemRow, work: &WorkRow) -> Result<()> {
         if item.id.is_folder() && self.ctx.store.sweep_left(item.folder)? {

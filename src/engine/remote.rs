@@ -3,6 +3,7 @@
 mod ground;
 mod heard;
 mod hints;
+pub(in crate::engine) mod learn;
 mod questions;
 mod readings;
 mod rolling;
@@ -12,6 +13,7 @@ mod strays;
 pub(in crate::engine) use ground::{Ground, below};
 pub(in crate::engine) use heard::{Hint, kind_of, mark_children, mark_look};
 pub(in crate::engine) use hints::{Location, Mark};
+pub(in crate::engine) use learn::{Learned, Source};
 pub(in crate::engine) use questions::{Complete, Listing, Questions, Taken};
 pub(in crate::engine) use rolling::{Verification, may_compare_again, verification_calls};
 pub(in crate::engine) use root::{REMOTE_GONE, RootAnswer, RootState, looked_at_every};

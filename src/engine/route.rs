@@ -11,6 +11,7 @@ mod held;
 mod hints;
 mod hooks;
 mod keeping;
+mod learning;
 mod listings;
 mod local;
 mod people;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::engine::learn::Source;
+use crate::engine::remote::Source;
 use crate::engine::{Engine, ITEMS_PER_STEP, Phase, ROWS_PER_STEP};
 use crate::id::{FolderId, ItemKind, NodeId};
 use crate::plan::Action;

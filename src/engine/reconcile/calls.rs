@@ -7,8 +7,8 @@ use super::{
 use crate::deed::{DiskErrorKind, KeptAt, Staged};
 use crate::engine::effect::{Effect, Task};
 use crate::engine::input::{FetchFailure, FetchOrder};
-use crate::engine::learn::{Learned, Source};
 use crate::engine::queues::{CallKind, Waiting};
+use crate::engine::remote::{Learned, Source};
 use crate::engine::{Engine, Job, Phase, millis};
 use crate::events::budget::Share;
 use crate::events::interval::backoff;

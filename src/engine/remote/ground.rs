@@ -1,4 +1,4 @@
-//! A watched folder as far as events concern it: which paths lie in it, and where they lead.
+//! A watched folder as far as what the cloud says concerns it: which paths lie in it, and where they lead.
 
 use super::hints::Location;
 use super::questions::FormerNames;
@@ -6,10 +6,11 @@ use super::readings::{Named, readings};
 use crate::engine::ctx::Ctx;
 use crate::engine::filter::Filter;
 use crate::events::{RemoteEvent, Subject};
-use crate::id::{FolderId, NodeId};
+use crate::id::{FolderId, ItemId, NodeId};
+use crate::plan::Policy;
 use crate::store::Result;
 use crate::store::items::{ItemRow, Presence};
-use crate::tree::Wall;
+use crate::tree::{RemoteItem, Wall};
 
 /// What is to be known of a watched folder. One that is known no more has no root, and nothing leads into it.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +19,8 @@ pub(in crate::engine) struct Ground<'a> {
     pub id: FolderId,
     /// The item that it watches.
     pub root: Option<NodeId>,
+    /// That item's id; nothing before it was found.
+    pub root_item: Option<&'a ItemId>,
     /// Where that is in the cloud.
     pub root_path: Option<&'a str>,
     /// What is kept out of it.
@@ -26,8 +29,12 @@ pub(in crate::engine) struct Ground<'a> {
     pub watches_top: bool,
     /// The events of its cloud carry whole items.
     pub events_carry_items: bool,
-    /// The mark of the comparison that is under way.
-    pub comparison: Option<i64>,
+    /// The number of its newest comparison.
+    pub scan: i64,
+    /// That comparison is under way.
+    pub is_compared: bool,
+    /// Who decides in it.
+    pub policy: Policy,
 }
 
 impl Ground<'_> {
@@ -51,7 +58,20 @@ impl Ground<'_> {
     ///
     /// Example: `a` goes to the trash, the place in the stream is lost, the folder above is listed, and then `a` is restored.
     pub fn is_unmet(&self, item: &ItemRow) -> bool {
-        self.comparison.is_some_and(|comparison| item.remote.seen < comparison)
+        self.is_compared && item.remote.seen < self.seen_mark(false)
+    }
+
+    /// How an item that is met now is marked for the comparison: even if the stream told of it, odd if it was seen itself.
+    pub fn seen_mark(&self, seen: bool) -> i64 {
+        2 * self.scan + i64::from(seen)
+    }
+
+    /// Whether something right in the watched folder was seen under another path than that one's, which has moved then.
+    pub fn is_elsewhere(&self, child: &RemoteItem) -> bool {
+        let Some(path) = &child.path else { return false };
+        let is_child = child.parent.is_some() && self.root_item == child.parent.as_ref();
+        let above = path.trim_end_matches('/').rsplit_once('/').map_or("", |(above, _)| above);
+        is_child && self.root_path.is_some_and(|root| root.trim_end_matches('/') != above)
     }
 
     /// Where a whole path leads.

@@ -9,7 +9,7 @@ use crate::engine::hooks::Story;
 use crate::engine::jobs::Job;
 use crate::engine::listen::{Account, PageFacts};
 use crate::engine::remote::{StrayAnswer, Strays};
-use crate::engine::{Engine, learn::Source};
+use crate::engine::{Engine, remote::Source};
 use crate::events::EventPage;
 use crate::events::budget::{Quota, Share};
 use crate::hook::HookKind;

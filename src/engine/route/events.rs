@@ -3,8 +3,8 @@
 use crate::engine::Engine;
 use crate::engine::effect::Notice;
 use crate::engine::hooks::Story;
-use crate::engine::learn::{Learned, Source};
 use crate::engine::listen::Account;
+use crate::engine::remote::{Learned, Source};
 use crate::events::{EventKind, RemoteEvent, Subject, taxonomy};
 use crate::hook::HookKind;
 use crate::id::{AccountId, FolderId, ItemId, NodeId};

@@ -9,7 +9,9 @@ use crate::engine::folders::Folder;
 use crate::engine::input::{RootFacts, Wishes};
 use crate::engine::jobs::Job;
 use crate::engine::listen::{Account, CEILING};
-use crate::engine::remote::{REMOTE_GONE, RootAnswer, below, looked_at_every, may_compare_again, verification_calls};
+use crate::engine::remote::{
+    self, REMOTE_GONE, RootAnswer, below, looked_at_every, may_compare_again, verification_calls,
+};
 use crate::engine::{Engine, ROWS_PER_STEP};
 use crate::events::EventKind;
 use crate::events::budget::Share;
@@ -474,7 +476,7 @@ impl Engine {
                 self.account_worked(account);
                 let known = root.map(|root| self.ctx.store.item(root)).transpose()?.flatten();
                 if let Some(known) = known {
-                    self.learn_root(&known, &found)?;
+                    remote::learn::root(&mut self.ctx, &known, &found)?;
                 }
                 self.note_root_place(id, &found)?;
                 self.root_is_there(id)

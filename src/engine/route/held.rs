@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::hooks::Story;
-use crate::engine::learn::Source;
+use crate::engine::remote::Source;
 use crate::engine::{Engine, ROWS_PER_STEP, holds};
 use crate::hook::HookKind;
 use crate::id::{FolderId, ItemKind, NodeId};

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::folders::Folder;
-use crate::engine::learn::Source;
 use crate::engine::listen::Account;
-use crate::engine::remote::{self, Ground, Hint, Location, Mark, kind_of};
+use crate::engine::remote::{self, Ground, Hint, Location, Mark, Source, kind_of};
 use crate::engine::{Engine, Phase};
 use crate::events::{EventKind, RemoteEvent};
 use crate::id::{AccountId, FolderId, NodeId};
@@ -13,8 +12,8 @@ use crate::store::Result;
 use crate::store::items::ItemRow;
 use crate::store::work::Lane;
 
-/// A folder as events concern it.
-fn ground<'a>(
+/// A folder as what the cloud says concerns it.
+pub(super) fn ground_of<'a>(
     folders: &'a BTreeMap<FolderId, Folder>,
     accounts: &BTreeMap<AccountId, Account>,
     id: FolderId,
@@ -24,10 +23,13 @@ fn ground<'a>(
     Ground {
         id,
         root: folder.and_then(|folder| folder.row.root),
+        root_item: folder.and_then(|folder| folder.root_item.as_ref()),
         root_path: folder.and_then(|folder| folder.row.root_path.as_deref()),
         filter: folder.map(|folder| &folder.filter),
         watches_top: folder.is_some_and(|folder| folder.watches_top),
-        comparison: folder.filter(|folder| folder.row.scan_stage.is_some()).map(|folder| folder.seen_mark(false)),
+        scan: folder.map_or(0, |folder| folder.row.scan),
+        is_compared: folder.is_some_and(|folder| folder.row.scan_stage.is_some()),
+        policy: folder.map(Folder::policy).unwrap_or_default(),
         events_carry_items: account.is_none_or(|account| account.capabilities.events_carry_items),
     }
 }
@@ -37,7 +39,7 @@ impl Engine {
     pub(in crate::engine) fn folders_by_path(&self, id: AccountId, paths: [Option<&str>; 2]) -> Vec<FolderId> {
         let of_account = self.folders.iter().filter(|(_, folder)| folder.account == id).map(|(folder, _)| *folder);
         let concerns = |folder: &FolderId| {
-            let ground = ground(&self.folders, &self.accounts, *folder);
+            let ground = ground_of(&self.folders, &self.accounts, *folder);
             paths.into_iter().flatten().any(|path| ground.is_concerned_by(path))
         };
         of_account.filter(concerns).collect()
@@ -45,17 +47,12 @@ impl Engine {
 
     /// Where a whole path leads, in a watched folder.
     pub(in crate::engine) fn locate(&self, folder: FolderId, path: &str) -> Result<Location> {
-        ground(&self.folders, &self.accounts, folder).locate(&self.ctx, path)
+        ground_of(&self.folders, &self.accounts, folder).locate(&self.ctx, path)
     }
 
     /// The path from the watched folder on, for people.
     pub(in crate::engine) fn path_below_root(&self, folder: FolderId, path: &str) -> Option<String> {
-        ground(&self.folders, &self.accounts, folder).path_below(path)
-    }
-
-    /// Whether the events of a folder's cloud carry whole items.
-    pub(in crate::engine) fn events_carry_items(&self, folder: FolderId) -> bool {
-        ground(&self.folders, &self.accounts, folder).events_carry_items
+        ground_of(&self.folders, &self.accounts, folder).path_below(path)
     }
 
     /// Asks what an event that is no observation obliges us to ask; the word for the journal, if no item's work will give one.
@@ -69,7 +66,7 @@ impl Engine {
         if self.concerns_root(folder, kind_of(event), hint.id, [hint.path, hint.from])? {
             return Ok(Some("watched folder"));
         }
-        let ground = ground(&self.folders, &self.accounts, folder);
+        let ground = ground_of(&self.folders, &self.accounts, folder);
         let heard = self.questions.hear(&self.ctx, &ground, event, &hint)?;
         let mut outcome = heard.outcome;
         for mark in heard.marks {
@@ -98,7 +95,7 @@ impl Engine {
 
     /// Asks what an event obliges us to ask that told no more than a path, by where that leads now.
     fn take_path(&mut self, folder: FolderId, path: &str, kind: EventKind) -> Result<()> {
-        let ground = ground(&self.folders, &self.accounts, folder);
+        let ground = ground_of(&self.folders, &self.accounts, folder);
         let source = Source::Event { journal: None, late: false };
         for mark in self.questions.hear_path(&self.ctx, &ground, path, kind)? {
             self.take_told(folder, mark, Some((path, kind)), source)?;
@@ -124,19 +121,13 @@ impl Engine {
             }
             _ => false,
         };
-        let ground = ground(&self.folders, &self.accounts, folder);
+        let ground = ground_of(&self.folders, &self.accounts, folder);
         let (ctx, journal) = (&mut self.ctx, source.journal());
         let taken = self.questions.take_mark(ctx, &ground, mark, told, journal, is_made)?;
         if let Some((dir, items)) = taken.looked_for {
             self.look_for(dir, &items)?;
         }
         Ok(taken.is_listed)
-    }
-
-    /// A folder is gone: what was expected in it is looked for elsewhere.
-    pub(in crate::engine) fn follow_names(&mut self, gone: &ItemRow) -> Result<()> {
-        let ground = ground(&self.folders, &self.accounts, gone.folder);
-        self.questions.follow_names(&mut self.ctx, &ground, gone.node)
     }
 
     /// A listing of a folder did not show names to which paths had led.
@@ -146,7 +137,7 @@ impl Engine {
         folder: FolderId,
         unmet: &BTreeSet<String>,
     ) -> Result<()> {
-        let ground = ground(&self.folders, &self.accounts, folder);
+        let ground = ground_of(&self.folders, &self.accounts, folder);
         self.questions.follow_paths(&mut self.ctx, &ground, dir, unmet)
     }
 

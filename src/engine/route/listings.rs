@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::engine::effect::{Effect, Task};
 use crate::engine::jobs::Job;
-use crate::engine::learn::{Learned, Source};
 use crate::engine::remote::{Complete, Listing, Taken};
+use crate::engine::remote::{Learned, Source};
 use crate::engine::{Engine, ROWS_PER_STEP, millis};
 use crate::events::interval::{UNREACHED_COUNTED, backoff};
 use crate::id::{AccountId, FolderId, ItemId, NodeId};

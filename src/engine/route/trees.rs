@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::deed::{Base, Deed, DeedOrder, DeedResult, Holding, Keep, KeepIn, OnEdit, Place};
 use crate::engine::disk::{DEEDS_PER_BATCH, Want, held};
-use crate::engine::learn::Source;
+use crate::engine::remote::Source;
 use crate::engine::trees::Progress;
 use crate::engine::{Engine, Phase, ROWS_PER_STEP, holds, undo};
 use crate::id::{FolderId, JobId, NodeId};
@@ -175,15 +175,6 @@ impl Engine {
         let is_next = matches!(self.schedule.phase(dir), None | Some(Phase::Ready)) && self.can_work(item.folder);
         let is_ready = |work: WorkRow| work.state == WorkState::Ready && work.mark.is_none();
         Ok(is_next && self.ctx.store.work(dir)?.is_some_and(is_ready) && self.may_hide(&item)?)
-    }
-
-    /// The cloud has a directory again: it does not go out of sight, whatever it held when it was to.
-    ///
-    /// Example: `b` goes to the trash, is counted and comes back before it went out of sight. Then `f` with `b` in it goes: `b` is not about to go by
-    /// itself.
-    pub(in crate::engine) fn directory_is_back(&mut self, node: NodeId) {
-        self.trees.forget(node);
-        self.questions.forget_not_found();
     }
 
     /// Whether what is in a remote folder that is gone is settled out of sight.

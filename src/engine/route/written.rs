@@ -1,7 +1,7 @@
 //! Our own writes after they were sent: what came of each is recorded, looked up, or recognised in an event, each by those who can.
 
 use crate::engine::codes::VERSION_GONE;
-use crate::engine::learn::{Learned, Source};
+use crate::engine::remote::{Learned, Source};
 use crate::engine::send::answers::{self, Clash, Failure, ToldBefore};
 use crate::engine::send::echoes::{self, ECHO_GONE, LISTING_AWAITED, LastWrite, Told, echo_of};
 use crate::engine::{Engine, Phase};
