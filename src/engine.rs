@@ -7,8 +7,10 @@
 //! - news of the cloud: [`mod@listen`] is an account and its stream, [`mod@remote`] what must be asked again and how observations become
 //!   rows;
 //! - news of the disk: [`mod@local`] scans it, [`mod@folders`] is a watched folder with its root and its comparison;
-//! - work: [`mod@schedule`] has what is worked on, [`mod@reconcile`] decides about one item, [`mod@disk`] hands deeds out and records what came
-//!   of them, [`mod@send`] changes the cloud, [`mod@conflict`] keeps both, [`mod@jobs`] has what is under way, [`mod@budget`] counts calls;
+//! - work: [`mod@schedule`] has what is worked on, `plan` decides what is to become of an item, [`mod@turns`] what that waits for,
+//!   [`mod@within`] what has to leave a directory first, [`mod@disk`] hands deeds out and records what came of them, [`mod@calls`] says what
+//!   an item needs of the cloud, [`mod@send`] changes the cloud, [`mod@conflict`] keeps both, [`mod@jobs`] has what is under way,
+//!   [`mod@budget`] counts calls;
 //! - what stays: [`mod@holds`] has the brakes, [`mod@retention`] gives up what was kept long enough, [`mod@undo`] keeps files away and brings
 //!   them back, [`mod@room`] knows whether the disk has room, [`mod@resolve`] carries out what people decide about conflicts;
 //! - [`mod@hooks`] asks who must allow and tells who wants to know, and [`mod@route`] passes on what each of them says.
@@ -19,15 +21,16 @@
 //! Imports inside, each row only of rows below it; `tests/tidy.rs` holds that there is no circle, and lists what each may name:
 //!
 //! ```text
-//! router      engine.rs, route/*: hold all components, decide nothing
-//! shares yet  reconcile/*: functions on the engine itself
+//! router      engine.rs, route/*: hold all components, ask each in turn and pass on what it says
 //!
 //! components  listen          folders         hooks/*
 //!             jobs            retention   resolve   undo   room   remote/root   remote/rolling   disk/*   send/*
-//!             remote/ground   remote/heard   remote/learn   remote/questions   budget   holds   local/*   conflict
+//!             remote/learn   remote/looks   remote/above   remote/ground   remote/heard   remote/questions
+//!             budget   holds   local/*   conflict   turns   within   calls
 //! context     ctx
 //!             effect   paths
-//! values      codes   input   remote/hints   remote/readings   remote/strays   queues   slots   schedule   health   sides   filter
+//! values      codes   aside   input   remote/hints   remote/readings   remote/strays   queues   slots   schedule   sweep   health   sides
+//!             filter
 //! ```
 
 use std::collections::BTreeMap;
@@ -36,7 +39,9 @@ use crate::id::{AccountId, FolderId, JobId, NodeId};
 use crate::store::work::Lane;
 use crate::store::{Result, Store};
 
+mod aside;
 mod budget;
+mod calls;
 mod codes;
 mod conflict;
 mod ctx;
@@ -54,7 +59,6 @@ mod local;
 mod paths;
 mod queues;
 mod recent;
-pub mod reconcile;
 mod remote;
 mod resolve;
 mod retention;
@@ -62,11 +66,14 @@ mod room;
 mod route;
 mod schedule;
 mod send;
-mod sides;
+pub(crate) mod sides;
 mod slots;
 mod subscribers;
+mod sweep;
 mod trees;
+mod turns;
 mod undo;
+mod within;
 
 use ctx::{Chance, Ctx, ROWS_PER_STEP, millis};
 pub use effect::{Effect, Notice, Task};
@@ -103,7 +110,8 @@ pub struct Engine {
     conflicts: conflict::Conflicts,
     /// Questions about the cloud's tree.
     questions: Questions,
-    sweep_at: Option<(NodeId, NodeId)>,
+    /// How far what is in folders that went or came back was told so.
+    sweep: sweep::Sweep,
     /// What the disk shows of items.
     local: local::Local,
     holds: holds::Holds,
@@ -128,7 +136,7 @@ impl Engine {
             schedule: Schedule::default(),
             conflicts: conflict::Conflicts::default(),
             questions: Questions::default(),
-            sweep_at: None,
+            sweep: sweep::Sweep::default(),
             local: local::Local::default(),
             holds: holds::Holds::default(),
             hooks: hooks::Hooks::default(),

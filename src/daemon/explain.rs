@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::reports::plan_row;
-use crate::engine::reconcile::name_on_disk;
+use crate::engine::sides::name_on_disk;
 use crate::path::LocalName;
 use crate::report::{EventRow, SCHEMA_VERSION, Why, WhyFacts, WhyKept, WhySide};
 use crate::store::StoreError;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::reports::plan_row;
 use super::verify::VerifyError;
 use crate::engine::filter::Filter;
-use crate::engine::reconcile::name_on_disk;
+use crate::engine::sides::name_on_disk;
 use crate::id::NodeId;
 use crate::local::Kind;
 use crate::local::survey::{Entry, Survey};

@@ -17,7 +17,7 @@ use crate::config::{Config, Places};
 use crate::engine::filter::Filter;
 use crate::engine::folders::root_trouble;
 use crate::engine::health::Health;
-use crate::engine::reconcile::plan_under;
+use crate::engine::sides::plan_under;
 use crate::events::budget::{forecast, forecast_days};
 use crate::id::{ItemKind, NodeId};
 use crate::plan::{Action, Policy};

@@ -1,9 +1,11 @@
 //! What the cloud has, as last observed, and what must be asked again: events become marks here, and marks become questions.
 
+pub(in crate::engine) mod above;
 mod ground;
 mod heard;
 mod hints;
 pub(in crate::engine) mod learn;
+pub(in crate::engine) mod looks;
 mod questions;
 mod readings;
 mod rolling;

@@ -3,7 +3,10 @@
 //! Only these files and the engine itself hold all components at once. They decide nothing that a component can decide.
 
 mod accounts;
+mod below;
+mod calls;
 mod conflicts;
+mod consider;
 mod deeds;
 mod events;
 mod folders;
@@ -15,8 +18,10 @@ mod learning;
 mod listings;
 mod local;
 mod people;
+mod removals;
 mod returns;
 mod seats;
 mod sends;
 mod trees;
+mod waits;
 mod written;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use self::echoes::LISTING_AWAITED;
+use super::aside::aside_name;
 use super::codes::NAME_IN_CLOUD;
 use super::ctx::Ctx;
 use super::effect::{Effect, Task};
@@ -15,10 +16,10 @@ use crate::path::Name;
 use crate::plan::{Action, Policy};
 use crate::provider::{Expected, UploadTarget};
 use crate::settings::Mode;
+use crate::store::Result;
 use crate::store::items::{ItemRow, LocalRow, Presence};
 use crate::store::sent::Write;
 use crate::store::work::WorkRow;
-use crate::store::{DEEPEST_PATH, Result};
 
 pub(in crate::engine) mod answers;
 pub(in crate::engine) mod echoes;
@@ -27,8 +28,6 @@ pub(in crate::engine) mod whole;
 
 /// How long a write rests whose place seems to lie in itself, some way up.
 pub(in crate::engine) const CIRCLE_RETRIED_AFTER: Duration = Duration::from_secs(30);
-/// How a name begins that an item has in the cloud while it changes names with others.
-const ASIDE_NAME: &str = ".renaming-";
 
 /// Why a change of the cloud cannot be believed yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,37 +118,6 @@ pub(in crate::engine) fn above(ctx: &Ctx, parent: NodeId, work: &WorkRow) -> Res
 /// Whether others threw a folder of an upload folder away, which is made again if the disk has something that is to be in it.
 pub(in crate::engine) fn is_made_again(policy: Policy, above: &ItemRow) -> bool {
     above.remote.presence == Presence::Absent && plan_under(policy, above) == Action::Leave
-}
-
-/// The way from a folder's new place in the cloud upwards.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::engine) enum Upwards {
-    /// It leads out of the folder.
-    Free,
-    /// It leads through these into the folder itself.
-    IntoItself(Vec<NodeId>),
-    /// It has no end: descriptions of different moments can put folders into one another, until newer ones arrive.
-    Endless,
-}
-
-/// Where the way from an item's new place in the cloud leads upwards.
-pub(in crate::engine) fn upwards(ctx: &Ctx, item: &ItemRow, parent: NodeId) -> Result<Upwards> {
-    if !item.id.is_folder() || item.is_local_only() {
-        return Ok(Upwards::Free);
-    }
-    let mut chain = Vec::new();
-    let mut at = Some(parent);
-    while let Some(node) = at {
-        if node == item.node {
-            return Ok(Upwards::IntoItself(chain));
-        }
-        if chain.len() >= DEEPEST_PATH {
-            return Ok(Upwards::Endless);
-        }
-        chain.push(node);
-        at = ctx.store.item(node)?.and_then(|row| row.remote.parent);
-    }
-    Ok(Upwards::Free)
 }
 
 /// What becomes of a folder that the disk put into what the cloud put into it.
@@ -323,16 +291,6 @@ pub(in crate::engine) fn session_begun(ctx: &mut Ctx, job: JobId, session: &str)
     Ok(())
 }
 
-/// A name in the cloud for the moment in which items change names among themselves, which every cloud takes.
-fn aside_name(job: JobId) -> String {
-    format!("{ASIDE_NAME}{}", job.0)
-}
-
-/// Whether a name in the cloud is one that we gave an item for such a moment.
-pub(in crate::engine) fn is_aside_name(name: &str) -> bool {
-    name.strip_prefix(ASIDE_NAME).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -425,13 +383,5 @@ mod tests {
         assert_eq!(bytes_sent(&here, &Action::MakeRemote { parent: PARENT, name: name(b"a") }), None);
         assert_eq!(target(&Action::Update), None, "a new version stays where it is");
         assert_eq!(target(&Action::MoveRemote { parent: PARENT, name: name(b"a") }), Some(PARENT));
-    }
-
-    #[test]
-    fn names_of_the_moment_are_recognised() {
-        assert!(is_aside_name(&aside_name(JobId(17))));
-        for other in [".renaming-", ".renaming-x", "renaming-1", ".renaming-1 "] {
-            assert!(!is_aside_name(other), "{other}");
-        }
     }
 }

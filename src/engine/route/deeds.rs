@@ -5,12 +5,12 @@
 //! the paths of everything below it and is therefore the last of its batch.
 
 use crate::deed::{Base, Deed, DeedOrder, DeedResult, DiskErrorKind, Place};
+use crate::engine::codes::{DRIFT, LOCAL_IN_THE_WAY};
 use crate::engine::conflict::SCANS_AWAITED;
 use crate::engine::disk::outcome::{self, After, Known, Surprise};
 use crate::engine::disk::{DEEDS_PER_BATCH, Facts, Want, deeds};
 use crate::engine::effect::Effect;
 use crate::engine::folders::Folder;
-use crate::engine::reconcile::{DRIFT, LOCAL_IN_THE_WAY};
 use crate::engine::{Engine, Job, Note, Phase, millis, resolve};
 use crate::id::{FolderId, NodeId};
 use crate::path::Name;

@@ -24,7 +24,7 @@ impl Engine {
         if let Some(text) = news {
             self.happened(Story::at_large(HookKind::Hold, None, Some(item.folder), text), None)?;
         }
-        self.sweep_at.take_if(|(at, _)| *at == item.node);
+        self.sweep.begin_again(item.node);
         self.rest(item.node);
         // Those wait for a person, too, and are remembered as such.
         self.schedule.wake_waiters(item.node);
@@ -144,10 +144,10 @@ impl Engine {
     pub(in crate::engine) fn let_stay(&mut self, id: FolderId) -> Result<bool> {
         let Some(dir) = self.ctx.store.next_that_stays(id)? else { return Ok(false) };
         self.ctx.more = true;
-        let after = self.sweep_at.filter(|(at, _)| *at == dir).map_or(NodeId(0), |(_, after)| after);
+        let after = self.sweep.after(dir);
         let children = self.ctx.store.remote_children(dir, after, ROWS_PER_STEP)?;
         let is_last = children.len() < ROWS_PER_STEP as usize;
-        let last = children.last().map(|last| (dir, last.node));
+        let last = children.last().map(|last| last.node);
         let asked = self.ctx.store.generation();
         for child in children {
             let was_there = child.remote.presence == Presence::Present;
@@ -168,7 +168,7 @@ impl Engine {
                 self.release_from_books(child.node)?;
             }
         }
-        self.sweep_at = last.filter(|_| !is_last);
+        self.sweep.reached(dir, last.filter(|_| !is_last));
         if is_last {
             self.ctx.store.swept(dir)?;
             self.trees.goes_in_parts(dir);

@@ -137,7 +137,7 @@ impl Engine {
         let ground = ground_of(&self.folders, &self.accounts, known.folder);
         let change = learn::gone(&mut self.ctx, &mut self.questions, &ground, known, presence, source)?;
         if known.id.is_folder() {
-            self.sweep_at.take_if(|(at, _)| *at == known.node);
+            self.sweep.begin_again(known.node);
         }
         self.changed_in_cloud(known, change);
         Ok(())

@@ -1,9 +1,9 @@
 //! What people ask for: each command goes to the components that it concerns, and one sentence comes back.
 
 use crate::command::{Answer, Command, Keep, Repair};
+use crate::engine::codes::DRIFT;
 use crate::engine::holds::{self, Approval};
 use crate::engine::hooks::{Hooks, Story};
-use crate::engine::reconcile::DRIFT;
 use crate::engine::resolve::{self, Next};
 use crate::engine::undo::{self, Watched};
 use crate::engine::{Engine, effect::Effect};

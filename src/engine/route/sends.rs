@@ -6,7 +6,8 @@ use crate::engine::jobs::Job;
 use crate::engine::queues::CallKind;
 use crate::engine::schedule::FolderTrash;
 use crate::engine::send::whole::{self, Contents, Heard, Inside, NEWS_AWAITED, Stream, Whole};
-use crate::engine::send::{self, Above, Child, Unready, Untangled, Upwards, hopes};
+use crate::engine::send::{self, Above, Child, Unready, Untangled, hopes};
+use crate::engine::turns::{self, Upwards};
 use crate::engine::{Engine, Note, Phase};
 use crate::id::{AccountId, ItemKind, NodeId};
 use crate::plan::Action;
@@ -104,7 +105,10 @@ impl Engine {
 
     /// Lets a folder wait as long as its new place in the cloud lies below it. True if it does not.
     fn untangle_remotely(&mut self, item: &ItemRow, work: &WorkRow, parent: NodeId) -> Result<bool> {
-        let between = match send::upwards(&self.ctx, item, parent)? {
+        if !item.id.is_folder() || item.is_local_only() {
+            return Ok(true);
+        }
+        let between = match turns::upwards(&self.ctx, item.node, parent, |row| row.remote.parent)? {
             Upwards::Free => return Ok(true),
             Upwards::IntoItself(between) => between,
             Upwards::Endless => {
@@ -113,7 +117,7 @@ impl Engine {
             }
         };
         let moves = |plan: &Action| matches!(plan, Action::MoveRemote { .. });
-        if let Some(other) = self.opens_circle(&between, moves)? {
+        if let Some(other) = turns::opens_circle(&self.ctx, self.policy(item.folder), &between, moves)? {
             self.await_node(work, &other)?;
             return Ok(false);
         }

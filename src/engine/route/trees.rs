@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::deed::{Base, Deed, DeedOrder, DeedResult, Holding, Keep, KeepIn, OnEdit, Place};
 use crate::engine::disk::{DEEDS_PER_BATCH, Want, held};
-use crate::engine::remote::Source;
+use crate::engine::remote::{Source, above};
 use crate::engine::trees::Progress;
 use crate::engine::{Engine, Phase, ROWS_PER_STEP, holds, undo};
 use crate::id::{FolderId, JobId, NodeId};
@@ -180,7 +180,9 @@ impl Engine {
     /// Whether what is in a remote folder that is gone is settled out of sight.
     fn settles(&mut self, dir: NodeId) -> Result<bool> {
         let is_out_of_sight = matches!(self.ctx.place(dir)?, Some(Place { base: Base::Parked(_), .. }));
-        Ok(is_out_of_sight && self.hidden_above(dir)?.is_some() && self.asked_above(Some(dir))?.is_none())
+        Ok(is_out_of_sight
+            && self.hidden_above(dir)?.is_some()
+            && above::asked_from(&self.ctx, &self.questions, Some(dir))?.is_none())
     }
 
     /// Orders files of directories out of sight into the version store, those of the one behind `after` first, if the disk is free and it is
@@ -217,7 +219,7 @@ impl Engine {
             if files.is_empty() {
                 // Whoever has more in it than a step may go through comes again.
                 if self.ctx.rows_left() > 0 {
-                    self.sweep_at = None;
+                    self.sweep.end();
                     self.ctx.store.swept(dir)?;
                 }
                 continue;
@@ -323,7 +325,7 @@ impl Engine {
         let (files, bytes) = if is_hidden { self.ctx.store.drop_settled(node)? } else { (0, 0) };
         if is_hidden && !self.ctx.store.has_children(node)? {
             // Nothing is left in it to be told, and it does not stand before those that can go whole.
-            self.sweep_at.take_if(|(at, _)| *at == node);
+            self.sweep.begin_again(node);
             self.ctx.store.swept(node)?;
         }
         if let Some(folder) = self.folders.get_mut(&id) {
@@ -355,7 +357,7 @@ impl Engine {
     fn take_files(&mut self, dir: NodeId, most: usize, nodes: &mut Vec<NodeId>) -> Result<Vec<Keep>> {
         let asked = self.ctx.store.generation();
         let mut files = Vec::new();
-        let mut after = self.sweep_at.filter(|(at, _)| *at == dir).map_or(NodeId(0), |(_, after)| after);
+        let mut after = self.sweep.after(dir);
         while self.ctx.rows_left() > 0 {
             let page = u32::try_from(most.min(self.ctx.rows_left())).unwrap_or(ROWS_PER_STEP);
             let children = self.ctx.store.remote_children(dir, after, page)?;
@@ -385,7 +387,7 @@ impl Engine {
             }
             if files.is_empty() {
                 // What was told is not gone through again.
-                self.sweep_at = Some((dir, after));
+                self.sweep.reached(dir, Some(after));
             }
             if is_last {
                 break;

@@ -1,25 +1,29 @@
 //! Calls for single items: looks and fetches, handed out as there is room, and what came of them.
 
-use super::{
-    ATTEMPTS_COUNTED, HIDDEN, HIDDEN_RETRIED_EVERY, HIDDEN_RETRIED_FIRST, NETWORK, OUTCOME_UNKNOWN, REFUSED_MOST,
-    STAGED_MOST, VERSION_GONE,
-};
-use crate::deed::{DiskErrorKind, KeptAt, Staged};
+use crate::deed::{DiskErrorKind, Staged};
+use crate::engine::calls::{self, Needs};
+use crate::engine::codes::{NETWORK, VERSION_GONE, problem_of};
 use crate::engine::effect::{Effect, Task};
 use crate::engine::input::{FetchFailure, FetchOrder};
 use crate::engine::queues::{CallKind, Waiting};
+use crate::engine::remote::looks::{self, Answer, HIDDEN, hidden_for};
 use crate::engine::remote::{Learned, Source};
+use crate::engine::turns::ATTEMPTS_COUNTED;
 use crate::engine::{Engine, Job, Phase, millis};
 use crate::events::budget::Share;
 use crate::events::interval::backoff;
-use crate::id::{AccountId, ContentHash, FolderId, Generation, NodeId};
-use crate::plan::Action;
+use crate::id::{AccountId, FolderId, Generation, NodeId};
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
 use crate::store::expected::Told;
 use crate::store::items::{ItemRow, Presence};
 use crate::store::work::{Lane, WorkRow, WorkState};
 use crate::tree::{ItemState, RemoteContent, RemoteItem, SyncedContent};
+
+/// Items that may find no room for their call, one after the other, before the rest is left for later.
+const REFUSED_MOST: usize = 16;
+/// Files fetched and not yet published, for one folder: what a slow disk may let pile up.
+const STAGED_MOST: usize = 256;
 
 impl Engine {
     pub(in crate::engine) fn await_call(&mut self, work: &WorkRow, item: &ItemRow, kind: CallKind) {
@@ -126,42 +130,43 @@ impl Engine {
             self.rest(node);
             return Ok(true);
         }
+        match calls::needs(&work, &item, &self.plan_of(&item)) {
+            Needs::Look => self.release_look(id, &item, &work),
+            Needs::Write => self.release_write(id, &item, &work),
+            Needs::Content(content) => self.release_fetch(id, item, &work, *content),
+            Needs::Nothing => {
+                self.schedule.make_ready(node, work.lane);
+                Ok(true)
+            }
+        }
+    }
+
+    fn release_look(&mut self, id: AccountId, item: &ItemRow, work: &WorkRow) -> Result<bool> {
+        if !self.jobs.slots().may_ask(id) {
+            return Ok(false);
+        }
+        let share = self.share_of(work.folder, work.lane);
+        if !self.may_call(id, share) {
+            return Ok(false);
+        }
+        let about = Job::Look { account: id, node: item.node };
+        let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else { return Ok(false) };
+        self.spend_call(id, share)?;
+        self.schedule.set_phase(item.node, Phase::Busy);
+        let asked = self.ctx.store.generation();
+        self.questions.look_begins(item.node, asked);
+        self.ctx.out.push(Effect::Cloud { job, account: id, task: Task::Look(item.id.clone()) });
+        Ok(true)
+    }
+
+    fn release_fetch(&mut self, id: AccountId, item: ItemRow, work: &WorkRow, content: RemoteContent) -> Result<bool> {
         let Some(account) = self.accounts.get(&id) else { return Ok(true) };
-        if work.mark.is_some() {
-            if !self.jobs.slots().may_ask(id) {
-                return Ok(false);
-            }
-            let share = self.share_of(work.folder, work.lane);
-            if !self.may_call(id, share) {
-                return Ok(false);
-            }
-            let Some(job) = self.jobs.start(&mut self.ctx.store, Job::Look { account: id, node })? else {
-                return Ok(false);
-            };
-            self.spend_call(id, share)?;
-            self.schedule.set_phase(node, Phase::Busy);
-            let asked = self.ctx.store.generation();
-            self.questions.look_begins(node, asked);
-            self.ctx.out.push(Effect::Cloud { job, account: id, task: Task::Look(item.id) });
-            return Ok(true);
-        }
-        let action = self.plan_of(&item);
-        if action.writes() {
-            return self.release_write(id, &item, &work);
-        }
-        // What is to take the place of an edit is there before the edit leaves its place.
-        let fetch = matches!(action, Action::Fetch { .. } | Action::Part);
-        let Some(content) = item.remote.content.clone().filter(|_| fetch) else {
-            // What is to be done changed while it waited.
-            self.schedule.make_ready(node, work.lane);
-            return Ok(true);
-        };
         // A content of unknown length may be a long one.
         let (most, bytes) = (account.settings.transfers, content.size.unwrap_or(u64::MAX));
         if !self.jobs.slots().may_transfer(id, most, bytes) || self.is_staging_full(work.folder) {
             return Ok(false);
         }
-        let held = self.held_content(&item, &content)?;
+        let held = calls::held_content(&self.ctx, &item, &content)?;
         let share = self.share_of(work.folder, work.lane);
         if held.is_none() && !self.may_call(id, share) {
             return Ok(false);
@@ -172,12 +177,12 @@ impl Engine {
             sha256: None,
             size: content.size.unwrap_or(0),
         };
-        let about = Job::Fetch { account: id, folder: work.folder, node, content: synced };
+        let about = Job::Fetch { account: id, folder: work.folder, node: item.node, content: synced };
         let Some(job) = self.jobs.start(&mut self.ctx.store, about)? else { return Ok(false) };
         if held.is_none() {
             self.spend_call(id, share)?;
         }
-        self.schedule.set_phase(node, Phase::Busy);
+        self.schedule.set_phase(item.node, Phase::Busy);
         let order = FetchOrder {
             path: self.ctx.shown_path(&item)?,
             held,
@@ -189,21 +194,6 @@ impl Engine {
         };
         self.ctx.out.push(Effect::Cloud { job, account: id, task: Task::Fetch(work.folder, Box::new(order)) });
         Ok(true)
-    }
-
-    /// Where the version store has a content with exactly the provider's digest and length, it is taken from there: what went to the
-    /// trash in the cloud and came back is not downloaded. It is verified as it is staged, and passes what any content passes.
-    fn held_content(&self, item: &ItemRow, content: &RemoteContent) -> Result<Option<KeptAt>> {
-        let Some((hash, size)) = content.hash.as_ref().zip(content.size) else { return Ok(None) };
-        if matches!(hash, ContentHash::Unknown(_)) {
-            return Ok(None);
-        }
-        if let Some(held) = self.ctx.store.held_content(item.folder, hash, size)? {
-            return Ok(Some(held));
-        }
-        let above = item.remote.parent.map(|above| self.ctx.store.item(above)).transpose()?.flatten();
-        let Some(above) = above else { return Ok(None) };
-        self.ctx.store.held_whole(item.folder, &above.id, &item.remote.name, (hash, size))
     }
 
     pub(in crate::engine) fn looked(
@@ -228,42 +218,23 @@ impl Engine {
             self.schedule.make_ready(node, work.lane);
             return Ok(());
         };
-        // What an event told to be in the trash is gone when a look finds it there, whatever else went there.
-        let was_told = self.questions.expected(node).is_some_and(|expected| expected.told == Told::Gone);
-        let is_confirmed = was_told && matches!(state, ItemState::Trashed);
         let was_away = self.folders.get(&item.folder).is_some_and(|folder| folder.remote.may_have_hidden(asked));
-        match state {
-            ItemState::Active(found) => self.found_active(&item, &work, &found, asked)?,
-            _ if was_away || self.questions.is_overtaken(node, asked) => self.ctx.store.want_look(node)?,
-            // What was never seen, or is gone already, cannot be removed for a wrong reason; what a folder that is gone held is gone with it.
-            ItemState::Trashed | ItemState::NotFound
-                if self.questions.note_not_found(node, asked, work.mark)
-                    || is_confirmed
-                    || item.remote.presence != Presence::Present
-                    || self.is_below_gone(&item)? =>
-            {
+        match looks::answer(&self.ctx, &mut self.questions, (&item, &work), state, asked, was_away)? {
+            Answer::There(found) => self.found_active(&item, &work, &found, asked)?,
+            Answer::Nothing => self.ctx.store.want_look(node)?,
+            Answer::Gone => {
                 self.found_trashed(&item)?;
                 self.found_gone(&item, &work, asked)?;
             }
-            // No folder can be listed that would tell, and the watched one is where it was. Some clouds do not find what is in the trash.
-            ItemState::Trashed | ItemState::NotFound if was_hidden(&work) && self.lies_in_itself(&item)? => {
-                self.found_trashed(&item)?;
-                self.found_gone(&item, &work, asked)?;
-            }
-            ItemState::Trashed | ItemState::NotFound => {
-                // Hidden, or gone: a listing of its folder that was asked for since tells. In the trash it may be with
-                // a folder above the watched one, of which we were not told yet; then none of our folders can be
-                // listed.
-                let Some(parent) = item.remote.parent else { return Ok(()) };
-                if self.ctx.store.listing_attempts(parent)? > 0 {
-                    if self.lies_in_itself(&item)? {
-                        self.check_remote_root(item.folder)?;
-                    }
-                    let text = "the cloud no longer shows the item, and does not let us list its folder";
-                    return self.item_failed(node, HIDDEN, text, Some(hidden_for(work.attempts)));
+            Answer::ListingTells(parent) => self.mark_children(parent, item.folder)?,
+            Answer::Hidden { in_itself } => {
+                if in_itself {
+                    self.check_remote_root(item.folder)?;
                 }
-                self.mark_children(parent, item.folder)?;
+                let text = "the cloud no longer shows the item, and does not let us list its folder";
+                return self.item_failed(node, HIDDEN, text, Some(hidden_for(work.attempts)));
             }
+            Answer::Unplaced => return Ok(()),
         }
         self.schedule.make_ready(node, work.lane);
         self.schedule.wake_waiters(node);
@@ -273,8 +244,7 @@ impl Engine {
     /// A look found an item.
     fn found_active(&mut self, was: &ItemRow, work: &WorkRow, found: &RemoteItem, asked: Generation) -> Result<()> {
         let source = Source::Look { journal: work.journal, asked };
-        let was_hidden = self.questions.is_missing(was.node)
-            || work.problem.as_ref().is_some_and(|(code, _)| [HIDDEN, "forbidden"].contains(&&**code));
+        let was_hidden = looks::was_out_of_sight(&self.questions, work);
         let was_away = self.questions.expected(was.node).is_some_and(|expected| expected.told == Told::Gone);
         let learned = self.learn(was.folder, found, source)?;
         if learned == Learned::Overtaken {
@@ -290,10 +260,7 @@ impl Engine {
             self.was_away(&item)?;
         }
         let is_met = self.questions.expected(was.node).is_none_or(|expected| expected.is_met_by(Some(&item.remote)));
-        let is_news = item.remote.content != was.remote.content
-            || item.remote.name != was.remote.name
-            || item.remote.parent != was.remote.parent
-            || item.remote.presence != was.remote.presence;
+        let is_news = looks::is_news(&was.remote, &item.remote);
         if is_met || is_news || !self.ask_again(was.node)? {
             self.forget_expected(was.node)?;
             self.ctx.store.looked(was.node, asked)?;
@@ -330,24 +297,6 @@ impl Engine {
         if is_met || !self.ask_again(item.node)? {
             self.forget_expected(item.node)?;
             self.ctx.store.looked(item.node, asked)?;
-        }
-        Ok(())
-    }
-
-    /// Whether the folder that held an item is gone, as observed.
-    fn is_below_gone(&self, item: &ItemRow) -> Result<bool> {
-        let above = item.remote.parent.map(|parent| self.ctx.store.item(parent)).transpose()?.flatten();
-        Ok(above.is_none_or(|above| above.remote.presence == Presence::Absent))
-    }
-
-    /// An item of the working set is considered anew, if nothing is under way for it.
-    pub(in crate::engine) fn wake_item(&mut self, node: NodeId) -> Result<()> {
-        if !self.schedule.is_busy(node)
-            && let Some(work) = self.ctx.store.work(node)?
-        {
-            self.ctx.store.unwait(node)?;
-            self.schedule.unqueue(node);
-            self.schedule.make_ready(node, work.lane);
         }
         Ok(())
     }
@@ -421,29 +370,14 @@ impl Engine {
             self.schedule.make_ready(node, Lane::News);
             return Ok(());
         }
-        let code = match error.kind {
-            ProviderErrorKind::NotFound => {
-                // The item or the version is gone, or it is hidden: ask for its state.
-                self.schedule.unqueue(node);
-                self.ctx.store.want_look(node)?;
-                let text = "the cloud does not find the version that it announced; the item is looked at";
-                return self.item_failed(node, VERSION_GONE, text, None);
-            }
-            ProviderErrorKind::Forbidden => "forbidden",
-            ProviderErrorKind::Conflict | ProviderErrorKind::CursorLost => "conflict",
-            ProviderErrorKind::NotReady => "not_ready",
-            ProviderErrorKind::Corrupt => "corrupt",
-            ProviderErrorKind::Refused => "refused",
-            ProviderErrorKind::OutcomeUnknown => OUTCOME_UNKNOWN,
-            ProviderErrorKind::Malformed => "malformed",
-            // Those of the account were told above.
-            ProviderErrorKind::SignInNeeded
-            | ProviderErrorKind::RateLimited
-            | ProviderErrorKind::QuotaExhausted
-            | ProviderErrorKind::Unavailable
-            | ProviderErrorKind::Network
-            | ProviderErrorKind::Local => "unavailable",
-        };
+        if error.kind == ProviderErrorKind::NotFound {
+            // The item or the version is gone, or it is hidden: ask for its state.
+            self.schedule.unqueue(node);
+            self.ctx.store.want_look(node)?;
+            let text = "the cloud does not find the version that it announced; the item is looked at";
+            return self.item_failed(node, VERSION_GONE, text, None);
+        }
+        let code = problem_of(error.kind);
         self.item_failed(node, code, &error.to_string(), error.retry_after)
     }
 
@@ -453,27 +387,5 @@ impl Engine {
         if let Some((staged, _)) = dropped {
             self.ctx.out.push(Effect::DropStaged(id, staged));
         }
-    }
-}
-
-/// Whether an item was not to be seen, and no listing of its folder could tell what became of it.
-fn was_hidden(work: &WorkRow) -> bool {
-    work.problem.as_ref().is_some_and(|(code, _)| code == HIDDEN)
-}
-
-/// How long an item rests that the cloud hides from us, having been asked about so often: a right that is given back soon is soon noticed.
-fn hidden_for(attempts: u32) -> std::time::Duration {
-    (HIDDEN_RETRIED_FIRST * (1 << (attempts / 2).min(8))).min(HIDDEN_RETRIED_EVERY)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::hidden_for;
-
-    #[test]
-    fn what_is_hidden_is_asked_about_soon_and_then_less_and_less_often() {
-        let minutes: Vec<u64> = (0..8).map(|attempts| hidden_for(attempts).as_secs() / 60).collect();
-        assert_eq!(minutes, [1, 1, 2, 2, 4, 4, 8, 8]);
-        assert_eq!(hidden_for(u32::MAX).as_secs(), 600);
     }
 }
