@@ -36,7 +36,7 @@
 use std::collections::BTreeMap;
 
 use crate::id::{AccountId, FolderId, JobId, NodeId};
-use crate::store::work::Lane;
+use crate::store::work::Priority;
 use crate::store::{Result, Store};
 
 mod aside;
@@ -265,7 +265,7 @@ impl Engine {
         if self
             .accounts
             .values()
-            .any(|account| (account.drained == 0 || !account.strays.is_empty()) && account.degraded.is_none())
+            .any(|account| (account.polls_ended == 0 || !account.strays.is_empty()) && account.degraded.is_none())
         {
             return Ok(false);
         }
@@ -283,7 +283,7 @@ impl Engine {
                 return Ok(false);
             }
             if folder.row.root.is_none()
-                || folder.row.scan_stage.is_some()
+                || folder.row.comparison_stage.is_some()
                 || folder.row.doubt.is_some()
                 || self.ctx.store.busy(*id)?
             {
@@ -438,8 +438,8 @@ impl Engine {
     /// All rows that are ready are looked at again: a folder can work that could not before.
     fn reload(&mut self) {
         self.hooks.look();
-        self.schedule.reload(Lane::News);
-        self.schedule.reload(Lane::Bulk);
+        self.schedule.reload(Priority::News);
+        self.schedule.reload(Priority::Bulk);
         self.questions.reload();
         self.ctx.more = true;
     }

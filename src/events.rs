@@ -179,5 +179,5 @@ pub struct EventPage {
     /// (position 0 on an empty page).
     pub next: Cursor,
     /// The stream has no more for us now. A short page is not the end; the adapter knows its provider's sign.
-    pub drained: bool,
+    pub caught_up: bool,
 }

@@ -74,9 +74,9 @@ pub enum Action {
     /// Nothing; the item needs no row.
     Forget,
     /// Nothing; cloud and disk agree.
-    Settle,
+    InSync,
     /// Take the item out of our books and leave the disk as it is.
-    Release,
+    Untrack,
     /// Record the new version; the bytes are already there.
     Acknowledge,
     /// Make the directory.
@@ -132,11 +132,11 @@ pub enum Action {
     /// Put it into the cloud's trash.
     Trash(ItemKind),
     /// Both sides wrote something: the disk's content goes aside under another name, as a file of its own.
-    Part,
+    ConflictCopy,
     /// The cloud deleted what the disk changed: it is the disk's alone from now on.
-    Revive,
+    Reupload,
     /// The disk lost what the cloud has and is to have again.
-    Restore,
+    Redownload,
     /// They differ, and it is to stay so for now; people are told.
     Leave,
 }

@@ -207,7 +207,7 @@ async fn of_remote(args: &ActivityArgs, path: &str, places: &Places) -> Outcome<
             });
         }
         place = page.next;
-        if page.drained {
+        if page.caught_up {
             break;
         }
     }

@@ -28,7 +28,7 @@ use crate::report::{
     Why,
 };
 use crate::settings::{Mode, ProviderName};
-use crate::store::folders::{FolderRow, ScanStage};
+use crate::store::folders::{ComparisonStage, FolderRow};
 use crate::store::items::ItemRow;
 use crate::store::pending::Pending;
 use crate::store::query::Rows;
@@ -238,7 +238,7 @@ fn state(row: &FolderRow, pending: &Pending, degraded: bool, caught_up: bool) ->
         FolderState::Verifying
     } else if row.unverified.is_some() {
         let first = row.verified_at.is_none();
-        if first && row.scan_stage == Some(ScanStage::Listing) {
+        if first && row.comparison_stage == Some(ComparisonStage::Listing) {
             FolderState::Listing
         } else if first {
             FolderState::Syncing
@@ -522,8 +522,8 @@ pub(super) fn plan_row(
     let action = plan_under(policy, item);
     let word = match &action {
         _ if look => "look",
-        Action::Forget | Action::Settle => "nothing",
-        Action::Release => "stop syncing",
+        Action::Forget | Action::InSync => "nothing",
+        Action::Untrack => "stop syncing",
         Action::Acknowledge => "note the version",
         Action::MakeFolder { .. } => "make folder",
         Action::Fetch { .. } if item.synced.is_some() => "replace",
@@ -537,9 +537,9 @@ pub(super) fn plan_row(
         Action::MakeRemote { .. } => "make folder in the cloud",
         Action::MoveRemote { .. } => "move in the cloud",
         Action::Trash(ItemKind::File | ItemKind::Folder) => "trash in the cloud",
-        Action::Part => "keep both",
-        Action::Revive => "keep the local one",
-        Action::Restore => "bring back",
+        Action::ConflictCopy => "keep both",
+        Action::Reupload => "keep the local one",
+        Action::Redownload => "bring back",
         Action::Leave => "leave as it is",
     };
     let from = if matches!(action, Action::Move { .. }) { rows.path_on_disk(item.node)? } else { None };

@@ -31,7 +31,7 @@ pub(in crate::engine) fn needs(work: &WorkRow, item: &ItemRow, plan: &Action) ->
         return Needs::Write;
     }
     // What is to take the place of an edit is there before the edit leaves its place.
-    let is_fetched = matches!(plan, Action::Fetch { .. } | Action::Part);
+    let is_fetched = matches!(plan, Action::Fetch { .. } | Action::ConflictCopy);
     match item.remote.content.clone().filter(|_| is_fetched) {
         Some(content) => Needs::Content(Box::new(content)),
         None => Needs::Nothing,

@@ -17,7 +17,7 @@ use crate::settings::Mode;
 use crate::store::Result;
 use crate::store::conflicts::ConflictRow;
 use crate::store::items::{ItemRow, LocalEdit, LocalRow, Presence, RemoteRow, SyncedRow, local_id};
-use crate::store::work::{Ask, Lane, WorkRow, WorkState};
+use crate::store::work::{Ask, Priority, WorkRow, WorkState};
 use crate::tree::{Stamp, SyncedContent, Wall};
 
 /// How long something waits for the scans of its folder.
@@ -178,7 +178,7 @@ pub(in crate::engine) fn lacks_digest(item: &ItemRow, action: &Action) -> bool {
     let Some(theirs) = item.remote.content.as_ref().filter(|theirs| theirs.hash.is_none()) else { return false };
     let ours = item.synced.as_ref().and_then(|synced| synced.content.as_ref());
     let is_ours = ours.is_some_and(|ours| ours.version == theirs.version);
-    !is_ours && matches!(action, Action::Part | Action::Update)
+    !is_ours && matches!(action, Action::ConflictCopy | Action::Update)
 }
 
 /// What an item that is to make room on disk does.
@@ -293,8 +293,8 @@ pub(in crate::engine) fn parted(
     let id = local_id(item.id.kind(), ctx.store.next_job()?);
     let local = LocalRow::Present { seat: Some((parent, name.clone())), edit: Some(edit), at: now };
     let copy = ctx.store.add_local(item.folder, &id, &local)?;
-    ctx.store.mark(copy, item.folder, Lane::News, Ask::Nothing, None, now)?;
-    ctx.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, now)?;
+    ctx.store.mark(copy, item.folder, Priority::News, Ask::Nothing, None, now)?;
+    ctx.store.mark(item.node, item.folder, Priority::News, Ask::Nothing, None, now)?;
     let kept = beside(&path, name);
     Ok(Conflict { folder: item.folder, node: item.node, copy, path, kept, reason: "edited_on_both_sides" })
 }
@@ -453,12 +453,12 @@ mod tests {
     #[test]
     fn a_digest_is_asked_for_only_where_it_decides() {
         let changed = item(Some("1"), present(None, Some(edit(5))));
-        assert!(lacks_digest(&changed, &Action::Part) && lacks_digest(&changed, &Action::Update));
-        assert!(!lacks_digest(&changed, &Action::Settle));
+        assert!(lacks_digest(&changed, &Action::ConflictCopy) && lacks_digest(&changed, &Action::Update));
+        assert!(!lacks_digest(&changed, &Action::InSync));
         assert!(!lacks_digest(&item(Some("2"), None), &Action::Update), "the cloud has what we have");
         let mut known = changed;
         known.remote.content.as_mut().unwrap().hash = Some(ContentHash::Sha1("01".repeat(20)));
-        assert!(!lacks_digest(&known, &Action::Part));
+        assert!(!lacks_digest(&known, &Action::ConflictCopy));
     }
 
     #[test]

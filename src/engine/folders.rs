@@ -21,8 +21,8 @@ use crate::plan::Policy;
 use crate::provider::{ProviderError, ProviderErrorKind, Resolved};
 use crate::report::Degraded;
 use crate::settings::FolderSettings;
-use crate::store::folders::{FolderCounts, FolderRow, ScanStage};
-use crate::store::work::Lane;
+use crate::store::folders::{ComparisonStage, FolderCounts, FolderRow};
+use crate::store::work::Priority;
 use crate::tree::{RemoteItem, SyncedContent, Wall};
 
 /// How often an idle root is looked at: an unmounted disk must not pass for an empty folder.
@@ -74,9 +74,9 @@ pub(in crate::engine) struct Folder {
     resolve_failures: u32,
     /// The cloud was asked how much it holds.
     pub sized: bool,
-    /// The poll that must have been drained before absences are believed.
+    /// The poll that must have ended before absences are believed.
     settle_after: Option<u64>,
-    /// A remote folder was found to be gone of which the stream had not told: the poll that must have been drained before what it held is
+    /// A remote folder was found to be gone of which the stream had not told: the poll that must have ended before what it held is
     /// believed to be gone as well.
     found_gone_after: Option<u64>,
     /// The newest generation at which a folder in it was observed to be gone.
@@ -141,15 +141,15 @@ impl Folder {
 
     /// How an item that is met now is marked for the comparison: even if the stream told of it, odd if it was seen itself.
     pub fn seen_mark(&self, seen: bool) -> i64 {
-        2 * self.row.scan + i64::from(seen)
+        2 * self.row.comparison + i64::from(seen)
     }
 
     /// Whose calls the listing of one of its folders is.
-    pub fn share(&self, lane: Lane) -> Share {
-        match lane {
-            Lane::News => Share::News,
-            Lane::Bulk if self.row.scan_stage.is_some() && self.row.unverified.is_none() => Share::Comparison,
-            Lane::Bulk => Share::Bulk,
+    pub fn share(&self, priority: Priority) -> Share {
+        match priority {
+            Priority::News => Share::News,
+            Priority::Bulk if self.row.comparison_stage.is_some() && self.row.unverified.is_none() => Share::Comparison,
+            Priority::Bulk => Share::Bulk,
         }
     }
 
@@ -189,7 +189,7 @@ impl Folder {
         let asks = self.root == Root::Open && self.root_item.is_some() && !self.row.paused;
         let remote = self.remote.deadline().zip(ask_at).filter(|_| asks).map(|(at, ask_at)| at.max(ask_at));
         let verify = ask_at
-            .filter(|_| asks && self.row.scan_stage.is_none() && !self.remote.is_gone)
+            .filter(|_| asks && self.row.comparison_stage.is_none() && !self.remote.is_gone)
             .map(|at| at.max(self.verification.due()));
         resolve.into_iter().chain(root).chain(remote).chain(verify).min()
     }
@@ -366,9 +366,9 @@ impl Folder {
         self.compared_since = Some(at);
         self.settle_after = None;
         self.change(|row| {
-            row.scan += 1;
-            row.scan_stage = Some(ScanStage::Listing);
-            row.scan_at = NodeId(0);
+            row.comparison += 1;
+            row.comparison_stage = Some(ComparisonStage::Listing);
+            row.comparison_at = NodeId(0);
             row.unverified = Some(why.to_owned());
         });
     }
@@ -376,20 +376,20 @@ impl Folder {
     /// Everything was listed; so many polls were begun. Whether the stream is to be read.
     pub fn was_listed(&mut self, polls_begun: u64) {
         self.settle_after = Some(polls_begun);
-        self.change(|row| row.scan_stage = Some(ScanStage::Settling));
+        self.change(|row| row.comparison_stage = Some(ComparisonStage::Settling));
     }
 
     /// Waits for the poll after which absences are believed. `again`: there is more to be listed. Whether the stream is to be read.
-    pub fn settle(&mut self, polls_begun: u64, drained: u64, again: bool) -> bool {
+    pub fn settle(&mut self, polls_begun: u64, polls_ended: u64, again: bool) -> bool {
         // After a restart the poll that was waited for is forgotten: wait for one from now on.
         let is_known = self.settle_after.is_some();
         let after = *self.settle_after.get_or_insert(polls_begun);
         if is_known && again {
-            self.change(|row| row.scan_stage = Some(ScanStage::Listing));
-        } else if is_known && drained > after {
+            self.change(|row| row.comparison_stage = Some(ComparisonStage::Listing));
+        } else if is_known && polls_ended > after {
             self.change(|row| {
-                row.scan_stage = Some(ScanStage::Absences);
-                row.scan_at = NodeId(0);
+                row.comparison_stage = Some(ComparisonStage::Absences);
+                row.comparison_at = NodeId(0);
             });
         } else {
             // A poll that was under way when we asked has put off the one that we wait for.
@@ -404,11 +404,11 @@ impl Folder {
     }
 
     /// The poll after which the stream must have been read to its end, if a remote folder was found to be gone ahead of it and so many
-    /// polls were drained.
+    /// polls were ended.
     ///
     /// Example: `mv d/a e; rm -r d`. A look at `d` finds it in the trash before the first event is read: `a` did not go with it.
-    pub fn ahead_of_stream(&self, drained: u64) -> Option<u64> {
-        self.found_gone_after.filter(|after| drained <= *after)
+    pub fn ahead_of_stream(&self, polls_ended: u64) -> Option<u64> {
+        self.found_gone_after.filter(|after| polls_ended <= *after)
     }
 
     /// Whether an event that came since the comparison began could not be understood: it may have told where something
@@ -434,13 +434,13 @@ impl Folder {
 
     /// Whether absences are looked for.
     pub fn finds_absences(&self) -> bool {
-        self.row.scan_stage == Some(ScanStage::Absences)
+        self.row.comparison_stage == Some(ComparisonStage::Absences)
     }
 
     /// Whether files are still looked for on disk before they are fetched, though the cloud was compared.
     pub fn adopts_after_comparison(&self) -> bool {
         let is_compared = self.row.verified_at.is_some() && self.row.unverified.is_none();
-        self.row.adopt && is_compared && self.row.scan_stage.is_none()
+        self.row.adopt && is_compared && self.row.comparison_stage.is_none()
     }
 
     /// All is done that the first comparison found: what is new from now on is not on disk before.
@@ -456,9 +456,9 @@ impl Folder {
         }
         self.change(|row| {
             if let Some(last) = last {
-                row.scan_at = last;
+                row.comparison_at = last;
             } else {
-                row.scan_stage = None;
+                row.comparison_stage = None;
                 row.unverified = None;
                 row.doubt.take_if(|doubt| begun.is_some_and(|begun| *doubt <= begun));
                 row.verified_at = Some(now);

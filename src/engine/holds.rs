@@ -245,7 +245,7 @@ pub(in crate::engine) fn mode_hold(ctx: &Ctx, id: FolderId) -> Result<Option<Hol
 pub(in crate::engine) fn changes_nothing(action: &Action) -> bool {
     matches!(
         action,
-        Action::Settle | Action::Read | Action::Agree | Action::Acknowledge | Action::Forget | Action::Leave
+        Action::InSync | Action::Read | Action::Agree | Action::Acknowledge | Action::Forget | Action::Leave
     )
 }
 

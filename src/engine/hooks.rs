@@ -28,7 +28,7 @@ use crate::report::{Degraded, ScannerStatus};
 use crate::settings::{AccountSettings, FolderSettings};
 use crate::store::Result;
 use crate::store::items::ItemRow;
-use crate::store::work::{Lane, WorkRow};
+use crate::store::work::{Priority, WorkRow};
 use crate::tree::{SyncedContent, Wall};
 
 mod background;
@@ -129,7 +129,7 @@ pub(super) enum Ruling {
     /// What it holds on disk decides, and is to be read first.
     Read,
     /// Its plan is made again.
-    Again(Lane),
+    Again(Priority),
     /// It is tried again later, and has not failed: how much later, with which code and text.
     PutOff(Duration, &'static str, String),
     /// It has a problem, with this code and text.

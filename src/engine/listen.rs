@@ -90,7 +90,7 @@ pub(in crate::engine) struct Account {
     news_since_wake: bool,
     pub long_poll: LongPoll,
     cursor_check: cursor::Check,
-    pub drained: u64,
+    pub polls_ended: u64,
     /// The last poll that was begun with former credentials: what it was told may have been dropped with it.
     former: u64,
     interval: Interval,
@@ -131,7 +131,7 @@ impl Account {
             news_since_wake: false,
             long_poll: LongPoll::default(),
             cursor_check,
-            drained: 0,
+            polls_ended: 0,
             former: 0,
             interval: Interval::new(bounds),
             polls_begun: 0,
@@ -198,7 +198,7 @@ impl Account {
     /// Whether a long poll may begin, the time aside.
     fn can_wait(&self) -> bool {
         // The first drain comes before the first long poll: what happened while we were away is not waited for.
-        self.capabilities.long_poll && self.usable() && self.waiting.is_none() && self.drained > 0
+        self.capabilities.long_poll && self.usable() && self.waiting.is_none() && self.polls_ended > 0
     }
 
     /// Whether a long poll is under way.
@@ -433,12 +433,12 @@ impl Account {
         self.lull.heard(counts, now.mono);
         self.news_since_wake |= counts.relevant + counts.foreign + counts.stale + counts.own > 0;
         self.news_for_us |= counts.relevant + counts.own > 0;
-        if !page.drained {
+        if !page.caught_up {
             self.next_poll = self.lull.until();
             return;
         }
         self.cursor_check.polled(page.is_empty);
-        self.drained = self.polls_begun;
+        self.polls_ended = self.polls_begun;
         let bounds = bounds(&self.settings, &self.capabilities);
         let news = std::mem::take(&mut self.news_since_wake);
         let for_us = std::mem::take(&mut self.news_for_us);
@@ -465,7 +465,7 @@ impl Account {
     /// A page of the second reading was taken.
     pub fn was_read_again(&mut self, page: EventPage, counts: EventCounts) {
         self.add_counts(counts);
-        let is_end = page.drained || self.row.cursor.as_ref() == Some(&page.next);
+        let is_end = page.caught_up || self.row.cursor.as_ref() == Some(&page.next);
         self.again.answered(Some(page.next).filter(|_| !is_end));
     }
 
@@ -495,7 +495,7 @@ impl Account {
         let wall = |mono: u64| now.wall.plus_ms(mono.saturating_sub(now.mono) as i64);
         AccountHealth {
             degraded: self.degraded.clone().or_else(|| self.without_long_poll()),
-            caught_up: self.drained > self.former && self.strays.is_empty(),
+            caught_up: self.polls_ended > self.former && self.strays.is_empty(),
             long_poll: self.is_waiting() && self.long_poll.works(),
             next_poll: self.asks_at(now.mono).filter(|_| self.usable()).map(wall),
             closed_until: self.reach.asked_until(now.mono).map(wall),
@@ -544,7 +544,7 @@ pub(in crate::engine) struct PageFacts {
     /// It held no event.
     pub is_empty: bool,
     /// It was the last one.
-    pub drained: bool,
+    pub caught_up: bool,
 }
 
 fn bounds(settings: &AccountSettings, capabilities: &Capabilities) -> Bounds {

@@ -18,7 +18,7 @@ use crate::local_news::{DirScan, EntryKind, LocalEntry, SCAN_PAGE_ENTRIES, ScanF
 use crate::path::{Name, RelPath};
 use crate::store::Result;
 use crate::store::items::{ItemRow, LocalEdit, LocalRow, SeatRow, local_id};
-use crate::store::work::{Ask, Lane};
+use crate::store::work::{Ask, Priority};
 use crate::tree::Stamp;
 
 mod compare;
@@ -399,7 +399,7 @@ impl Local {
         } else {
             let id = local_id(kind, ctx.store.next_job()?);
             let node = ctx.store.add_local(dir.folder, &id, &local)?;
-            ctx.store.mark(node, dir.folder, Lane::News, Ask::Nothing, None, at)?;
+            ctx.store.mark(node, dir.folder, Priority::News, Ask::Nothing, None, at)?;
             node
         };
         if kind == ItemKind::Folder {
@@ -457,7 +457,7 @@ impl Local {
         if local.is_none() && item.is_local_only() {
             return Ok(());
         }
-        ctx.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, ctx.now.wall)
+        ctx.store.mark(item.node, item.folder, Priority::News, Ask::Nothing, None, ctx.now.wall)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::store::intents::{IntentRow, NewSeat};
 use crate::store::items::{ItemRow, Presence, SeatRow};
 use crate::store::undo::{Away, Tombstone};
 use crate::store::versions::{Kept, KeptFolder, Reason, Slot};
-use crate::store::work::{Ask, Lane};
+use crate::store::work::{Ask, Priority};
 use crate::tree::Wall;
 
 /// The most that a version store holds if nobody says how much, in bytes; or a fifth of the disk, if that is less.
@@ -411,7 +411,7 @@ fn expire_one(ctx: &mut Ctx, id: FolderId, node: NodeId, by: Wall) -> Result<()>
         Some(version) if is_quiet && theirs == ours && item.remote.presence == Presence::Present => {
             let tombstone = Tombstone { version: version.clone(), reason: Away::Expired, at: ctx.now.wall };
             ctx.store.bury(node, id, &tombstone)?;
-            ctx.store.mark(node, id, Lane::Bulk, Ask::Nothing, None, ctx.now.wall)
+            ctx.store.mark(node, id, Priority::Bulk, Ask::Nothing, None, ctx.now.wall)
         }
         _ => ctx.store.arrived(node, id, by.plus_ms(millis(EXPIRY_RETRIED_EVERY) as i64)),
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::id::NodeId;
 use crate::plan::Action;
-use crate::store::work::Lane;
+use crate::store::work::Priority;
 
 /// Items held in memory at once; the rest waits in the database.
 const WORKING_SET_ITEMS: usize = 10_000;
@@ -139,10 +139,10 @@ impl Schedule {
     }
 
     /// Puts an item into its ready queue, if it is not in one.
-    pub fn make_ready(&mut self, node: NodeId, lane: Lane) {
+    pub fn make_ready(&mut self, node: NodeId, priority: Priority) {
         if self.phase(node) != Some(Phase::Ready) {
             self.set_phase(node, Phase::Ready);
-            self.ready[lane as usize].push_back(node);
+            self.ready[priority as usize].push_back(node);
         }
     }
 
@@ -167,32 +167,32 @@ impl Schedule {
     }
 
     /// Whether a ready queue has enough for a step.
-    pub fn has_enough(&self, lane: Lane) -> bool {
-        self.ready[lane as usize].len() >= ITEMS_PER_STEP
+    pub fn has_enough(&self, priority: Priority) -> bool {
+        self.ready[priority as usize].len() >= ITEMS_PER_STEP
     }
 
     /// Where to read on in the database, and how many rows; nothing if there is no room, or no need.
-    pub fn to_load(&self, lane: Lane) -> Option<(i64, u32)> {
+    pub fn to_load(&self, priority: Priority) -> Option<(i64, u32)> {
         // News may always come in: the bulk leaves a tenth of the working set to it.
-        let most = match lane {
-            Lane::News => WORKING_SET_ITEMS,
-            Lane::Bulk => WORKING_SET_ITEMS - WORKING_SET_ITEMS / 10,
+        let most = match priority {
+            Priority::News => WORKING_SET_ITEMS,
+            Priority::Bulk => WORKING_SET_ITEMS - WORKING_SET_ITEMS / 10,
         };
-        let room = most.checked_sub(self.held).filter(|room| *room > 0 && !self.has_enough(lane))?;
-        Some((self.loaded[lane as usize], ROWS_PER_LOAD.min(u32::try_from(room).unwrap_or(ROWS_PER_LOAD))))
+        let room = most.checked_sub(self.held).filter(|room| *room > 0 && !self.has_enough(priority))?;
+        Some((self.loaded[priority as usize], ROWS_PER_LOAD.min(u32::try_from(room).unwrap_or(ROWS_PER_LOAD))))
     }
 
     /// A row was read from the database. It comes into the working set if it may be worked on and is not in it.
-    pub fn load(&mut self, node: NodeId, lane: Lane, pos: i64, can_work: bool) {
-        self.loaded[lane as usize] = pos;
+    pub fn load(&mut self, node: NodeId, priority: Priority, pos: i64, can_work: bool) {
+        self.loaded[priority as usize] = pos;
         if can_work && self.phase(node).is_none() {
-            self.make_ready(node, lane);
+            self.make_ready(node, priority);
         }
     }
 
-    /// All rows of a lane are read again.
-    pub fn reload(&mut self, lane: Lane) {
-        self.loaded[lane as usize] = LOADED_NOTHING;
+    /// All rows of a priority are read again.
+    pub fn reload(&mut self, priority: Priority) {
+        self.loaded[priority as usize] = LOADED_NOTHING;
     }
 
     /// Empties the working set, but for those that a job is under way for: its outcome will come.
@@ -253,7 +253,7 @@ impl Schedule {
     pub fn wake_waiters(&mut self, node: NodeId) {
         for waiter in self.awaiting.remove(&node).unwrap_or_default() {
             if self.phase(waiter) == Some(Phase::AwaitNode) {
-                self.make_ready(waiter, Lane::News);
+                self.make_ready(waiter, Priority::News);
             }
         }
     }
@@ -285,7 +285,7 @@ impl Schedule {
     pub fn step_aside_remotely(&mut self, node: NodeId) {
         self.note(node, Note::AsideRemotely);
         self.change(node, |working| (working.phase, working.waits_for) = (None, None));
-        self.make_ready(node, Lane::News);
+        self.make_ready(node, Priority::News);
     }
 }
 

@@ -178,9 +178,9 @@ fn brings_back(plan: &Action) -> bool {
         Action::Fetch { .. }
             | Action::MakeFolder { .. }
             | Action::Move { .. }
-            | Action::Restore
+            | Action::Redownload
             | Action::Agree
-            | Action::Settle
+            | Action::InSync
             | Action::Update
             | Action::Leave
     )
@@ -348,10 +348,10 @@ mod tests {
         let brings = [
             Action::Fetch { parent, name: called.clone() },
             Action::Move { parent, name: called.clone() },
-            Action::Restore,
+            Action::Redownload,
             Action::Update,
             Action::Leave,
-            Action::Settle,
+            Action::InSync,
         ];
         assert!(brings.iter().all(brings_back));
         let goes = [

@@ -145,7 +145,7 @@ pub(in crate::engine) enum Waits {
 pub(in crate::engine) fn waits_for(ctx: &mut Ctx, work: &WorkRow, other: &ItemRow) -> Result<Waits> {
     Ok(match ctx.store.work(other.node)?.map(|theirs| theirs.state) {
         None => {
-            ctx.store.mark(other.node, other.folder, work.lane, Ask::Nothing, None, ctx.now.wall)?;
+            ctx.store.mark(other.node, other.folder, work.priority, Ask::Nothing, None, ctx.now.wall)?;
             Waits::ForItsTurn
         }
         Some(WorkState::Ready) => Waits::ForItsTurn,

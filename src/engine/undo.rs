@@ -10,7 +10,7 @@ use crate::settings::{FolderSettings, Mode, OnLocalDelete};
 use crate::store::Result;
 use crate::store::items::{ItemRow, SeatRow};
 use crate::store::undo::{Away, Tombstone};
-use crate::store::work::{Ask, Lane};
+use crate::store::work::{Ask, Priority};
 
 /// What a tombstone means for an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ fn verdict(tombstone: &Tombstone, item: &ItemRow) -> Verdict {
 
 /// What the tombstone of an item that would be fetched, or left as it is, means for it; nothing if it has none.
 pub(in crate::engine) fn verdict_on(ctx: &Ctx, item: &ItemRow, plan: &Action) -> Result<Option<Verdict>> {
-    if item.id.kind() != ItemKind::File || !matches!(plan, Action::Fetch { .. } | Action::Settle | Action::Acknowledge)
+    if item.id.kind() != ItemKind::File || !matches!(plan, Action::Fetch { .. } | Action::InSync | Action::Acknowledge)
     {
         return Ok(None);
     }
@@ -101,7 +101,7 @@ pub(in crate::engine) fn lift_tombstone<'a>(
     ctx.store.unbury(node)?;
     // Whatever its age: its time begins anew.
     ctx.store.arrived(node, id, ctx.now.wall)?;
-    ctx.store.mark(node, id, Lane::News, Ask::Nothing, None, ctx.now.wall)?;
+    ctx.store.mark(node, id, Priority::News, Ask::Nothing, None, ctx.now.wall)?;
     ctx.more = true;
     Ok(Answer::Ok { message: format!("{path} is fetched from the cloud again") })
 }

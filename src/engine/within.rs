@@ -36,7 +36,7 @@ pub(in crate::engine) fn within(ctx: &Ctx, policy: Policy, dir: &ItemRow) -> Res
     let Some(child) = first else { return Ok(Within::Nothing) };
     let plan = plan_under(policy, &child);
     let is_parked = matches!(dir.disk_seat(), Some(SeatRow::Parked(_)));
-    let stays = child.is_local_only() || matches!(plan, Action::Revive | Action::MoveRemote { .. });
+    let stays = child.is_local_only() || matches!(plan, Action::Reupload | Action::MoveRemote { .. });
     if stays && policy.sends() && dir.remote.presence == Presence::Absent {
         // Something was put into it: it comes back into the cloud with that, and into sight before.
         return Ok(if is_parked { Within::ComesIntoSight } else { Within::ComesIntoCloud });
@@ -45,7 +45,7 @@ pub(in crate::engine) fn within(ctx: &Ctx, policy: Policy, dir: &ItemRow) -> Res
         return Ok(Within::ComesIntoSight);
     }
     // What believes to be where it should be, in a folder that is gone, is asked about.
-    let ask = if plan == Action::Settle { Ask::State } else { Ask::Nothing };
+    let ask = if plan == Action::InSync { Ask::State } else { Ask::Nothing };
     let is_worked_on = ctx.store.work(child.node)?.is_some();
     Ok(Within::Awaits(Box::new(child), (!is_worked_on).then_some(ask)))
 }

@@ -64,13 +64,13 @@ impl Does {
             Action::Remove(ItemKind::File) => Self::Goes,
             Action::Move { .. } => Self::Moves,
             Action::Upload { .. } | Action::MakeRemote { .. } | Action::MoveRemote { .. } => Self::GivesWay,
-            Action::Read | Action::Revive if facts.is_disks_own => Self::GivesWay,
+            Action::Read | Action::Reupload if facts.is_disks_own => Self::GivesWay,
             // What patterns keep out stays on disk, and a folder only when nothing of ours is in it any more: which may be the item.
-            Action::Release if facts.is_folder && facts.sends => Self::GivesWay,
-            Action::Release | Action::Remove(ItemKind::Folder) => Self::Empties,
+            Action::Untrack if facts.is_folder && facts.sends => Self::GivesWay,
+            Action::Untrack | Action::Remove(ItemKind::Folder) => Self::Empties,
             Action::Leave => Self::Stays,
             Action::Forget
-            | Action::Settle
+            | Action::InSync
             | Action::Acknowledge
             | Action::MakeFolder { .. }
             | Action::Fetch { .. }
@@ -78,9 +78,9 @@ impl Does {
             | Action::Agree
             | Action::Update
             | Action::Trash(_)
-            | Action::Part
-            | Action::Revive
-            | Action::Restore => Self::Belongs,
+            | Action::ConflictCopy
+            | Action::Reupload
+            | Action::Redownload => Self::Belongs,
         }
     }
 }

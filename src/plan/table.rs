@@ -6,9 +6,9 @@
 //! | divergence | mirror | mirror, keep | two-way | upload |
 //! |---|---|---|---|---|
 //! | Nowhere | Forget | Forget | Forget | Forget |
-//! | Agreed | Settle | Settle | Settle | Settle |
-//! | FilteredOut | Release | Release | Release | Release |
-//! | Covered | Restore | Leave | Leave | Leave |
+//! | Agreed | InSync | InSync | InSync | InSync |
+//! | FilteredOut | Untrack | Untrack | Untrack | Untrack |
+//! | Covered | Redownload | Leave | Leave | Leave |
 //! | CoveredByMount | Leave | Leave | Leave | Leave |
 //! | CreatedRemotely | Download | Download | Download | Leave |
 //! | CreatedLocally | Forget | Forget | Upload | Upload |
@@ -17,10 +17,10 @@
 //! | Unread | Read | Read | Read | Read |
 //! | UnreadDeletedRemotely | Remove | Read | Read | Read |
 //! | DeletedRemotely | Remove | Remove | Remove | Leave |
-//! | DeletedLocally | Restore | Leave | Trash | Trash |
+//! | DeletedLocally | Redownload | Leave | Trash | Trash |
 //! | MovedLocallyDeletedRemotely | Remove | Remove | Reupload / Remove | Reupload |
 //! | EditedLocallyDeletedRemotely | Remove | Leave | Reupload | Reupload |
-//! | ChangedRemotelyDeletedLocally | Restore | Restore | Restore / Trash | Trash |
+//! | ChangedRemotelyDeletedLocally | Redownload | Redownload | Redownload / Trash | Trash |
 //! | MovedRemotely | Move | Move | Move | Leave |
 //! | MovedLocally | Move | Move | MoveRemote | MoveRemote |
 //! | MovedAlike | Agree | Agree | Agree | Agree |
@@ -42,9 +42,9 @@ pub enum Response {
     /// The row goes; neither side is touched.
     Forget,
     /// Nothing is left to do.
-    Settle,
+    InSync,
     /// The row goes, and what is on disk stays there.
-    Release,
+    Untrack,
     /// The new version is noted; the bytes are there already.
     Acknowledge,
     /// The local file is read.
@@ -58,7 +58,7 @@ pub enum Response {
     /// It goes from the disk; content goes to the version store.
     Remove,
     /// The disk gets it back.
-    Restore,
+    Redownload,
     /// It goes up, as something new.
     Upload,
     /// It goes up, as a new version.
@@ -96,10 +96,10 @@ pub fn row(divergence: Divergence, kind: ItemKind) -> Row {
     let row = |mirror, keep, two_way, upload| Row { mirror, keep, two_way, upload };
     match divergence {
         Divergence::Nowhere => row(R::Forget, R::Forget, R::Forget, R::Forget),
-        Divergence::Agreed => row(R::Settle, R::Settle, R::Settle, R::Settle),
+        Divergence::Agreed => row(R::InSync, R::InSync, R::InSync, R::InSync),
         // The person who wrote the pattern asked for less to be synced, not for files to be deleted.
-        Divergence::FilteredOut => row(R::Release, R::Release, R::Release, R::Release),
-        Divergence::Covered => row(R::Restore, R::Leave, R::Leave, R::Leave),
+        Divergence::FilteredOut => row(R::Untrack, R::Untrack, R::Untrack, R::Untrack),
+        Divergence::Covered => row(R::Redownload, R::Leave, R::Leave, R::Leave),
         // A mount point cannot be moved aside.
         Divergence::CoveredByMount => row(R::Leave, R::Leave, R::Leave, R::Leave),
         Divergence::CreatedRemotely => row(R::Download, R::Download, R::Download, R::Leave),
@@ -111,12 +111,12 @@ pub fn row(divergence: Divergence, kind: ItemKind) -> Row {
         Divergence::UnreadDeletedRemotely => row(R::Remove, R::Read, R::Read, R::Read),
         Divergence::DeletedRemotely => row(R::Remove, R::Remove, R::Remove, R::Leave),
         // A tombstone keeps it away until a new version arrives.
-        Divergence::DeletedLocally => row(R::Restore, R::Leave, R::Trash, R::Trash),
+        Divergence::DeletedLocally => row(R::Redownload, R::Leave, R::Trash, R::Trash),
         Divergence::MovedLocallyDeletedRemotely if is_folder => row(R::Remove, R::Remove, R::Remove, R::Reupload),
         Divergence::MovedLocallyDeletedRemotely => row(R::Remove, R::Remove, R::Reupload, R::Reupload),
         Divergence::EditedLocallyDeletedRemotely => row(R::Remove, R::Leave, R::Reupload, R::Reupload),
-        Divergence::ChangedRemotelyDeletedLocally if is_folder => row(R::Restore, R::Restore, R::Trash, R::Trash),
-        Divergence::ChangedRemotelyDeletedLocally => row(R::Restore, R::Restore, R::Restore, R::Trash),
+        Divergence::ChangedRemotelyDeletedLocally if is_folder => row(R::Redownload, R::Redownload, R::Trash, R::Trash),
+        Divergence::ChangedRemotelyDeletedLocally => row(R::Redownload, R::Redownload, R::Redownload, R::Trash),
         Divergence::MovedRemotely => row(R::Move, R::Move, R::Move, R::Leave),
         Divergence::MovedLocally => row(R::Move, R::Move, R::MoveRemote, R::MoveRemote),
         Divergence::MovedAlike => row(R::Agree, R::Agree, R::Agree, R::Agree),
@@ -158,8 +158,8 @@ impl Response {
             LocalSide::AsSynced | LocalSide::Absent => None,
         };
         match (self, here, there) {
-            (Self::Settle, ..) => Action::Settle,
-            (Self::Release, ..) => Action::Release,
+            (Self::InSync, ..) => Action::InSync,
+            (Self::Untrack, ..) => Action::Untrack,
             (Self::Acknowledge, ..) => Action::Acknowledge,
             (Self::Read, ..) => Action::Read,
             (Self::Agree, ..) => Action::Agree,
@@ -169,7 +169,7 @@ impl Response {
             (Self::Download, _, Some((parent, name))) => Action::Fetch { parent, name },
             (Self::Move, _, Some((parent, name))) => Action::Move { parent, name },
             (Self::Remove, ..) => Action::Remove(kind),
-            (Self::Restore, ..) => Action::Restore,
+            (Self::Redownload, ..) => Action::Redownload,
             (Self::Upload, Some((parent, name)), _) if kind == ItemKind::Folder => Action::MakeRemote { parent, name },
             // The digest goes with the content, and is what our own upload is recognised by.
             (Self::Upload, Some((parent, name)), _) => match local {
@@ -179,8 +179,8 @@ impl Response {
             (Self::Update, ..) => Action::Update,
             (Self::MoveRemote, Some((parent, name)), _) => Action::MoveRemote { parent, name },
             (Self::Trash, ..) => Action::Trash(kind),
-            (Self::KeepBoth, ..) => Action::Part,
-            (Self::Reupload, ..) => Action::Revive,
+            (Self::KeepBoth, ..) => Action::ConflictCopy,
+            (Self::Reupload, ..) => Action::Reupload,
             (Self::Leave, ..) => Action::Leave,
             (Self::Forget, ..) => Action::Forget,
             // The differences that lead here are named for the side that has the place.

@@ -13,7 +13,7 @@ use crate::tree::Wall;
 
 /// How far a full comparison is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ScanStage {
+pub enum ComparisonStage {
     /// Folders are being listed.
     Listing,
     /// Everything is listed; the stream is read once more, so that what moved during the listing is known.
@@ -22,7 +22,7 @@ pub enum ScanStage {
     Absences,
 }
 
-impl ScanStage {
+impl ComparisonStage {
     fn word(self) -> &'static str {
         match self {
             Self::Listing => "listing",
@@ -64,11 +64,11 @@ pub struct FolderRow {
     /// Why a full comparison is due.
     pub unverified: Option<String>,
     /// Number of the latest full comparison.
-    pub scan: i64,
+    pub comparison: i64,
     /// How far it is.
-    pub scan_stage: Option<ScanStage>,
+    pub comparison_stage: Option<ComparisonStage>,
     /// How far the search for absences has come.
-    pub scan_at: NodeId,
+    pub comparison_at: NodeId,
     /// When a full comparison last ended.
     pub verified_at: Option<Wall>,
     /// The policy that the rows were made under; nothing for rows of before there was a choice.
@@ -129,9 +129,9 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<FolderRow> {
         adopt: row.get(9)?,
         paused: row.get(10)?,
         unverified: row.get(11)?,
-        scan: row.get(12)?,
-        scan_stage: row.get::<_, Option<String>>(13)?.and_then(|word| ScanStage::parse(&word)),
-        scan_at: NodeId(row.get(14)?),
+        comparison: row.get(12)?,
+        comparison_stage: row.get::<_, Option<String>>(13)?.and_then(|word| ComparisonStage::parse(&word)),
+        comparison_at: NodeId(row.get(14)?),
         verified_at: row.get::<_, Option<i64>>(15)?.map(Wall),
         // A policy that cannot be read is asked for anew, like one that was never written.
         policy: row.get::<_, Option<String>>(24)?.and_then(|text| serde_json::from_str(&text).ok()),
@@ -241,9 +241,9 @@ impl Store {
             row.adopt,
             row.paused,
             row.unverified,
-            row.scan,
-            row.scan_stage.map(ScanStage::word),
-            row.scan_at.0,
+            row.comparison,
+            row.comparison_stage.map(ComparisonStage::word),
+            row.comparison_at.0,
             row.verified_at.map(|at| at.0),
             row.counts.files,
             row.counts.folders,

@@ -149,7 +149,7 @@ mod tests {
     use crate::store::folders::NewFolder;
     use crate::store::items::{Presence, RemoteRow};
     use crate::store::undo::{Away, Tombstone};
-    use crate::store::work::{Ask, Lane};
+    use crate::store::work::{Ask, Priority};
     use crate::tree::Wall;
 
     const AT: Wall = Wall(1);
@@ -179,7 +179,7 @@ mod tests {
         let other = store.add_item(folder, &ItemId::file("2"), &remote("b")).unwrap();
         for node in [node, other] {
             assert!(store.work(node).unwrap().is_none());
-            store.mark(node, folder, Lane::News, Ask::Nothing, None, AT).unwrap();
+            store.mark(node, folder, Priority::News, Ask::Nothing, None, AT).unwrap();
         }
         let name = |store: &Store| store.item(node).unwrap().unwrap().remote.name;
         assert_eq!(name(&store), "a");

@@ -11,14 +11,14 @@ use crate::tree::Wall;
 
 /// Which queue work waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lane {
+pub enum Priority {
     /// News of the stream: first.
     News,
     /// First sync and full comparisons.
     Bulk,
 }
 
-impl Lane {
+impl Priority {
     fn code(self) -> i64 {
         self as i64
     }
@@ -52,7 +52,7 @@ pub struct WorkRow {
     /// Its folder.
     pub folder: FolderId,
     /// Its queue.
-    pub lane: Lane,
+    pub priority: Priority,
     /// The newest mark on the item, if its state is to be asked for before anything is done.
     pub mark: Option<Generation>,
     /// Whether it can be done.
@@ -89,7 +89,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<WorkRow> {
     Ok(WorkRow {
         node: NodeId(row.get(0)?),
         folder: FolderId(row.get(1)?),
-        lane: if row.get::<_, i64>(2)? == 0 { Lane::News } else { Lane::Bulk },
+        priority: if row.get::<_, i64>(2)? == 0 { Priority::News } else { Priority::Bulk },
         mark: Some(Generation(row.get(3)?)).filter(|mark| mark.0 > 0),
         state: match row.get::<_, i64>(4)? {
             0 => WorkState::Ready,
@@ -113,7 +113,7 @@ impl Store {
         &mut self,
         node: NodeId,
         folder: FolderId,
-        lane: Lane,
+        priority: Priority,
         ask: Ask,
         journal: Option<JournalId>,
         now: Wall,
@@ -134,7 +134,7 @@ impl Store {
         self.conn.prepare_cached(sql)?.execute(params![
             node.0,
             folder.0,
-            lane.code(),
+            priority.code(),
             pos,
             look,
             now.0,
@@ -202,11 +202,11 @@ impl Store {
         Ok(())
     }
 
-    /// Ready items of a lane after a position, oldest first: position, item and folder.
-    pub fn ready(&self, lane: Lane, after: i64, limit: u32) -> Result<Vec<(i64, NodeId, FolderId)>> {
+    /// Ready items of a priority after a position, oldest first: position, item and folder.
+    pub fn ready(&self, priority: Priority, after: i64, limit: u32) -> Result<Vec<(i64, NodeId, FolderId)>> {
         let sql = "SELECT pos, node, folder FROM work WHERE state = 0 AND lane = ?1 AND pos > ?2 ORDER BY pos LIMIT ?3";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement.query_map(params![lane.code(), after, limit], |row| {
+        let rows = statement.query_map(params![priority.code(), after, limit], |row| {
             Ok((row.get(0)?, NodeId(row.get(1)?), FolderId(row.get(2)?)))
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -374,12 +374,12 @@ impl Store {
         Ok(self.conn.prepare_cached("SELECT 1 FROM listing WHERE node = ?1 AND deep = 1")?.exists([node.0])?)
     }
 
-    /// Remote folders to list now, of one lane and after a position: position, node, folder.
-    pub fn listings(&self, lane: Lane, after: i64, limit: u32) -> Result<Vec<(i64, NodeId, FolderId)>> {
+    /// Remote folders to list now, of one priority and after a position: position, node, folder.
+    pub fn listings(&self, priority: Priority, after: i64, limit: u32) -> Result<Vec<(i64, NodeId, FolderId)>> {
         let sql = "SELECT pos, node, folder FROM listing
                    WHERE lane = ?1 AND pos > ?2 AND due = 0 ORDER BY pos LIMIT ?3";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement.query_map(params![lane as i64, after, limit], |row| {
+        let rows = statement.query_map(params![priority as i64, after, limit], |row| {
             Ok((row.get(0)?, NodeId(row.get(1)?), FolderId(row.get(2)?)))
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)

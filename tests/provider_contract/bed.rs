@@ -298,14 +298,14 @@ impl<F: Face> Bed<F> {
         }
     }
 
-    /// Reads on from a cursor until the stream is drained.
+    /// Reads on from a cursor until the stream is read to its end.
     pub async fn drain(&self, from: &Cursor) -> (Vec<RemoteEvent>, Cursor) {
         let (mut events, mut cursor) = (Vec::new(), from.clone());
         for _ in 0..1_000 {
             let page = self.provider.events(&cursor).await.unwrap();
             events.extend(page.events);
             cursor = page.next;
-            if page.drained {
+            if page.caught_up {
                 return (events, cursor);
             }
         }

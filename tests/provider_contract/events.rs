@@ -67,7 +67,7 @@ pub async fn a_quiet_stream_is_drained_and_keeps_its_place<F: Face>(bed: Bed<F>)
     let cursor = bed.provider.newest_cursor().await.unwrap();
     let page = bed.provider.events(&cursor).await.unwrap();
     assert!(page.events.is_empty());
-    assert!(page.drained);
+    assert!(page.caught_up);
     bed.cloud.write("/in/a.txt", "one").unwrap();
     let id = bed.file("/in/a.txt");
     let (events, _) = bed.drain(&page.next).await;

@@ -220,7 +220,7 @@ async fn read_all<F: Face>(bed: &Bed<F>, from: &Cursor) -> Vec<RemoteEvent> {
     let (mut events, mut cursor, mut quiet) = (Vec::new(), from.clone(), 0);
     for _ in 0..200 {
         let page = bed.provider.events(&cursor).await.unwrap();
-        quiet = if page.events.is_empty() && page.drained { quiet + 1 } else { 0 };
+        quiet = if page.events.is_empty() && page.caught_up { quiet + 1 } else { 0 };
         events.extend(page.events);
         cursor = page.next;
         if quiet > FAULTS {

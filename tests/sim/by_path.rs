@@ -3,7 +3,7 @@
 use folder_sync_agent::command::Command;
 use folder_sync_agent::id::ItemId;
 use folder_sync_agent::settings::Mode;
-use folder_sync_agent::store::folders::ScanStage;
+use folder_sync_agent::store::folders::ComparisonStage;
 
 use super::cloud::{Habits, elsewhere, watched};
 use super::stories::{ends_as, tree, world_like};
@@ -49,8 +49,8 @@ fn new_names_in_a_folder_that_moves_during_a_comparison_are_found() {
         world.command(Command::Sync { folder: None, full: true });
         let (d, f, g) = (world.cloud.at("d"), world.cloud.at("d/e/f"), world.cloud.at("d/e/f/g"));
         let k = world.cloud.at("k");
-        let stage = |world: &World| world.store().folders().unwrap()[0].scan_stage;
-        while stage(&world) != Some(ScanStage::Settling) {
+        let stage = |world: &World| world.store().folders().unwrap()[0].comparison_stage;
+        while stage(&world) != Some(ComparisonStage::Settling) {
             assert!(world.step());
         }
         world.cloud.shift(&d, &k, "d");
@@ -98,8 +98,8 @@ fn a_file_that_went_into_a_folder_that_we_trashed_meanwhile_is_gone() {
     let mut world = by_path(Mode::TwoWay, "a=1 d/ e/");
     let (a, d) = (world.cloud.at("a"), world.cloud.at("d"));
     world.command(Command::Sync { folder: None, full: true });
-    let stage = |world: &World| world.store().folders().unwrap()[0].scan_stage;
-    while stage(&world) != Some(ScanStage::Settling) {
+    let stage = |world: &World| world.store().folders().unwrap()[0].comparison_stage;
+    while stage(&world) != Some(ComparisonStage::Settling) {
         assert!(world.step());
     }
     world.cloud.shift(&a, &d, "a");

@@ -6,7 +6,7 @@ use folder_sync_agent::id::{AccountId, Cursor};
 use folder_sync_agent::store::Store;
 use folder_sync_agent::store::intents::{IntentRow, NewSeat};
 use folder_sync_agent::store::items::{SeatRow, SyncedRow};
-use folder_sync_agent::store::work::Lane;
+use folder_sync_agent::store::work::Priority;
 use folder_sync_agent::tree::Wall;
 
 use super::swarm::Swarm;
@@ -219,7 +219,7 @@ impl Mutant {
                 forget_listings(store);
                 for mut folder in store.folders().unwrap() {
                     if folder.root.is_some() {
-                        (folder.unverified, folder.scan_stage) = (None, None);
+                        (folder.unverified, folder.comparison_stage) = (None, None);
                         folder.verified_at = Some(Wall(1_700_000_000_000));
                         store.save_folder(&folder).unwrap();
                     }
@@ -235,7 +235,7 @@ impl Mutant {
             Self::DoubtForgotten => {
                 for mut folder in store.folders().unwrap() {
                     if folder.verified_at.is_some() {
-                        (folder.doubt, folder.unverified, folder.scan_stage) = (None, None, None);
+                        (folder.doubt, folder.unverified, folder.comparison_stage) = (None, None, None);
                         store.save_folder(&folder).unwrap();
                     }
                 }
@@ -247,8 +247,8 @@ impl Mutant {
 
 /// Nobody remembers what was to be listed.
 fn forget_listings(store: &mut Store) {
-    for lane in [Lane::News, Lane::Bulk] {
-        for (_, node, _) in store.listings(lane, 0, 1_000).unwrap() {
+    for priority in [Priority::News, Priority::Bulk] {
+        for (_, node, _) in store.listings(priority, 0, 1_000).unwrap() {
             store.unwant_listing(node).unwrap();
         }
     }

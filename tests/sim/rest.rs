@@ -90,8 +90,8 @@ impl World {
     pub fn unsettled(&self) -> Option<String> {
         let folder = self.store().folders().unwrap().into_iter().find(|folder| folder.folder == FOLDER);
         let Some(folder) = folder else { return Some("the folder has no row".into()) };
-        if folder.unverified.is_some() || folder.scan_stage.is_some() || folder.verified_at.is_none() {
-            return Some(format!("comparison: {:?} {:?}", folder.unverified, folder.scan_stage));
+        if folder.unverified.is_some() || folder.comparison_stage.is_some() || folder.verified_at.is_none() {
+            return Some(format!("comparison: {:?} {:?}", folder.unverified, folder.comparison_stage));
         }
         if folder.doubt.is_some() {
             return Some("an event that could not be understood".into());

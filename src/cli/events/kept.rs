@@ -302,7 +302,7 @@ impl Reading<'_> {
                     self.pages += 1;
                     self.events += page.events.len() as u64;
                     self.place = page.next;
-                    return Ok((page.events, page.drained));
+                    return Ok((page.events, page.caught_up));
                 }
                 Err(error) if error.kind == ProviderErrorKind::RateLimited && self.refusals < REFUSALS_MOST => {
                     self.refusals += 1;

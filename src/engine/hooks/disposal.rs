@@ -13,7 +13,7 @@ use crate::id::{AccountId, FolderId, NodeId};
 use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
 use crate::store::items::ItemRow;
-use crate::store::work::{Ask, Lane};
+use crate::store::work::{Ask, Priority};
 use crate::tree::Wall;
 
 /// Copies in the cloud that one step disposes of.
@@ -100,6 +100,6 @@ pub(super) fn ended(
         }
         Ok(()) | Err(_) => ctx.store.disposed_of(number)?,
     }
-    ctx.store.mark(node, folder, Lane::News, Ask::State, None, ctx.now.wall)?;
+    ctx.store.mark(node, folder, Priority::News, Ask::State, None, ctx.now.wall)?;
     Ok(true)
 }

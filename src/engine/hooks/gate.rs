@@ -21,7 +21,7 @@ use crate::store::examined::Examiner;
 use crate::store::hooks::{NewRun, said};
 use crate::store::items::{ItemRow, LocalRow};
 use crate::store::quarantine::State;
-use crate::store::work::{Lane, WorkRow};
+use crate::store::work::{Priority, WorkRow};
 
 /// What verdicts of a hook depend on: its settings, and the scanner's signatures where they are known. Nothing where they are not known
 /// and matter.
@@ -250,7 +250,7 @@ impl Hooks {
         if current != Some(sha256) {
             // Another version was staged meanwhile; it is asked about by itself.
             record(ctx, &scope, &item, hook, outcome, (matter.kind(), sha256), (work.attempts + 1, "overtaken"))?;
-            return Ok(Ruling::Again(Lane::News));
+            return Ok(Ruling::Again(Priority::News));
         }
         self.ruled(ctx, jobs, Case { scope, item: &item, work: &work }, hook, outcome, (matter, sha256))
     }
@@ -298,7 +298,7 @@ impl Hooks {
         match policy {
             None | Some(Policy::Allow) => {
                 self.pass(ctx, item, sha256, hook)?;
-                Ok(Ruling::Again(Lane::News))
+                Ok(Ruling::Again(Priority::News))
             }
             Some(Policy::Block) if self.lines.is_closed(&hook.name) && outcome.verdict == Verdict::Error => {
                 Ok(self.awaited(hook))

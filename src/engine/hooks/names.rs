@@ -114,7 +114,7 @@ impl Hooks {
             if looked >= WALKED_PER_STEP && !walk.left.is_empty() {
                 ctx.gone_through += looked;
                 self.walks.insert(item.node, walk);
-                return Ok(Ruling::Again(work.lane));
+                return Ok(Ruling::Again(work.priority));
             }
         }
         ctx.gone_through += looked;

@@ -18,7 +18,7 @@ use crate::store::Result;
 use crate::store::hooks::said;
 use crate::store::items::{ItemRow, Presence};
 use crate::store::quarantine::{NewQuarantine, State};
-use crate::store::work::{Ask, Lane};
+use crate::store::work::{Ask, Priority};
 
 /// How long an item waits that nothing but a decision or a new version can help.
 const RECONSIDERED_EVERY: Duration = Duration::from_hours(24);
@@ -65,8 +65,8 @@ pub(super) fn seize(
         Some(State::Moving) => return Ok(Ruling::Nothing),
         Some(State::Held | State::Deleted | State::Expired) => {
             let now = ctx.now.wall;
-            ctx.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, now)?;
-            return Ok(Ruling::Again(Lane::News));
+            ctx.store.mark(item.node, item.folder, Priority::News, Ask::Nothing, None, now)?;
+            return Ok(Ruling::Again(Priority::News));
         }
     }
     let (path, name) = (ctx.shown_path(item)?, &scope.settings.name);
@@ -115,7 +115,7 @@ pub(super) fn quarantine(
 ) -> Result<Ruling> {
     let path = ctx.shown_path(item)?;
     let Some((staged, content)) = scope.staged.get(&item.node).cloned() else {
-        return Ok(Ruling::Again(work.lane));
+        return Ok(Ruling::Again(work.priority));
     };
     let reason = said(outcome).unwrap_or_else(|| outcome.verdict.to_string());
     let new = NewQuarantine {
@@ -196,9 +196,9 @@ impl Hooks {
             self.disposals.are_wanted();
         }
         if work.is_none() {
-            ctx.store.mark(node, id, Lane::News, Ask::Nothing, None, ctx.now.wall)?;
+            ctx.store.mark(node, id, Priority::News, Ask::Nothing, None, ctx.now.wall)?;
         }
-        Ok(Ruling::Again(Lane::News))
+        Ok(Ruling::Again(Priority::News))
     }
 
     /// A person decides about a rejected version: the answer, and whether there is something to be worked on.
@@ -259,7 +259,7 @@ impl Hooks {
         let wanted = item.filter(|_| state != Some(State::Deleted));
         if let Some(item) = &wanted {
             self.forget(item.node);
-            ctx.store.mark(item.node, row.folder, Lane::News, Ask::Nothing, None, ctx.now.wall)?;
+            ctx.store.mark(item.node, row.folder, Priority::News, Ask::Nothing, None, ctx.now.wall)?;
         }
         Ok((Answer::Ok { message }, wanted.is_some()))
     }

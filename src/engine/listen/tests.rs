@@ -144,7 +144,7 @@ impl Bed {
             Task::Poll(cursor) => {
                 self.read = place(cursor).max(self.newest);
                 let events: Vec<RemoteEvent> = (place(cursor)..self.newest).map(foreign).collect();
-                Outcome::Polled(Ok(EventPage { events, next: Cursor::new(self.read.to_string()), drained: true }))
+                Outcome::Polled(Ok(EventPage { events, next: Cursor::new(self.read.to_string()), caught_up: true }))
             }
             Task::CheckCursor(cursor) if place(cursor) > self.newest => {
                 Outcome::CursorChecked(Err(ProviderError::new(ProviderErrorKind::CursorLost, "beyond the end")))

@@ -30,7 +30,7 @@ pub(in crate::engine) struct Ground<'a> {
     /// The events of its cloud carry whole items.
     pub events_carry_items: bool,
     /// The number of its newest comparison.
-    pub scan: i64,
+    pub comparison: i64,
     /// That comparison is under way.
     pub is_compared: bool,
     /// Who decides in it.
@@ -63,7 +63,7 @@ impl Ground<'_> {
 
     /// How an item that is met now is marked for the comparison: even if the stream told of it, odd if it was seen itself.
     pub fn seen_mark(&self, seen: bool) -> i64 {
-        2 * self.scan + i64::from(seen)
+        2 * self.comparison + i64::from(seen)
     }
 
     /// Whether something right in the watched folder was seen under another path than that one's, which has moved then.

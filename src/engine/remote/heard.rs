@@ -11,7 +11,7 @@ use crate::id::{FolderId, ItemId, JournalId, NodeId, VersionId};
 use crate::store::Result;
 use crate::store::expected::{Expectation, Told};
 use crate::store::items::{ItemRow, Presence, RemoteRow};
-use crate::store::work::{Ask, Lane};
+use crate::store::work::{Ask, Priority};
 use crate::tree::Wall;
 
 /// Children of a folder whose listing is one call: where events carry no items, it answers for all of them together.
@@ -105,7 +105,7 @@ pub(in crate::engine) fn mark_look(
     folder: FolderId,
     journal: Option<JournalId>,
 ) -> Result<()> {
-    ctx.store.mark(node, folder, Lane::News, Ask::State, journal, ctx.now.wall)
+    ctx.store.mark(node, folder, Priority::News, Ask::State, journal, ctx.now.wall)
 }
 
 /// Marks the children of a known folder, and says so to whoever lists it now: what comes may be older.

@@ -16,7 +16,7 @@ use crate::store::Result;
 use crate::store::expected::Expectation;
 use crate::store::former::FormerName;
 use crate::store::items::{ItemRow, Presence, RemoteRow};
-use crate::store::work::{Ask, Lane};
+use crate::store::work::{Ask, Priority};
 use crate::tree::RemoteItem;
 
 /// Where a description of an item comes from.
@@ -30,7 +30,7 @@ pub(in crate::engine) enum Source {
         late: bool,
     },
     /// A listing of its parent, for whom that was made, and when it was asked for.
-    Listing(Lane, Generation),
+    Listing(Priority, Generation),
     /// A look at it.
     Look {
         /// The event that asked for the look.
@@ -64,10 +64,10 @@ impl Source {
         !matches!(self, Self::Event { .. })
     }
 
-    fn lane(self) -> Lane {
+    fn priority(self) -> Priority {
         match self {
-            Self::Event { .. } | Self::Look { .. } | Self::Own => Lane::News,
-            Self::Listing(lane, _) => lane,
+            Self::Event { .. } | Self::Look { .. } | Self::Own => Priority::News,
+            Self::Listing(priority, _) => priority,
         }
     }
 }
@@ -126,9 +126,9 @@ pub(in crate::engine) fn weigh(
 ) -> Result<Option<Learned>> {
     if is_stale(known, item, source) {
         // Old news does not show that it is still there; what was shown does, whatever became known of it since.
-        let scan = ground.seen_mark(source.is_sight());
-        if source.is_sight() && scan > known.remote.seen && known.remote.presence == Presence::Present {
-            met(ctx, known, scan)?;
+        let comparison = ground.seen_mark(source.is_sight());
+        if source.is_sight() && comparison > known.remote.seen && known.remote.presence == Presence::Present {
+            met(ctx, known, comparison)?;
         }
         return Ok(Some(Learned::Stale));
     }
@@ -266,7 +266,7 @@ pub(in crate::engine) fn add(
     let node = ctx.store.add_item(folder, &item.id, row)?;
     observed(ctx, questions, node, source);
     if item.id.is_folder() {
-        want_listing(ctx, node, folder, source.lane())?;
+        want_listing(ctx, node, folder, source.priority())?;
         // Example: `d` moves into the new folder `k`, and `k/d/e/f` is told before either was observed: `d` is found in `k`, and is
         // listed with all below.
         if row.parent.map(|parent| ctx.store.is_wanted_below(parent)).transpose()?.unwrap_or_default() {
@@ -274,9 +274,9 @@ pub(in crate::engine) fn add(
         }
     }
     let ask = if may_have_gone_since(questions, item, source) { Ask::State } else { Ask::Nothing };
-    ctx.store.mark(node, folder, source.lane(), ask, source.journal(), ctx.now.wall)?;
+    ctx.store.mark(node, folder, source.priority(), ask, source.journal(), ctx.now.wall)?;
     let modified = item.content.as_ref().and_then(|content| content.modified);
-    if let (Source::Listing(Lane::Bulk, _), Some(modified), true) = (source, modified, newest_first) {
+    if let (Source::Listing(Priority::Bulk, _), Some(modified), true) = (source, modified, newest_first) {
         ctx.store.order_by_age(node, modified)?;
     }
     Ok(())
@@ -308,10 +308,10 @@ pub(in crate::engine) fn is_met_late(known: &ItemRow, row: &RemoteRow, source: S
     row.seen > known.remote.seen && matches!(source, Source::Event { late: true, .. })
 }
 
-fn want_listing(ctx: &mut Ctx, node: NodeId, folder: FolderId, lane: Lane) -> Result<()> {
-    match lane {
-        Lane::News => ctx.store.want_listing_now(node, folder),
-        Lane::Bulk => ctx.store.want_listing(node, folder),
+fn want_listing(ctx: &mut Ctx, node: NodeId, folder: FolderId, priority: Priority) -> Result<()> {
+    match priority {
+        Priority::News => ctx.store.want_listing_now(node, folder),
+        Priority::Bulk => ctx.store.want_listing(node, folder),
     }
 }
 
@@ -350,7 +350,7 @@ pub(in crate::engine) fn again(
     let is_made = source == Source::Own && returned && known.is_local_only();
     let found = placed && source.is_sight() && row.parent.is_some() && !ground.events_carry_items;
     if is_folder && (found || returned) && !is_made {
-        want_listing(ctx, known.node, known.folder, source.lane())?;
+        want_listing(ctx, known.node, known.folder, source.priority())?;
     }
     // Example: `mv d k/d; mv k/d/e k/d/f`, and the second event comes before the first was observed: it leads below `k` only.
     if found
@@ -376,7 +376,7 @@ pub(in crate::engine) fn again(
         Source::Event { .. } | Source::Own => false,
     };
     if differs || !goes_on {
-        ctx.store.mark(known.node, known.folder, source.lane(), Ask::Nothing, source.journal(), ctx.now.wall)?;
+        ctx.store.mark(known.node, known.folder, source.priority(), Ask::Nothing, source.journal(), ctx.now.wall)?;
     }
     Ok((Learned::Marked, change))
 }
@@ -422,7 +422,7 @@ pub(in crate::engine) fn is_settled(ctx: &Ctx, policy: Policy, node: NodeId) -> 
     if ctx.store.work(node)?.is_some() {
         return Ok(false);
     }
-    Ok(ctx.store.item(node)?.is_some_and(|item| plan_under(policy, &item) == Action::Settle))
+    Ok(ctx.store.item(node)?.is_some_and(|item| plan_under(policy, &item) == Action::InSync))
 }
 
 /// Whether a call for an item failed for a reason that a listing which shows the item as it was does not lift, and is made again later.
@@ -432,9 +432,9 @@ fn waits_as_it_was(ctx: &Ctx, node: NodeId) -> Result<bool> {
 }
 
 /// A full comparison met an item, by whatever way. A folder that counts as met is listed: its children must be met too.
-fn met(ctx: &mut Ctx, known: &ItemRow, scan: i64) -> Result<()> {
-    ctx.store.set_seen(known.node, scan)?;
-    let is_first = known.remote.seen < (scan & !1);
+fn met(ctx: &mut Ctx, known: &ItemRow, comparison: i64) -> Result<()> {
+    ctx.store.set_seen(known.node, comparison)?;
+    let is_first = known.remote.seen < (comparison & !1);
     if known.id.is_folder() && is_first {
         ctx.store.want_listing(known.node, known.folder)?;
     }
@@ -511,7 +511,7 @@ pub(in crate::engine) fn gone(
         questions.follow_names(ctx, ground, known.node)?;
     }
     observed(ctx, questions, known.node, source);
-    ctx.store.mark(known.node, known.folder, source.lane(), Ask::Nothing, source.journal(), ctx.now.wall)?;
+    ctx.store.mark(known.node, known.folder, source.priority(), Ask::Nothing, source.journal(), ctx.now.wall)?;
     Ok(change)
 }
 

@@ -23,7 +23,7 @@ use told::ToldByPath;
 use crate::id::{FolderId, Generation, ItemId, NodeId, PageToken, VersionId};
 use crate::provider::ProviderError;
 use crate::store::expected::Expectation;
-use crate::store::work::Lane;
+use crate::store::work::Priority;
 use crate::tree::Wall;
 
 /// Entries of a memory that may be forgotten at the price of a question more.
@@ -43,7 +43,7 @@ pub(in crate::engine) struct Listing {
     /// Which of all listings it is.
     number: u64,
     /// For whom it is made.
-    pub lane: Lane,
+    pub priority: Priority,
     /// Where to read on.
     pub page: Option<PageToken>,
 }
@@ -54,7 +54,7 @@ struct Listed {
     folder: FolderId,
     number: u64,
     /// For whom it is made: news that concerns the folder makes a listing of bulk work its own.
-    lane: Lane,
+    priority: Priority,
     /// When its first page was asked for.
     asked: Option<(Generation, Wall)>,
     shown: Shown,
@@ -90,7 +90,7 @@ pub(in crate::engine) struct Complete {
     /// Its watched folder.
     pub folder: FolderId,
     /// For whom it was made.
-    pub lane: Lane,
+    pub priority: Priority,
     /// How far it has been taken.
     pub taken: Taken,
     /// When its first page was asked for.
@@ -128,7 +128,7 @@ pub(in crate::engine) struct Questions {
     /// Listings that came to their end, the first one first.
     ended: VecDeque<Listing>,
     begun: u64,
-    /// The place in line of the last listing of each lane that was read from the database.
+    /// The place in line of the last listing of each priority that was read from the database.
     loaded: [i64; 2],
     /// Items that were observed while a question was under way that had been asked before.
     observed: BTreeMap<NodeId, Generation>,
@@ -360,13 +360,13 @@ impl Questions {
     }
 
     /// Puts a listing in line. One that is there already, or under way, comes forward if it is news now.
-    pub fn enqueue(&mut self, node: NodeId, folder: FolderId, lane: Lane) {
+    pub fn enqueue(&mut self, node: NodeId, folder: FolderId, priority: Priority) {
         if let Some(listed) = self.listed.get_mut(&node) {
-            if (listed.lane, lane) == (Lane::Bulk, Lane::News) {
-                listed.lane = Lane::News;
+            if (listed.priority, priority) == (Priority::Bulk, Priority::News) {
+                listed.priority = Priority::News;
                 let at = self.listings.iter().position(|listing| listing.node == node);
                 if let Some(listing) = at.and_then(|at| self.listings.remove(at)) {
-                    self.listings.push_front(Listing { lane: Lane::News, ..listing });
+                    self.listings.push_front(Listing { priority: Priority::News, ..listing });
                 }
             }
             return;
@@ -374,23 +374,23 @@ impl Questions {
         self.begun += 1;
         let number = self.begun;
         let shown = Shown { ids: Some(BTreeSet::new()), count: 0 };
-        self.listed.insert(node, Listed { folder, number, lane, asked: None, shown, unread: None, taken: None });
-        let listing = Listing { node, folder, number, lane, page: None };
-        match lane {
-            Lane::News => self.listings.push_front(listing),
-            Lane::Bulk => self.listings.push_back(listing),
+        self.listed.insert(node, Listed { folder, number, priority, asked: None, shown, unread: None, taken: None });
+        let listing = Listing { node, folder, number, priority, page: None };
+        match priority {
+            Priority::News => self.listings.push_front(listing),
+            Priority::Bulk => self.listings.push_back(listing),
         }
     }
 
-    /// After which place in line listings of a lane are read from the database; nothing while there are some in line.
-    pub fn to_load(&self, lane: Lane) -> Option<i64> {
-        let is_idle = self.listings.iter().all(|listing| listing.lane != lane);
-        is_idle.then_some(self.loaded[lane as usize])
+    /// After which place in line listings of a priority are read from the database; nothing while there are some in line.
+    pub fn to_load(&self, priority: Priority) -> Option<i64> {
+        let is_idle = self.listings.iter().all(|listing| listing.priority != priority);
+        is_idle.then_some(self.loaded[priority as usize])
     }
 
     /// A listing was read from the database.
-    pub fn note_loaded(&mut self, lane: Lane, pos: i64) {
-        self.loaded[lane as usize] = pos;
+    pub fn note_loaded(&mut self, priority: Priority, pos: i64) {
+        self.loaded[priority as usize] = pos;
     }
 
     /// All listings are read from the database again.
@@ -456,8 +456,8 @@ impl Questions {
 
     /// The next page of a listing is to be asked for.
     pub fn read_on(&mut self, listing: &Listing, page: PageToken) {
-        let lane = self.listed.get(&listing.node).map_or(listing.lane, |listed| listed.lane);
-        self.listings.push_front(Listing { page: Some(page), lane, ..listing.clone() });
+        let priority = self.listed.get(&listing.node).map_or(listing.priority, |listed| listed.priority);
+        self.listings.push_front(Listing { page: Some(page), priority, ..listing.clone() });
     }
 
     /// A listing came to its end: what it showed is to be taken.
@@ -482,7 +482,7 @@ impl Questions {
                 && let (Some(taken), Some((asked, at))) = (listed.taken, listed.asked)
             {
                 let shown = std::mem::take(&mut listed.shown);
-                return Some(Complete { node, folder, lane: listed.lane, taken, asked, at, shown });
+                return Some(Complete { node, folder, priority: listed.priority, taken, asked, at, shown });
             }
             self.ended.pop_front();
         }
@@ -551,7 +551,7 @@ mod tests {
     #[test]
     fn an_answer_does_not_overwrite_what_a_later_question_showed() {
         let mut questions = Questions::default();
-        questions.enqueue(DIR, WATCHED, Lane::News);
+        questions.enqueue(DIR, WATCHED, Priority::News);
         let listing = questions.next().unwrap();
         questions.page_begins(&listing, at(10), Wall(0));
         questions.look_begins(X, at(20));
@@ -598,7 +598,7 @@ mod tests {
         let id = ItemId::file("1");
         questions.note_unknown(&id, None, at(5), false);
         assert!(!questions.was_named(&id, at(1)), "no listing is under way");
-        questions.enqueue(DIR, WATCHED, Lane::Bulk);
+        questions.enqueue(DIR, WATCHED, Priority::Bulk);
         questions.note_unknown(&id, None, at(5), false);
         assert!(questions.was_named(&id, at(4)));
         assert!(!questions.was_named(&id, at(4)), "once");
@@ -608,17 +608,17 @@ mod tests {
     fn a_listing_of_bulk_work_comes_forward_when_news_asks_for_it() {
         let mut questions = Questions::default();
         let other = NodeId(4);
-        questions.enqueue(other, WATCHED, Lane::Bulk);
-        questions.enqueue(DIR, WATCHED, Lane::Bulk);
-        assert_eq!(questions.to_load(Lane::Bulk), None);
-        assert_eq!(questions.to_load(Lane::News), Some(0), "bulk in line does not keep news out");
-        questions.enqueue(DIR, WATCHED, Lane::News);
+        questions.enqueue(other, WATCHED, Priority::Bulk);
+        questions.enqueue(DIR, WATCHED, Priority::Bulk);
+        assert_eq!(questions.to_load(Priority::Bulk), None);
+        assert_eq!(questions.to_load(Priority::News), Some(0), "bulk in line does not keep news out");
+        questions.enqueue(DIR, WATCHED, Priority::News);
         let first = questions.next().unwrap();
-        assert_eq!((first.node, first.lane), (DIR, Lane::News));
+        assert_eq!((first.node, first.priority), (DIR, Priority::News));
         // What is under way for bulk work goes on for news.
         let under_way = questions.next().unwrap();
-        questions.enqueue(other, WATCHED, Lane::News);
+        questions.enqueue(other, WATCHED, Priority::News);
         questions.read_on(&under_way, PageToken::new("2"));
-        assert_eq!(questions.next().unwrap().lane, Lane::News);
+        assert_eq!(questions.next().unwrap().priority, Priority::News);
     }
 }

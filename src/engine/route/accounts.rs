@@ -18,7 +18,7 @@ use crate::provider::{Capabilities, Identity, ProviderError, ProviderErrorKind, 
 use crate::report::EventCounts;
 use crate::settings::AccountSettings;
 use crate::store::Result;
-use crate::store::work::Lane;
+use crate::store::work::Priority;
 use crate::tree::ItemState;
 
 /// Calls, and what may be spent on them.
@@ -66,9 +66,9 @@ impl Engine {
     }
 
     /// Whose call it is that works on an item of a folder.
-    pub(in crate::engine) fn share_of(&self, folder: FolderId, lane: Lane) -> Share {
+    pub(in crate::engine) fn share_of(&self, folder: FolderId, priority: Priority) -> Share {
         match self.folders.get(&folder) {
-            Some(folder) if lane == Lane::Bulk => folder.share(lane),
+            Some(folder) if priority == Priority::Bulk => folder.share(priority),
             _ => Share::News,
         }
     }
@@ -306,7 +306,7 @@ impl Engine {
         self.account_worked(id);
         let chance = self.ctx.chance.next();
         if let Some(account) = self.accounts.get_mut(&id) {
-            let facts = PageFacts { is_empty: page.events.is_empty(), drained: page.drained };
+            let facts = PageFacts { is_empty: page.events.is_empty(), caught_up: page.caught_up };
             account.was_read(page.next, facts, counts, now, chance);
         }
         Ok(())

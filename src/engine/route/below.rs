@@ -11,7 +11,7 @@ use crate::engine::{Engine, ITEMS_PER_STEP, Phase, ROWS_PER_STEP};
 use crate::id::{FolderId, NodeId};
 use crate::store::Result;
 use crate::store::items::{ItemRow, Presence};
-use crate::store::work::{Ask, Lane, WorkRow, WorkState};
+use crate::store::work::{Ask, Priority, WorkRow, WorkState};
 
 /// How long a file waits for the answer to a question about a folder above it that is asked again later.
 const ANSWER_AWAITED: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ impl Engine {
             Within::ComesIntoCloud => self.revive(item, work)?,
             Within::Awaits(child, ask) => {
                 if let Some(ask) = ask {
-                    self.ctx.store.mark(child.node, child.folder, Lane::Bulk, ask, None, self.ctx.now.wall)?;
+                    self.ctx.store.mark(child.node, child.folder, Priority::Bulk, ask, None, self.ctx.now.wall)?;
                 }
                 self.await_node(work, &child)?;
             }
@@ -86,14 +86,14 @@ impl Engine {
             }
         }
         self.schedule.unqueue(item.node);
-        self.schedule.make_ready(item.node, Lane::Bulk);
+        self.schedule.make_ready(item.node, Priority::Bulk);
         Ok(false)
     }
 
     /// An item is not where we had put it.
     pub(in crate::engine) fn lose(&mut self, item: &ItemRow) -> Result<()> {
         self.missing_on_disk(item)?;
-        self.ctx.store.mark(item.node, item.folder, Lane::Bulk, Ask::Nothing, None, self.ctx.now.wall)
+        self.ctx.store.mark(item.node, item.folder, Priority::Bulk, Ask::Nothing, None, self.ctx.now.wall)
     }
 }
 
@@ -129,7 +129,7 @@ impl Engine {
         for child in children {
             match sweep::told(presence, child.remote.presence, child.id.is_folder()) {
                 Told::Nothing => {}
-                Told::Went => self.gone(&child, presence, Source::Listing(Lane::Bulk, asked))?,
+                Told::Went => self.gone(&child, presence, Source::Listing(Priority::Bulk, asked))?,
                 Told::IsListed => {
                     // Descriptions of different moments can put folders into one another: each is told once.
                     if way.contains(&child.node) && self.ctx.store.listing_wanted(child.node)? {
@@ -141,7 +141,7 @@ impl Engine {
                 }
                 Told::IsAsked => {
                     let now = self.ctx.now.wall;
-                    self.ctx.store.mark(child.node, child.folder, Lane::Bulk, Ask::State, None, now)?;
+                    self.ctx.store.mark(child.node, child.folder, Priority::Bulk, Ask::State, None, now)?;
                 }
             }
         }
@@ -166,7 +166,7 @@ impl Engine {
             let Some(folder) = self.folders.get_mut(&id) else { continue };
             for node in std::mem::take(&mut folder.after_sweep) {
                 if self.schedule.phase(node) == Some(Phase::AwaitSweep) {
-                    self.schedule.make_ready(node, Lane::News);
+                    self.schedule.make_ready(node, Priority::News);
                 }
             }
         }

@@ -17,7 +17,7 @@ use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
 use crate::store::expected::Told;
 use crate::store::items::{ItemRow, Presence};
-use crate::store::work::{Lane, WorkRow, WorkState};
+use crate::store::work::{Priority, WorkRow, WorkState};
 use crate::tree::{ItemState, RemoteContent, RemoteItem, SyncedContent};
 
 /// Items that may find no room for their call, one after the other, before the rest is left for later.
@@ -32,9 +32,9 @@ impl Engine {
         if let Some(account) = self.accounts.get_mut(&account) {
             let queue = account.queues.of(kind);
             // News overtakes the first sync here as well.
-            match work.lane {
-                Lane::News => queue.push_news(work.node, work.folder),
-                Lane::Bulk => {
+            match work.priority {
+                Priority::News => queue.push_news(work.node, work.folder),
+                Priority::Bulk => {
                     let modified = item.remote.content.as_ref().and_then(|content| content.modified);
                     queue.push_bulk(work.node, work.folder, modified.unwrap_or_default());
                 }
@@ -135,7 +135,7 @@ impl Engine {
             Needs::Write => self.release_write(id, &item, &work),
             Needs::Content(content) => self.release_fetch(id, item, &work, *content),
             Needs::Nothing => {
-                self.schedule.make_ready(node, work.lane);
+                self.schedule.make_ready(node, work.priority);
                 Ok(true)
             }
         }
@@ -145,7 +145,7 @@ impl Engine {
         if !self.jobs.slots().may_ask(id) {
             return Ok(false);
         }
-        let share = self.share_of(work.folder, work.lane);
+        let share = self.share_of(work.folder, work.priority);
         if !self.may_call(id, share) {
             return Ok(false);
         }
@@ -167,7 +167,7 @@ impl Engine {
             return Ok(false);
         }
         let held = calls::held_content(&self.ctx, &item, &content)?;
-        let share = self.share_of(work.folder, work.lane);
+        let share = self.share_of(work.folder, work.priority);
         if held.is_none() && !self.may_call(id, share) {
             return Ok(false);
         }
@@ -215,7 +215,7 @@ impl Engine {
         self.schedule.unqueue(node);
         let Some(asked) = asked else {
             // Nobody knows when it was asked for, so it answers nothing: the mark is still there.
-            self.schedule.make_ready(node, work.lane);
+            self.schedule.make_ready(node, work.priority);
             return Ok(());
         };
         let was_away = self.folders.get(&item.folder).is_some_and(|folder| folder.remote.may_have_hidden(asked));
@@ -236,7 +236,7 @@ impl Engine {
             }
             Answer::Unplaced => return Ok(()),
         }
-        self.schedule.make_ready(node, work.lane);
+        self.schedule.make_ready(node, work.priority);
         self.schedule.wake_waiters(node);
         Ok(())
     }
@@ -322,7 +322,7 @@ impl Engine {
                     // It came too late: nobody waits for it.
                     self.drop_staged(id, node);
                 }
-                self.schedule.make_ready(node, Lane::News);
+                self.schedule.make_ready(node, Priority::News);
                 return Ok(());
             }
             Err(failure) => failure,
@@ -330,9 +330,9 @@ impl Engine {
         match failure {
             FetchFailure::NotHeld(kept) => {
                 self.ctx.store.doubt_held(&kept)?;
-                let lane = self.ctx.store.work(node)?.map_or(Lane::News, |work| work.lane);
+                let priority = self.ctx.store.work(node)?.map_or(Priority::News, |work| work.priority);
                 self.schedule.unqueue(node);
-                self.schedule.make_ready(node, lane);
+                self.schedule.make_ready(node, priority);
                 Ok(())
             }
             FetchFailure::Provider(error) => self.call_failed(account, node, &error),
@@ -367,7 +367,7 @@ impl Engine {
                 self.ctx.store.count_attempts(node, 1)?;
             }
             self.schedule.unqueue(node);
-            self.schedule.make_ready(node, Lane::News);
+            self.schedule.make_ready(node, Priority::News);
             return Ok(());
         }
         if error.kind == ProviderErrorKind::NotFound {

@@ -52,7 +52,7 @@ impl Engine {
     /// The plan of an item is made again at once.
     pub(in crate::engine) fn make_ready_again(&mut self, work: &WorkRow) {
         self.schedule.unqueue(work.node);
-        self.schedule.make_ready(work.node, work.lane);
+        self.schedule.make_ready(work.node, work.priority);
     }
 
     /// The directory that holds an item on disk.
@@ -138,7 +138,7 @@ impl Engine {
             return Ok(());
         };
         match conflict::was_read(&mut self.ctx, &item, result)? {
-            ReadResult::Known => self.schedule.make_ready(node, work.lane),
+            ReadResult::Known => self.schedule.make_ready(node, work.priority),
             ReadResult::Unsettled(wait) => self.wait_while_written(&work, wait)?,
             ReadResult::Missed(miss) => self.local_miss(&item, &work, &miss)?,
         }
@@ -192,9 +192,9 @@ impl Engine {
                 Ok(())
             }
             Action::Agree => self.agree(item, work),
-            Action::Part => self.part(item, work),
-            Action::Revive => self.revive(item, work),
-            Action::Restore => self.restore(item, work),
+            Action::ConflictCopy => self.part(item, work),
+            Action::Reupload => self.revive(item, work),
+            Action::Redownload => self.restore(item, work),
             Action::Leave => self.leave_alone(item, work),
             action => self.consider_write(item, work, action),
         }

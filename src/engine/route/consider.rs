@@ -20,7 +20,7 @@ use crate::plan::Action;
 use crate::plan::order::Way;
 use crate::store::Result;
 use crate::store::items::{ItemRow, SeatRow};
-use crate::store::work::{Ask, Lane, WorkRow, WorkState};
+use crate::store::work::{Ask, Priority, WorkRow, WorkState};
 
 /// How often an item is looked at that waits for a change of its folder's mode to be approved.
 const PREVIEWED_AGAIN: Duration = Duration::from_mins(10);
@@ -51,10 +51,10 @@ impl Engine {
     }
 
     fn load(&mut self) -> Result<()> {
-        for lane in [Lane::News, Lane::Bulk] {
-            let Some((after, limit)) = self.schedule.to_load(lane) else { continue };
-            for (pos, node, folder) in self.ctx.store.ready(lane, after, limit)? {
-                self.schedule.load(node, lane, pos, self.can_work(folder));
+        for priority in [Priority::News, Priority::Bulk] {
+            let Some((after, limit)) = self.schedule.to_load(priority) else { continue };
+            for (pos, node, folder) in self.ctx.store.ready(priority, after, limit)? {
+                self.schedule.load(node, priority, pos, self.can_work(folder));
             }
         }
         Ok(())
@@ -124,8 +124,8 @@ impl Engine {
         }
         match action {
             Action::Forget => self.forget(&item, &work),
-            Action::Settle => self.settle(&item, &work),
-            Action::Release => self.release(&item, &work),
+            Action::InSync => self.settle(&item, &work),
+            Action::Untrack => self.release(&item, &work),
             Action::Acknowledge => {
                 self.acknowledge(&item)?;
                 self.settle(&item, &work)
@@ -306,7 +306,7 @@ impl Engine {
                 // One that failed keeps its waiting time: marking it anew would try it again at once, for ever.
                 if self.ctx.store.work(occupant.node)?.is_none_or(|theirs| theirs.state == WorkState::Held) {
                     let now = self.ctx.now.wall;
-                    self.ctx.store.mark(occupant.node, occupant.folder, Lane::News, Ask::Nothing, None, now)?;
+                    self.ctx.store.mark(occupant.node, occupant.folder, Priority::News, Ask::Nothing, None, now)?;
                 }
                 self.ctx.store.note_replaced(occupant.node)?;
                 self.await_node(work, &occupant)?;
@@ -330,7 +330,7 @@ impl Engine {
             return self.clear_for(work, occupant);
         }
         if self.ctx.store.work(occupant.node)?.is_none_or(|theirs| theirs.state != WorkState::Ready) {
-            self.ctx.store.mark(occupant.node, occupant.folder, Lane::News, Ask::State, None, self.ctx.now.wall)?;
+            self.ctx.store.mark(occupant.node, occupant.folder, Priority::News, Ask::State, None, self.ctx.now.wall)?;
         }
         let path = self.ctx.shown_path(occupant)?;
         let attempts = work.attempts + 1;

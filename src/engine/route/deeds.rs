@@ -18,7 +18,7 @@ use crate::settings::OnDrift;
 use crate::store::Result;
 use crate::store::intents::{IntentRow, NewSeat};
 use crate::store::items::{ItemRow, LocalEdit, LocalRow, SeatRow};
-use crate::store::work::{Lane, WorkRow};
+use crate::store::work::{Priority, WorkRow};
 
 /// How often a deed that found something else than expected is tried again right after a scan.
 const SURPRISED_MOST: u32 = 3;
@@ -64,7 +64,7 @@ impl Engine {
             Some(lost) => {
                 self.lose(&lost)?;
                 self.schedule.unqueue(item.node);
-                self.schedule.make_ready(item.node, work.lane);
+                self.schedule.make_ready(item.node, work.priority);
                 Ok(())
             }
             None => self.item_failed(item.node, "no_place", "its place on disk is not known", None),
@@ -275,7 +275,7 @@ impl Engine {
                 return self.item_failed(node, "disk", &error.to_string(), None);
             }
         }
-        self.schedule.make_ready(node, Lane::News);
+        self.schedule.make_ready(node, Priority::News);
         self.schedule.wake_waiters(node);
         Ok(())
     }
@@ -309,7 +309,7 @@ impl Engine {
                 let edit = Some(LocalEdit { stamp, digests: None });
                 let local = LocalRow::Present { seat: None, edit, at: self.ctx.now.wall };
                 self.ctx.store.set_local(item.node, Some(&local))?;
-                self.schedule.make_ready(item.node, Lane::News);
+                self.schedule.make_ready(item.node, Priority::News);
                 return Ok(());
             }
             Surprise::Scan { own, target: is_target, is_occupied } => {
@@ -323,7 +323,7 @@ impl Engine {
             }
             Surprise::Crowded => {
                 self.schedule.note(item.node, Note::Crowded);
-                self.schedule.make_ready(item.node, Lane::News);
+                self.schedule.make_ready(item.node, Priority::News);
                 return Ok(());
             }
             Surprise::Filled => {

@@ -511,7 +511,7 @@ impl Engine {
 impl Engine {
     fn drive_verification(&mut self, id: FolderId) -> Result<()> {
         let Some(folder) = self.folders.get(&id) else { return Ok(()) };
-        if folder.row.scan_stage.is_some() || folder.row.root.is_none() || !self.folder_can_ask(id) {
+        if folder.row.comparison_stage.is_some() || folder.row.root.is_none() || !self.folder_can_ask(id) {
             return Ok(());
         }
         let account = folder.account;
@@ -550,7 +550,7 @@ impl Engine {
         let now = self.ctx.now.wall;
         let Some(folder) = self.folders.get(&id) else { return Ok(()) };
         let is_due = folder.row.doubt.is_some()
-            && folder.row.scan_stage.is_none()
+            && folder.row.comparison_stage.is_none()
             && may_compare_again(folder.row.doubt_at, now)
             && self.folder_can_ask(id);
         if is_due {

@@ -11,7 +11,7 @@ use crate::id::{FolderId, ItemKind, NodeId};
 use crate::plan::Action;
 use crate::store::items::{ItemRow, Presence, SeatRow};
 use crate::store::trees::Below;
-use crate::store::work::{Lane, WorkRow};
+use crate::store::work::{Priority, WorkRow};
 use crate::store::{DEEPEST_PATH, Result};
 
 impl Engine {
@@ -72,7 +72,7 @@ impl Engine {
             self.ctx.store.leave_holds(item.node)?;
         }
         let changes_books_only =
-            matches!(action, Action::Settle | Action::Acknowledge | Action::Forget | Action::Release);
+            matches!(action, Action::InSync | Action::Acknowledge | Action::Forget | Action::Untrack);
         if changes_books_only || self.held_above(item)?.is_none() {
             return Ok(false);
         }
@@ -154,7 +154,7 @@ impl Engine {
             let is_in_place = matches!(child.disk_seat(), Some(SeatRow::At { .. }));
             let is_here = Self::dir_of(&child) == Some(dir);
             if was_there {
-                self.gone(&child, Presence::Absent, Source::Listing(Lane::Bulk, asked))?;
+                self.gone(&child, Presence::Absent, Source::Listing(Priority::Bulk, asked))?;
             } else if child.remote.presence != Presence::Absent || !is_here {
                 continue;
             }

@@ -10,7 +10,7 @@ use crate::events::{EventKind, RemoteEvent};
 use crate::id::{AccountId, FolderId, NodeId};
 use crate::store::Result;
 use crate::store::items::ItemRow;
-use crate::store::work::Lane;
+use crate::store::work::Priority;
 
 /// A folder as what the cloud says concerns it.
 pub(super) fn ground_of<'a>(
@@ -27,8 +27,8 @@ pub(super) fn ground_of<'a>(
         root_path: folder.and_then(|folder| folder.row.root_path.as_deref()),
         filter: folder.map(|folder| &folder.filter),
         watches_top: folder.is_some_and(|folder| folder.watches_top),
-        scan: folder.map_or(0, |folder| folder.row.scan),
-        is_compared: folder.is_some_and(|folder| folder.row.scan_stage.is_some()),
+        comparison: folder.map_or(0, |folder| folder.row.comparison),
+        is_compared: folder.is_some_and(|folder| folder.row.comparison_stage.is_some()),
         policy: folder.map(Folder::policy).unwrap_or_default(),
         events_carry_items: account.is_none_or(|account| account.capabilities.events_carry_items),
     }
@@ -169,7 +169,7 @@ impl Engine {
     pub(in crate::engine) fn release_awaiting_listing(&mut self) -> Result<()> {
         for node in self.questions.no_longer_waiting(&self.ctx)? {
             if self.schedule.phase(node) == Some(Phase::AwaitListing) {
-                self.schedule.make_ready(node, Lane::News);
+                self.schedule.make_ready(node, Priority::News);
             }
         }
         Ok(())

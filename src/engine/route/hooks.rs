@@ -19,7 +19,7 @@ use crate::store::Result;
 use crate::store::intents::IntentRow;
 use crate::store::items::ItemRow;
 use crate::store::quarantine::State;
-use crate::store::work::{Lane, WorkRow};
+use crate::store::work::{Priority, WorkRow};
 
 /// What hooks are told of a folder.
 fn scope<'a>(
@@ -175,9 +175,9 @@ impl Engine {
             Ruling::Busy => self.schedule.set_phase(node, Phase::Busy),
             Ruling::InLine => self.schedule.set_phase(node, Phase::AwaitHook),
             Ruling::Read => self.await_read(id, node),
-            Ruling::Again(lane) => {
+            Ruling::Again(priority) => {
                 self.schedule.unqueue(node);
-                self.schedule.make_ready(node, lane);
+                self.schedule.make_ready(node, priority);
             }
             Ruling::PutOff(wait, code, text) => {
                 if let Some(work) = self.ctx.store.work(node)? {
@@ -188,7 +188,7 @@ impl Engine {
             Ruling::FetchAgain => {
                 self.drop_staged(id, node);
                 self.schedule.unqueue(node);
-                self.schedule.make_ready(node, Lane::News);
+                self.schedule.make_ready(node, Priority::News);
             }
             Ruling::Gone => self.leave(node),
         }

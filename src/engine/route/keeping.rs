@@ -12,7 +12,7 @@ use crate::id::{FolderId, NodeId};
 use crate::plan::Action;
 use crate::store::Result;
 use crate::store::items::{ItemRow, LocalRow, SeatRow};
-use crate::store::work::{Lane, WorkRow};
+use crate::store::work::{Priority, WorkRow};
 use crate::tree::Wall;
 
 /// The brakes.
@@ -148,7 +148,7 @@ impl Engine {
             if went_back {
                 self.ctx.store.clamp_arrivals(id, self.ctx.now.wall)?;
             }
-            let has_room = self.can_work(id) && !self.schedule.has_enough(Lane::Bulk);
+            let has_room = self.can_work(id) && !self.schedule.has_enough(Priority::Bulk);
             if let Some(folder) = self.folders.get(&id) {
                 self.retention.expire(&mut self.ctx, id, &folder.settings, has_room)?;
             }

@@ -12,9 +12,9 @@ use crate::id::{AccountId, FolderId, ItemId, NodeId};
 use crate::provider::{ListPage, ProviderError, ProviderErrorKind};
 use crate::store::Result;
 use crate::store::expected::Told;
-use crate::store::folders::ScanStage;
+use crate::store::folders::ComparisonStage;
 use crate::store::items::{ItemRow, Presence};
-use crate::store::work::{Ask, Lane};
+use crate::store::work::{Ask, Priority};
 
 /// Listings read from the database at once.
 const LISTINGS_PER_LOAD: u32 = 64;
@@ -47,17 +47,17 @@ impl Engine {
     pub(in crate::engine) fn drive_comparison(&mut self, id: FolderId) -> Result<()> {
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let Some(account) = self.accounts.get(&folder.account) else { return Ok(()) };
-        let (begun, drained, scan) = (account.polls_begun, account.drained, folder.seen_mark(false));
-        let polls = match folder.row.scan_stage {
-            Some(ScanStage::Listing) => {
-                let is_listed = folder.row.root.is_some() && !self.ctx.store.listing_left(id, scan)?;
+        let (begun, polls_ended, comparison) = (account.polls_begun, account.polls_ended, folder.seen_mark(false));
+        let polls = match folder.row.comparison_stage {
+            Some(ComparisonStage::Listing) => {
+                let is_listed = folder.row.root.is_some() && !self.ctx.store.listing_left(id, comparison)?;
                 if is_listed {
                     folder.was_listed(begun);
                 }
                 is_listed
             }
-            Some(ScanStage::Settling) => {
-                let polls = folder.settle(begun, drained, self.ctx.store.listing_left(id, scan)?);
+            Some(ComparisonStage::Settling) => {
+                let polls = folder.settle(begun, polls_ended, self.ctx.store.listing_left(id, comparison)?);
                 self.ctx.more |= folder.finds_absences();
                 polls
             }
@@ -68,7 +68,7 @@ impl Engine {
                 }
                 false
             }
-            None | Some(ScanStage::Absences) => false,
+            None | Some(ComparisonStage::Absences) => false,
         };
         if polls {
             self.poll_for(id);
@@ -86,13 +86,13 @@ impl Engine {
     /// Looks for items that the comparison did not meet, a few thousand rows at a time.
     pub(in crate::engine) fn find_absences(&mut self) -> Result<()> {
         let Some(folder) = self.folders.values().find(|folder| folder.finds_absences()) else { return Ok(()) };
-        let (id, scan, at) = (folder.row.folder, folder.seen_mark(false), folder.row.scan_at);
+        let (id, comparison, at) = (folder.row.folder, folder.seen_mark(false), folder.row.comparison_at);
         let is_doubted = folder.is_doubted();
         if self.ctx.store.sweep_left(id)? {
             // What is kept out by a pattern was not met either, and is told first that this is the reason.
             return Ok(());
         }
-        let (unseen, last) = self.ctx.store.unseen(id, scan, at, ROWS_PER_STEP)?;
+        let (unseen, last) = self.ctx.store.unseen(id, comparison, at, ROWS_PER_STEP)?;
         let asked = self.ctx.store.generation();
         let mut held = BTreeMap::new();
         for node in unseen {
@@ -102,11 +102,11 @@ impl Engine {
             }
             if !is_doubted {
                 self.found_trashed(&item)?;
-                self.gone(&item, Presence::Absent, Source::Listing(Lane::Bulk, asked))?;
-            } else if self.was_folder_met(&item, scan)? {
+                self.gone(&item, Presence::Absent, Source::Listing(Priority::Bulk, asked))?;
+            } else if self.was_folder_met(&item, comparison)? {
                 // Example: `a/f` moves to `b/f` after `b` was listed and before `a` is, and the event of that cannot be
                 // read. What is in a folder that was not met either is told with that one.
-                self.ctx.store.mark(node, id, Lane::Bulk, Ask::State, None, self.ctx.now.wall)?;
+                self.ctx.store.mark(node, id, Priority::Bulk, Ask::State, None, self.ctx.now.wall)?;
             }
         }
         let now = self.ctx.now.wall;
@@ -117,20 +117,20 @@ impl Engine {
     }
 
     /// Whether a comparison met the folder that held an item.
-    fn was_folder_met(&self, item: &ItemRow, scan: i64) -> Result<bool> {
+    fn was_folder_met(&self, item: &ItemRow, comparison: i64) -> Result<bool> {
         let above = item.remote.parent.map(|above| self.ctx.store.item(above)).transpose()?.flatten();
-        Ok(above.is_none_or(|above| above.remote.seen >= scan))
+        Ok(above.is_none_or(|above| above.remote.seen >= comparison))
     }
 
     /// Hands out listings.
     pub(in crate::engine) fn release_listings(&mut self) -> Result<()> {
-        // Each lane by itself: bulk that waits for its share of the budget does not keep news out.
-        for lane in [Lane::Bulk, Lane::News] {
-            let Some(after) = self.questions.to_load(lane) else { continue };
-            for (pos, node, folder) in self.ctx.store.listings(lane, after, LISTINGS_PER_LOAD)? {
-                self.questions.note_loaded(lane, pos);
+        // Each priority by itself: bulk that waits for its share of the budget does not keep news out.
+        for priority in [Priority::Bulk, Priority::News] {
+            let Some(after) = self.questions.to_load(priority) else { continue };
+            for (pos, node, folder) in self.ctx.store.listings(priority, after, LISTINGS_PER_LOAD)? {
+                self.questions.note_loaded(priority, pos);
                 if self.folder_can_ask(folder) {
-                    self.questions.enqueue(node, folder, lane);
+                    self.questions.enqueue(node, folder, priority);
                 }
             }
         }
@@ -145,7 +145,7 @@ impl Engine {
                 kept.push_back(listing);
                 continue;
             }
-            let (account, share) = (folder.account, folder.share(listing.lane));
+            let (account, share) = (folder.account, folder.share(listing.priority));
             if !self.can_ask(account) || !self.may_call(account, share) {
                 kept.push_back(listing);
                 continue;
@@ -190,7 +190,7 @@ impl Engine {
         let Some(asked) = self.questions.asked(listing) else { return Ok(()) };
         for item in &found.items {
             self.questions.told_by_path.saw_item(node, &item.id);
-            let learned = self.learn(id, item, Source::Listing(listing.lane, asked))?;
+            let learned = self.learn(id, item, Source::Listing(listing.priority, asked))?;
             if learned == Learned::FilteredOut && self.questions.saw_name(node, &item.name) {
                 // There is no row that could show it.
                 self.ctx.store.forget_name(node, &item.name)?;
@@ -216,7 +216,7 @@ impl Engine {
         self.take_listings()?;
         if self.accounts.get(&account).is_some_and(|account| account.limits().per_day.is_some()) {
             // Newer files than those that are loaded may have been found.
-            self.schedule.reload(Lane::Bulk);
+            self.schedule.reload(Priority::Bulk);
         }
         // Listings that its children asked for, and what its marks held up, are read from the database in this same step.
         self.ctx.more = true;
@@ -272,7 +272,7 @@ impl Engine {
                 continue;
             }
             let is_met = self.questions.expected(node).is_none_or(|expected| expected.is_met_by(Some(&item.remote)));
-            let agrees = self.plan_of(&item) == crate::plan::Action::Settle;
+            let agrees = self.plan_of(&item) == crate::plan::Action::InSync;
             if !is_met && agrees && self.schedule.is_busy(node) {
                 // A question about it is under way, or will be asked when its job is over.
                 continue;
@@ -292,26 +292,25 @@ impl Engine {
     /// Children that a complete listing of their folder did not show: each one's own state tells what became of it. Says up to which child,
     /// if there are more.
     fn take_unlisted(&mut self, complete: &Complete, after: NodeId) -> Result<Option<NodeId>> {
-        let Complete { node: dir, folder: id, lane, asked, .. } = *complete;
+        let Complete { node: dir, folder: id, priority, asked, .. } = *complete;
         let Some(ids) = &complete.shown.ids else {
             // Too many to be remembered: their number tells whether there is one that was not shown.
             let shown = complete.shown.count;
             let most = u32::try_from(shown).unwrap_or(u32::MAX).saturating_add(1);
             // A comparison that is not over yet finds which one that is, but for what it met before that went since.
-            let finds_it = self
-                .folders
-                .get(&id)
-                .is_some_and(|folder| matches!(folder.row.scan_stage, Some(ScanStage::Listing | ScanStage::Settling)));
+            let finds_it = self.folders.get(&id).is_some_and(|folder| {
+                matches!(folder.row.comparison_stage, Some(ComparisonStage::Listing | ComparisonStage::Settling))
+            });
             if !finds_it && self.ctx.store.count_children(dir, most)? as usize > shown {
                 self.doubt(id)?;
             }
             return Ok(None);
         };
-        let compares = self.folders.get(&id).filter(|folder| folder.row.scan_stage.is_some());
+        let compares = self.folders.get(&id).filter(|folder| folder.row.comparison_stage.is_some());
         // A comparison looks for what it did not meet. What it met, and is not shown now, it takes to be there.
         // Example: `d/a` is uploaded while the folder is compared, goes to the trash unseen, and `d` is listed before the comparison ends.
-        let scan = compares.map(|folder| folder.seen_mark(false));
-        let is_found_later = |seen: i64| scan.is_some_and(|scan| seen < scan);
+        let comparison = compares.map(|folder| folder.seen_mark(false));
+        let is_found_later = |seen: i64| comparison.is_some_and(|comparison| seen < comparison);
         let most = self.ctx.rows_left();
         let children = self.ctx.store.remote_ids(dir, after, most as u32)?;
         self.ctx.gone_through += children.len();
@@ -334,11 +333,11 @@ impl Engine {
             if self.questions.note_unlisted(node, asked, mark) {
                 self.found_trashed(&item)?;
                 self.found_folder_gone(&item);
-                self.gone(&item, Presence::Absent, Source::Listing(lane, asked))?;
+                self.gone(&item, Presence::Absent, Source::Listing(priority, asked))?;
                 self.ctx.store.looked(node, asked)?;
                 self.wake_item(node)?;
-            } else if mark.is_none() && (!is_found_later || is_missing || lane == Lane::News) {
-                self.ctx.store.mark(node, id, lane, Ask::State, None, self.ctx.now.wall)?;
+            } else if mark.is_none() && (!is_found_later || is_missing || priority == Priority::News) {
+                self.ctx.store.mark(node, id, priority, Ask::State, None, self.ctx.now.wall)?;
             }
         }
         Ok(last)
@@ -421,7 +420,7 @@ impl Engine {
         if error.kind == ProviderErrorKind::NotFound && root != Some(node) {
             // The folder may be gone, or hidden from us: its own state decides, not this answer. If it is there, it is still to be
             // listed, or its children would pass for gone.
-            return self.ctx.store.mark(node, id, Lane::News, Ask::State, None, self.ctx.now.wall);
+            return self.ctx.store.mark(node, id, Priority::News, Ask::State, None, self.ctx.now.wall);
         }
         match error.kind {
             ProviderErrorKind::NotFound => self.check_remote_root(id),

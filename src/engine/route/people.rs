@@ -16,7 +16,7 @@ use crate::store::Result;
 use crate::store::folders::FolderRow;
 use crate::store::items::Presence;
 use crate::store::quarantine::State;
-use crate::store::work::{Ask, Lane};
+use crate::store::work::{Ask, Priority};
 use crate::tree::Wall;
 
 /// Commands.
@@ -186,7 +186,7 @@ impl Engine {
                 } else {
                     self.put_synced(&item, None)?;
                 }
-                self.ctx.store.mark(item.node, id, Lane::Bulk, Ask::Nothing, None, self.ctx.now.wall)?;
+                self.ctx.store.mark(item.node, id, Priority::Bulk, Ask::Nothing, None, self.ctx.now.wall)?;
                 if !is_missing {
                     // What stands in its place is compared with the cloud's version before anything is fetched or set aside.
                     let text = "`agent verify` found another content on disk";

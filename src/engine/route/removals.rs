@@ -8,7 +8,7 @@ use crate::engine::{Engine, Note};
 use crate::id::{FolderId, ItemKind};
 use crate::store::Result;
 use crate::store::expected::Told;
-use crate::store::folders::ScanStage;
+use crate::store::folders::ComparisonStage;
 use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::WorkRow;
 
@@ -77,7 +77,8 @@ impl Engine {
     /// understood, and the comparison in its place has not met everything yet.
     fn may_be_elsewhere(&self, item: &ItemRow) -> Result<bool> {
         let is_open = self.folders.get(&item.folder).is_some_and(|folder| {
-            let looks = matches!(folder.row.scan_stage, Some(ScanStage::Listing | ScanStage::Settling));
+            let looks =
+                matches!(folder.row.comparison_stage, Some(ComparisonStage::Listing | ComparisonStage::Settling));
             looks && folder.row.unverified.is_some() || folder.doubts_what_went()
         });
         Ok(is_open && above::went_with_folder(&self.ctx, item)?)
@@ -87,7 +88,7 @@ impl Engine {
     pub(in crate::engine) fn reads_on(&mut self, id: FolderId) -> bool {
         let Some(folder) = self.folders.get(&id) else { return false };
         let Some(account) = self.accounts.get_mut(&folder.account) else { return false };
-        let Some(after) = folder.ahead_of_stream(account.drained) else { return false };
+        let Some(after) = folder.ahead_of_stream(account.polls_ended) else { return false };
         if account.polls_begun == after {
             // One was under way when the folder was found to be gone, and its end set the interval anew.
             account.poll_now();

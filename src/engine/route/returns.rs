@@ -10,7 +10,7 @@ use crate::store::Result;
 use crate::store::back::KeptFile;
 use crate::store::intents::IntentRow;
 use crate::store::items::{ItemRow, Presence, RemoteRow, SeatRow, SyncedRow};
-use crate::store::work::{Ask, Lane};
+use crate::store::work::{Ask, Priority};
 use crate::tree::{RemoteContent, Stamp};
 
 /// A directory from the version store.
@@ -69,7 +69,7 @@ impl Engine {
             // It is made anew, and what is in the way of that is told then.
             self.trees.keep_by_file(dir.node);
         }
-        self.schedule.make_ready(dir.node, Lane::News);
+        self.schedule.make_ready(dir.node, Priority::News);
         self.schedule.wake_waiters(dir.node);
         Ok(())
     }
@@ -108,6 +108,6 @@ impl Engine {
         self.put_synced(&item, Some(&SyncedRow { seat, content: Some(file.content), stamp }))?;
         self.note_arrival(&item)?;
         self.schedule.note_done(item.node, "restored");
-        self.ctx.store.mark(item.node, item.folder, Lane::Bulk, Ask::Nothing, None, self.ctx.now.wall)
+        self.ctx.store.mark(item.node, item.folder, Priority::Bulk, Ask::Nothing, None, self.ctx.now.wall)
     }
 }

@@ -14,7 +14,7 @@ use crate::plan::Action;
 use crate::store::Result;
 use crate::store::items::ItemRow;
 use crate::store::sent::SentRow;
-use crate::store::work::{Ask, Lane, WorkRow};
+use crate::store::work::{Ask, Priority, WorkRow};
 
 /// Preparing a change.
 impl Engine {
@@ -96,7 +96,7 @@ impl Engine {
         if !send::is_made_again(self.policy(above.folder), above) || self.schedule.is_busy(above.node) {
             return Ok(());
         }
-        self.ctx.store.mark(above.node, above.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
+        self.ctx.store.mark(above.node, above.folder, Priority::News, Ask::Nothing, None, self.ctx.now.wall)?;
         match self.ctx.store.work(above.node)? {
             Some(theirs) => self.revive(above, &theirs),
             None => Ok(()),
@@ -233,7 +233,7 @@ impl Engine {
         {
             return Ok(true);
         }
-        let share = self.share_of(item.folder, work.lane);
+        let share = self.share_of(item.folder, work.priority);
         if !self.may_call(id, share) {
             return Ok(false);
         }
@@ -303,7 +303,7 @@ impl Engine {
     fn hear_all(&mut self, item: &ItemRow) -> Whole {
         let id = self.folders.get(&item.folder).map(|folder| folder.account);
         let Some(account) = id.and_then(|id| self.accounts.get_mut(&id)) else { return Whole::NotYet };
-        let stream = Stream { begun: account.polls_begun, drained: account.drained };
+        let stream = Stream { begun: account.polls_begun, ended: account.polls_ended };
         match whole::heard(self.schedule.trash(item.node), stream) {
             Heard::All => Whole::Yes,
             Heard::InParts => Whole::No,

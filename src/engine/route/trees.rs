@@ -10,11 +10,11 @@ use crate::engine::{Engine, Phase, ROWS_PER_STEP, holds, undo};
 use crate::id::{FolderId, JobId, NodeId};
 use crate::settings::OnDrift;
 use crate::store::Result;
-use crate::store::folders::{FolderCounts, ScanStage};
+use crate::store::folders::{ComparisonStage, FolderCounts};
 use crate::store::intents::{IntentRow, NewSeat};
 use crate::store::items::{ItemRow, Presence, SeatRow, SyncedRow};
 use crate::store::versions::KeptFolder;
-use crate::store::work::{Ask, Lane, WorkRow, WorkState};
+use crate::store::work::{Ask, Priority, WorkRow, WorkState};
 
 /// Folders that are passed over in one step, as they may yet go out of sight.
 const PASSED_OVER_MOST: usize = 16;
@@ -88,7 +88,8 @@ impl Engine {
     /// Whether what is in a directory that is gone may have left it before, which a comparison has not shown yet.
     fn is_unsure_of_trees(&self, id: FolderId) -> bool {
         self.folders.get(&id).is_none_or(|folder| {
-            let compares = matches!(folder.row.scan_stage, Some(ScanStage::Listing | ScanStage::Settling));
+            let compares =
+                matches!(folder.row.comparison_stage, Some(ComparisonStage::Listing | ComparisonStage::Settling));
             compares || folder.doubts_what_went()
         })
     }
@@ -252,7 +253,7 @@ impl Engine {
         let mut were_told = false;
         for node in folders {
             let Some(folder) = self.ctx.store.item(node)? else { continue };
-            self.gone(&folder, Presence::Absent, Source::Listing(Lane::Bulk, asked))?;
+            self.gone(&folder, Presence::Absent, Source::Listing(Priority::Bulk, asked))?;
             // One of which something newer was heard is not believed to be gone, and would be told for ever.
             were_told |= self.ctx.store.item(node)?.is_none_or(|folder| folder.remote.presence != Presence::Present);
         }
@@ -305,7 +306,7 @@ impl Engine {
     pub(in crate::engine) fn folder_kept(&mut self, intent: &IntentRow, result: &DeedResult) -> Result<()> {
         let (id, node) = (intent.folder, intent.node);
         self.schedule.unqueue(node);
-        self.schedule.make_ready(node, Lane::News);
+        self.schedule.make_ready(node, Priority::News);
         let Some(dir) = self.ctx.store.item(node)? else {
             self.leave(node);
             return Ok(());
@@ -340,12 +341,12 @@ impl Engine {
         {
             gone += 1;
             self.put_nowhere(&other)?;
-            self.ctx.store.mark(other.node, id, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
+            self.ctx.store.mark(other.node, id, Priority::News, Ask::Nothing, None, self.ctx.now.wall)?;
         }
         self.ctx.store.count_deletions(id, if is_counted { gone } else { 0 }, self.ctx.now.wall)?;
         self.put_nowhere(&dir)?;
         self.done(&dir, intent, "removed")?;
-        self.ctx.store.mark(node, id, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
+        self.ctx.store.mark(node, id, Priority::News, Ask::Nothing, None, self.ctx.now.wall)?;
         if let Some(above) = Self::dir_of(&dir) {
             self.schedule.wake_waiters(above);
         }
@@ -382,7 +383,7 @@ impl Engine {
                         files.push(Keep { name, expect, job: self.ctx.store.next_job()? });
                         nodes.push(child.node);
                     }
-                    _ => self.gone(&child, Presence::Absent, Source::Listing(Lane::Bulk, asked))?,
+                    _ => self.gone(&child, Presence::Absent, Source::Listing(Priority::Bulk, asked))?,
                 }
             }
             if files.is_empty() {
@@ -458,16 +459,16 @@ impl Engine {
         }
         // It was taken for busy where the deed was found after a crash.
         self.schedule.unqueue(intent.node);
-        self.schedule.make_ready(intent.node, Lane::News);
+        self.schedule.make_ready(intent.node, Priority::News);
         Ok(())
     }
 
     fn file_not_kept(&mut self, item: &ItemRow, is_hidden: bool) -> Result<()> {
         if is_hidden && item.remote.presence == Presence::Present {
             let asked = self.ctx.store.generation();
-            return self.gone(item, Presence::Absent, Source::Listing(Lane::Bulk, asked));
+            return self.gone(item, Presence::Absent, Source::Listing(Priority::Bulk, asked));
         }
-        self.ctx.store.mark(item.node, item.folder, Lane::Bulk, Ask::Nothing, None, self.ctx.now.wall)
+        self.ctx.store.mark(item.node, item.folder, Priority::Bulk, Ask::Nothing, None, self.ctx.now.wall)
     }
 
     /// Files of a directory out of sight are kept together under one number.
@@ -486,7 +487,7 @@ impl Engine {
             return self.drop_kept(item);
         }
         self.put_nowhere(item)?;
-        self.ctx.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall)
+        self.ctx.store.mark(item.node, item.folder, Priority::News, Ask::Nothing, None, self.ctx.now.wall)
     }
 
     /// Whether nothing is left to do for a file that is off the disk, as the cloud does not have its directory either.
@@ -499,7 +500,7 @@ impl Engine {
         if !self.is_told_done(item, is_hidden)? {
             self.put_nowhere(item)?;
             self.done(item, intent, "removed")?;
-            return self.ctx.store.mark(item.node, item.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall);
+            return self.ctx.store.mark(item.node, item.folder, Priority::News, Ask::Nothing, None, self.ctx.now.wall);
         }
         self.done(item, intent, "removed")?;
         undo::remember_version(&mut self.ctx, item)?;

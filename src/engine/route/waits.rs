@@ -110,7 +110,7 @@ impl Engine {
         {
             self.ctx.store.unwait(node)?;
             self.schedule.unqueue(node);
-            self.schedule.make_ready(node, work.lane);
+            self.schedule.make_ready(node, work.priority);
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::report::EventCounts;
 use crate::store::Result;
 use crate::store::items::{ItemRow, LocalRow, Presence};
 use crate::store::sent::SentRow;
-use crate::store::work::{Ask, Lane, WorkRow};
+use crate::store::work::{Ask, Priority, WorkRow};
 use crate::tree::{RemoteItem, Stamp};
 
 /// Writes that were answered.
@@ -197,7 +197,7 @@ impl Engine {
         content: Option<(Sha256, Stamp)>,
     ) -> Result<()> {
         self.learn(item.folder, made, Source::Own)?;
-        self.ctx.store.mark(other.node, other.folder, Lane::News, Ask::Nothing, None, self.ctx.now.wall)?;
+        self.ctx.store.mark(other.node, other.folder, Priority::News, Ask::Nothing, None, self.ctx.now.wall)?;
         if let Some(other) = self.ctx.store.item(other.node)?
             && self.meet(item, &other)?
         {
@@ -315,9 +315,9 @@ impl Engine {
         if let Some(parent) = doubt.listed {
             self.list_anew(parent, sent.folder)?;
         }
-        self.ctx.store.mark(sent.node, sent.folder, Lane::News, doubt.ask, None, self.ctx.now.wall)?;
+        self.ctx.store.mark(sent.node, sent.folder, Priority::News, doubt.ask, None, self.ctx.now.wall)?;
         self.schedule.unqueue(sent.node);
-        self.schedule.make_ready(sent.node, Lane::News);
+        self.schedule.make_ready(sent.node, Priority::News);
         Ok(())
     }
 

@@ -58,9 +58,9 @@ fn each_note_is_its_own() {
 #[test]
 fn a_ready_item_is_in_one_queue_once_and_news_comes_first() {
     let mut schedule = Schedule::default();
-    schedule.make_ready(A, Lane::Bulk);
-    schedule.make_ready(A, Lane::Bulk);
-    schedule.make_ready(B, Lane::News);
+    schedule.make_ready(A, Priority::Bulk);
+    schedule.make_ready(A, Priority::Bulk);
+    schedule.make_ready(B, Priority::News);
     assert_eq!([schedule.pop_ready(), schedule.pop_ready(), schedule.pop_ready()], [Some(B), Some(A), None]);
     assert!(schedule.is_idle());
 }
@@ -131,7 +131,7 @@ fn a_cleared_schedule_keeps_what_a_job_is_under_way_for() {
     let mut schedule = worked_on(A);
     schedule.set_phase(B, Phase::Busy);
     schedule.set_phase(C, Phase::Busy);
-    schedule.make_ready(NodeId(4), Lane::News);
+    schedule.make_ready(NodeId(4), Priority::News);
     schedule.clear(&BTreeSet::from([B]));
     assert!(schedule.is_busy(B));
     assert_eq!((schedule.phase(C), schedule.phase(A), schedule.held), (None, None, 1));
@@ -145,20 +145,20 @@ fn a_cleared_schedule_keeps_what_a_job_is_under_way_for() {
 #[test]
 fn bulk_leaves_room_for_news() {
     let mut schedule = Schedule::default();
-    assert_eq!(schedule.to_load(Lane::Bulk), Some((LOADED_NOTHING, ROWS_PER_LOAD)));
+    assert_eq!(schedule.to_load(Priority::Bulk), Some((LOADED_NOTHING, ROWS_PER_LOAD)));
     let bulk_most = WORKING_SET_ITEMS - WORKING_SET_ITEMS / 10;
     for number in 0..bulk_most - 1 {
         schedule.set_phase(NodeId(number as i64), Phase::AwaitCall);
     }
-    assert_eq!(schedule.to_load(Lane::Bulk).map(|(_, rows)| rows), Some(1));
-    schedule.load(NodeId(-1), Lane::Bulk, 7, true);
-    assert_eq!(schedule.to_load(Lane::Bulk), None);
-    assert_eq!(schedule.to_load(Lane::News), Some((LOADED_NOTHING, ROWS_PER_LOAD)));
+    assert_eq!(schedule.to_load(Priority::Bulk).map(|(_, rows)| rows), Some(1));
+    schedule.load(NodeId(-1), Priority::Bulk, 7, true);
+    assert_eq!(schedule.to_load(Priority::Bulk), None);
+    assert_eq!(schedule.to_load(Priority::News), Some((LOADED_NOTHING, ROWS_PER_LOAD)));
     schedule.leave(NodeId(-1));
-    assert_eq!(schedule.to_load(Lane::Bulk), Some((7, 1)));
-    schedule.reload(Lane::Bulk);
-    assert_eq!(schedule.to_load(Lane::Bulk), Some((LOADED_NOTHING, 1)));
-    schedule.load(NodeId(-2), Lane::Bulk, 8, false);
+    assert_eq!(schedule.to_load(Priority::Bulk), Some((7, 1)));
+    schedule.reload(Priority::Bulk);
+    assert_eq!(schedule.to_load(Priority::Bulk), Some((LOADED_NOTHING, 1)));
+    schedule.load(NodeId(-2), Priority::Bulk, 8, false);
     assert_eq!(schedule.phase(NodeId(-2)), None, "its folder cannot be worked on");
 }
 
@@ -166,9 +166,9 @@ fn bulk_leaves_room_for_news() {
 fn a_lane_with_enough_for_a_step_is_not_filled_up() {
     let mut schedule = Schedule::default();
     for number in 0..ITEMS_PER_STEP {
-        schedule.load(NodeId(number as i64), Lane::News, number as i64, true);
+        schedule.load(NodeId(number as i64), Priority::News, number as i64, true);
     }
-    assert!(schedule.has_enough(Lane::News));
-    assert_eq!(schedule.to_load(Lane::News), None);
-    assert!(schedule.to_load(Lane::Bulk).is_some());
+    assert!(schedule.has_enough(Priority::News));
+    assert_eq!(schedule.to_load(Priority::News), None);
+    assert!(schedule.to_load(Priority::Bulk).is_some());
 }

@@ -13,7 +13,7 @@ use crate::provider::{ProviderError, ProviderErrorKind};
 use crate::store::Result;
 use crate::store::items::{ItemRow, Presence, RemoteRow, SeatRow, SyncedRow};
 use crate::store::sent::{SentRow, Write};
-use crate::store::work::{Ask, Lane, WorkRow};
+use crate::store::work::{Ask, Priority, WorkRow};
 use crate::tree::{RemoteItem, Stamp, SyncedContent};
 
 /// How often a name is tried that the cloud says is taken, and by nothing that it shows.
@@ -255,7 +255,7 @@ pub(in crate::engine) fn ask_state(ctx: &mut Ctx, item: &ItemRow) -> Result<()> 
     match ctx.store.work(item.node)? {
         // One that waits for its turn after a failure keeps its waiting time.
         Some(work) if work.attempts > 0 => ctx.store.want_look(item.node),
-        _ => ctx.store.mark(item.node, item.folder, Lane::News, Ask::State, None, ctx.now.wall),
+        _ => ctx.store.mark(item.node, item.folder, Priority::News, Ask::State, None, ctx.now.wall),
     }
 }
 
@@ -473,7 +473,7 @@ mod tests {
         use crate::id::ItemKind;
         assert!(leaves_its_name(&Action::MoveRemote { parent: PARENT, name: name("c") }));
         assert!(leaves_its_name(&Action::Trash(ItemKind::File)) && leaves_its_name(&Action::Remove(ItemKind::File)));
-        let follows = [Action::Move { parent: PARENT, name: name("c") }, Action::Update, Action::Settle, Action::Leave];
+        let follows = [Action::Move { parent: PARENT, name: name("c") }, Action::Update, Action::InSync, Action::Leave];
         assert!(follows.iter().all(|action| !leaves_its_name(action)));
     }
 }

@@ -150,7 +150,7 @@ pub(in crate::engine) struct Stream {
     /// How many polls began.
     pub begun: u64,
     /// How many had begun when the last one began that read it to its end.
-    pub drained: u64,
+    pub ended: u64,
 }
 
 /// Whether all was heard that may have happened in a folder.
@@ -169,7 +169,7 @@ pub(in crate::engine) enum Heard {
 /// Whether the stream was read to its end since a folder was to go as a whole: a folder has no tag that tells of changes in it.
 pub(in crate::engine) fn heard(trash: Option<FolderTrash>, stream: Stream) -> Heard {
     match trash {
-        Some(FolderTrash::Whole(polls)) if stream.drained > polls => Heard::All,
+        Some(FolderTrash::Whole(polls)) if stream.ended > polls => Heard::All,
         // One was under way when the wish was made, and its end set the interval anew.
         Some(FolderTrash::Whole(polls)) if stream.begun == polls => Heard::Poll,
         Some(FolderTrash::Whole(_)) => Heard::Soon,
@@ -195,8 +195,8 @@ mod tests {
             (whole(7), (9, 8), Heard::All),
             (Some(FolderTrash::InParts), (9, 9), Heard::InParts),
         ];
-        for (trash, (begun, drained), expected) in cases {
-            assert_eq!(heard(trash, Stream { begun, drained }), expected, "{trash:?} {begun} {drained}");
+        for (trash, (begun, ended), expected) in cases {
+            assert_eq!(heard(trash, Stream { begun, ended }), expected, "{trash:?} {begun} {ended}");
         }
     }
 }

@@ -100,7 +100,7 @@ fn every_difference_in_a_known_file_has_a_name_and_an_answer() {
     let down = |(parent, name)| Action::Move { parent, name };
     let up = |(parent, name)| Action::MoveRemote { parent, name };
     let table = vec![
-        ("=", "=", Divergence::Agreed, Action::Settle),
+        ("=", "=", Divergence::Agreed, Action::InSync),
         ("=", "unread", Divergence::Unread, Action::Read),
         ("=", "touched", Divergence::Touched, Action::Agree),
         ("=", "edited", Divergence::EditedLocally, Action::Update),
@@ -111,11 +111,11 @@ fn every_difference_in_a_known_file_has_a_name_and_an_answer() {
         ("edited", "=", Divergence::EditedRemotely, fetch(here())),
         ("edited", "unread", Divergence::Unread, Action::Read),
         ("edited", "touched", Divergence::EditedRemotely, fetch(here())),
-        ("edited", "edited", Divergence::EditedApart, Action::Part),
+        ("edited", "edited", Divergence::EditedApart, Action::ConflictCopy),
         ("edited", "edited alike", Divergence::EditedAlike, Action::Agree),
         ("edited", "moved", Divergence::MovedLocally, up(ours())),
         ("edited", "moved+edited", Divergence::MovedLocally, up(ours())),
-        ("edited", "gone", Divergence::ChangedRemotelyDeletedLocally, Action::Restore),
+        ("edited", "gone", Divergence::ChangedRemotelyDeletedLocally, Action::Redownload),
         ("promoted", "=", Divergence::SameBytes, Action::Acknowledge),
         ("promoted", "touched", Divergence::Touched, Action::Agree),
         ("promoted", "edited", Divergence::EditedLocally, Action::Update),
@@ -125,19 +125,19 @@ fn every_difference_in_a_known_file_has_a_name_and_an_answer() {
         ("moved", "moved", Divergence::MovedApart, down(theirs())),
         ("moved", "moved alike", Divergence::MovedAlike, Action::Agree),
         ("moved", "moved+edited", Divergence::MovedApart, down(theirs())),
-        ("moved", "gone", Divergence::ChangedRemotelyDeletedLocally, Action::Restore),
+        ("moved", "gone", Divergence::ChangedRemotelyDeletedLocally, Action::Redownload),
         ("moved+edited", "=", Divergence::MovedRemotely, down(theirs())),
         ("moved+edited", "moved+edited", Divergence::MovedApart, down(theirs())),
-        ("moved+edited", "gone", Divergence::ChangedRemotelyDeletedLocally, Action::Restore),
+        ("moved+edited", "gone", Divergence::ChangedRemotelyDeletedLocally, Action::Redownload),
         ("gone", "=", Divergence::DeletedRemotely, Action::Remove(ItemKind::File)),
         ("gone", "unread", Divergence::UnreadDeletedRemotely, Action::Read),
         ("gone", "touched", Divergence::DeletedRemotely, Action::Remove(ItemKind::File)),
-        ("gone", "edited", Divergence::EditedLocallyDeletedRemotely, Action::Revive),
-        ("gone", "moved", Divergence::MovedLocallyDeletedRemotely, Action::Revive),
-        ("gone", "moved+edited", Divergence::EditedLocallyDeletedRemotely, Action::Revive),
+        ("gone", "edited", Divergence::EditedLocallyDeletedRemotely, Action::Reupload),
+        ("gone", "moved", Divergence::MovedLocallyDeletedRemotely, Action::Reupload),
+        ("gone", "moved+edited", Divergence::EditedLocallyDeletedRemotely, Action::Reupload),
         ("gone", "gone", Divergence::Nowhere, Action::Forget),
-        ("filtered", "=", Divergence::FilteredOut, Action::Release),
-        ("filtered", "edited", Divergence::FilteredOut, Action::Release),
+        ("filtered", "=", Divergence::FilteredOut, Action::Untrack),
+        ("filtered", "edited", Divergence::FilteredOut, Action::Untrack),
         ("filtered", "gone", Divergence::Nowhere, Action::Forget),
     ];
     for (theirs, ours, expected, action) in table {
@@ -165,9 +165,9 @@ fn a_file_that_was_never_synced_is_taken_from_whoever_has_it() {
     assert_eq!(plan(&RemoteSide::Absent, &local(HERE, read("h1"))), (Divergence::CreatedLocally, up));
     assert_eq!(plan(&there, &local(HERE, LocalContent::Unread)), (Divergence::Unread, Action::Read));
     assert_eq!(plan(&there, &local(HERE, read("h1"))), (Divergence::CreatedAlike, Action::Agree));
-    assert_eq!(plan(&there, &local(HERE, read("h3"))), (Divergence::CreatedApart, Action::Part));
+    assert_eq!(plan(&there, &local(HERE, read("h3"))), (Divergence::CreatedApart, Action::ConflictCopy));
     assert_eq!(plan(&RemoteSide::Absent, &LocalSide::AsSynced), (Divergence::Nowhere, Action::Forget));
-    assert_eq!(plan(&RemoteSide::FilteredOut, &local(HERE, read("h1"))), (Divergence::FilteredOut, Action::Release));
+    assert_eq!(plan(&RemoteSide::FilteredOut, &local(HERE, read("h1"))), (Divergence::FilteredOut, Action::Untrack));
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn folders_differ_in_places_only() {
     let known = |remote: &RemoteSide, local: &LocalSide| plan(remote, local, Some(&base));
     let same = LocalSide::AsSynced;
     let moved = local((OTHER, "l"), LocalContent::Synced);
-    assert_eq!(known(&folder(ROOT, "d"), &same), Action::Settle);
+    assert_eq!(known(&folder(ROOT, "d"), &same), Action::InSync);
     assert_eq!(known(&folder(OTHER, "r"), &same), Action::Move { parent: OTHER, name: name("r") });
     assert_eq!(known(&folder(ROOT, "d"), &moved), Action::MoveRemote { parent: OTHER, name: name("l") });
     assert_eq!(known(&folder(OTHER, "r"), &moved), Action::Move { parent: OTHER, name: name("r") });
@@ -216,7 +216,7 @@ fn the_cloud_decides_in_a_mirror() {
     };
     let fetch = |name| Action::Fetch { parent: ROOT, name };
     assert_eq!(mirror(&cloud("="), None), fetch(name("a")));
-    assert_eq!(mirror(&cloud("="), Some(&base)), Action::Settle);
+    assert_eq!(mirror(&cloud("="), Some(&base)), Action::InSync);
     assert_eq!(mirror(&cloud("edited"), Some(&base)), fetch(name("a")));
     assert_eq!(mirror(&cloud("promoted"), Some(&base)), Action::Acknowledge);
     for moved in ["moved", "moved+edited"] {
@@ -227,7 +227,7 @@ fn the_cloud_decides_in_a_mirror() {
     assert_eq!(mirror(&case, Some(&base)), Action::Move { parent: ROOT, name: name("A") });
     assert_eq!(mirror(&cloud("gone"), Some(&base)), Action::Remove(ItemKind::File));
     assert_eq!(mirror(&cloud("gone"), None), Action::Forget);
-    assert_eq!(mirror(&cloud("filtered"), Some(&base)), Action::Release);
+    assert_eq!(mirror(&cloud("filtered"), Some(&base)), Action::Untrack);
     assert_eq!(mirror(&cloud("filtered"), None), Action::Forget);
     let unknown = RemoteSide::Present {
         parent: ROOT,
@@ -260,9 +260,9 @@ fn the_settings_of_a_mirror_say_what_becomes_of_edits_and_deletions() {
         ("gone", "moved", keep, back, Action::Remove(ItemKind::File)),
         ("=", "unread", keep, back, Action::Read),
         ("=", "touched", restore, back, Action::Agree),
-        ("=", "gone", restore, back, Action::Restore),
+        ("=", "gone", restore, back, Action::Redownload),
         ("=", "gone", restore, accept, Action::Leave),
-        ("edited", "gone", restore, accept, Action::Restore),
+        ("edited", "gone", restore, accept, Action::Redownload),
         ("=", "moved", keep, back, Action::Move { parent: ROOT, name: name("a") }),
     ];
     for (theirs, ours, on_drift, on_local_delete, action) in table {
@@ -278,13 +278,13 @@ fn the_cloud_never_changes_the_disk_of_an_upload_folder() {
         decide(policy(Mode::Upload), ItemKind::File, &cloud(theirs), &disk(ours), synced)
     };
     let known = |theirs: &str, ours: &str| plan(theirs, ours, Some(&base));
-    assert_eq!(known("=", "="), Action::Settle);
+    assert_eq!(known("=", "="), Action::InSync);
     for foreign in ["edited", "moved", "gone"] {
         assert_eq!(known(foreign, "="), Action::Leave, "{foreign}");
     }
     assert_eq!(plan("=", "=", None), Action::Leave);
     assert_eq!(known("edited", "edited"), Action::Update);
-    assert_eq!(known("gone", "edited"), Action::Revive);
+    assert_eq!(known("gone", "edited"), Action::Reupload);
     assert_eq!(plan("edited", "edited", None), Action::Update);
     assert_eq!(known("edited", "gone"), Action::Trash(ItemKind::File));
     let go = Action::MoveRemote { parent: OTHER, name: name("l") };
@@ -300,11 +300,11 @@ fn what_something_else_stands_in_the_place_of_is_never_taken_for_deleted() {
         (Mode::TwoWay, restore, "=", false, Action::Leave),
         (Mode::Upload, restore, "=", false, Action::Leave),
         (Mode::Mirror, keep, "=", false, Action::Leave),
-        (Mode::Mirror, restore, "=", false, Action::Restore),
+        (Mode::Mirror, restore, "=", false, Action::Redownload),
         (Mode::Mirror, restore, "=", true, Action::Leave),
         (Mode::Mirror, restore, "gone", false, Action::Forget),
         (Mode::TwoWay, restore, "gone", false, Action::Forget),
-        (Mode::TwoWay, restore, "filtered", false, Action::Release),
+        (Mode::TwoWay, restore, "filtered", false, Action::Untrack),
     ];
     for (mode, on_drift, theirs, by_mount, action) in table {
         let planned = covered(policy(mode, on_drift), ItemKind::File, &cloud(theirs), by_mount);
@@ -324,7 +324,7 @@ fn doing_what_was_planned_leaves_nothing_to_plan() {
             Action::MakeFolder { parent, name } => SyncedSide { seat: Seat::At { parent, name }, content: None },
             other => panic!("{other:?}"),
         };
-        assert_eq!(plan(Some(&after)), Action::Settle);
+        assert_eq!(plan(Some(&after)), Action::InSync);
     }
 }
 

@@ -243,8 +243,8 @@ pub fn event_page(text: String, asked: &Cursor) -> Result<EventPage> {
         (read.collect(), (each.next_stream_position, each.chunk_size))
     };
     let next = facts.0.and_then(position).unwrap_or_else(|| asked.clone());
-    let drained = events.is_empty() || facts.1 == Some(0) || next == *asked;
-    Ok(EventPage { events, next, drained })
+    let caught_up = events.is_empty() || facts.1 == Some(0) || next == *asked;
+    Ok(EventPage { events, next, caught_up })
 }
 
 /// Where the events of a page begin and end.

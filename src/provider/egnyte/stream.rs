@@ -175,7 +175,7 @@ impl EventStream {
         // A position is adopted only if it was seen before the list was asked for: what happened in between would be skipped.
         let Some(text) = self.list(api, at).await? else {
             let next = Cursor::new(self.advance(at).to_string());
-            return Ok(EventPage { events: Vec::new(), next, drained: true });
+            return Ok(EventPage { events: Vec::new(), next, caught_up: true });
         };
         let page = translate::event_page(&text, at)?;
         if page.next != *cursor {

@@ -279,8 +279,8 @@ pub fn event_page(text: &str, asked: u64) -> Result<EventPage> {
     let length = events.len();
     let more = length >= EVENTS_COUNT || page.matching().is_some_and(|matching| matching > length as u64);
     // A page that leads nowhere is the end for now, whatever it promises.
-    let drained = !more || next == asked;
-    Ok(EventPage { events, next: Cursor::new(next.to_string()), drained })
+    let caught_up = !more || next == asked;
+    Ok(EventPage { events, next: Cursor::new(next.to_string()), caught_up })
 }
 
 /// One event. Whatever it is, something comes of it: an unreadable one keeps its text.

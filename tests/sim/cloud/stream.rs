@@ -264,7 +264,7 @@ impl Cloud {
         if news && chance.one_in(self.habits.pages) {
             self.suffer("page: empty");
             // The adapters take a page without events for the end.
-            return Ok(EventPage { events: Vec::new(), next: cursor.clone(), drained: true });
+            return Ok(EventPage { events: Vec::new(), next: cursor.clone(), caught_up: true });
         }
         let mut events: Vec<RemoteEvent> = self.log[from..end].iter().map(|told| told.event.clone()).collect();
         if self.habits.snapshot_at_read {
@@ -278,7 +278,7 @@ impl Cloud {
         }
         let next = if end > begin { self.log[end - 1].position } else { at };
         self.given = self.given.max(next);
-        Ok(EventPage { events, next: self.cursor(next), drained: end == self.log.len() })
+        Ok(EventPage { events, next: self.cursor(next), caught_up: end == self.log.len() })
     }
 }
 

@@ -22,7 +22,7 @@ impl World {
         let Some(mutant) = self.mutant else { return page };
         let mut page = match (mutant, page) {
             (Mutant::LostPlaceIsNow, Err(_)) => {
-                return Ok(EventPage { events: Vec::new(), next: self.cloud.newest_cursor(), drained: true });
+                return Ok(EventPage { events: Vec::new(), next: self.cloud.newest_cursor(), caught_up: true });
             }
             (Mutant::LostPlaceIsRetried, Err(_)) => {
                 return Err(ProviderError::new(ProviderErrorKind::Network, "made up"));
@@ -43,8 +43,8 @@ impl World {
             }),
             Mutant::SharingIgnored => page.events.retain(|event| event.kind != EventKind::Sharing),
             Mutant::OnlyLastOfPage => page.events = page.events.pop().into_iter().collect(),
-            Mutant::ShortPageIsTheEnd if !page.drained => {
-                (page.next, page.drained) = (self.cloud.newest_cursor(), true);
+            Mutant::ShortPageIsTheEnd if !page.caught_up => {
+                (page.next, page.caught_up) = (self.cloud.newest_cursor(), true);
             }
             Mutant::LateIsDropped => {
                 let newest = &mut self.newest_told;

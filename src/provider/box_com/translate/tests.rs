@@ -306,15 +306,15 @@ fn a_position_is_text_and_never_a_double() {
 #[test]
 fn the_end_of_the_stream_is_known_by_its_signs() {
     let event = event_of("ITEM_CREATE", &full_file()).to_string();
-    let drained = |entries: &str, rest: &str| {
-        event_page(format!("{{\"entries\":[{entries}]{rest}}}"), &Cursor::new("5")).unwrap().drained
+    let caught_up = |entries: &str, rest: &str| {
+        event_page(format!("{{\"entries\":[{entries}]{rest}}}"), &Cursor::new("5")).unwrap().caught_up
     };
-    assert!(drained("", ",\"next_stream_position\":6"), "an empty page");
-    assert!(drained(&event, ",\"next_stream_position\":5"), "a place that does not move");
-    assert!(drained(&event, ",\"next_stream_position\":0"), "no place at all");
-    assert!(drained(&event, ",\"next_stream_position\":6,\"chunk_size\":0"));
-    assert!(!drained(&event, ",\"next_stream_position\":6,\"chunk_size\":1"), "a short page is not the end");
-    assert!(!drained(&event, ",\"next_stream_position\":6"));
+    assert!(caught_up("", ",\"next_stream_position\":6"), "an empty page");
+    assert!(caught_up(&event, ",\"next_stream_position\":5"), "a place that does not move");
+    assert!(caught_up(&event, ",\"next_stream_position\":0"), "no place at all");
+    assert!(caught_up(&event, ",\"next_stream_position\":6,\"chunk_size\":0"));
+    assert!(!caught_up(&event, ",\"next_stream_position\":6,\"chunk_size\":1"), "a short page is not the end");
+    assert!(!caught_up(&event, ",\"next_stream_position\":6"));
 }
 
 #[test]

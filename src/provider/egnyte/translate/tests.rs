@@ -223,14 +223,14 @@ fn read_page(ends: &str, ids: &[u64], asked: u64) -> EventPage {
 fn the_place_follows_the_events_and_not_what_the_page_says_of_its_ends() {
     for ends in ["", r#""latest_id":99999,"oldest_id":1,"count":3,"#, r#""latest_id":0,"#, r#""latest_id":"12","#] {
         let page = read_page(ends, &[11, 13, 12], 10);
-        assert_eq!((page.next.as_str(), page.drained), ("13", true), "{ends}");
+        assert_eq!((page.next.as_str(), page.caught_up), ("13", true), "{ends}");
     }
     assert_eq!(read_page("", &[], 10).next.as_str(), "10");
     assert_eq!(read_page("", &[4, 5], 10).next.as_str(), "10", "it never goes back");
     let full: Vec<u64> = (11..111).collect();
-    assert!(!read_page("", &full, 10).drained);
-    assert!(!read_page(r#""count":101,"#, &full[..50], 10).drained, "more are promised");
-    assert!(read_page(r#""count":101,"#, &[4, 5], 10).drained, "a page that leads nowhere is the end for now");
+    assert!(!read_page("", &full, 10).caught_up);
+    assert!(!read_page(r#""count":101,"#, &full[..50], 10).caught_up, "more are promised");
+    assert!(read_page(r#""count":101,"#, &[4, 5], 10).caught_up, "a page that leads nowhere is the end for now");
     for odd in ["{}", "[]", "", r#"{"events":null}"#] {
         assert_eq!(event_page(odd, 1).unwrap_err().kind, ProviderErrorKind::Malformed, "{odd}");
     }
