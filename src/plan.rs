@@ -75,7 +75,7 @@ pub enum Action {
     Forget,
     /// Nothing; cloud and disk agree.
     InSync,
-    /// Take the item out of our books and leave the disk as it is.
+    /// Drop the row of the item and leave the disk as it is.
     Untrack,
     /// Record the new version; the bytes are already there.
     Acknowledge,

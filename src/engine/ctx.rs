@@ -57,7 +57,7 @@ impl Ctx {
     pub fn tick(&mut self, now: Now) -> i64 {
         let before = std::mem::replace(&mut self.now, now);
         if before == Now::default() {
-            // Nobody knows of the time before.
+            // The time before is not known.
             return 0;
         }
         let expected = before.wall.plus_ms(now.mono.saturating_sub(before.mono) as i64);

@@ -403,8 +403,8 @@ impl Folder {
         self.found_gone_after = Some(polls_begun);
     }
 
-    /// The poll after which the stream must have been read to its end, if a remote folder was found to be gone ahead of it and so many
-    /// polls were ended.
+    /// The poll after which the stream must have been read to its end, if a remote folder was found to be gone ahead of it; nothing
+    /// if it was read so far (`polls_ended`).
     ///
     /// Example: `mv d/a e; rm -r d`. A look at `d` finds it in the trash before the first event is read: `a` did not go with it.
     pub fn ahead_of_stream(&self, polls_ended: u64) -> Option<u64> {

@@ -136,9 +136,9 @@ pub(super) enum Ruling {
     Failed(&'static str, String),
     /// What was fetched for it is no longer what it was, and is fetched again.
     FetchAgain,
-    /// Nobody works on it any more.
+    /// There is no work for it any more.
     Gone,
-    /// Somebody else goes on with it.
+    /// Nothing follows for it now; what is under way for it goes on.
     Nothing,
 }
 

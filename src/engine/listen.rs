@@ -90,6 +90,7 @@ pub(in crate::engine) struct Account {
     news_since_wake: bool,
     pub long_poll: LongPoll,
     cursor_check: cursor::Check,
+    /// How many polls had begun when the newest one began that read the stream to its end; 0 before the first.
     pub polls_ended: u64,
     /// The last poll that was begun with former credentials: what it was told may have been dropped with it.
     former: u64,
@@ -110,7 +111,7 @@ pub(in crate::engine) struct Account {
 }
 
 impl Account {
-    /// An account that nobody asked about yet.
+    /// An account about which the provider was not asked yet.
     pub fn new(settings: AccountSettings, capabilities: Capabilities, row: AccountRow) -> Self {
         let bounds = bounds(&settings, &capabilities);
         let budget = CallBudget::new(row.spent);
@@ -267,7 +268,7 @@ impl Account {
         let lost = self.row.stream.as_ref().is_some_and(|known| *known != stream)
             || self.row.polled_at.is_some_and(|at| now.wall.since(at) > PLACE_KEPT_MS);
         let Some(cursor) = self.row.cursor.clone().filter(|_| !lost) else {
-            // Whoever had a place in this very stream has lost it.
+            // A place in this very stream is lost.
             let had_place = self.row.stream.as_ref() == Some(&stream);
             return Some((Job::TakeCursor(id), if had_place { Task::RestartCursor } else { Task::TakeCursor }));
         };

@@ -1,6 +1,6 @@
 //! Where items are: on disk for deeds, in the cloud for patterns, and by the path that people know. What is read is remembered.
 //!
-//! Invariant: a remembered path is as its rows have it; whoever moves a row says so here.
+//! Invariant: a remembered path is as its rows have it: each change of a place is told here in the same step.
 
 use std::collections::BTreeMap;
 

@@ -100,7 +100,7 @@ pub(in crate::engine) struct Schedule {
     ready: [VecDeque<NodeId>; 2],
     /// The places in line of the last rows that were read from the database.
     loaded: [i64; 2],
-    /// Who waits for an item.
+    /// What waits for an item.
     awaiting: BTreeMap<NodeId, Vec<NodeId>>,
 }
 
@@ -235,7 +235,7 @@ impl Schedule {
     }
 }
 
-/// Who waits for whom.
+/// What waits for what.
 impl Schedule {
     /// An item waits until another one has moved on.
     pub fn await_node(&mut self, node: NodeId, other: NodeId) {

@@ -32,7 +32,7 @@ fn local_side(item: &ItemRow) -> LocalSide {
                     None => LocalContent::Synced,
                 },
             },
-            // What is out of sight is nobody's to change; an edit that it carries is seen when it is back.
+            // No user changes what is out of sight; an edit that it carries is seen when it is back.
             Some(SeatRow::Root | SeatRow::Parked(_)) | None => LocalSide::AsSynced,
         },
     }

@@ -1,4 +1,4 @@
-//! Directories that are gone from the cloud with all that is in them: what each of them holds by the books, counted a step's worth at a
+//! Directories that are gone from the cloud with all that is in them: what each of them holds by the database, counted a step's worth at a
 //! time, so that it can go out of sight by one rename if the disk shows nothing else below it.
 //!
 //! Nothing here is durable: what is forgotten is counted again.

@@ -1,6 +1,6 @@
 //! Whose turn it is: the way of an item to its place, what it waits for, and circles of items that wait for one another.
 //!
-//! It says what an item waits for; who lets it wait is the router.
+//! It says what an item waits for; the router lets it wait.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is below a directory on disk by the books, read without making a row of any of it.
+//! What is below a directory on disk by the rows, read without making a row of any of it.
 
 use rusqlite::{OptionalExtension, params};
 

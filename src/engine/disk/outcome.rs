@@ -62,7 +62,7 @@ pub(in crate::engine) enum After {
     InParts,
     /// It holds local files, and is put back into sight.
     PutBack,
-    /// It left the books; this many entries in it stay on disk.
+    /// Its row is dropped; this many entries in it stay on disk.
     Left(u64),
     /// What was fetched for it is lost.
     StagedLost,
@@ -145,7 +145,7 @@ pub(in crate::engine) enum Surprise {
     Filled,
 }
 
-/// What is unexpected about a result; nothing if the deed may have it. What no scan brings into our books stays where it is, outside of them.
+/// What is unexpected about a result; nothing if the deed may have it. What no scan makes a row of stays where it is.
 pub(in crate::engine) fn surprise(
     intent: &IntentRow,
     item: &ItemRow,

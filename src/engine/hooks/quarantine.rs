@@ -101,7 +101,7 @@ pub(super) fn seize(
     };
     let sidecar = sidecar(&new, number, &history.told);
     ctx.out.push(Effect::Seize { job, folder: item.folder, number, at: place.path, sha256: content.sha256, sidecar });
-    // What nobody works on is not worked on for this either.
+    // What has no work is not worked on for this either.
     Ok(if ctx.store.work(item.node)?.is_some() { Ruling::Busy } else { Ruling::Nothing })
 }
 

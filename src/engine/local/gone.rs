@@ -1,4 +1,4 @@
-//! What is in directories that are not where the books have them: it is dropped, or told to be missing, a step's worth at a time.
+//! What is in directories that are not where their rows have them: it is dropped, or told to be missing, a step's worth at a time.
 
 use super::{Local, Scan, UNSTEADY_AGAIN, Watch};
 use crate::engine::ctx::{Ctx, ROWS_PER_STEP, millis};

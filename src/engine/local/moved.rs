@@ -139,7 +139,7 @@ impl Local {
     }
 }
 
-/// Whether something lies below a directory by the books, which read another directory for that one. No directory lies in itself: it is met
+/// Whether something lies below a directory by the rows, which read another directory for that one. No directory lies in itself: it is met
 /// again where the other one is.
 ///
 /// Example: `mv d a/c; mv a d`, and what is above both cannot be read. `d` is read, as it is now, for the former one, and `c` in it is that.

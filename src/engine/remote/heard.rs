@@ -108,7 +108,7 @@ pub(in crate::engine) fn mark_look(
     ctx.store.mark(node, folder, Priority::News, Ask::State, journal, ctx.now.wall)
 }
 
-/// Marks the children of a known folder, and says so to whoever lists it now: what comes may be older.
+/// Marks the children of a known folder, while a listing of it may be under way, whose answer may be older.
 pub(in crate::engine) fn mark_children(ctx: &mut Ctx, dir: NodeId, folder: FolderId) -> Result<()> {
     match ctx.store.item(dir)? {
         Some(_) => ctx.store.want_listing_now(dir, folder),

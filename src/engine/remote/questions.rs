@@ -354,7 +354,7 @@ impl Questions {
         self.waiting.keys().copied().collect()
     }
 
-    /// Those that wait for the listing of a folder, who wait no more.
+    /// The items that waited for the listing of a folder, and wait no more.
     pub fn released(&mut self, dir: NodeId) -> Vec<NodeId> {
         self.waiting.remove(&dir).unwrap_or_default()
     }

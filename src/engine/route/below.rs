@@ -21,7 +21,7 @@ impl Engine {
     /// Lets a directory wait until nothing of ours is in it. True if nothing is.
     pub(in crate::engine) fn vacate(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
         if let Some(comes) = self.comes_into(item).map(|comes| self.ctx.store.item(comes)).transpose()?.flatten() {
-            // Whatever is to become of it there, it must find its directory in the books.
+            // Whatever is to become of it there, its directory must have a row by then.
             self.await_node(work, &comes)?;
             return Ok(false);
         }

@@ -214,7 +214,7 @@ impl Engine {
         };
         self.schedule.unqueue(node);
         let Some(asked) = asked else {
-            // Nobody knows when it was asked for, so it answers nothing: the mark is still there.
+            // It is not known when it was asked for, so it answers nothing: the mark is still there.
             self.schedule.make_ready(node, work.priority);
             return Ok(());
         };
@@ -319,7 +319,7 @@ impl Engine {
                     folder.staged.insert(node, (staged, content));
                 }
                 if self.ctx.store.work(node)?.is_none() {
-                    // It came too late: nobody waits for it.
+                    // It came too late: there is no work that needs it.
                     self.drop_staged(id, node);
                 }
                 self.schedule.make_ready(node, Priority::News);

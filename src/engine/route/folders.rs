@@ -1,4 +1,4 @@
-//! Watched folders: taken from the configuration, opened on disk, found in the cloud, looked at and verified, and taken out of the books.
+//! Watched folders: taken from the configuration, opened on disk, found in the cloud, looked at and verified, and dropped.
 
 use std::result::Result as StdResult;
 
@@ -51,7 +51,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes a folder out of the books. Nothing on disk is touched.
+    /// Drops the rows of a folder. Nothing on disk is touched.
     pub(in crate::engine) fn retire(&mut self, id: FolderId) -> Result<()> {
         self.ctx.store.retire_folder(id)?;
         self.retired.entry(id).or_insert(NodeId(0));

@@ -126,7 +126,7 @@ impl Engine {
         Ok(false)
     }
 
-    /// A person rejected the removal of a directory: what is in it stays on disk, and leaves the books in steps.
+    /// A person rejected the removal of a directory: what is in it stays on disk, and its rows are dropped in steps.
     pub(in crate::engine) fn tree_stays(&mut self, node: NodeId) -> Result<()> {
         let Some(item) = self.ctx.store.item(node)?.filter(|item| item.remote.presence == Presence::Absent) else {
             return Ok(());

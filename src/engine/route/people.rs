@@ -281,7 +281,7 @@ impl Engine {
         Ok(rejection.answer)
     }
 
-    /// A file stays on disk as somebody's own, and leaves our books.
+    /// A file stays on disk as the user's own, and its row is dropped.
     pub(in crate::engine) fn release_from_books(&mut self, node: NodeId) -> Result<()> {
         let Some(item) = self.ctx.store.item(node)? else { return Ok(()) };
         if item.remote.presence == Presence::Present && item.disk_seat().is_none() {

@@ -1,4 +1,4 @@
-//! What a deed made of the disk, in the rows: the synced tree, the folder's counts, the journal and whoever watches.
+//! What a deed made of the disk, in the rows: the synced tree, the folder's counts, the journal and those who watch.
 
 use crate::deed::Deed;
 use crate::engine::Engine;

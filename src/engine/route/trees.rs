@@ -218,7 +218,7 @@ impl Engine {
             let Some(at) = self.ctx.place(dir)? else { break };
             let files = self.take_files(dir, KEPT_AT_ONCE - nodes.len(), &mut nodes)?;
             if files.is_empty() {
-                // Whoever has more in it than a step may go through comes again.
+                // A directory with more in it than a step may go through has another turn.
                 if self.ctx.rows_left() > 0 {
                     self.sweep.end();
                     self.ctx.store.swept(dir)?;
