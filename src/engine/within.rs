@@ -4,7 +4,7 @@ use super::ctx::{Ctx, ROWS_PER_STEP};
 use super::sides::plan_under;
 use crate::id::ItemKind;
 use crate::plan::{Action, Policy};
-use crate::store::items::{ItemRow, Presence, SeatRow};
+use crate::store::items::{ItemRow, LocalRow, Presence, SeatRow};
 use crate::store::work::Ask;
 use crate::store::{DEEPEST_PATH, Result};
 
@@ -19,6 +19,8 @@ pub(in crate::engine) enum Within {
     ComesIntoSight,
     /// It comes back into the cloud with what was put into it.
     ComesIntoCloud,
+    /// This one was covered with it, and is nowhere on disk from now on.
+    Covered(Box<ItemRow>),
     /// It waits for this one, which is considered for that if it is not being worked on, and asked about if it is said so.
     Awaits(Box<ItemRow>, Option<Ask>),
 }
@@ -35,6 +37,9 @@ pub(in crate::engine) fn within(ctx: &Ctx, policy: Policy, dir: &ItemRow) -> Res
     };
     let Some(child) = first else { return Ok(Within::Nothing) };
     let plan = plan_under(policy, &child);
+    if plan == Action::Leave && is_covered_below(&child) {
+        return Ok(Within::Covered(Box::new(child)));
+    }
     let is_parked = matches!(dir.disk_seat(), Some(SeatRow::Parked(_)));
     let stays = child.is_local_only() || matches!(plan, Action::Reupload | Action::MoveRemote { .. });
     if stays && policy.sends() && dir.remote.presence == Presence::Absent {
@@ -72,6 +77,14 @@ fn at_home(ctx: &Ctx, policy: Policy, dir: &ItemRow) -> Result<Home> {
     }
     let are_all = items.len() < ROWS_PER_STEP as usize;
     Ok(Home::Found { items, are_all })
+}
+
+/// Whether an item was covered with the directory that held it. If the cloud has it still, and that directory is no more, nothing stands in
+/// its place: it comes down anew where the cloud has it now.
+///
+/// Example: `rm -r d; touch d` on disk, then `mv d/c c; mv d xd` in the cloud, where a pattern keeps `x*` out.
+fn is_covered_below(child: &ItemRow) -> bool {
+    matches!(&child.local, Some(LocalRow::Covered { stamp, .. }) if stamp.ino == 0)
 }
 
 /// Whether something in a directory that goes cannot go before it was read, or is itself such a file. Only what is in sight is read: out

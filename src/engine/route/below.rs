@@ -38,6 +38,10 @@ impl Engine {
             }
             Within::ComesIntoSight => self.bring_back(item, work)?,
             Within::ComesIntoCloud => self.revive(item, work)?,
+            Within::Covered(child) => {
+                self.lose(&child)?;
+                self.make_ready_again(work);
+            }
             Within::Awaits(child, ask) => {
                 if let Some(ask) = ask {
                     self.ctx.store.mark(child.node, child.folder, Priority::Bulk, ask, None, self.ctx.now.wall)?;
