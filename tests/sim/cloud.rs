@@ -107,6 +107,8 @@ pub struct Cloud {
     late: Vec<(u64, Told)>,
     /// The farthest position that was given.
     given: u64,
+    /// The end of the stream when it last said that it had come to its end, and had not.
+    passed_over: u64,
     pub habits: Habits,
     /// Whose entry in a listing cannot be read.
     pub unread: Option<ItemId>,
@@ -179,6 +181,7 @@ impl Cloud {
             log: Vec::new(),
             late: Vec::new(),
             given: 0,
+            passed_over: 0,
             habits: Habits { list_page: 1_000, event_page: 100, ..Habits::default() },
             unread: None,
             former: VecDeque::new(),

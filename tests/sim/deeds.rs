@@ -181,7 +181,8 @@ impl World {
         if !self.wanted().values().any(|id| *id == item.id) {
             self.unwanted.insert((job, node));
         } else if !self.unwanted.contains(&(job, node)) {
-            let was_gone = self.cloud.ever_gone.contains(&item.id);
+            // One that left a folder before that went to the trash, and of which the stream keeps that back, went with it.
+            let was_gone = self.cloud.ever_gone.contains(&item.id) || self.cloud.keeps_back_a_move_of(&item.id);
             assert!(was_gone, "law 5, V9: {} is removed and was never gone from the cloud", item.id);
         }
     }

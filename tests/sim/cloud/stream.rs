@@ -186,6 +186,28 @@ impl Cloud {
         self.late.is_empty()
     }
 
+    /// Whether somebody moved an item, or a folder that holds it now, and the stream keeps that back: its event is behind a cursor that may have
+    /// been given, or the stream said before it that this is its end. What then goes to the trash took the item along, for all that
+    /// anybody can know.
+    ///
+    /// Example: `mv d/a e; rm -r d`. The stream is read to what it says is its end, and the first event is not in it yet.
+    pub fn keeps_back_a_move_of(&self, id: &ItemId) -> bool {
+        let is_behind = |told: &Told| told.position != NOWHERE;
+        let is_passed_over = |told: &&Told| self.given < told.position && told.position <= self.passed_over;
+        let behind = self.late.iter().map(|(_, told)| told).filter(|told| is_behind(told));
+        let kept_back = behind.chain(self.log.iter().filter(is_passed_over));
+        let moved: Vec<&str> =
+            kept_back.filter(|told| told.event.kind == EventKind::Moved).map(|told| told.event.raw.as_str()).collect();
+        let mut at = Some(id);
+        while let Some(id) = at {
+            if moved.contains(&&*id.to_string()) {
+                return true;
+            }
+            at = self.things[id].parent.as_ref();
+        }
+        false
+    }
+
     /// Length of the stream so far.
     pub fn told(&self) -> usize {
         self.log.len()
@@ -263,6 +285,7 @@ impl Cloud {
         }
         if news && chance.one_in(self.habits.pages) {
             self.suffer("page: empty");
+            self.passed_over = self.end();
             // The adapters take a page without events for the end.
             return Ok(EventPage { events: Vec::new(), next: cursor.clone(), caught_up: true });
         }
