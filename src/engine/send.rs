@@ -16,10 +16,10 @@ use crate::path::Name;
 use crate::plan::{Action, Policy};
 use crate::provider::{Expected, UploadTarget};
 use crate::settings::Mode;
-use crate::store::Result;
 use crate::store::items::{ItemRow, LocalRow, Presence};
 use crate::store::sent::Write;
 use crate::store::work::WorkRow;
+use crate::store::{DEEPEST_PATH, Result};
 
 pub(in crate::engine) mod answers;
 pub(in crate::engine) mod echoes;
@@ -246,10 +246,7 @@ pub(in crate::engine) fn write_of(
         }),
         Action::MoveRemote { parent, name } => {
             let aside = steps_aside();
-            let own = item.remote.parent.filter(|_| aside).map(|own| ctx.store.item(own)).transpose()?.flatten();
-            // In a folder that waits to be empty, to go into the trash, it would still be in the way.
-            let own = own.filter(|own| !matches!(plan_under(policy, own), Action::Trash(_)));
-            let parent = own.map_or(*parent, |own| own.node);
+            let parent = if aside { aside_in(ctx, policy, item, *parent)? } else { *parent };
             let Some(above) = id_in_cloud(ctx, parent)? else { return Ok(None) };
             let (name, called) = if aside {
                 let text = aside_name(ctx.store.next_job()?);
@@ -289,6 +286,28 @@ pub(in crate::engine) fn session_begun(ctx: &mut Ctx, job: JobId, session: &str)
     ctx.store.set_session(job, session)?;
     ctx.out.push(Effect::SessionKept(job));
     Ok(())
+}
+
+/// The folder in which an item steps aside that is to be in another one: its own, unless that waits to be empty, to go into the trash. There it
+/// would still be in the way. It is the other one then, or as long as the cloud does not have that, the first above its own.
+///
+/// Example: `mv a/f b/c/f; rmdir a; mv b a` on disk. `c` waits for the new `a`, that for the old one to go, and that for `f`, which does not
+/// wait for `c`.
+fn aside_in(ctx: &Ctx, policy: Policy, item: &ItemRow, target: NodeId) -> Result<NodeId> {
+    let stays = |folder: &ItemRow| !matches!(plan_under(policy, folder), Action::Trash(_));
+    let own = item.remote.parent.map(|own| ctx.store.item(own)).transpose()?.flatten();
+    if own.is_none() || id_in_cloud(ctx, target)?.is_some() {
+        return Ok(own.filter(stays).map_or(target, |own| own.node));
+    }
+    let mut at = own;
+    for _ in 0..DEEPEST_PATH {
+        let Some(folder) = at else { break };
+        if stays(&folder) {
+            return Ok(folder.node);
+        }
+        at = folder.remote.parent.map(|above| ctx.store.item(above)).transpose()?.flatten();
+    }
+    Ok(target)
 }
 
 #[cfg(test)]

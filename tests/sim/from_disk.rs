@@ -552,3 +552,21 @@ fn what_we_make_and_somebody_moves_away_before_we_know_it_is_gone() {
         }
     }
 }
+
+/// A file moves into a new directory of a new one, which takes the name that its former directory had in the cloud: each waits for the next, and the
+/// file steps aside in a folder that the cloud has.
+#[test]
+fn a_file_steps_aside_where_its_new_folder_is_not_made_yet() {
+    let mut world = both("a/ a/f=1");
+    let f = world.cloud.at("a/f");
+    assert!(
+        world.disk.mkdir("b") && world.disk.mkdir("b/c") && world.disk.rename("a/f", "b/c/f") && world.disk.remove("a")
+    );
+    let (job, _) = intercept(&mut world, |task| matches!(task, Task::MakeFolder { .. }));
+    assert!(world.disk.rename("b", "a"));
+    // Its scan comes before the answer does.
+    let outcome = Outcome::FolderMade(Err(ProviderError::new(ProviderErrorKind::Conflict, "made up")));
+    world.schedule(3_000, Happening::Deliver { job, outcome });
+    ends_as(&mut world, "a/ a/c/ a/c/f=1");
+    assert_eq!(world.cloud.at("a/c/f"), f);
+}
