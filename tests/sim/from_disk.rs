@@ -570,3 +570,21 @@ fn a_file_steps_aside_where_its_new_folder_is_not_made_yet() {
     ends_as(&mut world, "a/ a/c/ a/c/f=1");
     assert_eq!(world.cloud.at("a/c/f"), f);
 }
+
+/// A folder moves into another one on disk, and that one into it in the cloud, which no event tells: the cloud refuses the first, and its
+/// place wins.
+#[test]
+fn a_folder_that_went_into_one_that_is_in_it_by_now_finds_that_out() {
+    for paths in [false, true] {
+        let mut swarm = calm(Mode::TwoWay);
+        swarm.habits.paths = paths;
+        let mut world = world_like(swarm, "a/ a/f=1 b/ b/g=2");
+        let (a, b) = (world.cloud.at("a"), world.cloud.at("b"));
+        world.cloud.shift(&b, &a, "b");
+        world.cloud.take_back();
+        world.cloud.note_untold(world.now);
+        assert!(world.disk.rename("a", "b/a"));
+        ends_as(&mut world, "a/ a/b/ a/b/g=2 a/f=1");
+        assert_eq!((world.cloud.at("a"), world.cloud.at("a/b")), (a, b), "{paths}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Our own writes after they were sent: what came of each is recorded, looked up, or recognised in an event, each by those who can.
 
 use crate::engine::codes::VERSION_GONE;
-use crate::engine::remote::{Learned, Source};
+use crate::engine::remote::{Learned, Source, above};
 use crate::engine::send::answers::{self, Clash, Failure, ToldBefore};
 use crate::engine::send::echoes::{self, ECHO_GONE, LISTING_AWAITED, LastWrite, Told, echo_of};
 use crate::engine::{Engine, Phase};
@@ -282,6 +282,9 @@ impl Engine {
                 if !self.ctx.store.listing_wanted(parent)? {
                     self.list_anew(parent, item.folder)?;
                 }
+                if item.id.is_folder() && !item.is_local_only() {
+                    self.look_at_way_to(parent)?;
+                }
                 answers::put_off_name(&mut self.ctx, item, work)?;
                 self.rest(item.node);
                 Ok(())
@@ -289,6 +292,18 @@ impl Engine {
             // The cloud's place wins: what the disk has under the name gets another one.
             Clash::Stays(_) | Clash::Unseen(..) | Clash::Hidden => self.step_aside(item, work),
         }
+    }
+
+    /// Asks for the states of a folder and of those above it.
+    ///
+    /// Example: `mv a b/a` on disk and `mv b a/b` in the cloud, which is not told: that the cloud refuses the first is all that tells.
+    fn look_at_way_to(&mut self, folder: NodeId) -> Result<()> {
+        for above in above::way_up(&self.ctx, folder)? {
+            if self.folders.values().all(|folder| folder.row.root != Some(above)) {
+                self.look_at(above)?;
+            }
+        }
+        Ok(())
     }
 
     /// Asks for an item's state; the watched folder's own is not asked for so.
