@@ -13,7 +13,7 @@ use folder_sync_agent::tree::{ItemState, Stamp, Wall};
 use super::cloud::{Habits, elsewhere, watched};
 use super::stories::{ends_as, put, world_like};
 use super::swarm::Swarm;
-use super::two_way::{both, calm, folders_change_names, trash_what_is_out_of_sight};
+use super::two_way::{both, calm, folders_change_names, put_out_of_sight, trash_what_is_out_of_sight};
 use super::world::{FOLDER, Happening, World};
 
 fn scan_again(world: &mut World) {
@@ -587,4 +587,18 @@ fn a_folder_that_went_into_one_that_is_in_it_by_now_finds_that_out() {
         ends_as(&mut world, "a/ a/b/ a/b/g=2 a/f=1");
         assert_eq!((world.cloud.at("a"), world.cloud.at("a/b")), (a, b), "{paths}");
     }
+}
+
+/// Something new is put into a folder that goes out of sight before a scan sees it, and the cloud gives the folder a name that a pattern keeps out.
+#[test]
+fn what_no_scan_saw_in_a_folder_out_of_sight_comes_back_though_a_pattern_keeps_the_folder_out() {
+    let mut world = world_like(Swarm { exclude: true, ..calm(Mode::TwoWay) }, "a/ a/f=1 b/ b/f=2");
+    let ids = ["a", "b"].map(|name| world.cloud.at(name));
+    folders_change_names(&mut world, &ids);
+    assert!(world.disk.write("a/new", 212) && world.disk.write("b/new", 214));
+    let parked = put_out_of_sight(&mut world, &ids);
+    world.cloud.rename(&parked, "x1");
+    world.rest();
+    let tree = world.disk.tree();
+    assert!([212, 214].iter().all(|new| tree.values().any(|content| *content == Some(*new))), "{tree:?}");
 }

@@ -222,6 +222,12 @@ pub fn folders_change_names(world: &mut World, ids: &[ItemId; 2]) {
 
 /// The one of two folders that is put out of sight goes to the trash, and the disk takes long over what follows.
 pub fn trash_what_is_out_of_sight(world: &mut World, ids: &[ItemId; 2]) {
+    let parked = put_out_of_sight(world, ids);
+    world.cloud.trash(&parked);
+}
+
+/// The one of two folders that is put out of sight. The disk takes long over what follows.
+pub fn put_out_of_sight(world: &mut World, ids: &[ItemId; 2]) -> ItemId {
     let parked = |world: &World| {
         let is_parked = |id: &&ItemId| {
             let item = world.store().item_by_id(FOLDER, id).unwrap().unwrap();
@@ -233,8 +239,7 @@ pub fn trash_what_is_out_of_sight(world: &mut World, ids: &[ItemId; 2]) {
         assert!(world.step());
     }
     world.swarm.deeds_ms = 30_000;
-    let parked = parked(world).unwrap();
-    world.cloud.trash(&parked);
+    parked(world).unwrap()
 }
 
 #[test]

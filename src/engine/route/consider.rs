@@ -210,6 +210,9 @@ impl Engine {
             return self.bring_back(item, work);
         }
         if matches!(item.disk_seat(), Some(SeatRow::Parked(_))) {
+            if self.schedule.is_noted(item.node, Note::Crowded) {
+                return self.bring_back(item, work);
+            }
             // It was on its way, out of sight: nobody would find it there.
             let want = if item.id.is_folder() { Want::RemoveFolder } else { Want::RemoveFile };
             return self.want(item, work, want);
