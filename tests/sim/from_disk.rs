@@ -3,7 +3,7 @@
 use folder_sync_agent::command::Command;
 use folder_sync_agent::engine::{Outcome, Task};
 use folder_sync_agent::id::{JobId, NodeId};
-use folder_sync_agent::local_news::{LocalMiss, News, Rescan, UploadFailure, Uploaded};
+use folder_sync_agent::local_news::{EntryKind, LocalMiss, News, Rescan, UploadFailure, Uploaded};
 use folder_sync_agent::path::{Name, RelPath};
 use folder_sync_agent::provider::{ProviderError, ProviderErrorKind};
 use folder_sync_agent::settings::Mode;
@@ -601,4 +601,29 @@ fn what_no_scan_saw_in_a_folder_out_of_sight_comes_back_though_a_pattern_keeps_t
     world.rest();
     let tree = world.disk.tree();
     assert!([212, 214].iter().all(|new| tree.values().any(|content| *content == Some(*new))), "{tree:?}");
+}
+
+/// A link stands where a directory was, whose folder leaves what the patterns let in, after a folder in it moved elsewhere in the cloud: that
+/// one was covered with it, and comes down where it is now.
+#[test]
+fn what_was_covered_with_its_directory_comes_down_where_the_cloud_has_it_now() {
+    let keeps = Swarm { keep_drift: true, ..calm(Mode::Mirror) };
+    for swarm in [keeps, calm(Mode::TwoWay)] {
+        let mut world = world_like(Swarm { exclude: true, ..swarm }, "d/ d/c/ d/c/f=1");
+        let lives_on = |world: &mut World| {
+            let end = world.now + 600_000;
+            while world.now < end {
+                assert!(world.step());
+            }
+        };
+        let (d, c) = (world.cloud.at("d"), world.cloud.at("d/c"));
+        world.disk.replace_by("d", EntryKind::Link);
+        world.schedule(0, Happening::Hints(News::Rescan(Rescan::Overflow)));
+        lives_on(&mut world);
+        world.cloud.shift(&c, &watched(), "c");
+        world.cloud.rename(&d, "xd");
+        world.schedule(0, Happening::Late);
+        lives_on(&mut world);
+        assert_eq!(world.disk.tree().get("c/f"), Some(&Some(1)), "{:?}", world.disk.tree());
+    }
 }

@@ -10,7 +10,7 @@ use crate::engine::within::{self, Within};
 use crate::engine::{Engine, ITEMS_PER_STEP, Phase, ROWS_PER_STEP};
 use crate::id::{FolderId, NodeId};
 use crate::store::Result;
-use crate::store::items::{ItemRow, Presence};
+use crate::store::items::{ItemRow, LocalRow, Presence};
 use crate::store::work::{Ask, Priority, WorkRow, WorkState};
 
 /// How long a file waits for the answer to a question about a folder above it that is asked again later.
@@ -83,7 +83,9 @@ impl Engine {
             let Some(child) = self.ctx.store.seated_in(item.node)? else { return Ok(true) };
             let Some(child) = self.ctx.store.item(child)? else { return Ok(true) };
             self.ctx.gone_through += 1;
-            if self.policy(item.folder).sends() {
+            // What something else stands in the place of was not deleted.
+            let is_covered = matches!(child.local, Some(LocalRow::Covered { .. }));
+            if self.policy(item.folder).sends() && !is_covered {
                 self.missing(&child)?;
             } else {
                 self.lose(&child)?;
