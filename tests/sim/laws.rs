@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use folder_sync_agent::deed::Deed;
 use folder_sync_agent::engine::Task;
-use folder_sync_agent::id::{ItemId, JobId};
+use folder_sync_agent::id::ItemId;
 use folder_sync_agent::settings::Mode;
 use folder_sync_agent::store::intents::{IntentRow, NewSeat};
 use folder_sync_agent::store::items::{ItemRow, SeatRow};
@@ -20,15 +20,15 @@ const UNREAD_AWAITED_MS: u64 = 600_000;
 /// What the engine was told in one step.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Told {
-    /// Its place in the stream is lost: the answer to this poll. One that it cancels in the same step tells it nothing.
-    pub place_lost: Option<JobId>,
+    /// Its place in the stream is lost.
+    pub is_place_lost: bool,
     /// News, or a new cursor.
     pub news: bool,
 }
 
 impl World {
     pub fn check_step(&self, told: Told) {
-        if told.place_lost.is_some_and(|job| !self.cancelled.contains(&job)) {
+        if told.is_place_lost {
             let folders = self.store().folders().unwrap();
             let noticed = folders.iter().all(|folder| folder.root.is_none() || folder.unverified.is_some());
             assert!(noticed, "law 3: the place in the stream is lost, and nothing says so: {folders:?}");

@@ -178,6 +178,15 @@ pub struct World {
     pub logging: bool,
 }
 
+/// What an input tells of the place in the stream.
+enum OfStream {
+    /// A page, and where the next one begins.
+    Page(Cursor),
+    /// A place that was taken.
+    Cursor(Cursor),
+    Lost,
+}
+
 impl World {
     pub fn new(seed: u64, swarm: Swarm) -> Self {
         let mut cloud = Cloud::new();
@@ -387,7 +396,7 @@ impl World {
             }
         }
         self.unjudged |= inputs.len() > 1;
-        let told = self.note_inputs(&inputs);
+        let answers = self.note_inputs(&inputs);
         let effects = self.engine.as_mut().unwrap().step(inputs).unwrap_or_else(|error| panic!("the store: {error}"));
         self.tally.most_jobs = self.tally.most_jobs.max(self.engine().jobs_under_way());
         assert!(self.engine().jobs_under_way() <= JOBS_MOST + 1, "V14: more jobs than there may be");
@@ -399,6 +408,7 @@ impl World {
         for effect in effects {
             self.carry_out(effect);
         }
+        let told = self.note_told(answers);
         self.check_step(told);
         if self.unjudged && self.judging {
             self.unjudged = false;
@@ -437,40 +447,23 @@ impl World {
         }
     }
 
-    /// Remembers what the engine is told.
-    fn note_inputs(&mut self, inputs: &[Input]) -> Told {
-        let mut told = Told::default();
+    /// Takes note of the inputs of a step; says what they tell of the stream.
+    fn note_inputs(&mut self, inputs: &[Input]) -> Vec<(JobId, OfStream)> {
+        let mut answers = Vec::new();
         for input in inputs {
-            match input {
-                // The answer to a poll that it took back tells it nothing.
-                Input::Done { job, outcome: Outcome::Polled(_) | Outcome::CursorTaken(_) }
-                    if self.cancelled.contains(job) => {}
-                Input::Done { job, outcome: Outcome::Polled(Ok(page)) } => {
-                    told.news = true;
-                    self.delivered.insert(page.next.clone());
-                    // What is read a second time is read from an older place. Where that goes beyond the first reading, what is new there
-                    // is the first reading's to take.
-                    let is_again = self.asked_from.get(job).map(number_of) < self.read_to.as_ref().map(number_of);
-                    if !is_again {
-                        self.read_to = Some(page.next.clone());
-                    }
+            let Input::Done { job, outcome } = input else { continue };
+            match outcome {
+                Outcome::Polled(Ok(page)) => answers.push((*job, OfStream::Page(page.next.clone()))),
+                Outcome::CursorTaken(Ok(cursor)) => answers.push((*job, OfStream::Cursor(cursor.clone()))),
+                Outcome::Polled(Err(error)) | Outcome::CursorChecked(Err(error))
+                    if error.kind == ProviderErrorKind::CursorLost =>
+                {
+                    answers.push((*job, OfStream::Lost));
                 }
-                Input::Done { job, outcome: Outcome::Trashed(Ok(())) } => {
+                Outcome::Trashed(Ok(())) => {
                     if let Some(item) = self.trash_jobs.remove(job) {
                         self.trashed_unheard.remove(&item);
                     }
-                }
-                Input::Done { outcome: Outcome::CursorTaken(Ok(cursor)), .. } => {
-                    told.news = true;
-                    self.delivered.insert(cursor.clone());
-                    self.read_to = Some(cursor.clone());
-                }
-                Input::Done { job, outcome: Outcome::Polled(Err(error)) | Outcome::CursorChecked(Err(error)) }
-                    if error.kind == ProviderErrorKind::CursorLost
-                        && !self.cancelled.contains(job)
-                        && self.asked_from.get(job).map(number_of) >= self.read_to.as_ref().map(number_of) =>
-                {
-                    told.place_lost = Some(*job);
                 }
                 _ => {}
             }
@@ -479,6 +472,39 @@ impl World {
             let mut hasher = DefaultHasher::new();
             (self.tally.log, format!("{inputs:?}")).hash(&mut hasher);
             self.tally.log = hasher.finish();
+        }
+        answers
+    }
+
+    /// What the engine was told by the answers that a step took. The answer to a call that was taken back tells nothing, also where a
+    /// command that came before it in the same step took the call back.
+    fn note_told(&mut self, answers: Vec<(JobId, OfStream)>) -> Told {
+        let mut told = Told::default();
+        for (job, answer) in answers {
+            if self.cancelled.contains(&job) {
+                continue;
+            }
+            match answer {
+                OfStream::Page(next) => {
+                    told.news = true;
+                    self.delivered.insert(next.clone());
+                    // What is read a second time is read from an older place. Where that goes beyond the first reading, what is new there
+                    // is the first reading's to take.
+                    let is_again = self.asked_from.get(&job).map(number_of) < self.read_to.as_ref().map(number_of);
+                    if !is_again {
+                        self.read_to = Some(next);
+                    }
+                }
+                OfStream::Cursor(cursor) => {
+                    told.news = true;
+                    self.delivered.insert(cursor.clone());
+                    self.read_to = Some(cursor);
+                }
+                OfStream::Lost => {
+                    told.is_place_lost |=
+                        self.asked_from.get(&job).map(number_of) >= self.read_to.as_ref().map(number_of);
+                }
+            }
         }
         told
     }
