@@ -204,24 +204,42 @@ pub(in crate::engine) struct Followed {
     pub unseen: BTreeSet<JobId>,
 }
 
-/// A deed that failed is carried out again, in a directory that the same batch moved after it: there it has another path. One that did not
-/// find its directory was done before a crash, if the directory was moved before that as well: only there this can be seen.
-pub(in crate::engine) fn follow_directory(intents: &mut [IntentRow], results: &[DeedResult]) -> Followed {
-    let moved = intents.iter().zip(results).find_map(|(intent, result)| match (&intent.order.deed, result) {
-        (Deed::Relocate { from, to, is_folder: true, .. }, DeedResult::Done { .. }) => Some((from.clone(), to.clone())),
+/// What a batch did that moves a directory: a deed below it is to be looked at where the directory is now.
+///
+/// - It moved. What failed is carried out again in its new place. What did not find its place was done before a crash, if the directory was
+///   moved before that as well: only there this can be seen.
+/// - It is not known whether it moved, as the disk refused that. Then what did not find its place proves nothing: it is refused for the
+///   same reason, and stays open for as long as the move does.
+pub(in crate::engine) fn follow_directory(intents: &mut [IntentRow], results: &mut [DeedResult]) -> Followed {
+    let mut followed = Followed::default();
+    let moves = intents.iter().zip(&*results).find_map(|(intent, result)| match &intent.order.deed {
+        Deed::Relocate { from, to, is_folder: true, .. } => Some((from.clone(), to.clone(), result.clone())),
         _ => None,
     });
-    let mut followed = Followed::default();
-    let Some((from, to)) = moved else { return followed };
+    let Some((from, to, moved)) = moves else { return followed };
+    let refusal = match moved {
+        DeedResult::Done { .. } => None,
+        // Where its target has no directory it is known to be where it was.
+        DeedResult::Failed(error) if error.kind != DiskErrorKind::ParentMissing => Some(error),
+        _ => return followed,
+    };
     for (place, (intent, result)) in intents.iter_mut().zip(results).enumerate() {
         let is_unseen = match result {
             DeedResult::Failed(error) => error.kind == DiskErrorKind::ParentMissing,
             DeedResult::Missing => true,
             _ => continue,
         };
-        let before = intent.order.deed.clone();
-        intent.order.deed.follow(&from, &to);
-        if is_unseen && intent.order.deed != before {
+        let mut deed = intent.order.deed.clone();
+        deed.follow(&from, &to);
+        let is_below = is_unseen && deed != intent.order.deed;
+        if let Some(error) = &refusal {
+            if is_below {
+                *result = DeedResult::Failed(error.clone());
+            }
+            continue;
+        }
+        intent.order.deed = deed;
+        if is_below {
             followed.unseen.insert(intent.order.job);
         }
         followed.anew.push(place);
@@ -375,12 +393,33 @@ mod tests {
             intent(4, relocate("d", "g", true), into_b()),
         ];
         let done = DeedResult::Done { stamp: None, displaced: None };
-        let results = [DeedResult::Missing, DeedResult::Missing, done.clone(), done];
-        let followed = follow_directory(&mut intents, &results);
+        let mut results = [DeedResult::Missing, DeedResult::Missing, done.clone(), done];
+        let followed = follow_directory(&mut intents, &mut results);
         assert_eq!(followed, Followed { anew: vec![0, 1], unseen: BTreeSet::from([JobId(1)]) });
         assert_eq!(intents[0].order.deed, relocate("g/a", "g/b", false));
         assert_eq!(intents[1].order.deed, relocate("e/a", "e/b", false), "it lies elsewhere");
         assert_eq!(intents[2].order.deed, relocate("d/c", "d/f", false), "it was done");
         assert!(matches!(&intents[0].order.deed, Deed::Relocate { from: Place { base: Base::Tree, .. }, .. }));
+    }
+
+    #[test]
+    fn what_did_not_find_its_place_is_as_open_as_the_move_of_its_directory() {
+        let batch = [
+            intent(1, relocate("d/a", "d/b", false), into_b()),
+            intent(2, relocate("e/a", "e/b", false), into_b()),
+            intent(3, relocate("d", "g", true), into_b()),
+        ];
+        let parent_missing = DeedResult::Failed(refused(DiskErrorKind::ParentMissing));
+        let refusal = DeedResult::Failed(refused(DiskErrorKind::NotWritable));
+        let mut intents = batch.clone();
+        let mut results = [parent_missing.clone(), DeedResult::Missing, refusal.clone()];
+        assert_eq!(follow_directory(&mut intents, &mut results), Followed::default());
+        assert_eq!(results, [refusal.clone(), DeedResult::Missing, refusal], "only the first lies below it");
+        assert_eq!(intents, batch);
+        // It was not moved: that what it was to go into is missing is seen where it was.
+        let mut results = [parent_missing.clone(), DeedResult::Missing, parent_missing];
+        let before = results.clone();
+        follow_directory(&mut intents, &mut results);
+        assert_eq!(results, before);
     }
 }

@@ -154,7 +154,7 @@ impl Engine {
         &mut self,
         id: FolderId,
         mut intents: Vec<IntentRow>,
-        results: Vec<DeedResult>,
+        mut results: Vec<DeedResult>,
         again: bool,
     ) -> Result<()> {
         if let Some(folder) = self.folders.get_mut(&id) {
@@ -165,14 +165,14 @@ impl Engine {
             // Nothing can be believed of this batch; its intents are still written down.
             return self.recover(id);
         }
-        let followed = outcome::follow_directory(&mut intents, &results);
+        let followed = outcome::follow_directory(&mut intents, &mut results);
         for intent in followed.anew.iter().filter_map(|place| intents.get(*place)) {
             self.ctx.store.drop_intent(intent.order.job)?;
             self.ctx.store.add_intent(intent)?;
         }
         let mut unsure = Vec::new();
         for (intent, result) in intents.into_iter().zip(results) {
-            if !again && (outcome::is_unsure(&result) || followed.unseen.contains(&intent.order.job)) {
+            if followed.unseen.contains(&intent.order.job) || !again && outcome::is_unsure(&result) {
                 unsure.push(intent);
             } else {
                 self.deed_done(&intent, result)?;
@@ -181,7 +181,8 @@ impl Engine {
         // Before anything else changes the disk: whether it was done tells only the same deed once more. If the root is lost, it is
         // carried out when the root is back.
         if !unsure.is_empty() && self.folders.get(&id).is_some_and(Folder::is_open) {
-            self.hand_out(id, unsure, true)?;
+            // Where the directory is now they are tried for the first time.
+            self.hand_out(id, unsure, followed.unseen.is_empty())?;
         }
         Ok(())
     }
