@@ -16,6 +16,8 @@ pub enum Told {
     Gone,
     /// Either may be so. Example: rights on it changed, and it may have gone out of sight.
     Nothing,
+    /// It left its place for one that is not told, and may be out of the watched folder by that. What was told before of how it went is over.
+    Left,
 }
 
 /// What an event makes us expect of an item. An answer that shows nothing new although the expectation is not met may be older than the
@@ -44,10 +46,12 @@ impl Expectation {
     /// What is expected after another event, the last one to say anything of each part.
     #[must_use]
     pub fn after(self, before: Option<&Self>) -> Self {
+        let says_no_more = self.place.is_none() && self.version.is_none();
         match before {
-            Some(before) if self == Self::of_nothing() && before.told == Told::There => {
-                Self { told: Told::Nothing, ..before.clone() }
-            }
+            Some(before) if says_no_more && before.told == Told::There => match self.told {
+                Told::Nothing | Told::Left => Self { told: self.told, ..before.clone() },
+                Told::There | Told::Gone => self,
+            },
             Some(before) if self == Self::of_nothing() => before.clone(),
             _ => self,
         }
@@ -95,6 +99,7 @@ impl Store {
                 told: match row.get(1)? {
                     0 => Told::There,
                     1 => Told::Gone,
+                    3 => Told::Left,
                     _ => Told::Nothing,
                 },
                 place: parent.map(NodeId).zip(name),
@@ -170,6 +175,30 @@ mod tests {
     }
 
     #[test]
+    fn the_last_event_to_say_anything_of_a_part_counts() {
+        let gone = Expectation::of_gone();
+        let nothing = Expectation::of_nothing();
+        let left = Expectation { told: Told::Left, ..Expectation::default() };
+        let there = Expectation { place: Some((NodeId(7), "a".into())), ..Expectation::default() };
+        let told = |told| Expectation { told, ..there.clone() };
+        let cases = [
+            // Before, the event, and what is expected then.
+            (&gone, &nothing, gone.clone()),
+            // It was restored before it could be moved.
+            (&gone, &left, left.clone()),
+            (&left, &nothing, left.clone()),
+            (&left, &gone, gone.clone()),
+            (&there, &nothing, told(Told::Nothing)),
+            (&there, &left, told(Told::Left)),
+            (&there, &gone, gone.clone()),
+            (&gone, &there, there.clone()),
+        ];
+        for (before, event, expected) in cases {
+            assert_eq!(event.clone().after(Some(before)), expected, "{before:?}, then {event:?}");
+        }
+    }
+
+    #[test]
     fn what_is_expected_outlasts_a_restart_and_goes_with_its_item() {
         let mut store = Store::in_memory().unwrap();
         let account = store.account("a", "box").unwrap().account;
@@ -184,11 +213,12 @@ mod tests {
         assert_eq!(store.add_folder(&new).unwrap().folder, FOLDER);
         let (dir, other) = (item(&mut store, "1"), item(&mut store, "2"));
         let gone = Expectation::of_gone();
+        let left = Expectation { told: Told::Left, ..Expectation::default() };
         let moved =
             Expectation { told: Told::Nothing, place: Some((dir, "n".into())), version: Some(VersionId::new("v")) };
         store.expect(other, &gone).unwrap();
         store.expect(other, &moved).unwrap();
-        store.expect(dir, &gone).unwrap();
+        store.expect(dir, &left).unwrap();
         for name in ["b", "a", "b"] {
             store.expect_name(dir, name).unwrap();
         }
@@ -199,7 +229,7 @@ mod tests {
         store.expect_name(dir, "c").unwrap();
         store.expect_item(NodeId(99), "c", &file).unwrap();
         let mut store = store.reopened().unwrap();
-        assert_eq!(store.expectations(FOLDER).unwrap(), [(dir, gone), (other, moved)], "the newest event counts");
+        assert_eq!(store.expectations(FOLDER).unwrap(), [(dir, left), (other, moved)], "the newest event counts");
         assert_eq!(
             store.expected_names(FOLDER).unwrap(),
             [(dir, "a".into(), None), (dir, "b".into(), Some(file.clone())), (dir, "c".into(), Some(file.clone()))]

@@ -164,8 +164,9 @@ fn histories_of_whole_trees_end_well() {
 /// sight that could not come back, what was told just after the place in the stream was taken, and had happened before, a file that came
 /// into a directory out of sight, a download that waited for what another item's problem held up, and one that was given up for a look, directories
 /// out of sight among which none had the next turn, what was just moved on disk when the clock was set, and what was told below a name that was left
-/// in a folder that went then, a folder that was about to go out of sight when it came back, and went with another one later, and a file that
-/// did not find its directory after a crash, while the disk refused the move of that.
+/// in a folder that went then, a folder that was about to go out of sight when it came back, and went with another one later, a file that
+/// did not find its directory after a crash, while the disk refused the move of that, and a folder that left another one after a late word
+/// of its going.
 #[test]
 fn histories_that_failed_once_end_well() {
     for seed in [
@@ -219,7 +220,7 @@ fn histories_that_failed_once_end_well() {
     }
     for seed in [
         101, 1_174, 2_283, 3_305, 5_043, 8_296, 8_621, 59_063, 29_582, 36_012, 4_530, 5_025, 72_124, 88_284, 88_836,
-        94_960, 10_960, 102_592, 104_502, 106_488, 111_755, 140_791,
+        94_960, 10_960, 102_592, 104_502, 106_488, 111_755, 140_791, 170_707,
     ] {
         live(seed, TREES);
     }
@@ -233,13 +234,11 @@ const OPEN: &[(&str, u64, &str)] = &[
     ("two-way", 153_075, "four files are deleted in the cloud, and three may be"),
     ("trees", 156_461, NEVER_GONE),
     ("untold", 158_235, NEVER_GONE),
-    ("trees", 170_707, UNEQUAL),
     ("untold", 175_730, ENDLESS),
     ("untold", 186_967, "a version is fetched twice"),
     ("untold", 197_141, ENDLESS),
 ];
 const NEVER_GONE: &str = "a file is removed from the disk that the judge never saw gone; the cause is not known";
-const UNEQUAL: &str = "\"in sync\" is said, and the trees differ; the cause is not known";
 const ENDLESS: &str = "it does not end; the cause is not known";
 
 fn histories(kind: Kind) {

@@ -41,6 +41,30 @@ fn what_went_to_the_trash_with_a_folder_above_the_watched_one_stays() {
     }
 }
 
+/// That a folder was in the trash before we saw it is told late; then it moves to another folder, and the one that it was in is removed. It
+/// is not taken to have gone with that one: what was told of its going was over when it moved.
+#[test]
+fn what_left_a_folder_after_a_late_word_of_its_going_is_looked_for() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let habits = Habits { ids: true, list_page: 100, event_page: 100, ..Habits::default() };
+        let mut world = World::new(1, Swarm { habits, mode, ..Swarm::calm() });
+        world.misfortune = false;
+        put(&mut world, "d/ d/b/ e/");
+        let (d, b, e) = (world.cloud.at("d"), world.cloud.at("d/b"), world.cloud.at("e"));
+        world.cloud.trash(&b);
+        let late = world.cloud.take_back();
+        world.cloud.restore(&b, &d, "b");
+        world.start();
+        world.rest();
+        world.cloud.tell_late(late);
+        world.cloud.shift(&b, &e, "b");
+        world.cloud.trash(&d);
+        let begun = world.now;
+        ends_as(&mut world, "e/ e/b/");
+        assert!(world.now - begun < 10 * 60_000, "{mode:?}: in sync after {} ms", world.now - begun);
+    }
+}
+
 /// The folder above the watched one moves and comes back before we hear of either. What is told by the path that the watched folder had
 /// meanwhile cannot be placed, and is found, though a look at the watched folder shows nothing new.
 #[test]

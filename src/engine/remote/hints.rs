@@ -200,7 +200,7 @@ fn of_known(facts: &Facts<'_>, known: &ItemRow) -> (Vec<Mark>, Option<&'static s
         Some(Location::FilteredOut) => Expectation::of_nothing(),
         to => Expectation {
             // A move to a place that is not told may lead to where we see nothing.
-            told: if facts.kind == EventKind::Moved && to.is_none() { Told::Nothing } else { told(facts.kind) },
+            told: if facts.kind == EventKind::Moved && to.is_none() { Told::Left } else { told(facts.kind) },
             // A file that was only written to is where it was: its path may be one of before a folder on the way was renamed.
             place: to
                 .as_ref()
@@ -405,6 +405,7 @@ mod tests {
                     Told::There => " there",
                     Told::Gone => " gone",
                     Told::Nothing => "",
+                    Told::Left => " left",
                 }
             ),
             Mark::New { parent, name, .. } => format!("+{parent}/{name}"),
@@ -452,7 +453,7 @@ mod tests {
             (K::Uploaded, Some(&v1), Some(beyond()), ""),
             (K::Trashed, None, Some(at("a")), "?10 gone"),
             (K::Other, None, None, "?10"),
-            (K::Moved, None, None, "?10"),
+            (K::Moved, None, None, "?10 left"),
             (K::Sharing, None, None, "?10"),
             (K::Comment, Some(&v2), Some(at("b")), ""),
             (K::Lock, Some(&v2), Some(at("b")), ""),
@@ -472,7 +473,7 @@ mod tests {
         let v1 = VersionId::new("v1");
         for (kind, to, expected) in [
             (K::Other, Some(at("a")), "?10"),
-            (K::Moved, None, "?10"),
+            (K::Moved, None, "?10 left"),
             (K::Uploaded, Some(at("a")), "?10 there"),
             (K::Moved, Some(Location::Outside), ""),
             (K::Other, Some(Location::FilteredOut), ""),
