@@ -131,7 +131,10 @@ impl World {
                             let content = self.other_version(&order.item).unwrap_or(content);
                             Ok(self.disk.stage(&order, content))
                         }
-                        None => Err(FetchFailure::Provider(missing())),
+                        None => {
+                            self.not_there.insert((order.item.to_string(), order.version.to_string()));
+                            Err(FetchFailure::Provider(missing()))
+                        }
                     },
                 };
                 Outcome::Fetched(result)
@@ -169,6 +172,14 @@ impl World {
         let listed = self.cloud.list_of_late(folder, page, self.now, &mut self.extra);
         if self.mutant == Some(Mutant::AnswerIsOlder) {
             (self.cloud.lossy, self.cloud.untold) = untold;
+        }
+        for item in listed.iter().flat_map(|page| &page.items) {
+            let Some(content) = &item.content else { continue };
+            let version = (item.id.to_string(), content.version.to_string());
+            // A listing as it was before says that there is what a download did not find: once more, it is no second download.
+            if self.not_there.remove(&version) {
+                *self.fetched.entry(version).or_insert(1) -= 1;
+            }
         }
         listed
     }

@@ -109,6 +109,8 @@ pub struct World {
     pub excluding: bool,
     pub refused: bool,
     pub fetched: BTreeMap<(String, String), u64>,
+    /// Versions that a download did not find, and that no listing has shown since.
+    pub not_there: BTreeSet<(String, String)>,
     pub notices: Vec<Notice>,
     pub answers: Vec<Answer>,
     pub tally: Tally,
@@ -213,6 +215,7 @@ impl World {
             excluding,
             refused: false,
             fetched: BTreeMap::new(),
+            not_there: BTreeSet::new(),
             notices: Vec::new(),
             answers: Vec::new(),
             tally: Tally::default(),
