@@ -392,6 +392,33 @@ fn a_deletion_that_the_cloud_carries_out_after_it_was_looked_for_counts() {
     }
 }
 
+/// No answer comes to a deletion, and a look finds that somebody moved the file out of the watched folder. The cloud may carry the deletion out
+/// there, where nobody tells us: it counts, and the next one is asked about.
+#[test]
+fn a_deletion_of_what_somebody_moved_away_counts() {
+    for (items, first) in [("a=1 b=2 c=3", "a"), ("a/ a/f=1 b=2 c=3", "a")] {
+        let mut world = world_like(Swarm { max_delete: Some(1), ..calm(Mode::TwoWay) }, items);
+        let (a, b) = (world.cloud.at(first), world.cloud.at("b"));
+        world.disk.remove(first);
+        let (job, task) = intercept(&mut world, |task| matches!(task, Task::Trash { .. }));
+        world.cloud.shift(&a, &elsewhere(), "a");
+        let error = ProviderError::new(ProviderErrorKind::OutcomeUnknown, "made up");
+        world.schedule(0, Happening::Deliver { job, outcome: Outcome::Trashed(Err(error)) });
+        world.schedule(30_000, Happening::LateWrite(task));
+        let end = world.now + 60_000;
+        while world.now < end {
+            assert!(world.step());
+        }
+        world.disk.remove("b");
+        let end = world.now + 60_000;
+        while world.now < end {
+            assert!(world.step());
+        }
+        world.check_deletions();
+        assert!(world.open_hold().is_some() && world.cloud.is_live(&b), "{items}");
+    }
+}
+
 /// The event of our upload comes before the answer, the file is removed, and the process dies: what the cloud has is ours, and goes.
 #[test]
 fn an_upload_that_only_its_event_told_of_is_ours_though_the_process_dies() {

@@ -256,6 +256,10 @@ impl Engine {
         }
         let Some(item) = self.ctx.store.item(was.node)? else { return Ok(()) };
         let is_there = item.remote.presence == Presence::Present;
+        if item.remote.presence == Presence::Absent {
+            // A deletion of ours that nobody heard of may yet be carried out, where the stream would not tell us: it counts.
+            self.trashed_unheard(was)?;
+        }
         if was.id.is_folder() && is_there && (was_hidden || was_away && was.remote.presence == Presence::Present) {
             self.was_away(&item)?;
         }

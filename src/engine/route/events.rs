@@ -363,8 +363,10 @@ impl Engine {
         if let Some(folder) = self.folders.get_mut(&folder).filter(|_| !own) {
             folder.verification.heard(self.ctx.now.mono);
         }
-        if let Some(node) = node.filter(|_| event.kind == EventKind::Trashed) {
-            crate::engine::send::answers::told_trashed(&mut self.ctx, node)?;
+        if let Some(node) = node.filter(|_| event.kind == EventKind::Trashed)
+            && let Some(row) = self.ctx.store.item(node)?
+        {
+            self.trashed_unheard(&row)?;
         }
         if let Some(node) = node.filter(|_| event.kind == EventKind::Restored) {
             self.told_restored(node)?;

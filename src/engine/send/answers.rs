@@ -180,13 +180,12 @@ pub(in crate::engine) fn found_trashed(ctx: &mut Ctx, item: &ItemRow) -> Result<
     if is_sent || may_go { count_trashed(ctx, item) } else { Ok(()) }
 }
 
-/// The stream tells that something went into the trash. If we had sent it there without hearing of it, that was it, though somebody may
-/// have it back by the time it is looked at.
-pub(in crate::engine) fn told_trashed(ctx: &mut Ctx, node: NodeId) -> Result<()> {
-    match (ctx.store.sent_of(node)?, ctx.store.item(node)?) {
-        (sent, Some(item)) if sent.as_ref().is_none_or(|sent| sent.unsure) => found_trashed(ctx, &item),
-        _ => Ok(()),
-    }
+/// Something went into the trash, or may go there without a word to us. If we had sent it there without hearing of it, that was it.
+///
+/// Examples: the stream tells of it, though somebody may have it back by the time it is looked at; or it was moved out of the watched folder.
+pub(in crate::engine) fn trashed_unheard(ctx: &mut Ctx, item: &ItemRow) -> Result<()> {
+    let is_over = ctx.store.sent_of(item.node)?.is_none_or(|sent| sent.unsure);
+    if is_over { found_trashed(ctx, item) } else { Ok(()) }
 }
 
 /// What a failed write means.
