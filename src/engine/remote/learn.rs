@@ -13,7 +13,7 @@ use crate::engine::sides::plan_under;
 use crate::id::{FolderId, Generation, JournalId, NodeId};
 use crate::plan::{Action, Policy};
 use crate::store::Result;
-use crate::store::expected::Expectation;
+use crate::store::expected::{Expectation, Told};
 use crate::store::former::FormerName;
 use crate::store::items::{ItemRow, Presence, RemoteRow};
 use crate::store::work::{Ask, Priority};
@@ -118,7 +118,7 @@ pub(in crate::engine) struct Change {
 /// Weighs a description against the row of its item. Nothing if it is to be taken; else what became of it.
 pub(in crate::engine) fn weigh(
     ctx: &mut Ctx,
-    questions: &Questions,
+    questions: &mut Questions,
     ground: &Ground<'_>,
     known: &ItemRow,
     item: &RemoteItem,
@@ -137,6 +137,7 @@ pub(in crate::engine) fn weigh(
         && !is_newer
         && questions.is_overtaken(known.node, asked)
     {
+        was_shown_elsewhere(ctx, questions, known, item)?;
         mark_look(ctx, known.node, known.folder, source.journal())?;
         return Ok(Some(Learned::Overtaken));
     }
@@ -146,6 +147,21 @@ pub(in crate::engine) fn weigh(
         return Ok(Some(Learned::Marked));
     }
     Ok(None)
+}
+
+/// An item that was told to be gone was shown in another folder than the one with which it went since: whether it went with that, only a look
+/// tells.
+///
+/// Example: `mv d/f e/f; mv e d/e`, where `e` was not ours before, and `d` leaves. The first is told as a going. `f` is looked at and found in
+/// `e`, and before that comes in, `d` is found to be gone, with `f` in it for all that is known.
+fn was_shown_elsewhere(ctx: &mut Ctx, questions: &mut Questions, known: &ItemRow, item: &RemoteItem) -> Result<()> {
+    let is_told_gone = questions.expected(known.node).is_some_and(|expected| expected.told == Told::Gone);
+    let above = known.remote.parent.map(|above| ctx.store.item(above)).transpose()?.flatten();
+    let is_elsewhere = item.parent.is_some() && item.parent != above.map(|above| above.id);
+    if !is_told_gone || !is_elsewhere {
+        return Ok(());
+    }
+    questions.await_state(ctx, known.node, Expectation { told: Told::Left, ..Expectation::default() })
 }
 
 /// Where a description has its item. If the folder that holds it is not known yet, the nearest one above that is known is listed: no row is
@@ -535,5 +551,77 @@ fn is_stale(known: &ItemRow, item: &RemoteItem, source: Source) -> bool {
                 && known.remote.content == item.content
         }
         _ => has < had,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::id::ItemId;
+    use crate::store::Store;
+    use crate::store::folders::NewFolder;
+
+    const FOLDER: FolderId = FolderId(1);
+
+    fn add(ctx: &mut Ctx, id: &ItemId, parent: Option<NodeId>) -> NodeId {
+        let row = RemoteRow {
+            presence: Presence::Present,
+            parent,
+            name: id.raw().to_owned(),
+            content: None,
+            etag: None,
+            sequence: None,
+            seen: 0,
+        };
+        ctx.store.add_item(FOLDER, id, &row).unwrap()
+    }
+
+    #[test]
+    fn what_was_shown_elsewhere_does_not_go_with_its_folder() {
+        let (here, there, id) = (ItemId::folder("d"), ItemId::folder("e"), ItemId::folder("f"));
+        for (shown_in, expected) in [(&there, Told::Left), (&here, Told::Gone)] {
+            let mut ctx = Ctx::new(Store::in_memory().unwrap());
+            let account = ctx.store.account("a", "egnyte").unwrap().account;
+            let local = Path::new("/f");
+            let new = NewFolder { name: "f", account, mark: "m", remote: "/", local, filters: "" };
+            assert_eq!(ctx.store.add_folder(&new).unwrap().folder, FOLDER);
+            let dir = add(&mut ctx, &here, None);
+            let node = add(&mut ctx, &id, Some(dir));
+            let known = ctx.store.item(node).unwrap().unwrap();
+            let mut questions = Questions::default();
+            questions.await_state(&mut ctx, node, Expectation::of_gone()).unwrap();
+            let asked = ctx.store.generation();
+            questions.look_begins(node, asked);
+            let gone = ctx.store.generation();
+            questions.note_observed(node, gone);
+            let item = RemoteItem {
+                id: id.clone(),
+                parent: Some(shown_in.clone()),
+                name: "f".into(),
+                content: None,
+                etag: None,
+                sequence: None,
+                ancestors: None,
+                path: None,
+            };
+            let source = Source::Look { journal: None, asked };
+            let ground = Ground {
+                id: FOLDER,
+                root: None,
+                root_item: None,
+                root_path: None,
+                filter: None,
+                watches_top: false,
+                events_carry_items: false,
+                comparison: 0,
+                is_compared: false,
+                policy: Policy::default(),
+            };
+            let learned = weigh(&mut ctx, &mut questions, &ground, &known, &item, source).unwrap();
+            assert_eq!(learned, Some(Learned::Overtaken));
+            assert_eq!(questions.expected(node).map(|expected| expected.told), Some(expected), "shown in {shown_in}");
+        }
     }
 }

@@ -22,7 +22,7 @@ impl Engine {
             if Some(known.node) == ground.root {
                 return learn::root(&mut self.ctx, known, item);
             }
-            if let Some(learned) = learn::weigh(&mut self.ctx, &self.questions, &ground, known, item, source)? {
+            if let Some(learned) = learn::weigh(&mut self.ctx, &mut self.questions, &ground, known, item, source)? {
                 return Ok(learned);
             }
         }
