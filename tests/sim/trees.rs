@@ -1,8 +1,11 @@
 //! Whole folders that go, come back and move: one rename on disk, however much is in them.
 
-use folder_sync_agent::deed::Deed;
+use folder_sync_agent::deed::{Deed, DeedOrder, DeedResult, DiskErrorKind};
+use folder_sync_agent::engine::Outcome;
+use folder_sync_agent::id::JobId;
 
 use super::cloud::{elsewhere, watched};
+use super::disk::{Cut, disk_error};
 use super::stories::{ends_as, put, tree, world_like, world_with};
 use super::swarm::Swarm;
 use super::world::{FOLDER, Happening, World};
@@ -244,5 +247,53 @@ fn nothing_comes_into_one_out_of_sight() {
             assert!(world.step());
             world.check_deletions();
         }
+    }
+}
+
+/// Takes a batch of deeds off its way to the disk.
+fn take_deeds(world: &mut World) -> (JobId, Vec<DeedOrder>) {
+    loop {
+        let is_it = |happening: &Happening| matches!(happening, Happening::Deeds { .. });
+        let at = world.heap.iter().find(|(_, happening)| is_it(happening)).map(|(at, _)| *at);
+        if let Some(Happening::Deeds { job, orders }) = at.and_then(|at| world.heap.remove(&at)) {
+            return (job, orders);
+        }
+        assert!(world.step());
+    }
+}
+
+fn carry_out(world: &mut World, orders: &[DeedOrder]) -> Vec<DeedResult> {
+    orders.iter().map(|order| world.carry_out_deed(order, Cut::Never)).collect()
+}
+
+/// A file is put into a directory, which moves then, and the process dies before it hears of either. Carried out again, the file does not find
+/// its directory, and the disk refuses the move for once: that does not say that the directory is lost.
+#[test]
+fn what_was_put_into_a_directory_that_moved_is_found_there_though_the_disk_refuses_the_move_again() {
+    for kind in [DiskErrorKind::Item, DiskErrorKind::Full, DiskErrorKind::NotWritable] {
+        let mut world = world_with("d/ d/a=1");
+        let d = world.cloud.at("d");
+        world.cloud.add_folder(&watched(), "x");
+        let (job, orders) = take_deeds(&mut world);
+        let b = world.cloud.add_file(&d, "b", 2);
+        until(&mut world, |world| world.disk.staging.len() == 1);
+        let end = world.now + 60_000;
+        until(&mut world, |world| world.now > end);
+        world.cloud.rename(&d, "e");
+        let end = world.now + 60_000;
+        until(&mut world, |world| world.now > end);
+        let results = carry_out(&mut world, &orders);
+        world.schedule(0, Happening::Deliver { job, outcome: Outcome::Deeds(results) });
+        let (_, orders) = take_deeds(&mut world);
+        assert!(matches!(&orders[..], [first, second]
+            if matches!(first.deed, Deed::Publish { .. }) && matches!(second.deed, Deed::Relocate { .. })));
+        carry_out(&mut world, &orders);
+        world.crash();
+        world.cloud.trash(&b);
+        let (job, orders) = take_deeds(&mut world);
+        let mut results = carry_out(&mut world, &orders[..1]);
+        results.push(DeedResult::Failed(disk_error(kind, "made up")));
+        world.schedule(0, Happening::Deliver { job, outcome: Outcome::Deeds(results) });
+        ends_as(&mut world, "e/ e/a=1 x/");
     }
 }
