@@ -166,8 +166,9 @@ fn histories_of_whole_trees_end_well() {
 /// out of sight among which none had the next turn, what was just moved on disk when the clock was set, and what was told below a name that was left
 /// in a folder that went then, a folder that was about to go out of sight when it came back, and went with another one later, a file that
 /// did not find its directory after a crash, while the disk refused the move of that, a folder that left another one after a late word
-/// of its going, a deletion that was carried out after its folder had been moved away, and a file that was shown in a new
-/// folder by answers that were overtaken by the end of its former one.
+/// of its going, a deletion that was carried out after its folder had been moved away, a file that was shown in a new folder by answers that
+/// were overtaken by the end of its former one, what was covered with a directory that patterns keep out, what had nowhere to step aside to,
+/// a folder that moved into one which was in it by then, and what was in the way in a folder out of sight that patterns keep out.
 #[test]
 fn histories_that_failed_once_end_well() {
     for seed in [
@@ -199,19 +200,23 @@ fn histories_that_failed_once_end_well() {
     }
     for seed in [
         188, 491, 602, 2_283, 3_319, 3_361, 10_454, 11_321, 11_463, 24_183, 30_349, 58_377, 27_146, 73_014, 134_311,
-        211_738,
+        211_738, 132_877, 148_614, 202_613,
     ] {
         live(seed, DISORDER);
     }
     for seed in [65, 141, 1_652, 2_640, 7_514, 51_535, 52_465, 11_987, 31_405, 86_348, 149_346] {
         live(seed, ENTERPRISE);
     }
-    for seed in [216, 586, 779, 6_288, 6_586, 15_445, 54_496, 19_064, 24_091, 14_253, 186_967, 203_228] {
+    for seed in [
+        216, 586, 779, 6_288, 6_586, 15_445, 54_496, 19_064, 24_091, 14_253, 186_967, 203_228, 158_235, 175_730,
+        197_141, 200_714,
+    ] {
         live(seed, UNTOLD);
     }
-    for seed in
-        [76, 225, 1_395, 2_283, 4_597, 5_454, 9_200, 9_299, 13_756, 51_252, 16_271, 31_454, 7_323, 103_498, 104_806]
-    {
+    for seed in [
+        76, 225, 1_395, 2_283, 4_597, 5_454, 9_200, 9_299, 13_756, 51_252, 16_271, 31_454, 7_323, 103_498, 104_806,
+        121_926,
+    ] {
         live(seed, GARBLED);
     }
     for seed in [
@@ -229,17 +234,8 @@ fn histories_that_failed_once_end_well() {
 }
 
 /// Histories that are known to end badly and are passed over, until they are mended: their kind, their seed, and what happens.
-const OPEN: &[(&str, u64, &str)] = &[
-    ("garbled", 121_926, "the engine wants a step at once, again and again"),
-    ("disorder", 132_877, NEVER_GONE),
-    ("disorder", 148_614, NEVER_GONE),
-    ("trees", 156_461, NEVER_GONE),
-    ("untold", 158_235, NEVER_GONE),
-    ("untold", 175_730, ENDLESS),
-    ("untold", 197_141, ENDLESS),
-];
-const NEVER_GONE: &str = "a file is removed from the disk that the judge never saw gone; the cause is not known";
-const ENDLESS: &str = "it does not end; the cause is not known";
+const OPEN: &[(&str, u64, &str)] = &[("trees", 156_461, READ_TOO_EARLY)];
+const READ_TOO_EARLY: &str = "a file left a folder that went to the trash, and both are told in the other order, on two pages of the stream: the folder goes with what was in it before the second page is read";
 
 fn histories(kind: Kind) {
     if let Some(seed) = number("SIM_SEED") {
