@@ -168,7 +168,8 @@ fn histories_of_whole_trees_end_well() {
 /// did not find its directory after a crash, while the disk refused the move of that, a folder that left another one after a late word
 /// of its going, a deletion that was carried out after its folder had been moved away, a file that was shown in a new folder by answers that
 /// were overtaken by the end of its former one, what was covered with a directory that patterns keep out, what had nowhere to step aside to,
-/// a folder that moved into one which was in it by then, and what was in the way in a folder out of sight that patterns keep out.
+/// a folder that moved into one which was in it by then, what was in the way in a folder out of sight that patterns keep out, and what came into
+/// a folder while that was outside.
 #[test]
 fn histories_that_failed_once_end_well() {
     for seed in [
@@ -181,7 +182,7 @@ fn histories_that_failed_once_end_well() {
     for seed in [
         10, 224, 235, 377, 2_563, 3_108, 5_092, 5_136, 5_187, 5_449, 5_524, 5_695, 5_881, 6_960, 7_626, 9_824, 11_006,
         15_854, 16_074, 16_936, 18_652, 20_082, 31_790, 60_362, 60_445, 81_028, 3_079, 8_887, 7_006, 83_602, 9_199,
-        11_713, 47_029, 37_218, 68_563, 88_248, 91_460, 106_670, 153_075,
+        11_713, 47_029, 37_218, 68_563, 88_248, 91_460, 106_670, 153_075, 220_754,
     ] {
         live(seed, TWO_WAY);
     }

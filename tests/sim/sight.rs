@@ -1,6 +1,7 @@
 //! Small stories of what the cloud does not show for a while, though it is not gone.
 
 use folder_sync_agent::command::Command;
+use folder_sync_agent::events::EventKind;
 use folder_sync_agent::settings::Mode;
 
 use super::cloud::{Habits, above, elsewhere, top, watched};
@@ -61,6 +62,38 @@ fn what_left_a_folder_after_a_late_word_of_its_going_is_looked_for() {
         world.cloud.trash(&d);
         let begun = world.now;
         ends_as(&mut world, "e/ e/b/");
+        assert!(world.now - begun < 10 * 60_000, "{mode:?}: in sync after {} ms", world.now - begun);
+    }
+}
+
+/// A folder leaves the watched one, a file is moved into it, and it comes back, all of which is told late. A look that is made for something else
+/// shows the folder where it was, so that its coming back is no news by then; and the file was moved to something outside.
+#[test]
+fn what_came_into_a_folder_while_that_was_outside_is_found() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let habits = Habits { list_page: 100, event_page: 100, ..Habits::default() };
+        let mut world = World::new(1, Swarm { habits, mode, ..Swarm::calm() });
+        world.misfortune = false;
+        put(&mut world, "a/ a/b/");
+        let a = world.cloud.at("a");
+        let file = world.cloud.add_file(&elsewhere(), "f", 7);
+        world.start();
+        world.rest();
+        let mut late = Vec::new();
+        for (id, to, name) in [(&a, elsewhere(), "a"), (&file, a.clone(), "f"), (&a, watched(), "a")] {
+            world.cloud.shift(id, &to, name);
+            late.push(world.cloud.take_back());
+        }
+        world.cloud.chatter(&a, EventKind::Other);
+        // Of a file that nothing has told of yet nobody can know.
+        world.judging = false;
+        world.rest();
+        for told in late {
+            world.cloud.tell_late(told);
+        }
+        world.judging = true;
+        let begun = world.now;
+        ends_as(&mut world, "a/ a/b/ a/f=7");
         assert!(world.now - begun < 10 * 60_000, "{mode:?}: in sync after {} ms", world.now - begun);
     }
 }

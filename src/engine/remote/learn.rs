@@ -130,6 +130,9 @@ pub(in crate::engine) fn weigh(
         if source.is_sight() && comparison > known.remote.seen && known.remote.presence == Presence::Present {
             met(ctx, known, comparison)?;
         }
+        if tells_of_absence(ground, known, item, source) {
+            was_away(ctx, questions, known)?;
+        }
         return Ok(Some(Learned::Stale));
     }
     let is_newer = known.remote.sequence.zip(item.sequence).is_some_and(|(had, has)| has > had);
@@ -147,6 +150,32 @@ pub(in crate::engine) fn weigh(
         return Ok(Some(Learned::Marked));
     }
     Ok(None)
+}
+
+/// Whether old news of a directory tells that it was out of the watched folder, and came back before we heard of it. What happened in it
+/// meanwhile was told of something outside, and passed over.
+///
+/// Example: `a` moves out, `f` moves into it, and `a` comes back. A listing shows `a` where it was before any of it is told.
+fn tells_of_absence(ground: &Ground<'_>, known: &ItemRow, item: &RemoteItem, source: Source) -> bool {
+    let is_outside = || match (&item.ancestors, ground.root_item) {
+        (Some(above), Some(root)) => above.iter().all(|above| above.id != *root),
+        _ => false,
+    };
+    let is_event = matches!(source, Source::Event { .. });
+    is_event
+        && known.id.is_folder()
+        && known.synced.is_some()
+        && known.remote.presence == Presence::Present
+        && is_outside()
+}
+
+/// A directory is there that was hidden or away, though nobody saw that it was: of what happened in it meanwhile the stream told us nothing.
+pub(in crate::engine) fn was_away(ctx: &mut Ctx, questions: &mut Questions, dir: &ItemRow) -> Result<()> {
+    questions.forget_not_found();
+    ctx.store.want_listing_now(dir.node, dir.folder)?;
+    ctx.store.want_sweep(dir.node, dir.folder, Presence::Present)?;
+    ctx.more = true;
+    Ok(())
 }
 
 /// An item that was told to be gone was shown in another folder than the one with which it went since: whether it went with that, only a look

@@ -6,6 +6,7 @@ use crate::engine::codes::{NETWORK, VERSION_GONE, problem_of};
 use crate::engine::effect::{Effect, Task};
 use crate::engine::input::{FetchFailure, FetchOrder};
 use crate::engine::queues::{CallKind, Waiting};
+use crate::engine::remote::learn;
 use crate::engine::remote::looks::{self, Answer, HIDDEN, hidden_for};
 use crate::engine::remote::{Learned, Source};
 use crate::engine::turns::ATTEMPTS_COUNTED;
@@ -261,7 +262,7 @@ impl Engine {
             self.trashed_unheard(was)?;
         }
         if was.id.is_folder() && is_there && (was_hidden || was_away && was.remote.presence == Presence::Present) {
-            self.was_away(&item)?;
+            learn::was_away(&mut self.ctx, &mut self.questions, &item)?;
         }
         let is_met = self.questions.expected(was.node).is_none_or(|expected| expected.is_met_by(Some(&item.remote)));
         let is_news = looks::is_news(&was.remote, &item.remote);
@@ -269,15 +270,6 @@ impl Engine {
             self.forget_expected(was.node)?;
             self.ctx.store.looked(was.node, asked)?;
         }
-        Ok(())
-    }
-
-    /// A folder is there that was hidden or away, though nobody saw that it was: of what happened in it meanwhile the stream told us nothing.
-    pub(in crate::engine) fn was_away(&mut self, dir: &ItemRow) -> Result<()> {
-        self.questions.forget_not_found();
-        self.ctx.store.want_listing_now(dir.node, dir.folder)?;
-        self.ctx.store.want_sweep(dir.node, dir.folder, Presence::Present)?;
-        self.ctx.more = true;
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::engine::effect::{Effect, Task};
 use crate::engine::jobs::Job;
-use crate::engine::remote::{Complete, Listing, Taken};
+use crate::engine::remote::{Complete, Listing, Taken, learn};
 use crate::engine::remote::{Learned, Source};
 use crate::engine::{Engine, ROWS_PER_STEP, millis};
 use crate::events::interval::{UNREACHED_COUNTED, backoff};
@@ -280,7 +280,7 @@ impl Engine {
             if is_met || !agrees || !self.ask_again(node)? {
                 let was_away = self.questions.expected(node).is_some_and(|expected| expected.told == Told::Gone);
                 if was_away && item.id.is_folder() && item.remote.presence == Presence::Present {
-                    self.was_away(&item)?;
+                    learn::was_away(&mut self.ctx, &mut self.questions, &item)?;
                 }
                 self.forget_expected(node)?;
                 self.ctx.store.looked(node, asked)?;
