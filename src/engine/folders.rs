@@ -400,7 +400,7 @@ impl Folder {
 
     /// A remote folder was found to be gone, ahead of the stream; so many polls were begun.
     pub fn found_gone(&mut self, polls_begun: u64) {
-        self.found_gone_after = Some(polls_begun);
+        self.found_gone_after = self.found_gone_after.max(Some(polls_begun));
     }
 
     /// The poll after which the stream must have been read to its end, if a remote folder was found to be gone ahead of it; nothing

@@ -96,16 +96,24 @@ impl Engine {
         true
     }
 
-    /// A remote folder is found to be gone. If no event had told that, the stream is read on before what it held is believed to be gone.
+    /// A remote folder is found to be gone. The stream is read on before what it held is believed to be gone: if an event had told that, to the end
+    /// of what is being read, as what left the folder before may be told after it; if none had, by another poll.
+    ///
+    /// Example: `mv d/a e; rm -r d`, told in the other order on two pages.
     pub(in crate::engine) fn found_folder_gone(&mut self, item: &ItemRow) {
-        let was_told = self.questions.expected(item.node).is_some_and(|expected| expected.told == Told::Gone);
-        if was_told || !item.id.is_folder() || item.remote.presence != Presence::Present {
+        if !item.id.is_folder() || item.remote.presence != Presence::Present {
             return;
         }
+        let was_told = self.questions.expected(item.node).is_some_and(|expected| expected.told == Told::Gone);
         let Some(folder) = self.folders.get_mut(&item.folder) else { return };
-        let polls_begun = self.accounts.get(&folder.account).map_or(0, |account| account.polls_begun);
-        folder.found_gone(polls_begun);
-        self.poll_for(item.folder);
+        let account = self.accounts.get(&folder.account);
+        let (begun, ended) = account.map_or((0, 0), |account| (account.polls_begun, account.polls_ended));
+        if !was_told {
+            folder.found_gone(begun);
+            self.poll_for(item.folder);
+        } else if ended < begun {
+            folder.found_gone(begun - 1);
+        }
     }
 
     /// Whether a file was edited before it was put out of sight. The planner does not see that edit there.
