@@ -218,7 +218,7 @@ impl Cloud {
         let version = self.next_version;
         if let Some(parent) = &parent {
             self.children.entry(parent.clone()).or_default().insert(id.clone());
-            self.note_hosts(parent);
+            self.note_hosts(parent, !self.by_agent);
         }
         if !id.is_folder() {
             self.versions.insert(version, (id.clone(), content));
@@ -405,16 +405,18 @@ impl Cloud {
             self.children.entry(old).or_default().remove(id);
         }
         self.children.entry(parent.clone()).or_default().insert(id.clone());
-        self.note_hosts(parent);
+        // What we move brings along what others had put into it, and what patterns keep from us.
+        let is_others = !self.by_agent || self.subtree(id).iter().any(|id| self.foreign.contains(id));
+        self.note_hosts(parent, is_others);
         self.change(id, |thing| {
             thing.parent = Some(parent.clone());
             name.clone_into(&mut thing.name);
         });
     }
 
-    /// Somebody else puts something into a folder.
-    fn note_hosts(&mut self, folder: &ItemId) {
-        let mut at = Some(folder.clone()).filter(|_| !self.by_agent);
+    /// Something of others comes into a folder, if so it is.
+    fn note_hosts(&mut self, folder: &ItemId, is_others: bool) {
+        let mut at = Some(folder.clone()).filter(|_| is_others);
         while let Some(id) = at {
             at = self.things.get(&id).and_then(|thing| thing.parent.clone());
             self.hosts.insert(id);
