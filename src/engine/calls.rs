@@ -77,3 +77,85 @@ pub(in crate::engine) fn held_content(ctx: &Ctx, item: &ItemRow, content: &Remot
     let Some(above) = above else { return Ok(None) };
     ctx.store.held_whole(item.folder, &above.id, &item.remote.name, (hash, size))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{FolderId, Generation, ItemId, NodeId};
+    use crate::path::Name;
+    use crate::store::items::{Presence, RemoteRow};
+    use crate::store::work::{Priority, WorkState};
+    use crate::tree::Wall;
+
+    fn content(version: &str) -> RemoteContent {
+        RemoteContent { version: VersionId::new(version), hash: None, size: Some(3), modified: None }
+    }
+
+    fn item(content: Option<RemoteContent>) -> ItemRow {
+        let remote = RemoteRow {
+            presence: Presence::Present,
+            parent: Some(NodeId(1)),
+            name: "a".into(),
+            content,
+            etag: None,
+            sequence: None,
+            seen: 0,
+        };
+        ItemRow { node: NodeId(2), folder: FolderId(1), id: ItemId::file("2"), remote, synced: None, local: None }
+    }
+
+    fn work(mark: Option<Generation>) -> WorkRow {
+        WorkRow {
+            node: NodeId(2),
+            folder: FolderId(1),
+            priority: Priority::News,
+            mark,
+            state: WorkState::Ready,
+            approved: false,
+            unasked: false,
+            replaced: false,
+            due: Wall(0),
+            attempts: 0,
+            problem: None,
+            since: Wall(0),
+            journal: None,
+        }
+    }
+
+    #[test]
+    fn an_item_needs_the_call_that_its_plan_is_made_of_and_a_look_before_any_other() {
+        let fetch = Action::Fetch { parent: NodeId(1), name: Name::new(b"a").unwrap() };
+        let marked = Some(Generation(7));
+        let cases = [
+            (marked, &Action::Update, Some("1"), Needs::Look),
+            (marked, &fetch, Some("1"), Needs::Look),
+            (None, &Action::Update, Some("1"), Needs::Write),
+            (None, &fetch, Some("1"), Needs::Content(Box::new(content("1")))),
+            (None, &Action::ConflictCopy, Some("1"), Needs::Content(Box::new(content("1")))),
+            (None, &fetch, None, Needs::Nothing),
+            (None, &Action::InSync, Some("1"), Needs::Nothing),
+        ];
+        for (mark, plan, version, expected) in cases {
+            assert_eq!(
+                needs(&work(mark), &item(version.map(content)), plan),
+                expected,
+                "{mark:?} {plan:?} {version:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_fetched_is_published_if_it_is_the_version_that_the_cloud_has() {
+        let cases = [
+            (None, None, Next::Unknown),
+            (None, Some("1"), Next::Unknown),
+            (Some("2"), None, Next::Fetch { drops: false }),
+            (Some("2"), Some("1"), Next::Fetch { drops: true }),
+            (Some("2"), Some("2"), Next::Publish),
+        ];
+        for (has, staged, expected) in cases {
+            let staged = staged.map(VersionId::new);
+            assert_eq!(next(&item(has.map(content)), staged.as_ref()), expected, "{has:?} {staged:?}");
+        }
+    }
+}

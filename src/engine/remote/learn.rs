@@ -607,10 +607,23 @@ mod tests {
         ctx.store.add_item(FOLDER, id, &row).unwrap()
     }
 
+    fn shown_in(parent: &ItemId) -> RemoteItem {
+        RemoteItem {
+            id: ItemId::folder("f"),
+            parent: Some(parent.clone()),
+            name: "f".into(),
+            content: None,
+            etag: None,
+            sequence: None,
+            ancestors: None,
+            path: None,
+        }
+    }
+
     #[test]
     fn what_was_shown_elsewhere_does_not_go_with_its_folder() {
         let (here, there, id) = (ItemId::folder("d"), ItemId::folder("e"), ItemId::folder("f"));
-        for (shown_in, expected) in [(&there, Told::Left), (&here, Told::Gone)] {
+        for (parent, expected) in [(&there, Told::Left), (&here, Told::Gone)] {
             let mut ctx = Ctx::new(Store::in_memory().unwrap());
             let account = ctx.store.account("a", "egnyte").unwrap().account;
             let local = Path::new("/f");
@@ -625,16 +638,7 @@ mod tests {
             questions.look_begins(node, asked);
             let gone = ctx.store.generation();
             questions.note_observed(node, gone);
-            let item = RemoteItem {
-                id: id.clone(),
-                parent: Some(shown_in.clone()),
-                name: "f".into(),
-                content: None,
-                etag: None,
-                sequence: None,
-                ancestors: None,
-                path: None,
-            };
+            let item = shown_in(parent);
             let source = Source::Look { journal: None, asked };
             let ground = Ground {
                 id: FOLDER,
@@ -650,7 +654,46 @@ mod tests {
             };
             let learned = weigh(&mut ctx, &mut questions, &ground, &known, &item, source).unwrap();
             assert_eq!(learned, Some(Learned::Overtaken));
-            assert_eq!(questions.expected(node).map(|expected| expected.told), Some(expected), "shown in {shown_in}");
+            assert_eq!(questions.expected(node).map(|expected| expected.told), Some(expected), "shown in {parent}");
+        }
+    }
+
+    fn known(sequence: Option<u64>, presence: Presence) -> ItemRow {
+        let remote = RemoteRow {
+            presence,
+            parent: Some(NodeId(1)),
+            name: "f".into(),
+            content: None,
+            etag: None,
+            sequence,
+            seen: 0,
+        };
+        let id = ItemId::folder("f");
+        ItemRow { node: NodeId(2), folder: FOLDER, id, remote, synced: None, local: None }
+    }
+
+    #[test]
+    fn a_description_is_old_by_its_count_of_changes() {
+        let event = Source::Event { journal: None, late: false };
+        let listing = Source::Listing(Priority::News, Generation(1));
+        let there = Presence::Present;
+        let cases = [
+            (Some(4), there, Some(3), "f", event, true),
+            (Some(4), there, Some(3), "f", listing, true),
+            (Some(4), there, Some(5), "f", event, false),
+            // An event with the known count says what is known, or it is not old.
+            (Some(4), there, Some(4), "f", event, true),
+            (Some(4), there, Some(4), "g", event, false),
+            (Some(4), Presence::Absent, Some(4), "f", event, false),
+            // What was shown is how it is, whatever an event said with the same count.
+            (Some(4), there, Some(4), "f", listing, false),
+            // Without a count nothing is known of the order.
+            (None, there, Some(4), "f", event, false),
+            (Some(4), there, None, "f", event, false),
+        ];
+        for (had, presence, has, name, source, expected) in cases {
+            let item = RemoteItem { name: name.into(), sequence: has, ..shown_in(&ItemId::folder("d")) };
+            assert_eq!(is_stale(&known(had, presence), &item, source), expected, "{had:?} {has:?} {name} {source:?}");
         }
     }
 }
