@@ -98,6 +98,25 @@ fn what_came_into_a_folder_while_that_was_outside_is_found() {
     }
 }
 
+/// A folder goes to the trash, then the one that it was in, and the first is restored into another one, which is told on the next page: it
+/// did not go with the one that it was in.
+#[test]
+fn what_is_restored_elsewhere_does_not_go_with_the_folder_that_it_was_in() {
+    for mode in [Mode::Mirror, Mode::TwoWay] {
+        let habits = Habits { list_page: 100, event_page: 2, ..Habits::default() };
+        let mut world = World::new(1, Swarm { habits, mode, ..Swarm::calm() });
+        world.misfortune = false;
+        put(&mut world, "d/ d/f/ d/f/a=1 e/");
+        let (d, f, e) = (world.cloud.at("d"), world.cloud.at("d/f"), world.cloud.at("e"));
+        world.start();
+        world.rest();
+        world.cloud.trash(&f);
+        world.cloud.trash(&d);
+        world.cloud.restore(&f, &e, "f");
+        ends_as(&mut world, "e/ e/f/ e/f/a=1");
+    }
+}
+
 /// The folder above the watched one moves and comes back before we hear of either. What is told by the path that the watched folder had
 /// meanwhile cannot be placed, and is found, though a look at the watched folder shows nothing new.
 #[test]

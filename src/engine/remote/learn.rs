@@ -146,6 +146,7 @@ pub(in crate::engine) fn weigh(
     }
     if matches!(source, Source::Event { .. }) && (known.remote.presence != Presence::Present || !is_newer) {
         // It was gone, and the event may be older than its end; or its count says nothing. It stays as it is until it was asked for.
+        was_shown_elsewhere(ctx, questions, known, item)?;
         mark_look(ctx, known.node, known.folder, source.journal())?;
         return Ok(Some(Learned::Marked));
     }
@@ -178,11 +179,12 @@ pub(in crate::engine) fn was_away(ctx: &mut Ctx, questions: &mut Questions, dir:
     Ok(())
 }
 
-/// An item that was told to be gone was shown in another folder than the one with which it went since: whether it went with that, only a look
-/// tells.
+/// An item that was told to be gone is shown, or told to be, in another folder than the one with which it went since: whether it went with that,
+/// only a look tells.
 ///
-/// Example: `mv d/f e/f; mv e d/e`, where `e` was not ours before, and `d` leaves. The first is told as a going. `f` is looked at and found in
-/// `e`, and before that comes in, `d` is found to be gone, with `f` in it for all that is known.
+/// Examples: `mv d/f e/f; mv e d/e`, where `e` was not ours before, and `d` leaves. The first is told as a going. `f` is looked at and found in
+/// `e`, and before that comes in, `d` is found to be gone, with `f` in it for all that is known. Or `f` and `d` go to the trash, and `f` is
+/// restored into `e`, which is told after `d` was found to be gone.
 fn was_shown_elsewhere(ctx: &mut Ctx, questions: &mut Questions, known: &ItemRow, item: &RemoteItem) -> Result<()> {
     let is_told_gone = questions.expected(known.node).is_some_and(|expected| expected.told == Told::Gone);
     let above = known.remote.parent.map(|above| ctx.store.item(above)).transpose()?.flatten();
@@ -623,7 +625,13 @@ mod tests {
     #[test]
     fn what_was_shown_elsewhere_does_not_go_with_its_folder() {
         let (here, there, id) = (ItemId::folder("d"), ItemId::folder("e"), ItemId::folder("f"));
-        for (parent, expected) in [(&there, Told::Left), (&here, Told::Gone)] {
+        let cases = [
+            (&there, false, Told::Left),
+            (&here, false, Told::Gone),
+            (&there, true, Told::Left),
+            (&here, true, Told::Gone),
+        ];
+        for (parent, is_event, expected) in cases {
             let mut ctx = Ctx::new(Store::in_memory().unwrap());
             let account = ctx.store.account("a", "egnyte").unwrap().account;
             let local = Path::new("/f");
@@ -639,7 +647,8 @@ mod tests {
             let gone = ctx.store.generation();
             questions.note_observed(node, gone);
             let item = shown_in(parent);
-            let source = Source::Look { journal: None, asked };
+            let look = Source::Look { journal: None, asked };
+            let source = if is_event { Source::Event { journal: None, late: false } } else { look };
             let ground = Ground {
                 id: FOLDER,
                 root: None,
@@ -653,7 +662,7 @@ mod tests {
                 policy: Policy::default(),
             };
             let learned = weigh(&mut ctx, &mut questions, &ground, &known, &item, source).unwrap();
-            assert_eq!(learned, Some(Learned::Overtaken));
+            assert_eq!(learned, Some(if is_event { Learned::Marked } else { Learned::Overtaken }));
             assert_eq!(questions.expected(node).map(|expected| expected.told), Some(expected), "shown in {parent}");
         }
     }
