@@ -62,6 +62,31 @@
 //! (before their effects), staged files that wait for hooks, holds, hook deliveries, the journal. In memory only, and asked again after a
 //! restart: the schedule, slots, questions under way.
 //!
+//! # Words, each with one meaning
+//!
+//! | word | meaning |
+//! |---|---|
+//! | observation | what the cloud itself showed of an item: a page of a listing, a look, the answer to a write of ours, an event with the whole item and its sequence |
+//! | hint | an event that is no observation: it only marks |
+//! | mark | a durable note that an item, the children of a folder or a whole folder must be asked about again, with its generation |
+//! | generation | a counter that orders marks, questions and observations |
+//! | look, listing | a question about one item, about the children of one folder |
+//! | expectation | what an answer must show before the hint that told of it counts as answered |
+//! | comparison | every folder listed once, and what was not met searched for; nothing else is called so |
+//! | scan | the reading of a directory on disk; nothing of the cloud is scanned, but by a virus scanner that is a hook |
+//! | divergence, action | how the three trees differ in an item, and what is to be done about it, by one table |
+//! | seat | where an item is on disk by its rows: in which directory, under which name, or parked |
+//! | parked | out of sight, in the agent's own directory, on the way to another seat |
+//! | covered | something of another kind stands in an item's place on disk |
+//! | deed, intent | a change of the disk (publish, relocate, remove), and its row, which is written before |
+//! | write, sent, echo | a change of the cloud, its row, which is written before, and its event, when that comes back |
+//! | sweep | telling what is in a folder that went, or is back, in bounded steps |
+//! | hold | something waits for a person; `max_delete` is the guard that holds |
+//! | problem | why an item cannot be settled, as a code and a text; it waits and is tried again |
+//! | priority | news before bulk work, such as a first sync |
+//! | caught up | the stream of an account was read to its end |
+//! | version store, tombstone, quarantine, outbox | as in the field: superseded content, a remembered deletion, rejected content, deliveries that are not made yet |
+//!
 //! # Invariants: what is deliberately absent
 //!
 //! - The values know no clock, no disk, no network, no database and no log; a fact that a rule needs is an argument.
