@@ -25,7 +25,8 @@
 //!
 //! components  listen          folders         hooks/*
 //!             jobs            retention   resolve   undo   room   remote/root   remote/rolling   disk/*   send/*
-//!             remote/learn   remote/looks   remote/above   remote/ground   remote/heard   remote/questions
+//!             remote/whereabouts   remote/learn   remote/looks   remote/above   remote/ground   remote/heard
+//!             remote/questions
 //!             budget   holds   local/*   conflict   turns   within   calls
 //! context     ctx
 //!             effect   paths

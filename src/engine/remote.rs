@@ -11,9 +11,10 @@ mod readings;
 mod rolling;
 mod root;
 mod strays;
+pub(in crate::engine) mod whereabouts;
 
 pub(in crate::engine) use ground::{Ground, below};
-pub(in crate::engine) use heard::{Hint, kind_of, mark_children, mark_look};
+pub(in crate::engine) use heard::{Hint, ask_below, kind_of, mark_children, mark_look};
 pub(in crate::engine) use hints::{Location, Mark};
 pub(in crate::engine) use learn::{Learned, Source};
 pub(in crate::engine) use questions::{Complete, Listing, Questions, Taken};

@@ -1,4 +1,4 @@
-//! Telling what is in a folder what became of it, a step's worth of rows at a time: how far that is, and what each is told.
+//! The children of a folder that went or is back, a step's worth of rows at a time: how far that is, and what becomes of each.
 
 use crate::id::NodeId;
 use crate::store::items::Presence;
@@ -31,26 +31,26 @@ impl Sweep {
     }
 }
 
-/// What a child is told of its folder.
+/// What becomes of a child when its folder went or is back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) enum Told {
-    /// Nothing: it knows.
-    Nothing,
-    /// It went with it.
-    Went,
-    /// It is there, as far as is known, and what is in it is asked for: the folder was away, and nobody told what became of what it holds.
-    IsListed,
-    /// It went with the folder, and that is back: whether it is gone is not known any more.
-    IsAsked,
+pub(in crate::engine) enum Fate {
+    /// It stays as it is.
+    Unchanged,
+    /// It went with the folder.
+    Gone,
+    /// It is there, as far as is known, and is listed: the folder was away, and no event told what became of what it holds.
+    Listed,
+    /// It is asked about: it went with the folder, and that is back, so that it may be there again.
+    Asked,
 }
 
-/// What a child of a folder is told that has become so.
-pub(in crate::engine) fn told(dir: Presence, child: Presence, is_folder: bool) -> Told {
+/// What becomes of a child when its folder has become so.
+pub(in crate::engine) fn fate(dir: Presence, child: Presence, is_folder: bool) -> Fate {
     match (child, dir) {
-        (Presence::Present, Presence::Present) if is_folder => Told::IsListed,
-        (Presence::Present, Presence::Absent | Presence::FilteredOut) => Told::Went,
-        (Presence::Absent, Presence::Present) => Told::IsAsked,
-        _ => Told::Nothing,
+        (Presence::Present, Presence::Present) if is_folder => Fate::Listed,
+        (Presence::Present, Presence::Absent | Presence::FilteredOut) => Fate::Gone,
+        (Presence::Absent, Presence::Present) => Fate::Asked,
+        _ => Fate::Unchanged,
     }
 }
 
@@ -59,23 +59,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_child_is_told_of_its_folder() {
+    fn a_child_goes_with_its_folder_and_is_asked_about_when_that_is_back() {
         use Presence::{Absent, FilteredOut, Present};
         let cases = [
-            (Present, Present, true, Told::IsListed),
-            (Present, Present, false, Told::Nothing),
-            (Present, Absent, false, Told::IsAsked),
-            (Present, Absent, true, Told::IsAsked),
-            (Present, FilteredOut, false, Told::Nothing),
-            (Absent, Present, false, Told::Went),
-            (Absent, Present, true, Told::Went),
-            (Absent, Absent, true, Told::Nothing),
-            (Absent, FilteredOut, false, Told::Nothing),
-            (FilteredOut, Present, true, Told::Went),
-            (FilteredOut, Absent, false, Told::Nothing),
+            (Present, Present, true, Fate::Listed),
+            (Present, Present, false, Fate::Unchanged),
+            (Present, Absent, false, Fate::Asked),
+            (Present, Absent, true, Fate::Asked),
+            (Present, FilteredOut, false, Fate::Unchanged),
+            (Absent, Present, false, Fate::Gone),
+            (Absent, Present, true, Fate::Gone),
+            (Absent, Absent, true, Fate::Unchanged),
+            (Absent, FilteredOut, false, Fate::Unchanged),
+            (FilteredOut, Present, true, Fate::Gone),
+            (FilteredOut, Absent, false, Fate::Unchanged),
         ];
         for (dir, child, is_folder, expected) in cases {
-            assert_eq!(told(dir, child, is_folder), expected, "{dir:?} {child:?} {is_folder}");
+            assert_eq!(fate(dir, child, is_folder), expected, "{dir:?} {child:?} {is_folder}");
         }
     }
 

@@ -202,7 +202,7 @@ impl Store {
         Ok(())
     }
 
-    /// Ready items of a priority after a position, oldest first: position, item and folder.
+    /// Ready items of one priority after a position, oldest first: position, item and folder.
     pub fn ready(&self, priority: Priority, after: i64, limit: u32) -> Result<Vec<(i64, NodeId, FolderId)>> {
         let sql = "SELECT pos, node, folder FROM work WHERE state = 0 AND lane = ?1 AND pos > ?2 ORDER BY pos LIMIT ?3";
         let mut statement = self.conn.prepare_cached(sql)?;

@@ -117,6 +117,14 @@ pub(in crate::engine) fn mark_children(ctx: &mut Ctx, dir: NodeId, folder: Folde
     }
 }
 
+/// Marks what is in a folder, with all below: what happened in it meanwhile was not told.
+pub(in crate::engine) fn ask_below(ctx: &mut Ctx, dir: &ItemRow) -> Result<()> {
+    ctx.store.want_listing_now(dir.node, dir.folder)?;
+    ctx.store.want_sweep(dir.node, dir.folder, Presence::Present)?;
+    ctx.more = true;
+    Ok(())
+}
+
 /// Marks the children of a folder if one call lists them all.
 fn list_if_small(ctx: &mut Ctx, dir: NodeId, folder: FolderId) -> Result<bool> {
     let is_small = ctx.store.count_children(dir, LISTED_AT_ONCE)? < LISTED_AT_ONCE;

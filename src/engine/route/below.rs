@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::engine::remote::Source;
 use crate::engine::remote::above::{self, Awaits};
-use crate::engine::sweep::{self, Told};
+use crate::engine::remote::{self, Source};
+use crate::engine::sweep::{self, Fate};
 use crate::engine::within::{self, Within};
 use crate::engine::{Engine, ITEMS_PER_STEP, Phase, ROWS_PER_STEP};
 use crate::id::{FolderId, NodeId};
@@ -133,10 +133,10 @@ impl Engine {
         let is_back = presence == Presence::Present;
         let way = if is_back { above::way_up(&self.ctx, dir)? } else { BTreeSet::new() };
         for child in children {
-            match sweep::told(presence, child.remote.presence, child.id.is_folder()) {
-                Told::Nothing => {}
-                Told::Went => self.gone(&child, presence, Source::Listing(Priority::Bulk, asked))?,
-                Told::IsListed => {
+            match sweep::fate(presence, child.remote.presence, child.id.is_folder()) {
+                Fate::Unchanged => {}
+                Fate::Gone => self.gone(&child, presence, Source::Listing(Priority::Bulk, asked))?,
+                Fate::Listed => {
                     // Descriptions of different moments can put folders into one another: each is told once.
                     if way.contains(&child.node) && self.ctx.store.listing_wanted(child.node)? {
                         continue;
@@ -145,7 +145,7 @@ impl Engine {
                     self.ctx.store.deepen_listing(child.node)?;
                     self.ctx.store.want_sweep(child.node, child.folder, presence)?;
                 }
-                Told::IsAsked => {
+                Fate::Asked => {
                     let now = self.ctx.now.wall;
                     self.ctx.store.mark(child.node, child.folder, Priority::Bulk, Ask::State, None, now)?;
                 }
@@ -186,9 +186,7 @@ impl Engine {
     pub(in crate::engine) fn told_restored(&mut self, node: NodeId) -> Result<()> {
         let Some(item) = self.ctx.store.item(node)? else { return Ok(()) };
         if item.id.is_folder() && item.remote.presence == Presence::Present {
-            self.ctx.store.want_listing_now(node, item.folder)?;
-            self.ctx.store.want_sweep(node, item.folder, Presence::Present)?;
-            self.ctx.more = true;
+            remote::ask_below(&mut self.ctx, &item)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use crate::engine::queues::{CallKind, Waiting};
 use crate::engine::remote::learn;
 use crate::engine::remote::looks::{self, Answer, HIDDEN, hidden_for};
 use crate::engine::remote::{Learned, Source};
+use crate::engine::send::answers;
 use crate::engine::turns::ATTEMPTS_COUNTED;
 use crate::engine::{Engine, Job, Phase, millis};
 use crate::events::budget::Share;
@@ -259,7 +260,7 @@ impl Engine {
         let is_there = item.remote.presence == Presence::Present;
         if item.remote.presence == Presence::Absent {
             // A deletion of ours that nobody heard of may yet be carried out, where the stream would not tell us: it counts.
-            self.trashed_unheard(was)?;
+            answers::trashed_unheard(&mut self.ctx, was)?;
         }
         if was.id.is_folder() && is_there && (was_hidden || was_away && was.remote.presence == Presence::Present) {
             learn::was_away(&mut self.ctx, &mut self.questions, &item)?;

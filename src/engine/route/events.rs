@@ -5,6 +5,7 @@ use crate::engine::effect::Notice;
 use crate::engine::hooks::Story;
 use crate::engine::listen::Account;
 use crate::engine::remote::{Learned, Source};
+use crate::engine::send::answers;
 use crate::events::{EventKind, RemoteEvent, Subject, taxonomy};
 use crate::hook::HookKind;
 use crate::id::{AccountId, FolderId, ItemId, NodeId};
@@ -366,7 +367,7 @@ impl Engine {
         if let Some(node) = node.filter(|_| event.kind == EventKind::Trashed)
             && let Some(row) = self.ctx.store.item(node)?
         {
-            self.trashed_unheard(&row)?;
+            answers::trashed_unheard(&mut self.ctx, &row)?;
         }
         if let Some(node) = node.filter(|_| event.kind == EventKind::Restored) {
             self.told_restored(node)?;

@@ -1,7 +1,8 @@
 //! Descriptions of items: each to what is known of the cloud, and what follows from it to whom it concerns.
 
 use super::hints::ground_of;
-use crate::engine::remote::learn::{self, Change, Whereabouts};
+use crate::engine::remote::learn::{self, Change};
+use crate::engine::remote::whereabouts::{Whereabouts, whereabouts};
 use crate::engine::remote::{Learned, Source};
 use crate::engine::{Engine, undo};
 use crate::id::{FolderId, ItemId, NodeId};
@@ -30,7 +31,7 @@ impl Engine {
             self.doubt_root_path(folder)?;
         }
         let ground = ground_of(&self.folders, &self.accounts, folder);
-        match learn::whereabouts(&mut self.ctx, &ground, item, source)? {
+        match whereabouts(&mut self.ctx, &ground, item, source)? {
             Whereabouts::Wanted(parent) => self.learn_inside(folder, known, parent, item, source),
             Whereabouts::FilteredOut => self.learn_filtered(known.as_ref(), item, source),
             Whereabouts::Outside => self.learn_outside(known.as_ref(), item, source),

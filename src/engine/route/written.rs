@@ -93,11 +93,6 @@ impl Engine {
         self.reconsider(node)
     }
 
-    /// Something went into the trash, or may go there without a word to us.
-    pub(in crate::engine) fn trashed_unheard(&mut self, item: &ItemRow) -> Result<()> {
-        answers::trashed_unheard(&mut self.ctx, item)
-    }
-
     /// Something is found to be gone: if we had sent it into the trash without hearing of it, that was it.
     pub(in crate::engine) fn found_trashed(&mut self, item: &ItemRow) -> Result<()> {
         answers::found_trashed(&mut self.ctx, item)
