@@ -16,4 +16,5 @@ mod restart;
 mod room;
 mod stories;
 mod two_way;
+mod untold;
 mod uploads;
