@@ -87,8 +87,8 @@ fn is_covered_below(child: &ItemRow) -> bool {
     matches!(&child.local, Some(LocalRow::Covered { stamp, .. }) if stamp.ino == 0)
 }
 
-/// Whether something in a directory that goes cannot go before it was read, or is itself such a file. Only what is in sight is read: out
-/// of sight both would wait for ever.
+/// Whether a child, or the first file below it, must be read before it can go. Only what is in sight is read: out of sight the file and its
+/// directory would wait for ever.
 ///
 /// Example: `a/f` was just edited when `a` made room for another folder, out of sight; then the cloud trashed `a`.
 fn is_unread_below(ctx: &Ctx, policy: Policy, child: &ItemRow) -> Result<bool> {

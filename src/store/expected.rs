@@ -16,7 +16,8 @@ pub enum Told {
     Gone,
     /// Either may be so. Example: rights on it changed, and it may have gone out of sight.
     Nothing,
-    /// It left its place for one that is not told, and may be out of the watched folder by that. What was told before of how it went is over.
+    /// It moved to a place that is not told, in the watched folder or out of it. An earlier event of its deletion does not count any more: it was
+    /// not in the trash when it moved.
     Left,
 }
 

@@ -165,8 +165,8 @@ fn histories_of_whole_trees_end_well() {
 /// into a directory out of sight, a download that waited for what another item's problem held up, and one that was given up for a look, directories
 /// out of sight among which none had the next turn, what was just moved on disk when the clock was set, and what was told below a name that was left
 /// in a folder that went then, a folder that was about to go out of sight when it came back, and went with another one later, a file that
-/// did not find its directory after a crash, while the disk refused the move of that, a folder that left another one after a late word
-/// of its going, a deletion that was carried out after its folder had been moved away, a file that was shown in a new folder by answers that
+/// did not find its directory after a crash, while the disk refused the move of that, a folder that left another one after a late event
+/// of its deletion, a deletion that was carried out after its folder had been moved away, a file that was shown in a new folder by answers that
 /// were overtaken by the end of its former one, what was covered with a directory that patterns keep out, what had nowhere to step aside to,
 /// a folder that moved into one which was in it by then, what was in the way in a folder out of sight that patterns keep out, what came into
 /// a folder while that was outside, and what left a folder and was told on the page after the end of that one.

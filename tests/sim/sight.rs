@@ -43,9 +43,9 @@ fn what_went_to_the_trash_with_a_folder_above_the_watched_one_stays() {
 }
 
 /// That a folder was in the trash before we saw it is told late; then it moves to another folder, and the one that it was in is removed. It
-/// is not taken to have gone with that one: what was told of its going was over when it moved.
+/// is not taken to have gone with that one: it was out of the trash when it moved.
 #[test]
-fn what_left_a_folder_after_a_late_word_of_its_going_is_looked_for() {
+fn a_folder_that_moved_after_a_late_trash_event_is_looked_for() {
     for mode in [Mode::Mirror, Mode::TwoWay] {
         let habits = Habits { ids: true, list_page: 100, event_page: 100, ..Habits::default() };
         let mut world = World::new(1, Swarm { habits, mode, ..Swarm::calm() });

@@ -164,7 +164,7 @@ pub(in crate::engine) fn was_away(ctx: &mut Ctx, questions: &mut Questions, dir:
 /// An item that was told to be gone is shown, or told to be, in another folder than the one with which it went since: whether it went with that,
 /// only a look tells.
 ///
-/// Examples: `mv d/f e/f; mv e d/e`, where `e` was not ours before, and `d` leaves. The first is told as a going. `f` is looked at and found in
+/// Examples: `mv d/f e/f; mv e d/e`, where `e` was not ours before, and `d` leaves. The first is told as a deletion. `f` is looked at and found in
 /// `e`, and before that comes in, `d` is found to be gone, with `f` in it for all that is known. Or `f` and `d` go to the trash, and `f` is
 /// restored into `e`, which is told after `d` was found to be gone.
 fn was_shown_elsewhere(ctx: &mut Ctx, questions: &mut Questions, known: &ItemRow, item: &RemoteItem) -> Result<()> {
