@@ -53,6 +53,8 @@ pub(in crate::engine) struct Folder {
     pub queue: VecDeque<NodeId>,
     /// Items that wait for the sweep.
     pub after_sweep: Vec<NodeId>,
+    /// Directories that wait for the end of the stream before they go out of sight.
+    pub after_stream: Vec<NodeId>,
     /// Files that are fetched and not yet published.
     pub staged: BTreeMap<NodeId, (Staged, SyncedContent)>,
     /// Files that wait to be read.
@@ -112,6 +114,7 @@ impl Folder {
             building: Building::default(),
             queue: VecDeque::new(),
             after_sweep: Vec::new(),
+            after_stream: Vec::new(),
             staged: BTreeMap::new(),
             readers: VecDeque::new(),
             watch: Watch::default(),
@@ -220,6 +223,7 @@ impl Folder {
         self.queue.clear();
         self.readers.clear();
         self.after_sweep.clear();
+        self.after_stream.clear();
     }
 
     /// Takes the row to be written, if it changed.

@@ -38,6 +38,8 @@ pub(in crate::engine) enum Phase {
     AwaitNode,
     /// Until its folder's subtrees were told what became of them.
     AwaitSweep,
+    /// Until the stream was read to its end: what left the folder before may yet be told.
+    AwaitStream,
     /// A job is under way for it.
     Busy,
 }

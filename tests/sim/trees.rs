@@ -45,6 +45,24 @@ fn a_trashed_folder_goes_out_of_sight_by_one_rename() {
     }
 }
 
+/// The folder is looked at, and is gone, before the stream was read to its end: it waits for that, and goes by one rename all the same.
+#[test]
+fn a_trashed_folder_goes_by_one_rename_though_the_stream_is_being_read() {
+    for paths in [false, true] {
+        let mut swarm = Swarm::calm();
+        (swarm.habits.paths, swarm.habits.event_page) = (paths, 1);
+        let mut world = world_like(swarm, TREE);
+        let (d, deeds) = (world.cloud.at("d"), world.tally.deeds);
+        world.cloud.trash(&d);
+        for number in 5..25 {
+            world.cloud.add_file(&elsewhere(), &number.to_string(), number);
+        }
+        until(&mut world, |world| tree(world).is_empty());
+        assert_eq!(world.tally.deeds - deeds, 1);
+        ends_as(&mut world, "");
+    }
+}
+
 #[test]
 fn many_files_are_settled_by_few_deeds() {
     let (folders, files) = (10, 60);

@@ -121,6 +121,7 @@ impl Engine {
         if let Some((dir, presence)) = next {
             self.tell_children(dir, presence)?;
         }
+        self.release_awaiting_stream();
         self.release_awaiting_sweep()
     }
 
@@ -158,6 +159,22 @@ impl Engine {
         }
         self.ctx.more = true;
         Ok(())
+    }
+
+    /// Directories go on that waited for the end of the stream.
+    fn release_awaiting_stream(&mut self) {
+        let waiting = self.folders.iter().filter(|(_, folder)| !folder.after_stream.is_empty());
+        for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
+            if self.reads_on(id) {
+                continue;
+            }
+            let Some(folder) = self.folders.get_mut(&id) else { continue };
+            for node in std::mem::take(&mut folder.after_stream) {
+                if self.schedule.phase(node) == Some(Phase::AwaitStream) {
+                    self.schedule.make_ready(node, Priority::News);
+                }
+            }
+        }
     }
 
     /// Those go on that waited until everything was told. A folder that came back takes its sweep with it, so they are not only looked for

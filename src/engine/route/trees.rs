@@ -54,8 +54,12 @@ impl Engine {
     }
 
     fn try_to_hide(&mut self, item: &ItemRow, work: &WorkRow) -> Result<bool> {
-        if !self.may_hide(item)? || self.reads_on(item.folder) {
+        if !self.may_hide(item)? {
             return Ok(false);
+        }
+        if self.reads_on(item.folder) {
+            self.await_stream(item);
+            return Ok(true);
         }
         let below = match self.trees.count(&mut self.ctx, item.node)? {
             Progress::InParts => return Ok(false),
@@ -173,7 +177,8 @@ impl Engine {
             let may_go = self.schedule.is_busy(dir) || (is_in_place(&item) && item.local.is_none());
             return Ok(may_go && self.trees.may_be_whole(dir));
         }
-        let is_next = matches!(self.schedule.phase(dir), None | Some(Phase::Ready)) && self.can_work(item.folder);
+        let is_next = matches!(self.schedule.phase(dir), None | Some(Phase::Ready | Phase::AwaitStream))
+            && self.can_work(item.folder);
         let is_ready = |work: WorkRow| work.state == WorkState::Ready && work.mark.is_none();
         Ok(is_next && self.ctx.store.work(dir)?.is_some_and(is_ready) && self.may_hide(&item)?)
     }

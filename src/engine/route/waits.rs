@@ -22,6 +22,14 @@ impl Engine {
         }
     }
 
+    /// A directory waits until the stream was read to its end. What is in it is not told before.
+    pub(in crate::engine) fn await_stream(&mut self, item: &ItemRow) {
+        self.schedule.set_phase(item.node, Phase::AwaitStream);
+        if let Some(folder) = self.folders.get_mut(&item.folder) {
+            folder.after_stream.push(item.node);
+        }
+    }
+
     /// Lets an item wait that is to come into a directory which is gone from the cloud, until what is in that was told so: it may be gone as
     /// well, and what comes into a directory out of sight is removed there without being counted. Whether it waits.
     ///
